@@ -1,0 +1,3 @@
+//! The fold.
+pub mod column;
+pub mod row;

@@ -1,0 +1,1 @@
+//! Everything that needs more than one room of the crate: one binary, one module a behaviour.
