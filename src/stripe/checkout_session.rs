@@ -1,0 +1,91 @@
+//! `checkout.session`: the link between the application's user, the customer and the subscription.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::json::{Id, Metadata, Text};
+use super::price::owned;
+use crate::time::StripeTime;
+
+/// What the ledger keeps of one snapshot of a checkout session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFacts {
+    /// The subscription that the session made; none in the modes `payment` and `setup`.
+    pub subscription: Option<String>,
+    /// The application's own reference, given when the session was made.
+    pub client_reference_id: Option<String>,
+    /// When the session was made, where Stripe says so (2022-11-15).
+    pub created: Option<StripeTime>,
+    /// The address that the buyer gave.
+    pub email: Option<String>,
+    /// The merchant's metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A checkout session as it stands in an event.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CheckoutSession<'a> {
+    /// `cs_…`.
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    /// The customer's id, or the expanded customer; none for a guest.
+    #[serde(borrow)]
+    pub customer: Option<Id<'a>>,
+    /// The account that stands for a customer, since 2026-03-25.dahlia.
+    #[serde(borrow)]
+    pub customer_account: Option<Text<'a>>,
+    /// The subscription's id, or the expanded subscription.
+    #[serde(borrow)]
+    pub subscription: Option<Id<'a>>,
+    #[serde(borrow)]
+    client_reference_id: Option<Text<'a>>,
+    created: Option<i64>,
+    #[serde(borrow)]
+    customer_details: Option<CustomerDetails<'a>>,
+    #[serde(borrow)]
+    customer_email: Option<Text<'a>>,
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CustomerDetails<'a> {
+    #[serde(borrow)]
+    email: Option<Text<'a>>,
+}
+
+impl CheckoutSession<'_> {
+    /// The facts. The address is `customer_details.email` (2020-08-27), else `customer_email`.
+    pub fn facts(&self) -> SessionFacts {
+        let details = self.customer_details.as_ref().and_then(|details| details.email.as_ref());
+        SessionFacts {
+            subscription: self.subscription.as_ref().map(Id::to_owned_string),
+            client_reference_id: owned(self.client_reference_id.as_ref()),
+            created: self.created.map(StripeTime),
+            email: owned(details.or(self.customer_email.as_ref())),
+            metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_of_any_mode_is_read() {
+        let facts = |json| serde_json::from_str::<CheckoutSession<'_>>(json).unwrap().facts();
+        let paid = facts(
+            r#"{"id":"cs_1","customer":"cus_1","subscription":"sub_1","client_reference_id":"7",
+            "customer_details":{"email":"a@example.com"},"customer_email":"b@example.com","metadata":{}}"#,
+        );
+        assert_eq!(paid.subscription.as_deref(), Some("sub_1"));
+        assert_eq!(paid.email.as_deref(), Some("a@example.com"));
+        let setup = facts(
+            r#"{"id":"cs_2","mode":"setup","customer":null,"subscription":null,
+            "customer_details":null,"client_reference_id":null,"metadata":null}"#,
+        );
+        assert_eq!(setup, SessionFacts::default());
+    }
+}

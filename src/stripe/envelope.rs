@@ -1,0 +1,240 @@
+//! The event envelope: what every event says of itself, whatever its type, age or API version.
+
+use std::borrow::Cow;
+
+use chrono::DateTime;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json::Text;
+use crate::ids::{AccountId, Scope};
+use crate::time::StripeTime;
+
+/// The longest event id, type, account or API version that is kept, in bytes. Stripe's stay far
+/// below.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// An event, read as far as its envelope; what it is about stays raw.
+///
+/// Two forms exist. *Snapshot* events (`object: "event"`) carry the object in `data`. *Thin*
+/// events (`object: "v2.core.event"`) carry only a reference, and their `created` is ISO 8601
+/// text with up to nanoseconds. Events from before 2014-10-31 have no `api_version`; `request` was
+/// text before 2017-05-25 and is an object since, so nobody here relies on it. `account` is there
+/// for connected accounts alone.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a> {
+    /// `evt_…`.
+    pub id: Cow<'a, str>,
+    /// The connected account, or empty for the platform's own.
+    pub account: Cow<'a, str>,
+    /// Live or test mode. A thin event that does not say is live.
+    pub livemode: bool,
+    /// The type, for example `customer.subscription.updated`.
+    pub event_type: Cow<'a, str>,
+    /// The API version that the object is rendered at; unknown for old and thin events.
+    pub api_version: Option<Cow<'a, str>>,
+    /// When it happened, by Stripe's clock.
+    pub created: StripeTime,
+    /// The fraction of that second, in nanoseconds; thin events alone have one.
+    pub created_nanos: u32,
+    /// `data.object` as JSON text; thin events, and an old ping, have none.
+    pub object: Option<&'a str>,
+    /// `data.previous_attributes` as JSON text, on `*.updated` events.
+    pub previous_attributes: Option<&'a str>,
+    /// Whether it is a thin event, which names its object and does not carry it.
+    pub thin: bool,
+}
+
+/// Why a body is not an event. Nothing of the body is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// The body is not JSON at all.
+    #[error("the body is not JSON")]
+    NotJson,
+    /// It is JSON, but no event of Stripe's.
+    #[error("the body is not an event: {0}")]
+    NotAnEvent(&'static str),
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads the envelope of a body. The body is not copied.
+    pub fn parse(body: &'a str) -> Result<Self, EnvelopeError> {
+        let wire: Wire<'a> =
+            serde_json::from_str(body).map_err(|error| match error.classify() {
+                serde_json::error::Category::Data => EnvelopeError::NotAnEvent(
+                    "a field of the envelope is missing or of a wrong type",
+                ),
+                _ => EnvelopeError::NotJson,
+            })?;
+        wire.into_envelope().map_err(EnvelopeError::NotAnEvent)
+    }
+
+    /// The account and mode that the event belongs to.
+    pub fn scope(&self) -> Scope {
+        Scope { account: AccountId::new(self.account.clone()), livemode: self.livemode }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    object: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    event_type: Text<'a>,
+    #[serde(borrow)]
+    api_version: Option<Text<'a>>,
+    #[serde(borrow)]
+    created: &'a RawValue,
+    livemode: Option<bool>,
+    #[serde(borrow)]
+    account: Option<Text<'a>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireData<'a> {
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    previous_attributes: Option<&'a RawValue>,
+}
+
+impl<'a> Wire<'a> {
+    fn into_envelope(self) -> Result<Envelope<'a>, &'static str> {
+        let thin = match self.object.as_deref() {
+            // Bodies from before the field existed have none.
+            Some("event") | None => false,
+            Some("v2.core.event") => true,
+            Some(_) => return Err("`object` is neither \"event\" nor \"v2.core.event\""),
+        };
+        let (created, created_nanos) =
+            parse_created(self.created.get()).ok_or("`created` is no instant")?;
+        let data: WireData<'a> = match self.data {
+            Some(data) if !thin => {
+                serde_json::from_str(data.get()).map_err(|_| "`data` is not an object")?
+            }
+            _ => WireData::default(),
+        };
+        let object = data.object.map(RawValue::get);
+        let livemode = match self.livemode {
+            Some(livemode) => livemode,
+            None if thin => true,
+            None => return Err("`livemode` is missing"),
+        };
+        Ok(Envelope {
+            id: name(self.id).ok_or("`id` is empty, too long, or has control characters")?,
+            account: match self.account {
+                None => Cow::Borrowed(""),
+                Some(account) => name(account)
+                    .ok_or("`account` is empty, too long, or has control characters")?,
+            },
+            livemode,
+            event_type: name(self.event_type)
+                .ok_or("`type` is empty, too long, or has control characters")?,
+            api_version: match self.api_version {
+                None => None,
+                Some(version) => Some(
+                    name(version)
+                        .ok_or("`api_version` is empty, too long, or has control characters")?,
+                ),
+            },
+            created,
+            created_nanos,
+            object,
+            previous_attributes: data.previous_attributes.map(RawValue::get),
+            thin,
+        })
+    }
+}
+
+/// A name that can stand in a line of the log's record: not empty, not endless, no control
+/// characters.
+fn name(text: Text<'_>) -> Option<Cow<'_, str>> {
+    let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX;
+    (fits && !text.chars().any(char::is_control)).then_some(text.0)
+}
+
+/// Whole seconds, or ISO 8601 text with a fraction.
+fn parse_created(json: &str) -> Option<(StripeTime, u32)> {
+    let (created, nanos) = if let Ok(seconds) = serde_json::from_str::<i64>(json) {
+        (StripeTime(seconds), 0)
+    } else {
+        let text: Text<'_> = serde_json::from_str(json).ok()?;
+        let at = DateTime::parse_from_rfc3339(&text).ok()?;
+        // A leap second is counted by chrono as nanoseconds beyond the second.
+        (StripeTime(at.timestamp()), at.timestamp_subsec_nanos().min(999_999_999))
+    };
+    created.is_representable().then_some((created, nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(fields: &str) -> String {
+        format!(
+            r#"{{"id":"evt_1","object":"event","type":"customer.subscription.updated","created":7,
+            "livemode":false,"data":{{"object":{{"id":"sub_1"}}}}{fields}}}"#
+        )
+    }
+
+    #[test]
+    fn a_snapshot_event_of_any_age_is_read() {
+        for request in
+            ["", r#","request":"req_1""#, r#","request":null"#, r#","request":{"id":null}"#]
+        {
+            let body = event(request);
+            let envelope = Envelope::parse(&body).unwrap();
+            assert_eq!(envelope.id, "evt_1");
+            assert_eq!(envelope.event_type, "customer.subscription.updated");
+            assert_eq!((envelope.created, envelope.created_nanos), (StripeTime(7), 0));
+            assert_eq!((envelope.livemode, &*envelope.account), (false, ""));
+            assert_eq!(envelope.api_version, None);
+            assert_eq!(envelope.object, Some(r#"{"id":"sub_1"}"#));
+        }
+        let body = event(r#","account":"acct_1","api_version":"2026-03-25.dahlia","context":"x""#);
+        let envelope = Envelope::parse(&body).unwrap();
+        assert_eq!(&*envelope.account, "acct_1");
+        assert_eq!(envelope.api_version.as_deref(), Some("2026-03-25.dahlia"));
+    }
+
+    #[test]
+    fn a_thin_event_keeps_its_fraction_of_a_second() {
+        let body = r#"{"id":"evt_2","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
+            "created":"2025-10-04T15:13:32.232083866Z","livemode":true,"related_object":null}"#;
+        let envelope = Envelope::parse(body).unwrap();
+        assert!(envelope.thin);
+        assert_eq!(envelope.created, StripeTime::parse("2025-10-04T15:13:32Z").unwrap());
+        assert_eq!(envelope.created_nanos, 232_083_866);
+        assert_eq!(envelope.object, None);
+    }
+
+    #[test]
+    fn what_is_no_json_and_what_is_no_event_are_told_apart() {
+        for body in ["", "not json", "{", "{}[", "\u{feff}{}"] {
+            assert_eq!(Envelope::parse(body).unwrap_err(), EnvelopeError::NotJson, "{body}");
+        }
+        for body in [
+            "{}".to_owned(),
+            "[]".to_owned(),
+            "null".to_owned(),
+            event("").replace("evt_1", ""),
+            event("").replace("evt_1", r"evt\n1"),
+            event("").replace("evt_1", r"evt\u00001").replace(r"\u0000", r"\u0007"),
+            event("").replace("evt_1", &"x".repeat(NAME_BYTES_MAX + 1)),
+            event("").replace("\"created\":7", "\"created\":\"soon\""),
+            event("").replace("\"created\":7", "\"created\":99999999999999"),
+            event("").replace("\"object\":\"event\"", "\"object\":\"invoice\""),
+            event("").replace("\"livemode\":false,", ""),
+            event("").replace(r#"{"object":{"id":"sub_1"}}"#, "7"),
+            event("").replace("\"type\":", "\"kind\":"),
+            event(r#","account":7"#),
+        ] {
+            let error = Envelope::parse(&body).unwrap_err();
+            assert!(matches!(error, EnvelopeError::NotAnEvent(_)), "{body}: {error}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The small tolerances that every reader of Stripe's JSON shares.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Text out of a body, borrowed where it holds no escape.
+///
+/// A lone surrogate (`"\ud800"`) is legal JSON and no Unicode; U+0000 is Unicode and no database
+/// text. Both become U+FFFD here, so that nothing after this needs to think of them. The log
+/// keeps the bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl Text<'_> {
+    /// The text, owned.
+    pub fn to_owned_string(&self) -> String {
+        self.0.clone().into_owned()
+    }
+}
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, because as a string a lone surrogate would fail the whole body.
+        deserializer.deserialize_bytes(TextVisitor).map(Self)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E: de::Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(match std::str::from_utf8(bytes) {
+            Ok(text) if !bytes.contains(&0) => Cow::Borrowed(text),
+            _ => Cow::Owned(repaired(bytes)),
+        })
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(repaired(bytes)))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        self.visit_borrowed_bytes(text.as_bytes())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        self.visit_bytes(text.as_bytes())
+    }
+}
+
+/// UTF-8 with every encoded lone surrogate (`ED A0..BF xx`) and every U+0000 replaced.
+fn repaired(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (valid, after) = match std::str::from_utf8(rest) {
+            Ok(valid) => (valid, &rest[rest.len()..]),
+            Err(error) => {
+                let (valid, bad) = rest.split_at(error.valid_up_to());
+                let width = if bad.len() >= 3 && bad[0] == 0xED { 3 } else { 1 };
+                (std::str::from_utf8(valid).unwrap_or_default(), &bad[width..])
+            }
+        };
+        text.extend(valid.chars().map(|c| if c == '\0' { '\u{FFFD}' } else { c }));
+        if after.len() + valid.len() < rest.len() {
+            text.push('\u{FFFD}');
+        }
+        rest = after;
+    }
+    text
+}
+
+/// A reference to an object: its id, or the whole object where the reader's side expanded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Id<'a>(pub Text<'a>);
+
+impl Id<'_> {
+    /// The id, owned.
+    pub fn to_owned_string(&self) -> String {
+        self.0.to_owned_string()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+
+        impl<'de> Visitor<'de> for IdVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id or an object with an id")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, id: &'de str) -> Result<Self::Value, E> {
+                TextVisitor.visit_borrowed_str(id).map(Text)
+            }
+
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<Self::Value, E> {
+                TextVisitor.visit_str(id).map(Text)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut id = None;
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    if &*key == "id" {
+                        id = map.next_value()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                id.ok_or_else(|| de::Error::missing_field("id"))
+            }
+        }
+
+        deserializer.deserialize_any(IdVisitor).map(Self)
+    }
+}
+
+/// The embedded first page of a list: `{"object":"list","data":[…],"has_more":…}`.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub struct List<T> {
+    /// The elements of this page.
+    #[serde(default = "Vec::new")]
+    pub data: Vec<T>,
+    /// Whether Stripe cut the list short.
+    pub has_more: Option<bool>,
+    /// How many there are in all, where Stripe says so.
+    pub total_count: Option<i64>,
+}
+
+impl<T> List<T> {
+    /// Whether there are more elements than these.
+    pub fn is_truncated(&self) -> bool {
+        self.has_more.unwrap_or(false)
+            || self.total_count.is_some_and(|count| {
+                usize::try_from(count).is_ok_and(|count| count > self.data.len())
+            })
+    }
+}
+
+/// Metadata: text under text. Values that are not text, which only hand-made bodies have, are
+/// passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata<'a>(pub Vec<(Text<'a>, Text<'a>)>);
+
+impl Metadata<'_> {
+    /// The entries, owned and in the order of their keys.
+    pub fn to_map(&self) -> std::collections::BTreeMap<String, String> {
+        self.0.iter().map(|(k, v)| (k.to_owned_string(), v.to_owned_string())).collect()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MetadataVisitor;
+
+        impl<'de> Visitor<'de> for MetadataVisitor {
+            type Value = Metadata<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of text")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    // Raw, because asking what it is would fail on a lone surrogate.
+                    let raw: &'de RawValue = map.next_value()?;
+                    if let Ok(value) = serde_json::from_str(raw.get()) {
+                        entries.push((key, value));
+                    }
+                }
+                Ok(Metadata(entries))
+            }
+
+            // Some old bodies have an empty list where the map should be.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Metadata::default())
+            }
+        }
+
+        deserializer.deserialize_any(MetadataVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(json: &str) -> String {
+        serde_json::from_str::<Text<'_>>(json).unwrap().to_owned_string()
+    }
+
+    #[test]
+    fn what_no_database_can_hold_becomes_the_replacement_character() {
+        assert_eq!(text(r#""a\u0000b""#), "a\u{FFFD}b");
+        assert_eq!(text(r#""a\ud800b""#), "a\u{FFFD}b");
+        assert_eq!(text(r#""\udc00\ud800""#), "\u{FFFD}\u{FFFD}");
+        assert_eq!(text(r#""\ud83d\ude00 ok é""#), "😀 ok é");
+    }
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        let text: Text<'_> = serde_json::from_str("\"sub_1\"").unwrap();
+        assert!(matches!(text.0, Cow::Borrowed("sub_1")));
+    }
+
+    #[test]
+    fn a_reference_is_an_id_or_an_object() {
+        for json in [r#""cus_1""#, r#"{"object":"customer","id":"cus_1","deleted":true}"#] {
+            assert_eq!(&*serde_json::from_str::<Id<'_>>(json).unwrap().0, "cus_1");
+        }
+        assert!(serde_json::from_str::<Id<'_>>("7").is_err());
+        assert!(serde_json::from_str::<Id<'_>>("{}").is_err());
+    }
+
+    #[test]
+    fn metadata_keeps_text_alone() {
+        let json = r#"{"user_id":"7","n":8,"none":null,"list":[1]}"#;
+        let metadata: Metadata<'_> = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            metadata.to_map().into_iter().collect::<Vec<_>>(),
+            [("user_id".to_owned(), "7".to_owned())]
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! Prices, the plans that they replaced, and the items that hold them.
+
+use serde::{Deserialize, Serialize};
+
+use super::json::{Id, Text};
+use crate::time::StripeTime;
+
+/// What a subscription is for: one price, how many, and (since 2025-03-31.basil) for which period.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemFacts {
+    /// `si_…`; none before items existed.
+    pub item_id: Option<String>,
+    /// The price, or the plan before prices existed.
+    pub price: PriceFacts,
+    /// How many; none for a metered price.
+    pub quantity: Option<i64>,
+    /// Start of the period, of the item or else of its subscription.
+    pub current_period_start: Option<StripeTime>,
+    /// End of the period, of the item or else of its subscription.
+    pub current_period_end: Option<StripeTime>,
+}
+
+/// A price, read from a `price` or from a `plan`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceFacts {
+    /// `price_…`, `plan_…`, or a name that the merchant chose.
+    pub price_id: Option<String>,
+    /// `prod_…`; a plan has one since 2018-02-05.
+    pub product_id: Option<String>,
+    /// The nickname; the `name` of the oldest plans.
+    pub nickname: Option<String>,
+    /// The lookup key; plans have none.
+    pub lookup_key: Option<String>,
+    /// Three-letter currency, lower case.
+    pub currency: Option<String>,
+    /// Price of one unit in minor units.
+    pub unit_amount: Option<i64>,
+    /// The same as decimal text.
+    pub unit_amount_decimal: Option<String>,
+    /// `day`, `week`, `month` or `year`.
+    pub interval: Option<String>,
+    /// How many of them make a period.
+    pub interval_count: Option<i64>,
+}
+
+/// `items.data[]`. Reading order of the price: `price`, then `plan`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Item<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    price: Option<Price<'a>>,
+    #[serde(borrow)]
+    plan: Option<Plan<'a>>,
+    quantity: Option<i64>,
+    current_period_start: Option<i64>,
+    current_period_end: Option<i64>,
+}
+
+/// A price object, as it stands on an item since 2020-03-02.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Price<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    product: Option<Id<'a>>,
+    #[serde(borrow)]
+    nickname: Option<Text<'a>>,
+    #[serde(borrow)]
+    lookup_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    currency: Option<Text<'a>>,
+    unit_amount: Option<i64>,
+    #[serde(borrow)]
+    unit_amount_decimal: Option<Text<'a>>,
+    #[serde(borrow)]
+    recurring: Option<Recurring<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Recurring<'a> {
+    #[serde(borrow)]
+    interval: Option<Text<'a>>,
+    interval_count: Option<i64>,
+}
+
+/// A plan object, on the subscription until 2020 and beside the price to this day.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Plan<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    product: Option<Id<'a>>,
+    #[serde(borrow)]
+    nickname: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    currency: Option<Text<'a>>,
+    amount: Option<i64>,
+    #[serde(borrow)]
+    amount_decimal: Option<Text<'a>>,
+    #[serde(borrow)]
+    interval: Option<Text<'a>>,
+    interval_count: Option<i64>,
+}
+
+impl Item<'_> {
+    /// The facts; the period is the item's own, or else the subscription's.
+    pub fn facts(&self, start: Option<StripeTime>, end: Option<StripeTime>) -> ItemFacts {
+        let price = match (&self.price, &self.plan) {
+            (Some(price), _) => price.facts(),
+            (None, Some(plan)) => plan.facts(),
+            (None, None) => PriceFacts::default(),
+        };
+        ItemFacts {
+            item_id: owned(self.id.as_ref()),
+            price,
+            quantity: self.quantity,
+            current_period_start: self.current_period_start.map(StripeTime).or(start),
+            current_period_end: self.current_period_end.map(StripeTime).or(end),
+        }
+    }
+}
+
+impl Price<'_> {
+    fn facts(&self) -> PriceFacts {
+        let recurring = self.recurring.as_ref();
+        PriceFacts {
+            price_id: owned(self.id.as_ref()),
+            product_id: self.product.as_ref().map(Id::to_owned_string),
+            nickname: owned(self.nickname.as_ref()),
+            lookup_key: owned(self.lookup_key.as_ref()),
+            currency: owned(self.currency.as_ref()),
+            unit_amount: self.unit_amount,
+            unit_amount_decimal: owned(self.unit_amount_decimal.as_ref()),
+            interval: recurring.and_then(|recurring| owned(recurring.interval.as_ref())),
+            interval_count: recurring.and_then(|recurring| recurring.interval_count),
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// The facts, under the names of a price.
+    pub fn facts(&self) -> PriceFacts {
+        PriceFacts {
+            price_id: owned(self.id.as_ref()),
+            product_id: self.product.as_ref().map(Id::to_owned_string),
+            nickname: owned(self.nickname.as_ref().or(self.name.as_ref())),
+            lookup_key: None,
+            currency: owned(self.currency.as_ref()),
+            unit_amount: self.amount,
+            unit_amount_decimal: owned(self.amount_decimal.as_ref()),
+            interval: owned(self.interval.as_ref()),
+            interval_count: self.interval_count,
+        }
+    }
+}
+
+/// The text, owned, where there is one.
+pub(super) fn owned(text: Option<&Text<'_>>) -> Option<String> {
+    text.map(Text::to_owned_string)
+}

@@ -1,0 +1,171 @@
+//! The `Stripe-Signature` header: `t=<unix seconds>,v1=<64 hex>[,v1=…][,v0=…]`.
+//!
+//! Stripe signs `<t>.<raw body>` with HMAC-SHA256, keyed with the whole endpoint secret, its
+//! `whsec_` prefix included. While a secret is being rolled (up to 24 hours) a delivery carries
+//! one `v1` for each live secret, in any order, so every `v1` is tried against every secret. `v0`
+//! is a decoy on test events and never counts. Each retry is signed anew with a fresh `t`.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::time::StripeTime;
+
+/// The longest header that is read, in bytes. Stripe's own stay under 400.
+pub const HEADER_BYTES_MAX: usize = 4096;
+
+/// The tolerance that Stripe's own libraries use, in seconds.
+pub const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
+
+/// Checks signatures against the configured endpoint secrets.
+#[derive(Clone)]
+pub struct Verifier {
+    /// One keyed state a secret, so that a verification does not hash the key again.
+    keys: Vec<Hmac<Sha256>>,
+    tolerance_seconds: Option<u32>,
+}
+
+/// Why a delivery is refused. Nothing of the body or of a secret is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// There is no header at all.
+    #[error("the Stripe-Signature header is missing")]
+    Missing,
+    /// The header cannot be read.
+    #[error("the Stripe-Signature header is malformed: expected t=<unix seconds>,v1=<hex>")]
+    Malformed,
+    /// The header holds only schemes that do not count, such as `v0`.
+    #[error("the Stripe-Signature header has no v1 signature")]
+    NoV1,
+    /// No `v1` was made with a configured secret over these bytes.
+    #[error(
+        "no v1 signature matches: the signing secret is another endpoint's, or something on the \
+         way changed the body"
+    )]
+    NoMatch,
+    /// Signed rightly, but too long ago.
+    #[error(
+        "the signature's timestamp is older than the tolerance: a replay, or a clock that is wrong"
+    )]
+    TooOld,
+    /// Signed rightly, but in the future.
+    #[error("the signature's timestamp lies ahead by more than the tolerance: a clock is wrong")]
+    TooNew,
+}
+
+impl Verifier {
+    /// Takes the secrets as they are (configuration has trimmed them) and the greatest age and
+    /// lead of a timestamp in seconds; `None` accepts any timestamp.
+    pub fn new<S: AsRef<str>>(
+        secrets: impl IntoIterator<Item = S>,
+        tolerance_seconds: Option<u32>,
+    ) -> Self {
+        let keys = secrets.into_iter().map(|secret| keyed(secret.as_ref())).collect();
+        Self { keys, tolerance_seconds }
+    }
+
+    /// Whether these raw bytes were signed with one of the secrets, near `now`.
+    ///
+    /// The signature is judged before the timestamp, so that only Stripe learns about our clock.
+    /// The time taken depends on the header's form and the body's length, not on which signature
+    /// or secret matched.
+    pub fn verify(
+        &self,
+        header: Option<&[u8]>,
+        body: &[u8],
+        now: StripeTime,
+    ) -> Result<(), SignatureError> {
+        let header = SignatureHeader::parse(header.ok_or(SignatureError::Missing)?)?;
+        let mut matched = Choice::from(0);
+        for key in &self.keys {
+            let mut mac = key.clone();
+            mac.update(header.timestamp_text);
+            mac.update(b".");
+            mac.update(body);
+            let expected = mac.finalize().into_bytes();
+            for signature in &header.v1 {
+                matched |= signature.as_slice().ct_eq(expected.as_slice());
+            }
+        }
+        if !bool::from(matched) {
+            return Err(SignatureError::NoMatch);
+        }
+        let Some(tolerance) = self.tolerance_seconds.map(i64::from) else { return Ok(()) };
+        match now.0.saturating_sub(header.timestamp) {
+            age if age > tolerance => Err(SignatureError::TooOld),
+            age if age < -tolerance => Err(SignatureError::TooNew),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier({} secrets, tolerance {:?} s)", self.keys.len(), self.tolerance_seconds)
+    }
+}
+
+fn keyed(secret: &str) -> Hmac<Sha256> {
+    Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length")
+}
+
+/// The parts of a header that count.
+struct SignatureHeader<'a> {
+    /// The timestamp as it was signed, byte for byte.
+    timestamp_text: &'a [u8],
+    timestamp: i64,
+    v1: Vec<[u8; 32]>,
+}
+
+impl<'a> SignatureHeader<'a> {
+    fn parse(header: &'a [u8]) -> Result<Self, SignatureError> {
+        if header.len() > HEADER_BYTES_MAX {
+            return Err(SignatureError::Malformed);
+        }
+        let mut timestamp: Option<(&[u8], i64)> = None;
+        let mut saw_v1 = false;
+        let mut v1 = Vec::with_capacity(2);
+        for part in header.split(|byte| *byte == b',') {
+            let part = part.trim_ascii();
+            let Some(equals) = part.iter().position(|byte| *byte == b'=') else { continue };
+            let (scheme, value) = (&part[..equals], &part[equals + 1..]);
+            match scheme {
+                b"t" => {
+                    let seconds = parse_seconds(value).ok_or(SignatureError::Malformed)?;
+                    // Two timestamps would leave open which of them was signed.
+                    if timestamp.replace((value, seconds)).is_some() {
+                        return Err(SignatureError::Malformed);
+                    }
+                }
+                b"v1" => {
+                    saw_v1 = true;
+                    let mut signature = [0; 32];
+                    // One that is no SHA-256 in hex can match nothing; another may.
+                    if hex::decode_to_slice(value, &mut signature).is_ok() {
+                        v1.push(signature);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let (timestamp_text, timestamp) = timestamp.ok_or(SignatureError::Malformed)?;
+        match (saw_v1, v1.is_empty()) {
+            (false, _) => Err(SignatureError::NoV1),
+            (true, true) => Err(SignatureError::NoMatch),
+            (true, false) => Ok(Self { timestamp_text, timestamp, v1 }),
+        }
+    }
+}
+
+/// Decimal digits alone: no sign, no space, nothing that another parser might read otherwise.
+fn parse_seconds(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! `subscription`: every shape since 2012 into one set of facts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::json::{Id, List, Metadata, Text};
+use super::price::{Item, ItemFacts, Plan, owned};
+use crate::time::StripeTime;
+
+/// What the ledger keeps of one snapshot of a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionFacts {
+    /// The status as Stripe sent it; a status of the future is as welcome.
+    pub status: String,
+    /// The items, in Stripe's order.
+    pub items: Vec<ItemFacts>,
+    /// Whether the list of items was cut short: a webhook embeds its first page only.
+    pub items_truncated: bool,
+    /// Three-letter currency, lower case.
+    pub currency: Option<String>,
+    /// Whether it ends with the current period.
+    pub cancel_at_period_end: bool,
+    /// When it will be cancelled.
+    pub cancel_at: Option<StripeTime>,
+    /// When the cancellation was asked for.
+    pub canceled_at: Option<StripeTime>,
+    /// When it ended.
+    pub ended_at: Option<StripeTime>,
+    /// `cancellation_details.reason`.
+    pub cancellation_reason: Option<String>,
+    /// `status_details.paused.subscription.type`, since 2026-09-30.endive.
+    pub paused_reason: Option<String>,
+    /// `pause_collection`: what becomes of invoices, and until when.
+    pub pause_collection: Option<(String, Option<StripeTime>)>,
+    /// Start of the trial; it stays when the trial is over.
+    pub trial_start: Option<StripeTime>,
+    /// End of the trial; it stays when the trial is over.
+    pub trial_end: Option<StripeTime>,
+    /// Discounts in force: their ids, or their coupons' where a discount has none.
+    pub discounts: Vec<String>,
+    /// The invoice that the snapshot points at.
+    pub latest_invoice: Option<String>,
+    /// `charge_automatically` or `send_invoice`.
+    pub collection_method: Option<String>,
+    /// The test clock that moves its time.
+    pub test_clock: Option<String>,
+    /// When it was made.
+    pub created: Option<StripeTime>,
+    /// When it began.
+    pub started: Option<StripeTime>,
+    /// The merchant's metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl SubscriptionFacts {
+    /// Whether this status is final: Stripe never revives such a subscription, a new one has a
+    /// new id.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.status.as_str(), "canceled" | "incomplete_expired")
+    }
+
+    /// Start of the period: the earliest of the items'.
+    pub fn current_period_start(&self) -> Option<StripeTime> {
+        self.items.iter().filter_map(|item| item.current_period_start).min()
+    }
+
+    /// End of the period: the latest of the items'.
+    pub fn current_period_end(&self) -> Option<StripeTime> {
+        self.items.iter().filter_map(|item| item.current_period_end).max()
+    }
+
+    /// The earliest end of an item's period: where items have different intervals, cancelling at
+    /// the period's end takes effect then.
+    pub fn earliest_period_end(&self) -> Option<StripeTime> {
+        self.items.iter().filter_map(|item| item.current_period_end).min()
+    }
+}
+
+/// A subscription as it stands in an event.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Subscription<'a> {
+    /// `sub_…`.
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    /// The customer's id, or the expanded customer.
+    #[serde(borrow)]
+    pub customer: Option<Id<'a>>,
+    /// The account that stands for a customer, since 2026-03-25.dahlia.
+    #[serde(borrow)]
+    pub customer_account: Option<Text<'a>>,
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(borrow)]
+    items: Option<List<Item<'a>>>,
+    #[serde(borrow)]
+    plan: Option<Plan<'a>>,
+    quantity: Option<i64>,
+    current_period_start: Option<i64>,
+    current_period_end: Option<i64>,
+    #[serde(borrow)]
+    currency: Option<Text<'a>>,
+    cancel_at_period_end: Option<bool>,
+    cancel_at: Option<i64>,
+    canceled_at: Option<i64>,
+    ended_at: Option<i64>,
+    #[serde(borrow)]
+    cancellation_details: Option<CancellationDetails<'a>>,
+    #[serde(borrow)]
+    status_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pause_collection: Option<PauseCollection<'a>>,
+    trial_start: Option<i64>,
+    trial_end: Option<i64>,
+    #[serde(borrow)]
+    discount: Option<DiscountOrId<'a>>,
+    #[serde(borrow)]
+    discounts: Option<Vec<DiscountOrId<'a>>>,
+    #[serde(borrow)]
+    latest_invoice: Option<Id<'a>>,
+    #[serde(borrow)]
+    collection_method: Option<Text<'a>>,
+    #[serde(borrow)]
+    billing: Option<Text<'a>>,
+    #[serde(borrow)]
+    test_clock: Option<Id<'a>>,
+    created: Option<i64>,
+    start_date: Option<i64>,
+    start: Option<i64>,
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CancellationDetails<'a> {
+    #[serde(borrow)]
+    reason: Option<Text<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct PauseCollection<'a> {
+    #[serde(borrow)]
+    behavior: Option<Text<'a>>,
+    resumes_at: Option<i64>,
+}
+
+/// A discount: an id, or the object, whose own id is younger than its coupon's.
+#[derive(Clone, Debug)]
+struct DiscountOrId<'a>(Text<'a>);
+
+impl Subscription<'_> {
+    /// The facts, each from the first place that has it:
+    ///
+    /// | fact | reading order |
+    /// | --- | --- |
+    /// | price and quantity | `items.data[].price`, `items.data[].plan`, `plan` and `quantity` |
+    /// | period | `items.data[].current_period_*` (2025-03-31.basil), `current_period_*` |
+    /// | currency | `currency` (2022-08-01), the first item's |
+    /// | collection method | `collection_method` (2019-05-16), `billing` |
+    /// | started | `start_date` (2019-03-14), `start` |
+    /// | discounts | `discounts[]` (2024-04-10), `discount` |
+    pub fn facts(&self) -> SubscriptionFacts {
+        let period_start = self.current_period_start.map(StripeTime);
+        let period_end = self.current_period_end.map(StripeTime);
+        let listed = self.items.as_ref().map_or(&[][..], |items| &items.data);
+        let mut items: Vec<ItemFacts> =
+            listed.iter().map(|item| item.facts(period_start, period_end)).collect();
+        if items.is_empty()
+            && let Some(plan) = &self.plan
+        {
+            items.push(ItemFacts {
+                item_id: None,
+                price: plan.facts(),
+                quantity: self.quantity,
+                current_period_start: period_start,
+                current_period_end: period_end,
+            });
+        } else if items.is_empty() && (period_start.is_some() || period_end.is_some()) {
+            // Neither items nor a plan, but a period: it is worth keeping.
+            items.push(ItemFacts {
+                current_period_start: period_start,
+                current_period_end: period_end,
+                ..ItemFacts::default()
+            });
+        }
+        let currency = owned(self.currency.as_ref())
+            .or_else(|| items.first().and_then(|item| item.price.currency.clone()));
+        let discounts = match (&self.discounts, &self.discount) {
+            (Some(discounts), _) if !discounts.is_empty() => discounts.as_slice(),
+            (_, Some(discount)) => std::slice::from_ref(discount),
+            _ => &[],
+        };
+        SubscriptionFacts {
+            status: self.status.to_owned_string(),
+            items_truncated: self.items.as_ref().is_some_and(List::is_truncated),
+            items,
+            currency,
+            cancel_at_period_end: self.cancel_at_period_end.unwrap_or(false),
+            cancel_at: self.cancel_at.map(StripeTime),
+            canceled_at: self.canceled_at.map(StripeTime),
+            ended_at: self.ended_at.map(StripeTime),
+            cancellation_reason: self
+                .cancellation_details
+                .as_ref()
+                .and_then(|details| owned(details.reason.as_ref())),
+            paused_reason: self.status_details.and_then(paused_reason),
+            pause_collection: self.pause_collection.as_ref().map(|pause| {
+                let behavior = pause.behavior.as_ref().map(Text::to_owned_string);
+                (behavior.unwrap_or_default(), pause.resumes_at.map(StripeTime))
+            }),
+            trial_start: self.trial_start.map(StripeTime),
+            trial_end: self.trial_end.map(StripeTime),
+            discounts: discounts.iter().map(|discount| discount.0.to_owned_string()).collect(),
+            latest_invoice: self.latest_invoice.as_ref().map(Id::to_owned_string),
+            collection_method: owned(self.collection_method.as_ref().or(self.billing.as_ref())),
+            test_clock: self.test_clock.as_ref().map(Id::to_owned_string),
+            created: self.created.map(StripeTime),
+            started: self.start_date.or(self.start).map(StripeTime),
+            metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
+        }
+    }
+}
+
+/// `status_details.paused.subscription.type`; young and still moving, so nothing else of it is
+/// relied on.
+fn paused_reason(details: &RawValue) -> Option<String> {
+    let details: serde_json::Value = serde_json::from_str(details.get()).ok()?;
+    details.pointer("/paused/subscription/type")?.as_str().map(str::to_owned)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for DiscountOrId<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Discount<'a> {
+            #[serde(borrow)]
+            id: Option<Text<'a>>,
+            #[serde(borrow)]
+            coupon: Option<Id<'a>>,
+        }
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let id = if raw.starts_with('"') {
+            serde_json::from_str(raw).ok()
+        } else {
+            serde_json::from_str::<Discount<'de>>(raw)
+                .ok()
+                .and_then(|discount| discount.id.or(discount.coupon.map(|coupon| coupon.0)))
+        };
+        Ok(Self(id.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(json: &str) -> SubscriptionFacts {
+        serde_json::from_str::<Subscription<'_>>(json).unwrap().facts()
+    }
+
+    #[test]
+    fn the_period_stands_on_top_or_on_the_items() {
+        let old = facts(
+            r#"{"id":"sub_1","status":"active","current_period_start":1,"current_period_end":9,
+            "items":{"data":[{"id":"si_1","price":{"id":"price_1"},"quantity":2}]}}"#,
+        );
+        let new = facts(
+            r#"{"id":"sub_1","status":"active","items":{"data":[{"id":"si_1","price":{"id":"price_1"},
+            "quantity":2,"current_period_start":1,"current_period_end":9}]}}"#,
+        );
+        assert_eq!(old, new);
+        assert_eq!(old.current_period_end(), Some(StripeTime(9)));
+    }
+
+    #[test]
+    fn items_of_different_intervals_have_an_earliest_and_a_latest_end() {
+        let facts = facts(
+            r#"{"id":"sub_1","status":"active","items":{"data":[
+            {"id":"si_1","current_period_start":2,"current_period_end":50},
+            {"id":"si_2","current_period_start":1,"current_period_end":9}],"has_more":true}}"#,
+        );
+        assert_eq!(facts.current_period_start(), Some(StripeTime(1)));
+        assert_eq!(facts.current_period_end(), Some(StripeTime(50)));
+        assert_eq!(facts.earliest_period_end(), Some(StripeTime(9)));
+        assert!(facts.items_truncated);
+    }
+
+    #[test]
+    fn a_subscription_of_2014_has_a_plan_and_no_items() {
+        let facts = facts(
+            r#"{"id":"sub_1","status":"trialing","customer":"cus_1","quantity":3,"start":5,
+            "plan":{"id":"gold","name":"Gold","amount":500,"currency":"usd","interval":"month",
+            "interval_count":1},"current_period_start":1,"current_period_end":9,"discount":null}"#,
+        );
+        assert_eq!(facts.items.len(), 1);
+        let item = &facts.items[0];
+        assert_eq!(item.price.price_id.as_deref(), Some("gold"));
+        assert_eq!(item.price.nickname.as_deref(), Some("Gold"));
+        assert_eq!((item.quantity, item.price.unit_amount), (Some(3), Some(500)));
+        assert_eq!(facts.currency.as_deref(), Some("usd"));
+        assert_eq!(facts.started, Some(StripeTime(5)));
+    }
+
+    #[test]
+    fn discounts_are_ids_objects_or_one_object() {
+        let ids = |json: &str| facts(json).discounts;
+        let base = r#"{"id":"sub_1","status":"active","#;
+        assert_eq!(
+            ids(&format!(r#"{base}"discounts":["di_1",{{"id":"di_2"}}]}}"#)),
+            ["di_1", "di_2"]
+        );
+        assert_eq!(ids(&format!(r#"{base}"discount":{{"coupon":{{"id":"half"}}}}}}"#)), ["half"]);
+        assert!(ids(&format!(r#"{base}"discounts":[],"discount":null}}"#)).is_empty());
+    }
+
+    #[test]
+    fn a_needed_field_of_a_wrong_type_is_an_error_and_an_unknown_field_is_not() {
+        let parse = |json| serde_json::from_str::<Subscription<'_>>(json);
+        assert!(parse(r#"{"id":"sub_1","status":7}"#).is_err());
+        assert!(parse(r#"{"id":"sub_1"}"#).is_err());
+        assert!(parse(r#"{"id":"sub_1","status":"active","current_period_end":"soon"}"#).is_err());
+        assert!(parse(r#"{"id":"sub_1","status":"hibernating","novelty":[{}]}"#).is_ok());
+    }
+}
