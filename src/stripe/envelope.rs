@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::DateTime;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::json::Text;
@@ -59,13 +60,14 @@ pub enum EnvelopeError {
 impl<'a> Envelope<'a> {
     /// Reads the envelope of a body. The body is not copied.
     pub fn parse(body: &'a str) -> Result<Self, EnvelopeError> {
-        let wire: Wire<'a> =
-            serde_json::from_str(body).map_err(|error| match error.classify() {
-                serde_json::error::Category::Data => EnvelopeError::NotAnEvent(
-                    "a field of the envelope is missing or of a wrong type",
-                ),
-                _ => EnvelopeError::NotJson,
-            })?;
+        let wire: Wire<'a> = serde_json::from_str(body).map_err(|_| {
+            // A missing field may be noticed before broken JSON behind it.
+            if serde_json::from_str::<IgnoredAny>(body).is_ok() {
+                EnvelopeError::NotAnEvent("a field of the envelope is missing or of a wrong type")
+            } else {
+                EnvelopeError::NotJson
+            }
+        })?;
         wire.into_envelope().map_err(EnvelopeError::NotAnEvent)
     }
 
