@@ -1,0 +1,254 @@
+//! Settings: a flag, else an environment variable, else the default.
+//!
+//! Secrets and tokens come from the environment alone, because a flag would show in the process
+//! list. Nothing here prints one.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::projection::logic::Logic;
+use crate::projection::policy::{Policy, PolicyError};
+use crate::store::{DatabaseUrl, UrlError};
+
+/// The environment variable of the endpoint secrets.
+pub const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
+/// The environment variable of the tokens that may read everything.
+pub const API_TOKEN: &str = "SUBLEDGER_API_TOKEN";
+/// The environment variable of the tokens that may only ask whether a user is active.
+pub const ACCESS_TOKEN: &str = "SUBLEDGER_ACCESS_TOKEN";
+
+/// What every command needs to know.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// The ledger's database: `sqlite://PATH`
+    #[arg(
+        long = "database",
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        default_value = "sqlite://subledger.db",
+        global = true
+    )]
+    database: String,
+
+    /// Which mode grants access, and is meant where none is named
+    #[arg(long, env = "SUBLEDGER_MODE", default_value = "live", global = true)]
+    pub mode: Mode,
+
+    /// The metadata keys that name your user, several by commas; the first match counts
+    #[arg(
+        long = "user-key",
+        value_name = "KEY",
+        env = "SUBLEDGER_USER_KEY",
+        default_value = "user_id",
+        global = true
+    )]
+    user_keys: String,
+
+    /// A file with the entitlement policy [default: the built-in one]
+    #[arg(long, value_name = "FILE", env = "SUBLEDGER_POLICY", global = true)]
+    policy: Option<PathBuf>,
+}
+
+/// The settings of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeSettings {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", env = "SUBLEDGER_LISTEN", default_value = "127.0.0.1:8000")]
+    pub listen: String,
+
+    /// A second address for /v1 and /metrics; the first then serves the webhook and health alone
+    #[arg(long, value_name = "ADDRESS", env = "SUBLEDGER_PRIVATE_LISTEN")]
+    pub private_listen: Option<String>,
+
+    /// The greatest age, and the greatest lead, of a signature
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SUBLEDGER_TOLERANCE_SECONDS",
+        default_value_t = crate::stripe::signature::DEFAULT_TOLERANCE_SECONDS
+    )]
+    pub tolerance_seconds: u32,
+}
+
+/// Stripe's two worlds, which never meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Real money.
+    #[default]
+    Live,
+    /// Stripe's test mode and sandboxes.
+    Test,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The database's address.
+    #[error("the database address cannot be used: {0}")]
+    Database(#[from] UrlError),
+    /// The policy's file.
+    #[error("cannot read the policy {}: {source}", .path.display())]
+    PolicyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What stands in it.
+    #[error("the policy {} cannot be used: {source}", .path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: PolicyError,
+    },
+    /// No key of metadata is named.
+    #[error("SUBLEDGER_USER_KEY names no metadata key")]
+    NoUserKey,
+    /// `serve` without a secret could verify nothing.
+    #[error("{WEBHOOK_SECRET} is not set, so no webhook could be verified")]
+    NoWebhookSecret,
+    /// An environment variable that is no text.
+    #[error("{0} is not UTF-8")]
+    NotUnicode(&'static str),
+}
+
+impl ConfigError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "set --database or DATABASE_URL, as in sqlite://subledger.db",
+            Self::PolicyUnreadable { .. } | Self::Policy { .. } => {
+                "projections/current_subscriptions/policy.toml is the built-in policy, to start from"
+            }
+            Self::NoUserKey => "for example SUBLEDGER_USER_KEY=user_id",
+            Self::NoWebhookSecret => {
+                "Stripe shows it as whsec_… under Developers > Webhooks > your endpoint; \
+                 `stripe listen` prints one; `subledger demo` needs none"
+            }
+            Self::NotUnicode(_) => "secrets and tokens are plain text",
+        }
+    }
+}
+
+impl Settings {
+    /// Where the ledger is.
+    pub fn database_url(&self) -> Result<DatabaseUrl, ConfigError> {
+        Ok(DatabaseUrl::parse(&self.database)?)
+    }
+
+    /// What turns events into rows: the policy and the user keys.
+    pub fn logic(&self) -> Result<Logic, ConfigError> {
+        let user_keys: Vec<String> = split(&self.user_keys).map(str::to_owned).collect();
+        if user_keys.is_empty() {
+            return Err(ConfigError::NoUserKey);
+        }
+        Ok(Logic { policy: self.policy()?, user_keys })
+    }
+
+    fn policy(&self) -> Result<Policy, ConfigError> {
+        let Some(path) = self.policy.clone() else { return Ok(Policy::default()) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                Policy::parse(&text).map_err(|source| ConfigError::Policy { path, source })
+            }
+            Err(source) => Err(ConfigError::PolicyUnreadable { path, source }),
+        }
+    }
+}
+
+/// The endpoint secrets, of which there must be one.
+pub fn webhook_secrets() -> Result<Secrets, ConfigError> {
+    match Secrets::from_env(WEBHOOK_SECRET)? {
+        secrets if secrets.is_empty() => Err(ConfigError::NoWebhookSecret),
+        secrets => Ok(secrets),
+    }
+}
+
+/// Secrets or tokens, separated by commas or white space where they were written.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(Vec<SecretString>);
+
+impl Secrets {
+    /// Reads an environment variable; none where it is not set.
+    pub fn from_env(variable: &'static str) -> Result<Self, ConfigError> {
+        match std::env::var(variable) {
+            Ok(text) => Ok(Self::parse(&text)),
+            Err(std::env::VarError::NotPresent) => Ok(Self::default()),
+            Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::NotUnicode(variable)),
+        }
+    }
+
+    /// Splits the text; surrounding white space, and a stray newline from a file, are dropped.
+    pub fn parse(text: &str) -> Self {
+        Self(split(text).map(SecretString::from).collect())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each as text, for whoever must compare it.
+    pub fn expose(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(ExposeSecret::expose_secret)
+    }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty())
+}
+
+impl Mode {
+    /// As events say it.
+    pub const fn livemode(self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    /// The mode of an event.
+    pub const fn of(livemode: bool) -> Self {
+        if livemode { Self::Live } else { Self::Test }
+    }
+
+    /// `live` or `test`.
+    pub const fn as_str(self) -> &'static str {
+        if self.livemode() { "live" } else { "test" }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as clap::ValueEnum>::from_str(text, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_trimmed_and_split_at_commas_and_white_space() {
+        let secrets = Secrets::parse(" whsec_a,whsec_b\twhsec_c ,, whsec_d\r\n");
+        let exposed: Vec<&str> = secrets.expose().collect();
+        assert_eq!(exposed, ["whsec_a", "whsec_b", "whsec_c", "whsec_d"]);
+        assert!(Secrets::parse(" \n,").is_empty());
+    }
+
+    #[test]
+    fn debugging_shows_no_secret() {
+        assert!(!format!("{:?}", Secrets::parse("whsec_a")).contains("whsec_a"));
+    }
+}
