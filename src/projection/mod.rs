@@ -7,6 +7,7 @@
 //!
 //! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*
 
+pub mod canonical;
 pub mod column;
 pub mod entitlement;
 pub mod group;

@@ -128,7 +128,7 @@ fn observe_invoice(envelope: &Envelope<'_>, object: &str) -> Result<Observation,
         let facts = invoice.facts();
         let deleted = envelope.event_type == "invoice.deleted";
         let standing = if deleted { Standing::Terminal } else { Standing::Live };
-        let rank = if deleted { INVOICE_FINAL_RANK } else { invoice_rank(&facts) };
+        let rank = invoice_rank(&envelope.event_type, &facts);
         let paid_first = facts.is_paid().then_some(envelope.created);
         let failed = envelope.event_type == "invoice.payment_failed";
         let of_invoice = InvoiceState {
@@ -232,13 +232,12 @@ fn subscription_rank(status: &str) -> u8 {
     }
 }
 
-const INVOICE_FINAL_RANK: u8 = 3;
-
-fn invoice_rank(facts: &InvoiceFacts) -> u8 {
+fn invoice_rank(event_type: &str, facts: &InvoiceFacts) -> u8 {
     match facts.status.as_str() {
+        _ if event_type == "invoice.deleted" => 3,
         "draft" => 0,
         "uncollectible" => 2,
-        "paid" | "void" => INVOICE_FINAL_RANK,
+        "paid" | "void" => 3,
         _ => 1,
     }
 }
