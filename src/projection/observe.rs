@@ -90,6 +90,27 @@ pub fn observe_envelope(envelope: &Envelope<'_>) -> Result<Observation, FoldErro
     }
 }
 
+/// The object that an event is about, and what the event says about its place among the events
+/// of that object and second.
+pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Option<Text<'a>>,
+    }
+    let object = envelope.object.unwrap_or_default();
+    let named = serde_json::from_str::<Named<'_>>(object).ok().and_then(|named| named.id);
+    let rank = match Folded::of_type(&envelope.event_type) {
+        Some(Folded::Subscription) => serde_json::from_str::<Subscription<'_>>(object)
+            .map_or(0, |subscription| subscription_rank(&subscription.facts().status)),
+        Some(Folded::Invoice) => serde_json::from_str::<Invoice<'_>>(object)
+            .map_or(0, |invoice| invoice_rank(&envelope.event_type, &invoice.facts())),
+        Some(Folded::Session | Folded::Customer) | None => 0,
+    };
+    let id = named.map(|id| id.to_owned_string()).unwrap_or_default();
+    (id, evidence(envelope, object, rank))
+}
+
 fn observe_subscription(envelope: &Envelope<'_>, object: &str) -> Result<Observation, FoldError> {
     let subscription: Subscription<'_> = read("subscription", object)?;
     let facts = subscription.facts();
