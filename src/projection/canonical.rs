@@ -1,0 +1,115 @@
+//! The canonical order of events about one customer: what a history is told in.
+//!
+//! Seconds are in the order of Stripe's clock. Within a second, the events of one object are in the
+//! order that the fold uses; events of different objects are merged by what usually causes what.
+//! Like the fold, it depends on the set of events alone.
+
+use std::collections::BTreeMap;
+
+use super::observe;
+use super::order;
+use crate::ids::EventId;
+use crate::stripe::Envelope;
+
+/// The indexes of the envelopes, from the first event to the last.
+pub fn canonical_order(envelopes: &[Envelope<'_>]) -> Vec<usize> {
+    let mut seconds: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (at, envelope) in envelopes.iter().enumerate() {
+        seconds.entry((envelope.created, envelope.created_nanos)).or_default().push(at);
+    }
+    let mut all = Vec::with_capacity(envelopes.len());
+    for second in seconds.into_values() {
+        if second.len() == 1 {
+            all.extend(second);
+        } else {
+            all.extend(order_of_second(envelopes, &second));
+        }
+    }
+    all
+}
+
+fn order_of_second(envelopes: &[Envelope<'_>], second: &[usize]) -> Vec<usize> {
+    let mut objects: BTreeMap<String, Vec<(usize, EventId, order::Evidence)>> = BTreeMap::new();
+    for at in second {
+        let (object, evidence) = observe::evidence_of(&envelopes[*at]);
+        let event_id = EventId::new(envelopes[*at].id.clone());
+        objects.entry(object).or_default().push((*at, event_id, evidence));
+    }
+    let mut queues: Vec<std::vec::IntoIter<usize>> = objects
+        .into_values()
+        .map(|events| {
+            let rivals: Vec<_> = events.iter().map(|(_, id, evidence)| (id, evidence)).collect();
+            let order = order::sequence(&rivals).order;
+            order.into_iter().map(|index| events[index].0).collect::<Vec<_>>().into_iter()
+        })
+        .collect();
+    let mut merged = Vec::with_capacity(second.len());
+    while merged.len() < second.len() {
+        let heads = queues.iter().enumerate().filter_map(|(queue, events)| {
+            events.as_slice().first().map(|at| (queue, &envelopes[*at]))
+        });
+        let next = heads.min_by_key(|(_, event)| (causal_rank(&event.event_type), &event.id));
+        let Some((queue, _)) = next else { break };
+        merged.extend(queues[queue].next());
+    }
+    merged
+}
+
+/// What usually comes before what at a checkout or a renewal, when all of it shares a second.
+fn causal_rank(event_type: &str) -> u8 {
+    match event_type {
+        "customer.created" => 0,
+        "customer.updated" => 1,
+        "customer.subscription.created" => 2,
+        "invoice.created" => 3,
+        "checkout.session.completed" => 7,
+        "customer.subscription.deleted" => 8,
+        "customer.deleted" => 9,
+        _ if event_type.starts_with("customer.subscription.") => 6,
+        _ if event_type.starts_with("invoice.") => 5,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &str, event_type: &str, created: i64, object: &str, previous: &str) -> String {
+        format!(
+            r#"{{"id":"{id}","object":"event","type":"{event_type}","created":{created},
+            "livemode":true,"data":{{"object":{object},"previous_attributes":{previous}}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_checkout_within_one_second_reads_as_it_happened() {
+        let sub = |status: &str| {
+            format!(
+                r#"{{"object":"subscription","id":"sub_1","customer":"cus_1","status":"{status}"}}"#
+            )
+        };
+        let invoice =
+            |status: &str| format!(r#"{{"object":"invoice","id":"in_1","status":"{status}"}}"#);
+        let bodies = [
+            event("evt_a", "checkout.session.completed", 5, r#"{"id":"cs_1"}"#, "null"),
+            event(
+                "evt_b",
+                "customer.subscription.updated",
+                5,
+                &sub("active"),
+                r#"{"status":"incomplete"}"#,
+            ),
+            event("evt_c", "invoice.paid", 5, &invoice("paid"), "null"),
+            event("evt_d", "invoice.created", 5, &invoice("draft"), "null"),
+            event("evt_e", "customer.subscription.created", 5, &sub("incomplete"), "null"),
+            event("evt_f", "customer.created", 5, r#"{"id":"cus_1"}"#, "null"),
+            event("evt_0", "customer.subscription.deleted", 9, &sub("canceled"), "null"),
+            event("evt_9", "customer.updated", 4, r#"{"id":"cus_1"}"#, "null"),
+        ];
+        let envelopes: Vec<_> = bodies.iter().map(|body| Envelope::parse(body).unwrap()).collect();
+        let order = canonical_order(&envelopes);
+        let names: Vec<_> = order.iter().map(|at| envelopes[*at].id.as_ref()).collect();
+        assert_eq!(names, ["evt_9", "evt_f", "evt_e", "evt_d", "evt_c", "evt_b", "evt_a", "evt_0"]);
+    }
+}

@@ -1,0 +1,158 @@
+//! From facts and policy to access: a pure function, and time does not enter it.
+//!
+//! What comes out is `entitled` and `entitled_until`; whether access is granted *at an instant* is
+//! asked of the row: `entitled` and, if there is an end, before it.
+
+use super::policy::{PauseEffect, Policy};
+use crate::stripe::subscription::SubscriptionFacts;
+use crate::time::StripeTime;
+
+/// What the policy looks at beyond the latest snapshot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// Whether the subscription is over, whatever its status says.
+    pub over: bool,
+    /// Since when it is past due.
+    pub past_due_since: Option<StripeTime>,
+    /// Until when it is paid; none if nothing was ever paid.
+    pub paid_through: Option<StripeTime>,
+    /// Whether anything was ever paid for.
+    pub ever_paid: bool,
+}
+
+/// Whether the policy grants access, and until when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entitlement {
+    /// Whether it grants access at all.
+    pub entitled: bool,
+    /// When that ends by itself; none for no known end, and where there is no access.
+    pub until: Option<StripeTime>,
+}
+
+impl Entitlement {
+    const NONE: Self = Self { entitled: false, until: None };
+}
+
+/// Judges a subscription. The end is the least of: the planned cancellation, the end of the period
+/// where it cancels then, the end of grace, the end that a pause sets, and the end of patience
+/// with silence.
+pub fn entitlement(facts: &SubscriptionFacts, standing: Standing, policy: &Policy) -> Entitlement {
+    if standing.over || facts.is_terminal() || !policy.grants(&facts.status) {
+        return Entitlement::NONE;
+    }
+    let mut ends = vec![facts.cancel_at];
+    if facts.cancel_at_period_end {
+        ends.push(facts.earliest_period_end());
+    }
+    if facts.status == "past_due" {
+        if policy.grace_requires_payment && !standing.ever_paid {
+            return Entitlement::NONE;
+        }
+        let grace_days = i64::from(policy.past_due_grace_days.0);
+        ends.push(standing.past_due_since.map(|since| since.plus_days(grace_days)));
+    }
+    if let Some((behavior, _)) = &facts.pause_collection {
+        match policy.pause_effect(behavior) {
+            PauseEffect::Grant => {}
+            PauseEffect::Deny => return Entitlement::NONE,
+            PauseEffect::UntilPaidThrough => match standing.paid_through {
+                Some(end) => ends.push(Some(end)),
+                None => return Entitlement::NONE,
+            },
+        }
+    }
+    let patience_days = i64::from(policy.stale_after_period_end_days.0);
+    if patience_days > 0 {
+        ends.push(facts.current_period_end().map(|end| end.plus_days(patience_days)));
+    }
+    Entitlement { entitled: true, until: ends.into_iter().flatten().min() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stripe::price::ItemFacts;
+
+    const DAY: i64 = 86_400;
+    const PERIOD_END: i64 = 30 * DAY;
+
+    fn facts(status: &str) -> SubscriptionFacts {
+        let item =
+            ItemFacts { current_period_end: Some(StripeTime(PERIOD_END)), ..ItemFacts::default() };
+        SubscriptionFacts {
+            status: status.to_owned(),
+            items: vec![item],
+            ..SubscriptionFacts::default()
+        }
+    }
+
+    fn until(facts: &SubscriptionFacts, standing: Standing, policy: &str) -> Option<i64> {
+        let policy = Policy::parse(policy).unwrap();
+        let found = entitlement(facts, standing, &policy);
+        assert!(found.entitled || found.until.is_none());
+        found.entitled.then(|| found.until.map_or(i64::MAX, |at| at.0))
+    }
+
+    #[test]
+    fn statuses_grant_as_the_policy_says_and_unknown_ones_do_not() {
+        for (status, granted) in [
+            ("active", true),
+            ("trialing", true),
+            ("past_due", true),
+            ("incomplete", false),
+            ("incomplete_expired", false),
+            ("unpaid", false),
+            ("paused", false),
+            ("canceled", false),
+            ("hibernating", false),
+        ] {
+            let found = until(&facts(status), Standing::default(), "");
+            assert_eq!(found.is_some(), granted, "{status}");
+        }
+        assert!(until(&facts("unpaid"), Standing::default(), "grant = [\"unpaid\"]").is_some());
+        let open = "unknown_status = \"grant\"";
+        assert!(until(&facts("hibernating"), Standing::default(), open).is_some());
+        assert_eq!(until(&facts("unpaid"), Standing::default(), open), None);
+        let over = Standing { over: true, ..Standing::default() };
+        assert_eq!(until(&facts("active"), over, ""), None);
+    }
+
+    #[test]
+    fn the_end_is_the_least_of_all_ends() {
+        let stale = PERIOD_END + 30 * DAY;
+        assert_eq!(until(&facts("active"), Standing::default(), ""), Some(stale));
+        let off = "stale_after_period_end_days = 0";
+        assert_eq!(until(&facts("active"), Standing::default(), off), Some(i64::MAX));
+        let mut ending = facts("active");
+        ending.cancel_at_period_end = true;
+        assert_eq!(until(&ending, Standing::default(), ""), Some(PERIOD_END));
+        ending.cancel_at = Some(StripeTime(9));
+        assert_eq!(until(&ending, Standing::default(), ""), Some(9));
+    }
+
+    #[test]
+    fn grace_counts_from_the_first_unpaid_moment_and_may_have_to_be_earned() {
+        let standing = Standing { past_due_since: Some(StripeTime(DAY)), ..Standing::default() };
+        assert_eq!(until(&facts("past_due"), standing, ""), Some(8 * DAY));
+        assert_eq!(until(&facts("past_due"), standing, "past_due_grace_days = 0"), Some(DAY));
+        let earned = "grace_requires_payment = true";
+        assert_eq!(until(&facts("past_due"), standing, earned), None);
+        let paid = Standing { ever_paid: true, ..standing };
+        assert_eq!(until(&facts("past_due"), paid, earned), Some(8 * DAY));
+        assert_eq!(until(&facts("past_due"), paid, "grant = [\"active\"]"), None);
+    }
+
+    #[test]
+    fn a_pause_of_collection_does_what_the_policy_says() {
+        let mut paused = facts("active");
+        paused.pause_collection = Some(("void".to_owned(), None));
+        let paid = Standing { paid_through: Some(StripeTime(5)), ..Standing::default() };
+        let stale = Some(PERIOD_END + 30 * DAY);
+        assert_eq!(until(&paused, paid, ""), stale);
+        assert_eq!(until(&paused, paid, "[pause_collection]\nvoid = \"deny\""), None);
+        let until_paid = "[pause_collection]\nvoid = \"until_paid_through\"";
+        assert_eq!(until(&paused, paid, until_paid), Some(5));
+        assert_eq!(until(&paused, Standing::default(), until_paid), None);
+        assert_eq!(until(&paused, paid, "[pause_collection]\nkeep_as_draft = \"deny\""), stale);
+    }
+}

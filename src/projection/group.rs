@@ -1,0 +1,103 @@
+//! The snapshots of one object that might be its latest: a join.
+//!
+//! Of all snapshots of an object, those of the greatest (standing, second) are kept, *all* of them.
+//! Which of them is the latest is found over the whole set, so neither the order of arrival nor
+//! the way in which events were batched can show.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::order::{self, Evidence};
+use crate::ids::EventId;
+use crate::time::StripeTime;
+
+/// How much a snapshot counts before its time is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Standing {
+    /// It may carry an earlier state under a later time, as
+    /// `customer.subscription.pending_update_expired` does, and yields to any other.
+    Echo,
+    /// An ordinary snapshot.
+    Live,
+    /// A final state, which absorbs: nothing that arrives revives the object.
+    Terminal,
+}
+
+/// One snapshot of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot<F> {
+    /// What the ledger keeps of the object.
+    pub facts: F,
+    /// What the event says about its place in its second.
+    pub evidence: Evidence,
+}
+
+/// The snapshots of the greatest (standing, second).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group<F> {
+    standing: Standing,
+    created: StripeTime,
+    rivals: BTreeMap<EventId, Snapshot<F>>,
+}
+
+/// The snapshot that a group stands for.
+#[derive(Debug)]
+pub struct Winner<'a, F> {
+    /// The event.
+    pub event_id: &'a EventId,
+    /// Its second.
+    pub created: StripeTime,
+    /// How much it counts.
+    pub standing: Standing,
+    /// The snapshot.
+    pub snapshot: &'a Snapshot<F>,
+    /// Whether nothing says that it was the last and another one differs from it.
+    pub ambiguous: bool,
+}
+
+impl<F: Clone + PartialEq> Group<F> {
+    /// The group of one snapshot.
+    pub fn of(
+        standing: Standing,
+        created: StripeTime,
+        event_id: EventId,
+        snapshot: Snapshot<F>,
+    ) -> Self {
+        Self { standing, created, rivals: BTreeMap::from([(event_id, snapshot)]) }
+    }
+
+    /// Joins two groups: commutative, associative, idempotent.
+    pub fn join(&mut self, other: Self) {
+        match (other.standing, other.created).cmp(&(self.standing, self.created)) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => self.rivals.extend(other.rivals),
+            std::cmp::Ordering::Greater => *self = other,
+        }
+    }
+
+    /// The snapshot that was the latest, as far as anything says.
+    pub fn winner(&self) -> Winner<'_, F> {
+        let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
+        let sequence = order::sequence(&rivals);
+        let facts_at = |at: usize| &self.rivals[rivals[at].0].facts;
+        let last = *sequence.order.last().expect("a group is never empty");
+        let differs = |at: &usize| facts_at(*at) != facts_at(last);
+        let event_id = rivals[last].0;
+        Winner {
+            event_id,
+            created: self.created,
+            standing: self.standing,
+            snapshot: &self.rivals[event_id],
+            ambiguous: sequence.might_be_last.iter().any(differs),
+        }
+    }
+}
+
+/// Joins a group into a place that may still be empty.
+pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Group<F>) {
+    match place {
+        Some(present) => present.join(group),
+        None => *place = Some(group),
+    }
+}

@@ -1,0 +1,381 @@
+//! The fingerprint of a JSON object by its leaves, so that "does this match?" can be asked long
+//! after the object itself is gone.
+//!
+//! `previous_attributes` of an `updated` event holds the old values of what changed, so it tells
+//! which snapshot came before. To ask that, a snapshot would have to be kept whole. A sorted list
+//! of one number a leaf (half hash of the path, half hash of the value) answers the same
+//! question in a tenth of the space.
+//!
+//! Objects are descended into; arrays are leaves, because Stripe sends changed arrays whole. A
+//! null leaf is the same as an absent one.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The leaves of an object, or of a part of one: sorted, each `path << 32 | value`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaves(Box<[u64]>);
+
+/// What a nested object puts at its own path, so that "absent" can be told from "an object".
+const OBJECT: u64 = 1;
+/// What null puts at its path where a null counts: in the attributes that are looked for.
+const NULL: u64 = 0;
+/// The half of a leaf that stands for the value.
+const VALUE: u64 = 0xffff_ffff;
+/// The hash of the empty path.
+const ROOT: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Attributes whose name and form are the same in every API version. Only these can link two
+/// snapshots that are rendered at different versions.
+const STABLE: [u64; 11] = [
+    hash(ROOT, b"cancel_at"),
+    hash(ROOT, b"cancel_at_period_end"),
+    hash(ROOT, b"canceled_at"),
+    hash(ROOT, b"client_reference_id"),
+    hash(ROOT, b"customer"),
+    hash(ROOT, b"email"),
+    hash(ROOT, b"ended_at"),
+    hash(ROOT, b"metadata"),
+    hash(ROOT, b"status"),
+    hash(ROOT, b"trial_end"),
+    hash(ROOT, b"trial_start"),
+];
+
+impl Leaves {
+    /// The leaves of an object. None where the text is no readable JSON object, which then is no
+    /// evidence of anything.
+    pub fn of_object(json: &str) -> Option<Self> {
+        Self::read(json, false)
+    }
+
+    /// The leaves that `previous_attributes` asks for. None where they are empty or unreadable,
+    /// which then is no evidence either.
+    pub fn of_previous_attributes(json: &str) -> Option<Self> {
+        Self::read(json, true).filter(|leaves| !leaves.0.is_empty())
+    }
+
+    /// Whether an object with these leaves has every attribute of `previous`.
+    ///
+    /// Between different API versions only the attributes that never moved are compared, and at
+    /// least one of them must be there.
+    pub fn has(&self, previous: &Self, same_version: bool) -> bool {
+        let mut compared = previous.0.iter().filter(|leaf| same_version || is_stable(**leaf));
+        let mut any = false;
+        let all = compared.all(|wanted| {
+            any = true;
+            if wanted & VALUE == NULL {
+                let at = self.0.partition_point(|leaf| leaf >> 32 < wanted >> 32);
+                self.0.get(at).is_none_or(|leaf| leaf >> 32 != wanted >> 32)
+            } else {
+                self.0.binary_search(wanted).is_ok()
+            }
+        });
+        any && all
+    }
+
+    fn read(json: &str, nulls_count: bool) -> Option<Self> {
+        if !json.starts_with('{') {
+            return None;
+        }
+        let mut leaves = Vec::with_capacity(96);
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let object = Node { path: ROOT, top: ROOT, nulls_count, leaves: &mut leaves };
+        object.deserialize(&mut deserializer).ok()?;
+        leaves.sort_unstable();
+        leaves.dedup();
+        Some(Self(leaves.into()))
+    }
+}
+
+/// The lowest bit of a path's half tells whether its top-level attribute is a stable one.
+fn is_stable(leaf: u64) -> bool {
+    leaf >> 32 & 1 == 1
+}
+
+/// One value at one path, which writes its leaves.
+struct Node<'o> {
+    path: u64,
+    /// The hash of the top-level attribute that this is under; [`ROOT`] for the object itself.
+    top: u64,
+    nulls_count: bool,
+    leaves: &'o mut Vec<u64>,
+}
+
+impl Node<'_> {
+    fn leaf(self, value: u64) {
+        let stable = u64::from(STABLE.contains(&self.top));
+        let path = (finish(self.path) >> 32 & !1) | stable;
+        self.leaves.push(path << 32 | value);
+    }
+
+    fn value(self, tag: u8, bytes: &[u8]) {
+        // 0 and 1 are taken, see `NULL` and `OBJECT`.
+        self.leaf((value_hash(tag, bytes) & VALUE).max(2));
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(HashedKey(self.path))? {
+            map.next_value_seed(Node {
+                path: key,
+                top: if self.path == ROOT { key } else { self.top },
+                nulls_count: self.nulls_count,
+                leaves: &mut *self.leaves,
+            })?;
+        }
+        // An object that is looked for asks for its leaves alone: an empty one for nothing.
+        if self.path != ROOT && !self.nulls_count {
+            self.leaf(OBJECT);
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        let hash = Whole.visit_seq(seq)?;
+        self.value(b'[', &hash.to_le_bytes());
+        Ok(())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        if self.nulls_count {
+            self.leaf(NULL);
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E: de::Error>(self, v: bool) -> Result<(), E> {
+        self.value(b'b', &[u8::from(v)]);
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<(), E> {
+        self.value(b'n', &v.to_le_bytes());
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<(), E> {
+        self.value(b'n', &v.to_le_bytes());
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, v: f64) -> Result<(), E> {
+        self.value(b'f', &v.to_bits().to_le_bytes());
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<(), E> {
+        self.value(b's', v.as_bytes());
+        Ok(())
+    }
+}
+
+/// The hash of a whole value, the order of an object's keys aside.
+struct Whole;
+
+impl<'de> DeserializeSeed<'de> for Whole {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Whole {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
+        let mut sum = 0_u64;
+        while let Some(key) = map.next_key_seed(HashedKey(ROOT))? {
+            let value = map.next_value_seed(Whole)?;
+            sum = sum.wrapping_add(finish(hash(key, &value.to_le_bytes())));
+        }
+        Ok(value_hash(b'{', &sum.to_le_bytes()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<u64, A::Error> {
+        let mut all = ROOT;
+        while let Some(value) = seq.next_element_seed(Whole)? {
+            all = hash(all, &value.to_le_bytes());
+        }
+        Ok(value_hash(b'[', &all.to_le_bytes()))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<u64, E> {
+        Ok(value_hash(b'0', &[]))
+    }
+
+    fn visit_bool<E: de::Error>(self, v: bool) -> Result<u64, E> {
+        Ok(value_hash(b'b', &[u8::from(v)]))
+    }
+
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<u64, E> {
+        Ok(value_hash(b'n', &v.to_le_bytes()))
+    }
+
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<u64, E> {
+        Ok(value_hash(b'n', &v.to_le_bytes()))
+    }
+
+    fn visit_f64<E: de::Error>(self, v: f64) -> Result<u64, E> {
+        Ok(value_hash(b'f', &v.to_bits().to_le_bytes()))
+    }
+
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<u64, E> {
+        Ok(value_hash(b's', v.as_bytes()))
+    }
+}
+
+/// The path of a key under a path.
+struct HashedKey(u64);
+
+impl<'de> DeserializeSeed<'de> for HashedKey {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for HashedKey {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<u64, E> {
+        Ok(hash(self.0, key.as_bytes()))
+    }
+}
+
+/// FNV-1a over length and bytes: simple, and the same on every machine and in every release, which
+/// the standard library's hasher does not promise.
+const fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let mut hash = (seed ^ (bytes.len() as u64 & 0xff)).wrapping_mul(PRIME);
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(PRIME);
+        at += 1;
+    }
+    hash
+}
+
+fn value_hash(tag: u8, bytes: &[u8]) -> u64 {
+    finish(hash(hash(ROOT, &[tag]), bytes))
+}
+
+/// Spreads the last bytes over all bits.
+fn finish(hash: u64) -> u64 {
+    let hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^ hash >> 32
+}
+
+impl Serialize for Leaves {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|leaf| leaf.to_le_bytes()).collect();
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Leaves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        let leaves = bytes.chunks_exact(8).map(|chunk| {
+            u64::from_le_bytes(chunk.try_into().expect("chunks_exact gives eight bytes"))
+        });
+        Ok(Self(leaves.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches_with(object: &str, previous: &str, same_version: bool) -> bool {
+        let previous = Leaves::of_previous_attributes(previous);
+        previous.is_some_and(|p| Leaves::of_object(object).unwrap().has(&p, same_version))
+    }
+
+    fn matches(object: &str, previous: &str) -> bool {
+        matches_with(object, previous, true)
+    }
+
+    const OBJECT: &str = r#"{"status":"active","cancel_at":null,"n":7,"nested":{"a":1,"b":null},
+        "items":{"object":"list","data":[{"id":"si_1","quantity":1},2]},"metadata":{}}"#;
+
+    #[test]
+    fn every_attribute_must_equal() {
+        assert!(matches(OBJECT, r#"{"status":"active"}"#));
+        assert!(matches(OBJECT, r#"{"n":7,"status":"active"}"#));
+        assert!(!matches(OBJECT, r#"{"status":"trialing"}"#));
+        assert!(!matches(OBJECT, r#"{"n":7,"status":"trialing"}"#));
+        assert!(!matches(OBJECT, r#"{"n":"7"}"#));
+        assert!(!matches(OBJECT, r#"{"unknown":1}"#));
+    }
+
+    #[test]
+    fn null_matches_null_and_absent_and_nothing_else() {
+        assert!(matches(OBJECT, r#"{"cancel_at":null}"#));
+        assert!(matches(OBJECT, r#"{"never_heard_of":null}"#));
+        assert!(matches(OBJECT, r#"{"nested":{"b":null,"c":null}}"#));
+        assert!(!matches(OBJECT, r#"{"status":null}"#));
+        assert!(!matches(OBJECT, r#"{"nested":null}"#));
+        assert!(!matches(OBJECT, r#"{"metadata":null}"#));
+        assert!(!matches(OBJECT, r#"{"cancel_at":5}"#));
+    }
+
+    #[test]
+    fn objects_are_compared_by_part_and_arrays_whole() {
+        assert!(matches(OBJECT, r#"{"nested":{"a":1}}"#));
+        assert!(!matches(OBJECT, r#"{"nested":{"a":2}}"#));
+        assert!(matches(OBJECT, r#"{"items":{"data":[{"quantity":1,"id":"si_1"},2]}}"#));
+        assert!(!matches(OBJECT, r#"{"items":{"data":[{"id":"si_1"},2]}}"#));
+        assert!(!matches(OBJECT, r#"{"items":{"data":[2,{"quantity":1,"id":"si_1"}]}}"#));
+    }
+
+    #[test]
+    fn nothing_and_the_unreadable_are_no_evidence() {
+        for previous in ["{}", "null", "[]", "", "{\"a\":\"\\ud800\"}"] {
+            assert!(Leaves::of_previous_attributes(previous).is_none(), "{previous}");
+        }
+        assert!(Leaves::of_object("null").is_none());
+    }
+
+    #[test]
+    fn between_versions_only_what_never_moved_counts() {
+        assert!(matches_with(OBJECT, r#"{"status":"active","n":8}"#, false));
+        assert!(!matches_with(OBJECT, r#"{"status":"past_due","n":7}"#, false));
+        assert!(!matches_with(OBJECT, r#"{"n":7}"#, false));
+        assert!(matches_with(r#"{"metadata":{"a":"1"}}"#, r#"{"metadata":{"a":"1"}}"#, false));
+    }
+
+    #[test]
+    fn leaves_survive_storage() {
+        let leaves = Leaves::of_object(OBJECT).unwrap();
+        let bytes = postcard::to_allocvec(&leaves).unwrap();
+        assert_eq!(postcard::from_bytes::<Leaves>(&bytes).unwrap(), leaves);
+    }
+}

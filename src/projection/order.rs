@@ -1,0 +1,243 @@
+//! The order of events that share a second.
+//!
+//! Stripe's `created` is in whole seconds, distinct events share it, and Stripe says not to rely on
+//! it for order. Between seconds it is the coarse signal; within one, this procedure looks for
+//! finer ones. It works on the whole set of rivals at once, because a pairwise comparison is not
+//! transitive and would let the order of arrival through.
+//!
+//! 1. Edges "before": `*.created` before all, all before `*.deleted`; A before B where B's
+//!    `previous_attributes` match A's object. Edges inside a cycle are dropped.
+//! 2. Repeatedly take, among the events without a remaining predecessor, the least by (rank, event
+//!    id).
+
+use serde::{Deserialize, Serialize};
+
+use super::leaves::Leaves;
+use crate::ids::EventId;
+
+/// Where an event's type puts it among events of the same object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// `*.created`: before all others.
+    Created,
+    /// Anything between.
+    Changed,
+    /// `*.deleted`: after all others.
+    Deleted,
+}
+
+impl Phase {
+    /// The phase that the end of an event's type says.
+    pub fn of_type(event_type: &str) -> Self {
+        match event_type.rsplit('.').next() {
+            Some("created") => Self::Created,
+            Some("deleted") => Self::Deleted,
+            _ => Self::Changed,
+        }
+    }
+}
+
+/// What an event says about its place among the events of the same object and second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Created, changed or deleted.
+    pub phase: Phase,
+    /// How far the object's status is along its life; equal rank is no evidence.
+    pub rank: u8,
+    /// The API version that the object is rendered at.
+    pub api_version: Option<String>,
+    /// The leaves of the object.
+    pub object: Option<Leaves>,
+    /// The leaves of `previous_attributes`, where there are any.
+    pub previous: Option<Leaves>,
+}
+
+/// The order of some rivals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// Their indexes, first to last.
+    pub order: Vec<usize>,
+    /// The others that might as well have been last: those in a cycle of edges with the last one,
+    /// and those of its rank from which no edge leads to another event.
+    pub might_be_last: Vec<usize>,
+}
+
+/// Puts rivals into order. The result depends on the set alone, not on the order of the slice
+/// (but for the indexes, which mean the slice).
+pub fn sequence(rivals: &[(&EventId, &Evidence)]) -> Sequence {
+    if rivals.len() <= 1 {
+        let order = (0..rivals.len()).collect();
+        return Sequence { order, might_be_last: Vec::new() };
+    }
+    let edges = Edges::between(rivals);
+    let count = rivals.len();
+    let mut taken = vec![false; count];
+    let mut order = Vec::with_capacity(count);
+    for _ in 0..count {
+        let next = (0..count)
+            .filter(|b| !taken[*b] && (0..count).all(|a| taken[a] || !edges.before[a][*b]))
+            .min_by_key(|b| (rivals[*b].1.rank, rivals[*b].0))
+            .expect("without cycles some event has no predecessor left");
+        taken[next] = true;
+        order.push(next);
+    }
+    let last = order[count - 1];
+    let might_be_last = (0..count)
+        .filter(|a| *a != last)
+        .filter(|a| {
+            let equal = rivals[*a].1.rank == rivals[last].1.rank;
+            edges.in_one_cycle(*a, last) || (equal && !edges.before[*a].contains(&true))
+        })
+        .collect();
+    Sequence { order, might_be_last }
+}
+
+/// The edges that are left once those inside a cycle are dropped.
+struct Edges {
+    /// `before[a][b]`: a happened before b.
+    before: Vec<Vec<bool>>,
+    /// `reaches[a][b]`: some path of edges, cycles included, leads from a to b.
+    reaches: Vec<Vec<bool>>,
+}
+
+impl Edges {
+    fn between(rivals: &[(&EventId, &Evidence)]) -> Self {
+        let count = rivals.len();
+        let mut before = vec![vec![false; count]; count];
+        for (a, (_, earlier)) in rivals.iter().enumerate() {
+            for (b, (_, later)) in rivals.iter().enumerate() {
+                before[a][b] = a != b && is_before(earlier, later);
+            }
+        }
+        let mut reaches = before.clone();
+        for via in 0..count {
+            let onward = reaches[via].clone();
+            for from in &mut reaches {
+                if from[via] {
+                    from.iter_mut().zip(&onward).for_each(|(to, on)| *to |= on);
+                }
+            }
+        }
+        for a in 0..count {
+            for b in 0..count {
+                before[a][b] &= !reaches[b][a];
+            }
+        }
+        Self { before, reaches }
+    }
+
+    fn in_one_cycle(&self, a: usize, b: usize) -> bool {
+        self.reaches[a][b] && self.reaches[b][a]
+    }
+}
+
+fn is_before(a: &Evidence, b: &Evidence) -> bool {
+    if a.phase == Phase::Created || b.phase == Phase::Deleted {
+        return true;
+    }
+    match (&a.object, &b.previous) {
+        (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(phase: Phase, rank: u8, object: &str, previous: &str) -> Evidence {
+        Evidence {
+            phase,
+            rank,
+            api_version: None,
+            object: Leaves::of_object(object),
+            previous: Leaves::of_previous_attributes(previous),
+        }
+    }
+
+    fn changed(rank: u8, object: &str, previous: &str) -> Evidence {
+        event(Phase::Changed, rank, object, previous)
+    }
+
+    /// The ids (a, b, c, … in the order given) from first to last, and how many others might be last.
+    fn ordered(events: &[Evidence]) -> (String, usize) {
+        let ids: Vec<EventId> =
+            ('a'..='z').take(events.len()).map(|c| EventId::new(c.to_string())).collect();
+        let rivals: Vec<_> = ids.iter().zip(events).collect();
+        let sequence = sequence(&rivals);
+        let text = sequence.order.iter().map(|at| ids[*at].as_str()).collect();
+        (text, sequence.might_be_last.len())
+    }
+
+    #[test]
+    fn created_is_first_and_deleted_last_whatever_their_status() {
+        let events = [
+            event(Phase::Deleted, 1, "{}", ""),
+            changed(2, "{}", ""),
+            event(Phase::Created, 3, "{}", ""),
+        ];
+        assert_eq!(ordered(&events), ("cba".to_owned(), 0));
+    }
+
+    #[test]
+    fn the_chain_decides_where_ids_and_ranks_would_say_otherwise() {
+        let events = [
+            changed(1, r#"{"n":3}"#, r#"{"n":2}"#),
+            changed(1, r#"{"n":2}"#, r#"{"n":1}"#),
+            changed(1, r#"{"n":1}"#, r#"{"n":0}"#),
+        ];
+        assert_eq!(ordered(&events), ("cba".to_owned(), 0));
+        let back_in_rank =
+            [changed(1, r#"{"n":2}"#, r#"{"n":1}"#), changed(2, r#"{"n":1}"#, r#"{"n":0}"#)];
+        assert_eq!(ordered(&back_in_rank), ("ba".to_owned(), 0));
+    }
+
+    #[test]
+    fn without_a_chain_the_rank_decides_and_then_the_id() {
+        let events = [changed(2, "{}", ""), changed(1, "{}", ""), changed(1, "{}", "")];
+        assert_eq!(ordered(&events), ("bca".to_owned(), 0));
+        let equals = [changed(1, "{}", ""), changed(1, "{}", "")];
+        assert_eq!(ordered(&equals), ("ab".to_owned(), 1));
+    }
+
+    #[test]
+    fn a_cycle_is_no_evidence() {
+        let events =
+            [changed(1, r#"{"n":1}"#, r#"{"n":2}"#), changed(1, r#"{"n":2}"#, r#"{"n":1}"#)];
+        assert_eq!(ordered(&events), ("ab".to_owned(), 1));
+        let two_created = [event(Phase::Created, 1, "{}", ""), event(Phase::Created, 1, "{}", "")];
+        assert_eq!(ordered(&two_created), ("ab".to_owned(), 1));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_depends_on_the_set_alone(
+            facts in proptest::collection::vec((0_u8..3, 0_u8..3, 0_u8..4, 0_u8..5), 2..6),
+            seed in any::<u64>(),
+        ) {
+            let events: Vec<(EventId, Evidence)> = facts.iter().enumerate().map(|(at, fact)| {
+                let (phase, rank, object, previous) = fact;
+                let phase = [Phase::Created, Phase::Changed, Phase::Changed][usize::from(*phase)];
+                let previous = if *previous == 4 { String::new() } else { format!(r#"{{"n":{previous}}}"#) };
+                (EventId::new(format!("evt_{at}")), event(phase, *rank, &format!(r#"{{"n":{object}}}"#), &previous))
+            }).collect();
+            let mut shuffled: Vec<&(EventId, Evidence)> = events.iter().collect();
+            let mut state = seed;
+            for at in (1..shuffled.len()).rev() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                shuffled.swap(at, usize::try_from(state >> 33).unwrap() % (at + 1));
+            }
+            let names = |events: &[&(EventId, Evidence)]| {
+                let rivals: Vec<_> = events.iter().map(|(id, evidence)| (id, evidence)).collect();
+                let found = sequence(&rivals);
+                let order: Vec<_> = found.order.iter().map(|at| rivals[*at].0.clone()).collect();
+                let mut equals: Vec<_> = found.might_be_last.iter().map(|at| rivals[*at].0.clone()).collect();
+                equals.sort();
+                (order, equals)
+            };
+            prop_assert_eq!(names(&events.iter().collect::<Vec<_>>()), names(&shuffled));
+        }
+    }
+}

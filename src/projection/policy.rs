@@ -1,0 +1,179 @@
+//! The entitlement policy: which states of a subscription grant access, as a file of text.
+
+use serde::Deserialize;
+
+/// The text of the built-in policy, comments and all.
+pub const BUILT_IN: &str = include_str!("../../projections/current_subscriptions/policy.toml");
+
+/// The most days that a key may say: a hundred years.
+const DAYS_MAX: u32 = 36_500;
+
+/// Which states of a subscription grant access, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The statuses that grant access.
+    pub grant: Vec<String>,
+    /// Days of access after the first unpaid moment.
+    pub past_due_grace_days: Days,
+    /// Whether a subscription that never paid gets no days of grace.
+    pub grace_requires_payment: bool,
+    /// What a paused collection does to access.
+    pub pause_collection: PausePolicy,
+    /// Days of access after the end of a period when nothing more is heard; 0 for no end.
+    pub stale_after_period_end_days: Days,
+    /// What a status does that this version does not know.
+    pub unknown_status: UnknownStatus,
+}
+
+/// What a paused collection does to access, by its `behavior`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PausePolicy {
+    /// Invoices wait as drafts.
+    pub keep_as_draft: PauseEffect,
+    /// Invoices are given up.
+    pub mark_uncollectible: PauseEffect,
+    /// Invoices are voided.
+    pub void: PauseEffect,
+}
+
+/// What a paused collection does to access.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseEffect {
+    /// Nothing: the status alone counts, as Stripe means it.
+    #[default]
+    Grant,
+    /// Access ends with the time that is paid for.
+    UntilPaidThrough,
+    /// No access while paused.
+    Deny,
+}
+
+/// What a status does that this version does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownStatus {
+    /// It grants nothing.
+    #[default]
+    Deny,
+    /// It grants access.
+    Grant,
+}
+
+/// Every status that Stripe has had until now.
+const KNOWN_STATUSES: [&str; 8] = [
+    "active",
+    "canceled",
+    "incomplete",
+    "incomplete_expired",
+    "past_due",
+    "paused",
+    "trialing",
+    "unpaid",
+];
+
+/// A number of days, held to a hundred years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Days(pub u32);
+
+/// Why a policy is refused: with the line, and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct PolicyError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl Policy {
+    /// Reads the text of a policy file.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let policy: Self = toml::from_str(text).map_err(|error| PolicyError {
+            line: error.span().map_or(1, |span| line_of(text, span.start)),
+            message: error.message().trim().replace('\n', ", "),
+        })?;
+        let terminal = ["canceled", "incomplete_expired"];
+        match policy.grant.iter().find(|status| terminal.contains(&status.as_str())) {
+            Some(status) => Err(PolicyError {
+                line: text.find("grant").map_or(1, |at| line_of(text, at)),
+                message: format!("`{status}` is final and can never grant access"),
+            }),
+            None => Ok(policy),
+        }
+    }
+
+    /// Whether this status grants access at all.
+    pub fn grants(&self, status: &str) -> bool {
+        let unknown = || !KNOWN_STATUSES.contains(&status);
+        self.grant.iter().any(|granted| granted == status)
+            || (self.unknown_status == UnknownStatus::Grant && unknown())
+    }
+
+    /// What a pause of this behaviour does. One that Stripe invents later grants, like those it
+    /// has now.
+    pub fn pause_effect(&self, behavior: &str) -> PauseEffect {
+        match behavior {
+            "keep_as_draft" => self.pause_collection.keep_as_draft,
+            "mark_uncollectible" => self.pause_collection.mark_uncollectible,
+            "void" => self.pause_collection.void,
+            _ => PauseEffect::Grant,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            grant: ["active", "trialing", "past_due"].map(str::to_owned).to_vec(),
+            past_due_grace_days: Days(7),
+            grace_requires_payment: false,
+            pause_collection: PausePolicy::default(),
+            stale_after_period_end_days: Days(30),
+            unknown_status: UnknownStatus::Deny,
+        }
+    }
+}
+
+impl TryFrom<u32> for Days {
+    type Error = String;
+
+    fn try_from(days: u32) -> Result<Self, String> {
+        if days <= DAYS_MAX { Ok(Self(days)) } else { Err(format!("at most {DAYS_MAX} days")) }
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.char_indices().filter(|(offset, c)| *offset < at && *c == '\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_file_says_what_the_defaults_are() {
+        assert_eq!(Policy::parse(BUILT_IN).unwrap(), Policy::default());
+        assert_eq!(Policy::parse("").unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_refused_with_its_line() {
+        for (text, line, word) in [
+            ("past_due_grace_days = 3\nmercy = true\n", 2, "mercy"),
+            ("\n[pause_collection]\nvoid = \"maybe\"", 3, "maybe"),
+            ("past_due_grace_days = -1", 1, "-1"),
+            ("past_due_grace_days = \"7\"", 1, "string"),
+            ("\n\npast_due_grace_days = 99999", 3, "36500"),
+            ("# mine\ngrant = [\"active\", \"canceled\"]", 2, "canceled"),
+            ("grant = [\"active\"", 1, ""),
+        ] {
+            let error = Policy::parse(text).unwrap_err();
+            assert_eq!(error.line, line, "{text}: {error}");
+            assert!(error.message.contains(word), "{text}: {error}");
+        }
+    }
+}

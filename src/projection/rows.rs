@@ -1,0 +1,220 @@
+//! From a customer's state to the rows of `current_subscriptions`: a pure function of state and
+//! logic.
+
+use super::Logic;
+use super::column::Json;
+use super::entitlement::{self, entitlement};
+use super::group::{Standing, Winner};
+use super::row::{ItemRow, PauseCollection, SubscriptionRow};
+use super::state::{CustomerState, InvoiceState, SubscriptionState};
+use super::user::UserLink;
+use crate::ids::{CustomerKey, InvoiceId, SubscriptionId};
+use crate::stripe::price::ItemFacts;
+use crate::stripe::subscription::SubscriptionFacts;
+use crate::time::StripeTime;
+
+/// The rows of a customer, one a subscription of which a snapshot is known, in the order of their
+/// ids.
+pub fn rows(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<SubscriptionRow> {
+    let rows = state.subscriptions.iter().filter_map(|(id, subscription)| {
+        let snapshots = subscription.snapshots.as_ref()?;
+        Some(row(key, state, id, subscription, &snapshots.winner(), logic))
+    });
+    rows.collect()
+}
+
+/// What the invoices of a subscription say together.
+struct Payments<'a> {
+    /// The latest invoice and its status; a deleted draft is none.
+    latest: Option<(&'a InvoiceId, &'a str)>,
+    next_attempt: Option<StripeTime>,
+    paid_at: Option<StripeTime>,
+    paid_through: Option<StripeTime>,
+    failed_at: Option<StripeTime>,
+    email: Option<&'a str>,
+}
+
+impl<'a> Payments<'a> {
+    fn of(subscription: &'a SubscriptionState) -> Self {
+        let mut kept: Vec<(StripeTime, &InvoiceId, Winner<'_, _>, &InvoiceState)> = subscription
+            .invoices
+            .iter()
+            .map(|(id, invoice)| (id, invoice.snapshots.winner(), invoice))
+            .filter(|(_, winner, _)| winner.standing != Standing::Terminal)
+            .map(|(id, winner, invoice)| {
+                let made = winner.snapshot.facts.created.unwrap_or(winner.created);
+                (made, id, winner, invoice)
+            })
+            .collect();
+        kept.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        let latest = kept.last().map(|(_, id, winner, _)| (*id, &winner.snapshot.facts));
+        let paid = || kept.iter().filter(|(_, _, winner, _)| winner.snapshot.facts.is_paid());
+        Self {
+            latest: latest.map(|(id, facts)| (id, facts.status.as_str())),
+            next_attempt: latest.and_then(|(_, facts)| facts.next_payment_attempt),
+            paid_at: paid()
+                .filter_map(|(_, _, winner, invoice)| {
+                    winner.snapshot.facts.paid_at.or(invoice.paid_first)
+                })
+                .max(),
+            paid_through: paid()
+                .filter_map(|(_, _, winner, _)| winner.snapshot.facts.line_period_end)
+                .max(),
+            failed_at: kept.iter().filter_map(|(.., invoice)| invoice.failed_last).max(),
+            email: latest.and_then(|(_, facts)| facts.email.as_deref()),
+        }
+    }
+}
+
+fn row(
+    key: &CustomerKey,
+    customer: &CustomerState,
+    id: &SubscriptionId,
+    subscription: &SubscriptionState,
+    winner: &Winner<'_, SubscriptionFacts>,
+    logic: &Logic,
+) -> SubscriptionRow {
+    let facts = &winner.snapshot.facts;
+    let payments = Payments::of(subscription);
+    let user = UserLink::of(id, facts, customer, &logic.user_keys);
+    let ending = Ending::of(customer, winner);
+    let past_due = facts.status == "past_due" && !ending.over;
+    let past_due_since = past_due.then(|| subscription.overdue.since()).flatten();
+    let entitlement = entitlement(
+        facts,
+        entitlement::Standing {
+            over: ending.over,
+            past_due_since,
+            paid_through: payments.paid_through,
+            ever_paid: payments.paid_at.is_some(),
+        },
+        &logic.policy,
+    );
+    let items: Vec<ItemRow> = facts.items.iter().map(item_row).collect();
+    let first = items.first().cloned().unwrap_or_default();
+    SubscriptionRow {
+        subscription_id: id.to_string(),
+        account: key.scope.account.to_string(),
+        livemode: key.scope.livemode,
+        customer_id: key.customer.to_string(),
+        user_id: user.user_id,
+        user_id_source: user.source.map(str::to_owned),
+        user_id_conflict: user.conflict,
+        email: email(customer, id, &payments),
+        status: if ending.over && !facts.is_terminal() {
+            "canceled".to_owned()
+        } else {
+            facts.status.clone()
+        },
+        entitled: entitlement.entitled,
+        entitled_until: entitlement.until,
+        price_id: first.price_id,
+        product_id: first.product_id,
+        product_name: None,
+        price_nickname: first.price_nickname,
+        lookup_key: first.lookup_key,
+        quantity: first.quantity,
+        currency: facts.currency.clone(),
+        unit_amount: first.unit_amount,
+        unit_amount_decimal: first.unit_amount_decimal,
+        interval: first.interval,
+        interval_count: first.interval_count,
+        items: Json(items),
+        items_truncated: facts.items_truncated,
+        current_period_start: facts.current_period_start(),
+        current_period_end: facts.current_period_end(),
+        paid_through: payments.paid_through,
+        trial_start: facts.trial_start,
+        trial_end: facts.trial_end,
+        cancel_at_period_end: facts.cancel_at_period_end,
+        cancel_at: facts.cancel_at,
+        canceled_at: facts.canceled_at,
+        ended_at: ending.ended_at,
+        ends_at: ending
+            .ended_at
+            .or(facts.cancel_at)
+            .or_else(|| facts.cancel_at_period_end.then(|| facts.earliest_period_end()).flatten()),
+        cancellation_reason: facts.cancellation_reason.clone(),
+        paused_reason: facts.paused_reason.clone(),
+        pause_collection: facts
+            .pause_collection
+            .clone()
+            .map(|(behavior, resumes_at)| Json(PauseCollection { behavior, resumes_at })),
+        scheduled_change: None,
+        discounts: Json(facts.discounts.clone()),
+        features: Json(Vec::new()),
+        features_truncated: false,
+        test_clock_id: facts.test_clock.clone(),
+        parked: 0,
+        collection_method: facts.collection_method.clone(),
+        latest_invoice_id: match payments.latest {
+            Some((id, _)) => Some(id.to_string()),
+            // No invoice has been heard of: the snapshot's own word for it.
+            None => facts.latest_invoice.clone(),
+        },
+        latest_invoice_status: payments.latest.map(|(_, status)| status.to_owned()),
+        past_due_since,
+        payment_failed_at: payments.failed_at,
+        next_payment_attempt: payments.next_attempt,
+        paid_at: payments.paid_at,
+        created_at: facts.created,
+        started_at: facts.started,
+        metadata: Json(facts.metadata.clone()),
+        api_version: winner.snapshot.evidence.api_version.clone(),
+        order_ambiguous: winner.ambiguous,
+        last_event_id: winner.event_id.to_string(),
+        last_event_at: winner.created,
+        event_count: 0,
+    }
+}
+
+/// Whether and when a subscription ended.
+struct Ending {
+    over: bool,
+    ended_at: Option<StripeTime>,
+}
+
+impl Ending {
+    /// By its own terminal snapshot; else, where its customer was deleted, by that: Stripe cancels
+    /// a deleted customer's subscriptions, and their own events may be lost.
+    fn of(customer: &CustomerState, winner: &Winner<'_, SubscriptionFacts>) -> Self {
+        let facts = &winner.snapshot.facts;
+        if winner.standing == Standing::Terminal {
+            return Self { over: true, ended_at: facts.ended_at };
+        }
+        let group = customer.customer.as_ref().map(super::group::Group::winner);
+        match group.filter(|group| group.standing == Standing::Terminal) {
+            Some(deletion) => Self { over: true, ended_at: Some(deletion.created) },
+            None => Self { over: false, ended_at: facts.ended_at },
+        }
+    }
+}
+
+/// The customer's own address, else the latest invoice's, else the one given at checkout.
+fn email(customer: &CustomerState, id: &SubscriptionId, payments: &Payments<'_>) -> Option<String> {
+    let own = customer.customer.as_ref().and_then(|g| g.winner().snapshot.facts.email.clone());
+    own.or_else(|| payments.email.map(str::to_owned)).or_else(|| {
+        let sessions = customer.sessions.values().map(|group| &group.winner().snapshot.facts);
+        let mut made_it = sessions.filter(|s| s.subscription.as_deref() == Some(id.as_str()));
+        made_it.find_map(|session| session.email.clone())
+    })
+}
+
+fn item_row(item: &ItemFacts) -> ItemRow {
+    let price = item.price.clone();
+    ItemRow {
+        item_id: item.item_id.clone(),
+        price_id: price.price_id,
+        product_id: price.product_id,
+        price_nickname: price.nickname,
+        lookup_key: price.lookup_key,
+        quantity: item.quantity,
+        currency: price.currency,
+        unit_amount: price.unit_amount,
+        unit_amount_decimal: price.unit_amount_decimal,
+        interval: price.interval,
+        interval_count: price.interval_count,
+        current_period_start: item.current_period_start,
+        current_period_end: item.current_period_end,
+    }
+}
