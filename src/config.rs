@@ -10,8 +10,8 @@ use std::str::FromStr;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::projection::logic::Logic;
-use crate::projection::policy::{Policy, PolicyError};
+use crate::projection::policy::{self, PolicyError};
+use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, UrlError};
 
 /// The environment variable of the endpoint secrets.
@@ -44,7 +44,7 @@ pub struct Settings {
         long = "user-key",
         value_name = "KEY",
         env = "SUBLEDGER_USER_KEY",
-        default_value = "user_id",
+        default_value = DEFAULT_USER_KEY,
         global = true
     )]
     user_keys: String,
@@ -144,21 +144,17 @@ impl Settings {
 
     /// What turns events into rows: the policy and the user keys.
     pub fn logic(&self) -> Result<Logic, ConfigError> {
-        let user_keys: Vec<String> = split(&self.user_keys).map(str::to_owned).collect();
-        if user_keys.is_empty() {
+        if split(&self.user_keys).next().is_none() {
             return Err(ConfigError::NoUserKey);
         }
-        Ok(Logic { policy: self.policy()?, user_keys })
-    }
-
-    fn policy(&self) -> Result<Policy, ConfigError> {
-        let Some(path) = self.policy.clone() else { return Ok(Policy::default()) };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                Policy::parse(&text).map_err(|source| ConfigError::Policy { path, source })
-            }
-            Err(source) => Err(ConfigError::PolicyUnreadable { path, source }),
-        }
+        let Some(path) = &self.policy else {
+            return Logic::parse(policy::BUILT_IN, &self.user_keys)
+                .map_err(|source| ConfigError::Policy { path: "(built-in)".into(), source });
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::PolicyUnreadable { path: path.clone(), source })?;
+        Logic::parse(&text, &self.user_keys)
+            .map_err(|source| ConfigError::Policy { path: path.clone(), source })
     }
 }
 

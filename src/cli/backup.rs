@@ -1,0 +1,24 @@
+//! `backup`: a consistent copy of the log, while it is in use.
+
+use std::path::PathBuf;
+
+use super::Context;
+use super::report::{Exit, say};
+use crate::store::Opening;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The file to make; it must not exist
+    file: PathBuf,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let store = context.open(Opening::Existing).await?;
+    store.log.backup(&args.file).await?;
+    store.close().await;
+    say(&format!(
+        "copied the log to {}; the read model needs no backup, a rebuild makes it anew",
+        args.file.display()
+    ));
+    Ok(Exit::Done)
+}

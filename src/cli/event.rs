@@ -1,0 +1,67 @@
+//! `event`: one event of the log, or its exact bytes.
+
+use std::io::Write as _;
+
+use super::Context;
+use super::output::{self, stdout};
+use super::report::{Exit, Failure};
+use crate::exchange::EventRecord;
+use crate::ids::{AccountId, EventId};
+use crate::store::Opening;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The event, `evt_…`
+    event: String,
+
+    /// Its bytes exactly as they were received, and nothing else
+    #[arg(long)]
+    payload: bool,
+
+    /// The account, where several have an event of this id; "" for your own
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let store = context.open(Opening::Existing).await?;
+    let account = args.account.map(AccountId::new);
+    let id = EventId::new(args.event);
+    let mut events = store.log.event(&id, account.as_ref(), None).await?;
+    if events.len() > 1 {
+        // The same id in both modes: the configured one is meant.
+        events.retain(|event| event.facts.scope.livemode == context.settings.mode.livemode());
+    }
+    let event = match (events.pop(), events.is_empty()) {
+        (Some(event), true) => event,
+        (None, _) => {
+            return Err(Failure::no(
+                format!("the log has no event {id}"),
+                "`subledger export` writes all that it has",
+            ));
+        }
+        (Some(_), false) => {
+            return Err(Failure::usage(
+                format!("several accounts have an event {id}"),
+                "say which with --account",
+            ));
+        }
+    };
+    let redeliveries = store.log.redeliveries(event.position, event.position).await?;
+    store.close().await;
+    let mut out = stdout();
+    if !args.payload {
+        let record = EventRecord::new(event, redeliveries).without_payload();
+        output::write_json(&record, &mut out)?;
+        return Ok(Exit::Done);
+    }
+    let Some(payload) = event.payload else {
+        return Err(Failure::no(
+            format!("the payload of {id} was erased"),
+            "its hash is still there: leave out --payload",
+        ));
+    };
+    out.write_all(payload.as_bytes())?;
+    out.flush()?;
+    Ok(Exit::Done)
+}

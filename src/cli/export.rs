@@ -1,0 +1,44 @@
+//! `export`: the log, one JSON line an event, in constant memory.
+
+use std::io::Write as _;
+
+use super::Context;
+use super::output::stdout;
+use super::report::Exit;
+use crate::exchange::EventRecord;
+use crate::ids::Position;
+use crate::store::Opening;
+
+/// Events that are read at once, at most.
+const BATCH_EVENTS: usize = 500;
+/// Bytes of payload that are read at once, about.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Only the events after this position
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    after: i64,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let store = context.open(Opening::Existing).await?;
+    let mut out = stdout();
+    let mut after = Position(args.after);
+    loop {
+        let events = store.log.scan(after, BATCH_EVENTS, BATCH_BYTES).await?;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { break };
+        after = last.position;
+        let mut redeliveries = store.log.redeliveries(first.position, last.position).await?;
+        for event in events {
+            let position = event.position;
+            let own = redeliveries.extract_if(.., |it| it.position == position).collect();
+            serde_json::to_writer(&mut out, &EventRecord::new(event, own))
+                .map_err(std::io::Error::from)?;
+            out.write_all(b"\n")?;
+        }
+    }
+    out.flush()?;
+    store.close().await;
+    Ok(Exit::Done)
+}

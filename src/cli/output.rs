@@ -1,0 +1,92 @@
+//! Rows for people and for programs: a table, JSON, or CSV.
+
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The widest table, in columns of a terminal.
+const TABLE_WIDTH_MAX: u16 = 100;
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people, at most 100 columns wide.
+    #[default]
+    Table,
+    /// One document, with the names of the HTTP API.
+    Json,
+    /// A header and a line a row; lists and objects as JSON.
+    Csv,
+}
+
+/// `--format`, for the commands that print rows.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct FormatArgs {
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(super) format: Format,
+}
+
+/// Standard output, buffered.
+pub(super) fn stdout() -> BufWriter<Stdout> {
+    BufWriter::new(io::stdout())
+}
+
+/// A table without lines, its header in capitals; it fits 100 columns, and a narrower terminal.
+pub(super) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let width = match table.width() {
+        Some(width) if io::stdout().is_terminal() => width.min(TABLE_WIDTH_MAX),
+        _ => TABLE_WIDTH_MAX,
+    };
+    table.set_width(width).force_no_tty().set_header(header.iter().map(|name| name.to_uppercase()));
+    table
+}
+
+/// Writes a table, without the spaces at the ends of its lines.
+pub(super) fn write_table(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    out.flush()
+}
+
+/// Writes one JSON document.
+pub(super) fn write_json(document: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// Writes rows under these columns, which are keys of the rows.
+pub(super) fn write_csv<T: Serialize>(
+    columns: &[&str],
+    rows: impl IntoIterator<Item = T>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(columns).map_err(io_error)?;
+    for row in rows {
+        let row = serde_json::to_value(row)?;
+        let cells = columns.iter().map(|column| match row.get(*column) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        });
+        csv.write_record(cells).map_err(io_error)?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// The I/O error inside, so that a broken pipe is seen as one.
+fn io_error(error: csv::Error) -> io::Error {
+    io::Error::from(error)
+}
+
+/// A value for a table's cell, `-` where there is none.
+pub(super) fn cell<T: ToString>(value: Option<&T>) -> String {
+    value.map_or_else(|| "-".to_owned(), T::to_string)
+}

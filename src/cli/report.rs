@@ -1,0 +1,112 @@
+//! How a command ends: exit statuses, and errors as a line and a hint.
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::service::StartError;
+use crate::store::StoreError;
+
+/// What the exit status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The answer is no: a difference was found, a subject does not exist.
+    No = 1,
+    /// Wrong use or configuration.
+    Usage = 2,
+    /// The database or another part failed.
+    Failed = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error of a command's own, with what a person can do about it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// What was asked for does not exist.
+    pub(super) fn no(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        Self { exit: Exit::No, message: message.into(), hint: Some(hint.into()) }.into()
+    }
+
+    /// The command was used in a wrong way.
+    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        Self { exit: Exit::Usage, message: message.into(), hint: Some(hint.into()) }.into()
+    }
+
+    /// Something failed.
+    pub(super) fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        Self { exit: Exit::Failed, message: message.into(), hint: Some(hint.into()) }.into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Writes the error to stderr and says how to exit. A reader that went away is no error.
+pub(super) fn report(error: &anyhow::Error) -> Exit {
+    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(broken_pipe) {
+        return Exit::Done;
+    }
+    let (exit, hint) = judge(error);
+    say(&format!("error: {error}"));
+    if let Some(hint) = hint {
+        say(&format!("hint: {hint}"));
+    }
+    exit
+}
+
+/// The first cause that knows decides.
+fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return (failure.exit, failure.hint.clone());
+        }
+        if let Some(config) = cause.downcast_ref::<ConfigError>() {
+            return (Exit::Usage, Some(config.hint().to_owned()));
+        }
+        if let Some(StartError::Listen { .. }) = cause.downcast_ref() {
+            let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
+            return (Exit::Failed, Some(hint.to_owned()));
+        }
+        if let Some(store) = cause.downcast_ref::<StoreError>() {
+            let exit = match store {
+                StoreError::NoLedger { .. } | StoreError::FileExists { .. } => Exit::Usage,
+                _ => Exit::Failed,
+            };
+            return (exit, store.hint().map(str::to_owned));
+        }
+    }
+    (Exit::Failed, None)
+}
+
+/// A line for people.
+pub(super) fn say(line: &str) {
+    // Where stderr is gone there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Whether a person looks at what is said, so that progress may be drawn.
+pub(super) fn person_looks() -> bool {
+    io::stderr().is_terminal()
+}

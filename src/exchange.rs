@@ -1,0 +1,188 @@
+//! The form in which events leave a ledger and enter another: one JSON object an event.
+//!
+//! It is what `export` writes a line at a time, what `import` reads back to the same log, root
+//! and all, and (without the payload) what the API answers about an event.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, EventId, Position, Scope};
+use crate::store::{
+    EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source,
+};
+use crate::stripe::envelope::Envelope;
+use crate::time::{ReceivedAt, StripeTime};
+
+/// An event as the log holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its place in the log that it comes from.
+    pub position: Position,
+    /// `evt_…`.
+    pub event_id: EventId,
+    /// The account; empty for the platform's own.
+    pub account: AccountId,
+    /// Live or test mode.
+    pub livemode: bool,
+    /// The event's type.
+    pub r#type: String,
+    /// The API version that rendered it, where it says so.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// When it happened, by Stripe's clock.
+    pub created: StripeTime,
+    /// The fraction of that second in nanoseconds; absent where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub created_nanos: u32,
+    /// When it was received.
+    pub received_at: ReceivedAt,
+    /// `webhook`, `api`, `import` or `subledger`.
+    pub source: String,
+    /// The signature header as received.
+    pub signature: Option<String>,
+    /// The salt of the payload's hash, in hex; absent where the payload was erased or is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// `SHA-256(salt || payload)`, in hex.
+    pub payload_hash: String,
+    /// The exact bytes; absent where they were erased or are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// Whether the payload was erased.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub erased: bool,
+    /// What came again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redeliveries: Vec<RedeliveryRecord>,
+}
+
+/// Later deliveries of one event with one content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedeliveryRecord {
+    /// The content's hash with the event's salt, in hex.
+    pub payload_hash: String,
+    /// The API version that rendered it.
+    pub api_version: Option<String>,
+    /// When it came first.
+    pub first_received_at: ReceivedAt,
+    /// When it came last.
+    pub last_received_at: ReceivedAt,
+    /// How often it came.
+    pub count: i64,
+    /// The bytes, where the API version is another than the event's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+}
+
+/// A record that no event can be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRecord {
+    /// A field is not in the form that an export has.
+    #[error("`{0}` is not in the form that an export has")]
+    Field(&'static str),
+    /// The fields contradict each other.
+    #[error(transparent)]
+    Invalid(#[from] InvalidEvent),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(nanos: &u32) -> bool {
+    *nanos == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_false(erased: &bool) -> bool {
+    !*erased
+}
+
+impl EventRecord {
+    /// The record of an event, payload and all.
+    pub fn new(event: LoggedEvent, redeliveries: Vec<Redelivery>) -> Self {
+        let facts = event.facts;
+        Self {
+            position: event.position,
+            event_id: facts.event_id,
+            account: facts.scope.account,
+            livemode: facts.scope.livemode,
+            r#type: facts.event_type,
+            api_version: facts.api_version,
+            created: facts.created,
+            created_nanos: facts.created_nanos,
+            received_at: event.received_at,
+            source: event.source.as_str().to_owned(),
+            signature: event.signature,
+            salt: event.salt.map(hex::encode),
+            payload_hash: hex::encode(event.payload_hash),
+            erased: event.payload.is_none(),
+            payload: event.payload,
+            redeliveries: redeliveries.into_iter().map(RedeliveryRecord::from).collect(),
+        }
+    }
+
+    /// The same without its content.
+    #[must_use]
+    pub fn without_payload(mut self) -> Self {
+        self.salt = None;
+        self.payload = None;
+        for redelivery in &mut self.redeliveries {
+            redelivery.payload = None;
+        }
+        self
+    }
+
+    /// The event to restore or append.
+    pub fn into_event(self) -> Result<NewEvent, BadRecord> {
+        let api_version = self.api_version.or_else(|| {
+            let envelope = Envelope::parse(self.payload.as_deref()?).ok()?;
+            envelope.api_version.map(String::from)
+        });
+        let facts = EventFacts {
+            scope: Scope { account: self.account, livemode: self.livemode },
+            event_id: self.event_id,
+            event_type: self.r#type,
+            api_version,
+            created: self.created,
+            created_nanos: self.created_nanos,
+        };
+        let source = Source::parse(&self.source).ok_or(BadRecord::Field("source"))?;
+        let salt = self.salt.map(|salt| bytes(&salt, "salt")).transpose()?;
+        let exported = Exported {
+            received_at: self.received_at,
+            salt,
+            payload_hash: bytes(&self.payload_hash, "payload_hash")?,
+            payload: self.payload,
+        };
+        Ok(NewEvent::exported(facts, source, self.signature, exported)?)
+    }
+}
+
+impl From<Redelivery> for RedeliveryRecord {
+    fn from(redelivery: Redelivery) -> Self {
+        Self {
+            payload_hash: hex::encode(redelivery.payload_hash),
+            api_version: redelivery.api_version,
+            first_received_at: redelivery.first_received_at,
+            last_received_at: redelivery.last_received_at,
+            count: redelivery.count,
+            payload: redelivery.payload,
+        }
+    }
+}
+
+fn bytes<const N: usize>(text: &str, field: &'static str) -> Result<[u8; N], BadRecord> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| BadRecord::Field(field))?;
+    Ok(bytes)
+}
+
+impl From<&Envelope<'_>> for EventFacts {
+    fn from(envelope: &Envelope<'_>) -> Self {
+        Self {
+            scope: envelope.scope(),
+            event_id: EventId::new(envelope.id.clone()),
+            event_type: envelope.event_type.clone().into_owned(),
+            api_version: envelope.api_version.clone().map(String::from),
+            created: envelope.created,
+            created_nanos: envelope.created_nanos,
+        }
+    }
+}

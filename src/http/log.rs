@@ -1,0 +1,26 @@
+//! `GET /v1/log`: the end of the log.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::App;
+use super::problem::Problem;
+use crate::ids::Position;
+
+#[derive(Serialize)]
+pub(super) struct Head {
+    log_id: String,
+    size: Position,
+    /// The root of the Merkle tree, in base64.
+    root: String,
+}
+
+pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Json<Head>, Problem> {
+    let head = app.store.log.head().await?;
+    Ok(Json(Head { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))
+}
