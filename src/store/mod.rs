@@ -1,1 +1,63 @@
-//! (being built)
+//! The two databases of a ledger: the log, and the read models that are made from it.
+//!
+//! Each verb is one transaction. Nothing outside this room sees SQL or a database's error.
+//!
+//! Architecture invariant: the log and the read model are two files and share no lock; no verb here
+//! touches both. The store does not know what a subscription is.
+
+mod append;
+mod checkpoint;
+mod error;
+mod event;
+mod log;
+mod record;
+mod redelivery;
+mod scan;
+mod sqlite;
+mod statements;
+pub mod tree;
+mod url;
+
+pub use error::StoreError;
+pub use event::{
+    Appended, EventFacts, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent, Redelivery,
+    Source,
+};
+pub use log::Log;
+pub use record::payload_hash;
+pub use url::{DatabaseUrl, UrlError};
+
+use crate::clock::Clock;
+
+/// A ledger's databases. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// What Stripe said, kept.
+    pub log: Log,
+}
+
+/// Whether a ledger that is not there is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Made where it is missing.
+    Create,
+    /// [`StoreError::NoLedger`] where it is missing.
+    Existing,
+}
+
+impl Store {
+    /// Opens both databases, bringing their schemas up to date.
+    pub async fn open(
+        url: &DatabaseUrl,
+        opening: Opening,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let log = Log::open(url.log_path(), opening, clock.clone()).await?;
+        Ok(Self { log })
+    }
+
+    /// Closes every connection, so that the files are complete without their `-wal`.
+    pub async fn close(&self) {
+        self.log.close().await;
+    }
+}

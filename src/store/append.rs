@@ -1,0 +1,380 @@
+//! Appending: one transaction for a whole batch, two trips to the database.
+//!
+//! The first trip takes the write lock, reads the head, and asks which ids are known; in between,
+//! positions, times and hashes are given; the second trip moves the head, inserts and commits.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Row as _};
+
+use super::event::{Appended, NewEvent};
+use super::log::{self, Log};
+use super::sqlite::{self, FileIdentity};
+use super::tree::{Frontier, Hash};
+use super::{StoreError, checkpoint, redelivery};
+use crate::ids::{AccountId, EventId, Position, Scope};
+use crate::time::ReceivedAt;
+
+/// Rows in one INSERT, at most. A power of two; 16 values each stay below SQLite's limit of 32,766.
+const ROWS_PER_INSERT: usize = 256;
+
+impl Log {
+    /// Appends a batch in one transaction; the answers are in the order of the events, and are
+    /// given after the commit has reached the disk.
+    ///
+    /// An event whose id the log knows (or that stands twice in the batch) is a duplicate: it is
+    /// recorded as a redelivery and the first bytes stay. On an error nothing was appended, and the
+    /// next append starts anew.
+    pub async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
+        self.write(events, Times::Now).await
+    }
+
+    /// Appends the events of an export with the times they were received at, so that the log has
+    /// the root of the one that was exported.
+    ///
+    /// Only into an empty log, or to go on with such a restore; known ids are skipped.
+    pub async fn restore(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
+        self.write(events, Times::Exported).await
+    }
+
+    /// Whether the log accepts events now: takes the write lock and lets it go.
+    pub async fn check_append(&self) -> Result<(), StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+        writer.put_back(connection);
+        Ok(())
+    }
+
+    async fn write(&self, events: &[NewEvent], times: Times) -> Result<Vec<Appended>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut writer = self.0.writer.lock().await;
+        // Whatever fails or is cancelled below drops the connection, and so rolls back.
+        let mut connection = writer.take().await?;
+        let (end, known) = begin(&mut connection, events).await?;
+        let batch = Batch::assign(events, end, &known, times, self.0.clock.now())?;
+        let wal = batch.write(&mut connection).await?;
+        checkpoint::run_if_due(&mut connection, wal).await?;
+        writer.put_back(connection);
+        if batch.end.size > batch.start {
+            self.0.appended.send_replace(batch.end.size);
+        }
+        Ok(batch.answers)
+    }
+}
+
+/// Where `received_at` comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Times {
+    Now,
+    Exported,
+}
+
+/// The end of the log inside a transaction.
+#[derive(Clone, Debug)]
+struct End {
+    size: Position,
+    tree: Frontier,
+    last_received_at: ReceivedAt,
+    restored: i64,
+}
+
+/// What makes an event one: its id, within an account and mode.
+type Identity<'a> = (&'a EventId, &'a Scope);
+/// Where the events that the log knew before a batch stand.
+type Known = HashMap<(EventId, Scope), Position>;
+
+/// Takes the write lock; reads the head and where the known ones of these ids stand.
+async fn begin(
+    connection: &mut SqliteConnection,
+    events: &[NewEvent],
+) -> Result<(End, Known), StoreError> {
+    let mut end = None;
+    let mut known = Known::new();
+    for (number, chunk) in events.chunks(ROWS_PER_INSERT).enumerate() {
+        let mut ids = SqliteArguments::default();
+        for event in chunk {
+            add(&mut ids, event.facts.event_id.as_str())?;
+        }
+        let variants = if number == 0 { &STATEMENTS.begin } else { &STATEMENTS.known };
+        for row in fetch(connection, variants, chunk.len(), ids).await? {
+            if row.len() == END_COLUMNS {
+                end = Some(read_end(&row)?);
+                continue;
+            }
+            let event_id = EventId::new(row.try_get::<String, _>(1)?);
+            let account = AccountId::new(row.try_get::<String, _>(2)?);
+            let scope = Scope { account, livemode: row.try_get(3)? };
+            known.insert((event_id, scope), Position(row.try_get(0)?));
+        }
+    }
+    let end = end.ok_or_else(|| StoreError::Corrupt("the log has no head".to_owned()))?;
+    Ok((end, known))
+}
+
+fn identity(event: &NewEvent) -> Identity<'_> {
+    (&event.facts.event_id, &event.facts.scope)
+}
+
+fn read_end(row: &SqliteRow) -> Result<End, StoreError> {
+    let size: i64 = row.try_get(0)?;
+    let frontier: Vec<u8> = row.try_get(1)?;
+    let tree = u64::try_from(size).ok().and_then(|size| Frontier::from_bytes(size, &frontier));
+    Ok(End {
+        size: Position(size),
+        tree: tree
+            .ok_or_else(|| StoreError::Corrupt("the head's tree is not of its size".into()))?,
+        last_received_at: ReceivedAt(row.try_get(2)?),
+        restored: row.try_get(3)?,
+    })
+}
+
+/// A batch whose positions, times and hashes are given.
+struct Batch<'a> {
+    start: Position,
+    end: End,
+    new: Vec<Placed<'a>>,
+    duplicates: Vec<redelivery::Duplicate<'a>>,
+    answers: Vec<Appended>,
+}
+
+/// A new event and its place.
+struct Placed<'a> {
+    event: &'a NewEvent,
+    position: Position,
+    received_at: ReceivedAt,
+    leaf_hash: Hash,
+}
+
+impl<'a> Batch<'a> {
+    fn assign(
+        events: &'a [NewEvent],
+        mut end: End,
+        known: &Known,
+        times: Times,
+        now: ReceivedAt,
+    ) -> Result<Self, StoreError> {
+        if times == Times::Exported && end.restored != end.size.0 {
+            return Err(StoreError::NotEmpty { size: end.size });
+        }
+        let start = end.size;
+        let mut places: HashMap<Identity<'a>, Position> = HashMap::with_capacity(events.len());
+        if !known.is_empty() {
+            places.extend(events.iter().filter_map(|event| {
+                let (event_id, scope) = identity(event);
+                Some(((event_id, scope), *known.get(&(event_id.clone(), scope.clone()))?))
+            }));
+        }
+        let mut new = Vec::with_capacity(events.len());
+        let mut duplicates = Vec::new();
+        let mut answers = Vec::with_capacity(events.len());
+        for event in events {
+            if let Some(&position) = places.get(&identity(event)) {
+                if times == Times::Now {
+                    duplicates.push(redelivery::Duplicate { position, event, received_at: now });
+                }
+                answers.push(Appended { position, duplicate: true });
+                continue;
+            }
+            let after_last = ReceivedAt(end.last_received_at.0 + 1);
+            let received_at = match (times, event.received_at) {
+                (Times::Exported, Some(exported)) if exported < after_last && end.size.0 > 0 => {
+                    return Err(StoreError::NotInOrder { event_id: event.facts.event_id.clone() });
+                }
+                (Times::Exported, Some(exported)) => exported,
+                _ => now.max(after_last),
+            };
+            let leaf_hash = event.leaf_hash(received_at);
+            end.tree.push(leaf_hash);
+            end.size = end.size.next();
+            end.last_received_at = received_at;
+            places.insert(identity(event), end.size);
+            new.push(Placed { event, position: end.size, received_at, leaf_hash });
+            answers.push(Appended { position: end.size, duplicate: false });
+        }
+        if times == Times::Exported {
+            end.restored = end.size.0;
+        }
+        Ok(Self { start, end, new, duplicates, answers })
+    }
+
+    /// Inserts, moves the head, commits; answers with the state of the write-ahead log.
+    async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<checkpoint::Wal, StoreError> {
+        if self.new.is_empty() && self.duplicates.is_empty() {
+            sqlx::query("ROLLBACK").execute(&mut *connection).await?;
+            return Ok(checkpoint::Wal::default());
+        }
+        // Usually all rows go with the commit; what is before that are full chunks, and all of
+        // them where duplicates must be recorded after the rows that they may refer to.
+        let whole = if self.duplicates.is_empty() {
+            self.new.len().saturating_sub(1) / ROWS_PER_INSERT * ROWS_PER_INSERT
+        } else {
+            self.new.len()
+        };
+        let (before, last) = self.new.split_at(whole);
+        for rows in before.chunks(ROWS_PER_INSERT) {
+            let mut arguments = SqliteArguments::default();
+            rows.iter().try_for_each(|row| row.add_to(&mut arguments))?;
+            fetch(connection, &STATEMENTS.insert, rows.len(), arguments).await?;
+        }
+        for duplicate in &self.duplicates {
+            duplicate.record(connection).await?;
+        }
+        let mut arguments = SqliteArguments::default();
+        let end = &self.end;
+        add(&mut arguments, end.size.0)?;
+        add(&mut arguments, end.tree.root().to_vec())?;
+        add(&mut arguments, end.tree.to_bytes())?;
+        add(&mut arguments, end.last_received_at.0)?;
+        add(&mut arguments, end.restored)?;
+        last.iter().try_for_each(|row| row.add_to(&mut arguments))?;
+        let rows = fetch(connection, &STATEMENTS.commit, last.len(), arguments).await?;
+        rows.last().map_or_else(|| Ok(checkpoint::Wal::default()), checkpoint::Wal::read)
+    }
+}
+
+impl Placed<'_> {
+    /// Binds the columns in the order of [`sql::EVENT_COLUMNS`].
+    fn add_to(&self, to: &mut SqliteArguments) -> Result<(), StoreError> {
+        let event = self.event;
+        let facts = &event.facts;
+        add(to, self.position.0)?;
+        add(to, facts.event_id.as_str())?;
+        add(to, facts.scope.account.as_str())?;
+        add(to, facts.scope.livemode)?;
+        add(to, facts.event_type.as_str())?;
+        add(to, facts.api_version.as_deref())?;
+        add(to, facts.created.0)?;
+        add(to, facts.created_nanos)?;
+        add(to, self.received_at.0)?;
+        add(to, event.source.as_str())?;
+        add(to, event.signature.as_deref())?;
+        add(to, &event.payload_hash[..])?;
+        add(to, &self.leaf_hash[..])?;
+        add(to, event.salt.as_ref().map(|salt| &salt[..]))?;
+        add(to, event.payload.as_deref())
+    }
+}
+
+fn add<'q, T>(arguments: &mut SqliteArguments, value: T) -> Result<(), StoreError>
+where
+    T: sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    arguments.add(value).map_err(StoreError::Internal)
+}
+
+/// Runs the smallest variant of a statement that has room for so many rows.
+async fn fetch(
+    connection: &mut SqliteConnection,
+    variants: &[Arc<str>],
+    rows: usize,
+    arguments: SqliteArguments,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let sql = &variants[rows.next_power_of_two().trailing_zeros() as usize];
+    let query = sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments);
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// The one connection that writes, or none where the last use of it did not end well.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Option<SqliteConnection>,
+    path: PathBuf,
+    file: FileIdentity,
+}
+
+impl Writer {
+    pub(super) fn new(connection: SqliteConnection, path: &Path) -> Result<Self, StoreError> {
+        let file = FileIdentity::of(path).ok_or_else(StoreError::gone)?;
+        Ok(Self { connection: Some(connection), path: path.to_owned(), file })
+    }
+
+    /// The connection, to be put back when everything went well. A file that is no longer where it
+    /// was takes no event: it would be lost.
+    pub(super) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
+        if FileIdentity::of(&self.path) != Some(self.file) {
+            self.connection = None;
+            return Err(StoreError::gone());
+        }
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => match sqlite::connect(&self.path, log::options(&self.path)).await {
+                Err(StoreError::CannotOpen { source: Some(source), .. }) => {
+                    Err(StoreError::Unavailable(source))
+                }
+                other => other,
+            },
+        }
+    }
+
+    pub(super) fn put_back(&mut self, connection: SqliteConnection) {
+        self.connection = Some(connection);
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // What was committed is on the disk; a connection that closes badly loses nothing.
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// The statements for 1, 2, 4, … rows. Parameters beyond those bound are NULL: such rows are not
+/// inserted, such ids not found.
+struct Statements {
+    begin: Vec<Arc<str>>,
+    known: Vec<Arc<str>>,
+    insert: Vec<Arc<str>>,
+    commit: Vec<Arc<str>>,
+}
+
+static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
+    let variants = |sql: fn(usize) -> String| {
+        (0..=ROWS_PER_INSERT.ilog2()).map(|power| sql(1 << power).into()).collect()
+    };
+    Statements {
+        begin: variants(|ids| format!("BEGIN IMMEDIATE; {}; {}", sql::END, sql::known(ids))),
+        known: variants(sql::known),
+        insert: variants(sql::insert),
+        commit: variants(|rows| {
+            format!("{}; {}; COMMIT; {}", sql::END_MOVE, sql::insert(rows), checkpoint::sql::STATE)
+        }),
+    }
+});
+
+/// Columns of [`sql::END`], by which its row is told from those of [`sql::known`].
+const END_COLUMNS: usize = 5;
+
+pub(super) mod sql {
+    super::super::statements::statements! {
+        END = "SELECT size, frontier, last_received_at, restored, log_id FROM log_head";
+        END_MOVE = "UPDATE log_head SET size = ?, root = ?, frontier = ?, last_received_at = ?, restored = ?";
+        EVENT_COLUMNS = "position, event_id, account, livemode, type, api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload";
+    }
+
+    /// Where these events stand.
+    pub(super) fn known(ids: usize) -> String {
+        let ids = vec!["?"; ids].join(", ");
+        format!(
+            "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({ids})"
+        )
+    }
+
+    /// Inserts so many rows, or fewer: a row without a position is none.
+    pub(super) fn insert(rows: usize) -> String {
+        let columns = EVENT_COLUMNS.split(',').count();
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        let rows = vec![row; rows].join(", ");
+        format!(
+            "INSERT INTO events ({EVENT_COLUMNS}) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
+        )
+    }
+}

@@ -1,0 +1,144 @@
+//! What can go wrong with a database, in the words of a ledger.
+
+use std::path::PathBuf;
+
+use crate::ids::{EventId, Position};
+
+/// What happened below, for the log and never for an answer.
+pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A verb of the store that could not be done. Nothing of it was written.
+///
+/// The text is for outside and holds no database's words; those are the error's source.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Locked, full, unreadable or gone. Trying again may help.
+    #[error("the ledger is not available at the moment")]
+    Unavailable(#[source] Source),
+    /// No generation of the read model is complete yet.
+    #[error("the read model is being built")]
+    ReadModelBuilding,
+    /// There is no such generation, or no longer.
+    #[error("there is no generation {0}")]
+    NoGeneration(i64),
+    /// A command that needs a ledger found none.
+    #[error("there is no ledger at {}", .path.display())]
+    NoLedger {
+        /// Where one was looked for.
+        path: PathBuf,
+    },
+    /// A newer program has migrated this ledger.
+    #[error("the ledger at {} has schema version {found}, this program knows {known}", .path.display())]
+    NewerSchema {
+        /// The log.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// The file cannot be opened or made, or is no ledger.
+    #[error("cannot open {}: {reason}", .path.display())]
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// Why, for people.
+        reason: String,
+        /// What happened below, if anything did.
+        #[source]
+        source: Option<Source>,
+    },
+    /// The file of a backup is there already.
+    #[error("{} exists already", .path.display())]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An export can only be restored into an empty log.
+    #[error(
+        "the log has {size} events that no export brought: an export cannot be restored into it"
+    )]
+    NotEmpty {
+        /// How many events the log has.
+        size: Position,
+    },
+    /// The events of an export must be restored in the order of the log.
+    #[error("the event {event_id} was received no later than the one before it")]
+    NotInOrder {
+        /// The event that is out of place.
+        event_id: EventId,
+    },
+    /// What is stored contradicts itself.
+    #[error("the ledger is damaged: {0}")]
+    Corrupt(String),
+    /// A defect of this program.
+    #[error("the ledger met an unexpected error")]
+    Internal(#[source] Source),
+}
+
+impl StoreError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoLedger { .. } => {
+                Some("`subledger serve` or `subledger import` makes one; DATABASE_URL says where")
+            }
+            Self::NewerSchema { .. } => {
+                Some("use the version of subledger that wrote it, or a newer one")
+            }
+            Self::CannotOpen { .. } => {
+                Some("DATABASE_URL names the file; its directory must exist and be writable")
+            }
+            Self::FileExists { .. } => Some("choose a file that does not exist yet"),
+            Self::NotEmpty { .. } => Some("restore into a new file, or import to append"),
+            Self::ReadModelBuilding => Some("`subledger rebuild` builds it, and so does `serve`"),
+            Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
+            Self::Unavailable(_) => {
+                Some("another program may hold the ledger, or its disk may be full")
+            }
+            Self::NoGeneration(_) => Some("`subledger projections list` shows what there is"),
+            Self::NotInOrder { .. } | Self::Internal(_) => None,
+        }
+    }
+
+    /// Whether the same verb may succeed when it is tried again.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    pub(super) fn gone() -> Self {
+        Self::Unavailable("the file was moved, replaced or deleted".into())
+    }
+}
+
+/// The primary result codes of SQLite that pass: busy, locked, out of memory, read-only, I/O error,
+/// full, cannot open. <https://sqlite.org/rescode.html>
+const PASSING: [i32; 7] = [5, 6, 7, 8, 10, 13, 14];
+/// Malformed, and not a database.
+const DAMAGED: [i32; 2] = [11, 26];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner) => {
+                let code = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
+                let primary = code & 0xff;
+                if PASSING.contains(&primary) {
+                    Self::Unavailable(error.into())
+                } else if DAMAGED.contains(&primary) {
+                    Self::Corrupt("the file is not readable as a database".to_owned())
+                } else {
+                    Self::Internal(error.into())
+                }
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.into()),
+            sqlx::Error::ColumnDecode { index, .. } => {
+                Self::Corrupt(format!("the column {index} holds something else"))
+            }
+            _ => Self::Internal(error.into()),
+        }
+    }
+}

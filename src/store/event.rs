@@ -1,0 +1,312 @@
+//! An event on its way into the log, and as it stands there.
+
+use super::record;
+use super::tree::Hash;
+use crate::ids::{EventId, Position, Scope};
+use crate::time::{ReceivedAt, StripeTime};
+
+/// An event that is to be appended: its position, and when it was received, the log will say.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub(super) facts: EventFacts,
+    pub(super) source: Source,
+    pub(super) signature: Option<String>,
+    pub(super) payload: Option<String>,
+    pub(super) salt: Option<[u8; 16]>,
+    pub(super) payload_hash: Hash,
+    /// Set where the event comes from an export.
+    pub(super) received_at: Option<ReceivedAt>,
+}
+
+/// What the envelope of an event says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFacts {
+    /// The account and mode.
+    pub scope: Scope,
+    /// The event; unique within the scope.
+    pub event_id: EventId,
+    /// Its type, as `customer.subscription.updated`.
+    pub event_type: String,
+    /// The API version that rendered it, where it says so.
+    pub api_version: Option<String>,
+    /// When it happened, by Stripe's clock.
+    pub created: StripeTime,
+    /// The fraction of that second in nanoseconds; only thin events have one.
+    pub created_nanos: u32,
+}
+
+/// What an export says of an event beyond its facts.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// When it was received.
+    pub received_at: ReceivedAt,
+    /// Absent where the payload was erased.
+    pub salt: Option<[u8; 16]>,
+    /// `SHA-256(salt || payload)`.
+    pub payload_hash: Hash,
+    /// Absent where it was erased.
+    pub payload: Option<String>,
+}
+
+/// How an event reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// Stripe posted it.
+    Webhook,
+    /// It was read from Stripe's API.
+    Api,
+    /// A person imported it.
+    Import,
+    /// Our own record, such as that of an erasure.
+    Subledger,
+}
+
+/// An event that cannot be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEvent {
+    /// The record is text in lines; a line break in an id would forge another record.
+    #[error("the {0} holds a control character")]
+    ControlCharacter(&'static str),
+    /// No bytes are stored without their salt, and no salt without bytes.
+    #[error("payload and salt must both be there, or both be erased")]
+    HalfErased,
+    /// The payload is not the one that was exported.
+    #[error("the payload does not match its hash")]
+    WrongHash,
+}
+
+impl NewEvent {
+    /// An event that has just been received: draws its salt and hashes the payload.
+    pub fn new(
+        facts: EventFacts,
+        source: Source,
+        signature: Option<String>,
+        payload: String,
+    ) -> Result<Self, InvalidEvent> {
+        facts.check()?;
+        let salt = draw();
+        Ok(Self {
+            payload_hash: record::payload_hash(&salt, &payload),
+            facts,
+            source,
+            signature,
+            payload: Some(payload),
+            salt: Some(salt),
+            received_at: None,
+        })
+    }
+
+    /// An event of an export, with the salt and hash it had.
+    ///
+    /// [`Log::restore`](super::Log::restore) keeps its `received_at`; an append gives it a new one.
+    pub fn exported(
+        facts: EventFacts,
+        source: Source,
+        signature: Option<String>,
+        exported: Exported,
+    ) -> Result<Self, InvalidEvent> {
+        facts.check()?;
+        let Exported { received_at, salt, payload_hash, payload } = exported;
+        match (&salt, &payload) {
+            (Some(salt), Some(payload)) if record::payload_hash(salt, payload) != payload_hash => {
+                return Err(InvalidEvent::WrongHash);
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+            _ => return Err(InvalidEvent::HalfErased),
+        }
+        Ok(Self {
+            facts,
+            source,
+            signature,
+            payload,
+            salt,
+            payload_hash,
+            received_at: Some(received_at),
+        })
+    }
+
+    /// What the envelope says.
+    pub fn facts(&self) -> &EventFacts {
+        &self.facts
+    }
+
+    /// The size of what will be stored as text, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.payload.as_ref().map_or(0, String::len)
+            + self.signature.as_ref().map_or(0, String::len)
+    }
+}
+
+impl EventFacts {
+    fn check(&self) -> Result<(), InvalidEvent> {
+        for (name, text) in [
+            ("event id", self.event_id.as_str()),
+            ("account", self.scope.account.as_str()),
+            ("event type", &self.event_type),
+        ] {
+            if text.chars().any(char::is_control) {
+                return Err(InvalidEvent::ControlCharacter(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// The word in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Api => "api",
+            Self::Import => "import",
+            Self::Subledger => "subledger",
+        }
+    }
+
+    /// The source of this name.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Webhook, Self::Api, Self::Import, Self::Subledger]
+            .into_iter()
+            .find(|source| source.as_str() == word)
+    }
+}
+
+/// Random bytes from the operating system.
+pub(super) fn draw<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "a machine without randomness can keep no secret")]
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes once it is up");
+    bytes
+}
+
+/// An event as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// Its place.
+    pub position: Position,
+    /// What its envelope says.
+    pub facts: EventFacts,
+    /// When it was received, by our clock; rises with the position.
+    pub received_at: ReceivedAt,
+    /// How it reached us.
+    pub source: Source,
+    /// The signature header exactly as received.
+    pub signature: Option<String>,
+    /// `SHA-256(salt || payload)`.
+    pub payload_hash: Hash,
+    /// Its leaf in the Merkle tree.
+    pub leaf_hash: Hash,
+    /// Absent where the payload was erased.
+    pub salt: Option<[u8; 16]>,
+    /// The body exactly as received; absent where it was erased.
+    pub payload: Option<String>,
+}
+
+impl LoggedEvent {
+    /// The leaf hash that this event's columns give: equal to [`Self::leaf_hash`] unless the log
+    /// was tampered with.
+    pub fn recomputed_leaf_hash(&self) -> Hash {
+        self.as_new().leaf_hash(self.received_at)
+    }
+
+    /// Whether the payload is the one that was hashed; an erased one cannot be wrong.
+    pub fn payload_matches_hash(&self) -> bool {
+        match (&self.salt, &self.payload) {
+            (Some(salt), Some(payload)) => record::payload_hash(salt, payload) == self.payload_hash,
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    fn as_new(&self) -> NewEvent {
+        NewEvent {
+            facts: self.facts.clone(),
+            source: self.source,
+            signature: self.signature.clone(),
+            payload: None,
+            salt: None,
+            payload_hash: self.payload_hash,
+            received_at: Some(self.received_at),
+        }
+    }
+}
+
+/// What became of an appended event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Where it stands, or the first of its id has always stood.
+    pub position: Position,
+    /// Whether the log knew it already.
+    pub duplicate: bool,
+}
+
+/// Later deliveries of one event with one content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redelivery {
+    /// The event.
+    pub position: Position,
+    /// The content's hash with the event's salt: the event's own where the bytes are the same.
+    pub payload_hash: Hash,
+    /// The API version that rendered it.
+    pub api_version: Option<String>,
+    /// When it came first.
+    pub first_received_at: ReceivedAt,
+    /// When it came last.
+    pub last_received_at: ReceivedAt,
+    /// How often it came, the delivery that made the event not counted.
+    pub count: i64,
+    /// The bytes, where the API version is another than the event's.
+    pub payload: Option<String>,
+}
+
+/// The end of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// Random, made once with the log.
+    pub log_id: String,
+    /// The last position.
+    pub size: Position,
+    /// The root of the Merkle tree.
+    pub root: Hash,
+    /// When the last event was received; zero for an empty log.
+    pub last_received_at: ReceivedAt,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(event_id: &str) -> EventFacts {
+        EventFacts { event_id: event_id.into(), ..EventFacts::default() }
+    }
+
+    #[test]
+    fn a_line_break_in_an_id_cannot_forge_a_record() {
+        let event = NewEvent::new(facts("evt_1\nlive"), Source::Webhook, None, String::new());
+        assert_eq!(event.unwrap_err(), InvalidEvent::ControlCharacter("event id"));
+    }
+
+    #[test]
+    fn an_export_whose_payload_was_edited_is_refused() {
+        let salt = [1; 16];
+        let restore = |salt, payload: Option<&str>| {
+            let exported = Exported {
+                received_at: ReceivedAt(1),
+                salt,
+                payload_hash: record::payload_hash(&[1; 16], "{}"),
+                payload: payload.map(str::to_owned),
+            };
+            NewEvent::exported(facts("evt_1"), Source::Webhook, None, exported).map(|_| ())
+        };
+        assert_eq!(restore(Some(salt), Some("{}")), Ok(()));
+        assert_eq!(restore(None, None), Ok(()));
+        assert_eq!(restore(Some(salt), Some("{ }")), Err(InvalidEvent::WrongHash));
+        assert_eq!(restore(None, Some("{}")), Err(InvalidEvent::HalfErased));
+    }
+
+    #[test]
+    fn two_events_never_share_a_salt() {
+        let new = || NewEvent::new(facts("evt_1"), Source::Webhook, None, "{}".to_owned()).unwrap();
+        assert_ne!(new().payload_hash, new().payload_hash);
+    }
+}

@@ -1,0 +1,104 @@
+//! The Merkle tree over the log, as RFC 6962 defines it.
+//!
+//! The log keeps only the tree's right edge, the [`Frontier`]: the roots of the complete subtrees
+//! that make up its size, greatest first. That is all an append and the root need.
+
+use sha2::{Digest, Sha256};
+
+/// A SHA-256 hash.
+pub type Hash = [u8; 32];
+
+/// The hash of a leaf: `SHA-256(0x00 || record)`.
+pub fn leaf(record: &[u8]) -> Hash {
+    Sha256::new().chain_update([0x00]).chain_update(record).finalize().into()
+}
+
+/// The hash of an inner node: `SHA-256(0x01 || left || right)`.
+fn node(left: &Hash, right: &Hash) -> Hash {
+    Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The right edge of a tree: what is needed to append to it and to know its root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    /// One complete subtree for each bit that is set in `size`, greatest first.
+    subtrees: Vec<Hash>,
+}
+
+impl Frontier {
+    /// Appends a leaf.
+    pub fn push(&mut self, leaf_hash: Hash) {
+        let mut subtree = leaf_hash;
+        // Like a carry: each trailing one bit of the size is a subtree as big as the new one.
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.subtrees.pop() {
+                subtree = node(&left, &subtree);
+            }
+        }
+        self.subtrees.push(subtree);
+        self.size += 1;
+    }
+
+    /// The root; of an empty tree the hash of nothing.
+    pub fn root(&self) -> Hash {
+        let mut subtrees = self.subtrees.iter().rev();
+        let Some(&smallest) = subtrees.next() else { return Sha256::digest([]).into() };
+        subtrees.fold(smallest, |right, left| node(left, &right))
+    }
+
+    /// The number of leaves.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The subtrees' hashes, greatest subtree first.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.subtrees.concat()
+    }
+
+    /// The frontier of a tree of this size; `None` where the bytes are not of that size.
+    pub fn from_bytes(size: u64, bytes: &[u8]) -> Option<Self> {
+        let (subtrees, rest) = bytes.as_chunks::<32>();
+        let fits = rest.is_empty() && subtrees.len() == size.count_ones() as usize;
+        fits.then(|| Self { size, subtrees: subtrees.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ct_merkle::mem_backed_tree::MemoryBackedTree;
+
+    #[test]
+    fn every_root_is_that_of_an_independent_implementation() {
+        let mut ours = Frontier::default();
+        let mut theirs = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+        for number in 0_u32..600 {
+            assert_eq!(ours.root().as_slice(), theirs.root().as_bytes().as_slice(), "{number}");
+            assert_eq!(ours.size(), u64::from(number));
+            let stored = Frontier::from_bytes(ours.size(), &ours.to_bytes());
+            assert_eq!(stored.as_ref(), Some(&ours), "{number}");
+
+            let record = number.to_be_bytes().to_vec();
+            ours.push(leaf(&record));
+            theirs.push(record);
+        }
+    }
+
+    #[test]
+    fn the_root_of_an_empty_tree_is_the_hash_of_nothing() {
+        assert_eq!(
+            hex::encode(Frontier::default().root()),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn a_frontier_of_another_size_is_refused() {
+        let mut frontier = Frontier::default();
+        (0..5_u8).for_each(|number| frontier.push(leaf(&[number])));
+        assert_eq!(Frontier::from_bytes(7, &frontier.to_bytes()), None);
+        assert_eq!(Frontier::from_bytes(5, &frontier.to_bytes()[1..]), None);
+    }
+}

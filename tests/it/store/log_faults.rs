@@ -1,0 +1,168 @@
+//! What goes wrong with a file: said clearly, nothing half-written, and mended where it can be.
+
+use std::fs;
+
+use sqlx::{Connection as _, Executor as _};
+use subledger::clock::Clock;
+use subledger::ids::Position;
+use subledger::store::{DatabaseUrl, Opening, Store, StoreError};
+
+use super::log::assert_sound;
+use super::{Ledger, NOON, event, raw};
+
+async fn open(url: &DatabaseUrl, opening: Opening) -> Result<Store, StoreError> {
+    Store::open(url, opening, Clock::fixed(NOON)).await
+}
+
+#[tokio::test]
+async fn a_missing_ledger_is_said_to_be_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::from_path(directory.path().join("no.db"));
+    let error = open(&url, Opening::Existing).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoLedger { .. }), "{error:?}");
+    assert_eq!(error.to_string(), format!("there is no ledger at {}", url.log_path().display()));
+    assert!(error.hint().is_some());
+    assert!(!url.log_path().exists() && !url.read_path().exists(), "asking makes no file");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_a_ledger_is_refused_with_its_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = directory.path().join("notes.txt");
+    fs::write(&text, "not a database, but long enough to be looked at as one ".repeat(40)).unwrap();
+    let stranger = directory.path().join("stranger.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&stranger);
+    let mut connection =
+        sqlx::SqliteConnection::connect_with(&options.create_if_missing(true)).await.unwrap();
+    connection.execute("CREATE TABLE theirs (x)").await.unwrap();
+    for (path, reason) in [
+        (text, "it is not a ledger"),
+        (stranger, "it is a database of another program"),
+        (directory.path().join("missing/ledger.db"), "does not exist"),
+        (directory.path().to_owned(), "it is a directory"),
+    ] {
+        let error = open(&DatabaseUrl::from_path(&path), Opening::Create).await.unwrap_err();
+        assert!(matches!(error, StoreError::CannotOpen { .. }), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(tables, 1, "the other program's database is as it was");
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_newer_program_is_left_alone() {
+    let ledger = Ledger::new().await;
+    raw(ledger.url.log_path())
+        .await
+        .execute("INSERT INTO _sqlx_migrations VALUES (99, 'later', '2030-01-01', TRUE, x'00', 0)")
+        .await
+        .unwrap();
+    let error = open(&ledger.url, Opening::Create).await.unwrap_err();
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_locked_log_is_unavailable_and_works_again_when_the_lock_is_gone() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    log.append(&[event("evt_1", "")]).await.unwrap();
+    let mut other = raw(ledger.url.log_path()).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let batch = [event("evt_2", "")];
+    let (append, check) = tokio::join!(log.append(&batch), async {
+        ledger.open_again().await.log.check_append().await
+    });
+    assert!(append.unwrap_err().is_unavailable());
+    assert!(check.unwrap_err().is_unavailable());
+    other.execute("ROLLBACK").await.unwrap();
+    log.check_append().await.unwrap();
+    assert_eq!(log.append(&[event("evt_3", "")]).await.unwrap()[0].position, Position(2));
+    assert_sound(&ledger.store).await;
+}
+
+#[tokio::test]
+async fn a_failure_in_the_middle_of_a_batch_leaves_nothing_of_it() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    log.append(&[event("evt_1", "")]).await.unwrap();
+    raw(ledger.url.log_path())
+        .await
+        .execute("CREATE TRIGGER fault BEFORE INSERT ON events WHEN NEW.event_id = 'evt_400' BEGIN SELECT RAISE(ABORT, 'fault'); END")
+        .await
+        .unwrap();
+    let batch: Vec<_> = (2..=600).map(|it| event(&format!("evt_{it}"), "")).collect();
+    assert!(log.append(&batch).await.is_err());
+    assert_eq!(log.head().await.unwrap().size, Position(1));
+    raw(ledger.url.log_path()).await.execute("DROP TRIGGER fault").await.unwrap();
+    log.append(&batch).await.unwrap();
+    assert_sound(&ledger.store).await;
+}
+
+#[tokio::test]
+async fn an_append_that_is_cancelled_leaves_a_log_that_works() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    let batch: Vec<_> = (1..=300).map(|it| event(&format!("evt_{it}"), "")).collect();
+    for polls in 1..12 {
+        let mut append = Box::pin(log.append(&batch));
+        for _ in 0..polls {
+            let once = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(append.as_mut().poll(context).is_ready())
+            });
+            if once.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(append);
+    }
+    log.append(&batch).await.unwrap();
+    assert_eq!(log.head().await.unwrap().size, Position(300));
+    assert_sound(&ledger.store).await;
+}
+
+#[tokio::test]
+async fn a_log_whose_file_was_moved_away_takes_no_event() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    log.append(&[event("evt_1", "")]).await.unwrap();
+    let aside = ledger.directory.path().join("aside.db");
+    fs::rename(ledger.url.log_path(), &aside).unwrap();
+    assert!(log.append(&[event("evt_2", "")]).await.unwrap_err().is_unavailable());
+    assert!(log.check_append().await.unwrap_err().is_unavailable());
+    fs::copy(&aside, ledger.url.log_path()).unwrap();
+    assert!(log.append(&[event("evt_2", "")]).await.unwrap_err().is_unavailable());
+    fs::rename(&aside, ledger.url.log_path()).unwrap();
+    log.append(&[event("evt_2", "")]).await.unwrap();
+    assert_sound(&ledger.store).await;
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_short_even_with_a_reader_that_never_lets_go() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    let wal = ledger.directory.path().join("subledger.db-wal");
+    let payload = "x".repeat(1024 * 1024);
+    let mut events = (1..).map(|it| event(&format!("evt_{it}"), &payload));
+    for _ in 0..10 {
+        log.append(&events.by_ref().take(10).collect::<Vec<_>>()).await.unwrap();
+    }
+    let mib = |path| fs::metadata(path).unwrap().len() / 1024 / 1024;
+    assert!(mib(&wal) < 40, "{} MiB", mib(&wal));
+
+    let mut reader = raw(ledger.url.log_path()).await;
+    reader.execute("BEGIN; SELECT count(*) FROM events").await.unwrap();
+    for _ in 0..9 {
+        log.append(&events.by_ref().take(10).collect::<Vec<_>>()).await.unwrap();
+    }
+    let pinned = mib(&wal);
+    assert!(pinned > 80, "{pinned} MiB");
+    reader.execute("COMMIT").await.unwrap();
+    for _ in 0..10 {
+        log.append(&events.by_ref().take(10).collect::<Vec<_>>()).await.unwrap();
+    }
+    assert!(mib(&wal) <= pinned + 11, "{} MiB after {pinned}", mib(&wal));
+}

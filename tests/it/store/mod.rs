@@ -1,0 +1,68 @@
+//! The store, through its public verbs, and through SQL where the file itself must hold a promise.
+
+mod log;
+mod log_faults;
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, Executor as _};
+use subledger::clock::Clock;
+use subledger::ids::Scope;
+use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store};
+use subledger::time::{ReceivedAt, StripeTime};
+use tempfile::TempDir;
+
+/// When the clocks of these tests stand still: 2026-01-01T00:00:00Z.
+pub(crate) const NOON: ReceivedAt = ReceivedAt(1_767_225_600_000_000);
+
+/// A ledger in a directory of its own, which goes when the test ends.
+pub(crate) struct Ledger {
+    pub(crate) directory: TempDir,
+    pub(crate) url: DatabaseUrl,
+    pub(crate) store: Store,
+}
+
+impl Ledger {
+    pub(crate) async fn new() -> Self {
+        Self::with_clock(Clock::fixed(NOON)).await
+    }
+
+    pub(crate) async fn with_clock(clock: Clock) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::from_path(directory.path().join("subledger.db"));
+        let store = Store::open(&url, Opening::Create, clock).await.unwrap();
+        Self { directory, url, store }
+    }
+
+    /// Another handle on the same files, as another process would have.
+    pub(crate) async fn open_again(&self) -> Store {
+        Store::open(&self.url, Opening::Existing, Clock::fixed(NOON)).await.unwrap()
+    }
+}
+
+/// A connection without any of our manners.
+pub(crate) async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
+}
+
+/// Runs SQL that must fail, and answers with the message.
+pub(crate) async fn refused(connection: &mut SqliteConnection, sql: &'static str) -> String {
+    connection.execute(sql).await.expect_err(sql).to_string()
+}
+
+pub(crate) fn facts(event_id: &str) -> EventFacts {
+    EventFacts {
+        scope: Scope { account: "".into(), livemode: true },
+        event_id: event_id.into(),
+        event_type: "customer.updated".to_owned(),
+        api_version: Some("2020-08-27".to_owned()),
+        created: StripeTime(1_767_225_599),
+        created_nanos: 0,
+    }
+}
+
+pub(crate) fn event(event_id: &str, payload: &str) -> NewEvent {
+    let signature = Some("t=1,v1=00".to_owned());
+    NewEvent::new(facts(event_id), Source::Webhook, signature, payload.to_owned()).unwrap()
+}
