@@ -1,1 +1,124 @@
-//! (being built)
+//! A Stripe of our own: whole lives of subscriptions as signed events, with the truth known.
+//!
+//! A [`Plan`] says how much and from which seed; [`simulate`] returns the events in true order and
+//! what is true at the end; [`deliver`] brings them into an order in which they might arrive;
+//! [`sign`](fn@sign) signs a body as Stripe does. The same plan gives the same bytes, always: there is no
+//! clock, no global state, and no chance but the seed's.
+//!
+//! How it is made, from the inside out: `objects` are Stripe's objects and how each version renders
+//! them, `recorder` writes their snapshots down as time goes by, `stage` is where one subscription
+//! lives, `acts` are what can happen to it, `script` composes a life of acts, `life` puts the
+//! subscriptions of a person side by side, and `truth` tells from the objects what is so.
+//!
+//! Whatever shares a second can be put in order by who reads all of it: by the chain of
+//! `previous_attributes`, by the status, or because it makes no difference.
+
+mod acts;
+mod changes;
+mod delivery;
+mod dice;
+mod life;
+mod load;
+mod objects;
+mod recorder;
+mod script;
+mod sign;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod truth;
+mod version;
+mod wire;
+
+pub use delivery::{Delivery, Order, deliver};
+pub use life::Life;
+pub use load::bench_events;
+pub use objects::event::SimulatedEvent;
+pub use sign::sign;
+pub use truth::{TruePause, TruthRow};
+pub use version::{ApiVersion, Versions};
+pub use wire::Format;
+
+use crate::time::StripeTime;
+use dice::Dice;
+
+/// What to simulate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// How many subscriptions in all.
+    pub subscriptions: usize,
+    /// How long, in months of thirty days.
+    pub months: u32,
+    /// At which API versions.
+    pub api_version: Versions,
+    /// When it begins.
+    pub start: StripeTime,
+    /// How bodies are written.
+    pub format: Format,
+}
+
+/// The events of a plan, in true order, and what is true at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Simulation {
+    /// Every event, the earliest first.
+    pub events: Vec<SimulatedEvent>,
+    /// One row for each subscription that had an event, by account, mode and id.
+    pub truth: Vec<TruthRow>,
+}
+
+impl Default for Plan {
+    /// A hundred subscriptions over a year from 1 January 2026.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            subscriptions: 100,
+            months: 12,
+            api_version: Versions::Mixed,
+            start: StripeTime(1_767_225_600),
+            format: Format::Indented,
+        }
+    }
+}
+
+/// All lives of a plan at once.
+pub fn simulate(plan: &Plan) -> Simulation {
+    let mut simulation = Simulation::default();
+    for life in lives(plan) {
+        simulation.events.extend(life.events);
+        simulation.truth.extend(life.truth);
+    }
+    simulation.events.sort_by_key(|event| event.created);
+    simulation.truth.sort_by(|a, b| {
+        let key = |row: &TruthRow| (row.account.clone(), row.livemode, row.subscription_id.clone());
+        key(a).cmp(&key(b))
+    });
+    simulation
+}
+
+/// The lives of a plan one by one, for plans that do not fit into memory. Each life is in true
+/// order by itself; together they overlap in time.
+pub fn lives(plan: &Plan) -> impl Iterator<Item = Life> {
+    let plan = plan.clone();
+    let mut left = plan.subscriptions;
+    let mut sizes = Dice::new(plan.seed, u64::MAX - 1);
+    (0_u64..).map_while(move |number| {
+        let wanted = sizes.weighted(&[(75, 1), (18, 2), (7, 3)]);
+        let subscriptions = usize::min(wanted, left);
+        left -= subscriptions;
+        (subscriptions > 0).then(|| life::live(&plan, number, subscriptions))
+    })
+}
+
+/// One person's short life, for tests that try many: any of the scripts, at any version.
+pub fn small_history(seed: u64) -> Life {
+    let plan = Plan {
+        seed,
+        subscriptions: 1 + usize::from(seed.is_multiple_of(4)),
+        months: 3,
+        format: Format::Compact,
+        ..Plan::default()
+    };
+    lives(&plan).next().unwrap_or_default()
+}

@@ -1,0 +1,139 @@
+//! The small steps of billing: a draft, its finalisation, a payment that works or fails.
+
+use super::super::objects::Render;
+use super::super::objects::invoice::{Invoice, Status};
+use super::super::objects::line::Line;
+use super::super::objects::payment::Payment;
+use super::super::recorder::Tracked;
+use super::super::stage::Stage;
+use super::super::version::ApiVersion;
+
+impl Stage {
+    /// Lines for the period that each of these items is in, and what was left to correct.
+    pub(super) fn period_lines(&mut self, items: &[usize], trial: bool) -> Vec<Line> {
+        let mut lines = std::mem::take(&mut self.prorations);
+        for &index in items {
+            let id = self.recorder.id("il");
+            let item = &self.subscription.items[index];
+            lines.push(Line {
+                id,
+                item: item.id.clone(),
+                price: item.price,
+                quantity: item.quantity,
+                amount: if trial { 0 } else { item.price.unit_amount * item.quantity },
+                proration: false,
+                start: item.period_start,
+                end: item.period_end,
+            });
+        }
+        lines
+    }
+
+    /// A new draft, which the subscription names as its latest. Nothing is sent.
+    pub(super) fn draft(&mut self, billing_reason: &'static str, lines: Vec<Line>) -> usize {
+        let id = self.recorder.id("in");
+        self.subscription.latest_invoice = Some(id.clone());
+        let now = self.recorder.now();
+        let invoice =
+            Invoice::draft(id, now, billing_reason, &self.subscription, &self.customer, lines);
+        self.invoices.push(Tracked::new(invoice));
+        self.invoices.len() - 1
+    }
+
+    /// The invoice may no longer be changed and waits for its payment.
+    pub(super) fn finalize(&mut self, index: usize) {
+        let now = self.recorder.now();
+        let send_invoice = self.subscription.send_invoice;
+        let invoice = &mut self.invoices[index];
+        invoice.status = Status::Open;
+        invoice.finalized_at = Some(now);
+        invoice.next_payment_attempt = None;
+        if send_invoice {
+            let days = super::super::objects::subscription::DAYS_UNTIL_DUE;
+            invoice.due_date = Some(now + days * 86_400);
+        }
+        self.send_invoice("invoice.finalized", index);
+        if send_invoice {
+            self.send_invoice("invoice.sent", index);
+        }
+    }
+
+    /// The invoice is paid, by card or, where nothing is owed, by itself.
+    pub(super) fn collect(&mut self, index: usize) {
+        if self.invoices[index].amount_due() > 0 {
+            let payment = self.try_payment(index, true);
+            self.recorder.send_once("charge.succeeded", payment.render(self.version()));
+            let intent = payment.render_intent(self.version());
+            self.recorder.send_once("payment_intent.succeeded", intent);
+            self.mark_paid(index);
+            if self.version() >= ApiVersion::Basil {
+                let paid = payment.render_invoice_payment();
+                self.recorder.send_once("invoice_payment.paid", paid);
+            }
+        } else {
+            self.mark_paid(index);
+        }
+    }
+
+    fn mark_paid(&mut self, index: usize) {
+        let now = self.recorder.now();
+        let invoice = &mut self.invoices[index];
+        invoice.status = Status::Paid;
+        invoice.paid_at = Some(now);
+        invoice.next_payment_attempt = None;
+        invoice.auto_advance = false;
+        self.send_invoice("invoice.paid", index);
+        self.send_invoice("invoice.payment_succeeded", index);
+    }
+
+    /// The card is refused. `next` is when Stripe will try again, if it will.
+    pub(super) fn refuse(&mut self, index: usize, next: Option<i64>) {
+        let payment = self.try_payment(index, false);
+        self.recorder.send_once("charge.failed", payment.render(self.version()));
+        let intent = payment.render_intent(self.version());
+        self.recorder.send_once("payment_intent.payment_failed", intent);
+        self.invoices[index].next_payment_attempt = next;
+        self.send_invoice("invoice.updated", index);
+        let failed = self.send_invoice("invoice.payment_failed", index);
+        self.facts.payment_failed_at = Some(failed.created);
+    }
+
+    fn try_payment(&mut self, index: usize, succeeded: bool) -> Payment {
+        let created = self.recorder.now();
+        let intent = match &self.invoices[index].payment {
+            Some((intent, _)) => intent.clone(),
+            None => self.recorder.id("pi"),
+        };
+        let charge = self.recorder.id("ch");
+        let method = match &self.subscription.default_payment_method {
+            Some(method) => method.clone(),
+            None => self.recorder.id("pm"),
+        };
+        let invoice = &mut self.invoices[index];
+        invoice.payment = Some((intent.clone(), charge.clone()));
+        invoice.attempt_count += 1;
+        Payment {
+            intent,
+            charge,
+            method,
+            invoice: invoice.id.clone(),
+            customer: invoice.customer.clone(),
+            created,
+            amount: invoice.amount_due(),
+            currency: invoice.lines[0].price.currency,
+            succeeded,
+            home: invoice.home.clone(),
+        }
+    }
+
+    /// Created, finalised and paid within a second or two, as at checkout.
+    pub(super) fn bill_at_once(&mut self, index: usize) {
+        self.send_invoice("invoice.created", index);
+        self.finalize(index);
+        self.collect(index);
+    }
+
+    pub(super) const fn version(&self) -> ApiVersion {
+        self.recorder.endpoint.version
+    }
+}

@@ -1,0 +1,62 @@
+//! Endings: asked for, taken back, carried out.
+
+use super::super::objects::subscription::{Cancellation, Status};
+use super::super::recorder::Act;
+use super::super::stage::Stage;
+
+const DAY: i64 = 86_400;
+
+impl Stage {
+    /// The customer asks for the end with the current period, and may think again.
+    pub(in crate::simulate) fn cancel_later(&mut self, thinks_again: bool) -> Act {
+        self.ask_for_the_end();
+        let left = self.subscription.next_period_end() - self.recorder.now();
+        if thinks_again {
+            let days = self.recorder.dice.between(0, (left / DAY - 1).clamp(0, 10));
+            self.recorder.wait(days * DAY + 7_200)?;
+            self.subscription.cancellation = Cancellation::default();
+            self.send_updated();
+            return Act::Continue(());
+        }
+        if self.recorder.dice.percent(15) && left > 3 * DAY {
+            // Not even the period is waited for: the first request stays the one that is dated.
+            self.recorder.wait(2 * DAY)?;
+            self.subscription.cancellation.at = None;
+            self.subscription.cancellation.at_period_end = false;
+            return self.end(Some("cancellation_requested"));
+        }
+        self.recorder.wait_until(self.subscription.next_period_end())?;
+        self.end(Some("cancellation_requested"))
+    }
+
+    fn ask_for_the_end(&mut self) {
+        // In flexible billing the portal sets a date and leaves the flag alone.
+        let by_date = self.subscription.flexible && self.recorder.dice.percent(60);
+        self.subscription.cancellation = Cancellation {
+            at_period_end: !by_date,
+            at: Some(self.subscription.next_period_end()),
+            asked_at: Some(self.recorder.now()),
+            reason: Some("cancellation_requested"),
+        };
+        self.send_updated();
+    }
+
+    /// At once, in the middle of a period.
+    pub(in crate::simulate) fn cancel_now(&mut self) -> Act {
+        let days = self.recorder.dice.between(0, 5);
+        self.recorder.wait(days * DAY + 3_600)?;
+        self.end(Some("cancellation_requested"))
+    }
+
+    /// The subscription is over; its script ends here.
+    pub(in crate::simulate) fn end(&mut self, reason: Option<&'static str>) -> Act {
+        let now = self.recorder.now();
+        let subscription = &mut self.subscription;
+        subscription.status = Status::Canceled;
+        subscription.ended_at = Some(now);
+        subscription.cancellation.asked_at.get_or_insert(now);
+        subscription.cancellation.reason = subscription.cancellation.reason.or(reason);
+        self.send("customer.subscription.deleted");
+        Act::Break(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Payments that fail, and what comes of it.
+
+use super::super::objects::subscription::Status;
+use super::super::recorder::Act;
+use super::super::stage::Stage;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+
+/// What comes of a payment that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulate) enum Dunning {
+    /// One of the retries works, or the customer pays by hand.
+    Pays,
+    /// After the last retry the subscription is cancelled.
+    Cancels,
+    /// After the last retry it is `unpaid`: alive, but nothing is collected any more.
+    Lapses,
+}
+
+impl Stage {
+    /// The first attempt at a finalised invoice has failed; goes on to the end of the story.
+    pub(in crate::simulate) fn dun(&mut self, invoice: usize, outcome: Dunning) -> Act {
+        let pause = (self.period_seconds() / 10).clamp(DAY, 3 * DAY);
+        let mut next = self.recorder.now() + pause;
+        if self.subscription.send_invoice {
+            // Nobody charges a bank transfer: it becomes overdue.
+            self.recorder.wait_until(self.invoices[invoice].due_date.unwrap_or(next))?;
+            self.send_invoice("invoice.overdue", invoice);
+        } else {
+            self.refuse(invoice, Some(next));
+        }
+        self.become_(Status::PastDue);
+        if !self.subscription.send_invoice {
+            for _ in 0..self.recorder.dice.below(3) {
+                self.recorder.wait_until(next)?;
+                next += pause;
+                self.refuse(invoice, Some(next));
+            }
+        }
+        if outcome == Dunning::Pays {
+            return self.pay_overdue(invoice, next);
+        }
+        self.recorder.wait_until(next)?;
+        if self.subscription.send_invoice {
+            self.recorder.wait(DAY)?;
+        } else {
+            self.refuse(invoice, None);
+        }
+        match outcome {
+            Dunning::Lapses => self.lapse(),
+            _ => self.cancel_for_debt(invoice),
+        }
+    }
+
+    /// By the next retry, or before it by hand.
+    fn pay_overdue(&mut self, invoice: usize, next: i64) -> Act {
+        if self.recorder.dice.percent(40) {
+            let hours = self.recorder.dice.between(1, 20);
+            self.recorder.wait(hours * HOUR)?;
+        } else {
+            self.recorder.wait_until(next)?;
+            self.recorder.wait(HOUR)?;
+        }
+        self.collect(invoice);
+        self.adopt_card();
+        self.become_(Status::Active);
+        Act::Continue(())
+    }
+
+    fn cancel_for_debt(&mut self, invoice: usize) -> Act {
+        // Ends the script, but a debt may still be paid: that revives nothing.
+        let Act::Break(()) = self.end(Some("payment_failed")) else { return Act::Continue(()) };
+        if self.recorder.dice.percent(25) {
+            self.recorder.wait(5 * DAY)?;
+            self.collect(invoice);
+        }
+        Act::Break(())
+    }
+
+    /// Unpaid: a period goes by with a draft that nobody collects; then the customer pays the
+    /// latest invoice after all, or leaves.
+    fn lapse(&mut self) -> Act {
+        self.become_(Status::Unpaid);
+        self.recorder.wait_until(self.subscription.next_period_end())?;
+        let draft = self.roll_into_next_period();
+        let days = self.recorder.dice.between(1, 5);
+        self.recorder.wait(days * DAY)?;
+        if self.recorder.dice.percent(50) {
+            return self.end(Some("cancellation_requested"));
+        }
+        self.finalize(draft);
+        self.collect(draft);
+        self.become_(Status::Active);
+        Act::Continue(())
+    }
+}

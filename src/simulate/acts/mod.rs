@@ -1,0 +1,15 @@
+//! What can happen to a subscription: one file for each kind of thing.
+//!
+//! An act changes the objects and sends the events that Stripe would send, in bursts that share a
+//! second or two. It leaves the subscription as the next act expects it: running, or ended.
+
+mod billing;
+mod cancel;
+mod change;
+mod dunning;
+mod opening;
+mod pause;
+mod renewal;
+mod trial;
+
+pub(super) use dunning::Dunning;

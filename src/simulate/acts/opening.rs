@@ -1,0 +1,239 @@
+//! How a subscription begins.
+
+use super::super::objects::checkout_session::CheckoutSession;
+use super::super::objects::other::payment_method;
+use super::super::objects::subscription::Status;
+use super::super::objects::{Metadata, Render};
+use super::super::recorder::Act;
+use super::super::stage::Stage;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+
+impl Stage {
+    /// A purchase at the checkout, all of it within a second or two: the subscription is born
+    /// incomplete and is active by the time its first invoice is paid.
+    pub(in crate::simulate) fn open_at_checkout(&mut self) -> Act {
+        let visited = self.recorder.now();
+        let typing = self_service_seconds(self);
+        self.recorder.wait(typing)?;
+        self.begin_periods();
+        self.attach_card();
+        let invoice = self.first_invoice(false);
+        if self.recorder.dice.percent(70) {
+            // Most see the subscription first; either order is real.
+            self.send("customer.subscription.created");
+            self.bill_at_once(invoice);
+        } else {
+            self.send_invoice("invoice.created", invoice);
+            self.send("customer.subscription.created");
+            self.finalize(invoice);
+            self.collect(invoice);
+        }
+        self.adopt_card();
+        self.become_(Status::Active);
+        self.complete_session(visited, "paid");
+        Act::Continue(())
+    }
+
+    /// Made by the application through the API, paid with a card on file.
+    pub(in crate::simulate) fn open_by_api(&mut self) -> Act {
+        self.recorder.wait(MINUTE)?;
+        self.begin_periods();
+        self.adopt_card();
+        self.subscription.status = Status::Active;
+        let invoice = self.first_invoice(false);
+        self.bill_at_once(invoice);
+        self.send("customer.subscription.created");
+        Act::Continue(())
+    }
+
+    /// Invoiced by e-mail: active at once, paid by bank transfer some days later.
+    pub(in crate::simulate) fn open_by_invoice(&mut self) -> Act {
+        self.recorder.wait(MINUTE)?;
+        self.begin_periods();
+        self.subscription.send_invoice = true;
+        self.subscription.status = Status::Active;
+        let invoice = self.first_invoice(false);
+        self.send("customer.subscription.created");
+        self.send_invoice("invoice.created", invoice);
+        self.recorder.wait(HOUR)?;
+        self.finalize(invoice);
+        let days = self.recorder.dice.between(1, 5);
+        self.recorder.wait(days * 24 * HOUR)?;
+        self.collect(invoice);
+        Act::Continue(())
+    }
+
+    /// The bank wants to see the customer first. Minutes later it is active, or a day later
+    /// expired for good.
+    pub(in crate::simulate) fn open_with_authentication(&mut self, succeeds: bool) -> Act {
+        self.recorder.wait(MINUTE)?;
+        self.begin_periods();
+        self.attach_card();
+        let invoice = self.first_invoice(false);
+        self.send("customer.subscription.created");
+        self.send_invoice("invoice.created", invoice);
+        self.finalize(invoice);
+        if succeeds {
+            self.send_invoice("invoice.payment_action_required", invoice);
+            let typing = self_service_seconds(self);
+            self.recorder.wait(typing)?;
+            self.collect(invoice);
+            self.adopt_card();
+            self.become_(Status::Active);
+            return Act::Continue(());
+        }
+        self.refuse(invoice, None);
+        self.recorder.wait(23 * HOUR)?;
+        let now = self.recorder.now();
+        self.invoices[invoice].status = super::super::objects::invoice::Status::Void;
+        self.invoices[invoice].voided_at = Some(now);
+        self.send_invoice("invoice.voided", invoice);
+        self.subscription.ended_at = Some(now);
+        self.become_(Status::IncompleteExpired);
+        Act::Break(())
+    }
+
+    /// A trial, begun at the checkout or by the API, with a card or without.
+    pub(in crate::simulate) fn open_with_trial(&mut self, days: i64, card: bool) -> Act {
+        let visited = self.recorder.now();
+        let typing = self_service_seconds(self);
+        self.recorder.wait(typing)?;
+        self.begin_periods();
+        let now = self.recorder.now();
+        self.begin_trial(now, now + days * 24 * HOUR);
+        self.subscription.status = Status::Trialing;
+        if card {
+            self.attach_card();
+            self.adopt_card();
+        } else {
+            self.subscription.missing_payment_method =
+                *self.recorder.dice.pick(&["pause", "cancel", "create_invoice"]);
+        }
+        let invoice = self.first_invoice(true);
+        self.send("customer.subscription.created");
+        self.bill_at_once(invoice);
+        if self.naming.client_reference || self.naming.session_metadata {
+            self.complete_session(visited, "no_payment_required");
+        }
+        Act::Continue(())
+    }
+
+    /// Somebody looks at the checkout page and leaves it; the session expires a day later.
+    pub(in crate::simulate) fn abandon_a_checkout(&mut self) -> Act {
+        let visited = self.recorder.now();
+        self.recorder.wait(24 * HOUR)?;
+        let mut session = self.session(visited, "expired", "unpaid");
+        session.customer = None;
+        session.subscription = None;
+        session.invoice = None;
+        let snapshot = session.render(self.version());
+        self.recorder.send_once("checkout.session.expired", snapshot);
+        Act::Continue(())
+    }
+
+    /// The same person buys something once: a session without a subscription, which names the
+    /// user all the same.
+    pub(in crate::simulate) fn buy_once(&mut self) -> Act {
+        let visited = self.recorder.now();
+        self.recorder.wait(5 * MINUTE)?;
+        let session = CheckoutSession {
+            mode: "payment",
+            subscription: None,
+            invoice: None,
+            client_reference_id: Some(self.naming.user_id.clone()),
+            ..self.session(visited, "complete", "paid")
+        };
+        let snapshot = session.render(self.version());
+        self.recorder.send_once("checkout.session.completed", snapshot);
+        self.sessions.push(session);
+        Act::Continue(())
+    }
+
+    /// The subscription and its items are dated from now.
+    fn begin_periods(&mut self) {
+        let now = self.recorder.now();
+        self.subscription.created = now;
+        self.subscription.start_date = now;
+        for item in &mut self.subscription.items {
+            item.created = now;
+            item.restart(now);
+        }
+    }
+
+    fn first_invoice(&mut self, trial: bool) -> usize {
+        let items: Vec<usize> = (0..self.subscription.items.len()).collect();
+        let lines = self.period_lines(&items, trial);
+        self.draft("subscription_create", lines)
+    }
+
+    /// A card is attached to the customer.
+    pub(super) fn attach_card(&mut self) {
+        let id = self.recorder.id("pm");
+        let card = payment_method(&id, self.recorder.now(), &self.customer);
+        self.recorder.send_once("payment_method.attached", card);
+        self.customer.default_payment_method = Some(id);
+    }
+
+    /// The subscription is paid with the customer's card from now on.
+    pub(super) fn adopt_card(&mut self) {
+        let card = match self.customer.default_payment_method.clone() {
+            Some(card) => card,
+            None => self.recorder.id("pm"),
+        };
+        self.subscription.default_payment_method = Some(card);
+    }
+
+    fn complete_session(&mut self, visited: i64, payment_status: &'static str) {
+        if payment_status == "paid" && self.recorder.dice.percent(5) {
+            // A direct debit is confirmed later; the session is complete before it is paid.
+            let session = self.session(visited, "complete", "unpaid");
+            let completed = session.render(self.version());
+            self.recorder.send_once("checkout.session.completed", completed);
+            let session = CheckoutSession { payment_status: "paid", ..session };
+            let paid = session.render(self.version());
+            self.recorder.send_once("checkout.session.async_payment_succeeded", paid);
+            self.sessions.push(session);
+            return;
+        }
+        let session = self.session(visited, "complete", payment_status);
+        let snapshot = session.render(self.version());
+        self.recorder.send_once("checkout.session.completed", snapshot);
+        self.sessions.push(session);
+    }
+
+    fn session(
+        &mut self,
+        visited: i64,
+        status: &'static str,
+        payment_status: &'static str,
+    ) -> CheckoutSession {
+        let mode = if self.recorder.endpoint.livemode { "live" } else { "test" };
+        let mut metadata = Metadata::new();
+        if self.naming.session_metadata {
+            metadata.insert("user_id".to_owned(), self.naming.user_id.clone());
+        }
+        let user = &self.naming.user_id;
+        CheckoutSession {
+            id: format!("cs_{mode}_b1{}", self.recorder.dice.letters(56)),
+            created: visited,
+            customer: Some(self.customer.clone()),
+            subscription: Some(self.subscription.id.clone()),
+            invoice: self.subscription.latest_invoice.clone(),
+            mode: "subscription",
+            status,
+            payment_status,
+            client_reference_id: self.naming.client_reference.then(|| user.clone()),
+            metadata,
+            amount: self.invoices.last().map_or(0, |invoice| invoice.amount_due()),
+            currency: self.subscription.items[0].price.currency,
+            home: self.customer.home.clone(),
+        }
+    }
+}
+
+/// How long a person needs to type a card number in.
+fn self_service_seconds(stage: &mut Stage) -> i64 {
+    stage.recorder.dice.between(MINUTE, 10 * MINUTE)
+}

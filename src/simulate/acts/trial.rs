@@ -1,0 +1,105 @@
+//! Trials: how they begin, end, and are given once more.
+
+use super::super::objects::subscription::Status;
+use super::super::recorder::Act;
+use super::super::stage::Stage;
+use super::Dunning;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+
+impl Stage {
+    /// The items' period is the trial, and the first paid one begins when it ends.
+    pub(super) fn begin_trial(&mut self, start: i64, end: i64) {
+        self.subscription.trial = Some((start, end));
+        for item in &mut self.subscription.items {
+            item.period_start = start;
+            item.period_end = end;
+            item.anchor = end;
+            item.cycle = 0;
+        }
+    }
+
+    /// Waits for the end of the trial, which is announced three days before, and lets it end.
+    pub(in crate::simulate) fn finish_trial(&mut self) -> Act {
+        let (_, end) = self.subscription.trial.unwrap_or_default();
+        if end - self.recorder.now() > 3 * DAY {
+            self.recorder.wait_until(end - 3 * DAY)?;
+        }
+        self.announce_trial_end();
+        self.recorder.wait_until(end)?;
+        if self.subscription.default_payment_method.is_some() {
+            return self.convert();
+        }
+        match self.subscription.missing_payment_method {
+            "pause" => self.pause_for_want_of_a_card(),
+            "cancel" => self.end(None),
+            _ => self.convert_without_card(),
+        }
+    }
+
+    /// The announcement may share its second with a change that it does not know of yet.
+    fn announce_trial_end(&mut self) {
+        self.send("customer.subscription.trial_will_end");
+        if self.recorder.dice.percent(30) {
+            self.note("reminded_at");
+        }
+    }
+
+    fn convert(&mut self) -> Act {
+        self.subscription.status = Status::Active;
+        let invoice = self.roll_into_next_period();
+        self.recorder.wait(HOUR)?;
+        self.finalize(invoice);
+        self.collect(invoice);
+        Act::Continue(())
+    }
+
+    fn convert_without_card(&mut self) -> Act {
+        self.subscription.status = Status::Active;
+        let invoice = self.roll_into_next_period();
+        self.recorder.wait(HOUR)?;
+        self.finalize(invoice);
+        let outcome = if self.recorder.dice.percent(30) { Dunning::Pays } else { Dunning::Cancels };
+        self.dun(invoice, outcome)
+    }
+
+    /// Status `paused`, until a card turns up or the customer gives up.
+    fn pause_for_want_of_a_card(&mut self) -> Act {
+        self.become_(Status::Paused);
+        self.send("customer.subscription.paused");
+        let days = self.recorder.dice.between(2, 40);
+        self.recorder.wait(days * DAY)?;
+        if self.recorder.dice.percent(30) {
+            return self.end(Some("cancellation_requested"));
+        }
+        self.attach_card();
+        self.adopt_card();
+        let now = self.recorder.now();
+        for item in &mut self.subscription.items {
+            item.restart(now);
+        }
+        let items: Vec<usize> = (0..self.subscription.items.len()).collect();
+        let lines = self.period_lines(&items, false);
+        let invoice = self.draft("subscription_update", lines);
+        self.bill_at_once(invoice);
+        self.become_(Status::Active);
+        self.send("customer.subscription.resumed");
+        Act::Continue(())
+    }
+
+    /// A running subscription is given some free days: `active` becomes `trialing` again.
+    pub(in crate::simulate) fn give_free_days(&mut self) -> Act {
+        let now = self.recorder.now();
+        let days = self.recorder.dice.between(5, 14);
+        self.begin_trial(now, now + days * DAY);
+        self.subscription.status = Status::Trialing;
+        let items: Vec<usize> = (0..self.subscription.items.len()).collect();
+        let lines = self.period_lines(&items, true);
+        let invoice = self.draft("subscription_update", lines);
+        self.send_updated();
+        self.bill_at_once(invoice);
+        self.adopt_card();
+        self.finish_trial()
+    }
+}

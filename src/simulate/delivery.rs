@@ -1,0 +1,124 @@
+//! How events arrive: late, out of order, and more than once.
+
+use super::dice::Dice;
+use super::objects::event::SimulatedEvent;
+
+/// How events are delivered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Delivery {
+    /// Decides which events are late and which come twice.
+    pub seed: u64,
+    /// In which order they arrive.
+    pub order: Order,
+    /// The share of events that arrive again, from 0 to 1.
+    pub duplicates: f64,
+}
+
+/// In which order events arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As they happened.
+    AsHappened,
+    /// Each after a delay of its own: mostly below some seconds, sometimes minutes, now and then
+    /// hours or days, as when a delivery had to be tried again.
+    #[default]
+    Realistic,
+    /// Anyhow: every order is as probable as any other.
+    Anyhow,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { seed: 1, order: Order::Realistic, duplicates: 0.03 }
+    }
+}
+
+/// The events in the order of their arrival, some of them twice. A second arrival often has other
+/// bytes: the count of pending webhooks has changed.
+pub fn deliver(events: Vec<SimulatedEvent>, delivery: &Delivery) -> Vec<SimulatedEvent> {
+    let mut dice = Dice::new(delivery.seed, u64::MAX);
+    let mut arrivals = Vec::with_capacity(events.len());
+    for (index, event) in (0_i64..).zip(events) {
+        let arrival = arrival(&mut dice, delivery.order, index, event.created);
+        if dice.probability(delivery.duplicates) {
+            let again = (arrival.0 + dice.between(1, 7_200), arrival.1 + 1);
+            let copy = if dice.percent(50) { with_other_bytes(&event) } else { event.clone() };
+            arrivals.push((again, copy));
+        }
+        arrivals.push((arrival, event));
+    }
+    arrivals.sort_by_key(|(arrival, _)| *arrival);
+    arrivals.into_iter().map(|(_, event)| event).collect()
+}
+
+/// When an event arrives: in seconds, and its rank within the second.
+fn arrival(dice: &mut Dice, order: Order, index: i64, created: i64) -> (i64, i64) {
+    match order {
+        Order::AsHappened => (created, index),
+        Order::Anyhow => (dice.between(0, i64::MAX / 4), 0),
+        Order::Realistic => {
+            let delay = match dice.below(1_000) {
+                0..850 => dice.between(0, 3),
+                850..970 => dice.between(4, 120),
+                970..996 => dice.between(120, 4 * 3_600),
+                _ => dice.between(4 * 3_600, 3 * 86_400),
+            };
+            (created + delay, dice.between(0, i64::MAX / 4))
+        }
+    }
+}
+
+fn with_other_bytes(event: &SimulatedEvent) -> SimulatedEvent {
+    const KEY: &str = "\"pending_webhooks\":";
+    let mut copy = event.clone();
+    if let Some(start) = copy.body.rfind(KEY).map(|at| at + KEY.len()) {
+        let length = copy.body[start..].find(',').unwrap_or(0);
+        let space = if copy.body[start..].starts_with(' ') { " " } else { "" };
+        copy.body.replace_range(start..start + length, &format!("{space}9"));
+    }
+    copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Plan, simulate};
+    use super::*;
+
+    fn events() -> Vec<SimulatedEvent> {
+        simulate(&Plan { subscriptions: 30, ..Plan::default() }).events
+    }
+
+    #[test]
+    fn every_event_arrives_at_least_once_and_the_order_is_only_roughly_kept() {
+        let sent = events();
+        let delivery = Delivery { duplicates: 0.2, ..Delivery::default() };
+        let arrived = deliver(sent.clone(), &delivery);
+        assert_eq!(arrived, deliver(sent.clone(), &delivery), "same seed, same arrivals");
+        assert!(arrived.len() > sent.len());
+        let ids = |events: &[SimulatedEvent]| {
+            events.iter().map(|event| event.id.clone()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(ids(&arrived), ids(&sent));
+        assert!(!arrived.is_sorted_by_key(|event| event.created));
+    }
+
+    #[test]
+    fn without_disorder_and_duplicates_nothing_changes() {
+        let sent = events();
+        let calm = Delivery { order: Order::AsHappened, duplicates: 0.0, ..Delivery::default() };
+        assert_eq!(deliver(sent.clone(), &calm), sent);
+    }
+
+    #[test]
+    fn a_second_arrival_may_have_other_bytes_and_says_the_same() {
+        let event = &events()[0];
+        let copy = with_other_bytes(event);
+        assert_ne!(copy.body, event.body);
+        let read = |event: &SimulatedEvent| {
+            let mut value: serde_json::Value = serde_json::from_str(&event.body).unwrap();
+            value["pending_webhooks"].take();
+            value
+        };
+        assert_eq!(read(&copy), read(event));
+    }
+}

@@ -1,0 +1,262 @@
+//! One person's life as a customer: accounts, customers, and their subscriptions side by side.
+
+use super::Plan;
+use super::dice::Dice;
+use super::objects::customer::Customer;
+use super::objects::event::SimulatedEvent;
+use super::objects::other::{loyalty_tier, thin_event};
+use super::objects::subscription::Status;
+use super::objects::{Home, Metadata};
+use super::recorder::{Act, Endpoint, Recorder, Tracked};
+use super::script;
+use super::stage::{Naming, Stage};
+use super::truth::{self, TruthRow};
+use super::version::{ApiVersion, Versions};
+use crate::time::StripeTime;
+
+const DAY: i64 = 86_400;
+/// Connected accounts of the platform.
+const ACCOUNTS: [&str; 3] =
+    ["acct_1SimBakery00001", "acct_1SimCinema00002", "acct_1SimGarage00003"];
+
+/// One person's events, in true order, and what is true at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Life {
+    /// Every event, the earliest first.
+    pub events: Vec<SimulatedEvent>,
+    /// One row for each subscription that had an event.
+    pub truth: Vec<TruthRow>,
+}
+
+/// What is settled before a person's life begins.
+struct Person {
+    endpoint: Endpoint,
+    naming: Naming,
+    customer_metadata: WhenNamed,
+    test_clock: Option<String>,
+    end: i64,
+}
+
+/// When the customer's metadata names the user.
+#[derive(Clone, Copy)]
+enum WhenNamed {
+    Never,
+    AtOnce,
+    Later,
+}
+
+/// A customer with its own time and its subscriptions, played to the end.
+struct Household {
+    recorder: Recorder,
+    customer: Tracked<Customer>,
+    stages: Vec<Stage>,
+    deleted_at: Option<i64>,
+}
+
+/// The life of this number, with so many subscriptions.
+pub(super) fn live(plan: &Plan, number: u64, subscriptions: usize) -> Life {
+    let mut dice = Dice::new(plan.seed, number);
+    let person = Person::draw(plan, number, &mut dice);
+    let customers = if subscriptions > 1 && dice.percent(35) { 2 } else { 1 };
+    let mut life = Life::default();
+    for index in 0..customers {
+        let share = (subscriptions + index) / customers;
+        let household = Household::play(plan, &person, &mut dice, share);
+        life.truth.extend(household.truth());
+        life.events.extend(household.into_events());
+    }
+    life.events.sort_by_key(|event| event.created);
+    life
+}
+
+impl Person {
+    fn draw(plan: &Plan, number: u64, dice: &mut Dice) -> Self {
+        let StripeTime(start) = plan.start;
+        let end = start + i64::from(plan.months) * 30 * DAY + 12 * 3_600;
+        let version = match plan.api_version {
+            Versions::One(version) => version,
+            Versions::Mixed => *dice.pick(&ApiVersion::ALL),
+        };
+        let upgrade = (plan.api_version == Versions::Mixed && dice.percent(15))
+            .then(|| (dice.between(start, end), *dice.pick(&ApiVersion::ALL)))
+            .filter(|(_, newer)| *newer > version);
+        let account = if dice.percent(12) { *dice.pick(&ACCOUNTS) } else { "" };
+        let livemode = dice.percent(85);
+        let has_test_clock = !livemode && dice.percent(50);
+        // A connected account may write anything, also the id of a user of the platform.
+        let user = if account.is_empty() { number } else { dice.below(number + 1) };
+        let naming = draw_naming(dice, format!("user_{user:05}"));
+        Self {
+            endpoint: Endpoint {
+                account: account.to_owned(),
+                livemode,
+                version,
+                upgrade: upgrade.filter(|_| !has_test_clock),
+                format: plan.format,
+            },
+            naming,
+            customer_metadata: dice.weighted(&[
+                (60, WhenNamed::Never),
+                (20, WhenNamed::AtOnce),
+                (20, WhenNamed::Later),
+            ]),
+            test_clock: has_test_clock.then(|| format!("clock_1{}", dice.letters(23))),
+            end,
+        }
+    }
+}
+
+fn draw_naming(dice: &mut Dice, user_id: String) -> Naming {
+    let subscription_metadata = if dice.percent(35) { Some(user_id.clone()) } else { None };
+    // Now and then an application mixes its users up.
+    let subscription_metadata =
+        subscription_metadata.map(|id| if dice.percent(5) { format!("{id}_old") } else { id });
+    Naming {
+        user_id,
+        subscription_metadata,
+        client_reference: dice.percent(40),
+        session_metadata: dice.percent(15),
+    }
+}
+
+impl Household {
+    fn play(plan: &Plan, person: &Person, dice: &mut Dice, subscriptions: usize) -> Self {
+        let StripeTime(start) = plan.start;
+        let window = person.end - start;
+        let arrival = start + dice.between(0, window * 6 / 10);
+        let deletion = dice.percent(8).then(|| arrival + dice.between(5 * DAY, window));
+        let until = deletion.unwrap_or(person.end).min(person.end);
+        let mut recorder = person.recorder(dice, (arrival, until));
+        let mut customer = person.customer(&mut recorder);
+        recorder.send("customer.created", &mut customer);
+        customer.currency = Some("usd");
+        recorder.send("customer.updated", &mut customer);
+        let stages = (0..subscriptions)
+            .map(|index| {
+                let later = if index == 0 { 0 } else { dice.between(1, 40) * DAY };
+                let own = person.recorder(dice, (arrival + later, until));
+                let naming = person.naming_of(dice, index);
+                let mut stage = Stage::new(own, Customer::clone(&customer), naming);
+                // Every script breaks off in the end; why does not matter here.
+                let Act::Break(()) = script::play(&mut stage) else { return stage };
+                stage
+            })
+            .collect();
+        let mut household = Self { recorder, customer, stages, deleted_at: None };
+        // What comes later to the customer may be cut off by the end of the simulated time.
+        let _ = household.correct_customer(person);
+        if deletion.is_some_and(|at| at < person.end) {
+            household.delete_customer();
+        }
+        household
+    }
+
+    /// The application writes its user id to the customer, weeks later; an address changes.
+    fn correct_customer(&mut self, person: &Person) -> Act {
+        if self.recorder.dice.percent(10) {
+            let tier =
+                loyalty_tier(self.recorder.short_id("loy"), self.recorder.now(), &self.customer);
+            self.recorder.send_once("customer.loyalty_tier.reached", tier);
+        }
+        let days = self.recorder.dice.between(1, 30);
+        self.recorder.wait(days * DAY)?;
+        if matches!(person.customer_metadata, WhenNamed::Later) {
+            let user = person.naming.user_id.clone();
+            self.customer.metadata.insert("user_id".to_owned(), user);
+            self.recorder.send("customer.updated", &mut self.customer);
+        }
+        if self.recorder.dice.percent(3) {
+            self.recorder.send_thin_event();
+        }
+        self.recorder.wait(5 * DAY)?;
+        if self.recorder.dice.percent(10) {
+            self.customer.email = format!("new-{}", self.customer.email);
+            self.recorder.send("customer.updated", &mut self.customer);
+        }
+        Act::Continue(())
+    }
+
+    /// Deleting a customer ends its subscriptions. Their own events usually say so, too.
+    fn delete_customer(&mut self) {
+        let latest = self.stages.iter().map(|stage| stage.recorder.wall()).max();
+        let at = latest.unwrap_or(0).max(self.recorder.wall()) + DAY;
+        self.recorder.resume_at(at);
+        let lost = self.recorder.dice.percent(25);
+        let deleted = self.recorder.send("customer.deleted", &mut self.customer);
+        self.deleted_at = Some(deleted.created);
+        for stage in &mut self.stages {
+            // What is owed ends with the subscription, so a debtor's own event is never lost.
+            if stage.is_running() && !(lost && stage.subscription.status != Status::PastDue) {
+                stage.recorder.resume_at(at);
+                // Breaks the script off, which is over anyway.
+                let _ = stage.end(None);
+            }
+        }
+    }
+
+    fn truth(&self) -> Vec<TruthRow> {
+        let sessions: Vec<_> = self.stages.iter().flat_map(|stage| &stage.sessions).collect();
+        self.stages
+            .iter()
+            .filter_map(|stage| truth::row(stage, &self.customer, &sessions, self.deleted_at))
+            .collect()
+    }
+
+    fn into_events(self) -> Vec<SimulatedEvent> {
+        let mut events = self.recorder.events;
+        events.extend(self.stages.into_iter().flat_map(|stage| stage.recorder.events));
+        events
+    }
+}
+
+impl Person {
+    fn recorder(&self, dice: &mut Dice, times: (i64, i64)) -> Recorder {
+        let own = Dice::new(dice.next(), 0);
+        Recorder::new(own, self.endpoint.clone(), times, self.test_clock.is_some())
+    }
+
+    fn customer(&self, recorder: &mut Recorder) -> Tracked<Customer> {
+        const NAMES: [&str; 6] =
+            ["Ada Byron", "Bo Öberg", "Chinua O'Hara", "Dana \"D\" Kim", "Émile Zöe", "李 雷"];
+        let id = recorder.short_id("cus");
+        let mut metadata = Metadata::new();
+        if matches!(self.customer_metadata, WhenNamed::AtOnce) {
+            metadata.insert("user_id".to_owned(), self.naming.user_id.clone());
+        }
+        Tracked::new(Customer {
+            created: recorder.now(),
+            email: format!("{}@shop.example", id[4..].to_ascii_lowercase()),
+            name: (*recorder.dice.pick(&NAMES)).to_owned(),
+            currency: None,
+            default_payment_method: None,
+            metadata,
+            home: Home { livemode: self.endpoint.livemode, test_clock: self.test_clock.clone() },
+            id,
+        })
+    }
+
+    /// A second subscription often says nothing about its user.
+    fn naming_of(&self, dice: &mut Dice, index: usize) -> Naming {
+        if index > 0 && dice.percent(60) {
+            return Naming { user_id: self.naming.user_id.clone(), ..Naming::default() };
+        }
+        self.naming.clone()
+    }
+}
+
+impl Recorder {
+    /// A v2 event: no snapshot, and its time is text.
+    fn send_thin_event(&mut self) {
+        let id = format!("evt_test_65{}", self.dice.letters(24));
+        let instant = StripeTime(self.wall()).to_string().replace('Z', ".417Z");
+        let body = thin_event(&id, &instant, self.endpoint.livemode);
+        self.events.push(SimulatedEvent {
+            id,
+            account: String::new(),
+            livemode: self.endpoint.livemode,
+            event_type: "v1.billing.meter.error_report_triggered".to_owned(),
+            created: self.wall(),
+            body: body.to_body(self.endpoint.format),
+        });
+    }
+}

@@ -1,0 +1,75 @@
+//! The envelope around a snapshot.
+
+use super::super::version::ApiVersion;
+use super::super::wire::{Format, Object, object};
+
+/// An event, ready to be signed and sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimulatedEvent {
+    /// `evt_…`.
+    pub id: String,
+    /// The connected account, `acct_…`; empty for the platform's own.
+    pub account: String,
+    /// Live or test mode.
+    pub livemode: bool,
+    /// For instance `customer.subscription.updated`.
+    pub event_type: String,
+    /// When it happened, in Unix seconds.
+    pub created: i64,
+    /// The exact bytes of the webhook.
+    pub body: String,
+}
+
+/// Everything of an event but its snapshot.
+pub(in crate::simulate) struct Envelope<'a> {
+    pub(in crate::simulate) id: String,
+    pub(in crate::simulate) account: &'a str,
+    pub(in crate::simulate) livemode: bool,
+    pub(in crate::simulate) event_type: &'static str,
+    pub(in crate::simulate) created: i64,
+    pub(in crate::simulate) version: ApiVersion,
+    /// The request that caused it; none where Stripe did it by itself.
+    pub(in crate::simulate) request: Option<String>,
+    /// To how many endpoints it is still to be delivered.
+    pub(in crate::simulate) pending_webhooks: i64,
+}
+
+impl Envelope<'_> {
+    /// Puts the snapshot in and writes the body.
+    pub(in crate::simulate) fn seal(
+        self,
+        snapshot: Object,
+        previous: Option<Object>,
+        format: Format,
+    ) -> SimulatedEvent {
+        let mut data = object! { "object": snapshot };
+        if let Some(previous) = previous {
+            data.set("previous_attributes", previous);
+        }
+        let mut event = object! {
+            "id": &self.id,
+            "object": "event",
+            "api_version": self.version.as_str(),
+            "created": self.created,
+            "data": data,
+            "livemode": self.livemode,
+            "pending_webhooks": self.pending_webhooks,
+            "request": object! {
+                "id": &self.request,
+                "idempotency_key": self.request.as_ref().map(|id| id.replacen("req_", "key-", 1)),
+            },
+            "type": self.event_type,
+        };
+        if !self.account.is_empty() {
+            event.set("account", self.account.to_owned());
+        }
+        SimulatedEvent {
+            id: self.id,
+            account: self.account.to_owned(),
+            livemode: self.livemode,
+            event_type: self.event_type.to_owned(),
+            created: self.created,
+            body: event.to_body(format),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Invoices.
+
+use super::super::version::ApiVersion;
+use super::super::wire::{NONE, NULL, Object, embedded_list, object};
+use super::customer::Customer;
+use super::line::Line;
+use super::subscription::Subscription;
+use super::{Home, Metadata, Render, render_metadata};
+
+/// An invoice of a subscription. Instants are Unix seconds by the clock of the object.
+#[derive(Clone, Debug)]
+pub(in crate::simulate) struct Invoice {
+    pub(in crate::simulate) id: String,
+    pub(in crate::simulate) subscription: String,
+    /// The subscription's, as it was when the invoice was finalised.
+    pub(in crate::simulate) subscription_metadata: Metadata,
+    pub(in crate::simulate) customer: String,
+    pub(in crate::simulate) customer_email: String,
+    pub(in crate::simulate) customer_name: String,
+    pub(in crate::simulate) status: Status,
+    pub(in crate::simulate) created: i64,
+    pub(in crate::simulate) billing_reason: &'static str,
+    pub(in crate::simulate) lines: Vec<Line>,
+    pub(in crate::simulate) period_start: i64,
+    pub(in crate::simulate) period_end: i64,
+    pub(in crate::simulate) auto_advance: bool,
+    pub(in crate::simulate) attempt_count: u32,
+    pub(in crate::simulate) next_payment_attempt: Option<i64>,
+    pub(in crate::simulate) due_date: Option<i64>,
+    pub(in crate::simulate) finalized_at: Option<i64>,
+    pub(in crate::simulate) paid_at: Option<i64>,
+    pub(in crate::simulate) voided_at: Option<i64>,
+    pub(in crate::simulate) marked_uncollectible_at: Option<i64>,
+    /// The payment intent and the charge that try to collect it.
+    pub(in crate::simulate) payment: Option<(String, String)>,
+    pub(in crate::simulate) home: Home,
+}
+
+/// Stripe's status of an invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulate) enum Status {
+    Draft,
+    Open,
+    Paid,
+    Uncollectible,
+    Void,
+}
+
+impl Status {
+    pub(in crate::simulate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Uncollectible => "uncollectible",
+            Self::Void => "void",
+        }
+    }
+}
+
+impl Invoice {
+    /// A draft of these lines for a subscription.
+    pub(in crate::simulate) fn draft(
+        id: String,
+        created: i64,
+        billing_reason: &'static str,
+        subscription: &Subscription,
+        customer: &Customer,
+        lines: Vec<Line>,
+    ) -> Self {
+        Self {
+            id,
+            subscription: subscription.id.clone(),
+            subscription_metadata: subscription.metadata.clone(),
+            customer: customer.id.clone(),
+            customer_email: customer.email.clone(),
+            customer_name: customer.name.clone(),
+            status: Status::Draft,
+            created,
+            billing_reason,
+            lines,
+            period_start: subscription.period_start(),
+            period_end: created,
+            auto_advance: true,
+            attempt_count: 0,
+            next_payment_attempt: None,
+            due_date: None,
+            finalized_at: None,
+            paid_at: None,
+            voided_at: None,
+            marked_uncollectible_at: None,
+            payment: None,
+            home: subscription.home.clone(),
+        }
+    }
+
+    /// What is owed, in minor units; never less than nothing.
+    pub(in crate::simulate) fn amount_due(&self) -> i64 {
+        self.total().max(0)
+    }
+
+    fn total(&self) -> i64 {
+        self.lines.iter().map(|line| line.amount).sum()
+    }
+
+    fn amount_paid(&self) -> i64 {
+        if self.status == Status::Paid { self.amount_due() } else { 0 }
+    }
+
+    fn number(&self) -> Option<String> {
+        self.finalized_at?;
+        let prefix = self.customer[self.customer.len() - 8..].to_ascii_uppercase();
+        Some(format!("{prefix}-{:04}", self.created / 3_600 % 10_000))
+    }
+
+    fn customer_fields(&self, invoice: &mut Object) {
+        invoice.set("customer", &self.customer);
+        invoice.set("customer_address", NULL);
+        invoice.set("customer_email", &self.customer_email);
+        invoice.set("customer_name", &self.customer_name);
+        invoice.set("customer_phone", NULL);
+        invoice.set("customer_shipping", NULL);
+        invoice.set("customer_tax_exempt", "none");
+        invoice.set("customer_tax_ids", NONE);
+    }
+
+    fn amount_fields(&self, invoice: &mut Object, version: ApiVersion) {
+        let total = self.total();
+        let due = self.amount_due();
+        invoice.set("amount_due", due);
+        invoice.set("amount_paid", self.amount_paid());
+        invoice.set("amount_remaining", due - self.amount_paid());
+        invoice.set("starting_balance", 0_i64);
+        invoice.set("ending_balance", self.finalized_at.map(|_| 0_i64));
+        invoice.set("subtotal", total);
+        invoice.set("total", total);
+        invoice.set("total_discount_amounts", NONE);
+        invoice.set("post_payment_credit_notes_amount", 0_i64);
+        invoice.set("pre_payment_credit_notes_amount", 0_i64);
+        if version >= ApiVersion::Acacia {
+            invoice.set("amount_shipping", 0_i64);
+            invoice.set("subtotal_excluding_tax", total);
+            invoice.set("total_excluding_tax", total);
+            invoice.set("total_pretax_credit_amounts", NONE);
+        }
+        if version >= ApiVersion::Basil {
+            invoice.set("amount_overpaid", 0_i64);
+            invoice.set("total_taxes", NONE);
+        } else {
+            invoice.set("tax", NULL);
+            invoice.set("total_tax_amounts", NONE);
+        }
+    }
+
+    fn link_fields(&self, invoice: &mut Object, version: ApiVersion) {
+        let details = || {
+            object! {
+                "metadata": render_metadata(&self.subscription_metadata),
+                "subscription": &self.subscription,
+            }
+        };
+        if version >= ApiVersion::Basil {
+            invoice.set(
+                "parent",
+                object! {
+                    "quote_details": NULL,
+                    "subscription_details": details(),
+                    "type": "subscription_details",
+                },
+            );
+            return;
+        }
+        invoice.set("charge", self.payment.as_ref().map(|(_, charge)| charge));
+        invoice.set("discount", NULL);
+        invoice.set("paid", self.status == Status::Paid);
+        invoice.set("paid_out_of_band", false);
+        invoice.set("payment_intent", self.payment.as_ref().map(|(intent, _)| intent));
+        invoice.set("subscription", &self.subscription);
+        if version >= ApiVersion::Acacia {
+            let mut details = details();
+            details.remove("subscription");
+            invoice.set("subscription_details", details);
+        }
+    }
+
+    fn version_fields(&self, invoice: &mut Object, version: ApiVersion) {
+        if version >= ApiVersion::Acacia {
+            invoice.set("application", NULL);
+            invoice.set("automatically_finalizes_at", NULL);
+            invoice.set("effective_at", self.finalized_at);
+            invoice.set("from_invoice", NULL);
+            invoice.set("issuer", object! { "type": "self" });
+            invoice.set("latest_revision", NULL);
+            invoice.set("rendering", NULL);
+            invoice.set("shipping_cost", NULL);
+            invoice.set("shipping_details", NULL);
+        }
+        if version >= ApiVersion::Dahlia {
+            invoice.set("customer_account", NULL);
+        }
+    }
+
+    /// The announcement of an invoice that does not exist yet: it has no id. Some versions leave
+    /// the key out, others send null.
+    pub(in crate::simulate) fn render_upcoming(&self, version: ApiVersion) -> Object {
+        let mut upcoming = self.render(version);
+        if version < ApiVersion::Basil {
+            upcoming.set("id", NULL);
+        } else {
+            upcoming.remove("id");
+        }
+        upcoming
+    }
+}
+
+impl Render for Invoice {
+    fn render(&self, version: ApiVersion) -> Object {
+        let lines = self.lines.iter().map(|line| line.render(self, version).into()).collect();
+        let hosted = self
+            .finalized_at
+            .map(|_| format!("https://invoice.stripe.com/i/acct_1Q4mSimulated/live_{}", self.id));
+        let pdf = hosted.as_ref().map(|page| format!("{page}/pdf?s=ap"));
+        let mut invoice = object! {
+            "id": &self.id,
+            "object": "invoice",
+            "account_country": "DE",
+            "account_name": "Simulated Ltd",
+            "account_tax_ids": NULL,
+            "attempt_count": self.attempt_count,
+            "attempted": self.attempt_count > 0 || self.status == Status::Paid,
+            "auto_advance": self.auto_advance,
+            "billing_reason": self.billing_reason,
+            "collection_method": if self.due_date.is_some() { "send_invoice" } else { "charge_automatically" },
+            "created": self.created,
+            "currency": self.lines[0].price.currency,
+            "custom_fields": NULL,
+            "default_payment_method": NULL,
+            "default_source": NULL,
+            "default_tax_rates": NONE,
+            "description": NULL,
+            "discounts": NONE,
+            "due_date": self.due_date,
+            "footer": NULL,
+            "hosted_invoice_url": hosted,
+            "invoice_pdf": pdf,
+            "last_finalization_error": NULL,
+            "lines": embedded_list(lines, format!("/v1/invoices/{}/lines", self.id)),
+            "livemode": self.home.livemode,
+            "metadata": Object::EMPTY,
+            "next_payment_attempt": self.next_payment_attempt,
+            "number": self.number(),
+            "on_behalf_of": NULL,
+            "payment_settings": object! {
+                "payment_method_options": NULL,
+                "payment_method_types": NULL,
+            },
+            "period_end": self.period_end,
+            "period_start": self.period_start,
+            "receipt_number": NULL,
+            "statement_descriptor": NULL,
+            "status": self.status.as_str(),
+            "status_transitions": object! {
+                "finalized_at": self.finalized_at,
+                "marked_uncollectible_at": self.marked_uncollectible_at,
+                "paid_at": self.paid_at,
+                "voided_at": self.voided_at,
+            },
+            "test_clock": &self.home.test_clock,
+            "webhooks_delivered_at": self.finalized_at,
+        };
+        self.customer_fields(&mut invoice);
+        self.amount_fields(&mut invoice, version);
+        self.link_fields(&mut invoice, version);
+        self.version_fields(&mut invoice, version);
+        invoice
+    }
+}

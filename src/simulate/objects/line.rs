@@ -1,0 +1,114 @@
+//! Invoice lines.
+
+use super::super::version::ApiVersion;
+use super::super::wire::{NONE, NULL, Object, object};
+use super::invoice::Invoice;
+use super::price::Price;
+
+/// A line of an invoice, for an item of its subscription.
+#[derive(Clone, Debug)]
+pub(in crate::simulate) struct Line {
+    pub(in crate::simulate) id: String,
+    pub(in crate::simulate) item: String,
+    pub(in crate::simulate) price: &'static Price,
+    pub(in crate::simulate) quantity: i64,
+    /// In minor units; negative for a credit.
+    pub(in crate::simulate) amount: i64,
+    /// Whether it corrects a period that had been billed already.
+    pub(in crate::simulate) proration: bool,
+    pub(in crate::simulate) start: i64,
+    pub(in crate::simulate) end: i64,
+}
+
+impl Line {
+    fn description(&self) -> String {
+        let product = self.price.product_name;
+        match (self.proration, self.amount) {
+            (true, ..0) => format!("Unused time on {product}"),
+            (true, _) => format!("Remaining time on {product}"),
+            (false, 0) => format!("Trial period for {product}"),
+            (false, _) => {
+                let amount = self.price.unit_amount;
+                let interval = self.price.interval.as_str();
+                format!("{} × {product} (at {amount} / {interval})", self.quantity)
+            }
+        }
+    }
+
+    pub(in crate::simulate) fn render(&self, invoice: &Invoice, version: ApiVersion) -> Object {
+        let mut line = object! {
+            "id": &self.id,
+            "object": "line_item",
+            "amount": self.amount,
+            "currency": self.price.currency,
+            "description": self.description(),
+            "discount_amounts": NONE,
+            "discountable": !self.proration,
+            "discounts": NONE,
+            "livemode": invoice.home.livemode,
+            "metadata": Object::EMPTY,
+            "period": object! { "end": self.end, "start": self.start },
+            "quantity": self.quantity,
+        };
+        if version < ApiVersion::Basil {
+            self.fields_before_basil(&mut line, invoice, version);
+        } else {
+            self.fields_since_basil(&mut line, invoice);
+        }
+        if version >= ApiVersion::Dahlia {
+            line.set("quantity_decimal", self.quantity.to_string());
+            line.set("subtotal", self.amount);
+        }
+        line
+    }
+
+    fn fields_before_basil(&self, line: &mut Object, invoice: &Invoice, version: ApiVersion) {
+        let livemode = invoice.home.livemode;
+        line.set("plan", self.price.render_plan(version, livemode));
+        line.set("price", self.price.render_price(version, livemode));
+        line.set("proration", self.proration);
+        line.set("subscription", &invoice.subscription);
+        line.set("subscription_item", &self.item);
+        line.set("tax_amounts", NONE);
+        line.set("tax_rates", NONE);
+        line.set("type", if self.proration { "invoiceitem" } else { "subscription" });
+        if version >= ApiVersion::Acacia {
+            line.set("amount_excluding_tax", self.amount);
+            line.set("invoice", &invoice.id);
+            line.set("pretax_credit_amounts", NONE);
+            line.set("proration_details", object! { "credited_items": NULL });
+            line.set("unit_amount_excluding_tax", self.price.unit_amount.to_string());
+        }
+    }
+
+    fn fields_since_basil(&self, line: &mut Object, invoice: &Invoice) {
+        line.set("invoice", &invoice.id);
+        line.set(
+            "parent",
+            object! {
+                "invoice_item_details": NULL,
+                "subscription_item_details": object! {
+                    "invoice_item": self.proration.then(|| self.id.replacen("il_", "ii_", 1)),
+                    "proration": self.proration,
+                    "proration_details": object! { "credited_items": NULL },
+                    "subscription": &invoice.subscription,
+                    "subscription_item": &self.item,
+                },
+                "type": "subscription_item_details",
+            },
+        );
+        line.set("pretax_credit_amounts", NONE);
+        line.set(
+            "pricing",
+            object! {
+                "price_details": object! {
+                    "price": self.price.id,
+                    "product": self.price.product,
+                },
+                "type": "price_details",
+                "unit_amount_decimal": self.price.unit_amount.to_string(),
+            },
+        );
+        line.set("taxes", NONE);
+    }
+}

@@ -1,0 +1,206 @@
+//! Prices, the plans that they are also sent as, and the catalogue of the simulated shop.
+
+use chrono::{DateTime, Months, Utc};
+
+use super::super::version::ApiVersion;
+use super::super::wire::{NULL, Object, object};
+
+/// A recurring price of the shop.
+#[derive(Debug, PartialEq)]
+pub(in crate::simulate) struct Price {
+    pub(in crate::simulate) id: &'static str,
+    pub(in crate::simulate) product: &'static str,
+    pub(in crate::simulate) product_name: &'static str,
+    pub(in crate::simulate) nickname: Option<&'static str>,
+    pub(in crate::simulate) lookup_key: Option<&'static str>,
+    /// In minor units of the currency.
+    pub(in crate::simulate) unit_amount: i64,
+    pub(in crate::simulate) currency: &'static str,
+    pub(in crate::simulate) interval: Interval,
+    pub(in crate::simulate) interval_count: u32,
+}
+
+/// The unit of a billing period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulate) enum Interval {
+    Week,
+    Month,
+    Year,
+}
+
+/// When the shop opened: every price is older than every subscription.
+const CREATED: i64 = 1_577_880_000;
+
+impl Interval {
+    pub(in crate::simulate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+impl Price {
+    /// The end of the `cycle`th period since the anchor (Unix seconds). Counted from the anchor,
+    /// so that a subscription of 31 January is billed on 28 February and on 31 March.
+    pub(in crate::simulate) fn period_end(&self, anchor: i64, cycle: u32) -> i64 {
+        let count = self.interval_count.saturating_mul(cycle);
+        let months = match self.interval {
+            Interval::Week => return anchor + i64::from(count) * 7 * 86_400,
+            Interval::Month => count,
+            Interval::Year => count * 12,
+        };
+        DateTime::<Utc>::from_timestamp(anchor, 0)
+            .and_then(|at| at.checked_add_months(Months::new(months)))
+            .map_or(anchor, |at| at.timestamp())
+    }
+
+    /// The older view of the same thing. Stripe sends both, in every version.
+    pub(in crate::simulate) fn render_plan(&self, version: ApiVersion, livemode: bool) -> Object {
+        let mut plan = object! {
+            "id": self.id,
+            "object": "plan",
+            "active": true,
+            "amount": self.unit_amount,
+            "amount_decimal": self.unit_amount.to_string(),
+            "billing_scheme": "per_unit",
+            "created": CREATED,
+            "currency": self.currency,
+            "interval": self.interval.as_str(),
+            "interval_count": self.interval_count,
+            "livemode": livemode,
+            "metadata": Object::EMPTY,
+            "nickname": self.nickname,
+            "product": self.product,
+            "tiers_mode": NULL,
+            "transform_usage": NULL,
+            "trial_period_days": NULL,
+            "usage_type": "licensed",
+        };
+        usage_fields(&mut plan, version);
+        plan
+    }
+
+    /// The price object.
+    pub(in crate::simulate) fn render_price(&self, version: ApiVersion, livemode: bool) -> Object {
+        let mut recurring = object! {
+            "interval": self.interval.as_str(),
+            "interval_count": self.interval_count,
+            "trial_period_days": NULL,
+            "usage_type": "licensed",
+        };
+        usage_fields(&mut recurring, version);
+        let mut price = object! {
+            "id": self.id,
+            "object": "price",
+            "active": true,
+            "billing_scheme": "per_unit",
+            "created": CREATED,
+            "currency": self.currency,
+            "livemode": livemode,
+            "lookup_key": self.lookup_key,
+            "metadata": Object::EMPTY,
+            "nickname": self.nickname,
+            "product": self.product,
+            "recurring": recurring,
+            "tax_behavior": "unspecified",
+            "tiers_mode": NULL,
+            "transform_quantity": NULL,
+            "type": "recurring",
+            "unit_amount": self.unit_amount,
+            "unit_amount_decimal": self.unit_amount.to_string(),
+        };
+        if version >= ApiVersion::Acacia {
+            price.set("custom_unit_amount", NULL);
+        }
+        price
+    }
+}
+
+fn usage_fields(object: &mut Object, version: ApiVersion) {
+    if version < ApiVersion::Basil {
+        object.set("aggregate_usage", NULL);
+    }
+    if version >= ApiVersion::Acacia {
+        object.set("meter", NULL);
+    }
+}
+
+const fn price(id: &'static str, product: (&'static str, &'static str), unit_amount: i64) -> Price {
+    Price {
+        id,
+        product: product.0,
+        product_name: product.1,
+        nickname: None,
+        lookup_key: None,
+        unit_amount,
+        currency: "usd",
+        interval: Interval::Month,
+        interval_count: 1,
+    }
+}
+
+const STARTER: (&str, &str) = ("prod_R1xStarter0001", "Starter");
+const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
+const STUDIO: (&str, &str) = ("prod_R1xStudio00003", "Studio");
+const SUPPORT: (&str, &str) = ("prod_R1xSupport0004", "Priority support");
+
+/// What the shop sells. The first of a currency are those that plans are changed between.
+pub(in crate::simulate) static PRICES: [Price; 9] = [
+    Price {
+        nickname: Some("Starter, monthly"),
+        lookup_key: Some("starter_monthly"),
+        ..price("price_1Q4mStarterMonthlyUsd01", STARTER, 900)
+    },
+    Price {
+        nickname: Some("Team, monthly"),
+        lookup_key: Some("team_monthly"),
+        ..price("price_1Q4mTeamMonthlyUsd00002", TEAM, 2_900)
+    },
+    Price {
+        nickname: Some("Team, yearly"),
+        lookup_key: Some("team_yearly"),
+        interval: Interval::Year,
+        ..price("price_1Q4mTeamYearlyUsd000003", TEAM, 29_000)
+    },
+    price("price_1Q4mStudioMonthlyUsd004", STUDIO, 12_100),
+    Price { interval_count: 3, ..price("price_1Q4mStudioQuarterUsd005", STUDIO, 33_000) },
+    Price { interval: Interval::Week, ..price("price_1Q4mStarterWeeklyUsd006", STARTER, 300) },
+    Price { currency: "eur", ..price("price_1Q4mStarterMonthlyEur07", STARTER, 1_000) },
+    Price {
+        currency: "eur",
+        interval: Interval::Year,
+        ..price("price_1Q4mStarterYearlyEur008", STARTER, 10_000)
+    },
+    Price { currency: "jpy", ..price("price_1Q4mTeamMonthlyJpy00009", TEAM, 3_000) },
+];
+
+/// A second item beside another, monthly and in dollars.
+pub(in crate::simulate) static ADD_ON: Price = Price {
+    nickname: Some("Priority support"),
+    ..price("price_1Q4mSupportMonthlyUsd10", SUPPORT, 4_900)
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_that_began_on_the_last_of_january_ends_on_the_last_of_february_and_of_march() {
+        let anchor = crate::time::StripeTime::parse("2026-01-31T10:00:00Z").unwrap().0;
+        let end = |cycle| crate::time::StripeTime(PRICES[0].period_end(anchor, cycle)).to_string();
+        assert_eq!(end(1), "2026-02-28T10:00:00Z");
+        assert_eq!(end(2), "2026-03-31T10:00:00Z");
+    }
+
+    #[test]
+    fn ids_are_unique_and_the_usage_fields_follow_the_version() {
+        let ids: std::collections::BTreeSet<_> =
+            PRICES.iter().chain([&ADD_ON]).map(|p| p.id).collect();
+        assert_eq!(ids.len(), PRICES.len() + 1);
+        let has = |version, key| PRICES[0].render_plan(version, true).get(key).is_some();
+        assert!(has(ApiVersion::V2020, "aggregate_usage") && !has(ApiVersion::V2020, "meter"));
+        assert!(!has(ApiVersion::Basil, "aggregate_usage") && has(ApiVersion::Basil, "meter"));
+    }
+}

@@ -1,0 +1,300 @@
+//! Subscriptions and their items.
+
+use super::super::version::ApiVersion;
+use super::super::wire::{NONE, NULL, Object, Wire, embedded_list, object};
+use super::price::Price;
+use super::{Home, Metadata, Render, render_metadata};
+
+/// A subscription. Instants are Unix seconds by the clock of the object.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::simulate) struct Subscription {
+    pub(in crate::simulate) id: String,
+    pub(in crate::simulate) customer: String,
+    pub(in crate::simulate) status: Status,
+    pub(in crate::simulate) items: Vec<Item>,
+    pub(in crate::simulate) created: i64,
+    pub(in crate::simulate) start_date: i64,
+    pub(in crate::simulate) trial: Option<(i64, i64)>,
+    pub(in crate::simulate) cancellation: Cancellation,
+    pub(in crate::simulate) ended_at: Option<i64>,
+    pub(in crate::simulate) pause_collection: Option<Pause>,
+    pub(in crate::simulate) latest_invoice: Option<String>,
+    pub(in crate::simulate) default_payment_method: Option<String>,
+    /// What happens when a trial ends and there is no card.
+    pub(in crate::simulate) missing_payment_method: &'static str,
+    /// `send_invoice` instead of `charge_automatically`.
+    pub(in crate::simulate) send_invoice: bool,
+    /// Flexible billing mode, which versions since Clover show.
+    pub(in crate::simulate) flexible: bool,
+    /// A change that waits for its payment: the price that it would bring, and when it lapses.
+    pub(in crate::simulate) pending_update: Option<(&'static Price, i64)>,
+    pub(in crate::simulate) metadata: Metadata,
+    pub(in crate::simulate) home: Home,
+}
+
+/// One item: a price, how many, and the period it is in.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::simulate) struct Item {
+    pub(in crate::simulate) id: String,
+    pub(in crate::simulate) created: i64,
+    pub(in crate::simulate) price: &'static Price,
+    pub(in crate::simulate) quantity: i64,
+    pub(in crate::simulate) period_start: i64,
+    pub(in crate::simulate) period_end: i64,
+    /// What the periods are counted from, and how many have begun.
+    pub(in crate::simulate) anchor: i64,
+    pub(in crate::simulate) cycle: u32,
+}
+
+/// Stripe's status of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::simulate) enum Status {
+    Incomplete,
+    IncompleteExpired,
+    Trialing,
+    Active,
+    PastDue,
+    Unpaid,
+    Paused,
+    Canceled,
+}
+
+/// What is known about the end that was asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::simulate) struct Cancellation {
+    pub(in crate::simulate) at_period_end: bool,
+    pub(in crate::simulate) at: Option<i64>,
+    /// When it was asked for.
+    pub(in crate::simulate) asked_at: Option<i64>,
+    pub(in crate::simulate) reason: Option<&'static str>,
+}
+
+/// A pause of collection.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::simulate) struct Pause {
+    pub(in crate::simulate) behavior: &'static str,
+    pub(in crate::simulate) resumes_at: Option<i64>,
+}
+
+impl Status {
+    pub(in crate::simulate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::IncompleteExpired => "incomplete_expired",
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Unpaid => "unpaid",
+            Self::Paused => "paused",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    pub(in crate::simulate) const fn is_terminal(self) -> bool {
+        matches!(self, Self::IncompleteExpired | Self::Canceled)
+    }
+}
+
+impl Item {
+    /// Moves into the next period.
+    pub(in crate::simulate) fn roll(&mut self) {
+        self.cycle += 1;
+        self.period_start = self.period_end;
+        self.period_end = self.price.period_end(self.anchor, self.cycle);
+    }
+
+    /// Begins counting periods anew.
+    pub(in crate::simulate) fn restart(&mut self, anchor: i64) {
+        self.anchor = anchor;
+        self.cycle = 1;
+        self.period_start = anchor;
+        self.period_end = self.price.period_end(anchor, 1);
+    }
+
+    fn render(&self, subscription: &Subscription, version: ApiVersion) -> Object {
+        let livemode = subscription.home.livemode;
+        let mut item = object! {
+            "id": &self.id,
+            "object": "subscription_item",
+            "created": self.created,
+            "metadata": Object::EMPTY,
+            "plan": self.price.render_plan(version, livemode),
+            "price": self.price.render_price(version, livemode),
+            "quantity": self.quantity,
+            "subscription": &subscription.id,
+            "tax_rates": NONE,
+        };
+        if version != ApiVersion::Basil {
+            item.set("billing_thresholds", NULL);
+        }
+        if version >= ApiVersion::Acacia {
+            item.set("discounts", NONE);
+        }
+        if version >= ApiVersion::Basil {
+            item.set("current_period_end", self.period_end);
+            item.set("current_period_start", self.period_start);
+        }
+        item
+    }
+}
+
+impl Subscription {
+    /// Start of the current period: the earliest of the items'.
+    pub(in crate::simulate) fn period_start(&self) -> i64 {
+        self.items.iter().map(|item| item.period_start).min().unwrap_or(self.created)
+    }
+
+    /// The next instant at which an item's period ends.
+    pub(in crate::simulate) fn next_period_end(&self) -> i64 {
+        self.items.iter().map(|item| item.period_end).min().unwrap_or(self.created)
+    }
+
+    /// End of the current period: the latest of the items'.
+    pub(in crate::simulate) fn period_end(&self) -> i64 {
+        self.items.iter().map(|item| item.period_end).max().unwrap_or(self.created)
+    }
+
+    pub(in crate::simulate) const fn collection_method(&self) -> &'static str {
+        if self.send_invoice { "send_invoice" } else { "charge_automatically" }
+    }
+
+    fn version_fields(&self, subscription: &mut Object, version: ApiVersion) {
+        if version < ApiVersion::Basil {
+            subscription.set("current_period_end", self.period_end());
+            subscription.set("current_period_start", self.period_start());
+            subscription.set("discount", NULL);
+        }
+        if version == ApiVersion::V2020 {
+            return;
+        }
+        subscription.set("application", NULL);
+        subscription.set("billing_cycle_anchor_config", NULL);
+        subscription.set(
+            "cancellation_details",
+            object! { "comment": NULL, "feedback": NULL, "reason": self.cancellation.reason },
+        );
+        subscription.set("currency", self.items[0].price.currency);
+        subscription.set("description", NULL);
+        subscription.set("discounts", NONE);
+        subscription.set("on_behalf_of", NULL);
+        subscription.set(
+            "invoice_settings",
+            object! { "account_tax_ids": NULL, "issuer": object! { "type": "self" } },
+        );
+        subscription.set(
+            "trial_settings",
+            object! { "end_behavior": object! {
+                "missing_payment_method": self.missing_payment_method,
+            } },
+        );
+        if version >= ApiVersion::Clover {
+            subscription.set("billing_mode", self.billing_mode());
+        }
+        if version >= ApiVersion::Dahlia {
+            subscription.set("customer_account", NULL);
+            subscription.set("managed_payments", object! { "enabled": false });
+        }
+    }
+
+    fn billing_mode(&self) -> Object {
+        if self.flexible {
+            object! {
+                "flexible": object! { "proration_discounts": "included" },
+                "type": "flexible",
+                "updated_at": self.created,
+            }
+        } else {
+            object! { "flexible": NULL, "type": "classic", "updated_at": NULL }
+        }
+    }
+
+    fn payment_settings(version: ApiVersion) -> Object {
+        let mut settings = object! { "payment_method_options": NULL, "payment_method_types": NULL };
+        if version >= ApiVersion::Acacia {
+            settings.set("save_default_payment_method", "off");
+        }
+        settings
+    }
+
+    fn automatic_tax(version: ApiVersion) -> Object {
+        let mut tax = object! { "enabled": false };
+        if version >= ApiVersion::Acacia {
+            tax.set("disabled_reason", NULL);
+            tax.set("liability", NULL);
+        }
+        tax
+    }
+
+    fn render_pending_update(&self) -> Wire {
+        let Some((price, expires_at)) = self.pending_update else { return NULL };
+        let item = object! {
+            "id": &self.items[0].id,
+            "price": price.id,
+            "quantity": self.items[0].quantity,
+        };
+        object! {
+            "billing_cycle_anchor": NULL,
+            "expires_at": expires_at,
+            "subscription_items": vec![item.into()],
+            "trial_end": NULL,
+            "trial_from_plan": NULL,
+        }
+        .into()
+    }
+}
+
+impl Render for Subscription {
+    fn render(&self, version: ApiVersion) -> Object {
+        let first = &self.items[0];
+        // The plan of the only item is repeated at the top; several items have none there.
+        let single = self.items.len() == 1;
+        let items = self.items.iter().map(|item| item.render(self, version).into()).collect();
+        let url = format!("/v1/subscription_items?subscription={}", self.id);
+        let mut subscription = object! {
+            "id": &self.id,
+            "object": "subscription",
+            "application_fee_percent": NULL,
+            "automatic_tax": Self::automatic_tax(version),
+            "billing_cycle_anchor": first.anchor,
+            "billing_thresholds": NULL,
+            "cancel_at": self.cancellation.at,
+            "cancel_at_period_end": self.cancellation.at_period_end,
+            "canceled_at": self.cancellation.asked_at,
+            "collection_method": self.collection_method(),
+            "created": self.created,
+            "customer": &self.customer,
+            "days_until_due": self.send_invoice.then_some(DAYS_UNTIL_DUE),
+            "default_payment_method": &self.default_payment_method,
+            "default_source": NULL,
+            "default_tax_rates": NONE,
+            "ended_at": self.ended_at,
+            "items": embedded_list(items, url),
+            "latest_invoice": &self.latest_invoice,
+            "livemode": self.home.livemode,
+            "metadata": render_metadata(&self.metadata),
+            "next_pending_invoice_item_invoice": NULL,
+            "pause_collection": self.pause_collection.as_ref().map(|pause| object! {
+                "behavior": pause.behavior,
+                "resumes_at": pause.resumes_at,
+            }),
+            "payment_settings": Self::payment_settings(version),
+            "pending_invoice_item_interval": NULL,
+            "pending_setup_intent": NULL,
+            "pending_update": self.render_pending_update(),
+            "plan": single.then(|| first.price.render_plan(version, self.home.livemode)),
+            "quantity": single.then_some(first.quantity),
+            "schedule": NULL,
+            "start_date": self.start_date,
+            "status": self.status.as_str(),
+            "test_clock": &self.home.test_clock,
+            "transfer_data": NULL,
+            "trial_end": self.trial.map(|(_, end)| end),
+            "trial_start": self.trial.map(|(start, _)| start),
+        };
+        self.version_fields(&mut subscription, version);
+        subscription
+    }
+}
+
+/// How long a customer who is sent an invoice has to pay it.
+pub(in crate::simulate) const DAYS_UNTIL_DUE: i64 = 14;

@@ -1,0 +1,146 @@
+//! What a subscription's life is made of: an opening, then chapter after chapter, until it ends
+//! or the simulated time is over. The seed decides which.
+
+use super::acts::Dunning;
+use super::objects::price::Interval;
+use super::recorder::Act;
+use super::stage::Stage;
+
+#[derive(Clone, Copy)]
+enum Opening {
+    Checkout,
+    Api,
+    ByInvoice,
+    Authenticated,
+    Expires,
+    TrialWithCard,
+    TrialWithoutCard,
+}
+
+#[derive(Clone, Copy)]
+enum Chapter {
+    Renews,
+    PaysLate,
+    FailsToPay,
+    ChangesPlan,
+    ChangesQuantity,
+    ChangesTwice,
+    WishesForPlan,
+    ThinksAgain,
+    CancelsLater,
+    CancelsNow,
+    PausesCollection,
+    GetsFreeDays,
+    BuysOnce,
+    LeapsOverMonths,
+}
+
+/// Openings, by weight.
+const OPENINGS: &[(u64, Opening)] = &[
+    (46, Opening::Checkout),
+    (12, Opening::Api),
+    (6, Opening::ByInvoice),
+    (5, Opening::Authenticated),
+    (4, Opening::Expires),
+    (15, Opening::TrialWithCard),
+    (12, Opening::TrialWithoutCard),
+];
+
+/// Chapters, by weight. Most months nothing happens but the renewal.
+const CHAPTERS: &[(u64, Chapter)] = &[
+    (50, Chapter::Renews),
+    (7, Chapter::PaysLate),
+    (3, Chapter::FailsToPay),
+    (6, Chapter::ChangesPlan),
+    (6, Chapter::ChangesQuantity),
+    (4, Chapter::ChangesTwice),
+    (3, Chapter::WishesForPlan),
+    (4, Chapter::ThinksAgain),
+    (5, Chapter::CancelsLater),
+    (2, Chapter::CancelsNow),
+    (4, Chapter::PausesCollection),
+    (2, Chapter::GetsFreeDays),
+    (2, Chapter::BuysOnce),
+];
+
+/// With a test clock, months are often leapt over at once.
+const TEST_CLOCK_CHAPTERS: &[(u64, Chapter)] = &[
+    (40, Chapter::LeapsOverMonths),
+    (20, Chapter::Renews),
+    (15, Chapter::PaysLate),
+    (5, Chapter::FailsToPay),
+    (10, Chapter::ChangesTwice),
+    (5, Chapter::ThinksAgain),
+    (5, Chapter::CancelsLater),
+];
+
+/// Plays a whole life. It always breaks off: with the subscription's end, or the time's.
+pub(super) fn play(stage: &mut Stage) -> Act {
+    if stage.recorder.dice.percent(8) {
+        stage.abandon_a_checkout()?;
+    }
+    open(stage)?;
+    loop {
+        let chapters = if stage.recorder.has_test_clock() { TEST_CLOCK_CHAPTERS } else { CHAPTERS };
+        let chapter = stage.recorder.dice.weighted(chapters);
+        play_chapter(stage, chapter)?;
+    }
+}
+
+fn open(stage: &mut Stage) -> Act {
+    let mut opening = stage.recorder.dice.weighted(OPENINGS);
+    if stage.naming.client_reference || stage.naming.session_metadata {
+        // Only a checkout can name the user on this road.
+        opening = match opening {
+            Opening::TrialWithCard | Opening::TrialWithoutCard => opening,
+            _ => Opening::Checkout,
+        };
+    }
+    match opening {
+        Opening::Checkout => stage.open_at_checkout(),
+        Opening::ByInvoice if pays_by_transfer(stage) => stage.open_by_invoice(),
+        Opening::Api | Opening::ByInvoice => stage.open_by_api(),
+        Opening::Authenticated => stage.open_with_authentication(true),
+        Opening::Expires => stage.open_with_authentication(false),
+        Opening::TrialWithCard => {
+            // A trial of three days or less is announced to end as soon as it has begun.
+            let days = *stage.recorder.dice.pick(&[2, 7, 14, 30]);
+            stage.open_with_trial(days, true)?;
+            stage.finish_trial()
+        }
+        Opening::TrialWithoutCard => {
+            let days = *stage.recorder.dice.pick(&[3, 7, 14]);
+            stage.open_with_trial(days, false)?;
+            stage.finish_trial()
+        }
+    }
+}
+
+fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
+    let coin = stage.recorder.dice.percent(50);
+    match chapter {
+        Chapter::Renews => stage.renew(),
+        Chapter::PaysLate => stage.renew_badly(Dunning::Pays),
+        Chapter::FailsToPay if coin => stage.renew_badly(Dunning::Cancels),
+        Chapter::FailsToPay => stage.renew_badly(Dunning::Lapses),
+        Chapter::ChangesPlan => stage.change_plan(),
+        Chapter::ChangesQuantity => stage.change_quantity(),
+        Chapter::ChangesTwice => stage.change_twice(),
+        Chapter::WishesForPlan => stage.wish_for_a_plan(coin),
+        Chapter::ThinksAgain => stage.cancel_later(true),
+        Chapter::CancelsLater => stage.cancel_later(false),
+        Chapter::CancelsNow => stage.cancel_now(),
+        Chapter::PausesCollection => stage.pause_collection(),
+        Chapter::GetsFreeDays => stage.give_free_days(),
+        Chapter::BuysOnce => stage.buy_once(),
+        Chapter::LeapsOverMonths => {
+            let months = stage.recorder.dice.between(2, 4);
+            stage.leap_over_months(months)
+        }
+    }
+}
+
+/// Two weeks to pay are too long for a weekly price.
+fn pays_by_transfer(stage: &Stage) -> bool {
+    stage.subscription.items.iter().all(|item| item.price.interval != Interval::Week)
+}

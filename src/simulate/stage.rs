@@ -1,0 +1,178 @@
+//! Where one subscription lives: its objects, and the verbs that scripts are made of.
+
+use super::objects::checkout_session::CheckoutSession;
+use super::objects::customer::Customer;
+use super::objects::invoice::Invoice;
+use super::objects::line::Line;
+use super::objects::price::{ADD_ON, PRICES, Price};
+use super::objects::subscription::{Cancellation, Item, Status, Subscription};
+use super::objects::{Home, Metadata};
+use super::recorder::{Recorder, Sent, Tracked};
+
+/// One subscription with everything that belongs to it alone.
+pub(super) struct Stage {
+    pub(super) recorder: Recorder,
+    pub(super) customer: Customer,
+    pub(super) subscription: Tracked<Subscription>,
+    /// Every invoice so far, the oldest first.
+    pub(super) invoices: Vec<Tracked<Invoice>>,
+    /// The drafts among them that were deleted.
+    pub(super) deleted_invoices: Vec<String>,
+    pub(super) sessions: Vec<CheckoutSession>,
+    /// Corrections that wait for the next invoice.
+    pub(super) prorations: Vec<Line>,
+    /// How the application's user is named.
+    pub(super) naming: Naming,
+    pub(super) facts: Facts,
+}
+
+/// On which roads the application's own user id travels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Naming {
+    pub(super) user_id: String,
+    /// What the subscription's metadata says; usually the same user.
+    pub(super) subscription_metadata: Option<String>,
+    pub(super) client_reference: bool,
+    pub(super) session_metadata: bool,
+}
+
+/// What is known beside the objects themselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// The subscription's last event.
+    pub(super) last: Option<Sent>,
+    pub(super) past_due_since: Option<i64>,
+    pub(super) payment_failed_at: Option<i64>,
+}
+
+impl Stage {
+    /// A subscription that nobody has heard of yet.
+    pub(super) fn new(mut recorder: Recorder, customer: Customer, naming: Naming) -> Self {
+        let home = customer.home.clone();
+        let subscription = Tracked::new(draw_subscription(&mut recorder, &customer, home, &naming));
+        Self {
+            recorder,
+            customer,
+            subscription,
+            invoices: Vec::new(),
+            deleted_invoices: Vec::new(),
+            sessions: Vec::new(),
+            prorations: Vec::new(),
+            naming,
+            facts: Facts::default(),
+        }
+    }
+
+    /// Sends a snapshot of the subscription.
+    pub(super) fn send(&mut self, event_type: &'static str) {
+        let unchanged = self.subscription.sent() == Some(&*self.subscription);
+        let mut sent = self.recorder.send(event_type, &mut self.subscription);
+        if let Some(last) = &self.facts.last
+            && unchanged
+            && last.created == sent.created
+        {
+            // Of two events that say the same in one second nobody can know the later one, so the
+            // greater id stands for both.
+            sent.event_id = sent.event_id.max(last.event_id.clone());
+        }
+        self.facts.past_due_since = match self.subscription.status {
+            Status::PastDue => self.facts.past_due_since.or(Some(sent.created)),
+            _ => None,
+        };
+        self.facts.last = Some(sent);
+    }
+
+    /// `customer.subscription.updated`.
+    pub(super) fn send_updated(&mut self) {
+        self.send("customer.subscription.updated");
+    }
+
+    /// Changes the status and says so.
+    pub(super) fn become_(&mut self, status: Status) {
+        self.subscription.status = status;
+        self.send_updated();
+    }
+
+    /// Whether anybody has heard of the subscription, and it has not ended.
+    pub(super) fn is_running(&self) -> bool {
+        self.facts.last.is_some() && !self.subscription.status.is_terminal()
+    }
+
+    /// Sends an invoice's snapshot.
+    pub(super) fn send_invoice(&mut self, event_type: &'static str, index: usize) -> Sent {
+        self.recorder.send(event_type, &mut self.invoices[index])
+    }
+
+    /// How long a period of the first item lasts, in seconds.
+    pub(super) fn period_seconds(&self) -> i64 {
+        let price = self.subscription.items[0].price;
+        price.period_end(self.recorder.now(), 1) - self.recorder.now()
+    }
+}
+
+fn draw_subscription(
+    recorder: &mut Recorder,
+    customer: &Customer,
+    home: Home,
+    naming: &Naming,
+) -> Subscription {
+    let now = recorder.now();
+    let flexible = recorder.endpoint.version >= super::version::ApiVersion::Clover
+        && recorder.dice.percent(70);
+    let mut metadata = Metadata::new();
+    if let Some(user) = &naming.subscription_metadata {
+        metadata.insert("user_id".to_owned(), user.clone());
+    }
+    if recorder.dice.percent(30) {
+        metadata.insert("campaign".to_owned(), format!("spring-{}", recorder.dice.below(9)));
+    }
+    Subscription {
+        id: recorder.id("sub"),
+        customer: customer.id.clone(),
+        status: Status::Incomplete,
+        items: draw_items(recorder, flexible),
+        created: now,
+        start_date: now,
+        trial: None,
+        cancellation: Cancellation::default(),
+        ended_at: None,
+        pause_collection: None,
+        latest_invoice: None,
+        default_payment_method: None,
+        missing_payment_method: "create_invoice",
+        send_invoice: false,
+        flexible,
+        pending_update: None,
+        metadata,
+        home,
+    }
+}
+
+fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
+    let first = recorder.dice.pick(&PRICES);
+    let mut prices: Vec<&'static Price> = vec![first];
+    // Items of different intervals need flexible billing.
+    let may_add = first.currency == ADD_ON.currency
+        && (flexible || (first.interval == ADD_ON.interval && first.interval_count == 1));
+    if may_add && recorder.dice.percent(20) {
+        prices.push(&ADD_ON);
+    }
+    let now = recorder.now();
+    let mut items = Vec::with_capacity(prices.len());
+    for price in prices {
+        let quantity = if recorder.dice.percent(60) { 1 } else { recorder.dice.between(2, 40) };
+        let mut item = Item {
+            id: recorder.short_id("si"),
+            created: now,
+            price,
+            quantity,
+            period_start: now,
+            period_end: now,
+            anchor: now,
+            cycle: 0,
+        };
+        item.restart(now);
+        items.push(item);
+    }
+    items
+}

@@ -1,0 +1,208 @@
+//! What is true at the end, as the simulator knows it from its own objects, not from the events.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::objects::Metadata;
+use super::objects::checkout_session::CheckoutSession;
+use super::objects::customer::Customer;
+use super::objects::invoice::{Invoice, Status};
+use super::objects::subscription::Subscription;
+use super::recorder::Tracked;
+use super::stage::Stage;
+use super::version::ApiVersion;
+use crate::time::StripeTime;
+
+/// The true final state of one subscription.
+///
+/// The names and the JSON forms are those of a row of `current_subscriptions`, so that comparing
+/// means: every key of this one has the same value in that one. It holds only what events can
+/// tell; what a policy adds is not here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are documented where the row of the projection is")]
+#[expect(clippy::struct_excessive_bools, reason = "the row of the projection has them")]
+pub struct TruthRow {
+    pub subscription_id: String,
+    pub account: String,
+    pub livemode: bool,
+    pub customer_id: String,
+    pub user_id: Option<String>,
+    pub user_id_source: Option<&'static str>,
+    pub user_id_conflict: bool,
+    pub email: Option<String>,
+    pub status: &'static str,
+    pub price_id: Option<&'static str>,
+    pub product_id: Option<&'static str>,
+    pub price_nickname: Option<&'static str>,
+    pub lookup_key: Option<&'static str>,
+    pub quantity: Option<i64>,
+    pub currency: Option<&'static str>,
+    pub unit_amount: Option<i64>,
+    pub interval: Option<&'static str>,
+    pub interval_count: Option<i64>,
+    pub current_period_start: Option<StripeTime>,
+    pub current_period_end: Option<StripeTime>,
+    pub paid_through: Option<StripeTime>,
+    pub trial_start: Option<StripeTime>,
+    pub trial_end: Option<StripeTime>,
+    pub cancel_at_period_end: bool,
+    pub cancel_at: Option<StripeTime>,
+    pub canceled_at: Option<StripeTime>,
+    pub ended_at: Option<StripeTime>,
+    pub ends_at: Option<StripeTime>,
+    pub cancellation_reason: Option<&'static str>,
+    pub pause_collection: Option<TruePause>,
+    pub test_clock_id: Option<String>,
+    pub collection_method: Option<&'static str>,
+    pub latest_invoice_id: Option<String>,
+    pub latest_invoice_status: Option<&'static str>,
+    pub past_due_since: Option<StripeTime>,
+    pub payment_failed_at: Option<StripeTime>,
+    pub next_payment_attempt: Option<StripeTime>,
+    pub paid_at: Option<StripeTime>,
+    pub created_at: Option<StripeTime>,
+    pub started_at: Option<StripeTime>,
+    pub metadata: Metadata,
+    pub api_version: Option<&'static str>,
+    pub order_ambiguous: bool,
+    pub last_event_id: String,
+    pub last_event_at: StripeTime,
+}
+
+/// A pause of collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TruePause {
+    /// `void`, `keep_as_draft` or `mark_uncollectible`.
+    pub behavior: &'static str,
+    /// When collection goes on by itself.
+    pub resumes_at: Option<StripeTime>,
+}
+
+/// Who the application's user is, and what said so.
+struct User {
+    id: Option<String>,
+    source: Option<&'static str>,
+    conflict: bool,
+}
+
+/// The truth about a stage's subscription; nothing where no event has mentioned it.
+pub(super) fn row(
+    stage: &Stage,
+    customer: &Tracked<Customer>,
+    sessions: &[&CheckoutSession],
+    customer_deleted_at: Option<i64>,
+) -> Option<TruthRow> {
+    let last = stage.facts.last.as_ref()?;
+    let subscription = stage.subscription.sent()?;
+    let customer = customer.sent()?;
+    let first = &subscription.items[0];
+    let invoices = Invoices::of(stage);
+    let user = user(subscription, customer, sessions);
+    // A deleted customer has no subscriptions, whether or not their own events arrived.
+    let lost_end = customer_deleted_at.filter(|_| !subscription.status.is_terminal());
+    let ended_at = subscription.ended_at.or(lost_end);
+    let cancellation = &subscription.cancellation;
+    let at_period_end = cancellation.at_period_end.then(|| subscription.next_period_end());
+    let time = |seconds: Option<i64>| seconds.map(StripeTime);
+    Some(TruthRow {
+        subscription_id: subscription.id.clone(),
+        account: stage.recorder.endpoint.account.clone(),
+        livemode: subscription.home.livemode,
+        customer_id: customer.id.clone(),
+        user_id: user.id,
+        user_id_source: user.source,
+        user_id_conflict: user.conflict,
+        email: Some(customer.email.clone()),
+        status: if lost_end.is_some() { "canceled" } else { subscription.status.as_str() },
+        price_id: Some(first.price.id),
+        product_id: Some(first.price.product),
+        price_nickname: first.price.nickname,
+        lookup_key: first.price.lookup_key,
+        quantity: Some(first.quantity),
+        currency: Some(first.price.currency),
+        unit_amount: Some(first.price.unit_amount),
+        interval: Some(first.price.interval.as_str()),
+        interval_count: Some(i64::from(first.price.interval_count)),
+        current_period_start: time(Some(subscription.period_start())),
+        current_period_end: time(Some(subscription.period_end())),
+        paid_through: time(invoices.paid_through),
+        trial_start: time(subscription.trial.map(|(start, _)| start)),
+        trial_end: time(subscription.trial.map(|(_, end)| end)),
+        cancel_at_period_end: cancellation.at_period_end,
+        cancel_at: time(cancellation.at),
+        canceled_at: time(cancellation.asked_at),
+        ended_at: time(ended_at),
+        ends_at: time(ended_at.or(cancellation.at).or(at_period_end)),
+        cancellation_reason: cancellation.reason.filter(|_| last.version >= ApiVersion::Acacia),
+        pause_collection: subscription.pause_collection.as_ref().map(|pause| TruePause {
+            behavior: pause.behavior,
+            resumes_at: time(pause.resumes_at),
+        }),
+        test_clock_id: subscription.home.test_clock.clone(),
+        collection_method: Some(subscription.collection_method()),
+        latest_invoice_id: invoices.latest.map(|invoice| invoice.id.clone()),
+        latest_invoice_status: invoices.latest.map(|invoice| invoice.status.as_str()),
+        past_due_since: time(stage.facts.past_due_since),
+        payment_failed_at: time(stage.facts.payment_failed_at),
+        next_payment_attempt: time(invoices.latest.and_then(|i| i.next_payment_attempt)),
+        paid_at: time(invoices.paid_at),
+        created_at: time(Some(subscription.created)),
+        started_at: time(Some(subscription.start_date)),
+        metadata: subscription.metadata.clone(),
+        api_version: Some(last.version.as_str()),
+        order_ambiguous: false,
+        last_event_id: last.event_id.clone(),
+        last_event_at: StripeTime(last.created),
+    })
+}
+
+/// What the invoices of a subscription say together.
+struct Invoices<'a> {
+    latest: Option<&'a Invoice>,
+    paid_through: Option<i64>,
+    paid_at: Option<i64>,
+}
+
+impl<'a> Invoices<'a> {
+    fn of(stage: &'a Stage) -> Self {
+        let known = || stage.invoices.iter().filter_map(Tracked::sent);
+        let paid = || known().filter(|invoice| invoice.status == Status::Paid);
+        Self {
+            latest: known()
+                .filter(|invoice| !stage.deleted_invoices.contains(&invoice.id))
+                .max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id))),
+            paid_through: paid().flat_map(|invoice| &invoice.lines).map(|line| line.end).max(),
+            paid_at: paid().filter_map(|invoice| invoice.paid_at).max(),
+        }
+    }
+}
+
+/// The roads by which a user id travels, the most trusted first.
+fn user(subscription: &Subscription, customer: &Customer, sessions: &[&CheckoutSession]) -> User {
+    let own = |session: &&&CheckoutSession| session.subscription.as_ref() == Some(&subscription.id);
+    let own_session = sessions.iter().find(own);
+    let other_session = sessions
+        .iter()
+        .filter(|session| !own(session) && session.client_reference_id.is_some())
+        .max_by_key(|session| session.created);
+    let named = |metadata: &Metadata| metadata.get("user_id").cloned();
+    let roads = [
+        ("subscription.metadata", named(&subscription.metadata)),
+        (
+            "checkout.client_reference_id",
+            own_session.and_then(|session| session.client_reference_id.clone()),
+        ),
+        ("checkout.metadata", own_session.and_then(|session| named(&session.metadata))),
+        ("customer.metadata", named(&customer.metadata)),
+        (
+            "customer.checkout",
+            other_session.and_then(|session| session.client_reference_id.clone()),
+        ),
+    ];
+    let distinct: BTreeSet<_> = roads.iter().filter_map(|(_, id)| id.as_ref()).collect();
+    let conflict = distinct.len() > 1;
+    let first = roads.into_iter().find_map(|(source, id)| Some((source, id?)));
+    let (source, id) = first.unzip();
+    User { id, source, conflict }
+}
