@@ -1,1 +1,132 @@
-//! (being built)
+//! The command line: one command, one file.
+//!
+//! Data goes to stdout and everything else to stderr, so that a pipe carries data alone. How a
+//! command ends is an interface too: see [`Exit`].
+
+mod backup;
+mod current;
+mod demo;
+mod event;
+mod export;
+mod history;
+mod import;
+mod output;
+mod projections;
+mod rebuild;
+mod report;
+mod serve;
+mod signals;
+mod simulate;
+mod telemetry;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::store::{Opening, Store};
+
+pub use report::Exit;
+
+/// The variables that no flag stands for, for the end of the help.
+const ENVIRONMENT: &str = "\
+Environment:
+  STRIPE_WEBHOOK_SECRET        the endpoint's signing secret, whsec_…; several by commas or white
+                               space; `serve` needs one  [no flag: it would show in a process list]
+  SUBLEDGER_API_TOKEN          bearer tokens that may read everything under /v1  [default: none]
+  SUBLEDGER_ACCESS_TOKEN       bearer tokens that may only ask /v1/users/{id}  [default: none]
+  SUBLEDGER_LISTEN             `serve --listen`  [default: 127.0.0.1:8000]
+  SUBLEDGER_PRIVATE_LISTEN     `serve --private-listen`: a second address for /v1 and /metrics
+                               [default: none]
+  SUBLEDGER_TOLERANCE_SECONDS  `serve --tolerance-seconds`  [default: 300]
+  SUBLEDGER_LOG                what is logged, as info or subledger=debug  [default: info]
+  SUBLEDGER_LOG_FORMAT         text or json  [default: text]
+
+Exit status:
+  0 done; 1 the answer is no; 2 wrong use or configuration; 3 the database or another part failed";
+
+/// An event-sourced subscription ledger for Stripe.
+#[derive(Debug, Parser)]
+#[command(name = "subledger", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = ENVIRONMENT)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive webhooks, keep the read model current, answer questions
+    Serve(serve::Args),
+    /// All of it with nothing to set up: simulated lives, posted with real signatures
+    Demo(demo::Args),
+    /// Show the current subscriptions
+    Current(current::Args),
+    /// Show what happened to a user, a customer or a subscription
+    History(history::Args),
+    /// Show one event of the log, or its exact bytes
+    Event(event::Args),
+    /// Build the read model anew from the log
+    Rebuild(rebuild::Args),
+    /// Show the generations of the read model
+    Projections(projections::Args),
+    /// Copy the log while it is in use
+    Backup(backup::Args),
+    /// Check the log against its head and hashes, and the read model against a fresh fold
+    Verify(verify::Args),
+    /// Append events from files: events, lines, list pages, exports
+    Import(import::Args),
+    /// Write the log, one JSON line an event
+    Export(export::Args),
+    /// Make up the events of whole subscription lives, with the truth known
+    Simulate(simulate::Args),
+}
+
+/// What every command is given.
+struct Context {
+    settings: Settings,
+    clock: Clock,
+}
+
+impl Context {
+    async fn open(&self, opening: Opening) -> anyhow::Result<Store> {
+        let url = self.settings.database_url()?;
+        Ok(Store::open(&url, opening, self.clock.clone()).await?)
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report::report(&error.into()).into(),
+    };
+    let exit = runtime.block_on(dispatch(cli)).unwrap_or_else(|error| report::report(&error));
+    // A thread that waits for standard input would be waited for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    let context = Context { settings: cli.settings, clock: Clock::System };
+    // What a service does is worth telling; a command tells it itself.
+    telemetry::start(if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" })?;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, &context).await,
+        Command::Demo(args) => demo::run(args, &context).await,
+        Command::Current(args) => current::run(args, &context).await,
+        Command::History(args) => history::run(args, &context).await,
+        Command::Event(args) => event::run(args, &context).await,
+        Command::Rebuild(args) => rebuild::run(args, &context).await,
+        Command::Projections(args) => projections::run(args, &context).await,
+        Command::Backup(args) => backup::run(args, &context).await,
+        Command::Verify(args) => verify::run(args, &context).await,
+        Command::Import(args) => import::run(args, &context).await,
+        Command::Export(args) => export::run(args, &context).await,
+        Command::Simulate(args) => simulate::run(args, &context).await,
+    }
+}

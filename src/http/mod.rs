@@ -1,1 +1,152 @@
-//! (being built)
+//! HTTP: the webhook for Stripe, the API for the application, health and metrics for whoever runs
+//! it. One endpoint, one file.
+//!
+//! *Invariant: nothing here knows SQL, and no answer holds a secret or a database's words.*
+
+mod auth;
+mod customers;
+mod event;
+mod event_payload;
+mod healthz;
+mod history;
+mod log;
+mod metrics;
+mod metrics_text;
+mod params;
+mod problem;
+mod projections;
+mod readyz;
+mod server;
+mod stamp;
+mod subscription;
+mod subscriptions;
+mod users;
+mod view;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::{self, Next, from_fn_with_state, map_response_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use auth::Tokens;
+pub use metrics::{Histogram, Metrics};
+pub use problem::{Kind, Problem};
+pub use server::Listener;
+pub use view::{SubscriptionView, UserView};
+pub use webhook::BODY_BYTES_MAX;
+
+use crate::clock::Clock;
+use crate::config::Mode;
+use crate::ingest::Ingest;
+use crate::projector::Projector;
+use crate::store::Store;
+use crate::stripe::signature::Verifier;
+
+/// How long an answer of the API may take to make.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the endpoints share.
+pub struct App {
+    /// The ledger.
+    pub store: Store,
+    /// The way into the log.
+    pub ingest: Ingest,
+    /// What keeps the read model current.
+    pub projector: Projector,
+    /// Checks signatures.
+    pub verifier: Verifier,
+    /// Who may read.
+    pub tokens: Tokens,
+    /// Which mode is meant where none is named.
+    pub mode: Mode,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What has been said once.
+    pub notices: webhook::Notices,
+}
+
+/// What an address serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// Everything.
+    Whole,
+    /// The webhook and health.
+    Public,
+    /// The API, metrics and health.
+    Private,
+}
+
+/// The routes of an address.
+pub fn router(app: Arc<App>, face: Face) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(healthz::get))
+        .route("/readyz", get(readyz::get));
+    if face != Face::Private {
+        router = router
+            .route("/api/stripe/webhook/", post(webhook::receive))
+            .route("/api/stripe/webhook", post(webhook::receive));
+    }
+    if face != Face::Public {
+        router = router.route("/metrics", get(metrics_text::get)).nest("/v1", api(&app));
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(map_response_with_state(Arc::clone(&app), problem::count))
+        .with_state(app)
+}
+
+/// The routes under `/v1`, each behind a token.
+fn api(app: &Arc<App>) -> Router<Arc<App>> {
+    let access = Router::new()
+        .route("/users/{id}", get(users::get))
+        .route_layer(from_fn_with_state(Arc::clone(app), auth::require_access));
+    let read = Router::new()
+        .route("/customers/{id}", get(customers::get))
+        .route("/subscriptions", get(subscriptions::get))
+        .route("/subscriptions/{id}", get(subscription::get))
+        .route("/users/{id}/history", get(history::of_user))
+        .route("/customers/{id}/history", get(history::of_customer))
+        .route("/subscriptions/{id}/history", get(history::of_subscription))
+        .route("/events/{id}", get(event::get))
+        .route("/events/{id}/payload", get(event_payload::get))
+        .route("/log", get(log::get))
+        .route("/projections", get(projections::get))
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(app), auth::require_read));
+    access
+        .merge(read)
+        .layer(from_fn_with_state(Arc::clone(app), stamp::add))
+        .layer(middleware::from_fn(within_time))
+}
+
+async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such path here")
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(Kind::MethodNotAllowed, format!("this path does not take {method}"))
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
+            Problem::new(Kind::TooSlow, detail).into_response()
+        }
+    }
+}
+
+/// What every handler is given.
+type Shared = State<Arc<App>>;

@@ -1,0 +1,140 @@
+//! `import`: events from files into the log.
+//!
+//! An export into an empty log gives the same log, root and all. Everything else is appended, and
+//! was received now. What the log knows already is skipped; what cannot be read is reported with
+//! its place, and the rest goes on.
+
+mod reader;
+mod record;
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use self::record::Record;
+use super::Context;
+use super::report::{Exit, Failure, say};
+use crate::store::{Appended, NewEvent, Opening, Store, StoreError};
+
+/// Events in one transaction, at most.
+const BATCH_EVENTS: usize = 500;
+/// Bytes of payload in one transaction, about.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Records that are read ahead of the database.
+const RECORDS_AHEAD: usize = 1_000;
+
+/// Exits with 1 where any record was bad.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Files with an event, events line by line, a list page of Stripe's API, or an export; - is
+    /// standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let store = context.open(Opening::Create).await?;
+    let (sender, mut records) = mpsc::channel(RECORDS_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || {
+        args.paths.iter().try_for_each(|path| reader::read(path, &sender))
+    });
+    let mut import = Import { store: &store, restoring: true, batch: Batch::default(), tally: Tally::default() };
+    while let Some(record) = records.recv().await {
+        import.take(record).await?;
+    }
+    import.flush().await?;
+    let tally = import.tally;
+    // A file that cannot be read ends the import; what came before it is in the log.
+    let read = reading.await?;
+    let head = store.log.head().await?;
+    store.close().await;
+    say(&format!(
+        "imported {} events, skipped {} that the log has already, {} bad records; the log has {}",
+        tally.new, tally.known, tally.bad, head.size
+    ));
+    read?;
+    Ok(if tally.bad == 0 { Exit::Done } else { Exit::No })
+}
+
+#[derive(Default)]
+struct Tally {
+    new: u64,
+    known: u64,
+    bad: u64,
+}
+
+#[derive(Default)]
+struct Batch {
+    events: Vec<NewEvent>,
+    bytes: usize,
+    /// Whether these come from an export.
+    exported: bool,
+}
+
+struct Import<'a> {
+    store: &'a Store,
+    /// Whether exported events still get their own times: as long as nothing else is in the log.
+    restoring: bool,
+    batch: Batch,
+    tally: Tally,
+}
+
+impl Import<'_> {
+    async fn take(&mut self, record: Record) -> Result<(), StoreError> {
+        let event = match record.event {
+            Ok(event) => event,
+            Err(reason) => {
+                self.tally.bad += 1;
+                say(&format!("{}: {reason}", record.place));
+                return Ok(());
+            }
+        };
+        if record.exported != self.batch.exported {
+            self.flush().await?;
+            self.batch.exported = record.exported;
+        }
+        self.batch.bytes += event.stored_bytes();
+        self.batch.events.push(event);
+        if self.batch.events.len() >= BATCH_EVENTS || self.batch.bytes >= BATCH_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        let events = std::mem::take(&mut self.batch.events);
+        self.batch.bytes = 0;
+        for appended in self.write(&events).await? {
+            match appended.duplicate {
+                true => self.tally.known += 1,
+                false => self.tally.new += 1,
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
+        if self.batch.exported && self.restoring {
+            match self.store.log.restore(events).await {
+                Err(StoreError::NotEmpty { .. } | StoreError::NotInOrder { .. }) => {
+                    say(
+                        "the log has other events already, or the export is not in order: \
+                         it is appended, as received now",
+                    );
+                    self.restoring = false;
+                }
+                result => return result,
+            }
+        }
+        self.store.log.append(events).await
+    }
+}
+
+impl From<reader::ReadError> for anyhow::Error {
+    fn from(error: reader::ReadError) -> Self {
+        Failure::failed(
+            format!("cannot read {}: {}", error.path.display(), error.source),
+            "what was read before it is in the log; importing again skips that",
+        )
+    }
+}

@@ -1,0 +1,30 @@
+//! `GET /v1/events/{id}`: one event of the log, without its payload.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::params::{Id, Params};
+use super::problem::Problem;
+use super::{App, Shared};
+use crate::exchange::EventRecord;
+use crate::ids::EventId;
+use crate::store::LoggedEvent;
+
+pub(super) async fn get(
+    State(app): Shared,
+    Id(id): Id,
+    params: Params,
+) -> Result<Json<EventRecord>, Problem> {
+    let event = find(&app, id, params).await?;
+    let redeliveries = app.store.log.redeliveries(event.position, event.position).await?;
+    Ok(Json(EventRecord::new(event, redeliveries).without_payload()))
+}
+
+/// The event of this id in the account and mode that are meant.
+pub(super) async fn find(app: &App, id: String, mut params: Params) -> Result<LoggedEvent, Problem> {
+    let scope = params.scope(app.mode)?;
+    params.finish()?;
+    let id = EventId::new(id);
+    let mut events = app.store.log.event(&id, Some(&scope.account), Some(scope.livemode)).await?;
+    events.pop().ok_or_else(|| Problem::unknown("event"))
+}

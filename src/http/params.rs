@@ -1,0 +1,171 @@
+//! What a request asks for: query parameters and the id in its path.
+//!
+//! Every parameter must be known and given once: a filter that is misspelt and ignored would
+//! answer another question, and perhaps grant access.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::problem::{Kind, Problem};
+use crate::config::Mode;
+use crate::ids::{AccountId, Scope};
+
+/// Rows in an answer, at most.
+const LIMIT_MAX: usize = 1_000;
+/// Rows in an answer where nothing is said.
+const LIMIT_DEFAULT: usize = 100;
+
+/// The query parameters; each is taken once, and what is left over is refused.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(pairs) = Query::try_from_uri(&parts.uri)
+            .map_err(|_| Problem::new(Kind::BadParameter, "the query is not form-encoded"))?;
+        Ok(Self(pairs))
+    }
+}
+
+impl Params {
+    /// The text of a parameter; it may be empty.
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let Some(index) = self.0.iter().position(|(key, _)| key == name) else { return Ok(None) };
+        let (_, value) = self.0.swap_remove(index);
+        if self.0.iter().any(|(key, _)| key == name) {
+            return Err(Problem::parameter(name, "it is given twice"));
+        }
+        Ok(Some(value))
+    }
+
+    /// The text of a parameter that must not be empty where it is given.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        match self.take(name)? {
+            Some(text) if text.is_empty() => Err(Problem::parameter(name, "it is empty")),
+            text => Ok(text),
+        }
+    }
+
+    /// A parameter that is read with `read`; `form` says what it should look like.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &str,
+        form: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        read(&text).map(Some).ok_or_else(|| Problem::parameter(name, form))
+    }
+
+    /// A parameter that is `true` or `false`.
+    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        self.read(name, "it is true or false", |text| bool::from_str(text).ok())
+    }
+
+    /// How many rows, from 1 to 1000; 100 where nothing is said.
+    pub(super) fn limit(&mut self) -> Result<usize, Problem> {
+        let limit = self.read("limit", "it is a number from 1 to 1000", |text| {
+            text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        })?;
+        Ok(limit.unwrap_or(LIMIT_DEFAULT))
+    }
+
+    /// The page after a key that [`cursor`] wrote.
+    pub(super) fn after<T>(
+        &mut self,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        self.read("after", "it is the `next` of another answer", |text| {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            read(std::str::from_utf8(&bytes).ok()?)
+        })
+    }
+
+    /// The account and mode that are meant: the platform's own and the configured one, unless
+    /// others are named.
+    pub(super) fn scope(&mut self, mode: Mode) -> Result<Scope, Problem> {
+        let account = self.take("account")?.unwrap_or_default();
+        let livemode = self.truth("livemode")?.unwrap_or(mode.livemode());
+        Ok(Scope { account: AccountId::new(account), livemode })
+    }
+
+    /// Refuses what nobody took.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Problem::parameter(name, "there is no such parameter here")),
+        }
+    }
+}
+
+/// An opaque key for the next page.
+pub(super) fn cursor(key: &str) -> String {
+    URL_SAFE_NO_PAD.encode(key)
+}
+
+/// The id in the path.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(Kind::NotFound, "the id in the path is not UTF-8"))?;
+        Ok(Self(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(query: &str) -> Params {
+        let uri = format!("/?{query}").parse().unwrap();
+        let Query(pairs) = Query::try_from_uri(&uri).unwrap();
+        Params(pairs)
+    }
+
+    fn detail(problem: &Problem) -> String {
+        format!("{problem:?}")
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_knows_is_refused_by_its_name() {
+        let mut unknown = params("limit=2&prodct_id=prod_1");
+        assert_eq!(unknown.limit().unwrap(), 2);
+        assert!(detail(&unknown.finish().unwrap_err()).contains("prodct_id"));
+    }
+
+    #[test]
+    fn a_parameter_given_twice_or_out_of_range_is_refused_by_its_name() {
+        for query in ["limit=0", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "limit=-1"] {
+            assert!(detail(&params(query).limit().unwrap_err()).contains("limit"), "{query}");
+        }
+        assert!(detail(&params("a=").text("a").unwrap_err()).contains('a'));
+        assert!(params("livemode=1").truth("livemode").is_err());
+    }
+
+    #[test]
+    fn own_account_and_configured_mode_are_meant_unless_others_are_named() {
+        let scope = |query: &str, mode| params(query).scope(mode).unwrap();
+        let own = |livemode| Scope { account: AccountId::default(), livemode };
+        assert_eq!(scope("", Mode::Live), own(true));
+        assert_eq!(scope("", Mode::Test), own(false));
+        assert_eq!(scope("livemode=false", Mode::Live), own(false));
+        assert_eq!(scope("account=acct_1", Mode::Live).account, "acct_1".into());
+    }
+
+    #[test]
+    fn a_cursor_comes_back() {
+        let mut page = params(&format!("after={}", cursor("a\nb")));
+        assert_eq!(page.after(|key| Some(key.to_owned())).unwrap().as_deref(), Some("a\nb"));
+        assert!(params("after=%25").after(|_| Some(())).is_err());
+    }
+}

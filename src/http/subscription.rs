@@ -1,0 +1,31 @@
+//! `GET /v1/subscriptions/{id}`: one subscription.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::Shared;
+use super::params::{Id, Params};
+use super::problem::Problem;
+use super::stamp::Stamped;
+use super::view::SubscriptionView;
+use crate::ids::SubscriptionId;
+use crate::store::SubscriptionFilter;
+
+pub(super) async fn get(
+    State(app): Shared,
+    Id(id): Id,
+    mut params: Params,
+) -> Result<Stamped<Json<SubscriptionView>>, Problem> {
+    let scope = params.scope(app.mode)?;
+    params.finish()?;
+    let filter = SubscriptionFilter {
+        account: Some(scope.account),
+        livemode: Some(scope.livemode),
+        subscription_id: Some(SubscriptionId::new(id)),
+        ..SubscriptionFilter::default()
+    };
+    let (stamp, rows) = app.store.read_model.subscriptions(&filter, None, 1).await?;
+    let row = rows.into_iter().next().ok_or_else(|| Problem::unknown("subscription"))?;
+    let now = app.clock.now().to_stripe_time();
+    Ok(Stamped(stamp, Json(SubscriptionView::new(row, now))))
+}

@@ -1,0 +1,59 @@
+//! `GET /v1/subscriptions`: the read model, filtered and in pages.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::Shared;
+use super::params::{Params, cursor};
+use super::problem::Problem;
+use super::stamp::Stamped;
+use super::view::SubscriptionView;
+use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
+use crate::store::{SubscriptionFilter, SubscriptionKey};
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    data: Vec<SubscriptionView>,
+    /// What to send as `after` for the next page; null on the last.
+    next: Option<String>,
+}
+
+pub(super) async fn get(
+    State(app): Shared,
+    mut params: Params,
+) -> Result<Stamped<Json<Page>>, Problem> {
+    let now = app.clock.now().to_stripe_time();
+    let limit = params.limit()?;
+    let after = params.after(read_key)?;
+    let scope = params.scope(app.mode)?;
+    let filter = SubscriptionFilter {
+        account: Some(scope.account),
+        livemode: Some(scope.livemode),
+        user_id: params.text("user_id")?,
+        customer_id: params.text("customer_id")?.map(CustomerId::new),
+        status: params.text("status")?,
+        active: params.truth("active")?.map(|active| (active, now)),
+        price_id: params.text("price_id")?,
+        ..SubscriptionFilter::default()
+    };
+    params.finish()?;
+
+    // One more than asked for tells whether there is a next page.
+    let (stamp, mut rows) =
+        app.store.read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| {
+        cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id))
+    });
+    let data = rows.into_iter().map(|row| SubscriptionView::new(row, now)).collect();
+    Ok(Stamped(stamp, Json(Page { data, next })))
+}
+
+fn read_key(key: &str) -> Option<SubscriptionKey> {
+    let mut parts = key.splitn(3, '\n');
+    let scope =
+        Scope { account: AccountId::from(parts.next()?), livemode: parts.next()?.parse().ok()? };
+    Some(SubscriptionKey { scope, id: SubscriptionId::from(parts.next()?) })
+}

@@ -1,0 +1,84 @@
+//! Subscriptions as they are shown: a row of the read model, and whether it grants access now.
+
+use serde::Serialize;
+
+use crate::projection::row::{ItemRow, SubscriptionRow};
+use crate::time::StripeTime;
+
+/// A subscription at the instant of asking.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubscriptionView {
+    /// The row.
+    #[serde(flatten)]
+    pub row: SubscriptionRow,
+    /// Whether access is granted now.
+    pub active: bool,
+}
+
+/// What subscriptions grant together.
+#[derive(Clone, Debug, Serialize)]
+pub struct Access {
+    /// Whether any grants access now.
+    pub active: bool,
+    /// Until when, by what is known now: the latest end, or null for none.
+    pub entitled_until: Option<StripeTime>,
+}
+
+/// A user of the application, and what they may use.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserView {
+    /// The user, as the application names them.
+    pub user_id: String,
+    /// The mode that was asked about.
+    pub mode: &'static str,
+    /// What the subscriptions grant.
+    #[serde(flatten)]
+    pub access: Access,
+    /// The subscriptions that were asked about.
+    pub subscriptions: Vec<SubscriptionView>,
+}
+
+impl SubscriptionView {
+    /// The row at this instant.
+    pub fn new(row: SubscriptionRow, now: StripeTime) -> Self {
+        let active = row.active_at(now);
+        Self { row, active }
+    }
+}
+
+impl Access {
+    /// What these grant together: the greatest end wins, and no end is the greatest.
+    pub fn of(subscriptions: &[SubscriptionView]) -> Self {
+        let ends = || subscriptions.iter().filter(|it| it.row.entitled).map(|it| it.row.entitled_until);
+        let endless = ends().any(|end| end.is_none());
+        Self {
+            active: subscriptions.iter().any(|it| it.active),
+            entitled_until: if endless { None } else { ends().flatten().max() },
+        }
+    }
+}
+
+/// "Is this one of what was bought?": every property that is given must be of one and the same
+/// item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The product.
+    pub product_id: Option<String>,
+    /// The price.
+    pub price_id: Option<String>,
+    /// The price's lookup key.
+    pub lookup_key: Option<String>,
+}
+
+impl Wanted {
+    /// Whether any item is what is wanted; everything is, where nothing is said.
+    pub fn is_in(&self, row: &SubscriptionRow) -> bool {
+        let asks = |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
+        *self == Self::default()
+            || row.items.0.iter().any(|item: &ItemRow| {
+                asks(&self.product_id, &item.product_id)
+                    && asks(&self.price_id, &item.price_id)
+                    && asks(&self.lookup_key, &item.lookup_key)
+            })
+    }
+}
