@@ -1,4 +1,104 @@
-//! Subledger.
+//! Subledger is an event-sourced subscription ledger for Stripe.
+//!
+//! It receives Stripe's webhooks, appends every verified event unchanged to a **log**, and folds the
+//! log into a **read model** of current subscriptions that can be thrown away and made anew at any
+//! time. This page is for those who change it: what the parts are, what must stay true, and how
+//! three things happen from end to end. How to run it stands in the README.
+//!
+//! # Bird's eye
+//!
+//! ```text
+//!             Stripe ──POST──▶ http/webhook ──▶ ingest ──▶ log            200 after the commit
+//!                                                           │ positions 1, 2, 3, … in commit order
+//!                                             projector ◀───┘
+//!                                  (live: follows the log; rebuild: the whole log, a new generation)
+//!                                                           │ pure fold, customer by customer
+//!                                              read model ──┴──▶ http (reads), cli, audit
+//! ```
+//!
+//! The log is the ledger: what Stripe said and when we heard it, in a database file of its own
+//! (`subledger.db`), which only appends write. Everything else is a function of it. The read model is
+//! in another file (`subledger.read.db`), so no lock is shared: a fold that is slow, broken or busy
+//! with a rebuild never holds up an append.
+//!
+//! # Code map
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | [`stripe`] | signatures, the event envelope, the shapes of Stripe's objects through the years |
+//! | [`projection`] | the fold: a customer's state as a join, the order of a second, the policy, rows |
+//! | [`store`] | SQL and transactions: the log with its Merkle tree, the generations of the read model |
+//! | [`ingest`] | the queue before the log, and group commit |
+//! | [`projector`] | follows the log, makes generations anew |
+//! | [`audit`] | histories, verification |
+//! | [`http`] | the webhook, the reads, health and metrics |
+//! | [`cli`] | one command, one file; `demo` shows it all |
+//! | [`simulate`] | a Stripe of our own: whole lives of subscriptions as events, with the truth known |
+//!
+//! [`ids`] and [`time`] are the words that all of them share; [`clock`] is the only place that reads a
+//! clock. `migrations/` holds the log's tables, which are only ever added to. `projections/` holds
+//! the read model's tables and the policy, which are edited freely, because a rebuild makes them
+//! anew.
+//!
+//! # Invariants
+//!
+//! 1. **The log holds only what Stripe said and when we heard it.** Exact bytes, appended once.
+//!    Whatever is inferred (which customer, which user, which status) is a projection. Triggers in
+//!    the database hold this against every program, not only ours.
+//! 2. **200 means durable.** It is sent after the commit that holds the event has reached the disk:
+//!    never before, and never withheld because a fold failed.
+//! 3. **A read model is a function of the *set* of log rows**, not of their order. Any permutation,
+//!    duplication or batching, live or rebuilt, gives the same rows byte for byte. That holds because
+//!    a customer's state is a join, and because rivals of one second are ordered by one procedure
+//!    over the whole set ([`projection::order`]), never pairwise.
+//! 4. **Stripe is read by shape, not by version.** An unknown type, status or field is kept and is
+//!    never an error.
+//! 5. **No clock and no I/O in `stripe` and `projection`.** Time comes in as a value; clippy bans the
+//!    clocks everywhere but in [`clock`].
+//! 6. **No sqlx type leaves `store`**, and `store` does not know what a subscription is.
+//! 7. **Nothing that follows the log can reach an append.** A verified event whose fold fails is in
+//!    the log, was answered 200, and is *parked*: listed with its reason and folded by the next
+//!    rebuild.
+//! 8. **Modes and accounts do not leak.** Test events and connected accounts are kept, and grant
+//!    nothing unless somebody asks for them by name.
+//!
+//! # An event arrives
+//!
+//! [`http`]'s webhook handler takes the raw bytes; nothing may parse them before the signature is
+//! checked. [`stripe::Verifier`] tries every `v1` of the header against every configured secret in
+//! constant time, then looks at the age. [`stripe::Envelope`] reads id, type, account, mode and time.
+//! The event goes to [`ingest`], which puts it into a bounded queue and waits. One writer takes
+//! whatever has arrived while the last commit ran, and appends it in one transaction: it reads the
+//! head, leaves out what the log has already (a redelivery is counted), gives each event the next
+//! position and a `received_at` that rises, adds its leaf to the Merkle tree, inserts all of them in
+//! a few statements, moves the head, and commits with `synchronous=FULL`. Then all of the waiting
+//! requests are answered: one fsync, many answers, no timer. If the commit fails, all of them get
+//! 503 and nothing is written; Stripe tries again. The commit wakes the [`projector`], which reads the
+//! new positions, [observes](projection::observe) each event, [joins](projection::state) it into its
+//! customer's state, computes that customer's [rows](projection::rows), and writes states, rows,
+//! timeline and checkpoint in one transaction.
+//!
+//! # A rebuild runs
+//!
+//! The policy was changed, or the fold was. [`projector::rebuild`] makes a new **generation**: the read
+//! model's tables under a new number, with the policy stored beside them, because whoever folds a
+//! generation must use its own. It takes the generation's lease and folds the log from position 1, in
+//! batches, each committed together with the checkpoint and only if the generation still stands where
+//! the batch began and the lease's token is still the same. Ingest does not notice. When it has caught
+//! up, one transaction points the view `current_subscriptions` at the new tables; readers before it
+//! saw the old rows, readers after it see the new ones, and nobody sees half of them. The former
+//! generation is kept. A crash on the way leaves the live generation as it was.
+//!
+//! # Someone asks for a history
+//!
+//! [`audit::history`] asks the read model's timeline which positions are about the subject, for a user
+//! over every customer that is linked to it, and reads those events from the log. They are put into
+//! [canonical order](projection::canonical): by Stripe's second, within a second as the fold would
+//! order them. Then they are folded one by one from nothing, and after each the rows are compared with
+//! the rows before: that is what the event changed. Because the fold depends on the set alone, the
+//! last state is the current row. Two clocks can be turned back: `as_of` leaves out what had not
+//! happened by then, `known_at` what had not reached us.
+
 pub mod audit;
 pub mod cli;
 pub mod clock;

@@ -114,7 +114,10 @@ pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
 fn observe_subscription(envelope: &Envelope<'_>, object: &str) -> Result<Observation, FoldError> {
     let subscription: Subscription<'_> = read("subscription", object)?;
     let facts = subscription.facts();
-    let id = SubscriptionId::new(subscription.id.to_owned_string());
+    let id = subscription.id().map(SubscriptionId::from).ok_or_else(|| FoldError::Shape {
+        kind: "subscription",
+        detail: "missing field `id`".to_owned(),
+    })?;
     let evidence = evidence(envelope, object, subscription_rank(&facts.status));
     let standing = match envelope.event_type.as_ref() {
         "customer.subscription.pending_update_expired" => Standing::Echo,

@@ -81,9 +81,8 @@ impl SubscriptionFacts {
 /// A subscription as it stands in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Subscription<'a> {
-    /// `sub_…`.
     #[serde(borrow)]
-    pub id: Text<'a>,
+    id: Option<Text<'a>>,
     /// The customer's id, or the expanded customer.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
@@ -150,6 +149,12 @@ struct PauseCollection<'a> {
 struct DiscountOrId<'a>(Text<'a>);
 
 impl Subscription<'_> {
+    /// `sub_…`. Until 2013 a subscription had no id, because a customer had one at most: it goes by
+    /// the customer's.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref().or_else(|| self.customer.as_ref().map(|customer| &*customer.0))
+    }
+
     /// The facts, each from the first place that has it:
     ///
     /// | fact | reading order |

@@ -1,3 +1,4 @@
 //! Everything that needs more than one room of the crate: one binary, one module a behaviour.
 
+mod corpus;
 mod fold;

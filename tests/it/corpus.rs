@@ -1,0 +1,93 @@
+//! Real bodies of Stripe's, from 2012 to today, where they are at hand beside the checkout: none of
+//! them is refused and none fails to fold.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
+use subledger::projection::observe::observe;
+use subledger::stripe::Envelope;
+
+/// Where the bodies are, if they are: `SUBLEDGER_TEST_CORPUS`, or a folder beside the checkout.
+fn corpus() -> Option<PathBuf> {
+    let given = std::env::var_os("SUBLEDGER_TEST_CORPUS").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/stripe/corpus");
+    given.or(Some(beside)).filter(|folder| folder.is_dir())
+}
+
+fn json_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            json_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        }
+    }
+}
+
+/// Every event in the corpus: whole files, and the elements of recorded list pages, in the exact
+/// bytes.
+pub(crate) fn events() -> Vec<(String, String)> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        object: Option<String>,
+        #[serde(default)]
+        data: Option<Box<RawValue>>,
+    }
+    let Some(folder) = corpus() else { return Vec::new() };
+    let mut files = Vec::new();
+    json_files(&folder, &mut files);
+    files.sort();
+    let mut events = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&folder).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let Ok(page) = serde_json::from_str::<Page>(&text) else { continue };
+        match page.object.as_deref() {
+            Some("event" | "v2.core.event") => events.push((name, text)),
+            Some("list") => {
+                let data = page.data.unwrap();
+                let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(data.get()) else {
+                    continue;
+                };
+                for (at, element) in elements.iter().enumerate() {
+                    events.push((format!("{name}#{at}"), element.get().to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+    events
+}
+
+/// Bodies that never were a delivery: documentation and test suites cut them down to a few fields.
+fn is_cut_down(body: &str) -> bool {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let has = |field| body.get(field).is_some();
+    let thin = body["object"] == "v2.core.event";
+    let empty = body["data"]["object"] == serde_json::json!({});
+    empty || !has("type") || !has("created") || (!thin && !has("livemode"))
+}
+
+#[test]
+fn every_real_body_is_read_and_folded() {
+    let events = events();
+    let mut genuine = 0;
+    let mut failures = Vec::new();
+    for (name, body) in &events {
+        match Envelope::parse(body) {
+            Err(_) if is_cut_down(body) => {}
+            Err(error) => failures.push(format!("{name}: {error}")),
+            Ok(_) => {
+                genuine += 1;
+                if let Err(error) = observe(body)
+                    && !is_cut_down(body)
+                {
+                    failures.push(format!("{name}: {error}"));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(events.is_empty() || genuine > 400, "only {genuine} of {} were events", events.len());
+}
