@@ -102,11 +102,15 @@
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod exchange;
 pub mod http;
 pub mod ids;
 pub mod ingest;
 pub mod projection;
+pub mod projections;
 pub mod projector;
+pub mod service;
 pub mod simulate;
 pub mod store;
 pub mod stripe;

@@ -11,6 +11,8 @@ mod export;
 mod history;
 mod import;
 mod output;
+mod post;
+mod progress;
 mod projections;
 mod rebuild;
 mod report;

@@ -13,10 +13,11 @@ pub(super) async fn get(
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let metrics = &app.metrics;
     let status = app.projector.status();
-    metrics.log_position.set(app.store.log.head().await?.size.0);
+    let size = app.store.log.head().await?.size;
+    metrics.log_position.set(size.0);
     metrics.projection_position.set(status.position.0);
-    metrics.projection_lag_events.set(status.lag_events);
-    metrics.projection_lag_seconds.set(status.lag_seconds);
+    metrics.projection_lag_events.set((size.0 - status.position.0).max(0));
+    metrics.projection_lag_seconds.set(status.lag_seconds(app.clock.now()));
     metrics.projection_parked.set(status.parked);
     let text = metrics
         .encode()

@@ -40,12 +40,13 @@ pub use metrics::{Histogram, Metrics};
 pub use problem::{Kind, Problem};
 pub use server::Listener;
 pub use view::{SubscriptionView, UserView};
-pub use webhook::BODY_BYTES_MAX;
+pub use webhook::{BODY_BYTES_MAX, Notices};
 
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::ingest::Ingest;
-use crate::projector::Projector;
+use crate::projection::Logic;
+use crate::projector::ProjectorHandle;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
 
@@ -58,8 +59,10 @@ pub struct App {
     pub store: Store,
     /// The way into the log.
     pub ingest: Ingest,
-    /// What keeps the read model current.
-    pub projector: Projector,
+    /// How the read model is kept current.
+    pub projector: ProjectorHandle,
+    /// What turns events into rows.
+    pub logic: Logic,
     /// Checks signatures.
     pub verifier: Verifier,
     /// Who may read.
@@ -71,7 +74,7 @@ pub struct App {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What has been said once.
-    pub notices: webhook::Notices,
+    pub notices: Notices,
 }
 
 /// What an address serves.

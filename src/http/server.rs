@@ -1,24 +1,17 @@
 //! A listener and its connections: limits on time and size, and an orderly end.
 
-use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_service::Service as _;
 
 use super::metrics::Metrics;
 
@@ -39,14 +32,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds the address, as `127.0.0.1:8000` or `localhost:8000`.
-    pub async fn bind(address: &str, router: Router, metrics: Arc<Metrics>) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, router, metrics })
-    }
-
-    /// The address that was bound; tells the port where 0 was asked for.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    /// Serves a router on a bound socket.
+    pub fn new(socket: TcpListener, router: Router, metrics: Arc<Metrics>) -> Self {
+        Self { socket, router, metrics }
     }
 
     /// Serves until `stop` fires; then accepts no more, lets every connection finish the request
@@ -101,11 +89,7 @@ impl Connection {
         // An answer is one small write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         metrics.connections.inc();
-        let service = service_fn(move |request: Request<Incoming>| {
-            // A router is always ready, so it is called without asking.
-            let answer = router.clone().call(request.map(Body::new));
-            async move { answer.await as Result<_, Infallible> }
-        });
+        let service = TowerToHyperService::new(router);
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())

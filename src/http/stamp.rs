@@ -28,7 +28,10 @@ pub(super) async fn add(State(app): Shared, request: Request, next: Next) -> Res
     let status = app.projector.status();
     let headers = response.headers_mut();
     headers.entry(POSITION).or_insert_with(|| position(status.position));
-    headers.insert(LAG_SECONDS, HeaderValue::from(status.lag_seconds));
+    let lag = format!("{:.3}", status.lag_seconds(app.clock.now()));
+    if let Ok(lag) = HeaderValue::try_from(lag) {
+        headers.insert(LAG_SECONDS, lag);
+    }
     response
 }
 

@@ -127,7 +127,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
 
 /// What is said once, when it is first seen.
 #[derive(Debug, Default)]
-pub(super) struct Notices {
+pub struct Notices {
     other_mode: AtomicBool,
     snapshot_seen: AtomicBool,
     thin_seen: AtomicU32,

@@ -1,0 +1,128 @@
+//! Posts simulated events to a webhook as Stripe does: signed at the moment of sending, and again
+//! where the answer is not 200.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::report::Failure;
+use crate::clock::Clock;
+use crate::simulate::{SimulatedEvent, sign};
+
+/// How often an event is sent, at most.
+const ATTEMPTS_MAX: u32 = 10;
+/// How long to wait before an event is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where to, and how.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) url: String,
+    pub(super) secret: String,
+    pub(super) concurrency: usize,
+    pub(super) clock: Clock,
+}
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Posted {
+    pub(super) stored: u64,
+    pub(super) duplicates: u64,
+}
+
+#[derive(Deserialize)]
+struct Receipt {
+    duplicate: bool,
+}
+
+struct Work {
+    target: Target,
+    client: reqwest::Client,
+    events: Vec<SimulatedEvent>,
+    next: AtomicUsize,
+    stored: AtomicU64,
+    duplicates: AtomicU64,
+    progress: ProgressBar,
+}
+
+/// Posts all events, started in their order.
+pub(super) async fn post(
+    target: &Target,
+    events: Vec<SimulatedEvent>,
+    progress: ProgressBar,
+) -> anyhow::Result<Posted> {
+    let work = Arc::new(Work {
+        target: target.clone(),
+        client: reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?,
+        events,
+        next: AtomicUsize::new(0),
+        stored: AtomicU64::new(0),
+        duplicates: AtomicU64::new(0),
+        progress,
+    });
+    let mut workers = JoinSet::new();
+    for _ in 0..target.concurrency.max(1) {
+        workers.spawn(Arc::clone(&work).run());
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker??;
+    }
+    work.progress.finish_and_clear();
+    Ok(Posted {
+        stored: work.stored.load(Ordering::Relaxed),
+        duplicates: work.duplicates.load(Ordering::Relaxed),
+    })
+}
+
+impl Work {
+    async fn run(self: Arc<Self>) -> anyhow::Result<()> {
+        while let Some(event) = self.events.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let receipt = self.deliver(event).await?;
+            let count = if receipt.duplicate { &self.duplicates } else { &self.stored };
+            count.fetch_add(1, Ordering::Relaxed);
+            self.progress.inc(1);
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, event: &SimulatedEvent) -> anyhow::Result<Receipt> {
+        for attempt in 1.. {
+            let now = self.target.clock.now().to_stripe_time().0;
+            let signature = sign(&self.target.secret, now, event.body.as_bytes());
+            let sent = self
+                .client
+                .post(&self.target.url)
+                .header("stripe-signature", signature)
+                .header("content-type", "application/json; charset=utf-8")
+                .body(event.body.clone())
+                .send()
+                .await;
+            let failure = match sent {
+                Ok(response) if response.status() == StatusCode::OK => {
+                    return Ok(serde_json::from_slice(&response.bytes().await?)?);
+                }
+                Ok(response) if response.status().is_client_error() => {
+                    let status = response.status();
+                    return Err(Failure::failed(
+                        format!("{} answered {status} to {}", self.target.url, event.id),
+                        "the secret must be the one that the server has: STRIPE_WEBHOOK_SECRET",
+                    ));
+                }
+                Ok(response) => format!("{} answered {}", self.target.url, response.status()),
+                Err(error) => format!("cannot post to {}: {error}", self.target.url),
+            };
+            if attempt >= ATTEMPTS_MAX {
+                return Err(Failure::failed(failure, "is the server running at that address?"));
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        unreachable!("the loop ends by returning")
+    }
+}

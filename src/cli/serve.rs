@@ -1,0 +1,54 @@
+//! `serve`: the webhook, the API, and the follower that keeps the read model current.
+
+use super::Context;
+use super::report::Exit;
+use super::signals;
+use crate::config::{self, ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings};
+use crate::service::{Options, Service};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: ServeSettings,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let settings = &context.settings;
+    let options = Options {
+        database: settings.database_url()?,
+        webhook_secrets: config::webhook_secrets()?,
+        api_tokens: Secrets::from_env(API_TOKEN)?,
+        access_tokens: Secrets::from_env(ACCESS_TOKEN)?,
+        listen: args.settings.listen,
+        private_listen: args.settings.private_listen,
+        tolerance_seconds: args.settings.tolerance_seconds,
+        mode: settings.mode,
+        logic: settings.logic()?,
+        clock: context.clock.clone(),
+    };
+    let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
+    let stop = signals::stop_token()?;
+    let service = Service::start(options).await?;
+    announce(&service, settings.mode, readable);
+    stop.cancelled().await;
+    service.stop().await;
+    tracing::info!("stopped");
+    Ok(Exit::Done)
+}
+
+fn announce(service: &Service, mode: Mode, readable: bool) {
+    let address = service.address();
+    tracing::info!(%address, "listening on http://{address}, webhook at /api/stripe/webhook/");
+    if let Some(address) = service.private_address() {
+        tracing::info!(%address, "the API and metrics are on http://{address} alone");
+    }
+    let other = Mode::of(!mode.livemode());
+    tracing::info!(
+        mode = mode.as_str(),
+        "{mode} mode grants access; events of {other} mode are kept and grant nothing \
+         (SUBLEDGER_MODE)"
+    );
+    if !readable {
+        tracing::warn!("/v1 answers nobody: set {API_TOKEN} to read");
+    }
+}

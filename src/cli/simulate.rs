@@ -1,0 +1,167 @@
+//! `simulate`: the events of whole subscription lives, to a file or to a running server.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::Context;
+use super::output::stdout;
+use super::post::{Target, post};
+use super::progress;
+use super::report::{Exit, Failure, say};
+use crate::config;
+use crate::exchange::EventRecord;
+use crate::ids::Position;
+use crate::simulate::{
+    ApiVersion, Delivery, Order, Plan, SimulatedEvent, TruthRow, Versions, deliver, simulate,
+};
+use crate::store::{Source, payload_hash};
+use crate::stripe::envelope::Envelope;
+use crate::time::{ReceivedAt, StripeTime};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// How many subscriptions
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    subscriptions: usize,
+
+    /// For how many months of thirty days
+    #[arg(long, value_name = "M", default_value_t = 12)]
+    months: u32,
+
+    /// What decides everything that is left to chance: the same seed, the same bytes
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+
+    /// Write an export to this file; - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "to", required_unless_present = "to")]
+    out: Option<PathBuf>,
+
+    /// Post to this webhook, signed with `STRIPE_WEBHOOK_SECRET`
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+
+    /// Posts that are under way at a time
+    #[arg(long, value_name = "C", default_value_t = 8, requires = "to")]
+    concurrency: usize,
+
+    /// In an order in which they might arrive, instead of as they happened
+    #[arg(long)]
+    shuffle: bool,
+
+    /// The share of events that arrive again, from 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
+    duplicates: f64,
+
+    /// Every event at this API version, as 2020-08-27 or basil, instead of several
+    #[arg(long, value_name = "V", value_parser = api_version)]
+    api_version: Option<ApiVersion>,
+
+    /// Write the true final state of each subscription to this file, a JSON line each
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("it is a share from 0 to 1")
+}
+
+fn api_version(text: &str) -> Result<ApiVersion, String> {
+    ApiVersion::parse(text).ok_or_else(|| {
+        let known = ApiVersion::ALL.map(ApiVersion::as_str).join(", ");
+        format!("the simulator knows {known}")
+    })
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let plan = Plan {
+        seed: args.seed,
+        subscriptions: args.subscriptions,
+        months: args.months,
+        api_version: args.api_version.map_or(Versions::Mixed, Versions::One),
+        ..Plan::default()
+    };
+    let order = if args.shuffle { Order::Realistic } else { Order::AsHappened };
+    let delivery = Delivery { seed: args.seed, order, duplicates: args.duplicates };
+    let simulation = simulate(&plan);
+    if let Some(path) = &args.truth {
+        write_truth(path, &simulation.truth).map_err(|error| cannot_write(path, &error))?;
+    }
+    let events = deliver(simulation.events, &delivery);
+    if let Some(url) = args.to {
+        let secrets = config::webhook_secrets()?;
+        let target = Target {
+            url,
+            secret: secrets.expose().next().unwrap_or_default().to_owned(),
+            concurrency: args.concurrency,
+            clock: context.clock.clone(),
+        };
+        let bar = progress::bar("posting", events.len() as u64);
+        let posted = post(&target, events, bar).await?;
+        say(&format!("posted {} events and {} duplicates", posted.stored, posted.duplicates));
+    } else if let Some(path) = args.out {
+        if path == Path::new("-") {
+            write_export(&events, args.seed, &mut stdout())?;
+        } else {
+            let write = || {
+                write_export(&events, args.seed, &mut BufWriter::new(File::create(&path)?))
+            };
+            write().map_err(|error| cannot_write(&path, &error))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
+    Failure::failed(
+        format!("cannot write {}: {error}", path.display()),
+        "its directory must exist and be writable",
+    )
+}
+
+fn write_truth(path: &Path, truth: &[TruthRow]) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    for row in truth {
+        serde_json::to_writer(&mut out, row)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// Writes what an export of a ledger with these events would be. Salts come from the seed, so that
+/// the same plan gives the same file.
+fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> io::Result<()> {
+    let mut last = ReceivedAt::default();
+    for (position, event) in (1..).map(Position).zip(events) {
+        let mut salt = [0; 16];
+        let digest = Sha256::digest([seed.to_le_bytes(), position.0.to_le_bytes()].concat());
+        salt.copy_from_slice(&digest[..16]);
+        // Times of receipt rise, as those of a ledger do.
+        last = ReceivedAt(event.created.saturating_mul(1_000_000).max(last.0 + 1));
+        let api_version = Envelope::parse(&event.body).ok().and_then(|it| it.api_version);
+        let record = EventRecord {
+            position,
+            event_id: event.id.as_str().into(),
+            account: event.account.as_str().into(),
+            livemode: event.livemode,
+            r#type: event.event_type.clone(),
+            api_version: api_version.map(String::from),
+            created: StripeTime(event.created),
+            created_nanos: 0,
+            received_at: last,
+            source: Source::Import.as_str().to_owned(),
+            signature: None,
+            salt: Some(hex::encode(salt)),
+            payload_hash: hex::encode(payload_hash(&salt, &event.body)),
+            payload: Some(event.body.clone()),
+            erased: false,
+            redeliveries: Vec::new(),
+        };
+        serde_json::to_writer(&mut *out, &record)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}

@@ -1,0 +1,68 @@
+//! `verify`: the log against its head and hashes, the read model against a fresh fold.
+
+use std::io::Write as _;
+
+use super::output::{self, Format, FormatArgs, stdout};
+use super::report::Exit;
+use super::{Context, progress};
+use crate::audit::{self, Report};
+use crate::config;
+use crate::store::Opening;
+use crate::stripe::signature::Verifier;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET`
+    #[arg(long)]
+    signatures: bool,
+
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let verifier = match args.signatures {
+        // A delivery of years ago is as good as one of today.
+        true => Some(Verifier::new(config::webhook_secrets()?.expose(), None)),
+        false => None,
+    };
+    let store = context.open(Opening::Existing).await?;
+    let bar = progress::bar("verifying", 0);
+    let report = audit::verify(&store, verifier.as_ref(), |progress| {
+        bar.set_length(progress.total.unsigned_abs());
+        bar.set_position(progress.done.unsigned_abs());
+    })
+    .await;
+    bar.finish_and_clear();
+    store.close().await;
+    let report = report?;
+    let mut out = stdout();
+    match args.format.format {
+        Format::Table => write_text(&report, &mut out)?,
+        Format::Json => output::write_json(&report, &mut out)?,
+        Format::Csv => output::write_csv(&["position", "message"], &report.findings, &mut out)?,
+    }
+    Ok(if report.is_clean() { Exit::Done } else { Exit::No })
+}
+
+fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    writeln!(out, "log         {} events, root {}", report.events, report.root)?;
+    if let Some(signatures) = report.signatures {
+        writeln!(out, "signatures  {signatures} checked")?;
+    }
+    match report.rows {
+        Some(rows) => writeln!(out, "read model  {rows} rows compared with a fresh fold")?,
+        None => writeln!(out, "read model  none is complete")?,
+    }
+    for finding in &report.findings {
+        match finding.position {
+            Some(position) => writeln!(out, "  at {position}: {}", finding.message)?,
+            None => writeln!(out, "  {}", finding.message)?,
+        }
+    }
+    match report.differences {
+        0 => writeln!(out, "no difference")?,
+        differences => writeln!(out, "{differences} differences")?,
+    }
+    out.flush()
+}

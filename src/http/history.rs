@@ -1,0 +1,76 @@
+//! `GET /v1/{users,customers,subscriptions}/{id}/history`: what happened, and what each event
+//! changed.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::params::{Id, Params, cursor};
+use super::problem::Problem;
+use super::stamp::Stamped;
+use super::view::SubscriptionView;
+use super::{App, Shared};
+use crate::audit::{self, HistoryEvent, Subject, SubjectKind};
+use crate::time::{ReceivedAt, StripeTime};
+
+const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
+
+/// A page of a history; the state is that at the end of all of it.
+#[derive(Serialize)]
+pub(super) struct Page {
+    subject: Subject,
+    as_of: Option<StripeTime>,
+    known_at: Option<ReceivedAt>,
+    events: Vec<HistoryEvent>,
+    state: Vec<SubscriptionView>,
+    /// What to send as `after` for the next page; null on the last.
+    next: Option<String>,
+}
+
+type Answer = Result<Stamped<Json<Page>>, Problem>;
+
+pub(super) async fn of_user(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+    page(&app, SubjectKind::User, id, params).await
+}
+
+pub(super) async fn of_customer(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+    page(&app, SubjectKind::Customer, id, params).await
+}
+
+pub(super) async fn of_subscription(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+    page(&app, SubjectKind::Subscription, id, params).await
+}
+
+async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> Answer {
+    let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
+    let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
+    let limit = params.limit()?;
+    let after = params.after(|key| key.parse::<i64>().ok())?;
+    let scope = params.scope(app.mode)?;
+    params.finish()?;
+
+    let subject = Subject { kind, id, scope };
+    let Some((stamp, history)) =
+        audit::history(&app.store, subject, &app.logic, as_of, known_at).await?
+    else {
+        return Err(Problem::unknown(match kind {
+            SubjectKind::User => "user",
+            SubjectKind::Customer => "customer",
+            SubjectKind::Subscription => "subscription",
+        }));
+    };
+    let mut events = history.events;
+    if let Some(after) = after {
+        let last = events.iter().position(|event| event.position.0 == after).ok_or_else(|| {
+            Problem::parameter("after", "this history has no such event")
+        })?;
+        events.drain(..=last);
+    }
+    let more = events.len() > limit;
+    events.truncate(limit);
+    let next = events.last().filter(|_| more).map(|event| cursor(&event.position.to_string()));
+    let at = as_of.unwrap_or_else(|| app.clock.now().to_stripe_time());
+    let state = history.state.into_iter().map(|row| SubscriptionView::new(row, at)).collect();
+    let (subject, as_of, known_at) = (history.subject, history.as_of, history.known_at);
+    Ok(Stamped(stamp, Json(Page { subject, as_of, known_at, events, state, next })))
+}

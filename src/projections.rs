@@ -1,0 +1,105 @@
+//! The state of the generations, as the API and the command line show it.
+
+use serde::Serialize;
+
+use crate::ids::{EventId, Position};
+use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
+use crate::time::ReceivedAt;
+
+/// Parked events that are listed, at most.
+const PARKED_MAX: usize = 100;
+
+/// All generations, and the events that the live one could not fold.
+#[derive(Debug, Serialize)]
+pub struct Projections {
+    /// The generations, the oldest first.
+    pub data: Vec<GenerationView>,
+    /// The first of the parked events.
+    pub parked: Vec<ParkedView>,
+}
+
+/// One generation.
+#[derive(Debug, Serialize)]
+pub struct GenerationView {
+    /// Its number.
+    pub generation: GenerationId,
+    /// `live`, `building` or `previous`.
+    pub status: &'static str,
+    /// What identifies its logic.
+    pub fingerprint: String,
+    /// The last event that it has folded.
+    pub position: Position,
+    /// Events after that one.
+    pub lag_events: i64,
+    /// For how long the first of them has been waiting.
+    pub lag_seconds: f64,
+    /// Events that it could not fold.
+    pub parked: i64,
+}
+
+/// An event that could not be folded.
+#[derive(Debug, Serialize)]
+pub struct ParkedView {
+    /// Its place in the log.
+    pub position: Position,
+    /// The event.
+    pub event_id: EventId,
+    /// Its type.
+    pub r#type: String,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// Reads the generations of a ledger.
+pub async fn list(store: &Store, now: ReceivedAt) -> Result<Projections, StoreError> {
+    let size = store.log.head().await?.size;
+    let mut projections = Projections { data: Vec::new(), parked: Vec::new() };
+    for generation in store.read_model.generations().await? {
+        if generation.status == GenerationStatus::Live {
+            let parked = store.read_model.parked(generation.id, PARKED_MAX).await?;
+            projections.parked = parked.into_iter().map(ParkedView::from).collect();
+        }
+        projections.data.push(view(store, generation, size, now).await?);
+    }
+    Ok(projections)
+}
+
+async fn view(
+    store: &Store,
+    generation: Generation,
+    size: Position,
+    now: ReceivedAt,
+) -> Result<GenerationView, StoreError> {
+    let lag_events = (size.0 - generation.position.0).max(0);
+    let waiting = match lag_events {
+        0 => Vec::new(),
+        _ => store.log.events_at(&[generation.position.next()]).await?,
+    };
+    let waiting_micros = waiting.first().map_or(0, |event| now.0 - event.received_at.0);
+    Ok(GenerationView {
+        generation: generation.id,
+        status: generation.status.as_str(),
+        fingerprint: generation.logic.fingerprint,
+        position: generation.position,
+        lag_events,
+        lag_seconds: seconds(waiting_micros),
+        parked: store.read_model.parked_count(generation.id).await?,
+    })
+}
+
+/// Microseconds as seconds; a clock that was set back makes no negative ones.
+#[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
+fn seconds(micros: i64) -> f64 {
+    micros.max(0) as f64 / 1e6
+}
+
+impl From<Parked> for ParkedView {
+    fn from(parked: Parked) -> Self {
+        Self {
+            position: parked.position,
+            event_id: parked.event_id,
+            r#type: parked.event_type,
+            reason: parked.reason,
+        }
+    }
+}
