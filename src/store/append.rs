@@ -4,15 +4,14 @@
 //! positions, times and hashes are given; the second trip moves the head, inserts and commits.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Row as _};
 
 use super::event::{Appended, NewEvent};
-use super::log::{self, Log};
-use super::sqlite::{self, FileIdentity};
+use super::log::Log;
+use super::statements::with_rows;
 use super::tree::{Frontier, Hash};
 use super::{StoreError, checkpoint, redelivery};
 use crate::ids::{AccountId, EventId, Position, Scope};
@@ -44,7 +43,7 @@ impl Log {
     pub async fn check_append(&self) -> Result<(), StoreError> {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
-        connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+        connection.begin_with(sql::BEGIN).await?.rollback().await?;
         writer.put_back(connection);
         Ok(())
     }
@@ -209,7 +208,7 @@ impl<'a> Batch<'a> {
         connection: &mut SqliteConnection,
     ) -> Result<checkpoint::Wal, StoreError> {
         if self.new.is_empty() && self.duplicates.is_empty() {
-            sqlx::query("ROLLBACK").execute(&mut *connection).await?;
+            sqlx::query(sql::ROLLBACK).execute(&mut *connection).await?;
             return Ok(checkpoint::Wal::default());
         }
         // Usually all rows go with the commit; what is before that are full chunks, and all of
@@ -242,7 +241,7 @@ impl<'a> Batch<'a> {
 }
 
 impl Placed<'_> {
-    /// Binds the columns in the order of [`sql::EVENT_COLUMNS`].
+    /// Binds the columns in the order of [`sql::INSERT`].
     fn add_to(&self, to: &mut SqliteArguments) -> Result<(), StoreError> {
         let event = self.event;
         let facts = &event.facts;
@@ -283,50 +282,6 @@ async fn fetch(
     Ok(query.fetch_all(connection).await?)
 }
 
-/// The one connection that writes, or none where the last use of it did not end well.
-#[derive(Debug)]
-pub(super) struct Writer {
-    connection: Option<SqliteConnection>,
-    path: PathBuf,
-    file: FileIdentity,
-}
-
-impl Writer {
-    pub(super) fn new(connection: SqliteConnection, path: &Path) -> Result<Self, StoreError> {
-        let file = FileIdentity::of(path).ok_or_else(StoreError::gone)?;
-        Ok(Self { connection: Some(connection), path: path.to_owned(), file })
-    }
-
-    /// The connection, to be put back when everything went well. A file that is no longer where it
-    /// was takes no event: it would be lost.
-    pub(super) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
-        if FileIdentity::of(&self.path) != Some(self.file) {
-            self.connection = None;
-            return Err(StoreError::gone());
-        }
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => match sqlite::connect(&self.path, log::options(&self.path)).await {
-                Err(StoreError::CannotOpen { source: Some(source), .. }) => {
-                    Err(StoreError::Unavailable(source))
-                }
-                other => other,
-            },
-        }
-    }
-
-    pub(super) fn put_back(&mut self, connection: SqliteConnection) {
-        self.connection = Some(connection);
-    }
-
-    pub(super) async fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // What was committed is on the disk; a connection that closes badly loses nothing.
-            let _ = connection.close().await;
-        }
-    }
-}
-
 /// The statements for 1, 2, 4, … rows. Parameters beyond those bound are NULL: such rows are not
 /// inserted, such ids not found.
 struct Statements {
@@ -337,44 +292,37 @@ struct Statements {
 }
 
 static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
-    let variants = |sql: fn(usize) -> String| {
-        (0..=ROWS_PER_INSERT.ilog2()).map(|power| sql(1 << power).into()).collect()
+    let variants = |template: &str, columns: usize| {
+        let rows = (0..=ROWS_PER_INSERT.ilog2()).map(|power| 1 << power);
+        rows.map(|rows| with_rows(template, columns, rows).into()).collect()
     };
     Statements {
-        begin: variants(|ids| format!("BEGIN IMMEDIATE; {}; {}", sql::END, sql::known(ids))),
-        known: variants(sql::known),
-        insert: variants(sql::insert),
-        commit: variants(|rows| {
-            format!("{}; {}; COMMIT; {}", sql::END_MOVE, sql::insert(rows), checkpoint::sql::STATE)
-        }),
+        begin: variants(&[sql::BEGIN, sql::END, sql::KNOWN].join("; "), 1),
+        known: variants(sql::KNOWN, 1),
+        insert: variants(sql::INSERT, EVENT_COLUMNS),
+        commit: variants(
+            &[sql::END_MOVE, sql::INSERT, sql::COMMIT, checkpoint::sql::LENGTH].join("; "),
+            EVENT_COLUMNS,
+        ),
     }
 });
 
-/// Columns of [`sql::END`], by which its row is told from those of [`sql::known`].
+/// Columns of [`sql::END`], by which its row is told from those of [`sql::KNOWN`].
 const END_COLUMNS: usize = 5;
+/// Columns of [`sql::INSERT`].
+const EVENT_COLUMNS: usize = 15;
 
 pub(super) mod sql {
     super::super::statements::statements! {
+        BEGIN = "BEGIN IMMEDIATE";
+        COMMIT = "COMMIT";
+        ROLLBACK = "ROLLBACK";
         END = "SELECT size, frontier, last_received_at, restored, log_id FROM log_head";
         END_MOVE = "UPDATE log_head SET size = ?, root = ?, frontier = ?, last_received_at = ?, restored = ?";
-        EVENT_COLUMNS = "position, event_id, account, livemode, type, api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload";
-    }
-
-    /// Where these events stand.
-    pub(super) fn known(ids: usize) -> String {
-        let ids = vec!["?"; ids].join(", ");
-        format!(
-            "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({ids})"
-        )
-    }
-
-    /// Inserts so many rows, or fewer: a row without a position is none.
-    pub(super) fn insert(rows: usize) -> String {
-        let columns = EVENT_COLUMNS.split(',').count();
-        let row = format!("({})", vec!["?"; columns].join(", "));
-        let rows = vec![row; rows].join(", ");
-        format!(
-            "INSERT INTO events ({EVENT_COLUMNS}) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
-        )
+        /// Where the events of these ids stand.
+        KNOWN = "SELECT position, event_id, account, livemode FROM events WHERE event_id IN (VALUES {rows})";
+        INSERT = "INSERT INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload)
+            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn run_if_due(
 pub(super) mod sql {
     super::super::statements::statements! {
         /// (busy, pages in the write-ahead log, pages moved), doing nothing.
-        STATE = "PRAGMA wal_checkpoint(NOOP)";
+        LENGTH = "PRAGMA wal_checkpoint(NOOP)";
         PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)";
         /// Waits for readers only briefly: who appends is waiting, too.
         RESTART = "PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(RESTART); PRAGMA busy_timeout = 2000";

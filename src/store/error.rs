@@ -21,6 +21,9 @@ pub enum StoreError {
     /// There is no such generation, or no longer.
     #[error("there is no generation {0}")]
     NoGeneration(i64),
+    /// A generation that reads are answered from cannot be dropped.
+    #[error("generation {0} is live")]
+    GenerationIsLive(i64),
     /// A command that needs a ledger found none.
     #[error("there is no ledger at {}", .path.display())]
     NoLedger {
@@ -97,6 +100,7 @@ impl StoreError {
                 Some("another program may hold the ledger, or its disk may be full")
             }
             Self::NoGeneration(_) => Some("`subledger projections list` shows what there is"),
+            Self::GenerationIsLive(_) => Some("activate another generation first"),
             Self::NotInOrder { .. } | Self::Internal(_) => None,
         }
     }

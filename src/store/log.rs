@@ -8,10 +8,10 @@ use sqlx::migrate::{Migrate as _, MigrateError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, watch};
 
-use super::append::Writer;
 use super::event::draw;
 use super::tree::{Frontier, Hash};
-use super::{LogHead, Opening, StoreError, sqlite};
+use super::writer::Writer;
+use super::{LogHead, Opening, StoreError, append, sqlite};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
@@ -50,15 +50,14 @@ impl Log {
         if opening == Opening::Existing && !path.exists() {
             return Err(StoreError::NoLedger { path: path.to_owned() });
         }
-        let mut connection =
-            sqlite::connect(path, options(path).create_if_missing(opening == Opening::Create))
-                .await?;
+        let options = options(path).create_if_missing(opening == Opening::Create);
+        let mut connection = sqlite::connect(path, options.clone()).await?;
         migrate(&mut connection, path).await?;
         let readers = sqlite::readers(path);
         let log = Self(Arc::new(Inner {
             path: path.to_owned(),
             clock,
-            writer: Mutex::new(Writer::new(connection, path)?),
+            writer: Mutex::new(Writer::new(connection, options)?),
             readers,
             appended: watch::Sender::default(),
         }));
@@ -126,7 +125,7 @@ impl Log {
 }
 
 /// The options of the one connection that writes.
-pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+fn options(path: &Path) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     sqlite::options(path)
         .page_size(PAGE_BYTES)
@@ -156,7 +155,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
             source: None,
         });
     }
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
     run_migrations(&mut transaction).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         other => StoreError::Internal(other.into()),

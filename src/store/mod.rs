@@ -10,13 +10,17 @@ mod checkpoint;
 mod error;
 mod event;
 mod log;
+mod read_model;
 mod record;
 mod redelivery;
 mod scan;
 mod sqlite;
 mod statements;
+#[cfg(test)]
+mod statements_test;
 pub mod tree;
 mod url;
+mod writer;
 
 pub use error::StoreError;
 pub use event::{
@@ -24,6 +28,11 @@ pub use event::{
     Source,
 };
 pub use log::Log;
+pub use read_model::{
+    CatalogueName, FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp,
+    GenerationStatus, Lease, Link, Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey,
+    TimelineEntry,
+};
 pub use record::payload_hash;
 pub use url::{DatabaseUrl, UrlError};
 
@@ -34,6 +43,8 @@ use crate::clock::Clock;
 pub struct Store {
     /// What Stripe said, kept.
     pub log: Log,
+    /// What the projections made of it; disposable.
+    pub read_model: ReadModel,
 }
 
 /// Whether a ledger that is not there is made.
@@ -53,11 +64,13 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let log = Log::open(url.log_path(), opening, clock.clone()).await?;
-        Ok(Self { log })
+        let read_model = ReadModel::open(&url.read_path(), clock).await?;
+        Ok(Self { log, read_model })
     }
 
     /// Closes every connection, so that the files are complete without their `-wal`.
     pub async fn close(&self) {
+        self.read_model.close().await;
         self.log.close().await;
     }
 }

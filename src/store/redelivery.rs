@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::event::{NewEvent, Redelivery};
 use super::log::{self, Log};
-use super::{StoreError, record};
+use super::{StoreError, append, record};
 use crate::ids::Position;
 use crate::time::ReceivedAt;
 
@@ -80,7 +80,7 @@ impl Log {
     pub async fn restore_redeliveries(&self, rows: &[Redelivery]) -> Result<(), StoreError> {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
         let (size, restored): (i64, i64) =
             sqlx::query_as(sql::RESTORED).fetch_one(&mut *transaction).await?;
         if size != restored {

@@ -4,10 +4,11 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use super::StoreError;
 use super::event::{EventFacts, LoggedEvent, Source};
 use super::log::{self, Log};
+use super::statements::with_rows;
 use super::tree::Hash;
-use super::{StoreError, append};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -62,7 +63,8 @@ impl Log {
         positions.dedup();
         let mut events = Vec::with_capacity(positions.len());
         for chunk in positions.chunks(POSITIONS_PER_LOOKUP) {
-            let mut query = sqlx::query(AssertSqlSafe(sql::at(chunk.len().next_power_of_two())));
+            let mut query =
+                sqlx::query(AssertSqlSafe(with_rows(sql::AT, 1, chunk.len().next_power_of_two())));
             for position in chunk {
                 query = query.bind(position.0);
             }
@@ -83,7 +85,7 @@ impl Log {
     }
 }
 
-/// Reads the columns in the order of [`append::sql::EVENT_COLUMNS`].
+/// Reads the columns in the order that all statements here give them.
 fn read(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
     let source: &str = row.try_get(9)?;
@@ -114,21 +116,17 @@ fn read(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
 }
 
 pub(super) mod sql {
-    use super::append::sql::EVENT_COLUMNS;
-
     super::super::statements::statements! {
-        SCAN = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload
+        SCAN = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload
             FROM events WHERE position > ? ORDER BY position LIMIT ?";
-        EVENT = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload
-            FROM events WHERE event_id = ?1 AND (?2 IS NULL OR account = ?2) AND (?3 IS NULL OR livemode = ?3) ORDER BY position";
+        EVENT = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload
+            FROM events WHERE event_id = ?1 AND (?2 IS NULL OR account = ?2) AND (?3 IS NULL OR livemode = ?3)
+            ORDER BY position";
+        AT = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload
+            FROM events WHERE position IN (VALUES {rows}) ORDER BY position";
         LEAF_HASH = "SELECT leaf_hash FROM events WHERE position = ?";
-    }
-
-    /// The events at so many positions, or fewer.
-    pub(super) fn at(positions: usize) -> String {
-        let positions = vec!["?"; positions].join(", ");
-        format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE position IN ({positions}) ORDER BY position"
-        )
     }
 }

@@ -56,7 +56,7 @@ fn reason(path: &Path, error: &sqlx::Error) -> String {
     if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
         return format!("the directory {} does not exist", parent.display());
     }
-    match error.as_database_error().and_then(|it| it.code()).as_deref() {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         Some("26") => "it is not a ledger".to_owned(),
         Some("5" | "261" | "517") => "another program holds it locked".to_owned(),
         Some("8" | "14" | "1032" | "1544") => "it cannot be written".to_owned(),

@@ -1,4 +1,7 @@
-//! How statements are declared: each once, by name, in a catalogue that a test prepares.
+//! How statements are written down: each once, by name, as a constant.
+//!
+//! A statement may be a template: `{rows}` stands for as many rows of parameters as are bound at
+//! once, `{g}` for the number of a generation.
 
 /// Declares SQL statements as constants, and a `CATALOGUE` of them all for the test that prepares
 /// each on a migrated database.
@@ -12,3 +15,10 @@ macro_rules! statements {
     };
 }
 pub(in crate::store) use statements;
+
+/// The statement with room for so many rows of so many columns. Parameters that are not bound are
+/// NULL; the template must take a row without its first column for none.
+pub(in crate::store) fn with_rows(template: &str, columns: usize, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    template.replace("{rows}", &vec![row; rows].join(", "))
+}

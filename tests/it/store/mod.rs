@@ -2,6 +2,7 @@
 
 mod log;
 mod log_faults;
+mod read_model;
 
 use std::path::Path;
 

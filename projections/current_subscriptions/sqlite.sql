@@ -1,0 +1,123 @@
+-- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew.
+--
+-- Truth values are 0 and 1, instants are text as 2026-03-01T00:00:00Z, lists and objects are JSON.
+-- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
+-- that the view joins: product_name, parked, event_count.
+
+CREATE TABLE current_subscriptions_g{g} (
+    subscription_id         TEXT NOT NULL,
+    account                 TEXT NOT NULL,
+    livemode                INTEGER NOT NULL,
+    customer_id             TEXT NOT NULL,
+    user_id                 TEXT,
+    user_id_source          TEXT,
+    user_id_conflict        INTEGER NOT NULL,
+    email                   TEXT,
+    status                  TEXT NOT NULL,
+    entitled                INTEGER NOT NULL,
+    entitled_until          TEXT,
+    price_id                TEXT,
+    product_id              TEXT,
+    price_nickname          TEXT,
+    lookup_key              TEXT,
+    quantity                INTEGER,
+    currency                TEXT,
+    unit_amount             INTEGER,
+    unit_amount_decimal     TEXT,
+    interval                TEXT,
+    interval_count          INTEGER,
+    items                   TEXT NOT NULL,
+    items_truncated         INTEGER NOT NULL,
+    current_period_start    TEXT,
+    current_period_end      TEXT,
+    paid_through            TEXT,
+    trial_start             TEXT,
+    trial_end               TEXT,
+    cancel_at_period_end    INTEGER NOT NULL,
+    cancel_at               TEXT,
+    canceled_at             TEXT,
+    ended_at                TEXT,
+    ends_at                 TEXT,
+    cancellation_reason     TEXT,
+    paused_reason           TEXT,
+    pause_collection        TEXT,
+    scheduled_change        TEXT,
+    discounts               TEXT NOT NULL,
+    features                TEXT NOT NULL,
+    features_truncated      INTEGER NOT NULL,
+    test_clock_id           TEXT,
+    collection_method       TEXT,
+    latest_invoice_id       TEXT,
+    latest_invoice_status   TEXT,
+    past_due_since          TEXT,
+    payment_failed_at       TEXT,
+    next_payment_attempt    TEXT,
+    paid_at                 TEXT,
+    created_at              TEXT,
+    started_at              TEXT,
+    metadata                TEXT NOT NULL,
+    api_version             TEXT,
+    order_ambiguous         INTEGER NOT NULL,
+    last_event_id           TEXT NOT NULL,
+    last_event_at           TEXT NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id, subscription_id)
+) STRICT;
+CREATE INDEX current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
+CREATE INDEX current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
+CREATE INDEX current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
+
+-- What is kept of each customer; only the fold can read it.
+CREATE TABLE customers_g{g} (
+    account     TEXT    NOT NULL,
+    livemode    INTEGER NOT NULL,
+    customer_id TEXT    NOT NULL,
+    state       BLOB    NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id)
+) STRICT;
+
+-- Which events concern whom. subscription_id is '' where an event names none.
+CREATE TABLE timeline_g{g} (
+    account         TEXT    NOT NULL,
+    livemode        INTEGER NOT NULL,
+    customer_id     TEXT    NOT NULL,
+    subscription_id TEXT    NOT NULL,
+    position        INTEGER NOT NULL,
+    created         INTEGER NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id, subscription_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX timeline_g{g}_by_subscription ON timeline_g{g} (account, livemode, subscription_id, position)
+    WHERE subscription_id <> '';
+
+-- Which customer an object belongs to that events name without one: charges, payment intents, invoices.
+CREATE TABLE links_g{g} (
+    account     TEXT    NOT NULL,
+    livemode    INTEGER NOT NULL,
+    object_id   TEXT    NOT NULL,
+    customer_id TEXT    NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id, object_id)
+) STRICT, WITHOUT ROWID;
+
+-- Names of products and prices: each as the latest event has it.
+CREATE TABLE catalogue_g{g} (
+    account  TEXT    NOT NULL,
+    livemode INTEGER NOT NULL,
+    id       TEXT    NOT NULL,
+    name     TEXT,
+    created  INTEGER NOT NULL,
+    event_id TEXT    NOT NULL,
+    PRIMARY KEY (account, livemode, id)
+) STRICT, WITHOUT ROWID;
+
+-- Events whose fold failed.
+CREATE TABLE parked_g{g} (
+    position        INTEGER NOT NULL,
+    event_id        TEXT    NOT NULL,
+    account         TEXT    NOT NULL,
+    livemode        INTEGER NOT NULL,
+    customer_id     TEXT    NOT NULL,
+    subscription_id TEXT    NOT NULL,
+    type            TEXT    NOT NULL,
+    reason          TEXT    NOT NULL,
+    PRIMARY KEY (position, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);

@@ -1,0 +1,62 @@
+//! The one connection of a file that writes.
+
+use std::path::PathBuf;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use super::StoreError;
+use super::sqlite::{self, FileIdentity};
+
+/// The connection that writes, or none where the last use of it did not end well.
+///
+/// A verb takes it out and puts it back when everything went well. Where it fails, or whoever asked
+/// stops waiting, the connection is dropped instead: that rolls back, and the next verb opens
+/// another.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+    path: PathBuf,
+    file: FileIdentity,
+}
+
+impl Writer {
+    /// A writer whose first connection is this one, made with these options.
+    pub(super) fn new(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+    ) -> Result<Self, StoreError> {
+        let path = options.get_filename().to_owned();
+        let file = FileIdentity::of(&path).ok_or_else(StoreError::gone)?;
+        let options = options.create_if_missing(false);
+        Ok(Self { connection: Some(connection), options, path, file })
+    }
+
+    /// The connection. A file that is no longer where it was takes nothing: it would be lost.
+    pub(super) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
+        if FileIdentity::of(&self.path) != Some(self.file) {
+            self.connection = None;
+            return Err(StoreError::gone());
+        }
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        sqlite::connect(&self.path, self.options.clone()).await.map_err(|error| match error {
+            StoreError::CannotOpen { source: Some(source), .. } => StoreError::Unavailable(source),
+            other => other,
+        })
+    }
+
+    /// Gives the connection back after a verb that went well.
+    pub(super) fn put_back(&mut self, connection: SqliteConnection) {
+        self.connection = Some(connection);
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // What was committed is on the disk; a connection that closes badly loses nothing.
+            let _ = connection.close().await;
+        }
+    }
+}

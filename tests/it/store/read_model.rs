@@ -1,0 +1,445 @@
+//! The read model: one checkpoint, one live generation, rows as they were folded.
+
+use std::collections::HashMap;
+
+use sqlx::Row as _;
+use subledger::clock::Clock;
+use subledger::ids::{CustomerKey, Position, Scope};
+use subledger::projection::column::Value;
+use subledger::projection::row::SubscriptionRow;
+use subledger::store::{
+    CatalogueName, FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Link, Opening,
+    Parked, Store, StoreError, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
+};
+use subledger::time::{ReceivedAt, StripeTime};
+
+use super::{Ledger, NOON, raw};
+
+fn logic(fingerprint: &str) -> GenerationLogic {
+    GenerationLogic {
+        fingerprint: fingerprint.to_owned(),
+        fold_version: 1,
+        policy: "grace = 7".to_owned(),
+        user_keys: "user_id".to_owned(),
+    }
+}
+
+fn scope() -> Scope {
+    Scope { account: "".into(), livemode: true }
+}
+
+fn customer(id: &str) -> CustomerKey {
+    CustomerKey { scope: scope(), customer: id.into() }
+}
+
+/// A row whose columns are all filled, by their types; what is given by name stands as given.
+fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
+    use subledger::projection::column::Kind;
+    let own = [
+        ("subscription_id", Value::Text(id.to_owned())),
+        ("account", Value::Text(String::new())),
+        ("livemode", Value::Bool(true)),
+        ("customer_id", Value::Text("cus_1".to_owned())),
+        ("product_name", Value::Null),
+        ("parked", Value::Integer(0)),
+        ("event_count", Value::Integer(0)),
+        ("pause_collection", Value::Null),
+        ("metadata", Value::Json("{}".to_owned())),
+    ];
+    SubscriptionRow::COLUMNS
+        .iter()
+        .map(|column| {
+            let named = |(name, _): &&(&str, Value)| *name == column.name;
+            let value = given.iter().find(named).or_else(|| own.iter().find(named));
+            value.map(|(_, value)| value.clone()).unwrap_or_else(|| match column.kind {
+                Kind::Bool => Value::Bool(true),
+                Kind::Integer => Value::Integer(7),
+                Kind::Text => Value::Text(format!("{} Zoë", column.name)),
+                Kind::Instant => Value::Instant(StripeTime(1_700_000_000)),
+                Kind::Json => Value::Json("[]".to_owned()),
+            })
+        })
+        .collect()
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn entry(customer_id: &str, subscription: Option<&str>, position: i64) -> TimelineEntry {
+    TimelineEntry {
+        customer: customer(customer_id),
+        subscription: subscription.map(Into::into),
+        position: Position(position),
+        created: StripeTime(position * 10),
+    }
+}
+
+async fn begin(store: &Store, fingerprint: &str) -> (Generation, Lease) {
+    let generation = store.read_model.generation_create(&logic(fingerprint), "log").await.unwrap();
+    let lease = store.read_model.lease_take(generation.id, "me", NOON, 10).await.unwrap().unwrap();
+    (generation, lease)
+}
+
+async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
+    let generations = store.read_model.generations().await.unwrap();
+    let from = generations.iter().find(|it| it.id == lease.generation).unwrap().position;
+    store.read_model.fold_commit(lease, from, Position(to), [9; 32], batch).await.unwrap()
+}
+
+/// A live generation with this folded into it.
+async fn live(batch: &FoldBatch) -> (Ledger, Lease) {
+    let ledger = Ledger::new().await;
+    let (generation, lease) = begin(&ledger.store, "one").await;
+    assert!(fold(&ledger.store, &lease, 5, batch).await);
+    ledger.store.read_model.generation_complete(generation.id).await.unwrap();
+    (ledger, lease)
+}
+
+#[tokio::test]
+async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
+    let batch = FoldBatch {
+        folded_received_at: ReceivedAt(77),
+        rows: vec![row("sub_1", &[("product_id", text("prod_1"))])],
+        timeline: vec![
+            entry("cus_1", Some("sub_1"), 1),
+            entry("cus_1", None, 2),
+            entry("cus_1", Some("sub_1"), 4),
+        ],
+        catalogue: vec![CatalogueName {
+            scope: scope(),
+            id: "prod_1".to_owned(),
+            name: Some("Gold".to_owned()),
+            created: StripeTime(1),
+            event_id: "evt_1".into(),
+        }],
+        parked: vec![parked(5)],
+        ..FoldBatch::default()
+    };
+    let (ledger, _) = live(&batch).await;
+    let filter = SubscriptionFilter::default();
+    let (stamp, rows) = ledger.store.read_model.subscriptions(&filter, None, 10).await.unwrap();
+    assert_eq!((stamp.generation, stamp.position), (1, Position(5)));
+    assert_eq!(stamp.folded_received_at, ReceivedAt(77));
+    let mut expected = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
+    let folded = ledger.store.read_model.all_rows(1, None, 10).await.unwrap();
+    assert_eq!(folded, [expected.clone()]);
+    expected.product_name = Some("Gold".to_owned());
+    expected.event_count = 2;
+    expected.parked = 1;
+    assert_eq!(rows, [expected]);
+
+    let mut sql = raw(&ledger.url.read_path()).await;
+    let shown =
+        sqlx::query("SELECT * FROM current_subscriptions").fetch_one(&mut sql).await.unwrap();
+    assert_eq!(shown.get::<String, _>("product_name"), "Gold");
+    assert_eq!(shown.get::<String, _>("created_at"), "2023-11-14T22:13:20Z");
+    assert_eq!(shown.get::<i64, _>("event_count"), 2);
+}
+
+fn parked(position: i64) -> Parked {
+    Parked {
+        position: Position(position),
+        event_id: format!("evt_{position}").as_str().into(),
+        scope: scope(),
+        customer: Some("cus_1".into()),
+        subscription: Some("sub_1".into()),
+        event_type: "customer.subscription.updated".to_owned(),
+        reason: "the status is no text".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_folded_twice_is_there_once() {
+    let batch = FoldBatch {
+        states: vec![(customer("cus_1"), vec![1, 2, 3]), (customer("cus_2"), Vec::new())],
+        rows: vec![row("sub_1", &[]), row("sub_2", &[])],
+        timeline: vec![entry("cus_1", Some("sub_1"), 1)],
+        parked: vec![parked(2), parked(3)],
+        ..FoldBatch::default()
+    };
+    let (ledger, lease) = live(&batch).await;
+    let model = &ledger.store.read_model;
+    assert!(fold(&ledger.store, &lease, 5, &batch).await);
+    assert_eq!(model.all_rows(1, None, 10).await.unwrap().len(), 2);
+    assert_eq!(model.all_states(1, None, 10).await.unwrap(), batch.states);
+    assert_eq!(model.parked(1, 10).await.unwrap(), batch.parked);
+    assert_eq!(model.parked(1, 1).await.unwrap(), batch.parked[..1]);
+    assert_eq!(model.parked_count(1).await.unwrap(), 2);
+
+    let later = FoldBatch {
+        states: vec![(customer("cus_1"), vec![9])],
+        rows: vec![row("sub_1", &[("status", text("canceled"))])],
+        removed_rows: vec![(customer("cus_1"), "sub_2".into())],
+        ..FoldBatch::default()
+    };
+    assert!(fold(&ledger.store, &lease, 6, &later).await);
+    let rows = model.all_rows(1, None, 10).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.status.as_str()).collect::<Vec<_>>(), ["canceled"]);
+    let asked = [customer("cus_1"), customer("cus_2"), customer("cus_3")];
+    let states = model.states(1, &asked).await.unwrap();
+    let expected = [(customer("cus_1"), vec![9]), (customer("cus_2"), vec![])];
+    assert_eq!(states, HashMap::from(expected));
+}
+
+#[tokio::test]
+async fn a_name_in_the_catalogue_does_not_depend_on_the_order_of_arrival() {
+    let name = |name: &str, created, event_id: &str| CatalogueName {
+        scope: scope(),
+        id: "prod_1".to_owned(),
+        name: Some(name.to_owned()),
+        created: StripeTime(created),
+        event_id: event_id.into(),
+    };
+    let names = [name("Silver", 1, "evt_9"), name("Gold", 2, "evt_2"), name("Old", 2, "evt_1")];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
+        let batch = FoldBatch {
+            rows: vec![row("sub_1", &[("product_id", text("prod_1"))])],
+            catalogue: order.map(|index| names[index].clone()).to_vec(),
+            ..FoldBatch::default()
+        };
+        let (ledger, _) = live(&batch).await;
+        let filter = SubscriptionFilter::default();
+        let (_, rows) = ledger.store.read_model.subscriptions(&filter, None, 10).await.unwrap();
+        assert_eq!(rows[0].product_name.as_deref(), Some("Gold"), "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_many_rows_is_written_whole() {
+    let many = 3_000;
+    let batch = FoldBatch {
+        states: (0..many).map(|it| (customer(&format!("cus_{it}")), vec![7; 50])).collect(),
+        rows: (0..many).map(|it| row(&format!("sub_{it:05}"), &[])).collect(),
+        timeline: (0..many).map(|it| entry("cus_1", Some("sub_00001"), it)).collect(),
+        ..FoldBatch::default()
+    };
+    let (ledger, _) = live(&batch).await;
+    let model = &ledger.store.read_model;
+    let asked: Vec<_> = batch.states.iter().map(|(customer, _)| customer.clone()).collect();
+    assert_eq!(model.states(1, &asked).await.unwrap().len(), asked.len());
+    let filter = SubscriptionFilter::default();
+    let mut after = None;
+    let mut ids = Vec::new();
+    loop {
+        let (_, page) = model.subscriptions(&filter, after.as_ref(), 700).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(SubscriptionKey { scope: scope(), id: last.subscription_id.as_str().into() });
+        ids.extend(page.into_iter().map(|row| row.subscription_id));
+    }
+    assert_eq!(ids, (0..many).map(|it| format!("sub_{it:05}")).collect::<Vec<_>>());
+    let subject = Subject::Customer(customer("cus_1"));
+    let (_, timeline) = model.timeline(&subject, Position(9), 5_000).await.unwrap();
+    assert_eq!(timeline, batch.timeline[10..]);
+}
+
+#[tokio::test]
+async fn a_filter_narrows_by_each_of_its_fields() {
+    let now = StripeTime(1_700_000_000);
+    let until = |seconds| ("entitled_until", Value::Instant(StripeTime(now.0 + seconds)));
+    let batch = FoldBatch {
+        rows: vec![
+            row("sub_1", &[("user_id", text("1")), until(1), ("status", text("active"))]),
+            row("sub_2", &[("user_id", text("1")), until(0), ("status", text("past_due"))]),
+            row("sub_3", &[("user_id", text("2")), ("entitled_until", Value::Null)]),
+            row("sub_4", &[("entitled", Value::Bool(false)), ("entitled_until", Value::Null)]),
+            row(
+                "sub_5",
+                &[("livemode", Value::Bool(false)), ("customer_id", text("cus_5")), until(1)],
+            ),
+            row("sub_6", &[("account", text("acct_1")), ("price_id", text("price_6")), until(-1)]),
+        ],
+        ..FoldBatch::default()
+    };
+    let (ledger, _) = live(&batch).await;
+    let ids = async |filter: SubscriptionFilter| -> String {
+        let (_, rows) = ledger.store.read_model.subscriptions(&filter, None, 100).await.unwrap();
+        rows.iter().map(|row| row.subscription_id.trim_start_matches("sub_")).collect()
+    };
+    let none = SubscriptionFilter::default;
+    assert_eq!(ids(none()).await, "512346", "by account, then mode, then id");
+    assert_eq!(ids(SubscriptionFilter { account: Some("".into()), ..none() }).await, "51234");
+    assert_eq!(ids(SubscriptionFilter { livemode: Some(true), ..none() }).await, "12346");
+    assert_eq!(ids(SubscriptionFilter { user_id: Some("1".into()), ..none() }).await, "12");
+    assert_eq!(ids(SubscriptionFilter { customer_id: Some("cus_5".into()), ..none() }).await, "5");
+    assert_eq!(
+        ids(SubscriptionFilter { subscription_id: Some("sub_3".into()), ..none() }).await,
+        "3"
+    );
+    assert_eq!(ids(SubscriptionFilter { status: Some("past_due".into()), ..none() }).await, "2");
+    assert_eq!(ids(SubscriptionFilter { entitled: Some(false), ..none() }).await, "4");
+    assert_eq!(ids(SubscriptionFilter { price_id: Some("price_6".into()), ..none() }).await, "6");
+    assert_eq!(ids(SubscriptionFilter { active: Some((true, now)), ..none() }).await, "513");
+    assert_eq!(ids(SubscriptionFilter { active: Some((false, now)), ..none() }).await, "246");
+    let (_, customers) = ledger.store.read_model.customers_of_user(&scope(), "1").await.unwrap();
+    assert_eq!(customers, [customer("cus_1")]);
+}
+
+#[tokio::test]
+async fn links_put_events_that_name_no_customer_on_a_timeline() {
+    let link = |object: &str| Link {
+        scope: scope(),
+        object_id: object.to_owned(),
+        customer: "cus_1".into(),
+    };
+    let batch = FoldBatch {
+        states: vec![(customer("cus_1"), vec![1])],
+        timeline: vec![
+            entry("ch_1", None, 3),
+            entry("ch_2", None, 2),
+            entry("cus_1", Some("sub_1"), 1),
+            entry("cus_1", None, 4),
+            entry("cus_2", Some("sub_2"), 5),
+        ],
+        links: vec![link("ch_1"), link("in_1")],
+        ..FoldBatch::default()
+    };
+    let (ledger, _) = live(&batch).await;
+    let model = &ledger.store.read_model;
+    let positions = async |subject| -> Vec<i64> {
+        let (_, entries) = model.timeline(&subject, Position::ZERO, 10).await.unwrap();
+        entries.iter().map(|entry| entry.position.0).collect()
+    };
+    assert_eq!(positions(Subject::Customer(customer("cus_1"))).await, [1, 3, 4]);
+    assert_eq!(positions(Subject::Subscription(scope(), "sub_2".into())).await, [5]);
+    assert_eq!(positions(Subject::Subscription(scope(), "".into())).await, [0; 0]);
+    assert!(model.customer_exists(&customer("cus_1")).await.unwrap().1);
+    assert!(!model.customer_exists(&customer("cus_2")).await.unwrap().1);
+}
+
+#[tokio::test]
+async fn before_a_generation_is_live_the_answer_is_that_it_is_being_built() {
+    let ledger = Ledger::new().await;
+    let (generation, lease) = begin(&ledger.store, "one").await;
+    assert!(fold(&ledger.store, &lease, 1, &FoldBatch::default()).await);
+    let model = &ledger.store.read_model;
+    let filter = SubscriptionFilter::default();
+    let building = model.subscriptions(&filter, None, 1).await;
+    assert!(matches!(building, Err(StoreError::ReadModelBuilding)), "{building:?}");
+    let subject = Subject::Customer(customer("cus_1"));
+    let building = model.timeline(&subject, Position::ZERO, 1).await;
+    assert!(matches!(building, Err(StoreError::ReadModelBuilding)), "{building:?}");
+    assert_eq!(model.live().await.unwrap(), None);
+    model.generation_complete(generation.id).await.unwrap();
+    model.subscriptions(&filter, None, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
+    let ledger = Ledger::new().await;
+    let model = &ledger.store.read_model;
+    let filter = SubscriptionFilter::default();
+    for number in 1..=3 {
+        let (generation, lease) = begin(&ledger.store, &number.to_string()).await;
+        let batch =
+            FoldBatch { rows: vec![row(&format!("sub_{number}"), &[])], ..FoldBatch::default() };
+        assert!(fold(&ledger.store, &lease, number, &batch).await);
+        if let Some(live) = model.live().await.unwrap() {
+            assert_eq!(live.id, number - 1, "nothing changes before the swap");
+        }
+        model.generation_complete(generation.id).await.unwrap();
+        let (stamp, rows) = model.subscriptions(&filter, None, 10).await.unwrap();
+        assert_eq!(stamp.generation, number);
+        assert_eq!(rows[0].subscription_id, format!("sub_{number}"));
+    }
+    let statuses: Vec<_> =
+        model.generations().await.unwrap().iter().map(|it| (it.id, it.status)).collect();
+    assert_eq!(statuses, [(2, GenerationStatus::Previous), (3, GenerationStatus::Live)]);
+    let mut sql = raw(&ledger.url.read_path()).await;
+    let old: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_g1%' ESCAPE '\\'",
+    )
+    .fetch_one(&mut sql)
+    .await
+    .unwrap();
+    assert_eq!(old, 0);
+
+    model.generation_complete(2).await.unwrap();
+    assert_eq!(model.live().await.unwrap().unwrap().id, 2, "and it can be gone back to");
+    assert!(matches!(model.generation_drop(2).await, Err(StoreError::GenerationIsLive(2))));
+    model.generation_drop(3).await.unwrap();
+    assert!(matches!(model.generation_drop(3).await, Err(StoreError::NoGeneration(3))));
+    assert!(matches!(model.generation_complete(3).await, Err(StoreError::NoGeneration(3))));
+    assert_eq!(begin(&ledger.store, "4").await.0.id, 4, "no number is given twice");
+}
+
+#[tokio::test]
+async fn whoever_lost_the_lease_writes_nothing() {
+    let ledger = Ledger::new().await;
+    let model = &ledger.store.read_model;
+    let (generation, old) = begin(&ledger.store, "one").await;
+    let batch = FoldBatch { rows: vec![row("sub_1", &[])], ..FoldBatch::default() };
+    let later = |seconds: i64| ReceivedAt(NOON.0 + seconds * 1_000_000);
+    let id = generation.id;
+    assert_eq!(model.lease_take(id, "other", later(9), 10).await.unwrap(), None);
+    assert_eq!(model.lease_take(id, "me", later(9), 10).await.unwrap().as_ref(), Some(&old));
+    assert_eq!(model.lease_take(id, "other", later(18), 10).await.unwrap(), None);
+    let new = model.lease_take(id, "other", later(19), 10).await.unwrap().unwrap();
+    assert_ne!(new.token, old.token);
+    assert!(!fold(&ledger.store, &old, 1, &batch).await);
+    assert_eq!(model.all_rows(id, None, 10).await.unwrap(), []);
+
+    let elsewhere = model.fold_commit(&new, Position(3), Position(4), [0; 32], &batch).await;
+    assert!(!elsewhere.unwrap(), "the checkpoint is not there");
+    assert_eq!(model.all_rows(id, None, 10).await.unwrap(), []);
+    assert!(fold(&ledger.store, &new, 1, &batch).await);
+    model.lease_release(&new).await.unwrap();
+    assert!(model.lease_take(id, "me", later(19), 10).await.unwrap().is_some());
+    assert_eq!(model.lease_take(99, "me", NOON, 10).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_fold_that_fails_leaves_rows_and_checkpoint_as_they_were() {
+    let ledger = Ledger::new().await;
+    let model = &ledger.store.read_model;
+    let (_, lease) = begin(&ledger.store, "one").await;
+    let batch = FoldBatch {
+        states: vec![(customer("cus_1"), vec![1])],
+        rows: vec![row("sub_1", &[("status", Value::Null)])],
+        ..FoldBatch::default()
+    };
+    model.fold_commit(&lease, Position(0), Position(1), [0; 32], &batch).await.unwrap_err();
+    let short = FoldBatch { rows: vec![vec![Value::Null]], ..FoldBatch::default() };
+    model.fold_commit(&lease, Position(0), Position(1), [0; 32], &short).await.unwrap_err();
+    assert_eq!(model.generations().await.unwrap()[0].position, Position::ZERO);
+    assert_eq!(model.all_states(1, None, 10).await.unwrap(), []);
+    assert!(fold(&ledger.store, &lease, 1, &FoldBatch::default()).await);
+}
+
+#[tokio::test]
+async fn a_read_model_that_is_missing_unreadable_or_of_another_version_is_made_anew() {
+    for spoil in ["remove", "garbage", "version"] {
+        let (ledger, _) = live(&FoldBatch::default()).await;
+        let path = ledger.url.read_path();
+        if spoil == "version" {
+            sqlx::query("PRAGMA user_version = 999").execute(&mut raw(&path).await).await.unwrap();
+        }
+        ledger.store.close().await;
+        match spoil {
+            "remove" => std::fs::remove_file(&path).unwrap(),
+            "garbage" => std::fs::write(&path, [7; 50_000]).unwrap(),
+            _ => {}
+        }
+        let clock = Clock::fixed(NOON);
+        let store = Store::open(&ledger.url, Opening::Existing, clock).await.unwrap();
+        assert_eq!(store.read_model.generations().await.unwrap(), [], "{spoil}");
+        begin(&store, "two").await;
+        let again = ledger.open_again().await;
+        assert_eq!(again.read_model.generations().await.unwrap().len(), 1, "and then kept");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_generation_gives_its_space_back() {
+    let ledger = Ledger::new().await;
+    let model = &ledger.store.read_model;
+    let (generation, lease) = begin(&ledger.store, "one").await;
+    let states = (0..2_000).map(|it| (customer(&format!("cus_{it}")), vec![7; 2_000])).collect();
+    assert!(fold(&ledger.store, &lease, 1, &FoldBatch { states, ..FoldBatch::default() }).await);
+    let mut sql = raw(&ledger.url.read_path()).await;
+    let pages = "SELECT page_count FROM pragma_page_count";
+    let before: i64 = sqlx::query_scalar(pages).fetch_one(&mut sql).await.unwrap();
+    model.generation_drop(generation.id).await.unwrap();
+    let after: i64 = sqlx::query_scalar(pages).fetch_one(&mut sql).await.unwrap();
+    assert!(after < before / 10, "{before} pages, then {after}");
+}
