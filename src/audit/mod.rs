@@ -1,1 +1,19 @@
-//! (being built)
+//! Answers for the person who must explain or prove: what happened, when we heard of it, and that
+//! nobody edited the record.
+//!
+//! A [history](mod@history) is computed from the log each time it is asked for: the read model only
+//! says which events to look at. [Verification](mod@verify) hashes the whole log again and folds it
+//! afresh.
+//!
+//! *Invariant: nothing here writes, and nothing here knows how the log is written.*
+
+mod history;
+mod verify;
+
+pub use history::{Change, History, HistoryEvent, Subject, SubjectKind, history};
+pub use verify::{Finding, Report, VerifyProgress, verify};
+
+/// How many events are read from the log at once, at most.
+const SCAN_EVENTS_MAX: usize = 4_096;
+/// How many bytes of payload are read from the log at once, at most.
+const SCAN_BYTES_MAX: usize = 16 << 20;

@@ -288,8 +288,11 @@ fn shape_error<'a, T: serde::Deserialize<'a>>(object: &'a str) -> String {
         .strip_prefix("invalid type: ")
         .and_then(|rest| Some((rest.split([' ', ',']).next()?, rest.rsplit_once(", expected ")?.1)))
     {
-        Some((found, "i64")) => format!("`{path}` is a {found} where an integer belongs"),
-        Some((found, expected)) => format!("`{path}` is a {found} where {expected} belongs"),
+        Some((found, expected)) => {
+            let article = if found == "integer" { "an" } else { "a" };
+            let expected = if expected == "i64" { "an integer" } else { expected };
+            format!("`{path}` is {article} {found} where {expected} belongs")
+        }
         None if message.starts_with("missing field") => message.to_owned(),
         None => format!("`{path}` cannot be read"),
     }

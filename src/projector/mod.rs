@@ -1,1 +1,31 @@
-//! (being built)
+//! From the log to the read models: following it live, and making a generation anew.
+//!
+//! A **generation** is every read model together, in tables of its own, made by one
+//! [`Logic`](crate::projection::Logic). One generation is live; readers see it through a view that
+//! does not change its name. A **follower** folds what arrives into the live generation. A **rebuild**
+//! folds the whole log into a new generation beside it and swaps.
+//!
+//! Whoever folds a generation holds its lease, and each batch is committed only if the generation
+//! still stands where the batch began and the lease is still the same: rows and checkpoint move in
+//! one transaction, so two processes cannot fold one generation twice, and a crash loses nothing
+//! and repeats nothing.
+//!
+//! *Invariant: nothing here touches the log but to read it, and no failure here reaches an append.*
+
+mod folder;
+mod follow;
+mod generation;
+mod rebuild;
+mod status;
+
+pub use follow::Projector;
+pub use rebuild::{Progress, RebuildError, Rebuilt, rebuild};
+pub use status::{FollowerState, ProjectorHandle, Status};
+
+/// How many events are folded in one transaction, at most.
+const BATCH_EVENTS_MAX: usize = 4_096;
+/// How many bytes of payload are read at once, at most.
+const BATCH_BYTES_MAX: usize = 16 << 20;
+/// For how long a lease holds without being renewed. A process that is killed leaves a generation
+/// unfolded for this long.
+const LEASE_SECONDS: u32 = 10;

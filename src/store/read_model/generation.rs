@@ -74,6 +74,9 @@ pub struct GenerationLogic {
 }
 
 impl ReadModel {
+    /// The text that makes a generation's tables: part of a generation's fingerprint.
+    pub const SCHEMA: &'static str = TABLES;
+
     /// All generations, the oldest first.
     pub async fn generations(&self) -> Result<Vec<Generation>, StoreError> {
         let rows = sqlx::query(sql::ALL).fetch_all(&self.0.readers).await?;

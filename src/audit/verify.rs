@@ -1,0 +1,235 @@
+//! Verification: the log against its own hashes and head, and the read model against a fresh fold of
+//! the log.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{SCAN_BYTES_MAX, SCAN_EVENTS_MAX};
+use crate::ids::{CustomerKey, Position};
+use crate::projection::observe::observe;
+use crate::projection::row::SubscriptionRow;
+use crate::projection::state::CustomerState;
+use crate::projection::{Logic, rows};
+use crate::store::tree::Frontier;
+use crate::store::{Generation, LoggedEvent, Source, Store, StoreError, SubscriptionFilter};
+use crate::stripe::Verifier;
+use crate::time::{ReceivedAt, StripeTime};
+
+/// How many findings are kept; more of them only say the same.
+const FINDINGS_MAX: usize = 100;
+
+/// What verification found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Events whose hashes were computed again.
+    pub events: i64,
+    /// The root that they give, in hex.
+    pub root: String,
+    /// Signatures that were checked again; none unless secrets were given.
+    pub signatures: Option<i64>,
+    /// Rows of the read model that were compared with a fresh fold; none if there is no read
+    /// model.
+    pub rows: Option<i64>,
+    /// How many differences there are.
+    pub differences: usize,
+    /// The first of them.
+    pub findings: Vec<Finding>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The event, where it is about one.
+    pub position: Option<Position>,
+    /// What is wrong, for a person.
+    pub message: String,
+}
+
+/// How a verification is going.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyProgress {
+    /// Events looked at.
+    pub done: i64,
+    /// Events in all.
+    pub total: i64,
+}
+
+impl Report {
+    /// Whether everything is as it should be.
+    pub fn is_clean(&self) -> bool {
+        self.differences == 0
+    }
+
+    fn find(&mut self, position: Option<Position>, message: impl Into<String>) {
+        self.differences += 1;
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { position, message: message.into() });
+        }
+    }
+}
+
+/// Reads the whole log once. With a verifier the stored signature headers are checked as well,
+/// each at the time that it says itself.
+pub async fn verify(
+    store: &Store,
+    signatures: Option<&Verifier>,
+    mut progress: impl FnMut(VerifyProgress),
+) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    // The rows and how far they have folded, before the log is read up to there and beyond.
+    let mut fresh = match store.read_model.live().await? {
+        None => None,
+        Some(live) => {
+            let everything = SubscriptionFilter::default();
+            let (stamp, rows) =
+                store.read_model.subscriptions(&everything, None, usize::MAX).await?;
+            Some(FreshFold::new(&live, stamp.position, rows)?)
+        }
+    };
+    let head = store.log.head().await?;
+    let mut chain = Chain::default();
+    let mut checked_signatures = 0;
+    while chain.position < head.size {
+        let limit = usize::try_from(head.size.0 - chain.position.0).unwrap_or(usize::MAX);
+        let events =
+            store.log.scan(chain.position, limit.min(SCAN_EVENTS_MAX), SCAN_BYTES_MAX).await?;
+        if events.is_empty() {
+            break;
+        }
+        for event in &events {
+            chain.check(event, &mut report);
+            if let Some(verifier) = signatures {
+                checked_signatures += i64::from(check_signature(event, verifier, &mut report));
+            }
+            if let Some(fresh) = &mut fresh {
+                fresh.fold(event);
+            }
+        }
+        progress(VerifyProgress { done: chain.position.0, total: head.size.0 });
+    }
+    if chain.events != head.size.0 {
+        let message = format!("the head says {} events, the log holds {}", head.size, chain.events);
+        report.find(None, message);
+    }
+    if chain.frontier.root() != head.root {
+        report.find(None, "the root that the events give is not the head's");
+    }
+    report.events = chain.events;
+    report.root = hex::encode(chain.frontier.root());
+    report.signatures = signatures.map(|_| checked_signatures);
+    if let Some(fresh) = fresh {
+        report.rows = Some(fresh.compare(&mut report));
+    }
+    Ok(report)
+}
+
+/// The log as it is read: dense positions, rising times, hashes that hold.
+#[derive(Default)]
+struct Chain {
+    position: Position,
+    received_at: ReceivedAt,
+    events: i64,
+    frontier: Frontier,
+}
+
+impl Chain {
+    fn check(&mut self, event: &LoggedEvent, report: &mut Report) {
+        let at = Some(event.position);
+        if event.position != self.position.next() {
+            let message = format!("position {} is missing before this event", self.position.next());
+            report.find(at, message);
+        }
+        if event.received_at <= self.received_at {
+            report.find(at, "received_at does not rise");
+        }
+        if !event.payload_matches_hash() {
+            report.find(at, "the payload is not the one that was hashed");
+        }
+        let leaf = event.recomputed_leaf_hash();
+        if leaf != event.leaf_hash {
+            report.find(at, "the record is not the one that was hashed");
+        }
+        self.frontier.push(leaf);
+        self.position = event.position;
+        self.received_at = event.received_at;
+        self.events += 1;
+    }
+}
+
+/// Whether there was a signature to check.
+fn check_signature(event: &LoggedEvent, verifier: &Verifier, report: &mut Report) -> bool {
+    let (Some(signature), Some(payload)) = (&event.signature, &event.payload) else { return false };
+    // The verifier has no tolerance: a delivery of years ago is as good as one of today.
+    let now = StripeTime(0);
+    if let Err(error) = verifier.verify(Some(signature.as_bytes()), payload.as_bytes(), now) {
+        report.find(Some(event.position), format!("the stored signature does not hold: {error}"));
+    }
+    true
+}
+
+/// The fold of the log from nothing, up to where the live generation stands.
+struct FreshFold {
+    logic: Logic,
+    until: Position,
+    stored: Vec<SubscriptionRow>,
+    states: BTreeMap<CustomerKey, CustomerState>,
+}
+
+impl FreshFold {
+    fn new(
+        live: &Generation,
+        until: Position,
+        stored: Vec<SubscriptionRow>,
+    ) -> Result<Self, StoreError> {
+        let logic = Logic::parse(&live.logic.policy, &live.logic.user_keys)
+            .map_err(|error| StoreError::Corrupt(format!("the stored policy: {error}")))?;
+        Ok(Self { logic, until, stored, states: BTreeMap::new() })
+    }
+
+    fn fold(&mut self, event: &LoggedEvent) {
+        if event.position > self.until || event.source == Source::Subledger {
+            return;
+        }
+        let Some(Ok(observation)) = event.payload.as_deref().map(observe) else { return };
+        if let Some(key) = observation.customer
+            && observation.state != CustomerState::default()
+        {
+            self.states.entry(key).or_default().join(observation.state);
+        }
+    }
+
+    /// Compares, and says how many rows there were.
+    fn compare(self, report: &mut Report) -> i64 {
+        let identity = |row: &SubscriptionRow| {
+            let SubscriptionRow { account, livemode, customer_id, subscription_id, .. } = row;
+            (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
+        };
+        let folded = self.states.iter().flat_map(|(key, s)| rows::rows(key, s, &self.logic));
+        let mut folded: BTreeMap<_, _> = folded.map(|row| (identity(&row), row)).collect();
+        let count = self.stored.len();
+        for mut stored in self.stored {
+            let id = stored.subscription_id.clone();
+            // What the view joins is not folded.
+            (stored.product_name, stored.parked, stored.event_count) = (None, 0, 0);
+            match folded.remove(&identity(&stored)) {
+                None => report.find(None, format!("{id}: the log knows no such subscription")),
+                Some(row) if row != stored => {
+                    let fields = differing_fields(&stored, &row).join(", ");
+                    report.find(None, format!("{id}: a fresh fold of the log differs in {fields}"));
+                }
+                Some(_) => {}
+            }
+        }
+        for row in folded.into_values() {
+            report.find(None, format!("{}: its row is missing", row.subscription_id));
+        }
+        i64::try_from(count).unwrap_or(i64::MAX)
+    }
+}
+
+fn differing_fields(a: &SubscriptionRow, b: &SubscriptionRow) -> Vec<&'static str> {
+    let (a, b) = (a.to_values(), b.to_values());
+    let columns = SubscriptionRow::COLUMNS.iter().zip(a.iter().zip(&b));
+    columns.filter(|(_, (a, b))| a != b).map(|(column, _)| column.name).collect()
+}

@@ -1,0 +1,144 @@
+//! A generation in the hands of whoever folds it: its lease, its logic, its place in the log.
+
+use super::folder::Folder;
+use super::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, LEASE_SECONDS};
+use crate::clock::Clock;
+use crate::ids::Position;
+use crate::projection::Logic;
+use crate::store::{
+    Generation, GenerationId, GenerationLogic, Lease, ReadModel, Store, StoreError,
+};
+use crate::time::ReceivedAt;
+
+/// A generation whose lease this process holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) generation: GenerationId,
+    /// Everything up to here is folded.
+    pub(super) position: Position,
+    lease: Lease,
+    renew_at: ReceivedAt,
+    logic: Logic,
+    /// None before the first batch, and after one that failed.
+    folder: Option<Folder>,
+}
+
+/// How a step of folding went.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A batch was folded, but for so many events that could not be.
+    Folded { parked: usize },
+    /// There is nothing more in the log.
+    CaughtUp,
+    /// Another process took the generation over.
+    Fenced,
+}
+
+/// The logic as a generation stores it.
+pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
+    GenerationLogic {
+        fingerprint: logic.fingerprint(ReadModel::SCHEMA),
+        fold_version: crate::projection::FOLD_VERSION,
+        policy: logic.policy_text.clone(),
+        user_keys: logic.user_keys_text(),
+    }
+}
+
+/// The logic that a generation was made with, which whoever folds it must use.
+pub(super) fn logic_of(generation: &Generation) -> Result<Logic, StoreError> {
+    Logic::parse(&generation.logic.policy, &generation.logic.user_keys).map_err(|error| {
+        StoreError::Corrupt(format!("the policy of generation {}: {error}", generation.id))
+    })
+}
+
+/// Whether the generation was made from this log. A log that was restored from a backup is
+/// shorter, or holds something else at the checkpoint.
+pub(super) async fn is_of_this_log(
+    store: &Store,
+    generation: &Generation,
+) -> Result<bool, StoreError> {
+    if generation.log_id != store.log.head().await?.log_id {
+        return Ok(false);
+    }
+    if generation.position == Position::ZERO {
+        return Ok(true);
+    }
+    Ok(store.log.leaf_hash_at(generation.position).await? == generation.leaf_hash)
+}
+
+impl Held {
+    /// Takes the lease, if nobody else holds it.
+    pub(super) async fn take(
+        store: &Store,
+        generation: &Generation,
+        holder: &str,
+        clock: &Clock,
+    ) -> Result<Option<Self>, StoreError> {
+        let logic = logic_of(generation)?;
+        let now = clock.now();
+        let taken = store.read_model.lease_take(generation.id, holder, now, LEASE_SECONDS).await?;
+        let Some(lease) = taken else { return Ok(None) };
+        // Read again: the last holder may have folded on until its lease was gone.
+        let generations = store.read_model.generations().await?;
+        let Some(fresh) = generations.into_iter().find(|g| g.id == generation.id) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            generation: generation.id,
+            position: fresh.position,
+            lease,
+            renew_at: renewal(now),
+            logic,
+            folder: None,
+        }))
+    }
+
+    /// Keeps the lease alive. False if it was lost.
+    pub(super) async fn renew(
+        &mut self,
+        store: &Store,
+        holder: &str,
+        clock: &Clock,
+    ) -> Result<bool, StoreError> {
+        let now = clock.now();
+        if now < self.renew_at {
+            return Ok(true);
+        }
+        let taken =
+            store.read_model.lease_take(self.generation, holder, now, LEASE_SECONDS).await?;
+        self.renew_at = renewal(now);
+        Ok(taken.is_some_and(|lease| lease == self.lease))
+    }
+
+    /// Folds the next batch of the log in one transaction. `seen` hears of its first event's time of
+    /// arrival before the work begins.
+    pub(super) async fn step(
+        &mut self,
+        store: &Store,
+        seen: impl FnOnce(ReceivedAt),
+    ) -> Result<Step, StoreError> {
+        let events = store.log.scan(self.position, BATCH_EVENTS_MAX, BATCH_BYTES_MAX).await?;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return Ok(Step::CaughtUp);
+        };
+        seen(first.received_at);
+        let (to, leaf_hash) = (last.position, last.leaf_hash);
+        // Whatever fails from here on, the folder is lost with it, and its cache of states that were
+        // never written.
+        let folder = self.folder.take().unwrap_or_else(|| Folder::new(self.logic.clone()));
+        let (folder, batch) = folder.fold(&store.read_model, self.generation, events).await?;
+        let commit =
+            store.read_model.fold_commit(&self.lease, self.position, to, leaf_hash, &batch);
+        if !commit.await? {
+            return Ok(Step::Fenced);
+        }
+        self.folder = Some(folder);
+        self.position = to;
+        Ok(Step::Folded { parked: batch.parked.len() })
+    }
+}
+
+/// A third of the lease's time leaves two more tries.
+fn renewal(now: ReceivedAt) -> ReceivedAt {
+    ReceivedAt(now.0 + i64::from(LEASE_SECONDS) * 1_000_000 / 3)
+}

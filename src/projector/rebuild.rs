@@ -1,0 +1,170 @@
+//! Making a generation anew from the first event on, beside the live one, and swapping.
+
+use tokio_util::sync::CancellationToken;
+
+use super::generation::{Held, Step, is_of_this_log, logic_of, stored_logic};
+use crate::clock::{Clock, Stopwatch};
+use crate::ids::Position;
+use crate::projection::Logic;
+use crate::store::{Generation, GenerationId, GenerationStatus, Store, StoreError};
+
+/// How a rebuild is going.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The generation that is being made.
+    pub generation: GenerationId,
+    /// Events folded.
+    pub done: i64,
+    /// Events in the log, as far as it reached when last looked at.
+    pub total: i64,
+    /// Events that could not be folded so far.
+    pub parked: usize,
+    /// Since the rebuild began.
+    pub elapsed: std::time::Duration,
+}
+
+/// A rebuild that is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Rebuilt {
+    /// The generation that is live now.
+    pub generation: GenerationId,
+    /// How far it has folded.
+    pub position: Position,
+    /// Events that could not be folded.
+    pub parked: usize,
+    /// How long it took.
+    pub elapsed: std::time::Duration,
+}
+
+/// Why a rebuild did not end. The live generation is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// Another process is making a generation.
+    #[error("another process is making generation {generation} and has folded {position} events")]
+    AlreadyRunning {
+        /// Which.
+        generation: GenerationId,
+        /// How far it is.
+        position: Position,
+    },
+    /// Another process took the new generation over.
+    #[error("another process took over generation {0}")]
+    TakenOver(GenerationId),
+    /// It was asked to stop.
+    #[error("the rebuild was stopped before it was complete")]
+    Stopped,
+    /// A database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a generation of this logic from position 1 to the end of the log and makes it the live one,
+/// in one transaction. Appending and following go on meanwhile.
+pub async fn rebuild(
+    store: &Store,
+    logic: &Logic,
+    clock: &Clock,
+    stop: &CancellationToken,
+    mut progress: impl FnMut(Progress),
+) -> Result<Rebuilt, RebuildError> {
+    let holder = super::follow::holder_name();
+    let stopwatch = Clock::stopwatch();
+    abandoned_builds_drop(store, &holder, clock).await?;
+    let log_id = store.log.head().await?.log_id;
+    let generation = store.read_model.generation_create(&stored_logic(logic), &log_id).await?;
+    let built = build(store, &generation, &holder, clock, stop, stopwatch, &mut progress).await;
+    if built.is_err() && !matches!(built, Err(RebuildError::TakenOver(_))) {
+        // Best effort: what stays is dropped by the next rebuild.
+        let _ = store.read_model.generation_drop(generation.id).await;
+    }
+    built
+}
+
+async fn build(
+    store: &Store,
+    generation: &Generation,
+    holder: &str,
+    clock: &Clock,
+    stop: &CancellationToken,
+    stopwatch: Stopwatch,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Rebuilt, RebuildError> {
+    let taken_over = RebuildError::TakenOver(generation.id);
+    let Some(mut held) = Held::take(store, generation, holder, clock).await? else {
+        return Err(taken_over);
+    };
+    let mut parked = 0;
+    loop {
+        if stop.is_cancelled() {
+            return Err(RebuildError::Stopped);
+        }
+        if !held.renew(store, holder, clock).await? {
+            return Err(taken_over);
+        }
+        let total = store.log.head().await?.size.0;
+        match held.step(store, |_| {}).await? {
+            Step::Fenced => return Err(taken_over),
+            Step::Folded { parked: more } => parked += more,
+            Step::CaughtUp => break,
+        }
+        let (done, elapsed) = (held.position.0, stopwatch.elapsed());
+        let total = total.max(done);
+        progress(Progress { generation: generation.id, done, total, parked, elapsed });
+    }
+    store.read_model.generation_complete(generation.id).await?;
+    let (position, elapsed) = (held.position, stopwatch.elapsed());
+    Ok(Rebuilt { generation: generation.id, position, parked, elapsed })
+}
+
+/// Drops generations that were never completed and that nobody holds any more. If somebody does,
+/// that is an error that says how far they are.
+async fn abandoned_builds_drop(
+    store: &Store,
+    holder: &str,
+    clock: &Clock,
+) -> Result<(), RebuildError> {
+    for generation in store.read_model.generations().await? {
+        if generation.status != GenerationStatus::Building {
+            continue;
+        }
+        let lease = store.read_model.lease_take(generation.id, holder, clock.now(), 1).await?;
+        if lease.is_none() {
+            let Generation { id, position, .. } = generation;
+            return Err(RebuildError::AlreadyRunning { generation: id, position });
+        }
+        store.read_model.generation_drop(generation.id).await?;
+    }
+    Ok(())
+}
+
+/// Why the live generation cannot be followed as it is, and has to be made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// There is none.
+    NoneLive,
+    /// It was made from another log, or this log is an older backup.
+    OtherLog,
+    /// This program's logic is another, and not an older one.
+    OtherLogic,
+}
+
+/// Whether the live generation has to be made anew. A generation of a newer fold, or one that
+/// somebody pinned, is left alone: only forwards by itself.
+pub(super) async fn reason_to_rebuild(
+    store: &Store,
+    live: Option<&Generation>,
+    logic: &Logic,
+) -> Result<Option<Reason>, StoreError> {
+    let Some(live) = live else { return Ok(Some(Reason::NoneLive)) };
+    if !is_of_this_log(store, live).await? {
+        return Ok(Some(Reason::OtherLog));
+    }
+    let ours = stored_logic(logic);
+    let forwards = live.logic.fold_version <= ours.fold_version && !live.pinned;
+    Ok((live.logic.fingerprint != ours.fingerprint && forwards).then_some(Reason::OtherLogic))
+}
+
+/// Whether this program has the fold that a generation was made with.
+pub(super) fn can_fold(generation: &Generation) -> bool {
+    generation.logic.fold_version == crate::projection::FOLD_VERSION && logic_of(generation).is_ok()
+}

@@ -1,0 +1,258 @@
+//! Log, projector and audit together, on real databases in a temporary folder.
+
+use std::path::Path;
+
+use subledger::audit::{self, Subject, SubjectKind};
+use subledger::clock::Clock;
+use subledger::ids::{Position, Scope};
+use subledger::projection::Logic;
+use subledger::projection::row::SubscriptionRow;
+use subledger::projector::{self, Projector};
+use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
+use subledger::store::{
+    DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store, SubscriptionFilter,
+};
+use subledger::stripe::Envelope;
+use subledger::time::ReceivedAt;
+use tokio_util::sync::CancellationToken;
+
+use crate::fold::assert_rows_are_true;
+
+pub(crate) async fn open(folder: &Path) -> Store {
+    let url = format!("sqlite://{}", folder.join("subledger.db").display());
+    let url = DatabaseUrl::parse(&url).unwrap();
+    Store::open(&url, Opening::Create, Clock::System).await.unwrap()
+}
+
+pub(crate) fn new_event(body: &str) -> NewEvent {
+    let envelope = Envelope::parse(body).unwrap();
+    let facts = EventFacts {
+        scope: envelope.scope(),
+        event_id: envelope.id.as_ref().into(),
+        event_type: envelope.event_type.to_string(),
+        api_version: envelope.api_version.as_deref().map(str::to_owned),
+        created: envelope.created,
+        created_nanos: envelope.created_nanos,
+    };
+    NewEvent::new(facts, Source::Webhook, None, body.to_owned()).unwrap()
+}
+
+pub(crate) async fn append(store: &Store, events: &[SimulatedEvent]) {
+    for batch in events.chunks(97) {
+        let batch: Vec<NewEvent> = batch.iter().map(|event| new_event(&event.body)).collect();
+        store.log.append(&batch).await.unwrap();
+    }
+}
+
+/// Follows the log until all of it is folded.
+pub(crate) async fn follow_to_the_end(store: &Store, logic: &Logic) -> projector::Status {
+    let projector = Projector::start(store.clone(), logic.clone(), Clock::System);
+    let end = store.log.head().await.unwrap().size;
+    let status = projector.handle().reached(end).await;
+    projector.stop().await;
+    status
+}
+
+pub(crate) async fn rows(store: &Store) -> Vec<SubscriptionRow> {
+    let filter = SubscriptionFilter::default();
+    store.read_model.subscriptions(&filter, None, usize::MAX).await.unwrap().1
+}
+
+async fn assert_verifies(store: &Store) {
+    let report = audit::verify(store, None, |_| {}).await.unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+    assert_eq!(report.events, store.log.head().await.unwrap().size.0);
+    assert_eq!(report.rows, Some(i64::try_from(rows(store).await.len()).unwrap()));
+}
+
+fn simulation(seed: u64) -> Simulation {
+    simulate::simulate(&Plan { seed, subscriptions: 60, ..Plan::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_folding_in_a_bad_order_and_a_rebuild_give_the_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let simulation = simulation(11);
+    let delivery = Delivery { seed: 5, duplicates: 0.1, ..Delivery::default() };
+    let delivered = simulate::deliver(simulation.events.clone(), &delivery);
+    assert!(delivered.len() > simulation.events.len());
+
+    let logic = Logic::default();
+    let projector = Projector::start(store.clone(), logic.clone(), Clock::System);
+    append(&store, &delivered).await;
+    let end = store.log.head().await.unwrap().size;
+    assert_eq!(end.0, i64::try_from(simulation.events.len()).unwrap());
+    projector.handle().reached(end).await;
+    let live = rows(&store).await;
+    assert_rows_are_true(&live, &simulation.truth);
+    assert_verifies(&store).await;
+
+    let stop = CancellationToken::new();
+    let rebuilt = projector::rebuild(&store, &logic, &Clock::System, &stop, |_| {}).await.unwrap();
+    assert_eq!((rebuilt.position, rebuilt.parked), (end, 0));
+    assert_eq!(rows(&store).await, live);
+    assert_verifies(&store).await;
+    projector.stop().await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_follower_goes_on_where_the_last_one_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulation = simulation(12);
+    let (first, second) = simulation.events.split_at(simulation.events.len() / 2);
+    let store = open(folder.path()).await;
+    append(&store, first).await;
+    let before = follow_to_the_end(&store, &Logic::default()).await;
+    store.close().await;
+
+    let store = open(folder.path()).await;
+    append(&store, second).await;
+    let after = follow_to_the_end(&store, &Logic::default()).await;
+    assert_eq!(after.generation, before.generation, "nothing was made anew");
+    assert_rows_are_true(&rows(&store).await, &simulation.truth);
+    assert_verifies(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_read_model_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulation = simulation(13);
+    let store = open(folder.path()).await;
+    append(&store, &simulation.events).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    let before = rows(&store).await;
+    store.close().await;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().contains(".read.") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let store = open(folder.path()).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    assert_eq!(rows(&store).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_model_of_another_log_is_dropped_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulation = simulation(14);
+    let store = open(folder.path()).await;
+    let (backed_up, lost) = simulation.events.split_at(simulation.events.len() / 2);
+    append(&store, backed_up).await;
+    let backup = folder.path().join("backup.db");
+    store.log.backup(&backup).await.unwrap();
+    append(&store, lost).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    store.close().await;
+    for name in ["subledger.db-wal", "subledger.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(name));
+    }
+    std::fs::rename(&backup, folder.path().join("subledger.db")).unwrap();
+
+    let store = open(folder.path()).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    assert_verifies(&store).await;
+    append(&store, lost).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    assert_rows_are_true(&rows(&store).await, &simulation.truth);
+    assert_verifies(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_policy_makes_another_generation_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulation = simulation(15);
+    let store = open(folder.path()).await;
+    append(&store, &simulation.events).await;
+    let first = follow_to_the_end(&store, &Logic::default()).await;
+    let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
+    let second = follow_to_the_end(&store, &strict).await;
+    assert_ne!(first.generation, second.generation);
+    assert_ne!(first.fingerprint, second.fingerprint);
+    let rows = rows(&store).await;
+    assert!(rows.iter().any(|row| row.status == "active" && row.entitled));
+    assert!(rows.iter().all(|row| row.status == "active" || !row.entitled));
+    assert_verifies(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_folded_is_parked_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let body = |id: &str, status: &str| {
+        format!(
+            r#"{{"id":"{id}","object":"event","type":"customer.subscription.updated","created":{},
+            "livemode":true,"data":{{"object":{{"id":"sub_1","object":"subscription",
+            "customer":"cus_1","status":{status}}}}}}}"#,
+            &id[4..]
+        )
+    };
+    let events: Vec<NewEvent> =
+        [("evt_1", "\"trialing\""), ("evt_3", "7"), ("evt_2", "\"active\"")]
+            .map(|(id, status)| new_event(&body(id, status)))
+            .into();
+    store.log.append(&events).await.unwrap();
+    let status = follow_to_the_end(&store, &Logic::default()).await;
+    assert_eq!(status.parked, 1);
+    let rows = rows(&store).await;
+    assert_eq!((rows.len(), rows[0].status.as_str(), rows[0].parked), (1, "active", 1));
+    let parked = store.read_model.parked(status.generation.unwrap(), 10).await.unwrap();
+    assert_eq!(parked[0].event_id.as_str(), "evt_3");
+    assert_eq!(parked[0].reason, "subscription: `status` is an integer where a string belongs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let simulation = simulation(16);
+    let delivery = Delivery { seed: 6, ..Delivery::default() };
+    append(&store, &simulate::deliver(simulation.events.clone(), &delivery)).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    let logic = Logic::default();
+    let mut late = 0;
+    for row in rows(&store).await {
+        let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
+        let subject = |kind, id: &str| Subject { kind, id: id.to_owned(), scope: scope.clone() };
+        let of = subject(SubjectKind::Subscription, &row.subscription_id);
+        let (_, whole) =
+            audit::history(&store, of.clone(), &logic, None, None).await.unwrap().unwrap();
+        let mut folded = row.clone();
+        (folded.product_name, folded.parked, folded.event_count) = (None, 0, 0);
+        assert_eq!(whole.state, [folded]);
+        assert!(whole.events.windows(2).all(|two| two[0].occurred_at <= two[1].occurred_at));
+        late += whole.events.iter().filter(|event| event.late).count();
+        let status = whole
+            .events
+            .iter()
+            .flat_map(|event| &event.changes)
+            .filter(|change| change.field == "status")
+            .last()
+            .unwrap();
+        assert_eq!(status.to, row.status.as_str());
+
+        // What had happened by the middle is the first half of what happened.
+        let middle = whole.events[whole.events.len() / 2].occurred_at;
+        let (_, half) =
+            audit::history(&store, of, &logic, Some(middle), None).await.unwrap().unwrap();
+        assert!(half.events.iter().all(|event| event.occurred_at <= middle));
+        let positions = |events: &[audit::HistoryEvent]| -> Vec<Position> {
+            events.iter().map(|event| event.position).collect()
+        };
+        let expected = positions(&whole.events[..half.events.len()]);
+        assert_eq!(positions(&half.events), expected);
+
+        let customer = subject(SubjectKind::Customer, &row.customer_id);
+        let none_yet = Some(ReceivedAt(0));
+        let (_, unknown) =
+            audit::history(&store, customer, &logic, None, none_yet).await.unwrap().unwrap();
+        assert!(unknown.events.is_empty() && unknown.state.is_empty());
+    }
+    assert!(late > 0, "the delivery was out of order");
+    let nobody =
+        Subject { kind: SubjectKind::User, id: "nobody".to_owned(), scope: Scope::default() };
+    assert!(audit::history(&store, nobody, &logic, None, None).await.unwrap().is_none());
+}
