@@ -37,12 +37,15 @@ pub(super) fn stdout() -> BufWriter<Stdout> {
 /// A table without lines, its header in capitals; it fits 100 columns, and a narrower terminal.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     let width = match table.width() {
         Some(width) if io::stdout().is_terminal() => width.min(TABLE_WIDTH_MAX),
         _ => TABLE_WIDTH_MAX,
     };
     table.set_width(width).force_no_tty().set_header(header.iter().map(|name| name.to_uppercase()));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 

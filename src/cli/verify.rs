@@ -1,7 +1,5 @@
 //! `verify`: the log against its head and hashes, the read model against a fresh fold.
 
-use std::io::Write as _;
-
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::Exit;
 use super::{Context, progress};

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};
-use axum::response::IntoResponse;
 
 use super::Shared;
 use super::event::find;

@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -173,8 +172,7 @@ impl IntoResponse for Problem {
 }
 
 /// Counts every problem by its type. The outermost layer, so that none escapes it.
-pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
     if let Some(kind) = response.extensions().get::<Kind>() {
         app.metrics.problem(*kind);
     }

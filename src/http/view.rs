@@ -61,18 +61,18 @@ impl Access {
 /// "Is this one of what was bought?": every property that is given must be of one and the same
 /// item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// The product.
-    pub product_id: Option<String>,
+    pub(super) product_id: Option<String>,
     /// The price.
-    pub price_id: Option<String>,
+    pub(super) price_id: Option<String>,
     /// The price's lookup key.
-    pub lookup_key: Option<String>,
+    pub(super) lookup_key: Option<String>,
 }
 
 impl Wanted {
     /// Whether any item is what is wanted; everything is, where nothing is said.
-    pub fn is_in(&self, row: &SubscriptionRow) -> bool {
+    pub(super) fn is_in(&self, row: &SubscriptionRow) -> bool {
         let asks = |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
         *self == Self::default()
             || row.items.0.iter().any(|item: &ItemRow| {

@@ -1,0 +1,245 @@
+//! `demo`: everything at once, with nothing to set up.
+//!
+//! A ledger in a temporary directory, a server on a loopback port, and a Stripe of our own that
+//! posts whole lives of subscriptions over real HTTP with real signatures, late, out of order and
+//! more than once. Because the simulator knows the truth, the read model can be compared with it.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::current::{rows, table};
+use super::post::{Target, post};
+use super::report::{Exit, Failure, say};
+use super::{Context, history, output, progress, signals};
+use crate::audit::{self, History, Subject, SubjectKind};
+use crate::config::{Mode, Secrets};
+use crate::http::SubscriptionView;
+use crate::ids::Scope;
+use crate::projection::Logic;
+use crate::service::{Options, Service, StartError};
+use crate::simulate::{Delivery, Plan, TruthRow, deliver, simulate};
+use crate::store::{DatabaseUrl, Store, StoreError, SubscriptionFilter};
+use crate::stripe::signature::DEFAULT_TOLERANCE_SECONDS;
+use crate::time::{DAY_SECONDS, StripeTime};
+
+/// Subscriptions that are simulated.
+const SUBSCRIPTIONS: usize = 300;
+/// For how many months of thirty days, until today.
+const MONTHS: u32 = 12;
+/// Subscriptions that are shown.
+const ROWS_SHOWN: usize = 12;
+/// The address that is tried first; where it is taken, any free port does.
+const LISTEN: &str = "127.0.0.1:8000";
+const LISTEN_ANYWHERE: &str = "127.0.0.1:0";
+/// Posts that are under way at a time.
+const CONCURRENCY: usize = 8;
+/// How often is looked whether the read model has caught up.
+const POLL: Duration = Duration::from_millis(20);
+/// The longest history that is good reading, in events.
+const STORY_EVENTS_MAX: usize = 24;
+/// Users whose history is looked at to find one that is good reading.
+const STORIES_TRIED: usize = 60;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// End after the show instead of serving on
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let stop = signals::stop_token()?;
+    let directory = tempfile::Builder::new().prefix("subledger-demo-").tempdir()?;
+    let (secret, token) = (random("whsec_")?, random("demo_")?);
+    let options = Options {
+        database: DatabaseUrl::from_path(directory.path().join("subledger.db")),
+        webhook_secrets: Secrets::parse(&secret),
+        api_tokens: Secrets::parse(&token),
+        access_tokens: Secrets::default(),
+        listen: LISTEN.to_owned(),
+        private_listen: None,
+        tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
+        mode: Mode::Live,
+        logic: Logic::default(),
+        clock: context.clock.clone(),
+    };
+    let service = match Service::start(options.clone()).await {
+        Err(StartError::Listen { .. }) => {
+            Service::start(Options { listen: LISTEN_ANYWHERE.to_owned(), ..options }).await?
+        }
+        started => started?,
+    };
+    let show = Show { service: &service, secret, token, context };
+    let exit = tokio::select! {
+        exit = show.run() => exit?,
+        () = stop.cancelled() => Exit::Done,
+    };
+    if !args.once && !stop.is_cancelled() {
+        say("serving on until Ctrl-C; the ledger is temporary and goes with it");
+        stop.cancelled().await;
+    }
+    service.stop().await;
+    Ok(exit)
+}
+
+struct Show<'a> {
+    service: &'a Service,
+    secret: String,
+    token: String,
+    context: &'a Context,
+}
+
+impl Show<'_> {
+    async fn run(&self) -> anyhow::Result<Exit> {
+        let mut out = output::stdout();
+        let app = self.service.app();
+        let url = format!("http://{}", self.service.address());
+        let now = self.context.clock.now().to_stripe_time();
+        let start = now.0 - i64::from(MONTHS) * 30 * DAY_SECONDS;
+        let plan = Plan {
+            subscriptions: SUBSCRIPTIONS,
+            months: MONTHS,
+            start: StripeTime(start - start.rem_euclid(DAY_SECONDS)),
+            ..Plan::default()
+        };
+        let simulation = simulate(&plan);
+        let truth = simulation.truth;
+        let events = deliver(simulation.events, &Delivery::default());
+        writeln!(
+            out,
+            "{} subscriptions lived for {MONTHS} months; posting their events to {url},\n\
+             signed, late, out of order, and some of them twice.",
+            truth.len()
+        )?;
+        out.flush()?;
+        let target = Target {
+            url: format!("{url}/api/stripe/webhook/"),
+            secret: self.secret.clone(),
+            concurrency: CONCURRENCY,
+            clock: self.context.clock.clone(),
+        };
+        let bar = progress::bar("posting", events.len() as u64);
+        let posted = post(&target, events, bar).await?;
+        caught_up(&app.store).await?;
+        writeln!(
+            out,
+            "\n{} events are in the log, {} deliveries were duplicates of them.\n",
+            posted.stored, posted.duplicates
+        )?;
+
+        let all = rows(&app.store, &SubscriptionFilter::default(), now).await?;
+        let own: Vec<SubscriptionView> = all
+            .iter()
+            .filter(|view| view.row.account.is_empty() && view.row.livemode)
+            .take(ROWS_SHOWN)
+            .cloned()
+            .collect();
+        output::write_table(&table(&own), &mut out)?;
+        writeln!(out, "… the first {} of {}\n", own.len(), all.len())?;
+
+        if let Some(story) = self.story(&all).await? {
+            writeln!(out, "What happened to user {}:\n", story.subject.id)?;
+            output::write_table(&history::table(&story.events), &mut out)?;
+            writeln!(out)?;
+            self.curl_lines(&url, &story.subject.id, &mut out)?;
+        }
+        let exit = compare(&truth, &all, &mut out)?;
+        out.flush()?;
+        Ok(exit)
+    }
+
+    /// A history that is worth reading: a payment fails, and an event comes late.
+    async fn story(&self, all: &[SubscriptionView]) -> Result<Option<History>, StoreError> {
+        let app = self.service.app();
+        let users = all
+            .iter()
+            .filter(|view| view.row.account.is_empty() && view.row.livemode)
+            .filter(|view| view.row.payment_failed_at.is_some())
+            .filter_map(|view| view.row.user_id.clone());
+        let mut best: Option<(usize, History)> = None;
+        for id in users.take(STORIES_TRIED) {
+            let scope = Scope { account: Default::default(), livemode: true };
+            let subject = Subject { kind: SubjectKind::User, id, scope };
+            let told = audit::history(&app.store, subject, &app.logic, None, None).await?;
+            let Some((_, history)) = told else { continue };
+            let late = usize::from(history.events.iter().any(|event| event.late));
+            let short = usize::from(history.events.len() <= STORY_EVENTS_MAX);
+            let recovered = usize::from(history.state.iter().any(|row| row.status == "active"));
+            let score = late * 4 + short * 2 + recovered;
+            if best.as_ref().is_none_or(|(other, _)| score > *other) {
+                best = Some((score, history));
+            }
+        }
+        Ok(best.map(|(_, history)| history))
+    }
+
+    fn curl_lines(&self, url: &str, user: &str, out: &mut impl Write) -> std::io::Result<()> {
+        let token = &self.token;
+        writeln!(out, "Ask it yourself:\n")?;
+        for path in [
+            format!("/v1/users/{user}"),
+            format!("/v1/users/{user}/history"),
+            "/v1/subscriptions?status=past_due&limit=5".to_owned(),
+            "/v1/log".to_owned(),
+        ] {
+            writeln!(out, "  curl -s -H 'Authorization: Bearer {token}' '{url}{path}'")?;
+        }
+        writeln!(out)
+    }
+}
+
+/// Waits until the live read model has folded all that is in the log.
+async fn caught_up(store: &Store) -> Result<(), StoreError> {
+    let size = store.log.head().await?.size;
+    while store.read_model.live().await?.is_none_or(|live| live.position < size) {
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Compares every field that the simulator knows with the read model's.
+fn compare(
+    truth: &[TruthRow],
+    rows: &[SubscriptionView],
+    out: &mut impl Write,
+) -> anyhow::Result<Exit> {
+    let rows: std::collections::BTreeMap<_, _> = rows
+        .iter()
+        .map(|view| (&view.row, &view.row.subscription_id))
+        .map(|(row, id)| ((row.account.as_str(), row.livemode, id.as_str()), row))
+        .collect();
+    let (mut equal, mut fields) = (0, 0);
+    for wanted in truth {
+        let key = (wanted.account.as_str(), wanted.livemode, wanted.subscription_id.as_str());
+        let row = serde_json::to_value(rows.get(&key))?;
+        let serde_json::Value::Object(known) = serde_json::to_value(wanted)? else { continue };
+        let wrong: Vec<&String> =
+            known.iter().filter(|(name, value)| row.get(name) != Some(*value)).map(|it| it.0).collect();
+        fields += known.len();
+        if wrong.is_empty() {
+            equal += 1;
+        } else {
+            writeln!(out, "{} is not as it should be: {wrong:?}", wanted.subscription_id)?;
+        }
+    }
+    writeln!(
+        out,
+        "Compared with the truth that the simulator knows: {equal} of {} subscriptions are equal \
+         ({fields} fields).",
+        truth.len()
+    )?;
+    let all_equal = equal == truth.len() && rows.len() == truth.len();
+    Ok(if all_equal { Exit::Done } else { Exit::No })
+}
+
+/// Text that nobody guesses.
+fn random(prefix: &str) -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::failed(
+            format!("no random bytes: {error}"),
+            "the operating system gives them once it is up",
+        )
+    })?;
+    Ok(format!("{prefix}{}", hex::encode(bytes)))
+}
