@@ -114,12 +114,10 @@ fn write(rows: &[SubscriptionView], format: Format, out: &mut impl Write) -> any
 
 /// What a person wants to see first.
 pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
-    let mut table =
-        output::table(&["subscription", "customer", "user", "status", "active", "price", "ends"]);
+    let mut table = output::table(&["subscription", "user", "status", "active", "price", "ends"]);
     for SubscriptionView { row, active } in rows {
         table.add_row([
             row.subscription_id.clone(),
-            row.customer_id.clone(),
             cell(row.user_id.as_ref()),
             row.status.clone(),
             (if *active { "yes" } else { "no" }).to_owned(),
@@ -127,6 +125,7 @@ pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
             cell(row.ends_at.map(day).as_ref()),
         ]);
     }
+    output::keep_whole(&mut table, &[0, 2, 3, 5]);
     table
 }
 

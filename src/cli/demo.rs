@@ -37,6 +37,8 @@ const CONCURRENCY: usize = 8;
 const POLL: Duration = Duration::from_millis(20);
 /// The longest history that is good reading, in events.
 const STORY_EVENTS_MAX: usize = 24;
+/// Late events in it, at most: more of them hide the story.
+const LATE_EVENTS_MAX: usize = 3;
 /// Users whose history is looked at to find one that is good reading.
 const STORIES_TRIED: usize = 60;
 
@@ -162,7 +164,8 @@ impl Show<'_> {
             let subject = Subject { kind: SubjectKind::User, id, scope };
             let told = audit::history(&app.store, subject, &app.logic, None, None).await?;
             let Some((_, history)) = told else { continue };
-            let late = usize::from(history.events.iter().any(|event| event.late));
+            let late = history.events.iter().filter(|event| event.late).count();
+            let late = usize::from((1..=LATE_EVENTS_MAX).contains(&late));
             let short = usize::from(history.events.len() <= STORY_EVENTS_MAX);
             let recovered = usize::from(history.state.iter().any(|row| row.status == "active"));
             let score = late * 4 + short * 2 + recovered;

@@ -27,7 +27,7 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// Changed fields that a table shows of one event, at most.
-const CHANGES_SHOWN: usize = 6;
+const CHANGES_SHOWN: usize = 5;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -107,23 +107,45 @@ fn write(history: &History, format: Format, out: &mut impl Write) -> anyhow::Res
 
 /// The story as a person reads it: when, what, and what it changed.
 pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
-    let mut table = output::table(&["happened", "event", "", "changed"]);
+    let mut table = output::table(&["happened", "event", "changed"]);
     for event in events {
-        let mut changed: Vec<String> =
-            event.changes.iter().take(CHANGES_SHOWN).map(sentence).collect();
-        match event.changes.len().saturating_sub(CHANGES_SHOWN) {
+        let mut changes: Vec<&Change> = event.changes.iter().collect();
+        changes.sort_by_key(|change| rank(&change.field));
+        let mut changed = Vec::new();
+        if event.late {
+            changed.push("(arrived late)".to_owned());
+        }
+        changed.extend(changes.iter().take(CHANGES_SHOWN).map(|change| sentence(change)));
+        match changes.len().saturating_sub(CHANGES_SHOWN) {
             0 => {}
             more => changed.push(format!("and {more} more fields")),
         }
         changed.extend(event.note.clone());
-        table.add_row([
-            event.occurred_at.to_string().replace(['T', 'Z'], " ").trim_end().to_owned(),
-            event.event_type.clone(),
-            (if event.late { "late" } else { "" }).to_owned(),
-            changed.join("\n"),
-        ]);
+        let happened = event.occurred_at.to_string();
+        table.add_row([minute(&happened), event.event_type.clone(), changed.join("\n")]);
     }
+    output::keep_whole(&mut table, &[0, 1]);
     table
+}
+
+/// What a reader looks for first.
+const FIRST: [&str; 12] = [
+    "status",
+    "entitled",
+    "entitled_until",
+    "price_id",
+    "quantity",
+    "ends_at",
+    "past_due_since",
+    "payment_failed_at",
+    "latest_invoice_status",
+    "paid_through",
+    "current_period_end",
+    "user_id",
+];
+
+fn rank(field: &str) -> usize {
+    FIRST.iter().position(|first| *first == field).unwrap_or(FIRST.len())
 }
 
 fn sentence(change: &Change) -> String {
@@ -137,9 +159,15 @@ fn sentence(change: &Change) -> String {
 fn value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
+        Value::String(text) if StripeTime::parse(text).is_some() => minute(text),
         Value::String(text) => text.clone(),
         Value::Array(list) => format!("({} items)", list.len()),
         Value::Object(_) => "(changed)".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// `2026-03-01 12:30` of `2026-03-01T12:30:59Z`.
+fn minute(instant: &str) -> String {
+    instant.replace('T', " ").chars().take("2026-03-01 12:30".len()).collect()
 }

@@ -116,7 +116,11 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context { settings: cli.settings, clock: Clock::System };
     // What a service does is worth telling; a command tells it itself.
-    telemetry::start(if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" })?;
+    telemetry::start(match cli.command {
+        Command::Serve(_) => "info",
+        Command::Demo(_) => "error",
+        _ => "warn",
+    })?;
     match cli.command {
         Command::Serve(args) => serve::run(args, &context).await,
         Command::Demo(args) => demo::run(args, &context).await,

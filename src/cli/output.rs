@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -47,6 +47,16 @@ pub(super) fn table(header: &[&str]) -> Table {
         column.set_padding((0, 2));
     }
     table
+}
+
+/// Keeps the values of these columns in one line, where the table is wide enough.
+pub(super) fn keep_whole(table: &mut Table, columns: &[usize]) {
+    let widths = table.column_max_content_widths();
+    for &index in columns {
+        if let (Some(column), Some(width)) = (table.column_mut(index), widths.get(index)) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + 2)));
+        }
+    }
 }
 
 /// Writes a table, without the spaces at the ends of its lines.
