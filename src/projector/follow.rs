@@ -133,6 +133,10 @@ impl Follower {
 
     async fn rebuild(&mut self, reason: Reason) -> Result<(), StoreError> {
         tracing::info!(?reason, "making the read model anew from the log");
+        if reason == Reason::OtherLog {
+            // Its rows are of another history: no answer is better than those.
+            self.store.read_model.generations_clear().await?;
+        }
         self.status.send_modify(|status| status.state = FollowerState::Building);
         let progress = |progress: rebuild::Progress| {
             let done_of_total = Some((progress.done, progress.total));

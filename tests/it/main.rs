@@ -2,4 +2,6 @@
 
 mod corpus;
 mod fold;
+mod ingest;
 mod ledger;
+mod store;

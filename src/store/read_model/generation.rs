@@ -161,6 +161,26 @@ impl ReadModel {
     }
 }
 
+impl ReadModel {
+    /// Drops every generation, the live one too: for when they were made from another log. Reads
+    /// answer [`StoreError::ReadModelBuilding`] until one is complete again.
+    pub async fn generations_clear(&self) -> Result<(), StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
+        sqlx::query(sql::VIEW_DROP).execute(&mut *transaction).await?;
+        let all: Vec<GenerationId> =
+            sqlx::query_scalar(sql::IDS).fetch_all(&mut *transaction).await?;
+        for id in all {
+            drop_tables(&mut transaction, id).await?;
+        }
+        transaction.commit().await?;
+        sqlx::raw_sql(sql::GIVE_BACK_SPACE).execute(&mut connection).await?;
+        writer.put_back(connection);
+        Ok(())
+    }
+}
+
 impl GenerationStatus {
     /// The word that is stored.
     pub const fn as_str(self) -> &'static str {
@@ -289,6 +309,8 @@ pub(in crate::store) mod sql {
         OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id <> ?
             ORDER BY completed_at DESC, id DESC LIMIT -1 OFFSET 1";
         DROP = "DELETE FROM generations WHERE id = ?";
+        IDS = "SELECT id FROM generations";
+        VIEW_DROP = "DROP VIEW IF EXISTS current_subscriptions";
         GIVE_BACK_SPACE = "PRAGMA incremental_vacuum";
     }
 

@@ -135,7 +135,7 @@ impl SubscriptionFilter {
         after: Option<&SubscriptionKey>,
         limit: usize,
     ) -> Result<(String, SqliteArguments), StoreError> {
-        let mut sql = String::from("TRUE");
+        let mut conditions = vec!["TRUE".to_owned()];
         let mut to = SqliteArguments::default();
         for (column, text) in [
             ("account", self.account.as_ref().map(AccountId::as_str)),
@@ -146,28 +146,28 @@ impl SubscriptionFilter {
             ("price_id", self.price_id.as_deref()),
         ] {
             if let Some(text) = text {
-                sql += &format!(" AND s.{column} = ?");
+                conditions.push(format!("s.{column} = ?"));
                 add(&mut to, text)?;
             }
         }
         for (column, truth) in [("livemode", self.livemode), ("entitled", self.entitled)] {
             if let Some(truth) = truth {
-                sql += &format!(" AND s.{column} = ?");
+                conditions.push(format!("s.{column} = ?"));
                 add(&mut to, truth)?;
             }
         }
         if let Some((active, now)) = self.active {
-            sql += sql::ACTIVE;
+            conditions.push(sql::ACTIVE.to_owned());
             add(&mut to, now.to_string())?;
             add(&mut to, active)?;
         }
         if let Some(SubscriptionKey { scope, id }) = after {
-            sql += sql::AFTER;
+            conditions.push(sql::AFTER.to_owned());
             super::bulk::add_scope(&mut to, scope)?;
             add(&mut to, id.as_str())?;
         }
         add_limit(&mut to, limit)?;
-        Ok((sql, to))
+        Ok((conditions.join(" AND "), to))
     }
 }
 
@@ -218,7 +218,7 @@ pub(in crate::store) mod sql {
 
     // Conditions that a filter adds.
     pub(in crate::store) const ACTIVE: &str =
-        " AND (s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > ?)) = ?";
+        "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > ?)) = ?";
     pub(in crate::store) const AFTER: &str =
-        " AND (s.account, s.livemode, s.subscription_id) > (?, ?, ?)";
+        "(s.account, s.livemode, s.subscription_id) > (?, ?, ?)";
 }

@@ -1,6 +1,6 @@
 //! The store, through its public verbs, and through SQL where the file itself must hold a promise.
 
-mod log;
+pub(crate) mod log;
 mod log_faults;
 mod read_model;
 

@@ -1,0 +1,122 @@
+//! What has arrived and is not yet in a commit.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{Limits, Refused};
+use crate::store::{Appended, NewEvent};
+
+/// An event and whoever waits for its answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) event: NewEvent,
+    pub(super) answer: oneshot::Sender<Result<Appended, Refused>>,
+}
+
+/// A queue that is bounded by events and by bytes, emptied by one task.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limits: Limits,
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, state: Mutex::default(), arrived: Notify::new() }
+    }
+
+    /// Accepts an event, or says why not.
+    pub(super) fn push(&self, waiting: Waiting) -> Result<(), Refused> {
+        let bytes = waiting.event.stored_bytes();
+        {
+            let mut state = self.lock();
+            if state.closed {
+                return Err(Refused::Closed);
+            }
+            let full = state.waiting.len() >= self.limits.queue_events
+                || state.bytes.saturating_add(bytes) > self.limits.queue_bytes;
+            // An event that is greater than all the room there is may still wait alone.
+            if full && !state.waiting.is_empty() {
+                return Err(Refused::QueueFull);
+            }
+            state.bytes += bytes;
+            state.waiting.push_back(waiting);
+        }
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits until something has arrived, and takes what fits into one commit; `None` when the
+    /// queue is closed and empty. For one task only.
+    pub(super) async fn take(&self) -> Option<Vec<Waiting>> {
+        loop {
+            {
+                let mut state = self.lock();
+                if !state.waiting.is_empty() {
+                    return Some(state.take(self.limits));
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            // What arrived since we looked has left a permit, and this returns at once.
+            self.arrived.notified().await;
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Accepts nothing more and forgets what waits: whoever waits for it learns that it was not
+    /// stored.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.bytes = 0;
+        state.waiting.clear();
+    }
+
+    pub(super) fn events(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// No code that holds the lock can panic half-way through a change.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, limits: Limits) -> Vec<Waiting> {
+        let mut batch = Vec::with_capacity(self.waiting.len().min(limits.commit_events));
+        let mut batch_bytes = 0_usize;
+        while let Some(next) = self.waiting.front() {
+            let bytes = next.event.stored_bytes();
+            let fits = batch.len() < limits.commit_events
+                && batch_bytes.saturating_add(bytes) <= limits.commit_bytes;
+            if !fits && !batch.is_empty() {
+                break;
+            }
+            batch_bytes += bytes;
+            batch.extend(self.waiting.pop_front());
+        }
+        self.bytes -= batch_bytes;
+        batch
+    }
+}
