@@ -123,7 +123,12 @@ impl Household {
     fn play(plan: &Plan, person: &Person, dice: &mut Dice, subscriptions: usize) -> Self {
         let StripeTime(start) = plan.start;
         let window = person.end - start;
-        let arrival = start + dice.between(0, window * 6 / 10);
+        // Most stay long enough for something to happen; some have only just come.
+        let arrival = match dice.below(100) {
+            0..82 => start + dice.between(0, window * 6 / 10),
+            82..96 => start + dice.between(0, window - 2 * DAY),
+            _ => person.end - dice.between(3_600, DAY),
+        };
         let deletion = dice.percent(8).then(|| arrival + dice.between(5 * DAY, window));
         let until = deletion.unwrap_or(person.end).min(person.end);
         let mut recorder = person.recorder(dice, (arrival, until));
