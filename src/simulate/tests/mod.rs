@@ -71,7 +71,7 @@ fn bodies_say_what_their_event_says() {
             assert_eq!(body["created"], event.created);
         } else {
             assert!(
-                body["created"].as_str().unwrap().ends_with(".417Z"),
+                body["created"].as_str().unwrap().contains(".417Z"),
                 "a v2 event's time is text"
             );
             assert!(body.get("data").is_none());
