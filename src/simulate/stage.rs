@@ -89,7 +89,7 @@ impl Stage {
     }
 
     /// Changes the status and says so.
-    pub(super) fn become_(&mut self, status: Status) {
+    pub(super) fn enter(&mut self, status: Status) {
         self.subscription.status = status;
         self.send_updated();
     }
