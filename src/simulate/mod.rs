@@ -49,7 +49,7 @@ pub struct Plan {
     pub seed: u64,
     /// How many subscriptions in all.
     pub subscriptions: usize,
-    /// How long, in months of thirty days.
+    /// How long, in months of thirty days; no longer than [`MAX_MONTHS`].
     pub months: u32,
     /// At which API versions.
     pub api_version: Versions,
@@ -58,6 +58,9 @@ pub struct Plan {
     /// How bodies are written.
     pub format: Format,
 }
+
+/// The longest simulation: a hundred years.
+pub const MAX_MONTHS: u32 = 1_200;
 
 /// The events of a plan, in true order, and what is true at the end.
 #[derive(Clone, Debug, Default)]

@@ -110,7 +110,7 @@ impl Stage {
             self.adopt_card();
         } else {
             self.subscription.missing_payment_method =
-                *self.recorder.dice.pick(&["pause", "cancel", "create_invoice"]);
+                *self.recorder.dice.pick(&["pause", "pause", "cancel", "create_invoice"]);
         }
         let invoice = self.first_invoice(true);
         self.send("customer.subscription.created");

@@ -68,7 +68,7 @@ impl Stage {
     fn pause_for_want_of_a_card(&mut self) -> Act {
         self.enter(Status::Paused);
         self.send("customer.subscription.paused");
-        let days = self.recorder.dice.between(2, 40);
+        let days = self.recorder.dice.between(5, 60);
         self.recorder.wait(days * DAY)?;
         if self.recorder.dice.percent(30) {
             return self.end(Some("cancellation_requested"));

@@ -146,7 +146,7 @@ const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
 const STUDIO: (&str, &str) = ("prod_R1xStudio00003", "Studio");
 const SUPPORT: (&str, &str) = ("prod_R1xSupport0004", "Priority support");
 
-/// What the shop sells. The first of a currency are those that plans are changed between.
+/// What the shop sells. A plan is changed to any other price of its currency.
 pub(crate) static PRICES: [Price; 9] = [
     Price {
         nickname: Some("Starter, monthly"),

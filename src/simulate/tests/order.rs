@@ -55,8 +55,8 @@ fn rank(event: &Value) -> u8 {
 fn whatever_shares_a_second_can_be_put_in_order() {
     const FOLLOWED: [&str; 3] = ["subscription", "invoice", "customer"];
     let mut seconds: BTreeMap<(String, i64), Vec<Value>> = BTreeMap::new();
-    for seed in 1..4 {
-        let plan = Plan { seed, subscriptions: 300, format: Format::Compact, ..Plan::default() };
+    for seed in 1..3 {
+        let plan = Plan { seed, subscriptions: 250, format: Format::Compact, ..Plan::default() };
         for event in simulate(&plan).events {
             let body = read(&event);
             let object = &body["data"]["object"];
@@ -81,7 +81,7 @@ fn whatever_shares_a_second_can_be_put_in_order() {
             events.iter().map(|event| (&event["type"], &event["id"])).collect::<Vec<_>>()
         );
     }
-    assert!(shared > 3_000, "{shared}");
+    assert!(shared > 1_500, "{shared}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn bodies_are_indented_as_stripe_does_and_end_without_a_line_end() {
 
 #[test]
 fn sizes_are_realistic() {
-    let plan = Plan { subscriptions: 300, ..Plan::default() };
+    let plan = Plan { subscriptions: 120, ..Plan::default() };
     let mean = |plan: &Plan, kind: &str| {
         let sizes: Vec<usize> = simulate(plan)
             .events
