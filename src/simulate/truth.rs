@@ -172,7 +172,12 @@ impl<'a> Invoices<'a> {
             latest: known()
                 .filter(|invoice| !stage.deleted_invoices.contains(&invoice.id))
                 .max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id))),
-            paid_through: paid().flat_map(|invoice| &invoice.lines).map(|line| line.end).max(),
+            // A credit ends where the period that it gives back would have: it pays for nothing.
+            paid_through: paid()
+                .flat_map(|invoice| &invoice.lines)
+                .filter(|line| line.amount >= 0)
+                .map(|line| line.end)
+                .max(),
             paid_at: paid().filter_map(|invoice| invoice.paid_at).max(),
         }
     }
