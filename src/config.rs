@@ -58,7 +58,12 @@ pub struct Settings {
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
     /// The address to listen on
-    #[arg(long, value_name = "ADDRESS", env = "SUBLEDGER_LISTEN", default_value = "127.0.0.1:8000")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SUBLEDGER_LISTEN",
+        default_value = "127.0.0.1:8000"
+    )]
     pub listen: String,
 
     /// A second address for /v1 and /metrics; the first then serves the webhook and health alone

@@ -6,9 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventId, Position, Scope};
-use crate::store::{
-    EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source,
-};
+use crate::store::{EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source};
 use crate::stripe::envelope::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 

@@ -113,6 +113,7 @@ impl Follower {
             // Marked before the scan, so that what is appended during it wakes the wait below.
             self.appended.mark_unchanged();
             if self.stop.is_cancelled() || !self.is_still_ours(&mut held).await? {
+                held.release(&self.store).await;
                 return Ok(());
             }
             let sender = &self.status;

@@ -93,6 +93,11 @@ impl Held {
         }))
     }
 
+    /// Gives the generation to whoever wants to go on with it. If that fails, the lease ends by itself.
+    pub(super) async fn release(self, store: &Store) {
+        let _ = store.read_model.lease_release(&self.lease).await;
+    }
+
     /// Keeps the lease alive. False if it was lost.
     pub(super) async fn renew(
         &mut self,

@@ -113,6 +113,7 @@ async fn build(
     }
     store.read_model.generation_complete(generation.id).await?;
     let (position, elapsed) = (held.position, stopwatch.elapsed());
+    held.release(store).await;
     Ok(Rebuilt { generation: generation.id, position, parked, elapsed })
 }
 

@@ -28,8 +28,9 @@ impl Dice {
         u64::try_from((u128::from(self.next()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
-    /// A number from `low` to `high`, both included.
+    /// A number from `low` to `high`, both included; `low` where `high` is less.
     pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+        let high = high.max(low);
         low.saturating_add_unsigned(self.below(high.abs_diff(low).saturating_add(1)))
     }
 
@@ -118,6 +119,7 @@ mod tests {
             (0..200).map(|_| dice.between(-2, 2)).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [-2, -1, 0, 1, 2]);
         assert_eq!(dice.below(0), 0);
+        assert_eq!(dice.between(3, -9), 3);
         let hits = (0..10_000).filter(|_| dice.percent(25)).count();
         assert!((2_300..2_700).contains(&hits), "a quarter of 10,000 throws: {hits}");
     }

@@ -1,6 +1,5 @@
 //! One person's life as a customer: accounts, customers, and their subscriptions side by side.
 
-use super::Plan;
 use super::dice::Dice;
 use super::objects::customer::Customer;
 use super::objects::event::SimulatedEvent;
@@ -12,6 +11,7 @@ use super::script;
 use super::stage::{Naming, Stage};
 use super::truth::{self, TruthRow};
 use super::version::{ApiVersion, Versions};
+use super::{MAX_MONTHS, Plan};
 use crate::time::StripeTime;
 
 const DAY: i64 = 86_400;
@@ -72,7 +72,7 @@ pub(super) fn live(plan: &Plan, number: u64, subscriptions: usize) -> Life {
 impl Person {
     fn draw(plan: &Plan, number: u64, dice: &mut Dice) -> Self {
         let StripeTime(start) = plan.start;
-        let end = start + i64::from(plan.months) * 30 * DAY + 12 * 3_600;
+        let end = start + i64::from(plan.months.min(MAX_MONTHS)) * 30 * DAY + 12 * 3_600;
         let version = match plan.api_version {
             Versions::One(version) => version,
             Versions::Mixed => *dice.pick(&ApiVersion::ALL),
@@ -123,7 +123,12 @@ impl Household {
     fn play(plan: &Plan, person: &Person, dice: &mut Dice, subscriptions: usize) -> Self {
         let StripeTime(start) = plan.start;
         let window = person.end - start;
-        let arrival = start + dice.between(0, window * 6 / 10);
+        // Most stay long enough for something to happen; some have only just come.
+        let arrival = match dice.below(100) {
+            0..82 => start + dice.between(0, window * 6 / 10),
+            82..96 => start + dice.between(0, window - 2 * DAY),
+            _ => person.end - dice.between(3_600, DAY),
+        };
         let deletion = dice.percent(8).then(|| arrival + dice.between(5 * DAY, window));
         let until = deletion.unwrap_or(person.end).min(person.end);
         let mut recorder = person.recorder(dice, (arrival, until));
@@ -137,8 +142,7 @@ impl Household {
                 let own = person.recorder(dice, (arrival + later, until));
                 let naming = person.naming_of(dice, index);
                 let mut stage = Stage::new(own, Customer::clone(&customer), naming);
-                // Every script breaks off in the end; why does not matter here.
-                let Act::Break(()) = script::play(&mut stage) else { return stage };
+                script::play(&mut stage);
                 stage
             })
             .collect();

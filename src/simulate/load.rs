@@ -60,6 +60,12 @@ fn stage(number: usize, format: Format) -> Stage {
         Naming { subscription_metadata: Some(user_id.clone()), user_id, ..Naming::default() };
     let mut stage = Stage::new(recorder, customer, naming);
     stage.subscription.items.truncate(1);
+    // What applications write into metadata brings the body to the size that real ones have.
+    for key in ["workspace", "signup_source", "sales_region", "contract", "referrer", "cost_centre"]
+    {
+        let value = format!("{key}-{number:012}-{}", stage.recorder.dice.letters(10));
+        stage.subscription.metadata.insert(key.to_owned(), value);
+    }
     stage.subscription.status = Status::Active;
     // An update says what came before, so something has to have come before.
     stage.send("customer.subscription.created");

@@ -35,6 +35,7 @@ pub(super) struct Tracked<T> {
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) event_id: String,
+    pub(super) event_type: &'static str,
     pub(super) created: i64,
     pub(super) version: ApiVersion,
 }
@@ -210,8 +211,12 @@ impl Recorder {
         self.tick();
         let id = self.id("evt");
         let request = self.dice.percent(40).then(|| self.short_id("req"));
-        let sent =
-            Sent { event_id: id.clone(), created: self.wall, version: self.endpoint.version };
+        let sent = Sent {
+            event_id: id.clone(),
+            event_type,
+            created: self.wall,
+            version: self.endpoint.version,
+        };
         let envelope = Envelope {
             id,
             account: &self.endpoint.account,

@@ -70,6 +70,7 @@ impl Stage {
         if let Some(last) = &self.facts.last
             && unchanged
             && last.created == sent.created
+            && !last.event_type.ends_with(".created")
         {
             // Of two events that say the same in one second nobody can know the later one, so the
             // greater id stands for both.
@@ -88,7 +89,7 @@ impl Stage {
     }
 
     /// Changes the status and says so.
-    pub(super) fn become_(&mut self, status: Status) {
+    pub(super) fn enter(&mut self, status: Status) {
         self.subscription.status = status;
         self.send_updated();
     }

@@ -172,13 +172,19 @@ impl<'a> Invoices<'a> {
             latest: known()
                 .filter(|invoice| !stage.deleted_invoices.contains(&invoice.id))
                 .max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id))),
-            paid_through: paid().flat_map(|invoice| &invoice.lines).map(|line| line.end).max(),
+            // A credit ends where the period that it gives back would have: it pays for nothing.
+            paid_through: paid()
+                .flat_map(|invoice| &invoice.lines)
+                .filter(|line| line.amount >= 0)
+                .map(|line| line.end)
+                .max(),
             paid_at: paid().filter_map(|invoice| invoice.paid_at).max(),
         }
     }
 }
 
-/// The roads by which a user id travels, the most trusted first.
+/// The roads by which a user id travels, the most trusted first. Another session of the same
+/// customer is only a hint: it is listened to where nothing else names anybody.
 fn user(subscription: &Subscription, customer: &Customer, sessions: &[&CheckoutSession]) -> User {
     let own = |session: &&&CheckoutSession| session.subscription.as_ref() == Some(&subscription.id);
     let own_session = sessions.iter().find(own);
@@ -186,23 +192,18 @@ fn user(subscription: &Subscription, customer: &Customer, sessions: &[&CheckoutS
         .iter()
         .filter(|session| !own(session) && session.client_reference_id.is_some())
         .max_by_key(|session| session.created);
+    let reference = |session: &&CheckoutSession| session.client_reference_id.clone();
     let named = |metadata: &Metadata| metadata.get("user_id").cloned();
     let roads = [
         ("subscription.metadata", named(&subscription.metadata)),
-        (
-            "checkout.client_reference_id",
-            own_session.and_then(|session| session.client_reference_id.clone()),
-        ),
+        ("checkout.client_reference_id", own_session.and_then(reference)),
         ("checkout.metadata", own_session.and_then(|session| named(&session.metadata))),
         ("customer.metadata", named(&customer.metadata)),
-        (
-            "customer.checkout",
-            other_session.and_then(|session| session.client_reference_id.clone()),
-        ),
     ];
     let distinct: BTreeSet<_> = roads.iter().filter_map(|(_, id)| id.as_ref()).collect();
     let conflict = distinct.len() > 1;
-    let first = roads.into_iter().find_map(|(source, id)| Some((source, id?)));
+    let hint = ("customer.checkout", other_session.and_then(reference));
+    let first = roads.into_iter().chain([hint]).find_map(|(source, id)| Some((source, id?)));
     let (source, id) = first.unzip();
     User { id, source, conflict }
 }

@@ -17,7 +17,7 @@ pub struct InvoiceFacts {
     pub paid_at: Option<StripeTime>,
     /// When Stripe tries to collect again.
     pub next_payment_attempt: Option<StripeTime>,
-    /// The greatest period end of a line for the subscription: until when it pays.
+    /// The greatest period end of a line for the subscription that is no credit: until when it pays.
     pub line_period_end: Option<StripeTime>,
     /// The address that the invoice goes to.
     pub email: Option<String>,
@@ -92,6 +92,7 @@ pub(super) struct Line<'a> {
     subscription: Option<Id<'a>>,
     #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
+    amount: Option<i64>,
     period: Option<Period>,
 }
 
@@ -223,6 +224,7 @@ mod tests {
             r#"{"subscription":"sub_1","lines":{"data":[
             {"subscription":"sub_1","period":{"start":1,"end":9}},
             {"subscription":"sub_2","period":{"start":1,"end":99}},
+            {"subscription":"sub_1","amount":-500,"period":{"start":1,"end":70}},
             {"type":"invoiceitem","period":{"start":3,"end":3}}]}}"#,
         )
         .facts();

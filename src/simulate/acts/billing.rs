@@ -1,12 +1,13 @@
 //! The small steps of billing: a draft, its finalisation, a payment that works or fails.
 
-use super::super::objects::Render;
-use super::super::objects::invoice::{Invoice, Status};
-use super::super::objects::line::Line;
-use super::super::objects::payment::Payment;
-use super::super::recorder::Tracked;
-use super::super::stage::Stage;
-use super::super::version::ApiVersion;
+use crate::simulate::objects::Render;
+use crate::simulate::objects::invoice::{Invoice, Status};
+use crate::simulate::objects::line::Line;
+use crate::simulate::objects::payment::Payment;
+use crate::simulate::objects::subscription::DAYS_UNTIL_DUE;
+use crate::simulate::recorder::Tracked;
+use crate::simulate::stage::Stage;
+use crate::simulate::version::ApiVersion;
 
 impl Stage {
     /// Lines for the period that each of these items is in, and what was left to correct.
@@ -49,8 +50,7 @@ impl Stage {
         invoice.finalized_at = Some(now);
         invoice.next_payment_attempt = None;
         if send_invoice {
-            let days = super::super::objects::subscription::DAYS_UNTIL_DUE;
-            invoice.due_date = Some(now + days * 86_400);
+            invoice.due_date = Some(now + DAYS_UNTIL_DUE * 86_400);
         }
         self.send_invoice("invoice.finalized", index);
         if send_invoice {

@@ -1,14 +1,14 @@
 //! Endings: asked for, taken back, carried out.
 
-use super::super::objects::subscription::{Cancellation, Status};
-use super::super::recorder::Act;
-use super::super::stage::Stage;
+use crate::simulate::objects::subscription::{Cancellation, Status};
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const DAY: i64 = 86_400;
 
 impl Stage {
     /// The customer asks for the end with the current period, and may think again.
-    pub(in crate::simulate) fn cancel_later(&mut self, thinks_again: bool) -> Act {
+    pub(crate) fn cancel_later(&mut self, thinks_again: bool) -> Act {
         self.ask_for_the_end();
         let left = self.subscription.next_period_end() - self.recorder.now();
         if thinks_again {
@@ -42,14 +42,14 @@ impl Stage {
     }
 
     /// At once, in the middle of a period.
-    pub(in crate::simulate) fn cancel_now(&mut self) -> Act {
+    pub(crate) fn cancel_now(&mut self) -> Act {
         let days = self.recorder.dice.between(0, 5);
         self.recorder.wait(days * DAY + 3_600)?;
         self.end(Some("cancellation_requested"))
     }
 
     /// The subscription is over; its script ends here.
-    pub(in crate::simulate) fn end(&mut self, reason: Option<&'static str>) -> Act {
+    pub(crate) fn end(&mut self, reason: Option<&'static str>) -> Act {
         let now = self.recorder.now();
         let subscription = &mut self.subscription;
         subscription.status = Status::Canceled;

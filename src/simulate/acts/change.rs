@@ -1,10 +1,10 @@
 //! Changes of a running subscription: another plan, another quantity, other metadata.
 
-use super::super::objects::Render;
-use super::super::objects::line::Line;
-use super::super::objects::price::{PRICES, Price};
-use super::super::recorder::Act;
-use super::super::stage::Stage;
+use crate::simulate::objects::Render;
+use crate::simulate::objects::line::Line;
+use crate::simulate::objects::price::{PRICES, Price};
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -12,7 +12,7 @@ const DAY: i64 = 24 * HOUR;
 impl Stage {
     /// Another plan. With another interval the period begins anew and is billed at once; with the
     /// same, the difference waits for the next invoice.
-    pub(in crate::simulate) fn change_plan(&mut self) -> Act {
+    pub(crate) fn change_plan(&mut self) -> Act {
         self.live_some_days()?;
         let Some(price) = self.another_price() else { return self.change_quantity() };
         let first = &self.subscription.items[0];
@@ -39,7 +39,7 @@ impl Stage {
     }
 
     /// More or fewer.
-    pub(in crate::simulate) fn change_quantity(&mut self) -> Act {
+    pub(crate) fn change_quantity(&mut self) -> Act {
         self.live_some_days()?;
         let first = &self.subscription.items[0];
         let (price, before) = (first.price, first.quantity);
@@ -52,7 +52,7 @@ impl Stage {
 
     /// Two changes in one request of the application, often within one second: only
     /// `previous_attributes` say which came first.
-    pub(in crate::simulate) fn change_twice(&mut self) -> Act {
+    pub(crate) fn change_twice(&mut self) -> Act {
         self.change_quantity()?;
         self.note("seats_changed_at");
         Act::Continue(())
@@ -60,7 +60,7 @@ impl Stage {
 
     /// Another plan is asked for and takes effect only when it is paid. It is paid, or the wish
     /// lapses: the event of that shows an earlier state, and is no news.
-    pub(in crate::simulate) fn wish_for_a_plan(&mut self, granted: bool) -> Act {
+    pub(crate) fn wish_for_a_plan(&mut self, granted: bool) -> Act {
         let Some(price) = self.another_price() else { return Act::Continue(()) };
         let first = &self.subscription.items[0];
         if (price.interval, price.interval_count)

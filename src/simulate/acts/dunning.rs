@@ -1,15 +1,15 @@
 //! Payments that fail, and what comes of it.
 
-use super::super::objects::subscription::Status;
-use super::super::recorder::Act;
-use super::super::stage::Stage;
+use crate::simulate::objects::subscription::Status;
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 /// What comes of a payment that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulate) enum Dunning {
+pub(crate) enum Dunning {
     /// One of the retries works, or the customer pays by hand.
     Pays,
     /// After the last retry the subscription is cancelled.
@@ -20,7 +20,7 @@ pub(in crate::simulate) enum Dunning {
 
 impl Stage {
     /// The first attempt at a finalised invoice has failed; goes on to the end of the story.
-    pub(in crate::simulate) fn dun(&mut self, invoice: usize, outcome: Dunning) -> Act {
+    pub(crate) fn dun(&mut self, invoice: usize, outcome: Dunning) -> Act {
         let pause = (self.period_seconds() / 10).clamp(DAY, 3 * DAY);
         let mut next = self.recorder.now() + pause;
         if self.subscription.send_invoice {
@@ -30,7 +30,7 @@ impl Stage {
         } else {
             self.refuse(invoice, Some(next));
         }
-        self.become_(Status::PastDue);
+        self.enter(Status::PastDue);
         if !self.subscription.send_invoice {
             for _ in 0..self.recorder.dice.below(3) {
                 self.recorder.wait_until(next)?;
@@ -64,7 +64,7 @@ impl Stage {
         }
         self.collect(invoice);
         self.adopt_card();
-        self.become_(Status::Active);
+        self.enter(Status::Active);
         Act::Continue(())
     }
 
@@ -81,7 +81,7 @@ impl Stage {
     /// Unpaid: a period goes by with a draft that nobody collects; then the customer pays the
     /// latest invoice after all, or leaves.
     fn lapse(&mut self) -> Act {
-        self.become_(Status::Unpaid);
+        self.enter(Status::Unpaid);
         self.recorder.wait_until(self.subscription.next_period_end())?;
         let draft = self.roll_into_next_period();
         let days = self.recorder.dice.between(1, 5);
@@ -91,7 +91,7 @@ impl Stage {
         }
         self.finalize(draft);
         self.collect(draft);
-        self.become_(Status::Active);
+        self.enter(Status::Active);
         Act::Continue(())
     }
 }

@@ -1,11 +1,12 @@
 //! How a subscription begins.
 
-use super::super::objects::checkout_session::CheckoutSession;
-use super::super::objects::other::payment_method;
-use super::super::objects::subscription::Status;
-use super::super::objects::{Metadata, Render};
-use super::super::recorder::Act;
-use super::super::stage::Stage;
+use crate::simulate::objects::checkout_session::CheckoutSession;
+use crate::simulate::objects::invoice::Status as InvoiceStatus;
+use crate::simulate::objects::other::payment_method;
+use crate::simulate::objects::subscription::Status;
+use crate::simulate::objects::{Metadata, Render};
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -13,7 +14,7 @@ const HOUR: i64 = 60 * MINUTE;
 impl Stage {
     /// A purchase at the checkout, all of it within a second or two: the subscription is born
     /// incomplete and is active by the time its first invoice is paid.
-    pub(in crate::simulate) fn open_at_checkout(&mut self) -> Act {
+    pub(crate) fn open_at_checkout(&mut self) -> Act {
         let visited = self.recorder.now();
         let typing = self_service_seconds(self);
         self.recorder.wait(typing)?;
@@ -31,13 +32,13 @@ impl Stage {
             self.collect(invoice);
         }
         self.adopt_card();
-        self.become_(Status::Active);
+        self.enter(Status::Active);
         self.complete_session(visited, "paid");
         Act::Continue(())
     }
 
     /// Made by the application through the API, paid with a card on file.
-    pub(in crate::simulate) fn open_by_api(&mut self) -> Act {
+    pub(crate) fn open_by_api(&mut self) -> Act {
         self.recorder.wait(MINUTE)?;
         self.begin_periods();
         self.adopt_card();
@@ -49,7 +50,7 @@ impl Stage {
     }
 
     /// Invoiced by e-mail: active at once, paid by bank transfer some days later.
-    pub(in crate::simulate) fn open_by_invoice(&mut self) -> Act {
+    pub(crate) fn open_by_invoice(&mut self) -> Act {
         self.recorder.wait(MINUTE)?;
         self.begin_periods();
         self.subscription.send_invoice = true;
@@ -67,7 +68,7 @@ impl Stage {
 
     /// The bank wants to see the customer first. Minutes later it is active, or a day later
     /// expired for good.
-    pub(in crate::simulate) fn open_with_authentication(&mut self, succeeds: bool) -> Act {
+    pub(crate) fn open_with_authentication(&mut self, succeeds: bool) -> Act {
         self.recorder.wait(MINUTE)?;
         self.begin_periods();
         self.attach_card();
@@ -81,22 +82,22 @@ impl Stage {
             self.recorder.wait(typing)?;
             self.collect(invoice);
             self.adopt_card();
-            self.become_(Status::Active);
+            self.enter(Status::Active);
             return Act::Continue(());
         }
         self.refuse(invoice, None);
         self.recorder.wait(23 * HOUR)?;
         let now = self.recorder.now();
-        self.invoices[invoice].status = super::super::objects::invoice::Status::Void;
+        self.invoices[invoice].status = InvoiceStatus::Void;
         self.invoices[invoice].voided_at = Some(now);
         self.send_invoice("invoice.voided", invoice);
         self.subscription.ended_at = Some(now);
-        self.become_(Status::IncompleteExpired);
+        self.enter(Status::IncompleteExpired);
         Act::Break(())
     }
 
     /// A trial, begun at the checkout or by the API, with a card or without.
-    pub(in crate::simulate) fn open_with_trial(&mut self, days: i64, card: bool) -> Act {
+    pub(crate) fn open_with_trial(&mut self, days: i64, card: bool) -> Act {
         let visited = self.recorder.now();
         let typing = self_service_seconds(self);
         self.recorder.wait(typing)?;
@@ -109,7 +110,7 @@ impl Stage {
             self.adopt_card();
         } else {
             self.subscription.missing_payment_method =
-                *self.recorder.dice.pick(&["pause", "cancel", "create_invoice"]);
+                *self.recorder.dice.pick(&["pause", "pause", "cancel", "create_invoice"]);
         }
         let invoice = self.first_invoice(true);
         self.send("customer.subscription.created");
@@ -121,7 +122,7 @@ impl Stage {
     }
 
     /// Somebody looks at the checkout page and leaves it; the session expires a day later.
-    pub(in crate::simulate) fn abandon_a_checkout(&mut self) -> Act {
+    pub(crate) fn abandon_a_checkout(&mut self) -> Act {
         let visited = self.recorder.now();
         self.recorder.wait(24 * HOUR)?;
         let mut session = self.session(visited, "expired", "unpaid");
@@ -135,7 +136,7 @@ impl Stage {
 
     /// The same person buys something once: a session without a subscription, which names the
     /// user all the same.
-    pub(in crate::simulate) fn buy_once(&mut self) -> Act {
+    pub(crate) fn buy_once(&mut self) -> Act {
         let visited = self.recorder.now();
         self.recorder.wait(5 * MINUTE)?;
         let session = CheckoutSession {

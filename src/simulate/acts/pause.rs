@@ -1,16 +1,16 @@
 //! Paused collection: the status stays `active`, and invoices are not collected.
 
-use super::super::objects::invoice::Status;
-use super::super::objects::subscription::Pause;
-use super::super::recorder::Act;
-use super::super::stage::Stage;
+use crate::simulate::objects::invoice::Status;
+use crate::simulate::objects::subscription::Pause;
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 impl Stage {
     /// Collection pauses over one or two renewals and goes on, by date or by request.
-    pub(in crate::simulate) fn pause_collection(&mut self) -> Act {
+    pub(crate) fn pause_collection(&mut self) -> Act {
         let behavior = *self.recorder.dice.pick(&["void", "keep_as_draft", "mark_uncollectible"]);
         let renewals = self.recorder.dice.between(1, 2);
         let resumes_at = self.recorder.dice.percent(50).then(|| {

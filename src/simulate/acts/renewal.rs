@@ -2,19 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use super::super::objects::invoice::Invoice;
-use super::super::objects::line::Line;
-use super::super::objects::subscription::{Item, Status};
-use super::super::recorder::Act;
-use super::super::stage::Stage;
 use super::Dunning;
+use crate::simulate::objects::invoice::Invoice;
+use crate::simulate::objects::line::Line;
+use crate::simulate::objects::subscription::{Item, Status};
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 impl Stage {
     /// The next period begins and is paid.
-    pub(in crate::simulate) fn renew(&mut self) -> Act {
+    pub(crate) fn renew(&mut self) -> Act {
         let invoice = self.reach_next_period()?;
         self.finalize(invoice);
         if self.subscription.send_invoice {
@@ -26,7 +26,7 @@ impl Stage {
     }
 
     /// The next period begins, and its payment fails.
-    pub(in crate::simulate) fn renew_badly(&mut self, outcome: Dunning) -> Act {
+    pub(crate) fn renew_badly(&mut self, outcome: Dunning) -> Act {
         let invoice = self.reach_next_period()?;
         self.finalize(invoice);
         self.dun(invoice, outcome)
@@ -100,7 +100,7 @@ impl Stage {
     }
 
     /// A test clock is turned by months: every renewal falls into one second of the events.
-    pub(in crate::simulate) fn leap_over_months(&mut self, months: i64) -> Act {
+    pub(crate) fn leap_over_months(&mut self, months: i64) -> Act {
         // The leap begins in a second of its own.
         self.recorder.wait(1)?;
         for _ in 0..months {

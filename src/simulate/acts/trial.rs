@@ -1,9 +1,9 @@
 //! Trials: how they begin, end, and are given once more.
 
-use super::super::objects::subscription::Status;
-use super::super::recorder::Act;
-use super::super::stage::Stage;
 use super::Dunning;
+use crate::simulate::objects::subscription::Status;
+use crate::simulate::recorder::Act;
+use crate::simulate::stage::Stage;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -21,7 +21,7 @@ impl Stage {
     }
 
     /// Waits for the end of the trial, which is announced three days before, and lets it end.
-    pub(in crate::simulate) fn finish_trial(&mut self) -> Act {
+    pub(crate) fn finish_trial(&mut self) -> Act {
         let (_, end) = self.subscription.trial.unwrap_or_default();
         if end - self.recorder.now() > 3 * DAY {
             self.recorder.wait_until(end - 3 * DAY)?;
@@ -66,9 +66,9 @@ impl Stage {
 
     /// Status `paused`, until a card turns up or the customer gives up.
     fn pause_for_want_of_a_card(&mut self) -> Act {
-        self.become_(Status::Paused);
+        self.enter(Status::Paused);
         self.send("customer.subscription.paused");
-        let days = self.recorder.dice.between(2, 40);
+        let days = self.recorder.dice.between(5, 60);
         self.recorder.wait(days * DAY)?;
         if self.recorder.dice.percent(30) {
             return self.end(Some("cancellation_requested"));
@@ -83,13 +83,13 @@ impl Stage {
         let lines = self.period_lines(&items, false);
         let invoice = self.draft("subscription_update", lines);
         self.bill_at_once(invoice);
-        self.become_(Status::Active);
+        self.enter(Status::Active);
         self.send("customer.subscription.resumed");
         Act::Continue(())
     }
 
     /// A running subscription is given some free days: `active` becomes `trialing` again.
-    pub(in crate::simulate) fn give_free_days(&mut self) -> Act {
+    pub(crate) fn give_free_days(&mut self) -> Act {
         let now = self.recorder.now();
         let days = self.recorder.dice.between(5, 14);
         self.begin_trial(now, now + days * DAY);

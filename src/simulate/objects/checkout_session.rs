@@ -1,29 +1,29 @@
 //! Checkout sessions.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NONE, NULL, Object, Wire, object};
-use super::{Home, Metadata, Render, customer, render_metadata};
+use super::{Home, Metadata, Render, automatic_tax, customer, render_metadata};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
 /// A checkout session.
 #[derive(Clone, Debug)]
-pub(in crate::simulate) struct CheckoutSession {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) created: i64,
+pub(crate) struct CheckoutSession {
+    pub(crate) id: String,
+    pub(crate) created: i64,
     /// Null while nobody has typed anything in.
-    pub(in crate::simulate) customer: Option<customer::Customer>,
+    pub(crate) customer: Option<customer::Customer>,
     /// Set in mode `subscription` once it is complete; a session without one is in mode `payment`.
-    pub(in crate::simulate) subscription: Option<String>,
-    pub(in crate::simulate) invoice: Option<String>,
-    pub(in crate::simulate) mode: &'static str,
+    pub(crate) subscription: Option<String>,
+    pub(crate) invoice: Option<String>,
+    pub(crate) mode: &'static str,
     /// `open`, `complete` or `expired`.
-    pub(in crate::simulate) status: &'static str,
+    pub(crate) status: &'static str,
     /// `paid`, `unpaid` or `no_payment_required`.
-    pub(in crate::simulate) payment_status: &'static str,
-    pub(in crate::simulate) client_reference_id: Option<String>,
-    pub(in crate::simulate) metadata: Metadata,
-    pub(in crate::simulate) amount: i64,
-    pub(in crate::simulate) currency: &'static str,
-    pub(in crate::simulate) home: Home,
+    pub(crate) payment_status: &'static str,
+    pub(crate) client_reference_id: Option<String>,
+    pub(crate) metadata: Metadata,
+    pub(crate) amount: i64,
+    pub(crate) currency: &'static str,
+    pub(crate) home: Home,
 }
 
 impl CheckoutSession {
@@ -39,7 +39,6 @@ impl CheckoutSession {
             session.set("invoice_creation", NULL);
             session.set("payment_method_collection", "always");
             session.set("saved_payment_method_options", NULL);
-            session.set("ui_mode", "hosted");
         }
         if version >= ApiVersion::Basil {
             session.set("collected_information", object! { "shipping_details": NULL });
@@ -51,6 +50,10 @@ impl CheckoutSession {
         }
         if version >= ApiVersion::Clover {
             session.set("origin_context", NULL);
+        }
+        if version >= ApiVersion::Acacia {
+            let hosted = if version >= ApiVersion::Dahlia { "hosted_page" } else { "hosted" };
+            session.set("ui_mode", hosted);
         }
         if version >= ApiVersion::Dahlia {
             session.set("customer_account", NULL);
@@ -69,7 +72,7 @@ impl Render for CheckoutSession {
             "allow_promotion_codes": NULL,
             "amount_subtotal": self.amount,
             "amount_total": self.amount,
-            "automatic_tax": object! { "enabled": false, "status": NULL },
+            "automatic_tax": automatic_tax(version),
             "billing_address_collection": NULL,
             "cancel_url": "https://shop.example/pricing",
             "client_reference_id": &self.client_reference_id,

@@ -1,21 +1,21 @@
 //! Customers.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NONE, NULL, Object, Wire, object};
 use super::{Home, Metadata, Render, render_metadata};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
 /// A customer.
 #[derive(Clone, Debug)]
-pub(in crate::simulate) struct Customer {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) created: i64,
-    pub(in crate::simulate) email: String,
-    pub(in crate::simulate) name: String,
+pub(crate) struct Customer {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) email: String,
+    pub(crate) name: String,
     /// Null until the first invoice.
-    pub(in crate::simulate) currency: Option<&'static str>,
-    pub(in crate::simulate) default_payment_method: Option<String>,
-    pub(in crate::simulate) metadata: Metadata,
-    pub(in crate::simulate) home: Home,
+    pub(crate) currency: Option<&'static str>,
+    pub(crate) default_payment_method: Option<String>,
+    pub(crate) metadata: Metadata,
+    pub(crate) home: Home,
 }
 
 impl Render for Customer {
@@ -57,7 +57,7 @@ impl Render for Customer {
 }
 
 /// An address of which only the country is known, as a card gives it.
-pub(in crate::simulate) fn address() -> Object {
+pub(crate) fn address() -> Object {
     object! {
         "city": NULL,
         "country": "DE",
@@ -69,7 +69,7 @@ pub(in crate::simulate) fn address() -> Object {
 }
 
 /// What a checkout session says about who bought.
-pub(in crate::simulate) fn details(customer: &Customer, version: ApiVersion) -> Object {
+pub(crate) fn details(customer: &Customer, version: ApiVersion) -> Object {
     let mut details = object! {
         "address": address(),
         "email": &customer.email,

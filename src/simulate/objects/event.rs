@@ -1,7 +1,7 @@
 //! The envelope around a snapshot.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{Format, Object, object};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{Format, Object, object};
 
 /// An event, ready to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,22 +21,22 @@ pub struct SimulatedEvent {
 }
 
 /// Everything of an event but its snapshot.
-pub(in crate::simulate) struct Envelope<'a> {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) account: &'a str,
-    pub(in crate::simulate) livemode: bool,
-    pub(in crate::simulate) event_type: &'static str,
-    pub(in crate::simulate) created: i64,
-    pub(in crate::simulate) version: ApiVersion,
+pub(crate) struct Envelope<'a> {
+    pub(crate) id: String,
+    pub(crate) account: &'a str,
+    pub(crate) livemode: bool,
+    pub(crate) event_type: &'static str,
+    pub(crate) created: i64,
+    pub(crate) version: ApiVersion,
     /// The request that caused it; none where Stripe did it by itself.
-    pub(in crate::simulate) request: Option<String>,
+    pub(crate) request: Option<String>,
     /// To how many endpoints it is still to be delivered.
-    pub(in crate::simulate) pending_webhooks: i64,
+    pub(crate) pending_webhooks: i64,
 }
 
 impl Envelope<'_> {
     /// Puts the snapshot in and writes the body.
-    pub(in crate::simulate) fn seal(
+    pub(crate) fn seal(
         self,
         snapshot: Object,
         previous: Option<Object>,

@@ -1,44 +1,44 @@
 //! Invoices.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NONE, NULL, Object, embedded_list, object};
 use super::customer::Customer;
 use super::line::Line;
 use super::subscription::Subscription;
-use super::{Home, Metadata, Render, render_metadata};
+use super::{Home, Metadata, Render, automatic_tax, render_metadata};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NONE, NULL, Object, embedded_list, object};
 
 /// An invoice of a subscription. Instants are Unix seconds by the clock of the object.
 #[derive(Clone, Debug)]
-pub(in crate::simulate) struct Invoice {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) subscription: String,
+pub(crate) struct Invoice {
+    pub(crate) id: String,
+    pub(crate) subscription: String,
     /// The subscription's, as it was when the invoice was finalised.
-    pub(in crate::simulate) subscription_metadata: Metadata,
-    pub(in crate::simulate) customer: String,
-    pub(in crate::simulate) customer_email: String,
-    pub(in crate::simulate) customer_name: String,
-    pub(in crate::simulate) status: Status,
-    pub(in crate::simulate) created: i64,
-    pub(in crate::simulate) billing_reason: &'static str,
-    pub(in crate::simulate) lines: Vec<Line>,
-    pub(in crate::simulate) period_start: i64,
-    pub(in crate::simulate) period_end: i64,
-    pub(in crate::simulate) auto_advance: bool,
-    pub(in crate::simulate) attempt_count: u32,
-    pub(in crate::simulate) next_payment_attempt: Option<i64>,
-    pub(in crate::simulate) due_date: Option<i64>,
-    pub(in crate::simulate) finalized_at: Option<i64>,
-    pub(in crate::simulate) paid_at: Option<i64>,
-    pub(in crate::simulate) voided_at: Option<i64>,
-    pub(in crate::simulate) marked_uncollectible_at: Option<i64>,
+    pub(crate) subscription_metadata: Metadata,
+    pub(crate) customer: String,
+    pub(crate) customer_email: String,
+    pub(crate) customer_name: String,
+    pub(crate) status: Status,
+    pub(crate) created: i64,
+    pub(crate) billing_reason: &'static str,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) period_start: i64,
+    pub(crate) period_end: i64,
+    pub(crate) auto_advance: bool,
+    pub(crate) attempt_count: u32,
+    pub(crate) next_payment_attempt: Option<i64>,
+    pub(crate) due_date: Option<i64>,
+    pub(crate) finalized_at: Option<i64>,
+    pub(crate) paid_at: Option<i64>,
+    pub(crate) voided_at: Option<i64>,
+    pub(crate) marked_uncollectible_at: Option<i64>,
     /// The payment intent and the charge that try to collect it.
-    pub(in crate::simulate) payment: Option<(String, String)>,
-    pub(in crate::simulate) home: Home,
+    pub(crate) payment: Option<(String, String)>,
+    pub(crate) home: Home,
 }
 
 /// Stripe's status of an invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulate) enum Status {
+pub(crate) enum Status {
     Draft,
     Open,
     Paid,
@@ -47,7 +47,7 @@ pub(in crate::simulate) enum Status {
 }
 
 impl Status {
-    pub(in crate::simulate) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "draft",
             Self::Open => "open",
@@ -60,7 +60,7 @@ impl Status {
 
 impl Invoice {
     /// A draft of these lines for a subscription.
-    pub(in crate::simulate) fn draft(
+    pub(crate) fn draft(
         id: String,
         created: i64,
         billing_reason: &'static str,
@@ -95,7 +95,7 @@ impl Invoice {
     }
 
     /// What is owed, in minor units; never less than nothing.
-    pub(in crate::simulate) fn amount_due(&self) -> i64 {
+    pub(crate) fn amount_due(&self) -> i64 {
         self.total().max(0)
     }
 
@@ -170,6 +170,9 @@ impl Invoice {
             );
             return;
         }
+        invoice.set("application_fee_amount", NULL);
+        invoice.set("quote", NULL);
+        invoice.set("transfer_data", NULL);
         invoice.set("charge", self.payment.as_ref().map(|(_, charge)| charge));
         invoice.set("discount", NULL);
         invoice.set("paid", self.status == Status::Paid);
@@ -202,7 +205,7 @@ impl Invoice {
 
     /// The announcement of an invoice that does not exist yet: it has no id. Some versions leave
     /// the key out, others send null.
-    pub(in crate::simulate) fn render_upcoming(&self, version: ApiVersion) -> Object {
+    pub(crate) fn render_upcoming(&self, version: ApiVersion) -> Object {
         let mut upcoming = self.render(version);
         if version < ApiVersion::Basil {
             upcoming.set("id", NULL);
@@ -229,6 +232,7 @@ impl Render for Invoice {
             "attempt_count": self.attempt_count,
             "attempted": self.attempt_count > 0 || self.status == Status::Paid,
             "auto_advance": self.auto_advance,
+            "automatic_tax": automatic_tax(version),
             "billing_reason": self.billing_reason,
             "collection_method": if self.due_date.is_some() { "send_invoice" } else { "charge_automatically" },
             "created": self.created,
@@ -251,6 +255,7 @@ impl Render for Invoice {
             "number": self.number(),
             "on_behalf_of": NULL,
             "payment_settings": object! {
+                "default_mandate": NULL,
                 "payment_method_options": NULL,
                 "payment_method_types": NULL,
             },

@@ -1,23 +1,23 @@
 //! Invoice lines.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NONE, NULL, Object, object};
 use super::invoice::Invoice;
 use super::price::Price;
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NONE, NULL, Object, object};
 
 /// A line of an invoice, for an item of its subscription.
 #[derive(Clone, Debug)]
-pub(in crate::simulate) struct Line {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) item: String,
-    pub(in crate::simulate) price: &'static Price,
-    pub(in crate::simulate) quantity: i64,
+pub(crate) struct Line {
+    pub(crate) id: String,
+    pub(crate) item: String,
+    pub(crate) price: &'static Price,
+    pub(crate) quantity: i64,
     /// In minor units; negative for a credit.
-    pub(in crate::simulate) amount: i64,
+    pub(crate) amount: i64,
     /// Whether it corrects a period that had been billed already.
-    pub(in crate::simulate) proration: bool,
-    pub(in crate::simulate) start: i64,
-    pub(in crate::simulate) end: i64,
+    pub(crate) proration: bool,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
 }
 
 impl Line {
@@ -35,7 +35,7 @@ impl Line {
         }
     }
 
-    pub(in crate::simulate) fn render(&self, invoice: &Invoice, version: ApiVersion) -> Object {
+    pub(crate) fn render(&self, invoice: &Invoice, version: ApiVersion) -> Object {
         let mut line = object! {
             "id": &self.id,
             "object": "line_item",

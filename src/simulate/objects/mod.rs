@@ -15,7 +15,7 @@ pub(super) mod price;
 pub(super) mod subscription;
 
 use super::version::ApiVersion;
-use super::wire::Object;
+use super::wire::{NULL, Object, object};
 
 /// An object that Stripe sends snapshots of.
 pub(super) trait Render {
@@ -33,6 +33,18 @@ pub(super) fn render_metadata(metadata: &Metadata) -> Object {
         object.set(key.clone(), value);
     }
     object
+}
+
+/// `automatic_tax` of an invoice or a session, where no tax is reckoned.
+pub(super) fn automatic_tax(version: ApiVersion) -> Object {
+    let mut tax = object! { "enabled": false, "status": NULL };
+    if version >= ApiVersion::Acacia {
+        tax.set("liability", NULL);
+    }
+    if version >= ApiVersion::Basil {
+        tax.set("provider", NULL);
+    }
+    tax
 }
 
 /// Where an object lives, and who moves its time.

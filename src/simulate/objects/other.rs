@@ -1,10 +1,10 @@
 //! Objects that only make noise: a ledger of subscriptions keeps their events and folds none.
 
-use super::super::wire::{NULL, Object, object};
 use super::customer::{Customer, address};
+use crate::simulate::wire::{NULL, Object, object};
 
 /// `payment_method.attached`.
-pub(in crate::simulate) fn payment_method(id: &str, at: i64, customer: &Customer) -> Object {
+pub(crate) fn payment_method(id: &str, at: i64, customer: &Customer) -> Object {
     object! {
         "id": id.to_owned(),
         "object": "payment_method",
@@ -39,7 +39,7 @@ pub(in crate::simulate) fn payment_method(id: &str, at: i64, customer: &Customer
 }
 
 /// An object that Stripe may invent one day, in an event of a type that nobody knows.
-pub(in crate::simulate) fn loyalty_tier(id: String, at: i64, customer: &Customer) -> Object {
+pub(crate) fn loyalty_tier(id: String, at: i64, customer: &Customer) -> Object {
     object! {
         "id": id,
         "object": "loyalty_tier",
@@ -51,7 +51,7 @@ pub(in crate::simulate) fn loyalty_tier(id: String, at: i64, customer: &Customer
 }
 
 /// The body of a thin event: no snapshot, an instant as text.
-pub(in crate::simulate) fn thin_event(id: &str, created: &str, livemode: bool) -> Object {
+pub(crate) fn thin_event(id: &str, created: &str, livemode: bool) -> Object {
     object! {
         "id": id.to_owned(),
         "object": "v2.core.event",

@@ -1,29 +1,29 @@
 //! Charges, payment intents and invoice payments: money that moves, and that no subscription row
 //! is made of.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NULL, Object, Wire, embedded_list, object};
 use super::customer::address;
 use super::{Home, Render};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NULL, Object, Wire, embedded_list, object};
 
 /// An attempt to collect an invoice.
 #[derive(Clone, Debug)]
-pub(in crate::simulate) struct Payment {
-    pub(in crate::simulate) intent: String,
-    pub(in crate::simulate) charge: String,
-    pub(in crate::simulate) method: String,
-    pub(in crate::simulate) invoice: String,
-    pub(in crate::simulate) customer: String,
-    pub(in crate::simulate) created: i64,
-    pub(in crate::simulate) amount: i64,
-    pub(in crate::simulate) currency: &'static str,
-    pub(in crate::simulate) succeeded: bool,
-    pub(in crate::simulate) home: Home,
+pub(crate) struct Payment {
+    pub(crate) intent: String,
+    pub(crate) charge: String,
+    pub(crate) method: String,
+    pub(crate) invoice: String,
+    pub(crate) customer: String,
+    pub(crate) created: i64,
+    pub(crate) amount: i64,
+    pub(crate) currency: &'static str,
+    pub(crate) succeeded: bool,
+    pub(crate) home: Home,
 }
 
 impl Payment {
     /// `payment_intent.*`.
-    pub(in crate::simulate) fn render_intent(&self, version: ApiVersion) -> Object {
+    pub(crate) fn render_intent(&self, version: ApiVersion) -> Object {
         let received = if self.succeeded { self.amount } else { 0 };
         let mut intent = object! {
             "id": &self.intent,
@@ -87,7 +87,7 @@ impl Payment {
     }
 
     /// `invoice_payment.paid`, since Basil. It names no customer.
-    pub(in crate::simulate) fn render_invoice_payment(&self) -> Object {
+    pub(crate) fn render_invoice_payment(&self) -> Object {
         object! {
             "id": self.intent.replacen("pi_", "inpay_", 1),
             "object": "invoice_payment",

@@ -2,27 +2,27 @@
 
 use chrono::{DateTime, Months, Utc};
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NULL, Object, object};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NULL, Object, object};
 
 /// A recurring price of the shop.
 #[derive(Debug, PartialEq)]
-pub(in crate::simulate) struct Price {
-    pub(in crate::simulate) id: &'static str,
-    pub(in crate::simulate) product: &'static str,
-    pub(in crate::simulate) product_name: &'static str,
-    pub(in crate::simulate) nickname: Option<&'static str>,
-    pub(in crate::simulate) lookup_key: Option<&'static str>,
+pub(crate) struct Price {
+    pub(crate) id: &'static str,
+    pub(crate) product: &'static str,
+    pub(crate) product_name: &'static str,
+    pub(crate) nickname: Option<&'static str>,
+    pub(crate) lookup_key: Option<&'static str>,
     /// In minor units of the currency.
-    pub(in crate::simulate) unit_amount: i64,
-    pub(in crate::simulate) currency: &'static str,
-    pub(in crate::simulate) interval: Interval,
-    pub(in crate::simulate) interval_count: u32,
+    pub(crate) unit_amount: i64,
+    pub(crate) currency: &'static str,
+    pub(crate) interval: Interval,
+    pub(crate) interval_count: u32,
 }
 
 /// The unit of a billing period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulate) enum Interval {
+pub(crate) enum Interval {
     Week,
     Month,
     Year,
@@ -32,7 +32,7 @@ pub(in crate::simulate) enum Interval {
 const CREATED: i64 = 1_577_880_000;
 
 impl Interval {
-    pub(in crate::simulate) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Week => "week",
             Self::Month => "month",
@@ -44,7 +44,7 @@ impl Interval {
 impl Price {
     /// The end of the `cycle`th period since the anchor (Unix seconds). Counted from the anchor,
     /// so that a subscription of 31 January is billed on 28 February and on 31 March.
-    pub(in crate::simulate) fn period_end(&self, anchor: i64, cycle: u32) -> i64 {
+    pub(crate) fn period_end(&self, anchor: i64, cycle: u32) -> i64 {
         let count = self.interval_count.saturating_mul(cycle);
         let months = match self.interval {
             Interval::Week => return anchor + i64::from(count) * 7 * 86_400,
@@ -57,7 +57,7 @@ impl Price {
     }
 
     /// The older view of the same thing. Stripe sends both, in every version.
-    pub(in crate::simulate) fn render_plan(&self, version: ApiVersion, livemode: bool) -> Object {
+    pub(crate) fn render_plan(&self, version: ApiVersion, livemode: bool) -> Object {
         let mut plan = object! {
             "id": self.id,
             "object": "plan",
@@ -83,7 +83,7 @@ impl Price {
     }
 
     /// The price object.
-    pub(in crate::simulate) fn render_price(&self, version: ApiVersion, livemode: bool) -> Object {
+    pub(crate) fn render_price(&self, version: ApiVersion, livemode: bool) -> Object {
         let mut recurring = object! {
             "interval": self.interval.as_str(),
             "interval_count": self.interval_count,
@@ -146,8 +146,8 @@ const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
 const STUDIO: (&str, &str) = ("prod_R1xStudio00003", "Studio");
 const SUPPORT: (&str, &str) = ("prod_R1xSupport0004", "Priority support");
 
-/// What the shop sells. The first of a currency are those that plans are changed between.
-pub(in crate::simulate) static PRICES: [Price; 9] = [
+/// What the shop sells. A plan is changed to any other price of its currency.
+pub(crate) static PRICES: [Price; 9] = [
     Price {
         nickname: Some("Starter, monthly"),
         lookup_key: Some("starter_monthly"),
@@ -177,7 +177,7 @@ pub(in crate::simulate) static PRICES: [Price; 9] = [
 ];
 
 /// A second item beside another, monthly and in dollars.
-pub(in crate::simulate) static ADD_ON: Price = Price {
+pub(crate) static ADD_ON: Price = Price {
     nickname: Some("Priority support"),
     ..price("price_1Q4mSupportMonthlyUsd10", SUPPORT, 4_900)
 };

@@ -1,54 +1,54 @@
 //! Subscriptions and their items.
 
-use super::super::version::ApiVersion;
-use super::super::wire::{NONE, NULL, Object, Wire, embedded_list, object};
 use super::price::Price;
 use super::{Home, Metadata, Render, render_metadata};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{NONE, NULL, Object, Wire, embedded_list, object};
 
 /// A subscription. Instants are Unix seconds by the clock of the object.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::simulate) struct Subscription {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) customer: String,
-    pub(in crate::simulate) status: Status,
-    pub(in crate::simulate) items: Vec<Item>,
-    pub(in crate::simulate) created: i64,
-    pub(in crate::simulate) start_date: i64,
-    pub(in crate::simulate) trial: Option<(i64, i64)>,
-    pub(in crate::simulate) cancellation: Cancellation,
-    pub(in crate::simulate) ended_at: Option<i64>,
-    pub(in crate::simulate) pause_collection: Option<Pause>,
-    pub(in crate::simulate) latest_invoice: Option<String>,
-    pub(in crate::simulate) default_payment_method: Option<String>,
+pub(crate) struct Subscription {
+    pub(crate) id: String,
+    pub(crate) customer: String,
+    pub(crate) status: Status,
+    pub(crate) items: Vec<Item>,
+    pub(crate) created: i64,
+    pub(crate) start_date: i64,
+    pub(crate) trial: Option<(i64, i64)>,
+    pub(crate) cancellation: Cancellation,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) pause_collection: Option<Pause>,
+    pub(crate) latest_invoice: Option<String>,
+    pub(crate) default_payment_method: Option<String>,
     /// What happens when a trial ends and there is no card.
-    pub(in crate::simulate) missing_payment_method: &'static str,
+    pub(crate) missing_payment_method: &'static str,
     /// `send_invoice` instead of `charge_automatically`.
-    pub(in crate::simulate) send_invoice: bool,
+    pub(crate) send_invoice: bool,
     /// Flexible billing mode, which versions since Clover show.
-    pub(in crate::simulate) flexible: bool,
+    pub(crate) flexible: bool,
     /// A change that waits for its payment: the price that it would bring, and when it lapses.
-    pub(in crate::simulate) pending_update: Option<(&'static Price, i64)>,
-    pub(in crate::simulate) metadata: Metadata,
-    pub(in crate::simulate) home: Home,
+    pub(crate) pending_update: Option<(&'static Price, i64)>,
+    pub(crate) metadata: Metadata,
+    pub(crate) home: Home,
 }
 
 /// One item: a price, how many, and the period it is in.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::simulate) struct Item {
-    pub(in crate::simulate) id: String,
-    pub(in crate::simulate) created: i64,
-    pub(in crate::simulate) price: &'static Price,
-    pub(in crate::simulate) quantity: i64,
-    pub(in crate::simulate) period_start: i64,
-    pub(in crate::simulate) period_end: i64,
+pub(crate) struct Item {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) price: &'static Price,
+    pub(crate) quantity: i64,
+    pub(crate) period_start: i64,
+    pub(crate) period_end: i64,
     /// What the periods are counted from, and how many have begun.
-    pub(in crate::simulate) anchor: i64,
-    pub(in crate::simulate) cycle: u32,
+    pub(crate) anchor: i64,
+    pub(crate) cycle: u32,
 }
 
 /// Stripe's status of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::simulate) enum Status {
+pub(crate) enum Status {
     Incomplete,
     IncompleteExpired,
     Trialing,
@@ -61,23 +61,23 @@ pub(in crate::simulate) enum Status {
 
 /// What is known about the end that was asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::simulate) struct Cancellation {
-    pub(in crate::simulate) at_period_end: bool,
-    pub(in crate::simulate) at: Option<i64>,
+pub(crate) struct Cancellation {
+    pub(crate) at_period_end: bool,
+    pub(crate) at: Option<i64>,
     /// When it was asked for.
-    pub(in crate::simulate) asked_at: Option<i64>,
-    pub(in crate::simulate) reason: Option<&'static str>,
+    pub(crate) asked_at: Option<i64>,
+    pub(crate) reason: Option<&'static str>,
 }
 
 /// A pause of collection.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::simulate) struct Pause {
-    pub(in crate::simulate) behavior: &'static str,
-    pub(in crate::simulate) resumes_at: Option<i64>,
+pub(crate) struct Pause {
+    pub(crate) behavior: &'static str,
+    pub(crate) resumes_at: Option<i64>,
 }
 
 impl Status {
-    pub(in crate::simulate) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Incomplete => "incomplete",
             Self::IncompleteExpired => "incomplete_expired",
@@ -90,21 +90,21 @@ impl Status {
         }
     }
 
-    pub(in crate::simulate) const fn is_terminal(self) -> bool {
+    pub(crate) const fn is_terminal(self) -> bool {
         matches!(self, Self::IncompleteExpired | Self::Canceled)
     }
 }
 
 impl Item {
     /// Moves into the next period.
-    pub(in crate::simulate) fn roll(&mut self) {
+    pub(crate) fn roll(&mut self) {
         self.cycle += 1;
         self.period_start = self.period_end;
         self.period_end = self.price.period_end(self.anchor, self.cycle);
     }
 
     /// Begins counting periods anew.
-    pub(in crate::simulate) fn restart(&mut self, anchor: i64) {
+    pub(crate) fn restart(&mut self, anchor: i64) {
         self.anchor = anchor;
         self.cycle = 1;
         self.period_start = anchor;
@@ -140,21 +140,21 @@ impl Item {
 
 impl Subscription {
     /// Start of the current period: the earliest of the items'.
-    pub(in crate::simulate) fn period_start(&self) -> i64 {
+    pub(crate) fn period_start(&self) -> i64 {
         self.items.iter().map(|item| item.period_start).min().unwrap_or(self.created)
     }
 
     /// The next instant at which an item's period ends.
-    pub(in crate::simulate) fn next_period_end(&self) -> i64 {
+    pub(crate) fn next_period_end(&self) -> i64 {
         self.items.iter().map(|item| item.period_end).min().unwrap_or(self.created)
     }
 
     /// End of the current period: the latest of the items'.
-    pub(in crate::simulate) fn period_end(&self) -> i64 {
+    pub(crate) fn period_end(&self) -> i64 {
         self.items.iter().map(|item| item.period_end).max().unwrap_or(self.created)
     }
 
-    pub(in crate::simulate) const fn collection_method(&self) -> &'static str {
+    pub(crate) const fn collection_method(&self) -> &'static str {
         if self.send_invoice { "send_invoice" } else { "charge_automatically" }
     }
 
@@ -297,4 +297,4 @@ impl Render for Subscription {
 }
 
 /// How long a customer who is sent an invoice has to pay it.
-pub(in crate::simulate) const DAYS_UNTIL_DUE: i64 = 14;
+pub(crate) const DAYS_UNTIL_DUE: i64 = 14;

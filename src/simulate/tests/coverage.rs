@@ -1,0 +1,197 @@
+//! Everything that a life can hold does happen.
+
+use super::*;
+
+fn assert_reached<T: Ord + std::fmt::Debug + ?Sized>(reached: &BTreeSet<&T>, expected: &[&T]) {
+    let missing: Vec<_> = expected.iter().filter(|item| !reached.contains(*item)).collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}");
+}
+
+#[test]
+fn every_type_of_event_is_sent() {
+    let simulation = big();
+    let types = simulation.events.iter().map(|event| event.event_type.as_str()).collect();
+    assert_reached(
+        &types,
+        &[
+            "charge.failed",
+            "charge.succeeded",
+            "checkout.session.async_payment_succeeded",
+            "checkout.session.completed",
+            "checkout.session.expired",
+            "customer.created",
+            "customer.deleted",
+            "customer.loyalty_tier.reached",
+            "customer.subscription.created",
+            "customer.subscription.deleted",
+            "customer.subscription.paused",
+            "customer.subscription.pending_update_applied",
+            "customer.subscription.pending_update_expired",
+            "customer.subscription.resumed",
+            "customer.subscription.trial_will_end",
+            "customer.subscription.updated",
+            "customer.updated",
+            "invoice.created",
+            "invoice.deleted",
+            "invoice.finalized",
+            "invoice.marked_uncollectible",
+            "invoice.overdue",
+            "invoice.paid",
+            "invoice.payment_action_required",
+            "invoice.payment_failed",
+            "invoice.payment_succeeded",
+            "invoice.sent",
+            "invoice.upcoming",
+            "invoice.updated",
+            "invoice.voided",
+            "invoice_payment.paid",
+            "payment_intent.payment_failed",
+            "payment_intent.succeeded",
+            "payment_method.attached",
+            "v1.billing.meter.error_report_triggered",
+        ],
+    );
+}
+
+#[test]
+fn every_status_and_every_way_from_one_to_another_is_taken() {
+    let mut statuses: BTreeMap<String, String> = BTreeMap::new();
+    let mut ways = BTreeSet::new();
+    for event in &big().events {
+        if !event.event_type.starts_with("customer.subscription.")
+            || event.event_type.ends_with("pending_update_expired")
+        {
+            continue;
+        }
+        let object = read(event)["data"]["object"].take();
+        let status = object["status"].as_str().unwrap().to_owned();
+        let id = object["id"].as_str().unwrap().to_owned();
+        let before = statuses.insert(id, status.clone()).unwrap_or_default();
+        if before != status {
+            ways.insert(format!("{before} -> {status}"));
+        }
+    }
+    let ways: BTreeSet<&str> = ways.iter().map(String::as_str).collect();
+    assert_reached(
+        &ways,
+        &[
+            " -> incomplete",
+            " -> active",
+            " -> trialing",
+            "incomplete -> active",
+            "incomplete -> incomplete_expired",
+            "trialing -> active",
+            "trialing -> paused",
+            "trialing -> canceled",
+            "active -> trialing",
+            "active -> past_due",
+            "active -> canceled",
+            "past_due -> active",
+            "past_due -> unpaid",
+            "past_due -> canceled",
+            "unpaid -> active",
+            "unpaid -> canceled",
+            "paused -> active",
+            "paused -> canceled",
+        ],
+    );
+    assert!(
+        ways.iter().all(|way| !way.starts_with("canceled") && !way.starts_with("incomplete_e")),
+        "what has ended stays ended: {ways:?}"
+    );
+}
+
+#[test]
+fn truths_are_of_every_kind() {
+    let plan = Plan { subscriptions: 1_500, months: 5, format: Format::Compact, ..Plan::default() };
+    let rows: Vec<TruthRow> = lives(&plan).flat_map(|life| life.truth).collect();
+    assert_reached(
+        &rows.iter().map(|row| row.status).collect(),
+        &[
+            "active",
+            "canceled",
+            "incomplete",
+            "incomplete_expired",
+            "past_due",
+            "paused",
+            "trialing",
+            "unpaid",
+        ],
+    );
+    assert_reached(
+        &rows.iter().filter_map(|row| row.user_id_source).collect(),
+        &[
+            "checkout.client_reference_id",
+            "checkout.metadata",
+            "customer.checkout",
+            "customer.metadata",
+            "subscription.metadata",
+        ],
+    );
+    assert_reached(
+        &rows.iter().filter_map(|row| row.latest_invoice_status).collect(),
+        &["draft", "open", "paid", "uncollectible", "void"],
+    );
+    assert_reached(
+        &rows.iter().filter_map(|row| Some(row.pause_collection.as_ref()?.behavior)).collect(),
+        &["keep_as_draft", "mark_uncollectible", "void"],
+    );
+    let any = |what: &str, is: fn(&TruthRow) -> bool| {
+        assert!(rows.iter().any(is), "{what} never happens");
+    };
+    any("no user", |row| row.user_id.is_none());
+    any("a conflict of users", |row| row.user_id_conflict);
+    any("a connected account", |row| !row.account.is_empty());
+    any("test mode", |row| !row.livemode);
+    any("a test clock", |row| row.test_clock_id.is_some());
+    any("an invoiced customer", |row| row.collection_method == Some("send_invoice"));
+    any("a debt", |row| row.past_due_since.is_some());
+    any("a next attempt", |row| row.next_payment_attempt.is_some() && row.status == "past_due");
+    any("the flag to cancel", |row| row.cancel_at_period_end && row.status == "active");
+    any("a date to cancel alone", |row| {
+        row.cancel_at.is_some() && !row.cancel_at_period_end && row.status == "active"
+    });
+    any("an end that only the customer's deletion tells", |row| {
+        row.status == "canceled" && row.ended_at.is_some() && row.canceled_at.is_none()
+    });
+    any("a debt paid after the end", |row| row.ended_at.is_some() && row.paid_at > row.ended_at);
+    any("items of different periods", |row| {
+        row.ends_at < row.current_period_end && row.cancel_at_period_end
+    });
+    for version in ApiVersion::ALL {
+        assert!(rows.iter().any(|row| row.api_version == Some(version.as_str())));
+    }
+}
+
+#[test]
+fn a_user_may_have_several_customers_and_a_customer_several_subscriptions() {
+    let rows = &big().truth;
+    let mut customers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let mut subscriptions: BTreeMap<_, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.account.is_empty()) {
+        if let Some(user) = &row.user_id {
+            customers.entry(user).or_default().insert(&row.customer_id);
+        }
+        *subscriptions.entry(&row.customer_id).or_default() += 1;
+    }
+    assert!(customers.values().any(|customers| customers.len() > 1));
+    assert!(subscriptions.values().any(|count| *count > 1));
+}
+
+#[test]
+fn purchases_and_leaps_of_a_test_clock_share_a_second() {
+    let mut seconds: BTreeMap<(String, i64), usize> = BTreeMap::new();
+    let mut months_in_a_second = 0;
+    for event in &big().events {
+        let object = read(event)["data"]["object"].take();
+        let Some(id) = object["id"].as_str() else { continue };
+        let count = seconds.entry((id.to_owned(), event.created)).or_default();
+        *count += 1;
+        if *count > 1 && event.event_type == "customer.subscription.updated" {
+            months_in_a_second += usize::from(!object["test_clock"].is_null());
+        }
+    }
+    let shared = seconds.values().filter(|count| **count > 1).count();
+    assert!(shared > 2_000, "{shared} seconds hold several events of one object");
+    assert!(months_in_a_second > 5, "{months_in_a_second}");
+}
