@@ -1,0 +1,82 @@
+//! Who may read what, and at which address.
+
+use reqwest::StatusCode;
+use subledger::config::Secrets;
+
+use super::server::{Event, TOKEN, TestServer, json_of};
+
+const READS: [&str; 9] = [
+    "/v1/customers/cus_1",
+    "/v1/subscriptions",
+    "/v1/subscriptions/sub_1",
+    "/v1/users/user_1/history",
+    "/v1/events/evt_1",
+    "/v1/events/evt_1/payload",
+    "/v1/log",
+    "/v1/projections",
+    "/v1/nothing",
+];
+
+async fn status(server: &TestServer, path: &str, token: Option<&str>) -> StatusCode {
+    let request = server.client.get(format!("{}{path}", server.url));
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    request.send().await.unwrap().status()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_without_a_token() {
+    let server = TestServer::start().await;
+    for path in READS.into_iter().chain(["/v1/users/user_1"]) {
+        assert_eq!(status(&server, path, None).await, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(status(&server, path, Some("x")).await, StatusCode::UNAUTHORIZED, "{path}");
+        let with_token = status(&server, path, Some(TOKEN)).await;
+        assert_ne!(with_token, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_token_is_configured_the_answer_names_the_variable() {
+    let server = TestServer::with(|options| options.api_tokens = Secrets::default()).await;
+    let response = server.get("/v1/users/user_1").await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    let problem = json_of(response).await;
+    assert!(problem["detail"].as_str().unwrap().contains("SUBLEDGER_API_TOKEN"), "{problem}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_token_asks_about_users_and_nothing_else() {
+    let server =
+        TestServer::with(|options| options.access_tokens = Secrets::parse("narrow")).await;
+    server.receive(Event::default().body()).await;
+    assert_eq!(status(&server, "/v1/users/user_1", Some("narrow")).await, StatusCode::OK);
+    for path in READS {
+        assert_eq!(status(&server, path, Some("narrow")).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_private_address_the_public_one_serves_the_webhook_and_health_alone() {
+    let server =
+        TestServer::with(|options| options.private_listen = Some("127.0.0.1:0".to_owned())).await;
+    server.receive(Event::default().body()).await;
+    let private = format!("http://{}", server.service().private_address().unwrap());
+    for (path, public, at_private) in [
+        ("/healthz", 200, 200),
+        ("/readyz", 200, 200),
+        ("/metrics", 404, 200),
+        ("/v1/users/user_1", 404, 200),
+        ("/api/stripe/webhook/", 405, 404),
+    ] {
+        assert_eq!(status(&server, path, Some(TOKEN)).await, public, "{path}");
+        let response = server.client.get(format!("{private}{path}")).bearer_auth(TOKEN);
+        assert_eq!(response.send().await.unwrap().status(), at_private, "{path}");
+    }
+    server.stop().await;
+}

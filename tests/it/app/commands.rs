@@ -1,0 +1,227 @@
+//! The commands, as a shell runs them: output, exit status, and what is said when it goes wrong.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::server::Event;
+use super::snapshots;
+
+/// The binary with an empty environment, in a directory of its own.
+pub(super) fn subledger(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_subledger"));
+    command.current_dir(directory).env_clear().args(arguments);
+    command
+}
+
+pub(super) struct Ran {
+    pub(super) status: i32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+pub(super) fn run(directory: &Path, arguments: &[&str]) -> Ran {
+    ran(&subledger(directory, arguments).output().unwrap())
+}
+
+fn ran(output: &Output) -> Ran {
+    Ran {
+        status: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout.clone()).unwrap(),
+        err: String::from_utf8(output.stderr.clone()).unwrap(),
+    }
+}
+
+/// A ledger with two subscriptions that ended: what is shown of them does not depend on today.
+fn ledger() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lines = String::new();
+    for (id, subscription, user) in [("evt_1", "sub_1", "user_1"), ("evt_2", "sub_2", "user_2")] {
+        let event = Event { id, subscription, user, status: "canceled", ..Event::default() };
+        let value: serde_json::Value = serde_json::from_str(&event.body()).unwrap();
+        lines += &format!("{value}\n");
+    }
+    std::fs::write(directory.path().join("events.jsonl"), lines).unwrap();
+    let imported = run(directory.path(), &["import", "events.jsonl"]);
+    assert_eq!(imported.status, 0, "{}", imported.err);
+    let rebuilt = run(directory.path(), &["rebuild"]);
+    assert_eq!(rebuilt.status, 0, "{}", rebuilt.err);
+    directory
+}
+
+#[test]
+fn rows_are_written_as_a_table_as_json_and_as_csv() {
+    let directory = ledger();
+    let of = |arguments: &[&str]| {
+        let ran = run(directory.path(), arguments);
+        assert_eq!((ran.status, &*ran.err), (0, ""), "{arguments:?}");
+        ran.out
+    };
+    let current = of(&["current"]);
+    let history = of(&["history", "user_1", "--format", "csv"]);
+    assert!(current.lines().all(|line| line.chars().count() <= 100), "{current}");
+    snapshots().bind(|| {
+        insta::assert_snapshot!("cli_current", current);
+        insta::assert_snapshot!("cli_current_csv", of(&["current", "--format", "csv"]));
+        insta::assert_snapshot!("cli_history", of(&["history", "sub_1"]));
+    });
+    assert_eq!(history.lines().count(), 2, "{history}");
+
+    let json: serde_json::Value =
+        serde_json::from_str(&of(&["current", "--user", "user_2", "--format", "json"])).unwrap();
+    assert_eq!(json["data"].as_array().unwrap().len(), 1);
+    assert_eq!(json["data"][0]["subscription_id"], "sub_2");
+    assert_eq!(of(&["current", "--active", "--format", "csv"]).lines().count(), 1);
+    let event: serde_json::Value = serde_json::from_str(&of(&["event", "evt_2"])).unwrap();
+    assert_eq!((&event["position"], &event["source"]), (&2.into(), &"import".into()));
+    assert!(of(&["event", "evt_2", "--payload"]).starts_with('{'));
+    assert!(of(&["projections", "list"]).contains("live"));
+    assert!(of(&["verify"]).ends_with("no difference\n"));
+}
+
+#[test]
+fn the_help_names_every_setting_and_each_commands_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let help = run(directory.path(), &["--help"]);
+    assert_eq!(help.status, 0);
+    for name in [
+        "DATABASE_URL",
+        "--database",
+        "STRIPE_WEBHOOK_SECRET",
+        "SUBLEDGER_LISTEN",
+        "SUBLEDGER_API_TOKEN",
+        "SUBLEDGER_TOLERANCE_SECONDS",
+        "SUBLEDGER_MODE",
+        "SUBLEDGER_PRIVATE_LISTEN",
+        "SUBLEDGER_ACCESS_TOKEN",
+        "SUBLEDGER_USER_KEY",
+        "SUBLEDGER_POLICY",
+        "SUBLEDGER_LOG",
+        "SUBLEDGER_LOG_FORMAT",
+    ] {
+        assert!(help.out.contains(name), "{name} is not in\n{}", help.out);
+    }
+}
+
+/// One clear line, a hint, and the exit status that says whose turn it is.
+#[test]
+fn what_goes_wrong_is_said_in_one_line_with_a_hint() {
+    let directory = ledger();
+    let path = directory.path();
+    std::fs::write(path.join("policy.toml"), "grnt = []\n").unwrap();
+    std::fs::write(path.join("taken.db"), "").unwrap();
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["serve"], 2, "STRIPE_WEBHOOK_SECRET"),
+        (&["current", "--database", "postgres://localhost/x"], 2, "PostgreSQL"),
+        (&["current", "--database", "subledger.db"], 2, "sqlite://"),
+        (&["current", "--database", "sqlite://nowhere.db"], 2, "nowhere.db"),
+        (&["import", "--database", "sqlite://no/such/dir/x.db", "events.jsonl"], 3, "no/such/dir"),
+        (&["import", "no-such-file"], 3, "no-such-file"),
+        (&["rebuild", "--policy", "policy.toml"], 2, "policy.toml"),
+        (&["rebuild", "--policy", "no-policy.toml"], 2, "no-policy.toml"),
+        (&["rebuild", "--user-key", " , "], 2, "SUBLEDGER_USER_KEY"),
+        (&["history", "sub_unknown"], 1, "sub_unknown"),
+        (&["event", "evt_unknown"], 1, "evt_unknown"),
+        (&["backup", "taken.db"], 2, "taken.db"),
+    ];
+    for (arguments, status, named) in cases {
+        let ran = run(path, arguments);
+        let lines: Vec<&str> = ran.err.lines().collect();
+        assert_eq!(ran.status, status, "{arguments:?}: {}", ran.err);
+        assert_eq!(lines.len(), 2, "{arguments:?}: {}", ran.err);
+        assert!(lines[0].starts_with("error: ") && lines[0].contains(named), "{}", ran.err);
+        assert!(lines[1].starts_with("hint: "), "{}", ran.err);
+        assert_eq!(ran.out, "", "{arguments:?}");
+    }
+    assert_eq!(run(path, &["curent"]).status, 2);
+    assert_eq!(run(path, &["history", "user_1", "--as-of", "yesterday"]).status, 2);
+}
+
+#[test]
+fn a_read_model_that_does_not_exist_yet_is_not_an_empty_one() {
+    let directory = ledger();
+    for file in ["subledger.read.db", "subledger.read.db-wal", "subledger.read.db-shm"] {
+        let _ = std::fs::remove_file(directory.path().join(file));
+    }
+    let ran = run(directory.path(), &["current"]);
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    assert!(ran.err.contains("is being built") && ran.err.contains("rebuild"), "{}", ran.err);
+}
+
+#[test]
+fn a_port_in_use_is_said_and_leaves_no_ledger_behind() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let mut serve = subledger(directory.path(), &["serve", "--listen", &address]);
+    let ran = ran(&serve.env("STRIPE_WEBHOOK_SECRET", "whsec_x").output().unwrap());
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    assert!(ran.err.contains(&address) && ran.err.contains("--listen"), "{}", ran.err);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["simulate", "--subscriptions", "40", "--out", "-"];
+    let mut child = subledger(directory.path(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ran = ran(&child.wait_with_output().unwrap());
+    assert_eq!((ran.status, &*ran.err), (0, ""));
+}
+
+#[test]
+fn verify_finds_a_row_that_was_edited_and_a_log_that_was() {
+    let directory = ledger();
+    let edit = |file: &str, sql: &str| {
+        let url = format!("sqlite://{}", directory.path().join(file).display());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            use sqlx::Connection as _;
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+                .execute(&mut connection)
+                .await
+                .unwrap();
+            connection.close().await.unwrap();
+        });
+    };
+    edit(
+        "subledger.read.db",
+        "UPDATE current_subscriptions_g1 SET status = 'active' WHERE subscription_id = 'sub_1'",
+    );
+    let ran = run(directory.path(), &["verify"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("sub_1") && ran.out.contains("status"), "{}", ran.out);
+
+    assert_eq!(run(directory.path(), &["rebuild"]).status, 0);
+    assert_eq!(run(directory.path(), &["verify"]).status, 0);
+    edit(
+        "subledger.db",
+        "PRAGMA writable_schema = 1;
+         DELETE FROM sqlite_schema WHERE type = 'trigger';
+         PRAGMA writable_schema = RESET;
+         UPDATE events SET payload = replace(payload, 'canceled', 'active') WHERE position = 2",
+    );
+    let ran = run(directory.path(), &["verify"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("at 2: the payload is not the one that was hashed"), "{}", ran.out);
+}
+
+/// The demo compares every row with the simulator's truth and says no where one differs.
+#[test]
+fn the_demo_runs_with_nothing_set_up_and_ends_equal_to_the_truth() {
+    let directory = tempfile::tempdir().unwrap();
+    let ran = run(directory.path(), &["demo", "--once"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("300 of 300 subscriptions are equal"), "{}", ran.out);
+    assert!(ran.out.contains("curl -s -H 'Authorization: Bearer "), "{}", ran.out);
+    assert!(ran.out.contains("invoice.payment_failed"), "{}", ran.out);
+    assert!(ran.out.contains("(arrived late)"), "{}", ran.out);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,22 @@
+//! The edges: HTTP as a client sees it, and the commands as a shell sees them.
+
+mod auth;
+mod bad_input;
+mod commands;
+#[cfg(unix)]
+mod crash;
+mod exchange;
+mod flow;
+mod reads;
+mod server;
+
+use insta::Settings;
+
+/// Snapshots lie at the top, named after what they show.
+fn snapshots() -> Settings {
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
