@@ -78,6 +78,11 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// The snapshot that was the latest, as far as anything says.
     pub fn winner(&self) -> Winner<'_, F> {
+        let (standing, created) = (self.standing, self.created);
+        if let (1, Some((event_id, snapshot))) = (self.rivals.len(), self.rivals.first_key_value())
+        {
+            return Winner { event_id, created, standing, snapshot, ambiguous: false };
+        }
         let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
         let sequence = order::sequence(&rivals);
         let facts_at = |at: usize| &self.rivals[rivals[at].0].facts;
@@ -86,8 +91,8 @@ impl<F: Clone + PartialEq> Group<F> {
         let event_id = rivals[last].0;
         Winner {
             event_id,
-            created: self.created,
-            standing: self.standing,
+            created,
+            standing,
             snapshot: &self.rivals[event_id],
             ambiguous: sequence.might_be_last.iter().any(differs),
         }

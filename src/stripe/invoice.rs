@@ -146,11 +146,12 @@ impl Invoice<'_> {
             None => self.status_before_2018().to_owned(),
         };
         let subscription = self.subscription();
-        // A line for another subscription says nothing about how far this one is paid.
-        let own_lines = self
-            .lines()
-            .iter()
-            .filter(|line| line.subscription().is_none_or(|of_line| Some(of_line) == subscription));
+        // A line for another subscription says nothing about how far this one is paid, nor does a
+        // credit: after a change of plan it ends where the old period would have.
+        let own_lines = self.lines().iter().filter(|line| {
+            line.amount.is_none_or(|amount| amount >= 0)
+                && line.subscription().is_none_or(|of_line| Some(of_line) == subscription)
+        });
         InvoiceFacts {
             created: self.created.or(self.date).map(StripeTime),
             status,

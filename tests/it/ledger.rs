@@ -256,3 +256,30 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
         Subject { kind: SubjectKind::User, id: "nobody".to_owned(), scope: Scope::default() };
     assert!(audit::history(&store, nobody, &logic, None, None).await.unwrap().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projector_that_sleeps_holds_up_no_append_and_catches_up() {
+    use sqlx::{Connection as _, SqliteConnection};
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let simulation = simulation(17);
+    let (before, meanwhile) = simulation.events.split_at(100);
+    let projector = Projector::start(store.clone(), Logic::default(), Clock::System);
+    append(&store, before).await;
+    projector.handle().reached(Position(100)).await;
+
+    // As long as another connection writes to the read model, the projector cannot.
+    let read_model = format!("sqlite://{}", folder.path().join("subledger.read.db").display());
+    let mut sleeper = SqliteConnection::connect(&read_model).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut sleeper).await.unwrap();
+    append(&store, meanwhile).await;
+    let end = store.log.head().await.unwrap().size;
+    assert_eq!(end.0, i64::try_from(simulation.events.len()).unwrap());
+    assert_eq!(projector.handle().status().position, Position(100));
+
+    sqlx::query("ROLLBACK").execute(&mut sleeper).await.unwrap();
+    projector.handle().reached(end).await;
+    assert_rows_are_true(&rows(&store).await, &simulation.truth);
+    projector.stop().await;
+}
