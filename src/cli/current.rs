@@ -79,8 +79,7 @@ pub(super) async fn rows(
     let mut views = Vec::new();
     let mut after = None;
     loop {
-        let (_, rows) =
-            store.read_model.subscriptions(filter, after.as_ref(), PAGE_ROWS).await?;
+        let (_, rows) = store.read_model.subscriptions(filter, after.as_ref(), PAGE_ROWS).await?;
         let Some(last) = rows.last() else { return Ok(views) };
         after = Some(SubscriptionKey {
             scope: Scope { account: last.account.as_str().into(), livemode: last.livemode },
@@ -116,12 +115,14 @@ fn write(rows: &[SubscriptionView], format: Format, out: &mut impl Write) -> any
 pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
     let mut table = output::table(&["subscription", "user", "status", "active", "price", "ends"]);
     for SubscriptionView { row, active } in rows {
+        // The name that a person gave it, where there is one.
+        let price = row.price_nickname.as_ref().or(row.lookup_key.as_ref());
         table.add_row([
             row.subscription_id.clone(),
             cell(row.user_id.as_ref()),
             row.status.clone(),
             (if *active { "yes" } else { "no" }).to_owned(),
-            cell(row.lookup_key.as_ref().or(row.price_id.as_ref())),
+            cell(price.or(row.price_id.as_ref())),
             cell(row.ends_at.map(day).as_ref()),
         ]);
     }

@@ -14,7 +14,7 @@ use super::{Context, history, output, progress, signals};
 use crate::audit::{self, History, Subject, SubjectKind};
 use crate::config::{Mode, Secrets};
 use crate::http::SubscriptionView;
-use crate::ids::Scope;
+use crate::ids::{AccountId, Scope};
 use crate::projection::Logic;
 use crate::service::{Options, Service, StartError};
 use crate::simulate::{Delivery, Plan, TruthRow, deliver, simulate};
@@ -36,11 +36,11 @@ const CONCURRENCY: usize = 8;
 /// How often is looked whether the read model has caught up.
 const POLL: Duration = Duration::from_millis(20);
 /// The longest history that is good reading, in events.
-const STORY_EVENTS_MAX: usize = 24;
+const STORY_EVENTS_MAX: usize = 36;
 /// Late events in it, at most: more of them hide the story.
 const LATE_EVENTS_MAX: usize = 3;
 /// Users whose history is looked at to find one that is good reading.
-const STORIES_TRIED: usize = 60;
+const STORIES_TRIED: usize = 100;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -160,17 +160,19 @@ impl Show<'_> {
             .filter_map(|view| view.row.user_id.clone());
         let mut best: Option<(usize, History)> = None;
         for id in users.take(STORIES_TRIED) {
-            let scope = Scope { account: Default::default(), livemode: true };
+            let scope = Scope { account: AccountId::default(), livemode: true };
             let subject = Subject { kind: SubjectKind::User, id, scope };
             let told = audit::history(&app.store, subject, None, None).await?;
             let Some((_, history)) = told else { continue };
             let late = history.events.iter().filter(|event| event.late).count();
             let late = usize::from((1..=LATE_EVENTS_MAX).contains(&late));
             let short = usize::from(history.events.len() <= STORY_EVENTS_MAX);
-            let recovered = usize::from(history.state.iter().any(|row| row.status == "active"));
-            let score = late * 4 + short * 2 + recovered;
-            if best.as_ref().is_none_or(|(other, _)| score > *other) {
-                best = Some((score, history));
+            let recovers = history.events.iter().flat_map(|event| &event.changes).any(|change| {
+                change.field == "status" && change.from == "past_due" && change.to == "active"
+            });
+            let merit = late * 4 + usize::from(recovers) * 4 + short * 2;
+            if best.as_ref().is_none_or(|(other, _)| merit > *other) {
+                best = Some((merit, history));
             }
         }
         Ok(best.map(|(_, history)| history))
@@ -216,8 +218,11 @@ fn compare(
         let key = (wanted.account.as_str(), wanted.livemode, wanted.subscription_id.as_str());
         let row = serde_json::to_value(rows.get(&key))?;
         let serde_json::Value::Object(known) = serde_json::to_value(wanted)? else { continue };
-        let wrong: Vec<&String> =
-            known.iter().filter(|(name, value)| row.get(name) != Some(*value)).map(|it| it.0).collect();
+        let wrong: Vec<&String> = known
+            .iter()
+            .filter(|(name, value)| row.get(name) != Some(*value))
+            .map(|it| it.0)
+            .collect();
         fields += known.len();
         if wrong.is_empty() {
             equal += 1;

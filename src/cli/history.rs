@@ -110,18 +110,18 @@ pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
     for event in events {
         let mut changes: Vec<&Change> = event.changes.iter().collect();
         changes.sort_by_key(|change| rank(&change.field));
-        let mut changed = Vec::new();
+        let mut lines = Vec::new();
         if event.late {
-            changed.push("(arrived late)".to_owned());
+            lines.push("(arrived late)".to_owned());
         }
-        changed.extend(changes.iter().take(CHANGES_SHOWN).map(|change| sentence(change)));
+        lines.extend(changes.iter().take(CHANGES_SHOWN).map(|change| sentence(change)));
         match changes.len().saturating_sub(CHANGES_SHOWN) {
             0 => {}
-            more => changed.push(format!("and {more} more fields")),
+            more => lines.push(format!("and {more} more fields")),
         }
-        changed.extend(event.note.clone());
+        lines.extend(event.note.clone());
         let happened = event.occurred_at.to_string();
-        table.add_row([minute(&happened), event.event_type.clone(), changed.join("\n")]);
+        table.add_row([minute(&happened), event.event_type.clone(), lines.join("\n")]);
     }
     output::keep_whole(&mut table, &[0, 1]);
     table

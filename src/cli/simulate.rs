@@ -106,9 +106,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         if path == Path::new("-") {
             write_export(&events, args.seed, &mut stdout())?;
         } else {
-            let write = || {
-                write_export(&events, args.seed, &mut BufWriter::new(File::create(&path)?))
-            };
+            let write =
+                || write_export(&events, args.seed, &mut BufWriter::new(File::create(&path)?));
             write().map_err(|error| cannot_write(&path, &error))?;
         }
     }

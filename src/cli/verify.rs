@@ -19,10 +19,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let verifier = match args.signatures {
+    let verifier = if args.signatures {
         // A delivery of years ago is as good as one of today.
-        true => Some(Verifier::new(config::webhook_secrets()?.expose(), None)),
-        false => None,
+        Some(Verifier::new(config::webhook_secrets()?.expose(), None))
+    } else {
+        None
     };
     let store = context.open(Opening::Existing).await?;
     let bar = progress::bar("verifying", 0);

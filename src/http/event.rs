@@ -21,7 +21,11 @@ pub(super) async fn get(
 }
 
 /// The event of this id in the account and mode that are meant.
-pub(super) async fn find(app: &App, id: String, mut params: Params) -> Result<LoggedEvent, Problem> {
+pub(super) async fn find(
+    app: &App,
+    id: String,
+    mut params: Params,
+) -> Result<LoggedEvent, Problem> {
     let scope = params.scope(app.mode)?;
     params.finish()?;
     let id = EventId::new(id);

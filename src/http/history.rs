@@ -61,9 +61,10 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
     };
     let mut events = history.events;
     if let Some(after) = after {
-        let last = events.iter().position(|event| event.position.0 == after).ok_or_else(|| {
-            Problem::parameter("after", "this history has no such event")
-        })?;
+        let last = events
+            .iter()
+            .position(|event| event.position.0 == after)
+            .ok_or_else(|| Problem::parameter("after", "this history has no such event"))?;
         events.drain(..=last);
     }
     let more = events.len() > limit;

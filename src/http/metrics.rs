@@ -82,11 +82,7 @@ impl Metrics {
                 "Connections that ended without a readable request",
                 Counter::default()
             ),
-            log_position: register!(
-                "log_position",
-                "Last position of the log",
-                Gauge::default()
-            ),
+            log_position: register!("log_position", "Last position of the log", Gauge::default()),
             projection_position: register!(
                 "projection_position",
                 "Last position that the live read model has folded",

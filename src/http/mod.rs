@@ -87,9 +87,8 @@ pub enum Face {
 
 /// The routes of an address.
 pub fn router(app: Arc<App>, face: Face) -> Router {
-    let mut router = Router::new()
-        .route("/healthz", get(healthz::get))
-        .route("/readyz", get(readyz::get));
+    let mut router =
+        Router::new().route("/healthz", get(healthz::get)).route("/readyz", get(readyz::get));
     if face != Face::Private {
         router = router
             .route("/api/stripe/webhook/", post(webhook::receive))
@@ -139,13 +138,11 @@ async fn method_not_allowed(method: Method) -> Problem {
 }
 
 async fn within_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
-            Problem::new(Kind::TooSlow, detail).into_response()
-        }
-    }
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
+        Problem::new(Kind::TooSlow, detail).into_response()
+    })
 }
 
 /// What every handler is given.

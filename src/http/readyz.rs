@@ -31,9 +31,10 @@ pub(super) async fn get(State(app): Shared) -> Response {
         }
         FollowerState::Stopped => reasons.push("shutting down".to_owned()),
     }
-    let (code, status) = match reasons.is_empty() {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    let (code, status) = if reasons.is_empty() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
     (code, Json(Readiness { status, reasons })).into_response()
 }

@@ -44,9 +44,10 @@ pub(super) async fn get(
         app.store.read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| {
-        cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id))
-    });
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id)));
     let data = rows.into_iter().map(|row| SubscriptionView::new(row, now)).collect();
     Ok(Stamped(stamp, Json(Page { data, next })))
 }

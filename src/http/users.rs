@@ -6,11 +6,11 @@
 use axum::Json;
 use axum::extract::State;
 
+use super::Shared;
 use super::params::{Id, Params};
 use super::problem::Problem;
 use super::stamp::Stamped;
 use super::view::{Access, SubscriptionView, UserView, Wanted};
-use super::Shared;
 use crate::config::Mode;
 use crate::store::SubscriptionFilter;
 
@@ -36,7 +36,8 @@ pub(super) async fn get(
         user_id: Some(user_id.clone()),
         ..SubscriptionFilter::default()
     };
-    let (stamp, rows) = app.store.read_model.subscriptions(&filter, None, SUBSCRIPTIONS_MAX).await?;
+    let (stamp, rows) =
+        app.store.read_model.subscriptions(&filter, None, SUBSCRIPTIONS_MAX).await?;
     let now = app.clock.now().to_stripe_time();
     let subscriptions: Vec<SubscriptionView> = rows
         .into_iter()

@@ -49,7 +49,8 @@ impl SubscriptionView {
 impl Access {
     /// What these grant together: the greatest end wins, and no end is the greatest.
     pub fn of(subscriptions: &[SubscriptionView]) -> Self {
-        let ends = || subscriptions.iter().filter(|it| it.row.entitled).map(|it| it.row.entitled_until);
+        let ends =
+            || subscriptions.iter().filter(|it| it.row.entitled).map(|it| it.row.entitled_until);
         let endless = ends().any(|end| end.is_none());
         Self {
             active: subscriptions.iter().any(|it| it.active),
@@ -73,7 +74,8 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Whether any item is what is wanted; everything is, where nothing is said.
     pub(super) fn is_in(&self, row: &SubscriptionRow) -> bool {
-        let asks = |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
+        let asks =
+            |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
         *self == Self::default()
             || row.items.0.iter().any(|item: &ItemRow| {
                 asks(&self.product_id, &item.product_id)

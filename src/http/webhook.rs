@@ -72,8 +72,11 @@ pub(super) async fn receive(
     .map_err(|invalid| Problem::new(Kind::NotAnEvent, invalid.to_string()))?;
 
     let appended = app.ingest.submit(event).await?;
-    let counter =
-        if appended.duplicate { &app.metrics.events_duplicate } else { &app.metrics.events_appended };
+    let counter = if appended.duplicate {
+        &app.metrics.events_duplicate
+    } else {
+        &app.metrics.events_appended
+    };
     counter.inc();
     app.metrics.webhook_seconds.observe(stopwatch.elapsed());
     let receipt = Receipt {

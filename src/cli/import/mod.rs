@@ -38,7 +38,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let reading = tokio::task::spawn_blocking(move || {
         args.paths.iter().try_for_each(|path| reader::read(path, &sender))
     });
-    let mut import = Import { store: &store, restoring: true, batch: Batch::default(), tally: Tally::default() };
+    let mut import =
+        Import { store: &store, restoring: true, batch: Batch::default(), tally: Tally::default() };
     while let Some(record) = records.recv().await {
         import.take(record).await?;
     }
@@ -48,10 +49,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let read = reading.await?;
     let head = store.log.head().await?;
     store.close().await;
-    say(&format!(
-        "imported {} events, skipped {} that the log has already, {} bad records; the log has {}",
-        tally.new, tally.known, tally.bad, head.size
-    ));
+    if read.is_ok() || tally.new + tally.known + tally.bad > 0 {
+        say(&format!(
+            "imported {} events, skipped {} that the log has already, {} bad records; the log has {}",
+            tally.new, tally.known, tally.bad, head.size
+        ));
+    }
     read?;
     Ok(if tally.bad == 0 { Exit::Done } else { Exit::No })
 }
@@ -105,10 +108,9 @@ impl Import<'_> {
         let events = std::mem::take(&mut self.batch.events);
         self.batch.bytes = 0;
         for appended in self.write(&events).await? {
-            match appended.duplicate {
-                true => self.tally.known += 1,
-                false => self.tally.new += 1,
-            }
+            let count =
+                if appended.duplicate { &mut self.tally.known } else { &mut self.tally.new };
+            *count += 1;
         }
         Ok(())
     }
@@ -117,10 +119,8 @@ impl Import<'_> {
         if self.batch.exported && self.restoring {
             match self.store.log.restore(events).await {
                 Err(StoreError::NotEmpty { .. } | StoreError::NotInOrder { .. }) => {
-                    say(
-                        "the log has other events already, or the export is not in order: \
-                         it is appended, as received now",
-                    );
+                    say("the log has other events already, or the export is not in order: \
+                         it is appended, as received now");
                     self.restoring = false;
                 }
                 result => return result,
@@ -134,7 +134,7 @@ impl From<reader::ReadError> for anyhow::Error {
     fn from(error: reader::ReadError) -> Self {
         Failure::failed(
             format!("cannot read {}: {}", error.path.display(), error.source),
-            "what was read before it is in the log; importing again skips that",
+            "what was read before it is in the log; an import that is run again skips that",
         )
     }
 }

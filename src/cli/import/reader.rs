@@ -35,12 +35,12 @@ pub(super) fn read(path: &Path, to: &Sender<Record>) -> Result<(), ReadError> {
     };
     let file: Arc<str> = path.to_string_lossy().into();
     input
-        .and_then(|input| Input { input, file, line: 0, to }.read())
+        .and_then(|input| Input { bytes: input, file, line: 0, to }.read())
         .map_err(|source| ReadError { path: path.to_owned(), source })
 }
 
 struct Input<'a> {
-    input: Box<dyn BufRead>,
+    bytes: Box<dyn BufRead>,
     file: Arc<str>,
     /// The number of the last line that was read, from 1.
     line: usize,
@@ -84,7 +84,7 @@ impl Input<'_> {
     /// The rest of the input as one JSON document or several, one after the other.
     fn documents(&mut self, start: &Place, mut text: Vec<u8>) -> io::Result<()> {
         let limit = DOCUMENT_BYTES_MAX.saturating_sub(text.len()) + 1;
-        (&mut self.input).take(limit as u64).read_to_end(&mut text)?;
+        (&mut self.bytes).take(limit as u64).read_to_end(&mut text)?;
         if text.len() > DOCUMENT_BYTES_MAX {
             let reason = "the document is too long; write its events line by line";
             return self.send([bad(start.clone(), reason)]);
@@ -152,13 +152,14 @@ impl Input<'_> {
     /// The next line; of one that is too long, nothing is kept.
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        let read = (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes)?;
+        let read =
+            (&mut self.bytes).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes)?;
         if read == 0 {
             return Ok(None);
         }
         self.line += 1;
         if bytes.last() != Some(&b'\n') && read > LINE_BYTES_MAX {
-            self.input.skip_until(b'\n')?;
+            self.bytes.skip_until(b'\n')?;
             return Ok(Some(Line::TooLong));
         }
         Ok(Some(Line::Whole(bytes)))

@@ -44,18 +44,15 @@ struct Form<'a> {
 /// Every event of a complete JSON value, its bytes kept as they stand there.
 pub(super) fn records(json: &str, place: &Place) -> Vec<Record> {
     let record = |event, exported| Record { place: place.clone(), event, exported };
-    let form = match serde_json::from_str::<Form<'_>>(json) {
-        Ok(form) => form,
-        // Not an object that is read without an allocation: the envelope says what it is.
-        Err(_) => return vec![record(event(json), false)],
+    // What is not an object, or not read without an allocation: the envelope says what it is.
+    let Ok(form) = serde_json::from_str::<Form<'_>>(json) else {
+        return vec![record(event(json), false)];
     };
     match form {
         Form { payload_hash: Some(_), .. } => vec![record(exported(json), true)],
         Form { object: Some("list"), data: Some(data), .. } => {
             match serde_json::from_str::<Vec<&RawValue>>(data.get()) {
-                Ok(elements) => {
-                    elements.iter().map(|it| record(event(it.get()), false)).collect()
-                }
+                Ok(elements) => elements.iter().map(|it| record(event(it.get()), false)).collect(),
                 Err(_) => vec![record(Err("`data` of the list is not a list".to_owned()), false)],
             }
         }
@@ -77,6 +74,8 @@ fn event(json: &str) -> Result<NewEvent, String> {
 fn exported(json: &str) -> Result<NewEvent, String> {
     let record: EventRecord = serde_json::from_str(json)
         // Without the place inside the line: it would be counted from another start.
-        .map_err(|_| "not a record of an export: a field is missing or of a wrong type".to_owned())?;
+        .map_err(|_| {
+            "not a record of an export: a field is missing or of a wrong type".to_owned()
+        })?;
     record.into_event().map_err(|error| error.to_string())
 }

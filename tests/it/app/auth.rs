@@ -51,8 +51,7 @@ async fn where_no_token_is_configured_the_answer_names_the_variable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_token_asks_about_users_and_nothing_else() {
-    let server =
-        TestServer::with(|options| options.access_tokens = Secrets::parse("narrow")).await;
+    let server = TestServer::with(|options| options.access_tokens = Secrets::parse("narrow")).await;
     server.receive(Event::default().body()).await;
     assert_eq!(status(&server, "/v1/users/user_1", Some("narrow")).await, StatusCode::OK);
     for path in READS {

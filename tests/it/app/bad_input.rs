@@ -30,10 +30,7 @@ async fn each_kind_of_bad_delivery_has_its_problem_and_stores_nothing() {
         ("signature-missing", signed(&server, None)),
         ("signature-malformed", signed(&server, Some("v1=abc"))),
         ("signature-without-v1", signed(&server, Some(&format!("t={now},v0=ab")))),
-        (
-            "signature-mismatch",
-            signed(&server, Some(&sign("whsec_other", now, body.as_bytes()))),
-        ),
+        ("signature-mismatch", signed(&server, Some(&sign("whsec_other", now, body.as_bytes())))),
         ("signature-too-old", signed(&server, Some(&at(-301)))),
         ("signature-too-new", signed(&server, Some(&at(301)))),
         ("not-utf-8", server.delivery(b"{\"id\":\"\xff\"}".to_vec())),
@@ -97,11 +94,13 @@ async fn raw(server: &TestServer, bytes: &[u8]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_http_request_ends_with_its_connection() {
     let server = TestServer::start().await;
-    let long_header = [b"POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nX: ", &[b'x'; 200_000][..]];
+    let long_header =
+        [b"POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nX: ", &vec![b'x'; 200_000][..]];
     let answer = raw(&server, &long_header.concat()).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert!(!raw(&server, b"\x16\x03\x01 not http\r\n\r\n").await.contains(" 200 "));
-    let cut_off = b"POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"id\"";
+    let cut_off =
+        b"POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"id\"";
     assert!(!raw(&server, cut_off).await.contains(" 200 "));
 
     assert_eq!(server.store().log.head().await.unwrap().size.0, 0);

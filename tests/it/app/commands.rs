@@ -1,5 +1,6 @@
 //! The commands, as a shell runs them: output, exit status, and what is said when it goes wrong.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -40,7 +41,7 @@ fn ledger() -> TempDir {
     for (id, subscription, user) in [("evt_1", "sub_1", "user_1"), ("evt_2", "sub_2", "user_2")] {
         let event = Event { id, subscription, user, status: "canceled", ..Event::default() };
         let value: serde_json::Value = serde_json::from_str(&event.body()).unwrap();
-        lines += &format!("{value}\n");
+        writeln!(lines, "{value}").unwrap();
     }
     std::fs::write(directory.path().join("events.jsonl"), lines).unwrap();
     let imported = run(directory.path(), &["import", "events.jsonl"]);
@@ -219,7 +220,9 @@ fn the_demo_runs_with_nothing_set_up_and_ends_equal_to_the_truth() {
     let directory = tempfile::tempdir().unwrap();
     let ran = run(directory.path(), &["demo", "--once"]);
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains("300 of 300 subscriptions are equal"), "{}", ran.out);
+    let (_, compared) = ran.out.split_once("the simulator knows: ").unwrap();
+    let numbers: Vec<usize> = compared.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(numbers[0] > 250 && numbers[0] == numbers[1], "{compared}");
     assert!(ran.out.contains("curl -s -H 'Authorization: Bearer "), "{}", ran.out);
     assert!(ran.out.contains("invoice.payment_failed"), "{}", ran.out);
     assert!(ran.out.contains("(arrived late)"), "{}", ran.out);

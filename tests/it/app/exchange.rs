@@ -76,8 +76,16 @@ fn the_same_seed_gives_the_same_simulation_and_the_truth_beside_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let simulate = |out: &str| {
-        let arguments =
-            ["simulate", "--subscriptions", "5", "--duplicates", "0.5", "--truth", "truth", "--out"];
+        let arguments = [
+            "simulate",
+            "--subscriptions",
+            "5",
+            "--duplicates",
+            "0.5",
+            "--truth",
+            "truth",
+            "--out",
+        ];
         let ran = run(path, &[&arguments[..], &[out]].concat());
         assert_eq!(ran.status, 0, "{}", ran.err);
         std::fs::read_to_string(path.join(out)).unwrap()

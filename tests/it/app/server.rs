@@ -52,7 +52,7 @@ impl TestServer {
         change(&mut options);
         let service = Service::start(options).await.unwrap();
         let url = format!("http://{}", service.address());
-        let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let client = Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
         Self { service, client, url, directory }
     }
 
@@ -90,9 +90,15 @@ impl TestServer {
     pub(crate) async fn caught_up(&self) {
         let size = self.store().log.head().await.unwrap().size;
         let read_model = &self.store().read_model;
-        while read_model.live().await.unwrap().is_none_or(|live| live.position < size) {
-            tokio::task::yield_now().await;
-        }
+        let behind = async {
+            while read_model.live().await.unwrap().is_none_or(|live| live.position < size) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let status = || self.service.app().projector.status();
+        tokio::time::timeout(Duration::from_mins(1), behind)
+            .await
+            .unwrap_or_else(|_| panic!("the read model does not follow: {:?}", status()));
     }
 
     /// A read with the token.

@@ -7,8 +7,8 @@ const EVENT: &str = r#"{"id":"evt_1","object":"event","type":"ping","created":1,
 /// What is read: the place, and the size of what would be stored or the reason of a refusal.
 fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
-    let input = Box::new(io::Cursor::new(input.as_bytes().to_vec()));
-    Input { input, file: "in".into(), line: 0, to: &sender }.read().unwrap();
+    let bytes = Box::new(io::Cursor::new(input.as_bytes().to_vec()));
+    Input { bytes, file: "in".into(), line: 0, to: &sender }.read().unwrap();
     drop(sender);
     let mut found = Vec::new();
     while let Some(record) = receiver.blocking_recv() {
@@ -17,14 +17,13 @@ fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     found
 }
 
-fn whole() -> Result<usize, String> {
-    Ok(EVENT.len())
-}
+/// What a read of [`EVENT`] gives.
+const WHOLE: Result<usize, String> = Ok(EVENT.len());
 
 #[test]
 fn lines_keep_their_bytes_without_their_ends() {
-    assert_eq!(read(EVENT), [(1, whole())]);
-    assert_eq!(read(&format!("\n{EVENT}\r\n\n{EVENT}\n")), [(2, whole()), (4, whole())]);
+    assert_eq!(read(EVENT), [(1, WHOLE)]);
+    assert_eq!(read(&format!("\n{EVENT}\r\n\n{EVENT}\n")), [(2, WHOLE), (4, WHOLE)]);
     assert_eq!(read(""), []);
 }
 
@@ -47,9 +46,9 @@ fn documents_may_follow_one_another() {
 #[test]
 fn the_elements_of_a_list_page_keep_their_bytes() {
     let page = format!(r#"{{"object":"list","data":[{EVENT}, {EVENT}],"has_more":true}}"#);
-    assert_eq!(read(&page), [(1, whole()), (1, whole())]);
+    assert_eq!(read(&page), [(1, WHOLE), (1, WHOLE)]);
     let indented = format!("{{\n  \"object\": \"list\",\n  \"data\": [{EVENT}]\n}}\n");
-    assert_eq!(read(&indented), [(1, whole())]);
+    assert_eq!(read(&indented), [(1, WHOLE)]);
 }
 
 #[test]
@@ -66,7 +65,7 @@ fn a_bad_line_is_named_and_the_others_are_read() {
 fn a_broken_first_line_does_not_turn_the_rest_into_one_document() {
     let found = read(&format!("{{\"id\":\"evt_0\",\n{EVENT}\n{EVENT}\n"));
     assert!(found[0].1.is_err());
-    assert_eq!(found[1..], [(2, whole()), (3, whole())]);
+    assert_eq!(found[1..], [(2, WHOLE), (3, WHOLE)]);
 }
 
 #[test]
