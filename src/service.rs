@@ -86,8 +86,7 @@ impl Service {
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
         let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
         let (ingest, writer) = Ingest::start(store.log.clone(), Limits::default());
-        let projector =
-            Projector::start(store.clone(), options.logic, options.clock.clone());
+        let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(App {
             store,

@@ -217,8 +217,7 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let subject = |kind, id: &str| Subject { kind, id: id.to_owned(), scope: scope.clone() };
         let of = subject(SubjectKind::Subscription, &row.subscription_id);
-        let (_, whole) =
-            audit::history(&store, of.clone(), None, None).await.unwrap().unwrap();
+        let (_, whole) = audit::history(&store, of.clone(), None, None).await.unwrap().unwrap();
         let mut folded = row.clone();
         (folded.product_name, folded.parked, folded.event_count) = (None, 0, 0);
         assert_eq!(whole.state, [folded]);
@@ -228,15 +227,13 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
             .events
             .iter()
             .flat_map(|event| &event.changes)
-            .filter(|change| change.field == "status")
-            .last()
+            .rfind(|change| change.field == "status")
             .unwrap();
         assert_eq!(status.to, row.status.as_str());
 
         // What had happened by the middle is the first half of what happened.
         let middle = whole.events[whole.events.len() / 2].occurred_at;
-        let (_, half) =
-            audit::history(&store, of, Some(middle), None).await.unwrap().unwrap();
+        let (_, half) = audit::history(&store, of, Some(middle), None).await.unwrap().unwrap();
         assert!(half.events.iter().all(|event| event.occurred_at <= middle));
         let positions = |events: &[audit::HistoryEvent]| -> Vec<Position> {
             events.iter().map(|event| event.position).collect()
@@ -246,8 +243,7 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
 
         let customer = subject(SubjectKind::Customer, &row.customer_id);
         let none_yet = Some(ReceivedAt(0));
-        let (_, unknown) =
-            audit::history(&store, customer, None, none_yet).await.unwrap().unwrap();
+        let (_, unknown) = audit::history(&store, customer, None, none_yet).await.unwrap().unwrap();
         assert!(unknown.events.is_empty() && unknown.state.is_empty());
     }
     assert!(late > 0, "the delivery was out of order");
