@@ -1,8 +1,8 @@
 //! Answers for the person who must explain or prove: what happened, when we heard of it, and that
 //! nobody edited the record.
 //!
-//! A [history](mod@history) is computed from the log each time it is asked for: the read model only
-//! says which events to look at. [Verification](mod@verify) hashes the whole log again and folds it
+//! A [history](fn@history) is computed from the log each time it is asked for: the read model only
+//! says which events to look at. [Verification](fn@verify) hashes the whole log again and folds it
 //! afresh.
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
