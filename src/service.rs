@@ -87,13 +87,12 @@ impl Service {
         let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
         let (ingest, writer) = Ingest::start(store.log.clone(), Limits::default());
         let projector =
-            Projector::start(store.clone(), options.logic.clone(), options.clock.clone());
+            Projector::start(store.clone(), options.logic, options.clock.clone());
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(App {
             store,
             ingest,
             projector: projector.handle(),
-            logic: options.logic,
             verifier: Verifier::new(options.webhook_secrets.expose(), tolerance),
             tokens: Tokens::new(&options.api_tokens, &options.access_tokens),
             mode: options.mode,

@@ -11,6 +11,7 @@ use crate::projection::observe::observe_envelope;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
+use crate::projector::logic_of;
 use crate::store::{GenerationStamp, LoggedEvent, Store, StoreError, Subject as Timeline};
 use crate::stripe::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
@@ -124,14 +125,15 @@ const UNTOLD: [&str; 10] = [
     "subscription_id",
 ];
 
-/// Computes a history from the log. None where the subject is not known.
+/// Computes a history from the log, judged by the policy of the live generation. None where the
+/// subject is not known.
 pub async fn history(
     store: &Store,
     subject: Subject,
-    logic: &Logic,
     as_of: Option<StripeTime>,
     known_at: Option<ReceivedAt>,
 ) -> Result<Option<(GenerationStamp, History)>, StoreError> {
+    let live = store.read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
     let (stamp, customers) = customers_of(store, &subject).await?;
     if customers.is_empty() {
         return Ok(None);
@@ -149,7 +151,7 @@ pub async fn history(
         as_of.is_none_or(|at| event.facts.created <= at)
             && known_at.is_none_or(|at| event.received_at <= at)
     });
-    let (events, state) = tell(&logged, &customers, &subject, logic);
+    let (events, state) = tell(&logged, &customers, &subject, &logic_of(&live)?);
     Ok(Some((stamp, History { subject, as_of, known_at, events, state })))
 }
 
@@ -194,6 +196,7 @@ fn tell(
     let wanted = |row: &SubscriptionRow| {
         subject.kind != SubjectKind::Subscription || row.subscription_id == subject.id
     };
+    let late = late(logged);
     let mut events = Vec::new();
     for at in canonical_order(&envelopes) {
         let (logged, envelope) = (readable[at].0, &envelopes[at]);
@@ -204,9 +207,7 @@ fn tell(
             occurred_at: logged.facts.created,
             received_at: logged.received_at,
             source: logged.source.as_str(),
-            late: readable.iter().any(|(other, _)| {
-                other.position < logged.position && other.facts.created > logged.facts.created
-            }),
+            late: late.contains(&logged.position),
             subscription_id: None,
             changes: Vec::new(),
             note: None,
@@ -241,6 +242,19 @@ fn tell(
     }
     let state = states.into_values().flat_map(|(_, rows)| rows).filter(wanted).collect();
     (events, state)
+}
+
+/// The positions before which something had been received that happened later.
+fn late(in_order_of_arrival: &[LoggedEvent]) -> BTreeSet<Position> {
+    let mut latest = None;
+    let mut late = BTreeSet::new();
+    for event in in_order_of_arrival {
+        if Some(event.facts.created) < latest {
+            late.insert(event.position);
+        }
+        latest = latest.max(Some(event.facts.created));
+    }
+    late
 }
 
 /// What differs between the rows of one customer before and after an event.

@@ -11,6 +11,7 @@ use crate::projection::observe::observe;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
+use crate::projector::logic_of;
 use crate::store::tree::Frontier;
 use crate::store::{Generation, LoggedEvent, Source, Store, StoreError, SubscriptionFilter};
 use crate::stripe::Verifier;
@@ -182,8 +183,7 @@ impl FreshFold {
         until: Position,
         stored: Vec<SubscriptionRow>,
     ) -> Result<Self, StoreError> {
-        let logic = Logic::parse(&live.logic.policy, &live.logic.user_keys)
-            .map_err(|error| StoreError::Corrupt(format!("the stored policy: {error}")))?;
+        let logic = logic_of(live)?;
         Ok(Self { logic, until, stored, states: BTreeMap::new() })
     }
 

@@ -162,7 +162,7 @@ impl Show<'_> {
         for id in users.take(STORIES_TRIED) {
             let scope = Scope { account: AccountId::default(), livemode: true };
             let subject = Subject { kind: SubjectKind::User, id, scope };
-            let told = audit::history(&app.store, subject, &app.logic, None, None).await?;
+            let told = audit::history(&app.store, subject, None, None).await?;
             let Some((_, history)) = told else { continue };
             let late = history.events.iter().filter(|event| event.late).count();
             let late = usize::from((1..=LATE_EVENTS_MAX).contains(&late));

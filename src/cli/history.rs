@@ -73,7 +73,6 @@ fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::Existing).await?;
-    let logic = context.settings.logic()?;
     let kind = match args.kind {
         None => SubjectKind::of_id(&args.id),
         Some(Kind::User) => SubjectKind::User,
@@ -83,7 +82,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };
-    let history = audit::history(&store, subject, &logic, args.as_of, args.known_at).await?;
+    let history = audit::history(&store, subject, args.as_of, args.known_at).await?;
     store.close().await;
     let Some((_, history)) = history else {
         return Err(Failure::no(

@@ -51,7 +51,7 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
 
     let subject = Subject { kind, id, scope };
     let Some((stamp, history)) =
-        audit::history(&app.store, subject, &app.logic, as_of, known_at).await?
+        audit::history(&app.store, subject, as_of, known_at).await?
     else {
         return Err(Problem::unknown(match kind {
             SubjectKind::User => "user",

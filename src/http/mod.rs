@@ -45,7 +45,6 @@ pub use webhook::{BODY_BYTES_MAX, Notices};
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::ingest::Ingest;
-use crate::projection::Logic;
 use crate::projector::ProjectorHandle;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
@@ -61,8 +60,6 @@ pub struct App {
     pub ingest: Ingest,
     /// How the read model is kept current.
     pub projector: ProjectorHandle,
-    /// What turns events into rows.
-    pub logic: Logic,
     /// Checks signatures.
     pub verifier: Verifier,
     /// Who may read.

@@ -45,7 +45,7 @@ pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
 }
 
 /// The logic that a generation was made with, which whoever folds it must use.
-pub(super) fn logic_of(generation: &Generation) -> Result<Logic, StoreError> {
+pub fn logic_of(generation: &Generation) -> Result<Logic, StoreError> {
     Logic::parse(&generation.logic.policy, &generation.logic.user_keys).map_err(|error| {
         StoreError::Corrupt(format!("the policy of generation {}: {error}", generation.id))
     })

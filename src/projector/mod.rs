@@ -19,6 +19,7 @@ mod rebuild;
 mod status;
 
 pub use follow::Projector;
+pub use generation::logic_of;
 pub use rebuild::{Progress, RebuildError, Rebuilt, rebuild};
 pub use status::{FollowerState, ProjectorHandle, Status};
 
