@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use subledger::clock::Clock;
 use subledger::config::{Mode, Secrets};
 use subledger::projection::Logic;
+use subledger::projector::FollowerState;
 use subledger::service::{Options, Service};
 use subledger::simulate::sign;
 use subledger::store::{DatabaseUrl, Store};
@@ -86,17 +87,17 @@ impl TestServer {
         receipt
     }
 
-    /// Waits until the read model has folded all of the log.
+    /// Waits until the read model has folded all of the log, and follows it.
     pub(crate) async fn caught_up(&self) {
         let size = self.store().log.head().await.unwrap().size;
-        let read_model = &self.store().read_model;
-        let behind = async {
-            while read_model.live().await.unwrap().is_none_or(|live| live.position < size) {
+        let status = || self.service.app().projector.status();
+        let behind = || status().state != FollowerState::Following || status().position < size;
+        let catch_up = async {
+            while behind() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let status = || self.service.app().projector.status();
-        tokio::time::timeout(Duration::from_mins(1), behind)
+        tokio::time::timeout(Duration::from_mins(1), catch_up)
             .await
             .unwrap_or_else(|_| panic!("the read model does not follow: {:?}", status()));
     }
