@@ -51,13 +51,14 @@ fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         .map(|column| {
             let named = |(name, _): &&(&str, Value)| *name == column.name;
             let value = given.iter().find(named).or_else(|| own.iter().find(named));
-            value.map(|(_, value)| value.clone()).unwrap_or_else(|| match column.kind {
+            let by_kind = || match column.kind {
                 Kind::Bool => Value::Bool(true),
                 Kind::Integer => Value::Integer(7),
                 Kind::Text => Value::Text(format!("{} Zoë", column.name)),
                 Kind::Instant => Value::Instant(StripeTime(1_700_000_000)),
                 Kind::Json => Value::Json("[]".to_owned()),
-            })
+            };
+            value.map_or_else(by_kind, |(_, value)| value.clone())
         })
         .collect()
 }
@@ -417,7 +418,7 @@ async fn a_read_model_that_is_missing_unreadable_or_of_another_version_is_made_a
         ledger.store.close().await;
         match spoil {
             "remove" => std::fs::remove_file(&path).unwrap(),
-            "garbage" => std::fs::write(&path, [7; 50_000]).unwrap(),
+            "garbage" => std::fs::write(&path, vec![7; 50_000]).unwrap(),
             _ => {}
         }
         let clock = Clock::fixed(NOON);
