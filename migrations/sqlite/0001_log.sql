@@ -48,12 +48,14 @@ CREATE TABLE redeliveries (
 ) STRICT, WITHOUT ROWID;
 
 -- INSERT OR REPLACE deletes without running the DELETE trigger: what it could replace is refused here.
+-- ROLLBACK rather than ABORT in what every append runs: to abort one statement inside a transaction,
+-- SQLite would have to keep a second copy of every page that the statement changes.
 CREATE TRIGGER events_are_appended BEFORE INSERT ON events
 WHEN NEW.position <> 1 + ifnull((SELECT max(position) FROM events), 0)
   OR EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id AND account = NEW.account
              AND livemode = NEW.livemode)
 BEGIN
-    SELECT RAISE(ABORT, 'the log only grows, at its end, by events that it does not hold');
+    SELECT RAISE(ROLLBACK, 'the log only grows, at its end, by events that it does not hold');
 END;
 
 CREATE TRIGGER events_are_kept BEFORE DELETE ON events
@@ -92,7 +94,7 @@ WHEN NEW.one <> OLD.one OR NEW.log_id <> OLD.log_id OR NEW.size < OLD.size
   OR NEW.last_received_at < OLD.last_received_at OR NEW.restored < OLD.restored
   OR (NEW.size = OLD.size AND (NEW.root <> OLD.root OR NEW.frontier <> OLD.frontier))
 BEGIN
-    SELECT RAISE(ABORT, 'the head never goes backwards');
+    SELECT RAISE(ROLLBACK, 'the head never goes backwards');
 END;
 
 CREATE TRIGGER redeliveries_are_recorded BEFORE INSERT ON redeliveries

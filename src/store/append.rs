@@ -321,7 +321,9 @@ pub(super) mod sql {
         END_MOVE = "UPDATE log_head SET size = ?, root = ?, frontier = ?, last_received_at = ?, restored = ?";
         /// Where the events of these ids stand.
         KNOWN = "SELECT position, event_id, account, livemode FROM events WHERE event_id IN (VALUES {rows})";
-        INSERT = "INSERT INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
+        /// OR ROLLBACK, because the whole batch fails anyway, and SQLite then needs no journal of the
+        /// statement beside that of the transaction: a third less time.
+        INSERT = "INSERT OR ROLLBACK INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
     }

@@ -17,7 +17,7 @@ mod server;
 
 use std::fmt::Display;
 
-use comfy_table::Table;
+use comfy_table::{Table, presets};
 use events::Rendering;
 use load::Measured;
 use subledger::clock::Clock;
@@ -36,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
     table.set_header([
         "body",
         "connections",

@@ -101,6 +101,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .pragma("wal_autocheckpoint", WAL_PAGES)
+        // Where the journal of each statement goes: bounded by what one statement changes.
+        .pragma("temp_store", "MEMORY")
         .pragma("cache_size", WRITER_CACHE)
 }
 
