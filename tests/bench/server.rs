@@ -1,6 +1,7 @@
-//! The webhook endpoint, reduced to its steps: header, signature, UTF-8, envelope, store, answer.
+//! The servers that are measured: the real one, and one of the same parts that stores nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,74 +10,68 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::Deserialize;
-use sha2::Sha256;
-use subledger::ids::Scope;
-use subledger::ingest::Ingest;
-use subledger::store::{Appended, EventFacts, NewEvent, Source};
-use subledger::time::StripeTime;
+use subledger::clock::Clock;
+use subledger::config::{Mode, Secrets};
+use subledger::http::{Listener, Metrics};
+use subledger::projection::Logic;
+use subledger::service::{Options, Service};
+use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Source};
+use subledger::stripe::{Envelope, Verifier};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::events::SECRET;
 
-/// Serves on a free port until the process ends; without an ingest nothing is stored.
-pub(crate) async fn start(ingest: Option<Ingest>) -> anyhow::Result<SocketAddr> {
-    let router =
-        Router::new().route("/api/stripe/webhook/", post(webhook)).with_state(Arc::new(ingest));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(axum::serve(listener, router).into_future());
+/// The events are signed before the measurement begins.
+const TOLERANCE_SECONDS: u32 = 3_600;
+
+/// `subledger serve` as it is.
+pub(crate) async fn whole(directory: &Path) -> anyhow::Result<Service> {
+    let options = Options {
+        database: DatabaseUrl::from_path(directory.join("subledger.db")),
+        webhook_secrets: Secrets::parse(SECRET),
+        api_tokens: Secrets::default(),
+        access_tokens: Secrets::default(),
+        listen: "127.0.0.1:0".to_owned(),
+        private_listen: None,
+        tolerance_seconds: TOLERANCE_SECONDS,
+        mode: Mode::Live,
+        logic: Logic::default(),
+        clock: Clock::System,
+    };
+    Ok(Service::start(options).await?)
+}
+
+/// The same listener and the same steps but the last: verified, read, hashed, and not stored.
+/// Serves until the process ends.
+pub(crate) async fn without_log() -> anyhow::Result<SocketAddr> {
+    let verifier = Arc::new(Verifier::new([SECRET], Some(TOLERANCE_SECONDS)));
+    let router = Router::new().route("/api/stripe/webhook/", post(webhook)).with_state(verifier);
+    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    let address = socket.local_addr()?;
+    let listener = Listener::new(socket, router, Arc::<Metrics>::default());
+    tokio::spawn(listener.serve(CancellationToken::new()));
     Ok(address)
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    event_type: &'a str,
-    api_version: Option<&'a str>,
-    created: i64,
-    livemode: bool,
-}
-
 async fn webhook(
-    State(ingest): State<Arc<Option<Ingest>>>,
+    State(verifier): State<Arc<Verifier>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, StatusCode> {
-    let signature = headers.get("stripe-signature").and_then(|it| it.to_str().ok());
-    let signature = signature.ok_or(StatusCode::BAD_REQUEST)?;
-    verify(signature, &body).ok_or(StatusCode::BAD_REQUEST)?;
-    let payload = String::from_utf8(body.into()).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let envelope: Envelope = serde_json::from_str(&payload).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let facts = EventFacts {
-        scope: Scope { account: "".into(), livemode: envelope.livemode },
-        event_id: envelope.id.into(),
-        event_type: envelope.event_type.to_owned(),
-        api_version: envelope.api_version.map(str::to_owned),
-        created: StripeTime(envelope.created),
-        created_nanos: 0,
-    };
-    let event_id = facts.event_id.clone();
-    let event = NewEvent::new(facts, Source::Webhook, Some(signature.to_owned()), payload)
-        .map_err(|_| StatusCode::BAD_REQUEST)?;
-    let Appended { position, duplicate } = match &*ingest {
-        Some(ingest) => ingest.submit(event).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?,
-        None => Appended { position: subledger::ids::Position(1), duplicate: false },
-    };
+    let refused = StatusCode::BAD_REQUEST;
+    let signature = headers.get("stripe-signature").ok_or(refused)?;
+    let now = Clock::System.now().to_stripe_time();
+    verifier.verify(Some(signature.as_bytes()), &body, now).map_err(|_| refused)?;
+    let text = std::str::from_utf8(&body).map_err(|_| refused)?;
+    let envelope = Envelope::parse(text).map_err(|_| refused)?;
+    let signature = signature.to_str().map_err(|_| refused)?.to_owned();
+    let facts = EventFacts::from(&envelope);
+    let event = NewEvent::new(facts, Source::Webhook, Some(signature), text.to_owned())
+        .map_err(|_| refused)?;
     let answer = format!(
-        r#"{{"received":true,"event_id":"{event_id}","position":{position},"duplicate":{duplicate}}}"#
+        r#"{{"received":true,"event_id":"{}","position":1,"duplicate":false}}"#,
+        event.facts().event_id
     );
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
-}
-
-fn verify(header: &str, body: &[u8]) -> Option<()> {
-    let parts = || header.split(',').filter_map(|part| part.split_once('='));
-    let (_, timestamp) = parts().find(|(name, _)| *name == "t")?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).ok()?;
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    let (_, signature) = parts().find(|(name, _)| *name == "v1")?;
-    mac.verify_slice(&hex::decode(signature).ok()?).ok()
 }
