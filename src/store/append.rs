@@ -322,7 +322,7 @@ pub(super) mod sql {
         /// Where the events of these ids stand.
         KNOWN = "SELECT position, event_id, account, livemode FROM events WHERE event_id IN (VALUES {rows})";
         /// OR ROLLBACK, because the whole batch fails anyway, and SQLite then needs no journal of the
-        /// statement beside that of the transaction: a third less time.
+        /// statement beside that of the transaction: about a quarter less time for a batch.
         INSERT = "INSERT OR ROLLBACK INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
