@@ -278,17 +278,25 @@ impl Visitor<'_> for HashedKey {
     }
 }
 
-/// FNV-1a over length and bytes: simple, and the same on every machine and in every release, which
-/// the standard library's hasher does not promise.
+/// A plain multiplicative hash over length and bytes, eight at a time: the same on every machine and
+/// in every release, which the standard library's hasher does not promise.
 const fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let mut hash = (seed ^ (bytes.len() as u64 & 0xff)).wrapping_mul(PRIME);
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = (seed ^ bytes.len() as u64).wrapping_mul(MULTIPLIER);
+    let (words, rest) = bytes.as_chunks::<8>();
     let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(PRIME);
+    while at < words.len() {
+        let word = u64::from_le_bytes(words[at]);
+        hash = ((hash ^ word).wrapping_mul(MULTIPLIER)).rotate_left(29);
         at += 1;
     }
-    hash
+    let mut last = 0;
+    at = 0;
+    while at < rest.len() {
+        last |= (rest[at] as u64) << (8 * at);
+        at += 1;
+    }
+    ((hash ^ last).wrapping_mul(MULTIPLIER)).rotate_left(29)
 }
 
 fn value_hash(tag: u8, bytes: &[u8]) -> u64 {

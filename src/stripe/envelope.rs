@@ -93,7 +93,7 @@ struct Wire<'a> {
     #[serde(borrow)]
     account: Option<Text<'a>>,
     #[serde(borrow)]
-    data: Option<&'a RawValue>,
+    data: Option<WireData<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -114,12 +114,8 @@ impl<'a> Wire<'a> {
         };
         let (created, created_nanos) =
             parse_created(self.created.get()).ok_or("`created` is no instant")?;
-        let data: WireData<'a> = match self.data {
-            Some(data) if !thin => {
-                serde_json::from_str(data.get()).map_err(|_| "`data` is not an object")?
-            }
-            _ => WireData::default(),
-        };
+        // What a thin event has under `data` is no object of the kinds that are read here.
+        let data = self.data.filter(|_| !thin).unwrap_or_default();
         let object = data.object.map(RawValue::get);
         let livemode = match self.livemode {
             Some(livemode) => livemode,

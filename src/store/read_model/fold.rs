@@ -225,7 +225,11 @@ async fn write_rows(
 pub(in crate::store) fn row_template() -> String {
     let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
     let names: Vec<_> = stored.map(|column| column.name).collect();
-    sql::ROW.replace("{columns}", &names.join(", "))
+    let assignments: Vec<_> =
+        names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    sql::ROW
+        .replace("{columns}", &names.join(", "))
+        .replace("{assignments}", &assignments.join(", "))
 }
 
 pub(in crate::store) mod sql {
@@ -237,8 +241,10 @@ pub(in crate::store) mod sql {
         STATE = "INSERT INTO customers_g{g} (account, livemode, customer_id, state)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, customer_id) DO UPDATE SET state = excluded.state";
-        ROW = "INSERT OR REPLACE INTO current_subscriptions_g{g} ({columns})
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
+        /// An update and no replacement, which would write every index anew.
+        ROW = "INSERT INTO current_subscriptions_g{g} ({columns})
+            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+            ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
         ROW_REMOVE = "DELETE FROM current_subscriptions_g{g}
             WHERE (account, livemode, customer_id, subscription_id) IN (VALUES {rows})";
         TIMELINE = "INSERT OR IGNORE INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
