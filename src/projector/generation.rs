@@ -1,7 +1,10 @@
 //! A generation in the hands of whoever folds it: its lease, its logic, its place in the log.
 
+use tokio::task::JoinHandle;
+
+use super::LEASE_SECONDS;
+use super::batch::Batch;
 use super::folder::Folder;
-use super::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, LEASE_SECONDS};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
@@ -21,6 +24,8 @@ pub(super) struct Held {
     logic: Logic,
     /// None before the first batch, and after one that failed.
     folder: Option<Folder>,
+    /// The next batch, being read while this one is folded and committed.
+    ahead: Option<JoinHandle<Result<Option<Batch>, StoreError>>>,
 }
 
 /// How a step of folding went.
@@ -90,6 +95,7 @@ impl Held {
             renew_at: renewal(now),
             logic,
             folder: None,
+            ahead: None,
         }))
     }
 
@@ -122,16 +128,16 @@ impl Held {
         store: &Store,
         seen: impl FnOnce(ReceivedAt),
     ) -> Result<Step, StoreError> {
-        let events = store.log.scan(self.position, BATCH_EVENTS_MAX, BATCH_BYTES_MAX).await?;
-        let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Ok(Step::CaughtUp);
-        };
-        seen(first.received_at);
-        let (to, leaf_hash) = (last.position, last.leaf_hash);
+        let Some(batch) = self.next_batch(store).await? else { return Ok(Step::CaughtUp) };
+        seen(batch.first_received_at);
+        let (to, leaf_hash) = (batch.to, batch.leaf_hash);
+        if batch.is_full {
+            self.ahead = Some(tokio::spawn(Batch::read(store.log.clone(), to)));
+        }
         // Whatever fails from here on, the folder is lost with it, and its cache of states that were
         // never written.
         let folder = self.folder.take().unwrap_or_else(|| Folder::new(self.logic.clone()));
-        let (folder, batch) = folder.fold(&store.read_model, self.generation, events).await?;
+        let (folder, batch) = folder.fold(&store.read_model, self.generation, batch).await?;
         let commit =
             store.read_model.fold_commit(&self.lease, self.position, to, leaf_hash, &batch);
         if !commit.await? {
@@ -140,6 +146,18 @@ impl Held {
         self.folder = Some(folder);
         self.position = to;
         Ok(Step::Folded { parked: batch.parked.len() })
+    }
+
+    /// What follows the last committed position: read ahead, or now.
+    async fn next_batch(&mut self, store: &Store) -> Result<Option<Batch>, StoreError> {
+        if let Some(ahead) = self.ahead.take() {
+            let read = ahead.await.map_err(|error| StoreError::Internal(error.into()))?;
+            if let Some(batch) = read? {
+                return Ok(Some(batch));
+            }
+            // There was nothing then; there may be now.
+        }
+        Batch::read(store.log.clone(), self.position).await
     }
 }
 

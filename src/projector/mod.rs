@@ -12,6 +12,7 @@
 //!
 //! *Invariant: nothing here touches the log but to read it, and no failure here reaches an append.*
 
+mod batch;
 mod folder;
 mod follow;
 mod generation;
