@@ -26,6 +26,10 @@ use subledger::service::Service;
 use subledger::simulate::Format;
 use tokio_util::sync::CancellationToken;
 
+/// The one that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests at 64 connections; a lone connection sends a tenth.
 const REQUESTS: usize = 60_000;
 /// The two loads of the table.
