@@ -7,4 +7,5 @@ mod corpus;
 mod fold;
 mod ingest;
 mod ledger;
+mod order;
 mod store;

@@ -8,7 +8,7 @@ mod crash;
 mod exchange;
 mod flow;
 mod reads;
-mod server;
+pub(crate) mod server;
 
 use insta::Settings;
 
