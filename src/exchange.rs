@@ -127,8 +127,8 @@ impl EventRecord {
         self
     }
 
-    /// The event to restore or append.
-    pub fn into_event(self) -> Result<NewEvent, BadRecord> {
+    /// The event to restore or append, and its redeliveries, which only a restored log takes.
+    pub fn into_event(self) -> Result<(NewEvent, Vec<Redelivery>), BadRecord> {
         let api_version = self.api_version.or_else(|| {
             let envelope = Envelope::parse(self.payload.as_deref()?).ok()?;
             envelope.api_version.map(String::from)
@@ -149,7 +149,24 @@ impl EventRecord {
             payload_hash: bytes(&self.payload_hash, "payload_hash")?,
             payload: self.payload,
         };
-        Ok(NewEvent::exported(facts, source, self.signature, exported)?)
+        let event = NewEvent::exported(facts, source, self.signature, exported)?;
+        let position = self.position;
+        let redeliveries = self.redeliveries.into_iter().map(|it| it.into_redelivery(position));
+        Ok((event, redeliveries.collect::<Result<_, _>>()?))
+    }
+}
+
+impl RedeliveryRecord {
+    fn into_redelivery(self, position: Position) -> Result<Redelivery, BadRecord> {
+        Ok(Redelivery {
+            position,
+            payload_hash: bytes(&self.payload_hash, "payload_hash")?,
+            api_version: self.api_version,
+            first_received_at: self.first_received_at,
+            last_received_at: self.last_received_at,
+            count: self.count,
+            payload: self.payload,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use self::record::Record;
 use super::Context;
 use super::report::{Exit, Failure, say};
-use crate::store::{Appended, NewEvent, Opening, Store, StoreError};
+use crate::store::{Appended, NewEvent, Opening, Redelivery, Store, StoreError};
 
 /// Events in one transaction, at most.
 const BATCH_EVENTS: usize = 500;
@@ -69,6 +69,8 @@ struct Tally {
 #[derive(Default)]
 struct Batch {
     events: Vec<NewEvent>,
+    /// Redeliveries of exported events, each with its event's index.
+    redeliveries: Vec<(usize, Redelivery)>,
     bytes: usize,
     /// Whether these come from an export.
     exported: bool,
@@ -84,7 +86,7 @@ struct Import<'a> {
 
 impl Import<'_> {
     async fn take(&mut self, record: Record) -> Result<(), StoreError> {
-        let event = match record.event {
+        let (event, redeliveries) = match record.event {
             Ok(event) => event,
             Err(reason) => {
                 self.tally.bad += 1;
@@ -96,6 +98,8 @@ impl Import<'_> {
             self.flush().await?;
             self.batch.exported = record.exported;
         }
+        let index = self.batch.events.len();
+        self.batch.redeliveries.extend(redeliveries.into_iter().map(|it| (index, it)));
         self.batch.bytes += event.stored_bytes();
         self.batch.events.push(event);
         if self.batch.events.len() >= BATCH_EVENTS || self.batch.bytes >= BATCH_BYTES {
@@ -105,9 +109,9 @@ impl Import<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let events = std::mem::take(&mut self.batch.events);
-        self.batch.bytes = 0;
-        for appended in self.write(&events).await? {
+        let exported = self.batch.exported;
+        let batch = std::mem::replace(&mut self.batch, Batch { exported, ..Batch::default() });
+        for appended in self.write(batch).await? {
             let count =
                 if appended.duplicate { &mut self.tally.known } else { &mut self.tally.new };
             *count += 1;
@@ -115,18 +119,27 @@ impl Import<'_> {
         Ok(())
     }
 
-    async fn write(&mut self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
-        if self.batch.exported && self.restoring {
-            match self.store.log.restore(events).await {
+    async fn write(&mut self, batch: Batch) -> Result<Vec<Appended>, StoreError> {
+        let log = &self.store.log;
+        if batch.exported && self.restoring {
+            match log.restore(&batch.events).await {
                 Err(StoreError::NotEmpty { .. } | StoreError::NotInOrder { .. }) => {
                     say("the log has other events already, or the export is not in order: \
                          it is appended, as received now");
                     self.restoring = false;
                 }
-                result => return result,
+                Err(error) => return Err(error),
+                Ok(restored) => {
+                    let redeliveries = batch
+                        .redeliveries
+                        .into_iter()
+                        .map(|(index, it)| Redelivery { position: restored[index].position, ..it });
+                    log.restore_redeliveries(&redeliveries.collect::<Vec<_>>()).await?;
+                    return Ok(restored);
+                }
             }
         }
-        self.store.log.append(events).await
+        log.append(&batch.events).await
     }
 }
 

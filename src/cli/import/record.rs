@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::exchange::EventRecord;
-use crate::store::{EventFacts, NewEvent, Source};
+use crate::store::{EventFacts, NewEvent, Redelivery, Source};
 use crate::stripe::envelope::Envelope;
 
 /// Where a record stands, for people.
@@ -26,10 +26,13 @@ impl fmt::Display for Place {
 /// An event to import, or why there is none. The reason holds nothing of the record.
 pub(super) struct Record {
     pub(super) place: Place,
-    pub(super) event: Result<NewEvent, String>,
+    pub(super) event: Result<Importable, String>,
     /// Whether it comes from an export.
     pub(super) exported: bool,
 }
+
+/// An event, and its redeliveries where it comes from an export.
+pub(super) type Importable = (NewEvent, Vec<Redelivery>);
 
 /// What tells the forms apart.
 #[derive(Deserialize)]
@@ -65,13 +68,14 @@ pub(super) fn bad(place: Place, reason: impl Into<String>) -> Record {
     Record { place, event: Err(reason.into()), exported: false }
 }
 
-fn event(json: &str) -> Result<NewEvent, String> {
+fn event(json: &str) -> Result<Importable, String> {
     let envelope = Envelope::parse(json).map_err(|error| error.to_string())?;
     NewEvent::new(EventFacts::from(&envelope), Source::Import, None, json.to_owned())
+        .map(|event| (event, Vec::new()))
         .map_err(|error| error.to_string())
 }
 
-fn exported(json: &str) -> Result<NewEvent, String> {
+fn exported(json: &str) -> Result<Importable, String> {
     let record: EventRecord = serde_json::from_str(json)
         // Without the place inside the line: it would be counted from another start.
         .map_err(|_| {

@@ -25,6 +25,13 @@ fn an_export_into_an_empty_log_gives_the_same_log() {
     let made = std::fs::read_to_string(path.join("made.jsonl")).unwrap();
     assert_eq!(export, made, "a simulation is written as the export of its ledger");
 
+    // An event that comes once more is counted, and the count is exported too.
+    let first: Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
+    std::fs::write(path.join("again.json"), first["payload"].as_str().unwrap()).unwrap();
+    of(path, "first.db", &["import", "again.json"]);
+    let export = of(path, "first.db", &["export"]);
+    assert!(export.lines().next().unwrap().contains("\"redeliveries\":[{"));
+
     std::fs::write(path.join("export.jsonl"), &export).unwrap();
     of(path, "second.db", &["import", "export.jsonl"]);
     assert_eq!(of(path, "second.db", &["export"]), export);

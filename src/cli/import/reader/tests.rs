@@ -12,7 +12,7 @@ fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     drop(sender);
     let mut found = Vec::new();
     while let Some(record) = receiver.blocking_recv() {
-        found.push((record.place.line, record.event.map(|event| event.stored_bytes())));
+        found.push((record.place.line, record.event.map(|(event, _)| event.stored_bytes())));
     }
     found
 }
