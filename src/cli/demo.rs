@@ -36,11 +36,11 @@ const CONCURRENCY: usize = 8;
 /// How often is looked whether the read model has caught up.
 const POLL: Duration = Duration::from_millis(20);
 /// The longest history that is good reading, in events.
-const STORY_EVENTS_MAX: usize = 36;
+const STORY_EVENTS_MAX: usize = 40;
 /// Late events in it, at most: more of them hide the story.
-const LATE_EVENTS_MAX: usize = 3;
+const LATE_EVENTS_MAX: usize = 5;
 /// Users whose history is looked at to find one that is good reading.
-const STORIES_TRIED: usize = 100;
+const STORIES_TRIED: usize = 200;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -150,7 +150,7 @@ impl Show<'_> {
         Ok(exit)
     }
 
-    /// A history that is worth reading: a payment fails, and an event comes late.
+    /// A history that is worth reading: a payment fails, an event comes late, and all ends well.
     async fn story(&self, all: &[SubscriptionView]) -> Result<Option<History>, StoreError> {
         let app = self.service.app();
         let users = all
@@ -158,7 +158,7 @@ impl Show<'_> {
             .filter(|view| view.row.account.is_empty() && view.row.livemode)
             .filter(|view| view.row.payment_failed_at.is_some())
             .filter_map(|view| view.row.user_id.clone());
-        let mut best: Option<(usize, History)> = None;
+        let mut best: Option<(usize, std::cmp::Reverse<usize>, History)> = None;
         for id in users.take(STORIES_TRIED) {
             let scope = Scope { account: AccountId::default(), livemode: true };
             let subject = Subject { kind: SubjectKind::User, id, scope };
@@ -170,24 +170,24 @@ impl Show<'_> {
             let recovers = history.events.iter().flat_map(|event| &event.changes).any(|change| {
                 change.field == "status" && change.from == "past_due" && change.to == "active"
             });
-            let merit = late * 4 + usize::from(recovers) * 4 + short * 2;
-            if best.as_ref().is_none_or(|(other, _)| merit > *other) {
-                best = Some((merit, history));
+            let merit = short * 4 + usize::from(recovers) * 3 + late * 2;
+            let brevity = std::cmp::Reverse(history.events.len());
+            if best.as_ref().is_none_or(|(m, b, _)| (merit, brevity) > (*m, *b)) {
+                best = Some((merit, brevity, history));
             }
         }
-        Ok(best.map(|(_, history)| history))
+        Ok(best.map(|(_, _, history)| history))
     }
 
     fn curl_lines(&self, url: &str, user: &str, out: &mut impl Write) -> std::io::Result<()> {
-        let token = &self.token;
-        writeln!(out, "Ask it yourself:\n")?;
+        writeln!(out, "Ask it yourself:\n\n  TOKEN={}", self.token)?;
         for path in [
             format!("/v1/users/{user}"),
             format!("/v1/users/{user}/history"),
             "/v1/subscriptions?status=past_due&limit=5".to_owned(),
             "/v1/log".to_owned(),
         ] {
-            writeln!(out, "  curl -s -H 'Authorization: Bearer {token}' '{url}{path}'")?;
+            writeln!(out, "  curl -s -H \"Authorization: Bearer $TOKEN\" '{url}{path}'")?;
         }
         writeln!(out)
     }

@@ -223,7 +223,7 @@ fn the_demo_runs_with_nothing_set_up_and_ends_equal_to_the_truth() {
     let (_, compared) = ran.out.split_once("the simulator knows: ").unwrap();
     let numbers: Vec<usize> = compared.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(numbers[0] > 250 && numbers[0] == numbers[1], "{compared}");
-    assert!(ran.out.contains("curl -s -H 'Authorization: Bearer "), "{}", ran.out);
+    assert!(ran.out.contains("curl -s -H \"Authorization: Bearer $TOKEN\""), "{}", ran.out);
     assert!(ran.out.contains("invoice.payment_failed"), "{}", ran.out);
     assert!(ran.out.contains("(arrived late)"), "{}", ran.out);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
