@@ -112,12 +112,12 @@ pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
 }
 
 fn observe_subscription(envelope: &Envelope<'_>, object: &str) -> Result<Observation, FoldError> {
-    let subscription: Subscription<'_> = read("subscription", object)?;
+    let read: Option<Subscription<'_>> =
+        read("subscription", object, |it: &Subscription<'_>| it.object.clone())?;
+    let Some(subscription) = read else { return Ok(on_the_timeline(envelope)) };
     let facts = subscription.facts();
-    let id = subscription.id().map(SubscriptionId::from).ok_or_else(|| FoldError::Shape {
-        kind: "subscription",
-        detail: "missing field `id`".to_owned(),
-    })?;
+    let id = subscription.id().map(SubscriptionId::from);
+    let id = id.ok_or_else(|| missing("subscription", "id"))?;
     let evidence = evidence(envelope, object, subscription_rank(&facts.status));
     let standing = match envelope.event_type.as_ref() {
         "customer.subscription.pending_update_expired" => Standing::Echo,
@@ -135,17 +135,19 @@ fn observe_subscription(envelope: &Envelope<'_>, object: &str) -> Result<Observa
         overdue,
         invoices: BTreeMap::new(),
     };
-    let customer = named_customer(subscription.customer, subscription.customer_account);
+    let customer = named_customer(subscription.customer, subscription.customer_account)
+        .ok_or_else(|| missing("subscription", "customer"))?;
     Ok(observation(
         envelope,
-        customer,
+        Some(customer),
         Some(id.clone()),
         CustomerState { subscriptions: BTreeMap::from([(id, state)]), ..CustomerState::default() },
     ))
 }
 
 fn observe_invoice(envelope: &Envelope<'_>, object: &str) -> Result<Observation, FoldError> {
-    let invoice: Invoice<'_> = read("invoice", object)?;
+    let read: Option<Invoice<'_>> = read("invoice", object, |it: &Invoice<'_>| it.object.clone())?;
+    let Some(invoice) = read else { return Ok(on_the_timeline(envelope)) };
     let subscription = invoice.subscription().map(SubscriptionId::from);
     let mut state = CustomerState::default();
     if let (Some(subscription), Some(id)) = (&subscription, &invoice.id) {
@@ -171,7 +173,9 @@ fn observe_invoice(envelope: &Envelope<'_>, object: &str) -> Result<Observation,
 }
 
 fn observe_session(envelope: &Envelope<'_>, object: &str) -> Result<Observation, FoldError> {
-    let session: CheckoutSession<'_> = read("checkout.session", object)?;
+    let read: Option<CheckoutSession<'_>> =
+        read("checkout.session", object, |it: &CheckoutSession<'_>| it.object.clone())?;
+    let Some(session) = read else { return Ok(on_the_timeline(envelope)) };
     let facts = session.facts();
     let subscription = facts.subscription.as_deref().map(SubscriptionId::from);
     let evidence = evidence(envelope, object, 0);
@@ -187,7 +191,9 @@ fn observe_session(envelope: &Envelope<'_>, object: &str) -> Result<Observation,
 }
 
 fn observe_customer(envelope: &Envelope<'_>, object: &str) -> Result<Observation, FoldError> {
-    let customer: Customer<'_> = read("customer", object)?;
+    let read: Option<Customer<'_>> =
+        read("customer", object, |it: &Customer<'_>| it.object.clone())?;
+    let Some(customer) = read else { return Ok(on_the_timeline(envelope)) };
     let deleted = envelope.event_type == "customer.deleted";
     let standing = if deleted { Standing::Terminal } else { Standing::Live };
     let evidence = evidence(envelope, object, 0);
@@ -266,12 +272,31 @@ fn invoice_rank(event_type: &str, facts: &InvoiceFacts) -> u8 {
     }
 }
 
+/// Reads an object of a kind; none where it says that it is of another. New types of events appear
+/// under known prefixes and carry other objects, as `customer.subscription.item.*` might.
 fn read<'a, T: serde::Deserialize<'a>>(
     kind: &'static str,
     object: &'a str,
-) -> Result<T, FoldError> {
-    serde_json::from_str(object)
-        .map_err(|_| FoldError::Shape { kind, detail: shape_error::<T>(object) })
+    kind_of: impl Fn(&T) -> Option<Text<'a>>,
+) -> Result<Option<T>, FoldError> {
+    #[derive(serde::Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow)]
+        object: Option<Text<'a>>,
+    }
+    let is_other = |said: Option<&str>| said.is_some_and(|said| said != kind);
+    match serde_json::from_str::<T>(object) {
+        Ok(read) if is_other(kind_of(&read).as_deref()) => Ok(None),
+        Ok(read) => Ok(Some(read)),
+        Err(_) => match serde_json::from_str::<Kind<'_>>(object) {
+            Ok(it) if is_other(it.object.as_deref()) => Ok(None),
+            _ => Err(FoldError::Shape { kind, detail: shape_error::<T>(object) }),
+        },
+    }
+}
+
+fn missing(kind: &'static str, field: &str) -> FoldError {
+    FoldError::Shape { kind, detail: format!("missing field `{field}`") }
 }
 
 /// Which field is wrong and how, for a person; without the value, which may be anybody's. Read
@@ -294,6 +319,7 @@ fn shape_error<'a, T: serde::Deserialize<'a>>(object: &'a str) -> String {
             format!("`{path}` is {article} {found} where {expected} belongs")
         }
         None if message.starts_with("missing field") => message.to_owned(),
+        None if message.starts_with("not an instant") => format!("`{path}` is {message}"),
         None => format!("`{path}` cannot be read"),
     }
 }
@@ -336,6 +362,35 @@ mod tests {
         assert_eq!(observed.state, CustomerState::default());
         let odd = observe(&event("charge.novelty", r#"{"customer":[1]}"#)).unwrap();
         assert_eq!(odd.customer, None);
+    }
+
+    #[test]
+    fn another_kind_of_object_under_a_known_prefix_is_on_the_timeline_only() {
+        for (event_type, object) in [
+            (
+                "customer.subscription.item.updated",
+                r#"{"object":"subscription_item","customer":"cus_1"}"#,
+            ),
+            (
+                "invoice.novelty",
+                r#"{"object":"invoice_novelty","id":"in_9","customer":"cus_1","subscription":"sub_1"}"#,
+            ),
+        ] {
+            let observed = observe(&event(event_type, object)).unwrap();
+            assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
+            assert_eq!(observed.state, CustomerState::default());
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_database_can_hold_parks_its_event() {
+        let object =
+            r#"{"id":"sub_1","customer":"cus_1","status":"active","cancel_at":1735689600000}"#;
+        let reason = observe(&event("customer.subscription.updated", object)).unwrap_err();
+        assert_eq!(
+            reason.to_string(),
+            "subscription: `cancel_at` is not an instant between the years 0000 and 9999"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Id, Metadata, Text};
+use super::json::{Id, Metadata, Seconds, Text};
 use super::price::owned;
 use crate::time::StripeTime;
 
@@ -26,6 +26,9 @@ pub struct SessionFacts {
 /// A checkout session as it stands in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CheckoutSession<'a> {
+    /// The kind of object that this says it is.
+    #[serde(borrow)]
+    pub object: Option<Text<'a>>,
     /// `cs_…`.
     #[serde(borrow)]
     pub id: Text<'a>,
@@ -40,7 +43,7 @@ pub struct CheckoutSession<'a> {
     pub subscription: Option<Id<'a>>,
     #[serde(borrow)]
     client_reference_id: Option<Text<'a>>,
-    created: Option<i64>,
+    created: Option<Seconds>,
     #[serde(borrow)]
     customer_details: Option<CustomerDetails<'a>>,
     #[serde(borrow)]
@@ -62,7 +65,7 @@ impl CheckoutSession<'_> {
         SessionFacts {
             subscription: self.subscription.as_ref().map(Id::to_owned_string),
             client_reference_id: owned(self.client_reference_id.as_ref()),
-            created: self.created.map(StripeTime),
+            created: self.created.map(StripeTime::from),
             email: owned(details.or(self.customer_email.as_ref())),
             metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
         }

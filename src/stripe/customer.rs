@@ -19,6 +19,9 @@ pub struct CustomerFacts {
 /// A customer as it stands in an event. A deleted one still carries its fields there.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Customer<'a> {
+    /// The kind of object that this says it is.
+    #[serde(borrow)]
+    pub object: Option<Text<'a>>,
     /// `cus_…`.
     #[serde(borrow)]
     pub id: Text<'a>,

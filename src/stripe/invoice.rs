@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Id, List, Text};
+use super::json::{Id, List, Seconds, Text};
 use super::price::owned;
 use crate::time::StripeTime;
 
@@ -33,6 +33,9 @@ impl InvoiceFacts {
 /// An invoice as it stands in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Invoice<'a> {
+    /// The kind of object that this says it is.
+    #[serde(borrow)]
+    pub object: Option<Text<'a>>,
     /// `in_…`; an upcoming invoice has none.
     #[serde(borrow)]
     pub id: Option<Text<'a>>,
@@ -53,9 +56,9 @@ pub struct Invoice<'a> {
     paid: Option<bool>,
     closed: Option<bool>,
     forgiven: Option<bool>,
-    created: Option<i64>,
-    date: Option<i64>,
-    next_payment_attempt: Option<i64>,
+    created: Option<Seconds>,
+    date: Option<Seconds>,
+    next_payment_attempt: Option<Seconds>,
     status_transitions: Option<StatusTransitions>,
     #[serde(borrow)]
     customer_email: Option<Text<'a>>,
@@ -63,7 +66,7 @@ pub struct Invoice<'a> {
 
 #[derive(Clone, Debug, Deserialize)]
 struct StatusTransitions {
-    paid_at: Option<i64>,
+    paid_at: Option<Seconds>,
 }
 
 /// `parent`, since 2025-03-31.basil, of an invoice or of one of its lines.
@@ -98,7 +101,7 @@ pub(super) struct Line<'a> {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Period {
-    end: Option<i64>,
+    end: Option<Seconds>,
 }
 
 impl Parent<'_> {
@@ -153,14 +156,14 @@ impl Invoice<'_> {
                 && line.subscription().is_none_or(|of_line| Some(of_line) == subscription)
         });
         InvoiceFacts {
-            created: self.created.or(self.date).map(StripeTime),
+            created: self.created.or(self.date).map(StripeTime::from),
             status,
-            paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime),
-            next_payment_attempt: self.next_payment_attempt.map(StripeTime),
+            paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime::from),
+            next_payment_attempt: self.next_payment_attempt.map(StripeTime::from),
             line_period_end: own_lines
                 .filter_map(|line| line.period.as_ref()?.end)
                 .max()
-                .map(StripeTime),
+                .map(StripeTime::from),
             email: owned(self.customer_email.as_ref()),
         }
     }

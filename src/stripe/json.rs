@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::time::StripeTime;
+
 /// Text out of a body, borrowed where it holds no escape.
 ///
 /// A lone surrogate (`"\ud800"`) is legal JSON and no Unicode; U+0000 is Unicode and no database
@@ -131,6 +133,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
         }
 
         deserializer.deserialize_any(IdVisitor).map(Self)
+    }
+}
+
+/// An instant as Stripe writes it, in whole seconds since 1970. One beyond the year 9999 (it happens:
+/// milliseconds by mistake) is no instant, and an error here rather than in a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(StripeTime);
+
+impl From<Seconds> for StripeTime {
+    fn from(seconds: Seconds) -> Self {
+        seconds.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let at = StripeTime(i64::deserialize(deserializer)?);
+        if at.is_representable() {
+            Ok(Self(at))
+        } else {
+            Err(de::Error::custom("not an instant between the years 0000 and 9999"))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Id, Text};
+use super::json::{Id, Seconds, Text};
 use crate::time::StripeTime;
 
 /// What a subscription is for: one price, how many, and (since 2025-03-31.basil) for which period.
@@ -53,8 +53,8 @@ pub struct Item<'a> {
     #[serde(borrow)]
     plan: Option<Plan<'a>>,
     quantity: Option<i64>,
-    current_period_start: Option<i64>,
-    current_period_end: Option<i64>,
+    current_period_start: Option<Seconds>,
+    current_period_end: Option<Seconds>,
 }
 
 /// A price object, as it stands on an item since 2020-03-02.
@@ -117,8 +117,8 @@ impl Item<'_> {
             item_id: owned(self.id.as_ref()),
             price,
             quantity: self.quantity,
-            current_period_start: self.current_period_start.map(StripeTime).or(start),
-            current_period_end: self.current_period_end.map(StripeTime).or(end),
+            current_period_start: self.current_period_start.map(StripeTime::from).or(start),
+            current_period_end: self.current_period_end.map(StripeTime::from).or(end),
         }
     }
 }

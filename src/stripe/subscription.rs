@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::{Id, List, Metadata, Text};
+use super::json::{Id, List, Metadata, Seconds, Text};
 use super::price::{Item, ItemFacts, Plan, owned};
 use crate::time::StripeTime;
 
@@ -81,6 +81,9 @@ impl SubscriptionFacts {
 /// A subscription as it stands in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Subscription<'a> {
+    /// The kind of object that this says it is.
+    #[serde(borrow)]
+    pub object: Option<Text<'a>>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
     /// The customer's id, or the expanded customer.
@@ -96,22 +99,22 @@ pub struct Subscription<'a> {
     #[serde(borrow)]
     plan: Option<Plan<'a>>,
     quantity: Option<i64>,
-    current_period_start: Option<i64>,
-    current_period_end: Option<i64>,
+    current_period_start: Option<Seconds>,
+    current_period_end: Option<Seconds>,
     #[serde(borrow)]
     currency: Option<Text<'a>>,
     cancel_at_period_end: Option<bool>,
-    cancel_at: Option<i64>,
-    canceled_at: Option<i64>,
-    ended_at: Option<i64>,
+    cancel_at: Option<Seconds>,
+    canceled_at: Option<Seconds>,
+    ended_at: Option<Seconds>,
     #[serde(borrow)]
     cancellation_details: Option<CancellationDetails<'a>>,
     #[serde(borrow)]
     status_details: Option<&'a RawValue>,
     #[serde(borrow)]
     pause_collection: Option<PauseCollection<'a>>,
-    trial_start: Option<i64>,
-    trial_end: Option<i64>,
+    trial_start: Option<Seconds>,
+    trial_end: Option<Seconds>,
     #[serde(borrow)]
     discount: Option<DiscountOrId<'a>>,
     #[serde(borrow)]
@@ -124,9 +127,9 @@ pub struct Subscription<'a> {
     billing: Option<Text<'a>>,
     #[serde(borrow)]
     test_clock: Option<Id<'a>>,
-    created: Option<i64>,
-    start_date: Option<i64>,
-    start: Option<i64>,
+    created: Option<Seconds>,
+    start_date: Option<Seconds>,
+    start: Option<Seconds>,
     #[serde(borrow)]
     metadata: Option<Metadata<'a>>,
 }
@@ -141,7 +144,7 @@ struct CancellationDetails<'a> {
 struct PauseCollection<'a> {
     #[serde(borrow)]
     behavior: Option<Text<'a>>,
-    resumes_at: Option<i64>,
+    resumes_at: Option<Seconds>,
 }
 
 /// A discount: an id, or the object, whose own id is younger than its coupon's.
@@ -166,8 +169,8 @@ impl Subscription<'_> {
     /// | started | `start_date` (2019-03-14), `start` |
     /// | discounts | `discounts[]` (2024-04-10), `discount` |
     pub fn facts(&self) -> SubscriptionFacts {
-        let period_start = self.current_period_start.map(StripeTime);
-        let period_end = self.current_period_end.map(StripeTime);
+        let period_start = self.current_period_start.map(StripeTime::from);
+        let period_end = self.current_period_end.map(StripeTime::from);
         let listed = self.items.as_ref().map_or(&[][..], |items| &items.data);
         let mut items: Vec<ItemFacts> =
             listed.iter().map(|item| item.facts(period_start, period_end)).collect();
@@ -202,9 +205,9 @@ impl Subscription<'_> {
             items,
             currency,
             cancel_at_period_end: self.cancel_at_period_end.unwrap_or(false),
-            cancel_at: self.cancel_at.map(StripeTime),
-            canceled_at: self.canceled_at.map(StripeTime),
-            ended_at: self.ended_at.map(StripeTime),
+            cancel_at: self.cancel_at.map(StripeTime::from),
+            canceled_at: self.canceled_at.map(StripeTime::from),
+            ended_at: self.ended_at.map(StripeTime::from),
             cancellation_reason: self
                 .cancellation_details
                 .as_ref()
@@ -212,16 +215,16 @@ impl Subscription<'_> {
             paused_reason: self.status_details.and_then(paused_reason),
             pause_collection: self.pause_collection.as_ref().map(|pause| {
                 let behavior = pause.behavior.as_ref().map(Text::to_owned_string);
-                (behavior.unwrap_or_default(), pause.resumes_at.map(StripeTime))
+                (behavior.unwrap_or_default(), pause.resumes_at.map(StripeTime::from))
             }),
-            trial_start: self.trial_start.map(StripeTime),
-            trial_end: self.trial_end.map(StripeTime),
+            trial_start: self.trial_start.map(StripeTime::from),
+            trial_end: self.trial_end.map(StripeTime::from),
             discounts: discounts.iter().map(|discount| discount.0.to_owned_string()).collect(),
             latest_invoice: self.latest_invoice.as_ref().map(Id::to_owned_string),
             collection_method: owned(self.collection_method.as_ref().or(self.billing.as_ref())),
             test_clock: self.test_clock.as_ref().map(Id::to_owned_string),
-            created: self.created.map(StripeTime),
-            started: self.start_date.or(self.start).map(StripeTime),
+            created: self.created.map(StripeTime::from),
+            started: self.start_date.or(self.start).map(StripeTime::from),
             metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
         }
     }

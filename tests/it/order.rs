@@ -188,3 +188,48 @@ fn a_portal_cancellation_in_flexible_mode_says_when_it_ends() {
     assert_eq!(row.ends_at.map(|at| at.0), Some(99));
     assert_eq!(row.entitled_until.map(|at| at.0), Some(99));
 }
+
+#[test]
+fn the_chain_holds_where_two_endpoints_render_one_second_at_two_versions() {
+    // Quantity 1 -> 2 -> 3 in one second; which rendering of each was logged must not matter.
+    let event = |id: &str, version: &str, quantity: u8| {
+        let period = r#""current_period_start":1,"current_period_end":9"#;
+        let (on_top, on_item) = if version.ends_with("basil") {
+            ("", format!(",{period}"))
+        } else {
+            (period, String::new())
+        };
+        let comma = if on_top.is_empty() { "" } else { "," };
+        format!(
+            r#"{{"id":"{id}","object":"event","type":"{UPDATED}","created":5,"livemode":true,
+            "api_version":"{version}","data":{{"object":{{"id":"sub_1","object":"subscription",
+            "customer":"cus_1","status":"active","quantity":{quantity},{on_top}{comma}
+            "items":{{"data":[{{"id":"si_1","quantity":{quantity}{on_item}}}]}}}},
+            "previous_attributes":{{"quantity":{before},
+            "items":{{"data":[{{"id":"si_1","quantity":{before}{on_item}}}]}}}}}}}}"#,
+            before = quantity - 1,
+        )
+    };
+    let versions = ["2024-12-18.acacia", "2025-03-31.basil"];
+    for first in versions {
+        for second in versions {
+            // By id alone, the first would come last.
+            let bodies = [event("evt_z", first, 2), event("evt_a", second, 3)];
+            for order in [[0, 1], [1, 0]] {
+                let mut state = CustomerState::default();
+                let mut customer = None;
+                for at in order {
+                    let observation = observe(&bodies[at]).unwrap();
+                    state.join(observation.state);
+                    customer = observation.customer;
+                }
+                let row = rows(&customer.unwrap(), &state, &Logic::default()).remove(0);
+                assert_eq!(
+                    (row.quantity, row.order_ambiguous),
+                    (Some(3), false),
+                    "{first} {second}"
+                );
+            }
+        }
+    }
+}
