@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::ids::{EventId, Position};
+use crate::projector::can_fold;
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
 use crate::time::ReceivedAt;
 
@@ -23,7 +24,8 @@ pub struct Projections {
 pub struct GenerationView {
     /// Its number.
     pub generation: GenerationId,
-    /// `live`, `building` or `previous`.
+    /// `live`, `building`, `previous`, or `frozen`: live, and made by logic that this program does not
+    /// have.
     pub status: &'static str,
     /// What identifies its logic.
     pub fingerprint: String,
@@ -78,7 +80,10 @@ async fn view(
     let waiting_micros = waiting.first().map_or(0, |event| now.0 - event.received_at.0);
     Ok(GenerationView {
         generation: generation.id,
-        status: generation.status.as_str(),
+        status: match generation.status {
+            GenerationStatus::Live if !can_fold(&generation) => "frozen",
+            status => status.as_str(),
+        },
         fingerprint: generation.logic.fingerprint,
         position: generation.position,
         lag_events,

@@ -7,6 +7,10 @@ use serde::Serialize;
 use super::Shared;
 use crate::projector::FollowerState;
 
+/// Said here and by `/readyz`.
+pub(super) const FROZEN: &str = "the read model was made by another version of this program and does \
+                                 not follow the log";
+
 /// 200 as long as this is answered; `degraded` where something wants a look.
 #[derive(Serialize)]
 pub(super) struct Health {
@@ -23,8 +27,11 @@ pub(super) async fn get(State(app): Shared) -> Json<Health> {
         let parked = status.parked;
         reasons.push(format!("{parked} events could not be folded; /v1/projections lists them"));
     }
-    if let FollowerState::Failing(reason) = status.state {
-        reasons.push(format!("the read model does not follow the log: {reason}"));
+    // What went wrong is told by the log of the server: this page is for everybody.
+    match status.state {
+        FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),
+        FollowerState::Frozen => reasons.push(FROZEN.to_owned()),
+        _ => {}
     }
     let status = if reasons.is_empty() { "ok" } else { "degraded" };
     Json(Health { status, reasons })

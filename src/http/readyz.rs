@@ -26,9 +26,8 @@ pub(super) async fn get(State(app): Shared) -> Response {
         FollowerState::Following | FollowerState::Standby => {}
         FollowerState::Starting => reasons.push("the read model is not yet looked at".to_owned()),
         FollowerState::Building => reasons.push("the read model is being built".to_owned()),
-        FollowerState::Failing(reason) => {
-            reasons.push(format!("the read model does not follow the log: {reason}"));
-        }
+        FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),
+        FollowerState::Frozen => reasons.push(super::healthz::FROZEN.to_owned()),
         FollowerState::Stopped => reasons.push("shutting down".to_owned()),
     }
     let (code, status) = if reasons.is_empty() {

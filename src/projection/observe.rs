@@ -44,6 +44,9 @@ pub enum FoldError {
     /// The object of a folded type is not there.
     #[error("the event carries no object")]
     NoObject,
+    /// Reading it met a defect of this program.
+    #[error("a defect of this program; its log says more")]
+    Defect,
 }
 
 /// The objects that change a row; every other is on the timeline only.

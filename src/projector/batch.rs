@@ -4,6 +4,8 @@
 //! answer webhooks. Because it needs no state, the next range can be read while this one is folded
 //! and committed.
 
+use std::panic::catch_unwind;
+
 use super::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::observe::{FoldError, Observation, observe_envelope};
@@ -72,7 +74,10 @@ impl Batch {
 
 impl Entry {
     fn read(event: &LoggedEvent) -> Self {
-        Self { position: event.position, created: event.facts.created, read: Read::of(event) }
+        // A defect that one event brings to light parks that event and holds up no other.
+        let read = catch_unwind(|| Read::of(event))
+            .unwrap_or_else(|_| Read::Parked(park(event, &Routing::default(), &FoldError::Defect)));
+        Self { position: event.position, created: event.facts.created, read }
     }
 
     /// The customer whose state the event changes.

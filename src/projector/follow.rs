@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::generation::{Held, Step};
-use super::rebuild::{self, Reason, RebuildError, can_fold, reason_to_rebuild};
+use super::rebuild::{self, Reason, RebuildError, Rebuilt, can_fold, reason_to_rebuild};
 use super::status::{FollowerState, ProjectorHandle, Status};
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -32,19 +32,29 @@ impl Projector {
     /// Starts to follow the log in the background: first makes a generation if there is none, or
     /// none of this log and this logic.
     pub fn start(store: Store, logic: Logic, clock: Clock) -> Self {
-        let status = watch::Sender::default();
+        let status = watch::Sender::<Status>::default();
         let handle = ProjectorHandle::new(&status);
         let stop = CancellationToken::new();
+        let last_word = status.clone();
         let follower = Follower {
             appended: store.log.appended(),
             store,
             logic,
             clock,
             holder: holder_name(),
+            judged: false,
+            rebuild: None,
             status,
             stop: stop.clone(),
         };
-        Self { handle, stop, task: tokio::spawn(follower.run()) }
+        let task = tokio::spawn(async move {
+            // A defect must not look like a follower that follows.
+            if let Err(error) = tokio::spawn(follower.run()).await {
+                tracing::error!(%error, "the follower of the log ended badly: {error}");
+                last_word.send_modify(|status| status.state = FollowerState::Failing);
+            }
+        });
+        Self { handle, stop, task }
     }
 
     /// A handle to ask for the status.
@@ -66,6 +76,11 @@ struct Follower {
     logic: Logic,
     clock: Clock,
     holder: String,
+    /// Whether this process has compared its logic with the live generation's. It does so once, when
+    /// it starts: what somebody makes live afterwards, by a rebuild with another policy, stays.
+    judged: bool,
+    /// A rebuild that this process runs.
+    rebuild: Option<JoinHandle<Result<Rebuilt, RebuildError>>>,
     appended: watch::Receiver<Position>,
     status: watch::Sender<Status>,
     stop: CancellationToken,
@@ -79,40 +94,58 @@ impl Follower {
                 Ok(()) => backoff = BACKOFF_MIN,
                 Err(error) => {
                     tracing::error!(%error, "the read model could not be brought up to date: {error}");
-                    let text = error.to_string();
-                    self.status.send_modify(|status| status.state = FollowerState::Failing(text));
+                    self.state(FollowerState::Failing);
                     self.pause(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
         }
-        self.status.send_modify(|status| status.state = FollowerState::Stopped);
+        // It hears of the stop by itself, and drops what it has made.
+        if let Some(rebuild) = self.rebuild.take() {
+            let _ = rebuild.await;
+        }
+        self.state(FollowerState::Stopped);
     }
 
     /// Follows one generation until it is no longer ours to follow.
     async fn follow(&mut self) -> Result<(), StoreError> {
-        let live = self.store.read_model.live().await?;
-        if let Some(reason) = reason_to_rebuild(&self.store, live.as_ref(), &self.logic).await? {
-            return self.rebuild(reason).await;
+        if self.rebuild.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.rebuild_settle().await?;
         }
-        let Some(live) = live else { return Ok(()) };
+        let live = self.store.read_model.live().await?;
+        if self.rebuild.is_none() {
+            match reason_to_rebuild(&self.store, live.as_ref(), &self.logic).await? {
+                Some(Reason::OtherLogic) if self.judged => {}
+                Some(reason) => self.rebuild_start(reason).await?,
+                None => self.judged = true,
+            }
+        }
+        // While another generation is made beside it, the live one is followed, if there is one.
+        let Some(live) = self.store.read_model.live().await? else {
+            return self.rebuild_settle().await;
+        };
         self.show(&live).await?;
         if !can_fold(&live) {
-            self.status.send_modify(|status| status.state = FollowerState::Standby);
-            self.pause(POLL).await;
-            return Ok(());
+            self.state(FollowerState::Frozen);
+            return if self.rebuild.is_some() {
+                self.rebuild_settle().await
+            } else {
+                self.pause(POLL).await;
+                Ok(())
+            };
         }
         let taken = Held::take(&self.store, &live, &self.holder, &self.clock).await?;
         let Some(mut held) = taken else {
-            self.status.send_modify(|status| status.state = FollowerState::Standby);
+            self.state(FollowerState::Standby);
             self.pause(POLL).await;
             return Ok(());
         };
-        self.status.send_modify(|status| status.state = FollowerState::Following);
+        self.state(FollowerState::Following);
         loop {
             // Marked before the scan, so that what is appended during it wakes the wait below.
             self.appended.mark_unchanged();
-            if self.stop.is_cancelled() || !self.is_still_ours(&mut held).await? {
+            let settled = self.rebuild.as_ref().is_some_and(JoinHandle::is_finished);
+            if settled || self.stop.is_cancelled() || !self.is_still_ours(&mut held).await? {
                 held.release(&self.store).await;
                 return Ok(());
             }
@@ -132,20 +165,35 @@ impl Follower {
         }
     }
 
-    async fn rebuild(&mut self, reason: Reason) -> Result<(), StoreError> {
+    /// Begins to make a generation of this process's logic, in the background.
+    async fn rebuild_start(&mut self, reason: Reason) -> Result<(), StoreError> {
         tracing::info!(?reason, "making the read model anew from the log");
         if reason == Reason::OtherLog {
             // Its rows are of another history: no answer is better than those.
             self.store.read_model.generations_clear().await?;
         }
-        self.status.send_modify(|status| status.state = FollowerState::Building);
-        let progress = |progress: rebuild::Progress| {
-            let done_of_total = Some((progress.done, progress.total));
-            self.status.send_modify(|status| status.rebuilding = done_of_total);
-        };
-        let rebuilt =
-            rebuild::rebuild(&self.store, &self.logic, &self.clock, &self.stop, progress).await;
-        self.status.send_modify(|status| status.rebuilding = None);
+        let total = self.store.log.head().await?.size.0;
+        self.status.send_modify(|status| {
+            status.state = FollowerState::Building;
+            status.rebuilding = Some((0, total));
+        });
+        let (store, logic, clock) = (self.store.clone(), self.logic.clone(), self.clock.clone());
+        let (stop, status) = (self.stop.clone(), self.status.clone());
+        self.judged = true;
+        self.rebuild = Some(tokio::spawn(async move {
+            let progress = |progress: rebuild::Progress| {
+                let done_of_total = Some((progress.done, progress.total));
+                status.send_modify(|status| status.rebuilding = done_of_total);
+            };
+            rebuild::rebuild(&store, &logic, &clock, &stop, progress).await
+        }));
+        Ok(())
+    }
+
+    /// Waits for the end of a rebuild, where there is one, and takes note of it.
+    async fn rebuild_settle(&mut self) -> Result<(), StoreError> {
+        let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
+        let rebuilt = rebuild.await.map_err(|error| StoreError::Internal(error.into()))?;
         match rebuilt {
             Ok(rebuilt) => {
                 let (generation, events) = (rebuilt.generation, rebuilt.position.0);
@@ -153,13 +201,21 @@ impl Follower {
                 Ok(())
             }
             Err(RebuildError::Stopped) => Ok(()),
-            // Somebody else is at it; theirs will be as good.
+            // Somebody else is at it; what they make will be judged.
             Err(RebuildError::AlreadyRunning { .. } | RebuildError::TakenOver(_)) => {
+                self.judged = false;
                 self.pause(POLL).await;
                 Ok(())
             }
-            Err(RebuildError::Store(error)) => Err(error),
+            Err(RebuildError::Store(error)) => {
+                self.judged = false;
+                Err(error)
+            }
         }
+    }
+
+    fn state(&self, state: FollowerState) {
+        self.status.send_modify(|status| status.state = state);
     }
 
     /// Whether the held generation is still live and its lease still ours.
@@ -171,7 +227,10 @@ impl Follower {
 
     async fn show(&self, live: &Generation) -> Result<(), StoreError> {
         let parked = self.store.read_model.parked_count(live.id).await?;
+        let rebuilding = self.rebuild.is_some();
         self.status.send_modify(|status| {
+            // Only together with what is live now: whoever waits for a rebuild waits for its rows.
+            status.rebuilding = status.rebuilding.filter(|_| rebuilding);
             status.generation = Some(live.id);
             status.fingerprint.clone_from(&live.logic.fingerprint);
             status.position = live.position;

@@ -21,7 +21,7 @@ mod status;
 
 pub use follow::Projector;
 pub use generation::logic_of;
-pub use rebuild::{Progress, RebuildError, Rebuilt, rebuild};
+pub use rebuild::{Progress, RebuildError, Rebuilt, can_fold, rebuild};
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are folded in one transaction, at most.

@@ -166,6 +166,6 @@ pub(super) async fn reason_to_rebuild(
 }
 
 /// Whether this program has the fold that a generation was made with.
-pub(super) fn can_fold(generation: &Generation) -> bool {
+pub fn can_fold(generation: &Generation) -> bool {
     generation.logic.fold_version == crate::projection::FOLD_VERSION && logic_of(generation).is_ok()
 }

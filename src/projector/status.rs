@@ -18,8 +18,10 @@ pub enum FollowerState {
     Following,
     /// Another process folds.
     Standby,
-    /// The last attempt failed, and it will be tried again. The text is for a person.
-    Failing(String),
+    /// The live generation was made by logic that this program does not have: nobody folds it here.
+    Frozen,
+    /// The last attempt failed, and it will be tried again; the server's log says why.
+    Failing,
     /// Ended on request.
     Stopped,
 }
@@ -65,10 +67,13 @@ impl ProjectorHandle {
         self.0.borrow().clone()
     }
 
-    /// Waits until the live generation has folded this position, or the follower has ended.
+    /// Waits until the live generation has folded this position and no other is being made by this
+    /// process, or the follower has ended.
     pub async fn reached(&mut self, position: Position) -> Status {
-        let there =
-            |status: &Status| status.position >= position || status.state == FollowerState::Stopped;
+        let there = |status: &Status| {
+            let folded = status.position >= position && status.rebuilding.is_none();
+            folded || status.state == FollowerState::Stopped
+        };
         // An error means that the follower is gone; its last word stands.
         let _ = self.0.wait_for(there).await;
         self.status()

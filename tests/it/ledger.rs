@@ -179,6 +179,31 @@ async fn another_policy_makes_another_generation_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_with_another_policy_stays_beside_a_running_follower() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let simulation = simulation(18);
+    let (before, after) = simulation.events.split_at(simulation.events.len() / 2);
+    append(&store, before).await;
+    let projector = Projector::start(store.clone(), Logic::default(), Clock::System);
+    projector.handle().reached(store.log.head().await.unwrap().size).await;
+
+    let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
+    let stop = CancellationToken::new();
+    let rebuilt = projector::rebuild(&store, &strict, &Clock::System, &stop, |_| {}).await.unwrap();
+    append(&store, after).await;
+    let end = store.log.head().await.unwrap().size;
+    let status = projector.handle().reached(end).await;
+    // The follower goes on with the generation that was made, by the policy stored with it.
+    assert_eq!(status.generation, Some(rebuilt.generation));
+    let rows = rows(&store).await;
+    assert!(rows.iter().any(|row| row.entitled));
+    assert!(rows.iter().all(|row| row.status == "active" || !row.entitled));
+    assert_verifies(&store).await;
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_folded_is_parked_and_the_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
