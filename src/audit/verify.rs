@@ -11,7 +11,7 @@ use crate::projection::observe::observe;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
-use crate::projector::logic_of;
+use crate::projector::{can_fold, logic_of};
 use crate::store::tree::Frontier;
 use crate::store::{Generation, LoggedEvent, Source, Store, StoreError, SubscriptionFilter};
 use crate::stripe::Verifier;
@@ -29,8 +29,8 @@ pub struct Report {
     pub root: String,
     /// Signatures that were checked again; none unless secrets were given.
     pub signatures: Option<i64>,
-    /// Rows of the read model that were compared with a fresh fold; none if there is no read
-    /// model.
+    /// Rows of the read model that were compared with a fresh fold; none if there is no read model, or
+    /// if it was made by a version of this program whose fold is another.
     pub rows: Option<i64>,
     /// How many differences there are.
     pub differences: usize,
@@ -79,13 +79,19 @@ pub async fn verify(
 ) -> Result<Report, StoreError> {
     let mut report = Report::default();
     // The rows and how far they have folded, before the log is read up to there and beyond.
-    let mut fresh = match store.read_model.live().await? {
-        None => None,
-        Some(live) => {
-            let everything = SubscriptionFilter::default();
-            let (stamp, rows) =
-                store.read_model.subscriptions(&everything, None, usize::MAX).await?;
-            Some(FreshFold::new(&live, stamp.position, rows)?)
+    let everything = SubscriptionFilter::default();
+    let mut fresh = match store.read_model.subscriptions(&everything, None, usize::MAX).await {
+        Err(StoreError::ReadModelBuilding) => None,
+        Err(error) => return Err(error),
+        Ok((stamp, rows)) => {
+            let generations = store.read_model.generations().await?;
+            // One that was dropped meanwhile, or made by another program, has nothing to compare with.
+            match generations.iter().find(|generation| generation.id == stamp.generation) {
+                Some(of_rows) if can_fold(of_rows) => {
+                    Some(FreshFold::new(of_rows, stamp.position, rows)?)
+                }
+                _ => None,
+            }
         }
     };
     let head = store.log.head().await?;
