@@ -12,4 +12,13 @@ if ! command -v cc >/dev/null; then
     apt-get install --yes --no-install-recommends gcc libc6-dev
 fi
 
+# Real bodies of Stripe's, which are not this project's to ship: a folder of them may be named, or lie
+# beside the checkout.
+if [ -z "${SUBLEDGER_TEST_CORPUS:-}" ] && [ -d ../shared/stripe/corpus ]; then
+  export SUBLEDGER_TEST_CORPUS="$PWD/../shared/stripe/corpus"
+fi
+if [ -z "${SUBLEDGER_TEST_CORPUS:-}" ]; then
+  echo "SUBLEDGER_TEST_CORPUS names no folder: the two tests over real bodies have none to read" >&2
+fi
+
 cargo test --locked "$@"

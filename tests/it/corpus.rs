@@ -1,5 +1,5 @@
-//! Real bodies of Stripe's, from 2012 to today, where they are at hand beside the checkout: none of
-//! them is refused and none fails to fold.
+//! Real bodies of Stripe's, from 2012 to today, in the folder that `SUBLEDGER_TEST_CORPUS` names: none
+//! of them is refused and none fails to fold. Without such a folder there is nothing to read.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use subledger::stripe::Envelope;
 
 use crate::app::server::TestServer;
 
-/// Where the bodies are, if they are: `SUBLEDGER_TEST_CORPUS`, or a folder beside the checkout.
+/// Where the bodies are, if they are at hand.
 fn corpus() -> Option<PathBuf> {
-    let given = std::env::var_os("SUBLEDGER_TEST_CORPUS").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/stripe/corpus");
-    given.or(Some(beside)).filter(|folder| folder.is_dir())
+    let folder = std::env::var_os("SUBLEDGER_TEST_CORPUS").map(PathBuf::from)?;
+    assert!(folder.is_dir(), "SUBLEDGER_TEST_CORPUS is no folder");
+    Some(folder)
 }
 
 fn json_files(folder: &Path, files: &mut Vec<PathBuf>) {
