@@ -253,11 +253,13 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut EventRecord);
+
     #[test]
     fn a_record_must_say_what_its_payload_says() {
         let (event, _) = record().into_event().unwrap();
         assert_eq!(event.facts().created_nanos, 500_000_000);
-        let cases: [(&str, fn(&mut EventRecord)); 6] = [
+        let cases: [(&str, Change); 6] = [
             ("event_id", |it| it.event_id = "evt_2".into()),
             ("account", |it| it.account = AccountId::default()),
             ("livemode", |it| it.livemode = false),
