@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Context;
 use super::output::{self, Format, FormatArgs, cell, stdout};
-use super::report::{Exit, say};
+use super::report::{Exit, Failure, say};
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
@@ -47,6 +47,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::Existing).await?;
     let now = context.clock.now().to_stripe_time();
+    // Who names one wants to know whether it is there; who names none may find none.
+    let named = args.subscription.clone().or_else(|| args.customer.clone());
     let filter = SubscriptionFilter {
         account: Some(AccountId::new(args.account)),
         livemode: Some(context.settings.mode.livemode()),
@@ -60,13 +62,19 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let rows = rows(&store, &filter, now).await?;
     let waiting = behind(&store).await?;
     store.close().await;
-    write(&rows, args.format.format, &mut stdout())?;
     if waiting > 0 {
         say(&format!(
             "the read model is {waiting} events behind the log: `subledger rebuild` or a running \
              `serve` brings it up to date"
         ));
     }
+    if let Some(named) = named.filter(|_| rows.is_empty()) {
+        return Err(Failure::no(
+            format!("no subscription fits {named} in {} mode", context.settings.mode),
+            "--mode test looks at test mode, --account at a connected account",
+        ));
+    }
+    write(&rows, args.format.format, &mut stdout())?;
     Ok(Exit::Done)
 }
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure};
-use crate::audit::{self, Change, History, HistoryEvent, Subject, SubjectKind};
+use crate::audit::{self, Change, HistoryEvent, Subject, SubjectKind};
+use crate::http::HistoryView;
 use crate::ids::{AccountId, Scope};
 use crate::store::Opening;
 use crate::time::{ReceivedAt, StripeTime};
@@ -91,11 +92,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
              what the id names",
         ));
     };
+    let history = HistoryView::new(history, context.clock.now().to_stripe_time());
     write(&history, args.format.format, &mut stdout())?;
     Ok(Exit::Done)
 }
 
-fn write(history: &History, format: Format, out: &mut impl Write) -> anyhow::Result<()> {
+fn write(history: &HistoryView, format: Format, out: &mut impl Write) -> anyhow::Result<()> {
     match format {
         Format::Table => output::write_table(&table(&history.events), out)?,
         Format::Json => output::write_json(history, out)?,

@@ -7,9 +7,13 @@ use crate::projections::{self, Projections};
 use crate::store::Opening;
 
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
@@ -23,7 +27,7 @@ const COLUMNS: [&str; 7] =
     ["generation", "status", "fingerprint", "position", "lag_events", "lag_seconds", "parked"];
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let Command::List(FormatArgs { format }) = args.command;
+    let Command::List(FormatArgs { format }) = args.command.unwrap_or(Command::List(args.format));
     let store = context.open(Opening::Existing).await?;
     let list = projections::list(&store, context.clock.now()).await?;
     store.close().await;

@@ -140,7 +140,9 @@ fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> i
         salt.copy_from_slice(&digest[..16]);
         // Times of receipt rise, as those of a ledger do.
         last = ReceivedAt(event.created.saturating_mul(1_000_000).max(last.0 + 1));
-        let api_version = Envelope::parse(&event.body).ok().and_then(|it| it.api_version);
+        let envelope = Envelope::parse(&event.body).ok();
+        let created_nanos = envelope.as_ref().map_or(0, |it| it.created_nanos);
+        let api_version = envelope.and_then(|it| it.api_version);
         let record = EventRecord {
             position,
             event_id: event.id.as_str().into(),
@@ -149,7 +151,7 @@ fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> i
             r#type: event.event_type.clone(),
             api_version: api_version.map(String::from),
             created: StripeTime(event.created),
-            created_nanos: 0,
+            created_nanos,
             received_at: last,
             source: Source::Import.as_str().to_owned(),
             signature: None,

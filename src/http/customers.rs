@@ -47,8 +47,7 @@ pub(super) async fn get(
         }
     }
     let now = app.clock.now().to_stripe_time();
-    let subscriptions: Vec<_> =
-        rows.into_iter().map(|row| SubscriptionView::new(row, now)).collect();
+    let subscriptions = SubscriptionView::all(rows, now);
     let access = Access::of(&subscriptions);
     Ok(Stamped(stamp, Json(CustomerView { customer_id, mode, access, subscriptions })))
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::params::{Id, Params, cursor};
 use super::problem::Problem;
 use super::stamp::Stamped;
-use super::view::SubscriptionView;
+use super::view::HistoryView;
 use super::{App, Shared};
-use crate::audit::{self, HistoryEvent, Subject, SubjectKind};
+use crate::audit::{self, Subject, SubjectKind};
 use crate::time::{ReceivedAt, StripeTime};
 
 const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
@@ -18,11 +18,8 @@ const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
 /// A page of a history; the state is that at the end of all of it.
 #[derive(Serialize)]
 pub(super) struct Page {
-    subject: Subject,
-    as_of: Option<StripeTime>,
-    known_at: Option<ReceivedAt>,
-    events: Vec<HistoryEvent>,
-    state: Vec<SubscriptionView>,
+    #[serde(flatten)]
+    history: HistoryView,
     /// What to send as `after` for the next page; null on the last.
     next: Option<String>,
 }
@@ -57,7 +54,8 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
             SubjectKind::Subscription => "subscription",
         }));
     };
-    let mut events = history.events;
+    let mut history = HistoryView::new(history, app.clock.now().to_stripe_time());
+    let events = &mut history.events;
     if let Some(after) = after {
         let last = events
             .iter()
@@ -68,8 +66,5 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
     let more = events.len() > limit;
     events.truncate(limit);
     let next = events.last().filter(|_| more).map(|event| cursor(&event.position.to_string()));
-    let at = as_of.unwrap_or_else(|| app.clock.now().to_stripe_time());
-    let state = history.state.into_iter().map(|row| SubscriptionView::new(row, at)).collect();
-    let (subject, as_of, known_at) = (history.subject, history.as_of, history.known_at);
-    Ok(Stamped(stamp, Json(Page { subject, as_of, known_at, events, state, next })))
+    Ok(Stamped(stamp, Json(Page { history, next })))
 }

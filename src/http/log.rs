@@ -1,14 +1,13 @@
 //! `GET /v1/log`: the end of the log.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::App;
+use super::Shared;
+use super::params::Params;
 use super::problem::Problem;
 use crate::ids::Position;
 
@@ -20,7 +19,8 @@ pub(super) struct Head {
     root: String,
 }
 
-pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Json<Head>, Problem> {
+pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Head>, Problem> {
+    params.finish()?;
     let head = app.store.log.head().await?;
     Ok(Json(Head { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))
 }

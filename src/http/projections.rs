@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Shared;
+use super::params::Params;
 use super::problem::Problem;
 use crate::projections::{self, Projections};
 
-pub(super) async fn get(State(app): Shared) -> Result<Json<Projections>, Problem> {
+pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Projections>, Problem> {
+    params.finish()?;
     Ok(Json(projections::list(&app.store, app.clock.now()).await?))
 }

@@ -48,7 +48,7 @@ pub(super) async fn get(
         .last()
         .filter(|_| more)
         .map(|row| cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id)));
-    let data = rows.into_iter().map(|row| SubscriptionView::new(row, now)).collect();
+    let data = SubscriptionView::all(rows, now);
     Ok(Stamped(stamp, Json(Page { data, next })))
 }
 

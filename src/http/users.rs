@@ -39,12 +39,13 @@ pub(super) async fn get(
     let (stamp, rows) =
         app.store.read_model.subscriptions(&filter, None, SUBSCRIPTIONS_MAX).await?;
     let now = app.clock.now().to_stripe_time();
-    let subscriptions: Vec<SubscriptionView> = rows
-        .into_iter()
-        .filter(|row| wanted.is_in(row))
-        .map(|row| SubscriptionView::new(row, now))
-        .collect();
+    let (matching, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| wanted.is_in(row));
+    let mut subscriptions = SubscriptionView::all(matching, now);
     let access = Access::of(&subscriptions);
+    // Where Stripe cut the items short, what is asked for may be among those that are not here.
+    let undecided: Vec<_> = others.into_iter().filter(|row| row.items_truncated).collect();
+    let incomplete = !undecided.is_empty();
+    subscriptions.extend(undecided.into_iter().map(SubscriptionView::undecided));
     let mode = Mode::of(scope.livemode).as_str();
-    Ok(Stamped(stamp, Json(UserView { user_id, mode, access, subscriptions })))
+    Ok(Stamped(stamp, Json(UserView { user_id, mode, access, subscriptions, incomplete })))
 }

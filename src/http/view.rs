@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::audit::{History, HistoryEvent, Subject};
 use crate::projection::row::{ItemRow, SubscriptionRow};
-use crate::time::StripeTime;
+use crate::time::{ReceivedAt, StripeTime};
 
 /// A subscription at the instant of asking.
 #[derive(Clone, Debug, Serialize)]
@@ -36,6 +37,34 @@ pub struct UserView {
     pub access: Access,
     /// The subscriptions that were asked about.
     pub subscriptions: Vec<SubscriptionView>,
+    /// Whether one of them may hold what was asked for and is not known to: Stripe cut its list of
+    /// items short, and what is left does not have it. Such a one grants nothing here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+}
+
+/// A history as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryView {
+    /// Whose.
+    pub subject: Subject,
+    /// Only what had happened by then.
+    pub as_of: Option<StripeTime>,
+    /// Only what had reached the ledger by then.
+    pub known_at: Option<ReceivedAt>,
+    /// What happened.
+    pub events: Vec<HistoryEvent>,
+    /// The subscriptions at the end of it.
+    pub state: Vec<SubscriptionView>,
+}
+
+impl HistoryView {
+    /// The history with its state at the instant that was turned back to, or else now.
+    pub fn new(history: History, now: StripeTime) -> Self {
+        let History { subject, as_of, known_at, events, state } = history;
+        let state = SubscriptionView::all(state, as_of.unwrap_or(now));
+        Self { subject, as_of, known_at, events, state }
+    }
 }
 
 impl SubscriptionView {
@@ -43,6 +72,16 @@ impl SubscriptionView {
     pub fn new(row: SubscriptionRow, now: StripeTime) -> Self {
         let active = row.active_at(now);
         Self { row, active }
+    }
+
+    /// The rows at this instant.
+    pub fn all(rows: impl IntoIterator<Item = SubscriptionRow>, now: StripeTime) -> Vec<Self> {
+        rows.into_iter().map(|row| Self::new(row, now)).collect()
+    }
+
+    /// The row where it is not known whether it has what was asked for: it grants nothing.
+    pub(super) fn undecided(row: SubscriptionRow) -> Self {
+        Self { row, active: false }
     }
 }
 

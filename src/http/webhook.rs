@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::Mode;
 use crate::store::{EventFacts, NewEvent, Source};
 use crate::stripe::envelope::Envelope;
-use crate::stripe::signature::SignatureError;
+use crate::stripe::signature::{HEADER_BYTES_MAX, SignatureError};
 
 /// The largest body, in bytes. Stripe's largest known events stay far below.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -52,12 +52,11 @@ pub(super) async fn receive(
 ) -> Result<Response, Problem> {
     let stopwatch = Clock::stopwatch();
     let (head, body) = request.into_parts();
+    // Before the body: who signs nothing is not given the memory to hold one.
+    let signature = signature(&head.headers)?;
     let body = read(body).await?;
-    let signature = head.headers.get(SIGNATURE);
     let now = app.clock.now().to_stripe_time();
-    app.verifier.verify(signature.map(HeaderValue::as_bytes), &body, now)?;
-    // The log keeps the header as text; Stripe's is ASCII.
-    let signature = signature.and_then(|it| it.to_str().ok()).ok_or(SignatureError::Malformed)?;
+    app.verifier.verify(Some(signature.as_bytes()), &body, now)?;
 
     let text = std::str::from_utf8(&body)
         .map_err(|_| Problem::new(Kind::NotUtf8, "the body is signed, but it is not UTF-8"))?;
@@ -88,6 +87,17 @@ pub(super) async fn receive(
     let receipt = serde_json::to_vec(&receipt)
         .map_err(|_| Problem::new(Kind::Internal, "the event is stored; its answer is lost"))?;
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, JSON)], receipt).into_response())
+}
+
+/// The signature's header, as far as it can be judged without the body. The log keeps it as text;
+/// Stripe's is ASCII.
+fn signature(headers: &HeaderMap) -> Result<&str, SignatureError> {
+    let value = headers.get(SIGNATURE).ok_or(SignatureError::Missing)?;
+    let text = value.to_str().map_err(|_| SignatureError::Malformed)?;
+    if text.len() > HEADER_BYTES_MAX {
+        return Err(SignatureError::Malformed);
+    }
+    Ok(text)
 }
 
 /// The whole body, within the limits of size and time.

@@ -51,6 +51,19 @@ fn ledger() -> TempDir {
     directory
 }
 
+/// Changes a file of the ledger behind its back.
+fn edit(directory: &Path, file: &str, sql: &'static str) {
+    use sqlx::Connection as _;
+
+    let url = format!("sqlite://{}", directory.join(file).display());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
 #[test]
 fn rows_are_written_as_a_table_as_json_and_as_csv() {
     let directory = ledger();
@@ -77,7 +90,13 @@ fn rows_are_written_as_a_table_as_json_and_as_csv() {
     let event: serde_json::Value = serde_json::from_str(&of(&["event", "evt_2"])).unwrap();
     assert_eq!((&event["position"], &event["source"]), (&2.into(), &"import".into()));
     assert!(of(&["event", "evt_2", "--payload"]).starts_with('{'));
-    assert!(of(&["projections", "list"]).contains("live"));
+    let listed = of(&["projections", "list"]);
+    assert!(listed.contains("live"));
+    assert_eq!(of(&["projections"]), listed);
+    assert_eq!(of(&["current", "--user", "nobody"]).lines().count(), 1);
+    let told = of(&["history", "sub_1", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["state"][0]["active"], false);
     assert!(of(&["verify"]).ends_with("no difference\n"));
 }
 
@@ -112,7 +131,7 @@ fn what_goes_wrong_is_said_in_one_line_with_a_hint() {
     let path = directory.path();
     std::fs::write(path.join("policy.toml"), "grnt = []\n").unwrap();
     std::fs::write(path.join("taken.db"), "").unwrap();
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["serve"], 2, "STRIPE_WEBHOOK_SECRET"),
         (&["current", "--database", "postgres://localhost/x"], 2, "PostgreSQL"),
         (&["current", "--database", "subledger.db"], 2, "sqlite://"),
@@ -123,6 +142,8 @@ fn what_goes_wrong_is_said_in_one_line_with_a_hint() {
         (&["rebuild", "--policy", "no-policy.toml"], 2, "no-policy.toml"),
         (&["rebuild", "--user-key", " , "], 2, "SUBLEDGER_USER_KEY"),
         (&["history", "sub_unknown"], 1, "sub_unknown"),
+        (&["current", "--subscription", "sub_nope"], 1, "sub_nope"),
+        (&["current", "--customer", "cus_nope"], 1, "cus_nope"),
         (&["event", "evt_unknown"], 1, "evt_unknown"),
         (&["backup", "taken.db"], 2, "taken.db"),
     ];
@@ -137,6 +158,22 @@ fn what_goes_wrong_is_said_in_one_line_with_a_hint() {
     }
     assert_eq!(run(path, &["curent"]).status, 2);
     assert_eq!(run(path, &["history", "user_1", "--as-of", "yesterday"]).status, 2);
+}
+
+#[test]
+fn a_ledger_of_a_newer_program_is_not_touched_and_an_empty_one_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("none.jsonl"), "").unwrap();
+    for arguments in [&["import", "none.jsonl"][..], &["rebuild"], &["current"]] {
+        let ran = run(directory.path(), arguments);
+        assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
+    }
+    edit(directory.path(), "subledger.db", "UPDATE _sqlx_migrations SET version = 99");
+    let ran = run(directory.path(), &["current"]);
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert_eq!((ran.status, lines.len(), &*ran.out), (3, 2, ""), "{}", ran.err);
+    assert!(lines[0].starts_with("error: ") && lines[0].contains("version 99"), "{}", ran.err);
+    assert!(lines[1].starts_with("hint: "), "{}", ran.err);
 }
 
 #[test]
@@ -179,19 +216,7 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn verify_finds_a_row_that_was_edited_and_a_log_that_was() {
     let directory = ledger();
-    let edit = |file: &str, sql: &str| {
-        let url = format!("sqlite://{}", directory.path().join(file).display());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            use sqlx::Connection as _;
-            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
-                .execute(&mut connection)
-                .await
-                .unwrap();
-            connection.close().await.unwrap();
-        });
-    };
+    let edit = |file, sql| edit(directory.path(), file, sql);
     edit(
         "subledger.read.db",
         "UPDATE current_subscriptions_g1 SET status = 'active' WHERE subscription_id = 'sub_1'",

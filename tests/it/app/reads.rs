@@ -107,6 +107,28 @@ async fn a_user_is_active_for_what_was_bought_and_for_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn items_that_were_cut_short_leave_the_answer_open_and_grant_nothing() {
+    let server = TestServer::start().await;
+    let body = Event::default().body();
+    server.receive(body.replace("\"has_more\": false", "\"has_more\": true")).await;
+    for (query, active, incomplete) in [
+        ("", true, Value::Null),
+        ("?product_id=prod_1", true, Value::Null),
+        ("?product_id=prod_2", false, true.into()),
+    ] {
+        let user = server.read(&format!("/v1/users/user_1{query}")).await;
+        assert_eq!(
+            (&user["active"], &user["incomplete"]),
+            (&active.into(), &incomplete),
+            "{query}"
+        );
+        assert_eq!(ids(&user, "subscriptions"), ["sub_1"], "{query}");
+        assert_eq!(user["subscriptions"][0]["active"], active, "{query}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_that_is_wrong_is_named_and_what_is_unknown_is_404() {
     let server = TestServer::start().await;
     server.receive(Event::default().body()).await;
@@ -115,6 +137,8 @@ async fn a_parameter_that_is_wrong_is_named_and_what_is_unknown_is_404() {
         ("/v1/subscriptions?active=maybe", "active"),
         ("/v1/subscriptions?after=%25", "after"),
         ("/v1/subscriptions?stauts=active", "stauts"),
+        ("/v1/log?limit=1", "limit"),
+        ("/v1/projections?generation=1", "generation"),
         ("/v1/users/user_1?product_id=", "product_id"),
         ("/v1/users/user_1?livemode=1", "livemode"),
         ("/v1/users/user_1/history?as_of=yesterday", "as_of"),
