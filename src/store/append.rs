@@ -67,7 +67,9 @@ impl Log {
         // The events are on the disk now: nothing that goes wrong from here on is the sender's.
         match self.0.checkpoints.lock().await.after_commit(&mut connection, batch.bytes()).await {
             Ok(()) => writer.put_back(connection),
-            Err(error) => tracing::warn!(%error, "a checkpoint of the log failed; it is tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint of the log failed; it is tried again")
+            }
         }
         Ok(batch.answers)
     }
