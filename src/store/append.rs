@@ -13,7 +13,7 @@ use super::event::{Appended, NewEvent};
 use super::log::Log;
 use super::statements::with_rows;
 use super::tree::{Frontier, Hash};
-use super::{StoreError, checkpoint, redelivery};
+use super::{StoreError, redelivery};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::ReceivedAt;
 
@@ -40,8 +40,11 @@ impl Log {
     }
 
     /// Whether the log accepts events now: takes the write lock and lets it go.
+    ///
+    /// While this process appends, the answer is yes without asking.
     pub async fn check_append(&self) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
+        // Somebody is appending right now; whoever asks must not stand in the queue before events.
+        let Ok(mut writer) = self.0.writer.try_lock() else { return Ok(()) };
         let mut connection = writer.take().await?;
         connection.begin_with(sql::BEGIN).await?.rollback().await?;
         writer.put_back(connection);
@@ -57,11 +60,16 @@ impl Log {
         let mut connection = writer.take().await?;
         let (end, known) = begin(&mut connection, events).await?;
         let batch = Batch::assign(events, end, &known, times, self.0.clock.now())?;
-        let wal = batch.write(&mut connection).await?;
-        checkpoint::run_if_due(&mut connection, wal).await?;
-        writer.put_back(connection);
+        batch.write(&mut connection).await?;
         if batch.end.size > batch.start {
             self.0.appended.send_replace(batch.end.size);
+        }
+        // The events are on the disk now: nothing that goes wrong from here on is the sender's.
+        match self.0.checkpoints.lock().await.after_commit(&mut connection, batch.bytes()).await {
+            Ok(()) => writer.put_back(connection),
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint of the log failed; it is tried again")
+            }
         }
         Ok(batch.answers)
     }
@@ -202,14 +210,19 @@ impl<'a> Batch<'a> {
         Ok(Self { start, end, new, duplicates, answers })
     }
 
-    /// Inserts, moves the head, commits; answers with the state of the write-ahead log.
-    async fn write(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<checkpoint::Wal, StoreError> {
+    /// Bytes of the new payloads.
+    fn bytes(&self) -> usize {
+        let payloads = self.new.iter().filter_map(|placed| placed.event.payload.as_deref());
+        payloads.map(str::len).sum()
+    }
+
+    /// Inserts, moves the head, commits.
+    ///
+    /// The commit is the last statement of its trip, so that an error says that there was none.
+    async fn write(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         if self.new.is_empty() && self.duplicates.is_empty() {
             sqlx::query(sql::ROLLBACK).execute(&mut *connection).await?;
-            return Ok(checkpoint::Wal::default());
+            return Ok(());
         }
         // Usually all rows go with the commit; what is before that are full chunks, and all of
         // them where duplicates must be recorded after the rows that they may refer to.
@@ -235,8 +248,8 @@ impl<'a> Batch<'a> {
         add(&mut arguments, end.last_received_at.0)?;
         add(&mut arguments, end.restored)?;
         last.iter().try_for_each(|row| row.add_to(&mut arguments))?;
-        let rows = fetch(connection, &STATEMENTS.commit, last.len(), arguments).await?;
-        rows.last().map_or_else(|| Ok(checkpoint::Wal::default()), checkpoint::Wal::read)
+        fetch(connection, &STATEMENTS.commit, last.len(), arguments).await?;
+        Ok(())
     }
 }
 
@@ -300,10 +313,7 @@ static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
         begin: variants(&[sql::BEGIN, sql::END, sql::KNOWN].join("; "), 1),
         known: variants(sql::KNOWN, 1),
         insert: variants(sql::INSERT, EVENT_COLUMNS),
-        commit: variants(
-            &[sql::END_MOVE, sql::INSERT, sql::COMMIT, checkpoint::sql::LENGTH].join("; "),
-            EVENT_COLUMNS,
-        ),
+        commit: variants(&[sql::END_MOVE, sql::INSERT, sql::COMMIT].join("; "), EVENT_COLUMNS),
     }
 });
 

@@ -5,7 +5,7 @@
 //! commit that someone waits for.
 
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
 
@@ -15,32 +15,78 @@ const PASSIVE_PAGES: i64 = 1024;
 /// front: 64 MiB.
 const RESTART_PAGES: i64 = 4096;
 
+/// Bytes that may be committed before the length of the write-ahead log is asked for.
+const BYTES_UNASKED: usize = 1024 * 1024;
+/// What a commit writes beside payloads, in bytes: some pages of indexes and the head.
+const BYTES_OF_COMMIT: usize = 128 * 1024;
+
+/// When the log's writer runs which checkpoint.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    /// Bytes committed since the length was asked for, roughly.
+    unasked: usize,
+    /// Pages in the write-ahead log from which on a checkpoint waits for readers.
+    restart_from: i64,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self { unasked: 0, restart_from: RESTART_PAGES }
+    }
+}
+
+impl Checkpoints {
+    /// Runs a checkpoint if enough has gathered. One that cannot finish because of a reader is no
+    /// error: a later one goes on.
+    pub(super) async fn after_commit(
+        &mut self,
+        connection: &mut SqliteConnection,
+        bytes: usize,
+    ) -> Result<(), StoreError> {
+        self.unasked = self.unasked.saturating_add(bytes + BYTES_OF_COMMIT);
+        if self.unasked < BYTES_UNASKED {
+            return Ok(());
+        }
+        let wal = Wal::after(sql::LENGTH, connection).await?;
+        if wal.length < RESTART_PAGES {
+            self.restart_from = RESTART_PAGES;
+        }
+        if wal.length - wal.moved >= PASSIVE_PAGES {
+            if wal.length < self.restart_from {
+                Wal::after(sql::PASSIVE, connection).await?;
+            } else if Wal::after(sql::RESTART, connection).await?.busy {
+                // The reader is a long one: who appends does not wait for it at every commit.
+                self.restart_from = wal.length + PASSIVE_PAGES;
+            }
+        }
+        // Only now: where something failed, the next commit tries again.
+        self.unasked = 0;
+        Ok(())
+    }
+}
+
 /// The state of the write-ahead log, in pages.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wal {
+#[derive(Clone, Copy, Debug)]
+struct Wal {
+    busy: bool,
     length: i64,
     moved: i64,
 }
 
 impl Wal {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
-        Ok(Self { length: row.try_get(1)?, moved: row.try_get(2)? })
+    /// Runs one of the statements below.
+    async fn after(
+        statement: &'static str,
+        connection: &mut SqliteConnection,
+    ) -> Result<Self, StoreError> {
+        let rows = sqlx::raw_sql(statement).fetch_all(connection).await?;
+        let row = rows.iter().find(|row| row.len() == COLUMNS).ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Self { busy: row.try_get(0)?, length: row.try_get(1)?, moved: row.try_get(2)? })
     }
 }
 
-/// Runs a checkpoint if enough has gathered. One that cannot finish because of a reader is no
-/// error: the next one goes on.
-pub(super) async fn run_if_due(
-    connection: &mut SqliteConnection,
-    wal: Wal,
-) -> Result<(), StoreError> {
-    if wal.length - wal.moved < PASSIVE_PAGES {
-        return Ok(());
-    }
-    let statement = if wal.length < RESTART_PAGES { sql::PASSIVE } else { sql::RESTART };
-    sqlx::raw_sql(statement).execute(connection).await?;
-    Ok(())
-}
+/// Columns of a checkpoint's row, by which it is told from those of other pragmas.
+const COLUMNS: usize = 3;
 
 pub(super) mod sql {
     super::super::statements::statements! {

@@ -8,6 +8,7 @@ use sqlx::migrate::{Migrate as _, MigrateError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, watch};
 
+use super::checkpoint::Checkpoints;
 use super::event::draw;
 use super::tree::{Frontier, Hash};
 use super::writer::Writer;
@@ -26,6 +27,9 @@ const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 const PAGE_BYTES: u32 = 16 * 1024;
 /// The writer's page cache, in KiB (negative is SQLite's way to say so).
 const WRITER_CACHE: &str = "-65536";
+/// Bytes that the write-ahead log keeps when it starts from the front again: what a long reader
+/// made it grow beyond is given back to the disk.
+const WAL_BYTES_KEPT: &str = "67108864";
 
 /// A handle on the log. Cheap to clone; all clones share one writer.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub(super) struct Inner {
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
     pub(super) writer: Mutex<Writer>,
+    /// Locked only by who holds the writer.
+    pub(super) checkpoints: Mutex<Checkpoints>,
     pub(super) readers: SqlitePool,
     pub(super) appended: watch::Sender<Position>,
 }
@@ -58,6 +64,7 @@ impl Log {
             path: path.to_owned(),
             clock,
             writer: Mutex::new(Writer::new(connection, options)?),
+            checkpoints: Mutex::default(),
             readers,
             appended: watch::Sender::default(),
         }));
@@ -132,6 +139,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", "0")
+        .pragma("journal_size_limit", WAL_BYTES_KEPT)
         .pragma("cache_size", WRITER_CACHE)
 }
 

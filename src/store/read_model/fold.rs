@@ -24,8 +24,6 @@ pub struct FoldBatch {
     pub states: Vec<(CustomerKey, Vec<u8>)>,
     /// The new rows, in the order of [`SubscriptionRow::COLUMNS`]; joined columns are not stored.
     pub rows: Vec<Vec<Value>>,
-    /// Rows that no longer exist.
-    pub removed_rows: Vec<(CustomerKey, SubscriptionId)>,
     /// Which events concern whom.
     pub timeline: Vec<TimelineEntry>,
     /// Which objects belong to whom.
@@ -162,12 +160,6 @@ async fn write(
     })
     .await?;
     write_rows(connection, generation, &batch.rows).await?;
-    let removed = &batch.removed_rows;
-    bulk::run(connection, sql::ROW_REMOVE, generation, 4, removed, |to, (customer, id)| {
-        add_customer(to, customer)?;
-        add(to, id.as_str())
-    })
-    .await?;
     bulk::run(connection, sql::TIMELINE, generation, 6, &batch.timeline, |to, entry| {
         add_customer(to, &entry.customer)?;
         add(to, entry.subscription.as_ref().map_or("", SubscriptionId::as_str))?;
@@ -245,8 +237,6 @@ pub(in crate::store) mod sql {
         ROW = "INSERT INTO current_subscriptions_g{g} ({columns})
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
-        ROW_REMOVE = "DELETE FROM current_subscriptions_g{g}
-            WHERE (account, livemode, customer_id, subscription_id) IN (VALUES {rows})";
         TIMELINE = "INSERT OR IGNORE INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
         LINK = "INSERT OR IGNORE INTO links_g{g} (account, livemode, object_id, customer_id)

@@ -221,7 +221,7 @@ pub(super) fn is_joined(column: &Column) -> bool {
 }
 
 /// The names of all columns, the joined ones replaced by what these expressions say.
-pub(super) fn select_list(joined: impl Fn(&Column) -> &'static str) -> String {
+pub(super) fn select_list() -> String {
     let columns = SubscriptionRow::COLUMNS.iter().map(|column| {
         if is_joined(column) {
             format!("{} AS {}", joined(column), column.name)
@@ -233,23 +233,19 @@ pub(super) fn select_list(joined: impl Fn(&Column) -> &'static str) -> String {
 }
 
 /// What the view shows in a joined column, of the subscription `s`.
-pub(super) fn joined(column: &Column) -> &'static str {
+fn joined(column: &Column) -> &'static str {
     match column.name {
         "product_name" => sql::PRODUCT_NAME,
         "parked" => sql::PARKED,
         "event_count" => sql::EVENT_COUNT,
-        _ => nothing(column),
+        _ if column.kind == Kind::Integer => "0",
+        _ => "NULL",
     }
-}
-
-/// What a folded row holds in a joined column.
-pub(super) fn nothing(column: &Column) -> &'static str {
-    if column.kind == Kind::Integer { "0" } else { "NULL" }
 }
 
 /// Points the view at a generation.
 fn view(generation: GenerationId) -> String {
-    of(&sql::VIEW.replace("{columns}", &select_list(joined)), generation)
+    of(&sql::VIEW.replace("{columns}", &select_list()), generation)
 }
 
 async fn drop_tables(

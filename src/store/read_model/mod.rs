@@ -1,4 +1,4 @@
-//! The read models: made from the log, and made again whenever the file is missing, of another
+//! The read models: made from the log, and made again whenever the file is missing, of an older
 //! version, or unreadable.
 //!
 //! A [`Generation`] is one build of all projections, in tables of its own. The view
@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
 
-/// The version of the static tables here; a file of another version is made anew.
+/// The version of the static tables here; a file of an older version is made anew.
 const SCHEMA_VERSION: i64 = 1;
 /// Bytes in a page: customers' states are some KB each.
 const PAGE_BYTES: u32 = 8 * 1024;
@@ -119,7 +119,14 @@ async fn usable(options: &SqliteConnectOptions) -> Result<Option<SqliteConnectio
         sqlx::query_as(sql::VERSION).fetch_one(&mut connection).await?;
     if version == 0 && tables == 0 {
         create(&mut connection).await?;
-    } else if version != SCHEMA_VERSION {
+    } else if version > SCHEMA_VERSION {
+        // A newer program may be using it, and it would not find its file again.
+        return Err(StoreError::NewerSchema {
+            path: path.to_owned(),
+            found: version,
+            known: SCHEMA_VERSION,
+        });
+    } else if version < SCHEMA_VERSION {
         connection.close().await?;
         return Ok(None);
     }

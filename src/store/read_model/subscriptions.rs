@@ -1,4 +1,4 @@
-//! Reading subscriptions: by filter from the live generation, and all of any generation.
+//! Reading subscriptions: by filter, from the live generation.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::bulk::{add, add_customer};
-use super::generation::{joined, live_stamp, nothing, of, select_list};
-use super::{GenerationId, GenerationStamp, ReadModel, cells};
+use super::generation::{live_stamp, of, select_list};
+use super::{GenerationStamp, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -28,8 +28,6 @@ pub struct SubscriptionFilter {
     pub subscription_id: Option<SubscriptionId>,
     /// With this status.
     pub status: Option<String>,
-    /// Whether the policy grants access, before `entitled_until`.
-    pub entitled: Option<bool>,
     /// Whether access is granted at this instant.
     pub active: Option<(bool, StripeTime)>,
     /// Whose first item has this price.
@@ -83,49 +81,6 @@ impl ReadModel {
         transaction.commit().await?;
         Ok((stamp, row.try_get(0)?))
     }
-
-    /// The rows of any generation as they were folded, joined columns empty; ordered by customer
-    /// and id, of those after `after` at most `limit`. For verification.
-    pub async fn all_rows(
-        &self,
-        generation: GenerationId,
-        after: Option<&(CustomerKey, SubscriptionId)>,
-        limit: usize,
-    ) -> Result<Vec<SubscriptionRow>, StoreError> {
-        let mut arguments = SqliteArguments::default();
-        match after {
-            Some((customer, id)) => {
-                add_customer(&mut arguments, customer)?;
-                add(&mut arguments, id.as_str())?;
-            }
-            None => add_before_all(&mut arguments)?,
-        }
-        add_limit(&mut arguments, limit)?;
-        let statement = of(&SELECT_ALL, generation);
-        let rows = sqlx::query_with(AssertSqlSafe(statement), arguments)
-            .fetch_all(&self.0.readers)
-            .await?;
-        rows.iter().map(|row| read(row, 0)).collect()
-    }
-
-    /// The states of any generation, ordered by customer, of those after `after` at most `limit`.
-    /// For verification.
-    pub async fn all_states(
-        &self,
-        generation: GenerationId,
-        after: Option<&CustomerKey>,
-        limit: usize,
-    ) -> Result<Vec<(CustomerKey, Vec<u8>)>, StoreError> {
-        let before_all = CustomerKey { scope: Scope::default(), customer: CustomerId::default() };
-        let mut arguments = SqliteArguments::default();
-        add_customer(&mut arguments, after.unwrap_or(&before_all))?;
-        add_limit(&mut arguments, limit)?;
-        let statement = of(sql::ALL_STATES, generation);
-        let rows = sqlx::query_with(AssertSqlSafe(statement), arguments)
-            .fetch_all(&self.0.readers)
-            .await?;
-        rows.iter().map(|row| Ok((read_customer(row)?, row.try_get(3)?))).collect()
-    }
 }
 
 impl SubscriptionFilter {
@@ -150,11 +105,9 @@ impl SubscriptionFilter {
                 add(&mut to, text)?;
             }
         }
-        for (column, truth) in [("livemode", self.livemode), ("entitled", self.entitled)] {
-            if let Some(truth) = truth {
-                conditions.push(format!("s.{column} = ?"));
-                add(&mut to, truth)?;
-            }
+        if let Some(livemode) = self.livemode {
+            conditions.push("s.livemode = ?".to_owned());
+            add(&mut to, livemode)?;
         }
         if let Some((active, now)) = self.active {
             conditions.push(sql::ACTIVE.to_owned());
@@ -173,19 +126,7 @@ impl SubscriptionFilter {
 
 /// [`sql::SELECT`] with all columns.
 pub(in crate::store) static SELECT: LazyLock<String> =
-    LazyLock::new(|| sql::SELECT.replace("{columns}", &select_list(joined)));
-
-/// [`sql::SELECT_ALL`] with all columns.
-pub(in crate::store) static SELECT_ALL: LazyLock<String> =
-    LazyLock::new(|| sql::SELECT_ALL.replace("{columns}", &select_list(nothing)));
-
-/// Binds what sorts before every account, mode, customer and subscription.
-fn add_before_all(arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-    add(arguments, "")?;
-    add(arguments, -1_i64)?;
-    add(arguments, "")?;
-    add(arguments, "")
-}
+    LazyLock::new(|| sql::SELECT.replace("{columns}", &select_list()));
 
 pub(super) fn add_limit(arguments: &mut SqliteArguments, limit: usize) -> Result<(), StoreError> {
     add(arguments, i64::try_from(limit).unwrap_or(i64::MAX))
@@ -208,11 +149,6 @@ pub(in crate::store) mod sql {
     crate::store::statements::statements! {
         SELECT = "SELECT {columns} FROM current_subscriptions_g{g} AS s WHERE {conditions}
             ORDER BY s.account, s.livemode, s.subscription_id LIMIT ?";
-        SELECT_ALL = "SELECT {columns} FROM current_subscriptions_g{g} AS s
-            WHERE (s.account, s.livemode, s.customer_id, s.subscription_id) > (?, ?, ?, ?)
-            ORDER BY s.account, s.livemode, s.customer_id, s.subscription_id LIMIT ?";
-        ALL_STATES = "SELECT account, livemode, customer_id, state FROM customers_g{g}
-            WHERE (account, livemode, customer_id) > (?, ?, ?) ORDER BY account, livemode, customer_id LIMIT ?";
         CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = ? AND livemode = ? AND customer_id = ?)";
     }
 

@@ -166,3 +166,23 @@ async fn the_write_ahead_log_stays_short_even_with_a_reader_that_never_lets_go()
     }
     assert!(mib(&wal) <= pinned + 11, "{} MiB after {pinned}", mib(&wal));
 }
+
+#[tokio::test]
+async fn what_is_committed_is_answered_so_even_where_the_checkpoint_after_it_fails() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    let payload = "x".repeat(1024 * 1024);
+    let mut events = (1..).map(|it| event(&format!("evt_{it}"), &payload));
+    let mut batch = || events.by_ref().take(10).collect::<Vec<_>>();
+    for _ in 0..4 {
+        log.append(&batch()).await.unwrap();
+    }
+    // All of it was moved into the file, which now loses it: the next checkpoint finds it damaged.
+    let file = fs::OpenOptions::new().write(true).open(ledger.url.log_path()).unwrap();
+    assert!(file.metadata().unwrap().len() > 40 * 1024 * 1024);
+    file.set_len(0).unwrap();
+    log.append(&batch()).await.unwrap();
+    log.append(&batch()).await.unwrap();
+    assert_eq!(*log.appended().borrow(), Position(60));
+    assert_eq!(file.metadata().unwrap().len(), 0, "the checkpoint moved nothing");
+}
