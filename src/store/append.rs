@@ -68,7 +68,7 @@ impl Log {
         match self.0.checkpoints.lock().await.after_commit(&mut connection, batch.bytes()).await {
             Ok(()) => writer.put_back(connection),
             Err(error) => {
-                tracing::warn!(%error, "a checkpoint of the log failed; it is tried again")
+                tracing::warn!(%error, "a checkpoint of the log failed; it is tried again");
             }
         }
         Ok(batch.answers)
