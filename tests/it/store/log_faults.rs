@@ -174,14 +174,14 @@ async fn what_is_committed_is_answered_so_even_where_the_checkpoint_after_it_fai
     let payload = "x".repeat(1024 * 1024);
     let mut events = (1..).map(|it| event(&format!("evt_{it}"), &payload));
     let mut batch = || events.by_ref().take(10).collect::<Vec<_>>();
-    for _ in 0..4 {
+    for _ in 0..5 {
         log.append(&batch()).await.unwrap();
     }
-    // All of it was moved into the file, which now loses it: the next checkpoint finds it damaged.
+    // The file loses what was moved into it: the next checkpoint, due after one more batch, finds
+    // it damaged, while the commit only writes to the write-ahead log.
     let file = fs::OpenOptions::new().write(true).open(ledger.url.log_path()).unwrap();
-    assert!(file.metadata().unwrap().len() > 40 * 1024 * 1024);
+    assert!(file.metadata().unwrap().len() > 30 * 1024 * 1024);
     file.set_len(0).unwrap();
-    log.append(&batch()).await.unwrap();
     log.append(&batch()).await.unwrap();
     assert_eq!(*log.appended().borrow(), Position(60));
     assert_eq!(file.metadata().unwrap().len(), 0, "the checkpoint moved nothing");
