@@ -35,8 +35,9 @@
 //! | [`cli`] | one command, one file; `demo` shows it all |
 //! | [`simulate`] | a Stripe of our own: whole lives of subscriptions as events, with the truth known |
 //!
-//! [`ids`] and [`time`] are the words that all of them share; [`clock`] is the only place that reads a
-//! clock. `migrations/` holds the log's tables, which are only ever added to. `projections/` holds
+//! [`config`] is what a ledger is started with, [`service`] starts and stops the whole in the right
+//! order, and [`exchange`] is the form in which events leave a ledger and enter another. [`ids`] and
+//! [`time`] are the words that all rooms share; [`clock`] is the only place that reads a clock. `migrations/` holds the log's tables, which are only ever added to. `projections/` holds
 //! the read model's tables and the policy, which are edited freely, because a rebuild makes them
 //! anew.
 //!
@@ -55,7 +56,8 @@
 //!    never an error.
 //! 5. **No clock and no I/O in `stripe` and `projection`.** Time comes in as a value; clippy bans the
 //!    clocks everywhere but in [`clock`].
-//! 6. **No sqlx type leaves `store`**, and `store` does not know what a subscription is.
+//! 6. **No sqlx type leaves `store`**, and `store` knows the columns of a row and no rule
+//!    about subscriptions.
 //! 7. **Nothing that follows the log can reach an append.** A verified event whose fold fails is in
 //!    the log, was answered 200, and is *parked*: listed with its reason and folded by the next
 //!    rebuild.
@@ -108,7 +110,6 @@ pub mod http;
 pub mod ids;
 pub mod ingest;
 pub mod projection;
-pub mod projections;
 pub mod projector;
 pub mod service;
 pub mod simulate;

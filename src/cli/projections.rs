@@ -3,7 +3,7 @@
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::Exit;
-use crate::projections::{self, Projections};
+use crate::projector::{self, Projections};
 use crate::store::Opening;
 
 #[derive(clap::Args, Debug)]
@@ -29,7 +29,7 @@ const COLUMNS: [&str; 7] =
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let Command::List(FormatArgs { format }) = args.command.unwrap_or(Command::List(args.format));
     let store = context.open(Opening::Existing).await?;
-    let list = projections::list(&store, context.clock.now()).await?;
+    let list = projector::list(&store, context.clock.now()).await?;
     store.close().await;
     let mut out = stdout();
     match format {

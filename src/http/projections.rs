@@ -6,9 +6,9 @@ use axum::extract::State;
 use super::Shared;
 use super::params::Params;
 use super::problem::Problem;
-use crate::projections::{self, Projections};
+use crate::projector::{self, Projections};
 
 pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Projections>, Problem> {
     params.finish()?;
-    Ok(Json(projections::list(&app.store, app.clock.now()).await?))
+    Ok(Json(projector::list(&app.store, app.clock.now()).await?))
 }

@@ -16,11 +16,13 @@ mod batch;
 mod folder;
 mod follow;
 mod generation;
+mod list;
 mod rebuild;
 mod status;
 
 pub use follow::Projector;
 pub use generation::logic_of;
+pub use list::{GenerationView, ParkedView, Projections, list};
 pub use rebuild::{Progress, RebuildError, Rebuilt, can_fold, rebuild};
 pub use status::{FollowerState, ProjectorHandle, Status};
 

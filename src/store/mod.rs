@@ -3,7 +3,8 @@
 //! Each verb is one transaction. Nothing outside this room sees SQL or a database's error.
 //!
 //! Architecture invariant: the log and the read model are two files and share no lock; no verb here
-//! touches both. The store does not know what a subscription is.
+//! touches both. The store knows the columns of a row, and no rule about
+//! subscriptions.
 
 mod append;
 mod checkpoint;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::can_fold;
 use crate::ids::{EventId, Position};
-use crate::projector::can_fold;
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
 use crate::time::ReceivedAt;
 
