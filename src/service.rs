@@ -41,6 +41,8 @@ pub struct Options {
     pub tolerance_seconds: u32,
     /// Which mode is meant where none is named.
     pub mode: Mode,
+    /// How much may wait to be stored.
+    pub limits: Limits,
     /// What turns events into rows.
     pub logic: Logic,
     /// Where the time comes from.
@@ -85,7 +87,7 @@ impl Service {
         };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
         let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
-        let (ingest, writer) = Ingest::start(store.log.clone(), Limits::default());
+        let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(App {

@@ -15,6 +15,7 @@ use crate::audit::{self, History, Subject, SubjectKind};
 use crate::config::{Mode, Secrets};
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, Scope};
+use crate::ingest::Limits;
 use crate::projection::Logic;
 use crate::service::{Options, Service, StartError};
 use crate::simulate::{Delivery, Plan, TruthRow, deliver, simulate};
@@ -62,6 +63,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         private_listen: None,
         tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
         mode: Mode::Live,
+        limits: Limits::default(),
         logic: Logic::default(),
         clock: context.clock.clone(),
     };

@@ -4,6 +4,7 @@ use super::Context;
 use super::report::Exit;
 use super::signals;
 use crate::config::{self, ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings};
+use crate::ingest::Limits;
 use crate::service::{Options, Service};
 
 #[derive(clap::Args, Debug)]
@@ -23,6 +24,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         private_listen: args.settings.private_listen,
         tolerance_seconds: args.settings.tolerance_seconds,
         mode: settings.mode,
+        limits: Limits::default(),
         logic: settings.logic()?,
         clock: context.clock.clone(),
     };

@@ -13,6 +13,7 @@ use axum::routing::post;
 use subledger::clock::Clock;
 use subledger::config::{Mode, Secrets};
 use subledger::http::{Listener, Metrics};
+use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::service::{Options, Service};
 use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Source};
@@ -36,6 +37,7 @@ pub(crate) async fn whole(directory: &Path) -> anyhow::Result<Service> {
         private_listen: None,
         tolerance_seconds: TOLERANCE_SECONDS,
         mode: Mode::Live,
+        limits: Limits::default(),
         logic: Logic::default(),
         clock: Clock::System,
     };

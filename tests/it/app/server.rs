@@ -6,6 +6,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use subledger::clock::Clock;
 use subledger::config::{Mode, Secrets};
+use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::projector::FollowerState;
 use subledger::service::{Options, Service};
@@ -47,6 +48,7 @@ impl TestServer {
             private_listen: None,
             tolerance_seconds: 300,
             mode: Mode::Live,
+            limits: Limits::default(),
             logic: Logic::default(),
             clock: Clock::fixed(ReceivedAt::parse(NOW).unwrap()),
         };
