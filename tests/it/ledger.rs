@@ -26,15 +26,7 @@ pub(crate) async fn open(folder: &Path) -> Store {
 
 pub(crate) fn new_event(body: &str) -> NewEvent {
     let envelope = Envelope::parse(body).unwrap();
-    let facts = EventFacts {
-        scope: envelope.scope(),
-        event_id: envelope.id.as_ref().into(),
-        event_type: envelope.event_type.to_string(),
-        api_version: envelope.api_version.as_deref().map(str::to_owned),
-        created: envelope.created,
-        created_nanos: envelope.created_nanos,
-    };
-    NewEvent::new(facts, Source::Webhook, None, body.to_owned()).unwrap()
+    NewEvent::new(EventFacts::from(&envelope), Source::Webhook, None, body.to_owned()).unwrap()
 }
 
 pub(crate) async fn append(store: &Store, events: &[SimulatedEvent]) {
