@@ -58,6 +58,8 @@ text_id! {
     InvoiceId;
     /// A checkout session: `cs_…`.
     SessionId;
+    /// A subscription schedule: `sub_sched_…`.
+    ScheduleId;
 }
 
 /// The place of an event in the log: 1, 2, 3, … without gaps, in commit order. 0 is "before the

@@ -2,7 +2,8 @@
 --
 -- Truth values are 0 and 1, instants are text as 2026-03-01T00:00:00Z, lists and objects are JSON.
 -- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
--- that the view joins: product_name, parked, event_count.
+-- that the view joins: product_name, parked, event_count. The view also puts the catalogue's names into
+-- price_nickname and items.
 
 CREATE TABLE current_subscriptions_g{g} (
     subscription_id         TEXT NOT NULL,
@@ -88,22 +89,26 @@ CREATE TABLE timeline_g{g} (
 CREATE INDEX timeline_g{g}_by_subscription ON timeline_g{g} (account, livemode, subscription_id, position)
     WHERE subscription_id <> '';
 
--- Which customer an object belongs to that events name without one: charges, payment intents, invoices.
+-- Which customer a payment belongs to: charges, payment intents and invoices, which events name without
+-- a customer. The owner is a customer, or another such object that leads to one.
 CREATE TABLE links_g{g} (
     account     TEXT    NOT NULL,
     livemode    INTEGER NOT NULL,
     object_id   TEXT    NOT NULL,
-    customer_id TEXT    NOT NULL,
-    PRIMARY KEY (account, livemode, customer_id, object_id)
+    owner_id    TEXT    NOT NULL,
+    PRIMARY KEY (account, livemode, owner_id, object_id)
 ) STRICT, WITHOUT ROWID;
 
--- Names of products and prices: each as the latest event has it.
+-- Names of products and prices: each as the event of the greatest (deleted, created, changed, event_id) has
+-- it. What was deleted keeps its name, because rows still refer to it.
 CREATE TABLE catalogue_g{g} (
     account  TEXT    NOT NULL,
     livemode INTEGER NOT NULL,
     id       TEXT    NOT NULL,
     name     TEXT,
+    deleted  INTEGER NOT NULL,
     created  INTEGER NOT NULL,
+    changed  INTEGER NOT NULL,
     event_id TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, id)
 ) STRICT, WITHOUT ROWID;

@@ -157,7 +157,9 @@ pub async fn history(
         let (events, state) = tell(&logged, &customers, &subject, &logic);
         History { subject, as_of, known_at, events, state }
     });
-    let history = told.await.map_err(|error| StoreError::Internal(error.into()))?;
+    let mut history = told.await.map_err(|error| StoreError::Internal(error.into()))?;
+    let catalogue = store.read_model.catalogue(live.id, &history.state).await?;
+    history.state.iter_mut().for_each(|row| catalogue.name(row));
     Ok(Some((stamp, history)))
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{SCAN_BYTES_MAX, SCAN_EVENTS_MAX};
 use crate::ids::{CustomerKey, Position};
+use crate::projection::catalogue::Catalogue;
 use crate::projection::observe::observe;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
@@ -181,6 +182,7 @@ struct FreshFold {
     until: Position,
     stored: Vec<SubscriptionRow>,
     states: BTreeMap<CustomerKey, CustomerState>,
+    catalogue: Catalogue,
 }
 
 impl FreshFold {
@@ -190,7 +192,8 @@ impl FreshFold {
         stored: Vec<SubscriptionRow>,
     ) -> Result<Self, StoreError> {
         let logic = logic_of(live)?;
-        Ok(Self { logic, until, stored, states: BTreeMap::new() })
+        let (states, catalogue) = (BTreeMap::new(), Catalogue::default());
+        Ok(Self { logic, until, stored, states, catalogue })
     }
 
     fn fold(&mut self, event: &LoggedEvent) {
@@ -198,6 +201,7 @@ impl FreshFold {
             return;
         }
         let Some(Ok(observation)) = event.payload.as_deref().map(observe) else { return };
+        observation.catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
         if let Some(key) = observation.customer
             && observation.state != CustomerState::default()
         {
@@ -212,12 +216,17 @@ impl FreshFold {
             (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
         };
         let folded = self.states.iter().flat_map(|(key, s)| rows::rows(key, s, &self.logic));
-        let mut folded: BTreeMap<_, _> = folded.map(|row| (identity(&row), row)).collect();
+        let mut folded: BTreeMap<_, _> = folded
+            .map(|mut row| {
+                self.catalogue.name(&mut row);
+                (identity(&row), row)
+            })
+            .collect();
         let count = self.stored.len();
         for mut stored in self.stored {
             let id = stored.subscription_id.clone();
-            // What the view joins is not folded.
-            (stored.product_name, stored.parked, stored.event_count) = (None, 0, 0);
+            // What the view counts is not folded.
+            (stored.parked, stored.event_count) = (0, 0);
             match folded.remove(&identity(&stored)) {
                 None => report.find(None, format!("{id}: the log knows no such subscription")),
                 Some(row) if row != stored => {

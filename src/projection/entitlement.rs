@@ -12,6 +12,8 @@ use crate::time::StripeTime;
 pub struct Standing {
     /// Whether the subscription is over, whatever its status says.
     pub over: bool,
+    /// When its schedule ends it.
+    pub ends_as_scheduled: Option<StripeTime>,
     /// Since when it is past due.
     pub past_due_since: Option<StripeTime>,
     /// Until when it is paid; none if nothing was ever paid.
@@ -34,13 +36,13 @@ impl Entitlement {
 }
 
 /// Judges a subscription. The end is the least of: the planned cancellation, the end of the period
-/// where it cancels then, the end of grace, the end that a pause sets, and the end of patience
-/// with silence.
+/// where it cancels then, the end that a schedule sets, the end of grace, the end that a pause
+/// sets, and the end of patience with silence.
 pub fn entitlement(facts: &SubscriptionFacts, standing: Standing, policy: &Policy) -> Entitlement {
     if standing.over || facts.is_terminal() || !policy.grants(&facts.status) {
         return Entitlement::NONE;
     }
-    let mut ends = vec![facts.cancel_at];
+    let mut ends = vec![facts.cancel_at, standing.ends_as_scheduled];
     if facts.cancel_at_period_end {
         ends.push(facts.earliest_period_end());
     }

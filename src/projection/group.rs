@@ -99,10 +99,11 @@ impl<F: Clone + PartialEq> Group<F> {
     }
 }
 
-/// Joins a group into a place that may still be empty.
-pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Group<F>) {
-    match place {
-        Some(present) => present.join(group),
-        None => *place = Some(group),
+/// Joins what may be there into a place that may still be empty.
+pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Option<Group<F>>) {
+    match (place, group) {
+        (_, None) => {}
+        (Some(present), Some(group)) => present.join(group),
+        (place @ None, group) => *place = group,
     }
 }

@@ -8,12 +8,14 @@
 //! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*
 
 pub mod canonical;
+pub mod catalogue;
 pub mod column;
 pub mod entitlement;
 pub mod group;
 pub mod leaves;
 pub mod observe;
 pub mod order;
+mod payments;
 pub mod policy;
 pub mod row;
 pub mod rows;
@@ -24,7 +26,7 @@ use policy::{Policy, PolicyError};
 use sha2::{Digest, Sha256};
 
 /// Raised with every change of the fold that can change a row or the form of the stored state.
-pub const FOLD_VERSION: i64 = 1;
+pub const FOLD_VERSION: i64 = 2;
 
 /// The metadata key that names the application's user, unless configured otherwise.
 pub const DEFAULT_USER_KEY: &str = "user_id";

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Json, row};
+use crate::stripe::subscription_schedule::{PlannedAction, PlannedItem};
 use crate::time::StripeTime;
 
 row! {
@@ -43,7 +44,7 @@ row! {
         pub product_id: Option<String>,
         /// The product's name, where the catalogue knows it.
         pub product_name: Option<String>,
-        /// The price's nickname.
+        /// The price's nickname: the catalogue's, or else that of the snapshot.
         pub price_nickname: Option<String>,
         /// The price's lookup key.
         pub lookup_key: Option<String>,
@@ -90,10 +91,10 @@ row! {
         /// Set while collection is paused; the status stays as it is.
         pub pause_collection: Option<Json<PauseCollection>>,
         /// The next planned change of a schedule.
-        pub scheduled_change: Option<Json<serde_json::Value>>,
+        pub scheduled_change: Option<Json<ScheduledChange>>,
         /// Discounts in force.
         pub discounts: Json<Vec<String>>,
-        /// Entitlement features of the customer.
+        /// Entitlement features of the customer, by their lookup keys.
         pub features: Json<Vec<String>>,
         /// Whether Stripe cut the list of features short.
         pub features_truncated: bool,
@@ -143,7 +144,9 @@ pub struct ItemRow {
     pub price_id: Option<String>,
     /// Its product.
     pub product_id: Option<String>,
-    /// The price's nickname.
+    /// The product's name, where the catalogue knows it.
+    pub product_name: Option<String>,
+    /// The price's nickname: the catalogue's, or else that of the snapshot.
     pub price_nickname: Option<String>,
     /// The price's lookup key.
     pub lookup_key: Option<String>,
@@ -172,6 +175,19 @@ pub struct PauseCollection {
     pub behavior: String,
     /// When collection goes on by itself.
     pub resumes_at: Option<StripeTime>,
+}
+
+/// The next thing that a schedule will do to a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledChange {
+    /// The schedule, `sub_sched_…`.
+    pub schedule_id: String,
+    /// When.
+    pub at: StripeTime,
+    /// `update` or `cancel`.
+    pub action: PlannedAction,
+    /// What the subscription will be for; nothing where it will be cancelled.
+    pub items: Vec<PlannedItem>,
 }
 
 impl SubscriptionRow {

@@ -5,10 +5,11 @@ use super::Logic;
 use super::column::Json;
 use super::entitlement::{self, entitlement};
 use super::group::{Standing, Winner};
-use super::row::{ItemRow, PauseCollection, SubscriptionRow};
-use super::state::{CustomerState, InvoiceState, SubscriptionState};
+use super::payments::Payments;
+use super::row::{ItemRow, PauseCollection, ScheduledChange, SubscriptionRow};
+use super::state::{CustomerState, SubscriptionState};
 use super::user::UserLink;
-use crate::ids::{CustomerKey, InvoiceId, SubscriptionId};
+use crate::ids::{CustomerKey, SubscriptionId};
 use crate::stripe::price::ItemFacts;
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
@@ -21,49 +22,6 @@ pub fn rows(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<Subs
         Some(row(key, state, id, subscription, &snapshots.winner(), logic))
     });
     rows.collect()
-}
-
-/// What the invoices of a subscription say together.
-struct Payments<'a> {
-    /// The latest invoice and its status; a deleted draft is none.
-    latest: Option<(&'a InvoiceId, &'a str)>,
-    next_attempt: Option<StripeTime>,
-    paid_at: Option<StripeTime>,
-    paid_through: Option<StripeTime>,
-    failed_at: Option<StripeTime>,
-    email: Option<&'a str>,
-}
-
-impl<'a> Payments<'a> {
-    fn of(subscription: &'a SubscriptionState) -> Self {
-        let mut kept: Vec<(StripeTime, &InvoiceId, Winner<'_, _>, &InvoiceState)> = subscription
-            .invoices
-            .iter()
-            .map(|(id, invoice)| (id, invoice.snapshots.winner(), invoice))
-            .filter(|(_, winner, _)| winner.standing != Standing::Terminal)
-            .map(|(id, winner, invoice)| {
-                let made = winner.snapshot.facts.created.unwrap_or(winner.created);
-                (made, id, winner, invoice)
-            })
-            .collect();
-        kept.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        let latest = kept.last().map(|(_, id, winner, _)| (*id, &winner.snapshot.facts));
-        let paid = || kept.iter().filter(|(_, _, winner, _)| winner.snapshot.facts.is_paid());
-        Self {
-            latest: latest.map(|(id, facts)| (id, facts.status.as_str())),
-            next_attempt: latest.and_then(|(_, facts)| facts.next_payment_attempt),
-            paid_at: paid()
-                .filter_map(|(_, _, winner, invoice)| {
-                    winner.snapshot.facts.paid_at.or(invoice.paid_first)
-                })
-                .max(),
-            paid_through: paid()
-                .filter_map(|(_, _, winner, _)| winner.snapshot.facts.line_period_end)
-                .max(),
-            failed_at: kept.iter().filter_map(|(.., invoice)| invoice.failed_last).max(),
-            email: latest.and_then(|(_, facts)| facts.email.as_deref()),
-        }
-    }
 }
 
 fn row(
@@ -80,16 +38,19 @@ fn row(
     let ending = Ending::of(customer, winner);
     let past_due = facts.status == "past_due" && !ending.over;
     let past_due_since = past_due.then(|| subscription.overdue.since()).flatten();
+    let plan = Plan::of(id, customer, ending.over);
     let entitlement = entitlement(
         facts,
         entitlement::Standing {
             over: ending.over,
+            ends_as_scheduled: plan.ends_at,
             past_due_since,
             paid_through: payments.paid_through,
             ever_paid: payments.paid_at.is_some(),
         },
         &logic.policy,
     );
+    let features = customer.features.as_ref().map(|group| &group.winner().snapshot.facts);
     let items: Vec<ItemRow> = facts.items.iter().map(item_row).collect();
     let first = items.first().cloned().unwrap_or_default();
     SubscriptionRow {
@@ -133,17 +94,18 @@ fn row(
         ends_at: ending
             .ended_at
             .or(facts.cancel_at)
-            .or_else(|| facts.cancel_at_period_end.then(|| facts.earliest_period_end()).flatten()),
+            .or_else(|| facts.cancel_at_period_end.then(|| facts.earliest_period_end()).flatten())
+            .or(plan.ends_at),
         cancellation_reason: facts.cancellation_reason.clone(),
         paused_reason: facts.paused_reason.clone(),
         pause_collection: facts
             .pause_collection
             .clone()
             .map(|(behavior, resumes_at)| Json(PauseCollection { behavior, resumes_at })),
-        scheduled_change: None,
+        scheduled_change: plan.change.map(Json),
         discounts: Json(facts.discounts.clone()),
-        features: Json(Vec::new()),
-        features_truncated: false,
+        features: Json(features.map(|it| it.features.clone()).unwrap_or_default()),
+        features_truncated: features.is_some_and(|it| it.truncated),
         test_clock_id: facts.test_clock.clone(),
         parked: 0,
         collection_method: facts.collection_method.clone(),
@@ -190,6 +152,35 @@ impl Ending {
     }
 }
 
+/// What a schedule has in store for a subscription.
+#[derive(Default)]
+struct Plan {
+    change: Option<ScheduledChange>,
+    ends_at: Option<StripeTime>,
+}
+
+impl Plan {
+    /// By the schedule in force that drives it. There is one at most; should more be known, the one that
+    /// was heard of last, by Stripe's clock. What is over has no plans.
+    fn of(id: &SubscriptionId, customer: &CustomerState, over: bool) -> Self {
+        let schedules = customer.schedules.iter().map(|(id, group)| (group.winner(), id));
+        let driving = schedules.filter(|(winner, _)| {
+            let facts = &winner.snapshot.facts;
+            facts.is_in_force() && facts.subscription.as_deref() == Some(id.as_str())
+        });
+        let latest = driving.max_by_key(|(winner, id)| (winner.created, *id));
+        let Some((winner, schedule_id)) = latest.filter(|_| !over) else { return Self::default() };
+        let facts = &winner.snapshot.facts;
+        let change = facts.next.clone().map(|planned| ScheduledChange {
+            schedule_id: schedule_id.to_string(),
+            at: planned.at,
+            action: planned.action,
+            items: planned.items,
+        });
+        Self { change, ends_at: facts.ends_at }
+    }
+}
+
 /// The customer's own address, else the latest invoice's, else the one given at checkout.
 fn email(customer: &CustomerState, id: &SubscriptionId, payments: &Payments<'_>) -> Option<String> {
     let own = customer.customer.as_ref().and_then(|g| g.winner().snapshot.facts.email.clone());
@@ -206,6 +197,7 @@ fn item_row(item: &ItemFacts) -> ItemRow {
         item_id: item.item_id.clone(),
         price_id: price.price_id,
         product_id: price.product_id,
+        product_name: None,
         price_nickname: price.nickname,
         lookup_key: price.lookup_key,
         quantity: item.quantity,

@@ -6,16 +6,19 @@
 //!
 //! *Invariant: no policy and no clock; those enter when rows are made.*
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
 use super::group::{Group, join_into};
-use crate::ids::{InvoiceId, SessionId, SubscriptionId};
+use crate::ids::{InvoiceId, ScheduleId, SessionId, SubscriptionId};
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::customer::CustomerFacts;
+use crate::stripe::entitlements::FeatureFacts;
 use crate::stripe::invoice::InvoiceFacts;
 use crate::stripe::subscription::SubscriptionFacts;
+use crate::stripe::subscription_schedule::ScheduleFacts;
 use crate::time::StripeTime;
 
 /// What is known of one customer.
@@ -27,6 +30,10 @@ pub struct CustomerState {
     pub subscriptions: BTreeMap<SubscriptionId, SubscriptionState>,
     /// The checkout sessions.
     pub sessions: BTreeMap<SessionId, Group<SessionFacts>>,
+    /// The schedules.
+    pub schedules: BTreeMap<ScheduleId, Group<ScheduleFacts>>,
+    /// The features that it is entitled to.
+    pub features: Option<Group<FeatureFacts>>,
 }
 
 /// What is known of one subscription.
@@ -54,44 +61,40 @@ pub struct InvoiceState {
 /// Since when a subscription is past due, which its latest snapshot does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overdue {
-    /// The latest second of a snapshot that is not past due.
-    settled: Option<StripeTime>,
-    /// The seconds of past-due snapshots from then on.
-    overdue: BTreeSet<StripeTime>,
+    /// The latest second of a snapshot that is not past due, and whether one of that second says
+    /// that it ceased to be.
+    settled: Option<(StripeTime, bool)>,
+    /// The seconds of past-due snapshots from then on, and whether one of that second says that it
+    /// became so.
+    overdue: BTreeMap<StripeTime, bool>,
 }
 
 impl CustomerState {
     /// Joins another state of the same customer into this one.
     pub fn join(&mut self, other: Self) {
-        if let Some(customer) = other.customer {
-            join_into(&mut self.customer, customer);
-        }
-        for (id, subscription) in other.subscriptions {
-            self.subscriptions.entry(id).or_default().join(subscription);
-        }
-        for (id, session) in other.sessions {
-            match self.sessions.get_mut(&id) {
-                Some(present) => present.join(session),
-                None => {
-                    self.sessions.insert(id, session);
-                }
-            }
-        }
+        join_into(&mut self.customer, other.customer);
+        join_each(&mut self.subscriptions, other.subscriptions, SubscriptionState::join);
+        join_each(&mut self.sessions, other.sessions, Group::join);
+        join_each(&mut self.schedules, other.schedules, Group::join);
+        join_into(&mut self.features, other.features);
     }
 }
 
 impl SubscriptionState {
     fn join(&mut self, other: Self) {
-        if let Some(snapshots) = other.snapshots {
-            join_into(&mut self.snapshots, snapshots);
-        }
+        join_into(&mut self.snapshots, other.snapshots);
         self.overdue.join(other.overdue);
-        for (id, invoice) in other.invoices {
-            match self.invoices.get_mut(&id) {
-                Some(present) => present.join(invoice),
-                None => {
-                    self.invoices.insert(id, invoice);
-                }
+        join_each(&mut self.invoices, other.invoices, InvoiceState::join);
+    }
+}
+
+/// Joins a map of joins, key by key.
+fn join_each<K: Ord, V>(into: &mut BTreeMap<K, V>, other: BTreeMap<K, V>, join: fn(&mut V, V)) {
+    for (key, value) in other {
+        match into.entry(key) {
+            Entry::Occupied(mut present) => join(present.get_mut(), value),
+            Entry::Vacant(place) => {
+                place.insert(value);
             }
         }
     }
@@ -106,26 +109,42 @@ impl InvoiceState {
 }
 
 impl Overdue {
-    /// What one snapshot of this second says.
-    pub fn seen(at: StripeTime, past_due: bool) -> Self {
+    /// What one snapshot of this second says; `turned` where it also says, in its
+    /// `previous_attributes`, that it was otherwise before.
+    pub fn seen(at: StripeTime, past_due: bool, turned: bool) -> Self {
         if past_due {
-            Self { settled: None, overdue: BTreeSet::from([at]) }
+            Self { settled: None, overdue: BTreeMap::from([(at, turned)]) }
         } else {
-            Self { settled: Some(at), overdue: BTreeSet::new() }
+            Self { settled: Some((at, turned)), overdue: BTreeMap::new() }
         }
     }
 
-    /// The first past-due second after the last settled one. Where both fell into one second, that
-    /// second.
+    /// The first past-due second after the last settled one.
+    ///
+    /// Where both fell into one second, that second counts if it is known to have ended past due, or
+    /// if no other is left.
     pub fn since(&self) -> Option<StripeTime> {
-        let after = self.overdue.iter().find(|at| Some(**at) > self.settled);
-        after.or(self.overdue.first()).copied()
+        let Some((settled, recovered)) = self.settled else {
+            return self.overdue.keys().next().copied();
+        };
+        let shared = self.overdue.get(&settled).map(|became| *became && !recovered);
+        let after = self.overdue.keys().find(|at| **at > settled).copied();
+        match shared {
+            Some(true) => Some(settled),
+            Some(false) => after.or(Some(settled)),
+            None => after,
+        }
     }
 
     fn join(&mut self, other: Self) {
-        self.settled = self.settled.max(other.settled);
-        self.overdue.extend(other.overdue);
-        if let Some(settled) = self.settled {
+        self.settled = match (self.settled, other.settled) {
+            (Some(a), Some(b)) if a.0 == b.0 => Some((a.0, a.1 || b.1)),
+            (a, b) => a.max(b),
+        };
+        for (at, became) in other.overdue {
+            *self.overdue.entry(at).or_default() |= became;
+        }
+        if let Some((settled, _)) = self.settled {
             self.overdue = self.overdue.split_off(&settled);
         }
     }
@@ -135,21 +154,37 @@ impl Overdue {
 mod tests {
     use super::*;
 
-    fn since(seen: &[(i64, bool)]) -> Option<i64> {
+    /// Seconds, whether they are past due, and whether they say that this is new.
+    fn since(seen: &[(i64, bool, bool)]) -> Option<i64> {
         let mut overdue = Overdue::default();
-        for (at, past_due) in seen {
-            overdue.join(Overdue::seen(StripeTime(*at), *past_due));
+        for (at, past_due, turned) in seen {
+            overdue.join(Overdue::seen(StripeTime(*at), *past_due, *turned));
         }
+        let mut reversed = Overdue::default();
+        for (at, past_due, turned) in seen.iter().rev() {
+            reversed.join(Overdue::seen(StripeTime(*at), *past_due, *turned));
+        }
+        assert_eq!(overdue, reversed);
         overdue.since().map(|at| at.0)
     }
 
     #[test]
     fn overdue_counts_from_the_first_past_due_second_after_the_last_settled_one() {
-        assert_eq!(since(&[(1, false), (5, true), (8, true)]), Some(5));
-        assert_eq!(since(&[(8, true), (5, true), (1, false)]), Some(5));
-        assert_eq!(since(&[(5, true), (8, true), (6, false)]), Some(8));
-        assert_eq!(since(&[(5, true), (6, false)]), None);
-        assert_eq!(since(&[(6, true), (6, false)]), Some(6));
-        assert_eq!(since(&[(6, true), (6, false), (7, true)]), Some(7));
+        assert_eq!(since(&[(1, false, false), (5, true, true), (8, true, false)]), Some(5));
+        assert_eq!(since(&[(5, true, true), (8, true, true), (6, false, true)]), Some(8));
+        assert_eq!(since(&[(5, true, true), (6, false, true)]), None);
+        assert_eq!(since(&[(5, true, true)]), Some(5));
+    }
+
+    #[test]
+    fn a_second_that_ended_past_due_counts_and_one_that_began_so_does_not() {
+        let renewed_and_failed = [(6, false, false), (6, true, true), (7, true, false)];
+        assert_eq!(since(&renewed_and_failed), Some(6));
+        let paid_and_failed_again = [(6, true, false), (6, false, true), (9, true, true)];
+        assert_eq!(since(&paid_and_failed_again), Some(9));
+        // Both turned within the second: the later one is known to have begun later.
+        assert_eq!(since(&[(6, true, true), (6, false, true), (9, true, false)]), Some(9));
+        // Nothing else is left, so it must be this one.
+        assert_eq!(since(&[(6, true, false), (6, false, false)]), Some(6));
     }
 }

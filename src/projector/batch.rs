@@ -112,7 +112,7 @@ impl Read {
     }
 }
 
-fn park(event: &LoggedEvent, routing: &Routing, error: &FoldError) -> Parked {
+fn park(event: &LoggedEvent, routing: &Routing<'_>, error: &FoldError) -> Parked {
     Parked {
         position: event.position,
         event_id: event.facts.event_id.clone(),

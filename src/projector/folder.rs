@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::batch::{Batch, Entry, Read, beside_the_runtime};
 use crate::ids::CustomerKey;
+use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
@@ -81,6 +82,8 @@ impl Folder {
         let mut folded =
             FoldBatch { folded_received_at: batch.last_received_at, ..FoldBatch::default() };
         let mut changed = BTreeSet::new();
+        let mut links = BTreeSet::new();
+        let mut catalogue = Catalogue::default();
         for Entry { position, created, read } in batch.entries {
             match read {
                 Read::Nothing => {}
@@ -89,13 +92,18 @@ impl Folder {
                     folded.parked.push(parked);
                 }
                 Read::Observed(observation) => {
-                    let Some(key) = observation.customer else { continue };
-                    folded.timeline.push(TimelineEntry {
-                        customer: key.clone(),
-                        subscription: observation.subscription,
+                    links.extend(observation.links);
+                    observation.catalogue.into_iter().for_each(|entry| catalogue.join(entry));
+                    let subscription = observation.subscription;
+                    let entry = |customer| TimelineEntry {
+                        customer,
+                        subscription: subscription.clone(),
                         position,
                         created,
-                    });
+                    };
+                    folded.timeline.extend(observation.stand_ins.into_iter().map(entry));
+                    let Some(key) = observation.customer else { continue };
+                    folded.timeline.push(entry(key.clone()));
                     if observation.state != CustomerState::default() {
                         self.cache.entry(key.clone()).or_default().join(observation.state);
                         changed.insert(key);
@@ -103,6 +111,8 @@ impl Folder {
                 }
             }
         }
+        folded.links.extend(links);
+        folded.catalogue.extend(catalogue.into_entries());
         for key in changed {
             let state = &self.cache[&key];
             let rows = rows::rows(&key, state, &self.logic);

@@ -30,9 +30,8 @@ pub use event::{
 };
 pub use log::Log;
 pub use read_model::{
-    CatalogueName, FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp,
-    GenerationStatus, Lease, Link, Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey,
-    TimelineEntry,
+    FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Lease,
+    Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
 };
 pub use record::payload_hash;
 pub use url::{DatabaseUrl, UrlError};

@@ -47,10 +47,10 @@ async fn databases() -> Databases {
 fn filled(name: &str, template: &str) -> String {
     let columns = match name {
         "KNOWN" | "AT" => 1,
-        "STATES" => 3,
+        "STATES" | "NAMES" => 3,
         "STATE" | "LINK" => 4,
-        "TIMELINE" | "CATALOGUE_NAME" => 6,
-        "PARK" => 8,
+        "TIMELINE" => 6,
+        "PARK" | "CATALOGUE_ENTRY" => 8,
         "INSERT" => 15,
         "ROW" => SubscriptionRow::COLUMNS.len() - SubscriptionRow::JOINED.len(),
         _ => 0,
@@ -187,6 +187,7 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
     ];
     let of_read_model = [
         ("STATES", read_model::fold::sql::STATES.to_owned()),
+        ("NAMES", read_model::fold::sql::NAMES.to_owned()),
         ("CHECKPOINT", read_model::fold::sql::CHECKPOINT.to_owned()),
         ("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER.to_owned()),
         ("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION.to_owned()),
@@ -205,13 +206,20 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
             }),
         ),
     ];
-    // What was bound, one row at a time, is not a table.
+    // Bound rows, the items of one row and a customer's own links are not tables.
     let walks = |plan: &str| {
         plan.lines().any(|line| {
             line.starts_with("SCAN")
-                && !["CONSTANT ROW", "VALUES CLAUSE", "SCAN k", "USING INDEX"]
-                    .iter()
-                    .any(|it| line.contains(it))
+                && ![
+                    "CONSTANT ROW",
+                    "VALUES CLAUSE",
+                    "SCAN k",
+                    "SCAN item",
+                    "SCAN own",
+                    "USING INDEX",
+                ]
+                .iter()
+                .any(|it| line.contains(it))
         })
     };
     let mut plans = String::new();

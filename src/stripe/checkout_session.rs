@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{Id, Metadata, Seconds, Text};
 use super::price::owned;
+use super::routing::Trail;
 use crate::time::StripeTime;
 
 /// What the ledger keeps of one snapshot of a checkout session.
@@ -42,6 +43,10 @@ pub struct CheckoutSession<'a> {
     #[serde(borrow)]
     pub subscription: Option<Id<'a>>,
     #[serde(borrow)]
+    invoice: Option<Id<'a>>,
+    #[serde(borrow)]
+    payment_intent: Option<Id<'a>>,
+    #[serde(borrow)]
     client_reference_id: Option<Text<'a>>,
     created: Option<Seconds>,
     #[serde(borrow)]
@@ -58,7 +63,16 @@ struct CustomerDetails<'a> {
     email: Option<Text<'a>>,
 }
 
-impl CheckoutSession<'_> {
+impl<'a> CheckoutSession<'a> {
+    /// The payment that the session led to; since 2023-08-16 also the invoice.
+    pub fn trail(&self) -> Trail<'a> {
+        Trail {
+            invoice: self.invoice.clone().map(|id| id.0),
+            payment_intent: self.payment_intent.clone().map(|id| id.0),
+            charge: None,
+        }
+    }
+
     /// The facts. The address is `customer_details.email` (2020-08-27), else `customer_email`.
     pub fn facts(&self) -> SessionFacts {
         let details = self.customer_details.as_ref().and_then(|details| details.email.as_ref());

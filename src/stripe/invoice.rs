@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{Id, List, Seconds, Text};
 use super::price::owned;
+use super::routing::Trail;
 use crate::time::StripeTime;
 
 /// What the ledger keeps of one snapshot of an invoice.
@@ -49,6 +50,10 @@ pub struct Invoice<'a> {
     parent: Option<Parent<'a>>,
     #[serde(borrow)]
     subscription: Option<Id<'a>>,
+    #[serde(borrow)]
+    charge: Option<Id<'a>>,
+    #[serde(borrow)]
+    payment_intent: Option<Id<'a>>,
     #[serde(borrow)]
     lines: Option<List<Line<'a>>>,
     #[serde(borrow)]
@@ -104,25 +109,25 @@ struct Period {
     end: Option<Seconds>,
 }
 
-impl Parent<'_> {
+impl<'a> Parent<'a> {
     /// The subscription that an invoice's or a line's parent names.
-    pub(super) fn subscription(&self) -> Option<&str> {
+    pub(super) fn subscription(&self) -> Option<&Text<'a>> {
         let details = self.subscription_details.as_ref();
         let details = details.or(self.subscription_item_details.as_ref())?;
-        details.subscription.as_ref().map(|id| &*id.0)
+        details.subscription.as_ref().map(|id| &id.0)
     }
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
     /// The subscription that a line is for: `parent.subscription_item_details.subscription`
     /// (2025-03-31.basil), `subscription`, or, on the oldest invoices, the line's own id.
-    pub(super) fn subscription(&self) -> Option<&str> {
+    pub(super) fn subscription(&self) -> Option<&Text<'a>> {
         self.parent
             .as_ref()
             .and_then(Parent::subscription)
-            .or_else(|| self.subscription.as_ref().map(|id| &*id.0))
+            .or_else(|| self.subscription.as_ref().map(|id| &id.0))
             .or_else(|| {
-                let id = self.id.as_deref()?;
+                let id = self.id.as_ref()?;
                 let is_subscription = self.kind.as_deref() == Some("subscription")
                     && (id.starts_with("sub_") || id.starts_with("su_"));
                 is_subscription.then_some(id)
@@ -130,34 +135,44 @@ impl Line<'_> {
     }
 }
 
-impl Invoice<'_> {
+impl<'a> Invoice<'a> {
     /// The subscription that the invoice is for, from the first place that names one:
     /// `parent.subscription_details.subscription`, `subscription`, then the lines.
     pub fn subscription(&self) -> Option<&str> {
         self.parent
             .as_ref()
             .and_then(Parent::subscription)
-            .or_else(|| self.subscription.as_ref().map(|id| &*id.0))
+            .or_else(|| self.subscription.as_ref().map(|id| &id.0))
             .or_else(|| self.lines().iter().find_map(Line::subscription))
+            .map(|id| &**id)
     }
 
-    /// The facts. The status is `status` (2018-11-08), or what `paid`, `forgiven` and `closed`
-    /// meant before; the time of making is `created` (2019-02-19) or `date`.
+    /// The invoice itself and, before 2025-03-31.basil, the payment that it names.
+    pub fn trail(&self) -> Trail<'a> {
+        Trail {
+            invoice: self.id.clone(),
+            payment_intent: self.payment_intent.clone().map(|id| id.0),
+            charge: self.charge.clone().map(|id| id.0),
+        }
+    }
+
+    /// The status: `status` (2018-11-08), or what `paid`, `forgiven` and `closed` meant before.
+    pub fn status(&self) -> &str {
+        self.status.as_deref().unwrap_or_else(|| self.status_before_2018())
+    }
+
+    /// The facts. The time of making is `created` (2019-02-19) or `date`.
     pub fn facts(&self) -> InvoiceFacts {
-        let status = match &self.status {
-            Some(status) => status.to_owned_string(),
-            None => self.status_before_2018().to_owned(),
-        };
         let subscription = self.subscription();
         // A line for another subscription says nothing about how far this one is paid, nor does a
         // credit: after a change of plan it ends where the old period would have.
         let own_lines = self.lines().iter().filter(|line| {
             line.amount.is_none_or(|amount| amount >= 0)
-                && line.subscription().is_none_or(|of_line| Some(of_line) == subscription)
+                && line.subscription().is_none_or(|of_line| Some(&**of_line) == subscription)
         });
         InvoiceFacts {
             created: self.created.or(self.date).map(StripeTime::from),
-            status,
+            status: self.status().to_owned(),
             paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime::from),
             next_payment_attempt: self.next_payment_attempt.map(StripeTime::from),
             line_period_end: own_lines
@@ -168,7 +183,7 @@ impl Invoice<'_> {
         }
     }
 
-    fn lines(&self) -> &[Line<'_>] {
+    fn lines(&self) -> &[Line<'a>] {
         self.lines.as_ref().map_or(&[], |lines| &lines.data)
     }
 

@@ -136,6 +136,20 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
     }
 }
 
+/// A reference in an object of which nobody here knows the kind: what is neither text nor an object with
+/// an id is none, and no error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaybeId<'a>(pub Option<Text<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for MaybeId<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let may_be_one = raw.starts_with(['"', '{']);
+        let id = if may_be_one { serde_json::from_str::<Id<'a>>(raw).ok() } else { None };
+        Ok(Self(id.map(|id| id.0)))
+    }
+}
+
 /// An instant as Stripe writes it, in whole seconds since 1970. One beyond the year 9999 (it happens:
 /// milliseconds by mistake) is no instant, and an error here rather than in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -256,6 +270,21 @@ mod tests {
         }
         assert!(serde_json::from_str::<Id<'_>>("7").is_err());
         assert!(serde_json::from_str::<Id<'_>>("{}").is_err());
+    }
+
+    #[test]
+    fn what_is_no_reference_may_be_passed_over() {
+        for (json, id) in [
+            (r#""ch_1""#, Some("ch_1")),
+            (r#"{"id":"ch_1","n":[1]}"#, Some("ch_1")),
+            (r#"{"n":1}"#, None),
+            ("[\"ch_1\"]", None),
+            ("null", None),
+            ("7", None),
+        ] {
+            let read = serde_json::from_str::<MaybeId<'_>>(json).unwrap();
+            assert_eq!(read.0.as_deref(), id, "{json}");
+        }
     }
 
     #[test]

@@ -9,13 +9,16 @@
 
 pub mod checkout_session;
 pub mod customer;
+pub mod entitlements;
 pub mod envelope;
 pub mod invoice;
 pub mod json;
 pub mod price;
+pub mod product;
 pub mod routing;
 pub mod signature;
 pub mod subscription;
+pub mod subscription_schedule;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use signature::{SignatureError, Verifier};

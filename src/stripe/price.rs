@@ -60,8 +60,12 @@ pub struct Item<'a> {
 /// A price object, as it stands on an item since 2020-03-02.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Price<'a> {
+    /// The kind of object that this says it is.
     #[serde(borrow)]
-    id: Option<Text<'a>>,
+    pub object: Option<Text<'a>>,
+    /// `price_…`, or the id of the plan that it was once.
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
     #[serde(borrow)]
     product: Option<Id<'a>>,
     #[serde(borrow)]
@@ -87,8 +91,12 @@ struct Recurring<'a> {
 /// A plan object, on the subscription until 2020 and beside the price to this day.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Plan<'a> {
+    /// The kind of object that this says it is.
     #[serde(borrow)]
-    id: Option<Text<'a>>,
+    pub object: Option<Text<'a>>,
+    /// `plan_…`, or a name that the merchant chose.
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
     #[serde(borrow)]
     product: Option<Id<'a>>,
     #[serde(borrow)]
@@ -124,6 +132,11 @@ impl Item<'_> {
 }
 
 impl Price<'_> {
+    /// What it is called.
+    pub fn name(&self) -> Option<&str> {
+        self.nickname.as_deref()
+    }
+
     fn facts(&self) -> PriceFacts {
         let recurring = self.recurring.as_ref();
         PriceFacts {
@@ -141,12 +154,17 @@ impl Price<'_> {
 }
 
 impl Plan<'_> {
+    /// What it is called: the nickname, or the name that plans had before 2018-02-05.
+    pub fn name(&self) -> Option<&str> {
+        self.nickname.as_deref().or(self.name.as_deref())
+    }
+
     /// The facts, under the names of a price.
     pub fn facts(&self) -> PriceFacts {
         PriceFacts {
             price_id: owned(self.id.as_ref()),
             product_id: self.product.as_ref().map(Id::to_owned_string),
-            nickname: owned(self.nickname.as_ref().or(self.name.as_ref())),
+            nickname: self.name().map(str::to_owned),
             lookup_key: None,
             currency: owned(self.currency.as_ref()),
             unit_amount: self.amount,

@@ -1,23 +1,48 @@
-//! Whom an event is about: the customer and the subscription that its object names.
+//! Whom an event is about: the customer, the subscription and the payment that its object names.
 //!
 //! This is read from every event with an object, also from those of unknown types, so that they
 //! stand on the customer's timeline.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::invoice::{Line, Parent};
-use super::json::{Id, List, Text};
+use super::json::{Id, List, MaybeId, Text};
 
-/// The customer and the subscription that an object names, if any.
+/// What an object names, if anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routing {
+pub struct Routing<'a> {
     /// `cus_…`, or the `acct_…` that stands for a customer.
-    pub customer: Option<String>,
+    pub customer: Option<Text<'a>>,
     /// `sub_…`.
-    pub subscription: Option<String>,
+    pub subscription: Option<Text<'a>>,
+    /// The payment.
+    pub trail: Trail<'a>,
 }
 
-impl Routing {
+/// The objects by which a payment is followed. Refunds, disputes and invoice payments name some of
+/// them and no customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail<'a> {
+    /// `in_…`.
+    pub invoice: Option<Text<'a>>,
+    /// `pi_…`.
+    pub payment_intent: Option<Text<'a>>,
+    /// `ch_…`.
+    pub charge: Option<Text<'a>>,
+}
+
+impl Trail<'_> {
+    /// The ids, the one that lasts longest first: an invoice may be paid by several payment intents,
+    /// and a payment intent by several charges.
+    pub fn ids(&self) -> impl Iterator<Item = &str> + Clone {
+        [&self.invoice, &self.payment_intent, &self.charge]
+            .into_iter()
+            .filter_map(|id| id.as_deref())
+    }
+}
+
+impl<'a> Routing<'a> {
     /// Reads the routing facts of an object, tolerant of shape. A reference may be an id or the
     /// expanded object.
     ///
@@ -25,29 +50,33 @@ impl Routing {
     /// | --- | --- |
     /// | customer | the object itself, `customer`, `customer_account` |
     /// | subscription | the object itself, `parent.subscription_details.subscription`, `subscription`, `released_subscription`, the lines |
+    /// | invoice | the object itself, `invoice` |
+    /// | payment intent | the object itself, `payment_intent`, `payment.payment_intent` (2025-03-31.basil) |
+    /// | charge | the object itself, `charge`, `latest_charge`, `payment.charge` |
     ///
-    /// Fails where a reference is neither text nor an object with an id: then the object is of a
-    /// kind that nobody here knows.
-    pub fn read(object: &str) -> Result<Self, serde_json::Error> {
-        let wire: Wire<'_> = serde_json::from_str(object)?;
-        let is = |kind| wire.object.as_deref() == Some(kind);
-        let own_id = |kind| wire.id.as_deref().filter(|_| is(kind));
-        let reference = |id: &Option<Id<'_>>| id.as_ref().map(Id::to_owned_string);
-        let customer = match own_id("customer") {
-            Some(id) => Some(id.to_owned()),
-            None => reference(&wire.customer)
-                .or_else(|| wire.customer_account.as_ref().map(Text::to_owned_string)),
+    /// Fails where a customer or subscription is neither text nor an object with an id: then the
+    /// object is of a kind that nobody here knows.
+    pub fn read(object: &'a str) -> Result<Self, serde_json::Error> {
+        let wire: Wire<'a> = serde_json::from_str(object)?;
+        let kind = wire.object.as_deref().unwrap_or_default();
+        let own = |of: &str| wire.id.clone().filter(|_| kind == of);
+        let payment = || -> Option<Payment<'a>> { serde_json::from_str(wire.payment?.get()).ok() };
+        // Only here does `payment` mean this; elsewhere nobody looks into it.
+        let payment = if kind == "invoice_payment" { payment() } else { None }.unwrap_or_default();
+        let trail = Trail {
+            invoice: own("invoice").or(wire.invoice.0),
+            payment_intent: own("payment_intent")
+                .or(wire.payment_intent.0)
+                .or(payment.payment_intent.0),
+            charge: own("charge").or(wire.charge.0).or(wire.latest_charge.0).or(payment.charge.0),
         };
-        let subscription = own_id("subscription")
-            .or_else(|| wire.parent.as_ref().and_then(Parent::subscription))
-            .map(str::to_owned)
-            .or_else(|| reference(&wire.subscription))
-            .or_else(|| reference(&wire.released_subscription))
-            .or_else(|| {
-                let lines = wire.lines.as_ref()?;
-                lines.data.iter().find_map(Line::subscription).map(str::to_owned)
-            });
-        Ok(Self { customer, subscription })
+        let customer = own("customer").or_else(|| wire.customer.map(|id| id.0));
+        let subscription = own("subscription")
+            .or_else(|| wire.parent.as_ref()?.subscription().cloned())
+            .or_else(|| wire.subscription.map(|id| id.0))
+            .or_else(|| wire.released_subscription.map(|id| id.0))
+            .or_else(|| wire.lines.as_ref()?.data.iter().find_map(Line::subscription).cloned());
+        Ok(Self { customer: customer.or(wire.customer_account), subscription, trail })
     }
 }
 
@@ -69,6 +98,24 @@ struct Wire<'a> {
     released_subscription: Option<Id<'a>>,
     #[serde(borrow)]
     lines: Option<List<Line<'a>>>,
+    #[serde(borrow, default)]
+    invoice: MaybeId<'a>,
+    #[serde(borrow, default)]
+    payment_intent: MaybeId<'a>,
+    #[serde(borrow, default)]
+    charge: MaybeId<'a>,
+    #[serde(borrow, default)]
+    latest_charge: MaybeId<'a>,
+    #[serde(borrow)]
+    payment: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Payment<'a> {
+    #[serde(borrow, default)]
+    payment_intent: MaybeId<'a>,
+    #[serde(borrow, default)]
+    charge: MaybeId<'a>,
 }
 
 #[cfg(test)]
@@ -113,6 +160,38 @@ mod tests {
             let routing = Routing::read(json).unwrap();
             assert_eq!(routing.customer.as_deref(), customer, "{json}");
             assert_eq!(routing.subscription.as_deref(), subscription, "{json}");
+        }
+    }
+    #[test]
+    fn a_payment_is_followed_by_what_names_it() {
+        let cases = [
+            (
+                r#"{"object":"invoice","id":"in_1","charge":"ch_1","payment_intent":null}"#,
+                "in_1 ch_1",
+            ),
+            (
+                r#"{"object":"charge","id":"ch_1","payment_intent":"pi_1","invoice":"in_1"}"#,
+                "in_1 pi_1 ch_1",
+            ),
+            (
+                r#"{"object":"payment_intent","id":"pi_1","latest_charge":{"id":"ch_1"}}"#,
+                "pi_1 ch_1",
+            ),
+            (
+                r#"{"object":"dispute","id":"dp_1","charge":"ch_1","payment_intent":"pi_1"}"#,
+                "pi_1 ch_1",
+            ),
+            (r#"{"object":"refund","id":"re_1","charge":"ch_1"}"#, "ch_1"),
+            (
+                r#"{"object":"invoice_payment","id":"inpay_1","invoice":"in_1",
+                "payment":{"type":"payment_intent","payment_intent":"pi_1"}}"#,
+                "in_1 pi_1",
+            ),
+            (r#"{"object":"novelty","payment":"soon","charge":[7],"invoice":3}"#, ""),
+        ];
+        for (json, ids) in cases {
+            let routing = Routing::read(json).unwrap();
+            assert_eq!(routing.trail.ids().collect::<Vec<_>>().join(" "), ids, "{json}");
         }
     }
 }

@@ -158,6 +158,11 @@ impl Subscription<'_> {
         self.id.as_deref().or_else(|| self.customer.as_ref().map(|customer| &*customer.0))
     }
 
+    /// The status as it was sent.
+    pub fn status(&self) -> &str {
+        &self.status
+    }
+
     /// The facts, each from the first place that has it:
     ///
     /// | fact | reading order |

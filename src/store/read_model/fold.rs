@@ -1,6 +1,6 @@
 //! Writing what a fold made: rows, states and the checkpoint in one transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
@@ -9,7 +9,9 @@ use super::bulk::{self, add, add_customer, add_scope};
 use super::generation::is_joined;
 use super::{GenerationId, Lease, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
+use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
 use crate::projection::column::Value;
+use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::store::tree::Hash;
 use crate::store::{StoreError, append};
@@ -29,7 +31,7 @@ pub struct FoldBatch {
     /// Which objects belong to whom.
     pub links: Vec<Link>,
     /// Names of products and prices.
-    pub catalogue: Vec<CatalogueName>,
+    pub catalogue: Vec<CatalogueEntry>,
     /// Events whose fold failed.
     pub parked: Vec<Parked>,
 }
@@ -37,8 +39,8 @@ pub struct FoldBatch {
 /// One event on one timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEntry {
-    /// Whom it concerns. Where an event names no customer, the object that it names stands in
-    /// their place, and a [`Link`] leads from it to the customer when the timeline is read.
+    /// Whom it concerns. Where an event names no customer, an object of its payment stands in
+    /// their place, and [`Link`]s lead from it to the customer when the timeline is read.
     pub customer: CustomerKey,
     /// The subscription, where the event names one.
     pub subscription: Option<SubscriptionId>,
@@ -46,32 +48,6 @@ pub struct TimelineEntry {
     pub position: Position,
     /// When it happened.
     pub created: StripeTime,
-}
-
-/// An object (a charge, a payment intent, an invoice) and the customer it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The account and mode.
-    pub scope: Scope,
-    /// The object.
-    pub object_id: String,
-    /// The customer.
-    pub customer: CustomerId,
-}
-
-/// The name of a product or price; the one of the greatest (created, event id) stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatalogueName {
-    /// The account and mode.
-    pub scope: Scope,
-    /// The product or price.
-    pub id: String,
-    /// Its name.
-    pub name: Option<String>,
-    /// When the event happened that says so.
-    pub created: StripeTime,
-    /// That event.
-    pub event_id: EventId,
 }
 
 /// An event whose fold failed.
@@ -111,6 +87,48 @@ impl ReadModel {
                 Ok((CustomerKey { scope, customer }, row.try_get(3)?))
             })
             .collect()
+    }
+
+    /// What the catalogue calls the products and prices of these rows, as far as it knows them.
+    pub async fn catalogue(
+        &self,
+        generation: GenerationId,
+        rows: &[SubscriptionRow],
+    ) -> Result<Catalogue, StoreError> {
+        let wanted: BTreeSet<(Scope, &str)> = rows
+            .iter()
+            .flat_map(|row| {
+                let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
+                let of_items = row.items.0.iter().flat_map(|it| [&it.product_id, &it.price_id]);
+                let ids = of_items.chain([&row.product_id, &row.price_id]).flatten();
+                ids.map(move |id| (scope.clone(), id.as_str()))
+            })
+            .collect();
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let mut reader = self.0.readers.acquire().await?;
+        let found =
+            bulk::run(&mut reader, sql::NAMES, generation, 3, &wanted, |to, (scope, id)| {
+                add_scope(to, scope)?;
+                add(to, *id)
+            });
+        let mut catalogue = Catalogue::default();
+        for row in &found.await? {
+            catalogue.join(CatalogueEntry {
+                scope: Scope {
+                    account: AccountId::new(row.try_get::<String, _>(0)?),
+                    livemode: row.try_get(1)?,
+                },
+                id: row.try_get(2)?,
+                name: row.try_get(3)?,
+                rank: NameRank {
+                    deleted: row.try_get(4)?,
+                    created: StripeTime(row.try_get(5)?),
+                    changed: row.try_get(6)?,
+                    event_id: EventId::new(row.try_get::<String, _>(7)?),
+                },
+            });
+        }
+        Ok(catalogue)
     }
 
     /// Writes the fold of the events after `from` up to `to`, and moves the checkpoint.
@@ -170,15 +188,17 @@ async fn write(
     bulk::run(connection, sql::LINK, generation, 4, &batch.links, |to, link| {
         add_scope(to, &link.scope)?;
         add(to, link.object_id.as_str())?;
-        add(to, link.customer.as_str())
+        add(to, link.owner_id.as_str())
     })
     .await?;
-    bulk::run(connection, sql::CATALOGUE_NAME, generation, 6, &batch.catalogue, |to, entry| {
+    bulk::run(connection, sql::CATALOGUE_ENTRY, generation, 8, &batch.catalogue, |to, entry| {
         add_scope(to, &entry.scope)?;
         add(to, entry.id.as_str())?;
         add(to, entry.name.as_deref())?;
-        add(to, entry.created.0)?;
-        add(to, entry.event_id.as_str())
+        add(to, entry.rank.deleted)?;
+        add(to, entry.rank.created.0)?;
+        add(to, entry.rank.changed)?;
+        add(to, entry.rank.event_id.as_str())
     })
     .await?;
     bulk::run(connection, sql::PARK, generation, 8, &batch.parked, |to, parked| {
@@ -228,6 +248,8 @@ pub(in crate::store) mod sql {
     crate::store::statements::statements! {
         STATES = "SELECT c.account, c.livemode, c.customer_id, c.state FROM (VALUES {rows}) AS k
             CROSS JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3";
+        NAMES = "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM (VALUES {rows}) AS k
+            CROSS JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3";
         CHECKPOINT = "UPDATE generations SET position = ?4, leaf_hash = ?5, folded_received_at = ?6
             WHERE id = ?1 AND token = ?2 AND position = ?3";
         STATE = "INSERT INTO customers_g{g} (account, livemode, customer_id, state)
@@ -239,12 +261,13 @@ pub(in crate::store) mod sql {
             ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
         TIMELINE = "INSERT OR IGNORE INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
-        LINK = "INSERT OR IGNORE INTO links_g{g} (account, livemode, object_id, customer_id)
+        LINK = "INSERT OR IGNORE INTO links_g{g} (account, livemode, object_id, owner_id)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
-        CATALOGUE_NAME = "INSERT INTO catalogue_g{g} (account, livemode, id, name, created, event_id)
+        CATALOGUE_ENTRY = "INSERT INTO catalogue_g{g} (account, livemode, id, name, deleted, created, changed, event_id)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-            ON CONFLICT (account, livemode, id) DO UPDATE SET name = excluded.name, created = excluded.created, event_id = excluded.event_id
-                WHERE (excluded.created, excluded.event_id) > (created, event_id)";
+            ON CONFLICT (account, livemode, id) DO UPDATE SET name = excluded.name, deleted = excluded.deleted,
+                created = excluded.created, changed = excluded.changed, event_id = excluded.event_id
+                WHERE (excluded.deleted, excluded.created, excluded.changed, excluded.event_id) > (deleted, created, changed, event_id)";
         PARK = "INSERT OR IGNORE INTO parked_g{g} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
     }

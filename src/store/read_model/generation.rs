@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::{GenerationStamp, ReadModel};
 use crate::ids::Position;
-use crate::projection::column::{Column, Kind};
+use crate::projection::column::Column;
 use crate::projection::row::SubscriptionRow;
 use crate::store::tree::Hash;
 use crate::store::{StoreError, append, log};
@@ -222,30 +222,29 @@ pub(super) fn is_joined(column: &Column) -> bool {
 
 /// The names of all columns, the joined ones replaced by what these expressions say.
 pub(super) fn select_list() -> String {
-    let columns = SubscriptionRow::COLUMNS.iter().map(|column| {
-        if is_joined(column) {
-            format!("{} AS {}", joined(column), column.name)
-        } else {
-            format!("s.{}", column.name)
-        }
+    let columns = SubscriptionRow::COLUMNS.iter().map(|column| match joined(column) {
+        Some(expression) => format!("{expression} AS {}", column.name),
+        None => format!("s.{}", column.name),
     });
     columns.collect::<Vec<_>>().join(", ")
 }
 
-/// What the view shows in a joined column, of the subscription `s`.
-fn joined(column: &Column) -> &'static str {
-    match column.name {
+/// What is shown, of the subscription `s`, in a column that other tables have a say in.
+fn joined(column: &Column) -> Option<&'static str> {
+    Some(match column.name {
         "product_name" => sql::PRODUCT_NAME,
+        "price_nickname" => sql::PRICE_NICKNAME,
+        "items" => sql::ITEMS,
         "parked" => sql::PARKED,
         "event_count" => sql::EVENT_COUNT,
-        _ if column.kind == Kind::Integer => "0",
-        _ => "NULL",
-    }
+        _ => return None,
+    })
 }
 
 /// Points the view at a generation.
 fn view(generation: GenerationId) -> String {
-    of(&sql::VIEW.replace("{columns}", &select_list()), generation)
+    let columns = sql::VIEW.replace("{columns}", &select_list());
+    of(&columns.replace("{tables}", sql::TABLES), generation)
 }
 
 async fn drop_tables(
@@ -312,8 +311,21 @@ pub(in crate::store) mod sql {
 
     // Parts of statements, and statements with names to fill in.
     pub(in crate::store) const VIEW: &str = "DROP VIEW IF EXISTS current_subscriptions;
-            CREATE VIEW current_subscriptions AS SELECT {columns} FROM current_subscriptions_g{g} AS s";
-    pub(in crate::store) const PRODUCT_NAME: &str = "(SELECT name FROM catalogue_g{g} AS c WHERE c.account = s.account AND c.livemode = s.livemode AND c.id = s.product_id)";
+            CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables}";
+    /// The subscriptions `s` with what the catalogue says of the first item.
+    pub(in crate::store) const TABLES: &str = "current_subscriptions_g{g} AS s
+            LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode AND product.id = s.product_id
+            LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode AND price.id = s.price_id";
+    pub(in crate::store) const PRODUCT_NAME: &str = "product.name";
+    pub(in crate::store) const PRICE_NICKNAME: &str =
+        "iif(price.id IS NULL, s.price_nickname, price.name)";
+    pub(in crate::store) const ITEMS: &str = "(SELECT json_group_array(json_set(item.value, '$.product_name', product.name,
+                '$.price_nickname', iif(price.id IS NULL, item.value ->> 'price_nickname', price.name)) ORDER BY item.key)
+            FROM json_each(s.items) AS item
+            LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
+                AND product.id = item.value ->> 'product_id'
+            LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
+                AND price.id = item.value ->> 'price_id')";
     pub(in crate::store) const PARKED: &str = "(SELECT count(*) FROM parked_g{g} AS p WHERE p.account = s.account AND p.livemode = s.livemode
             AND p.subscription_id = s.subscription_id)";
     pub(in crate::store) const EVENT_COUNT: &str = "(SELECT count(*) FROM timeline_g{g} AS t WHERE t.account = s.account AND t.livemode = s.livemode

@@ -22,7 +22,7 @@ use sqlx::sqlite::{
 };
 use tokio::sync::Mutex;
 
-pub use fold::{CatalogueName, FoldBatch, Link, Parked, TimelineEntry};
+pub use fold::{FoldBatch, Parked, TimelineEntry};
 pub use generation::{Generation, GenerationId, GenerationLogic, GenerationStatus};
 pub use lease::Lease;
 pub use subscriptions::{SubscriptionFilter, SubscriptionKey};

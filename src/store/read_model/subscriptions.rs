@@ -6,6 +6,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::bulk::{add, add_customer};
+use super::generation::sql::TABLES;
 use super::generation::{live_stamp, of, select_list};
 use super::{GenerationStamp, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope, SubscriptionId};
@@ -124,9 +125,9 @@ impl SubscriptionFilter {
     }
 }
 
-/// [`sql::SELECT`] with all columns.
+/// [`sql::SELECT`] with all columns and the tables that they come from.
 pub(in crate::store) static SELECT: LazyLock<String> =
-    LazyLock::new(|| sql::SELECT.replace("{columns}", &select_list()));
+    LazyLock::new(|| sql::SELECT.replace("{columns}", &select_list()).replace("{tables}", TABLES));
 
 pub(super) fn add_limit(arguments: &mut SqliteArguments, limit: usize) -> Result<(), StoreError> {
     add(arguments, i64::try_from(limit).unwrap_or(i64::MAX))
@@ -147,7 +148,7 @@ fn read(row: &SqliteRow, first: usize) -> Result<SubscriptionRow, StoreError> {
 
 pub(in crate::store) mod sql {
     crate::store::statements::statements! {
-        SELECT = "SELECT {columns} FROM current_subscriptions_g{g} AS s WHERE {conditions}
+        SELECT = "SELECT {columns} FROM {tables} WHERE {conditions}
             ORDER BY s.account, s.livemode, s.subscription_id LIMIT ?";
         CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = ? AND livemode = ? AND customer_id = ?)";
     }

@@ -128,11 +128,11 @@ fn not_empty(text: String) -> Option<String> {
 
 pub(in crate::store) mod sql {
     crate::store::statements::statements! {
-        /// The customer's own entries, and those of the objects that links lead from.
-        OF_CUSTOMER = "SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
-            WHERE account = ?3 AND livemode = ?4 AND position > ?1
-                AND customer_id IN (SELECT ?5 UNION ALL
-                    SELECT object_id FROM links_g{g} WHERE account = ?3 AND livemode = ?4 AND customer_id = ?5)
+        /// The customer's own entries, and those of the objects from which links lead to it.
+        OF_CUSTOMER = "WITH RECURSIVE own (id) AS (SELECT ?5 UNION
+                SELECT object_id FROM own CROSS JOIN links_g{g} ON account = ?3 AND livemode = ?4 AND owner_id = own.id)
+            SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
+            WHERE account = ?3 AND livemode = ?4 AND position > ?1 AND customer_id IN (SELECT id FROM own)
             ORDER BY position, subscription_id LIMIT ?2";
         OF_SUBSCRIPTION = "SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
             WHERE account = ?3 AND livemode = ?4 AND subscription_id = ?5 AND subscription_id <> '' AND position > ?1

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use sqlx::Row as _;
 use subledger::clock::Clock;
 use subledger::ids::{CustomerKey, Position, Scope};
+use subledger::projection::catalogue::{CatalogueEntry, NameRank};
 use subledger::projection::column::Value;
-use subledger::projection::row::SubscriptionRow;
+use subledger::projection::observe::Link;
+use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
-    CatalogueName, FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Link, Opening,
-    Parked, Store, StoreError, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
+    FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Opening, Parked, Store,
+    StoreError, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 
@@ -44,6 +46,7 @@ fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         ("parked", Value::Integer(0)),
         ("event_count", Value::Integer(0)),
         ("pause_collection", Value::Null),
+        ("scheduled_change", Value::Null),
         ("metadata", Value::Json("{}".to_owned())),
     ];
     SubscriptionRow::COLUMNS
@@ -99,21 +102,39 @@ async fn live(batch: &FoldBatch) -> (Ledger, Lease) {
 
 #[tokio::test]
 async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
+    let item = |id: &str, product: &str, price: &str| ItemRow {
+        item_id: Some(id.to_owned()),
+        product_id: Some(product.to_owned()),
+        price_id: Some(price.to_owned()),
+        price_nickname: Some("of the snapshot".to_owned()),
+        ..ItemRow::default()
+    };
+    let mut items = vec![
+        item("si_1", "prod_1", "price_1"),
+        item("si_2", "prod_2", "price_2"),
+        item("si_0", "prod_3", "price_3"),
+    ];
     let batch = FoldBatch {
         folded_received_at: ReceivedAt(77),
-        rows: vec![row("sub_1", &[("product_id", text("prod_1"))])],
+        rows: vec![row(
+            "sub_1",
+            &[
+                ("product_id", text("prod_1")),
+                ("price_id", text("price_1")),
+                ("price_nickname", text("what it was called when it was bought")),
+                ("items", Value::Json(serde_json::to_string(&items).unwrap())),
+            ],
+        )],
         timeline: vec![
             entry("cus_1", Some("sub_1"), 1),
             entry("cus_1", None, 2),
             entry("cus_1", Some("sub_1"), 4),
         ],
-        catalogue: vec![CatalogueName {
-            scope: scope(),
-            id: "prod_1".to_owned(),
-            name: Some("Gold".to_owned()),
-            created: StripeTime(1),
-            event_id: "evt_1".into(),
-        }],
+        catalogue: vec![
+            called("prod_1", "Gold", 1, "evt_1"),
+            called("prod_2", "Silver", 1, "evt_2"),
+            called("price_1", "Gold, monthly", 1, "evt_3"),
+        ],
         parked: vec![parked(5)],
         ..FoldBatch::default()
     };
@@ -124,9 +145,21 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
     assert_eq!(stamp.folded_received_at, ReceivedAt(77));
     let mut expected = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
     expected.product_name = Some("Gold".to_owned());
+    expected.price_nickname = Some("Gold, monthly".to_owned());
+    items[0].product_name = Some("Gold".to_owned());
+    items[0].price_nickname = Some("Gold, monthly".to_owned());
+    items[1].product_name = Some("Silver".to_owned());
+    expected.items.0 = items;
     expected.event_count = 2;
     expected.parked = 1;
-    assert_eq!(rows, [expected]);
+    assert_eq!(rows, [expected.clone()]);
+
+    // Whoever knows the names puts the same ones into the row.
+    let catalogue = ledger.store.read_model.catalogue(1, &rows).await.unwrap();
+    let mut named = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
+    catalogue.name(&mut named);
+    (named.event_count, named.parked) = (2, 1);
+    assert_eq!(named, expected);
 
     let mut sql = raw(&ledger.url.read_path()).await;
     let shown =
@@ -188,13 +221,7 @@ async fn what_is_folded_twice_is_there_once() {
 
 #[tokio::test]
 async fn a_name_in_the_catalogue_does_not_depend_on_the_order_of_arrival() {
-    let name = |name: &str, created, event_id: &str| CatalogueName {
-        scope: scope(),
-        id: "prod_1".to_owned(),
-        name: Some(name.to_owned()),
-        created: StripeTime(created),
-        event_id: event_id.into(),
-    };
+    let name = |name: &str, created, event_id: &str| called("prod_1", name, created, event_id);
     let names = [name("Silver", 1, "evt_9"), name("Gold", 2, "evt_2"), name("Old", 2, "evt_1")];
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
         let batch = FoldBatch {
@@ -207,6 +234,13 @@ async fn a_name_in_the_catalogue_does_not_depend_on_the_order_of_arrival() {
         let (_, rows) = ledger.store.read_model.subscriptions(&filter, None, 10).await.unwrap();
         assert_eq!(rows[0].product_name.as_deref(), Some("Gold"), "{order:?}");
     }
+}
+
+/// What an event calls a product or a price.
+fn called(id: &str, name: &str, created: i64, event_id: &str) -> CatalogueEntry {
+    let created = StripeTime(created);
+    let rank = NameRank { deleted: false, created, changed: true, event_id: event_id.into() };
+    CatalogueEntry { scope: scope(), id: id.to_owned(), name: Some(name.to_owned()), rank }
 }
 
 #[tokio::test]
@@ -280,21 +314,28 @@ async fn a_filter_narrows_by_each_of_its_fields() {
 
 #[tokio::test]
 async fn links_put_events_that_name_no_customer_on_a_timeline() {
-    let link = |object: &str| Link {
+    let link = |object: &str, owner: &str| Link {
         scope: scope(),
         object_id: object.to_owned(),
-        customer: "cus_1".into(),
+        owner_id: owner.to_owned(),
     };
     let batch = FoldBatch {
         states: vec![(customer("cus_1"), vec![1])],
         timeline: vec![
             entry("ch_1", None, 3),
             entry("ch_2", None, 2),
+            entry("pi_1", None, 6),
             entry("cus_1", Some("sub_1"), 1),
             entry("cus_1", None, 4),
             entry("cus_2", Some("sub_2"), 5),
         ],
-        links: vec![link("ch_1"), link("in_1")],
+        // The last one leads back: whoever follows links must not run in a circle.
+        links: vec![
+            link("ch_1", "cus_1"),
+            link("in_1", "cus_1"),
+            link("pi_1", "in_1"),
+            link("in_1", "pi_1"),
+        ],
         ..FoldBatch::default()
     };
     let (ledger, _) = live(&batch).await;
@@ -303,7 +344,7 @@ async fn links_put_events_that_name_no_customer_on_a_timeline() {
         let (_, entries) = model.timeline(&subject, Position::ZERO, 10).await.unwrap();
         entries.iter().map(|entry| entry.position.0).collect()
     };
-    assert_eq!(positions(Subject::Customer(customer("cus_1"))).await, [1, 3, 4]);
+    assert_eq!(positions(Subject::Customer(customer("cus_1"))).await, [1, 3, 4, 6]);
     assert_eq!(positions(Subject::Subscription(scope(), "sub_2".into())).await, [5]);
     assert_eq!(positions(Subject::Subscription(scope(), "".into())).await, [0; 0]);
     assert!(model.customer_exists(&customer("cus_1")).await.unwrap().1);

@@ -1,0 +1,124 @@
+//! What products and prices are called: names that stand in rows and in no snapshot of a
+//! subscription, or that were changed since it.
+
+use std::collections::BTreeMap;
+
+use super::row::{ItemRow, SubscriptionRow};
+use crate::ids::{EventId, Scope};
+use crate::time::StripeTime;
+
+/// What one event calls a product, a price or a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// The account and mode.
+    pub scope: Scope,
+    /// The product, price or plan.
+    pub id: String,
+    /// What it is called, if anything.
+    pub name: Option<String>,
+    /// Where the event stands among those of the same object: the greatest one names it.
+    pub rank: NameRank,
+}
+
+/// How much an event's word counts: a join by the greatest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameRank {
+    /// A deletion is the last word. It takes the object off the shop's shelves and not out of the
+    /// books, so its name stays.
+    pub deleted: bool,
+    /// When it happened.
+    pub created: StripeTime,
+    /// Whether it is later than `*.created` within its second.
+    pub changed: bool,
+    /// Decides what nothing else does.
+    pub event_id: EventId,
+}
+
+/// Names by scope and id.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue(BTreeMap<(Scope, String), (NameRank, Option<String>)>);
+
+impl Catalogue {
+    /// Joins an entry in: commutative, associative, idempotent.
+    pub fn join(&mut self, entry: CatalogueEntry) {
+        let CatalogueEntry { scope, id, name, rank } = entry;
+        let known = self.0.entry((scope, id)).or_insert_with(|| (rank.clone(), name.clone()));
+        if rank > known.0 {
+            *known = (rank, name);
+        }
+    }
+
+    /// The entries that stand.
+    pub fn into_entries(self) -> impl Iterator<Item = CatalogueEntry> {
+        let entry = |((scope, id), (rank, name))| CatalogueEntry { scope, id, name, rank };
+        self.0.into_iter().map(entry)
+    }
+
+    /// Whether anything is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts the names into a row, as the view does: a product has no name but the catalogue's, and a
+    /// price keeps the nickname of its snapshot where the catalogue does not know it.
+    pub fn name(&self, row: &mut SubscriptionRow) {
+        let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
+        let find = |id: &Option<String>| self.0.get(&(scope.clone(), id.clone()?));
+        let name = |product: &mut Option<String>,
+                    price: &mut Option<String>,
+                    ids: [&Option<String>; 2]| {
+            *product = find(ids[0]).and_then(|(_, name)| name.clone());
+            if let Some((_, nickname)) = find(ids[1]) {
+                price.clone_from(nickname);
+            }
+        };
+        let SubscriptionRow { product_name, price_nickname, product_id, price_id, .. } = row;
+        name(product_name, price_nickname, [product_id, price_id]);
+        for item in &mut row.items.0 {
+            let ItemRow { product_name, price_nickname, product_id, price_id, .. } = item;
+            name(product_name, price_nickname, [product_id, price_id]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(event: &str, deleted: bool, created: i64, changed: bool) -> CatalogueEntry {
+        CatalogueEntry {
+            scope: Scope::default(),
+            id: "prod_1".to_owned(),
+            name: Some(event.to_owned()),
+            rank: NameRank {
+                deleted,
+                created: StripeTime(created),
+                changed,
+                event_id: EventId::from(event),
+            },
+        }
+    }
+
+    #[test]
+    fn the_last_word_names_it_in_every_order_of_arrival() {
+        let entries = [
+            entry("evt_z", false, 5, false),
+            entry("evt_a", false, 5, true),
+            entry("evt_b", false, 4, true),
+        ];
+        let deleted = entry("evt_0", true, 3, true);
+        for (first, second, third) in [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)] {
+            let mut catalogue = Catalogue::default();
+            for at in [first, second, third, first] {
+                catalogue.join(entries[at].clone());
+            }
+            let name = |catalogue: &Catalogue| {
+                catalogue.clone().into_entries().next().and_then(|entry| entry.name)
+            };
+            assert_eq!(name(&catalogue).as_deref(), Some("evt_a"));
+            catalogue.join(deleted.clone());
+            catalogue.join(entries[first].clone());
+            assert_eq!(name(&catalogue).as_deref(), Some("evt_0"));
+        }
+    }
+}

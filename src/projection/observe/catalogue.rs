@@ -1,0 +1,53 @@
+//! `product.*`, `price.*` and `plan.*`: what things are called.
+
+use super::error::{missing, read};
+use super::{FoldError, Observation};
+use crate::ids::EventId;
+use crate::projection::catalogue::{CatalogueEntry, NameRank};
+use crate::projection::order::Phase;
+use crate::stripe::Envelope;
+use crate::stripe::price::{Plan, Price};
+use crate::stripe::product::Product;
+
+pub(super) fn observe_product(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let read = read("product", object, |it: &Product<'_>| it.object.as_ref())?;
+    Ok(read.map(|product| named(envelope, &product.id, product.name.as_deref())))
+}
+
+pub(super) fn observe_price(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let Some(price) = read("price", object, |it: &Price<'_>| it.object.as_ref())? else {
+        return Ok(None);
+    };
+    let id = price.id.as_ref().ok_or_else(|| missing("price", "id"))?;
+    Ok(Some(named(envelope, id, price.name())))
+}
+
+pub(super) fn observe_plan(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let Some(plan) = read("plan", object, |it: &Plan<'_>| it.object.as_ref())? else {
+        return Ok(None);
+    };
+    let id = plan.id.as_ref().ok_or_else(|| missing("plan", "id"))?;
+    Ok(Some(named(envelope, id, plan.name())))
+}
+
+fn named(envelope: &Envelope<'_>, id: &str, name: Option<&str>) -> Observation {
+    let phase = Phase::of_type(&envelope.event_type);
+    let rank = NameRank {
+        deleted: phase == Phase::Deleted,
+        created: envelope.created,
+        changed: phase != Phase::Created,
+        event_id: EventId::new(envelope.id.clone()),
+    };
+    let (scope, id) = (envelope.scope(), id.to_owned());
+    let entry = CatalogueEntry { scope, id, name: name.map(str::to_owned), rank };
+    Observation { catalogue: Some(entry), ..Observation::default() }
+}

@@ -1,0 +1,22 @@
+//! `entitlements.active_entitlement_summary.*`: the features of a customer.
+
+use super::error::{missing, read};
+use super::{FoldError, Observation, evidence, group, observation};
+use crate::projection::group::Standing;
+use crate::projection::state::CustomerState;
+use crate::stripe::Envelope;
+use crate::stripe::entitlements::EntitlementSummary;
+
+const KIND: &str = "entitlements.active_entitlement_summary";
+
+pub(super) fn observe(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let read = read(KIND, object, |it: &EntitlementSummary<'_>| it.object.as_ref())?;
+    let Some(summary) = read else { return Ok(None) };
+    let group = group(envelope, Standing::Live, summary.facts(), evidence(envelope, object, 0));
+    let customer = summary.customer.ok_or_else(|| missing(KIND, "customer"))?;
+    let state = CustomerState { features: Some(group), ..CustomerState::default() };
+    Ok(Some(observation(envelope, Some(customer.0), None, state)))
+}

@@ -1,0 +1,78 @@
+//! Why an event could not be folded, in words for a person and without anybody's data.
+
+use crate::stripe::EnvelopeError;
+use crate::stripe::json::Text;
+
+/// Why an event of a type that is folded could not be.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The logged body is no event.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// A field of the object has an impossible type, or a needed one is missing.
+    #[error("{kind}: {detail}")]
+    Shape {
+        /// Which object of Stripe's.
+        kind: &'static str,
+        /// The field and what is wrong with it.
+        detail: String,
+    },
+    /// The object of a folded type is not there.
+    #[error("the event carries no object")]
+    NoObject,
+    /// Reading it met a defect of this program.
+    #[error("a defect of this program; its log says more")]
+    Defect,
+}
+
+/// Reads an object of a kind; none where it says that it is of another. New types of events appear
+/// under known prefixes and carry other objects, as `customer.subscription.item.*` might.
+pub(super) fn read<'a, T: serde::Deserialize<'a>>(
+    kind: &'static str,
+    object: &'a str,
+    kind_of: impl Fn(&T) -> Option<&Text<'a>>,
+) -> Result<Option<T>, FoldError> {
+    #[derive(serde::Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow)]
+        object: Option<Text<'a>>,
+    }
+    let is_other = |said: Option<&str>| said.is_some_and(|said| said != kind);
+    match serde_json::from_str::<T>(object) {
+        Ok(read) if is_other(kind_of(&read).map(|said| &**said)) => Ok(None),
+        Ok(read) => Ok(Some(read)),
+        Err(_) => match serde_json::from_str::<Kind<'_>>(object) {
+            Ok(it) if is_other(it.object.as_deref()) => Ok(None),
+            _ => Err(FoldError::Shape { kind, detail: shape_error::<T>(object) }),
+        },
+    }
+}
+
+pub(super) fn missing(kind: &'static str, field: &str) -> FoldError {
+    FoldError::Shape { kind, detail: format!("missing field `{field}`") }
+}
+
+/// Which field is wrong and how, for a person; without the value, which may be anybody's. Read
+/// again only here, because following the path costs time.
+fn shape_error<'a, T: serde::Deserialize<'a>>(object: &'a str) -> String {
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
+        return "cannot be read".to_owned();
+    };
+    let path = error.path().to_string();
+    let message = error.into_inner().to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    match message
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| Some((rest.split([' ', ',']).next()?, rest.rsplit_once(", expected ")?.1)))
+    {
+        Some((found, expected)) => {
+            let article = if found == "integer" { "an" } else { "a" };
+            let expected = if expected == "i64" { "an integer" } else { expected };
+            format!("`{path}` is {article} {found} where {expected} belongs")
+        }
+        None if message.starts_with("missing field") => message.to_owned(),
+        None if message.starts_with("not an instant") => format!("`{path}` is {message}"),
+        None => format!("`{path}` cannot be read"),
+    }
+}

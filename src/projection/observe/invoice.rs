@@ -1,0 +1,60 @@
+//! `invoice.*`, but for `invoice.upcoming`: what was asked and whether it was paid.
+
+use std::collections::BTreeMap;
+
+use super::error::read;
+use super::{FoldError, Observation, evidence, follow, group, named_customer, observation};
+use crate::ids::{InvoiceId, SubscriptionId};
+use crate::projection::group::Standing;
+use crate::projection::state::{CustomerState, InvoiceState, SubscriptionState};
+use crate::stripe::Envelope;
+use crate::stripe::invoice::Invoice;
+
+pub(super) fn observe(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let read = read("invoice", object, |it: &Invoice<'_>| it.object.as_ref())?;
+    let Some(invoice) = read else { return Ok(None) };
+    let subscription = invoice.subscription().map(SubscriptionId::from);
+    let mut state = CustomerState::default();
+    if let (Some(subscription), Some(id)) = (&subscription, &invoice.id) {
+        let facts = invoice.facts();
+        let deleted = envelope.event_type == "invoice.deleted";
+        let standing = if deleted { Standing::Terminal } else { Standing::Live };
+        let evidence = evidence(envelope, object, rank(envelope, &facts.status));
+        let paid_first = facts.is_paid().then_some(envelope.created);
+        let failed = envelope.event_type == "invoice.payment_failed";
+        let of_invoice = InvoiceState {
+            snapshots: group(envelope, standing, facts, evidence),
+            paid_first,
+            failed_last: failed.then_some(envelope.created),
+        };
+        let of_subscription = SubscriptionState {
+            invoices: BTreeMap::from([(InvoiceId::from(&**id), of_invoice)]),
+            ..SubscriptionState::default()
+        };
+        state.subscriptions.insert(subscription.clone(), of_subscription);
+    }
+    let trail = invoice.trail();
+    let customer = named_customer(invoice.customer, invoice.customer_account);
+    let mut observed = observation(envelope, customer, subscription, state);
+    follow(&mut observed, envelope, &trail);
+    Ok(Some(observed))
+}
+
+/// How far a status is along an invoice's life.
+fn rank(envelope: &Envelope<'_>, status: &str) -> u8 {
+    match status {
+        _ if envelope.event_type == "invoice.deleted" => 3,
+        "draft" => 0,
+        "uncollectible" => 2,
+        "paid" | "void" => 3,
+        _ => 1,
+    }
+}
+
+pub(super) fn rank_of(envelope: &Envelope<'_>, object: &str) -> u8 {
+    let read = serde_json::from_str::<Invoice<'_>>(object);
+    read.map_or(0, |invoice| rank(envelope, invoice.status()))
+}

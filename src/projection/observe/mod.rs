@@ -1,0 +1,295 @@
+//! One event, understood: whom it is about and what it adds to what is known.
+//!
+//! There is a file for each object that changes a row or a name; every other event is on the
+//! timeline of whom its object names.
+
+mod catalogue;
+mod checkout_session;
+mod customer;
+mod entitlements;
+mod error;
+mod invoice;
+mod subscription;
+mod subscription_schedule;
+
+pub use error::FoldError;
+
+use super::catalogue::CatalogueEntry;
+use super::group::{Group, Snapshot, Standing};
+use super::leaves::Leaves;
+use super::order::{Evidence, Phase};
+use super::state::CustomerState;
+use crate::ids::{CustomerId, CustomerKey, EventId, Scope, SubscriptionId};
+use crate::stripe::Envelope;
+use crate::stripe::json::{Id, Text};
+use crate::stripe::routing::{Routing, Trail};
+
+/// What an event says.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// The customer; none where the event names none, and then it touches no state.
+    pub customer: Option<CustomerKey>,
+    /// The subscription that it names, for the timeline.
+    pub subscription: Option<SubscriptionId>,
+    /// Where it names no customer: the objects of its payment, in whose place it stands until a
+    /// [`Link`] leads from one of them to a customer.
+    pub stand_ins: Vec<CustomerKey>,
+    /// Which objects belong to whom, as it says.
+    pub links: Vec<Link>,
+    /// What it calls a product or a price.
+    pub catalogue: Option<CatalogueEntry>,
+    /// What it adds to the customer's state: the state of a customer of whom this is all that is
+    /// known. Empty for events that are only on the timeline.
+    pub state: CustomerState,
+}
+
+/// An object of a payment (a charge, a payment intent, an invoice) and the customer it belongs to, or
+/// another object that leads to one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// The account and mode.
+    pub scope: Scope,
+    /// The object.
+    pub object_id: String,
+    /// The customer, or the object that stands nearer to one.
+    pub owner_id: String,
+}
+
+/// The objects that are folded, by the type of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Folded {
+    Subscription,
+    Invoice,
+    Session,
+    Customer,
+    Schedule,
+    Entitlements,
+    Product,
+    Price,
+    Plan,
+}
+
+impl Folded {
+    /// By the event's type. `customer.subscription.*` and `customer.*` share a beginning, and
+    /// below `customer.` are also discounts, sources and tax ids.
+    fn of_type(event_type: &str) -> Option<Self> {
+        match event_type {
+            // Its time lies ahead, and it has no id: it is a forecast, not an invoice.
+            "invoice.upcoming" => return None,
+            "customer.created" | "customer.updated" | "customer.deleted" => {
+                return Some(Self::Customer);
+            }
+            _ => {}
+        }
+        // Longer beginnings stand before those that they begin with.
+        let prefixes = [
+            ("customer.subscription.", Self::Subscription),
+            ("invoice.", Self::Invoice),
+            ("checkout.session.", Self::Session),
+            ("subscription_schedule.", Self::Schedule),
+            ("entitlements.active_entitlement_summary.", Self::Entitlements),
+            ("product.", Self::Product),
+            ("price.", Self::Price),
+            ("plan.", Self::Plan),
+        ];
+        prefixes.into_iter().find(|(prefix, _)| event_type.starts_with(prefix)).map(|it| it.1)
+    }
+}
+
+/// Reads the body of an event. Pure: the same body, the same observation.
+pub fn observe(body: &str) -> Result<Observation, FoldError> {
+    observe_envelope(&Envelope::parse(body)?)
+}
+
+/// Reads an event whose envelope is already read.
+pub fn observe_envelope(envelope: &Envelope<'_>) -> Result<Observation, FoldError> {
+    let Some(folded) = Folded::of_type(&envelope.event_type).filter(|_| !envelope.thin) else {
+        return Ok(on_the_timeline(envelope));
+    };
+    let object = envelope.object.ok_or(FoldError::NoObject)?;
+    let observed = match folded {
+        Folded::Subscription => subscription::observe(envelope, object),
+        Folded::Invoice => invoice::observe(envelope, object),
+        Folded::Session => checkout_session::observe(envelope, object),
+        Folded::Customer => customer::observe(envelope, object),
+        Folded::Schedule => subscription_schedule::observe(envelope, object),
+        Folded::Entitlements => entitlements::observe(envelope, object),
+        Folded::Product => catalogue::observe_product(envelope, object),
+        Folded::Price => catalogue::observe_price(envelope, object),
+        Folded::Plan => catalogue::observe_plan(envelope, object),
+    }?;
+    Ok(observed.unwrap_or_else(|| on_the_timeline(envelope)))
+}
+
+/// The object that an event is about, and what the event says about its place among the events
+/// of that object and second.
+pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Option<Text<'a>>,
+    }
+    let object = envelope.object.unwrap_or_default();
+    let named = serde_json::from_str::<Named<'_>>(object).ok().and_then(|named| named.id);
+    let rank = match Folded::of_type(&envelope.event_type) {
+        Some(Folded::Subscription) => subscription::rank_of(object),
+        Some(Folded::Invoice) => invoice::rank_of(envelope, object),
+        Some(Folded::Schedule) => subscription_schedule::rank_of(object),
+        _ => 0,
+    };
+    let id = named.map(|id| id.to_owned_string()).unwrap_or_default();
+    (id, evidence(envelope, object, rank))
+}
+
+/// An event that changes no row stands on the timeline of whom it names. Its object may be of any
+/// kind, so what cannot be read names nobody.
+fn on_the_timeline(envelope: &Envelope<'_>) -> Observation {
+    let Routing { customer, subscription, trail } =
+        envelope.object.and_then(|object| Routing::read(object).ok()).unwrap_or_default();
+    let subscription = subscription.map(|id| SubscriptionId::new(id.0));
+    let mut observed = observation(envelope, customer, subscription, CustomerState::default());
+    follow(&mut observed, envelope, &trail);
+    observed
+}
+
+/// Writes down where a payment leads: each of its objects to the customer or, where none is named, to
+/// that of them that lasts longest.
+fn follow(observed: &mut Observation, envelope: &Envelope<'_>, trail: &Trail<'_>) {
+    let mut ids = trail.ids().filter(|id| !id.is_empty());
+    let scope = || envelope.scope();
+    let owner = match &observed.customer {
+        Some(key) => key.customer.as_str(),
+        None => {
+            let Some(first) = ids.next() else { return };
+            let stand_in =
+                |id: &str| CustomerKey { scope: scope(), customer: CustomerId::from(id) };
+            observed.stand_ins = std::iter::once(first).chain(ids.clone()).map(stand_in).collect();
+            first
+        }
+    };
+    let link =
+        |id: &str| Link { scope: scope(), object_id: id.to_owned(), owner_id: owner.to_owned() };
+    observed.links = ids.map(link).collect();
+}
+
+fn observation(
+    envelope: &Envelope<'_>,
+    customer: Option<Text<'_>>,
+    subscription: Option<SubscriptionId>,
+    state: CustomerState,
+) -> Observation {
+    // An empty id would join strangers into one customer.
+    let customer = customer.filter(|id| !id.is_empty()).map(|id| CustomerId::new(id.0));
+    let customer = customer.map(|customer| CustomerKey { scope: envelope.scope(), customer });
+    Observation { customer, subscription, state, ..Observation::default() }
+}
+
+fn named_customer<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Option<Text<'a>> {
+    customer.map(|id| id.0).or(account)
+}
+
+fn group<F: Clone + PartialEq>(
+    envelope: &Envelope<'_>,
+    standing: Standing,
+    facts: F,
+    evidence: Evidence,
+) -> Group<F> {
+    let event_id = EventId::new(envelope.id.clone());
+    Group::of(standing, envelope.created, event_id, Snapshot { facts, evidence })
+}
+
+fn evidence(envelope: &Envelope<'_>, object: &str, rank: u8) -> Evidence {
+    Evidence {
+        phase: Phase::of_type(&envelope.event_type),
+        rank,
+        api_version: envelope.api_version.as_deref().map(str::to_owned),
+        object: Leaves::of_object(object),
+        previous: envelope.previous_attributes.and_then(Leaves::of_previous_attributes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(event_type: &str, object: &str) -> String {
+        format!(
+            r#"{{"id":"evt_1","object":"event","type":"{event_type}","created":7,"livemode":true,
+            "data":{{"object":{object}}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_fold_that_fails_says_which_field_and_never_its_value() {
+        let reason = |object: &str| {
+            observe(&event("customer.subscription.updated", object)).unwrap_err().to_string()
+        };
+        assert_eq!(reason(r#"{"id":"sub_1"}"#), "subscription: missing field `status`");
+        assert_eq!(
+            reason(r#"{"id":"sub_1","status":"active","cancel_at":"secret"}"#),
+            "subscription: `cancel_at` is a string where an integer belongs"
+        );
+        assert_eq!(
+            reason(r#"{"id":"sub_1","status":"active","items":{"data":[{"quantity":"2"}]}}"#),
+            "subscription: `items.data[0].quantity` is a string where an integer belongs"
+        );
+        assert_eq!(
+            reason(r#"{"id":"sub_1","status":{"secret":1}}"#),
+            "subscription: `status` is a map where a string belongs"
+        );
+    }
+
+    #[test]
+    fn an_unknown_type_is_on_the_timeline_of_whom_it_names_and_never_fails() {
+        let observed = observe(&event("charge.novelty", r#"{"customer":"cus_1"}"#)).unwrap();
+        assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
+        assert_eq!(observed.state, CustomerState::default());
+        let odd = observe(&event("charge.novelty", r#"{"customer":[1]}"#)).unwrap();
+        assert_eq!(odd.customer, None);
+    }
+
+    #[test]
+    fn another_kind_of_object_under_a_known_prefix_is_on_the_timeline_only() {
+        for (event_type, object) in [
+            (
+                "customer.subscription.item.updated",
+                r#"{"object":"subscription_item","customer":"cus_1"}"#,
+            ),
+            (
+                "invoice.novelty",
+                r#"{"object":"invoice_novelty","id":"in_9","customer":"cus_1","subscription":"sub_1"}"#,
+            ),
+        ] {
+            let observed = observe(&event(event_type, object)).unwrap();
+            assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
+            assert_eq!(observed.state, CustomerState::default());
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_database_can_hold_parks_its_event() {
+        let object =
+            r#"{"id":"sub_1","customer":"cus_1","status":"active","cancel_at":1735689600000}"#;
+        let reason = observe(&event("customer.subscription.updated", object)).unwrap_err();
+        assert_eq!(
+            reason.to_string(),
+            "subscription: `cancel_at` is not an instant between the years 0000 and 9999"
+        );
+    }
+
+    #[test]
+    fn an_upcoming_invoice_is_on_the_timeline_only() {
+        let object = r#"{"object":"invoice","customer":"cus_1","subscription":"sub_1"}"#;
+        let observed = observe(&event("invoice.upcoming", object)).unwrap();
+        assert_eq!(observed.subscription.unwrap().as_str(), "sub_1");
+        assert_eq!(observed.state, CustomerState::default());
+    }
+
+    #[test]
+    fn discounts_and_sources_of_a_customer_are_not_the_customer() {
+        let object = r#"{"object":"discount","id":"di_1","customer":"cus_1"}"#;
+        let observed = observe(&event("customer.discount.created", object)).unwrap();
+        assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
+        assert_eq!(observed.state, CustomerState::default());
+    }
+}

@@ -1,0 +1,76 @@
+//! `customer.subscription.*`: snapshots of a subscription.
+
+use std::collections::BTreeMap;
+
+use super::error::{missing, read};
+use super::{FoldError, Observation, evidence, group, named_customer, observation};
+use crate::ids::SubscriptionId;
+use crate::projection::group::Standing;
+use crate::projection::state::{CustomerState, Overdue, SubscriptionState};
+use crate::stripe::Envelope;
+use crate::stripe::json::Text;
+use crate::stripe::subscription::Subscription;
+
+pub(super) fn observe(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let read = read("subscription", object, |it: &Subscription<'_>| it.object.as_ref())?;
+    let Some(subscription) = read else { return Ok(None) };
+    let facts = subscription.facts();
+    let id = subscription.id().map(SubscriptionId::from);
+    let id = id.ok_or_else(|| missing("subscription", "id"))?;
+    let standing = match envelope.event_type.as_ref() {
+        "customer.subscription.pending_update_expired" => Standing::Echo,
+        "customer.subscription.deleted" => Standing::Terminal,
+        _ if facts.is_terminal() => Standing::Terminal,
+        _ => Standing::Live,
+    };
+    // An echo carries an earlier state under a later time, so its second says nothing.
+    let overdue = match standing {
+        Standing::Echo => Overdue::default(),
+        _ => overdue(envelope, &facts.status),
+    };
+    let evidence = evidence(envelope, object, rank(&facts.status));
+    let state = SubscriptionState {
+        snapshots: Some(group(envelope, standing, facts, evidence)),
+        overdue,
+        invoices: BTreeMap::new(),
+    };
+    let customer = named_customer(subscription.customer, subscription.customer_account)
+        .ok_or_else(|| missing("subscription", "customer"))?;
+    let subscriptions = BTreeMap::from([(id.clone(), state)]);
+    let state = CustomerState { subscriptions, ..CustomerState::default() };
+    Ok(Some(observation(envelope, Some(customer), Some(id), state)))
+}
+
+/// What a snapshot says of debt, and whether it says that this is new.
+fn overdue(envelope: &Envelope<'_>, status: &str) -> Overdue {
+    const PAST_DUE: &str = "past_due";
+    #[derive(serde::Deserialize)]
+    struct Previous<'a> {
+        #[serde(borrow)]
+        status: Option<Text<'a>>,
+    }
+    let is_past_due = status == PAST_DUE;
+    let before = envelope.previous_attributes.filter(|it| is_past_due || it.contains(PAST_DUE));
+    let before = before.and_then(|it| serde_json::from_str::<Previous<'_>>(it).ok()?.status);
+    let turned = before.is_some_and(|before| (&*before == PAST_DUE) != is_past_due);
+    Overdue::seen(envelope.created, is_past_due, turned)
+}
+
+/// How far a status is along a subscription's life, as far as statuses can be ordered at all:
+/// within the middle ones it goes to and fro.
+fn rank(status: &str) -> u8 {
+    match status {
+        "incomplete" => 0,
+        "trialing" => 1,
+        "canceled" | "incomplete_expired" => 3,
+        _ => 2,
+    }
+}
+
+pub(super) fn rank_of(object: &str) -> u8 {
+    let read = serde_json::from_str::<Subscription<'_>>(object);
+    read.map_or(0, |subscription| rank(subscription.status()))
+}

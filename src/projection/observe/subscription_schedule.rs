@@ -1,0 +1,43 @@
+//! `subscription_schedule.*`: what is planned.
+
+use std::collections::BTreeMap;
+
+use super::error::{missing, read};
+use super::{FoldError, Observation, evidence, group, named_customer, observation};
+use crate::ids::{ScheduleId, SubscriptionId};
+use crate::projection::group::Standing;
+use crate::projection::state::CustomerState;
+use crate::stripe::Envelope;
+use crate::stripe::subscription_schedule::Schedule;
+
+pub(super) fn observe(
+    envelope: &Envelope<'_>,
+    object: &str,
+) -> Result<Option<Observation>, FoldError> {
+    let read = read("subscription_schedule", object, |it: &Schedule<'_>| it.object.as_ref())?;
+    let Some(schedule) = read else { return Ok(None) };
+    let facts = schedule.facts();
+    let standing = if facts.is_terminal() { Standing::Terminal } else { Standing::Live };
+    let evidence = evidence(envelope, object, rank(&facts.status));
+    let about = schedule.about().map(SubscriptionId::from);
+    let group = group(envelope, standing, facts, evidence);
+    let schedules = BTreeMap::from([(ScheduleId::new(schedule.id.0), group)]);
+    let customer = named_customer(schedule.customer, schedule.customer_account)
+        .ok_or_else(|| missing("subscription_schedule", "customer"))?;
+    let state = CustomerState { schedules, ..CustomerState::default() };
+    Ok(Some(observation(envelope, Some(customer), about, state)))
+}
+
+/// How far a status is along a schedule's life.
+fn rank(status: &str) -> u8 {
+    match status {
+        "not_started" => 0,
+        "completed" | "released" | "canceled" => 2,
+        _ => 1,
+    }
+}
+
+pub(super) fn rank_of(object: &str) -> u8 {
+    let read = serde_json::from_str::<Schedule<'_>>(object);
+    read.map_or(0, |schedule| rank(&schedule.facts().status))
+}
