@@ -41,6 +41,7 @@ pub(super) struct Entry {
 
 /// What became of an event's body.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is of the largest variant")]
 pub(super) enum Read {
     /// It was understood.
     Observed(Observation),

@@ -157,15 +157,13 @@ fn on_the_timeline(envelope: &Envelope<'_>) -> Observation {
 fn follow(observed: &mut Observation, envelope: &Envelope<'_>, trail: &Trail<'_>) {
     let mut ids = trail.ids().filter(|id| !id.is_empty());
     let scope = || envelope.scope();
-    let owner = match &observed.customer {
-        Some(key) => key.customer.as_str(),
-        None => {
-            let Some(first) = ids.next() else { return };
-            let stand_in =
-                |id: &str| CustomerKey { scope: scope(), customer: CustomerId::from(id) };
-            observed.stand_ins = std::iter::once(first).chain(ids.clone()).map(stand_in).collect();
-            first
-        }
+    let owner = if let Some(key) = &observed.customer {
+        key.customer.as_str()
+    } else {
+        let Some(nearest) = ids.next() else { return };
+        let stand_in = |id: &str| CustomerKey { scope: scope(), customer: CustomerId::from(id) };
+        observed.stand_ins = std::iter::once(nearest).chain(ids.clone()).map(stand_in).collect();
+        nearest
     };
     let link =
         |id: &str| Link { scope: scope(), object_id: id.to_owned(), owner_id: owner.to_owned() };
