@@ -231,7 +231,7 @@ fn tell(
                 if let Some((key, (state, before))) =
                     key.and_then(|key| Some((key.clone(), states.get_mut(&key)?)))
                 {
-                    state.join(observation.state);
+                    observation.change.into_iter().for_each(|change| state.add(change));
                     let after = rows::rows(&key, state, logic);
                     told.changes = changes(before, &after)
                         .into_iter()

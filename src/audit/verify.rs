@@ -202,10 +202,8 @@ impl FreshFold {
         }
         let Some(Ok(observation)) = event.payload.as_deref().map(observe) else { return };
         observation.catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
-        if let Some(key) = observation.customer
-            && observation.state != CustomerState::default()
-        {
-            self.states.entry(key).or_default().join(observation.state);
+        if let (Some(key), Some(change)) = (observation.customer, observation.change) {
+            self.states.entry(key).or_default().add(change.settled());
         }
     }
 

@@ -4,8 +4,6 @@
 //! Which of them is the latest is found over the whole set, so neither the order of arrival nor
 //! the way in which events were batched can show.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::order::{self, Evidence};
@@ -38,7 +36,8 @@ pub struct Snapshot<F> {
 pub struct Group<F> {
     standing: Standing,
     created: StripeTime,
-    rivals: BTreeMap<EventId, Snapshot<F>>,
+    /// By their event ids. Nearly always there is one, which a map would give the room of eleven.
+    rivals: Vec<(EventId, Snapshot<F>)>,
 }
 
 /// The snapshot that a group stands for.
@@ -64,46 +63,52 @@ impl<F: Clone + PartialEq> Group<F> {
         event_id: EventId,
         snapshot: Snapshot<F>,
     ) -> Self {
-        Self { standing, created, rivals: BTreeMap::from([(event_id, snapshot)]) }
+        Self { standing, created, rivals: vec![(event_id, snapshot)] }
     }
 
     /// Joins two groups: commutative, associative, idempotent.
     pub fn join(&mut self, other: Self) {
         match (other.standing, other.created).cmp(&(self.standing, self.created)) {
             std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => self.rivals.extend(other.rivals),
+            std::cmp::Ordering::Equal => other.rivals.into_iter().for_each(|it| self.admit(it)),
             std::cmp::Ordering::Greater => *self = other,
         }
+    }
+
+    /// One more rival; the same event again is none.
+    fn admit(&mut self, rival: (EventId, Snapshot<F>)) {
+        if let Err(at) = self.rivals.binary_search_by(|(id, _)| id.cmp(&rival.0)) {
+            self.rivals.insert(at, rival);
+            // Now they will be asked for.
+            self.settle();
+        }
+    }
+
+    /// Reads the evidence of order that was put off so far, and lets its text go.
+    pub fn settle(&mut self) {
+        self.rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.settle());
     }
 
     /// The snapshot that was the latest, as far as anything says.
     pub fn winner(&self) -> Winner<'_, F> {
         let (standing, created) = (self.standing, self.created);
-        if let (1, Some((event_id, snapshot))) = (self.rivals.len(), self.rivals.first_key_value())
-        {
+        if let [(event_id, snapshot)] = &self.rivals[..] {
             return Winner { event_id, created, standing, snapshot, ambiguous: false };
         }
         let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
         let sequence = order::sequence(&rivals);
-        let facts_at = |at: usize| &self.rivals[rivals[at].0].facts;
         let last = *sequence.order.last().expect("a group is never empty");
-        let differs = |at: &usize| facts_at(*at) != facts_at(last);
-        let event_id = rivals[last].0;
-        Winner {
-            event_id,
-            created,
-            standing,
-            snapshot: &self.rivals[event_id],
-            ambiguous: sequence.might_be_last.iter().any(differs),
-        }
+        let (event_id, snapshot) = &self.rivals[last];
+        let differs = |at: &usize| self.rivals[*at].1.facts != snapshot.facts;
+        let ambiguous = sequence.might_be_last.iter().any(differs);
+        Winner { event_id, created, standing, snapshot, ambiguous }
     }
 }
 
-/// Joins what may be there into a place that may still be empty.
-pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Option<Group<F>>) {
-    match (place, group) {
-        (_, None) => {}
-        (Some(present), Some(group)) => present.join(group),
-        (place @ None, group) => *place = group,
+/// Joins a group into a place that may still be empty.
+pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Group<F>) {
+    match place {
+        Some(present) => present.join(group),
+        None => *place = Some(group),
     }
 }

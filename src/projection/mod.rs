@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod column;
 pub mod entitlement;
 pub mod group;
+pub mod late;
 pub mod leaves;
 pub mod observe;
 pub mod order;

@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::leaves::Leaves;
+use super::late::LateLeaves;
 use crate::ids::EventId;
 
 /// Where an event's type puts it among events of the same object.
@@ -47,9 +47,17 @@ pub struct Evidence {
     /// The API version that the object is rendered at.
     pub api_version: Option<String>,
     /// The leaves of the object.
-    pub object: Option<Leaves>,
+    pub object: LateLeaves,
     /// The leaves of `previous_attributes`, where there are any.
-    pub previous: Option<Leaves>,
+    pub previous: LateLeaves,
+}
+
+impl Evidence {
+    /// Reads what was put off so far.
+    pub fn settle(&mut self) {
+        self.object.settle();
+        self.previous.settle();
+    }
 }
 
 /// The order of some rivals.
@@ -135,7 +143,7 @@ fn is_before(a: &Evidence, b: &Evidence) -> bool {
     if a.phase == Phase::Created || b.phase == Phase::Deleted {
         return true;
     }
-    match (&a.object, &b.previous) {
+    match (&*a.object.leaves(), &*b.previous.leaves()) {
         (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),
         _ => false,
     }
@@ -152,8 +160,8 @@ mod tests {
             phase,
             rank,
             api_version: None,
-            object: Leaves::of_object(object),
-            previous: Leaves::of_previous_attributes(previous),
+            object: LateLeaves::of_object(object),
+            previous: LateLeaves::of_previous_attributes(Some(previous)),
         }
     }
 

@@ -69,20 +69,85 @@ pub struct Overdue {
     overdue: BTreeMap<StripeTime, bool>,
 }
 
+/// What one event adds to a customer's state: a word about one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A snapshot of the customer.
+    Customer(Group<CustomerFacts>),
+    /// A snapshot of a subscription, and what it says of debt.
+    Subscription(SubscriptionId, Group<SubscriptionFacts>, Overdue),
+    /// A snapshot of an invoice of a subscription.
+    Invoice(SubscriptionId, InvoiceId, InvoiceState),
+    /// A snapshot of a checkout session.
+    Session(SessionId, Group<SessionFacts>),
+    /// A snapshot of a schedule.
+    Schedule(ScheduleId, Group<ScheduleFacts>),
+    /// A summary of features.
+    Features(Group<FeatureFacts>),
+}
+
+impl Change {
+    /// Reads the evidence of order that was put off, where the state is kept in memory for long: its
+    /// text is ten times as large.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        match &mut self {
+            Self::Customer(group) => group.settle(),
+            Self::Subscription(_, group, _) => group.settle(),
+            Self::Invoice(_, _, invoice) => invoice.snapshots.settle(),
+            Self::Session(_, group) => group.settle(),
+            Self::Schedule(_, group) => group.settle(),
+            Self::Features(group) => group.settle(),
+        }
+        self
+    }
+}
+
 impl CustomerState {
+    /// Joins in what one event adds.
+    pub fn add(&mut self, change: Change) {
+        match change {
+            Change::Customer(group) => join_into(&mut self.customer, group),
+            Change::Subscription(id, group, overdue) => {
+                let subscription = self.subscriptions.entry(id).or_default();
+                join_into(&mut subscription.snapshots, group);
+                subscription.overdue.join(overdue);
+            }
+            Change::Invoice(subscription, id, invoice) => {
+                let of_subscription = self.subscriptions.entry(subscription).or_default();
+                join_at(&mut of_subscription.invoices, id, invoice, InvoiceState::join);
+            }
+            Change::Session(id, group) => join_at(&mut self.sessions, id, group, Group::join),
+            Change::Schedule(id, group) => join_at(&mut self.schedules, id, group, Group::join),
+            Change::Features(group) => join_into(&mut self.features, group),
+        }
+    }
+
+    /// Reads the evidence of order that was put off so far: what is stored holds no text.
+    pub fn settle(&mut self) {
+        self.customer.iter_mut().for_each(Group::settle);
+        self.sessions.values_mut().for_each(Group::settle);
+        self.schedules.values_mut().for_each(Group::settle);
+        self.features.iter_mut().for_each(Group::settle);
+        for subscription in self.subscriptions.values_mut() {
+            subscription.snapshots.iter_mut().for_each(Group::settle);
+            subscription.invoices.values_mut().for_each(|invoice| invoice.snapshots.settle());
+        }
+    }
+
     /// Joins another state of the same customer into this one.
     pub fn join(&mut self, other: Self) {
-        join_into(&mut self.customer, other.customer);
+        other.customer.into_iter().for_each(|group| join_into(&mut self.customer, group));
         join_each(&mut self.subscriptions, other.subscriptions, SubscriptionState::join);
         join_each(&mut self.sessions, other.sessions, Group::join);
         join_each(&mut self.schedules, other.schedules, Group::join);
-        join_into(&mut self.features, other.features);
+        other.features.into_iter().for_each(|group| join_into(&mut self.features, group));
     }
 }
 
 impl SubscriptionState {
     fn join(&mut self, other: Self) {
-        join_into(&mut self.snapshots, other.snapshots);
+        other.snapshots.into_iter().for_each(|group| join_into(&mut self.snapshots, group));
         self.overdue.join(other.overdue);
         join_each(&mut self.invoices, other.invoices, InvoiceState::join);
     }
@@ -91,11 +156,16 @@ impl SubscriptionState {
 /// Joins a map of joins, key by key.
 fn join_each<K: Ord, V>(into: &mut BTreeMap<K, V>, other: BTreeMap<K, V>, join: fn(&mut V, V)) {
     for (key, value) in other {
-        match into.entry(key) {
-            Entry::Occupied(mut present) => join(present.get_mut(), value),
-            Entry::Vacant(place) => {
-                place.insert(value);
-            }
+        join_at(into, key, value, join);
+    }
+}
+
+/// Joins one more value into a map of joins.
+fn join_at<K: Ord, V>(into: &mut BTreeMap<K, V>, key: K, value: V, join: fn(&mut V, V)) {
+    match into.entry(key) {
+        Entry::Occupied(mut present) => join(present.get_mut(), value),
+        Entry::Vacant(place) => {
+            place.insert(value);
         }
     }
 }

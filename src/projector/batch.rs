@@ -9,7 +9,6 @@ use std::panic::catch_unwind;
 use super::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::observe::{FoldError, Observation, observe_envelope};
-use crate::projection::state::CustomerState;
 use crate::store::{Log, LoggedEvent, Parked, Source, StoreError};
 use crate::stripe::Envelope;
 use crate::stripe::routing::Routing;
@@ -84,7 +83,7 @@ impl Entry {
     /// The customer whose state the event changes.
     pub(super) fn changed_customer(&self) -> Option<&CustomerKey> {
         match &self.read {
-            Read::Observed(observation) if observation.state != CustomerState::default() => {
+            Read::Observed(observation) if observation.change.is_some() => {
                 observation.customer.as_ref()
             }
             _ => None,

@@ -104,8 +104,8 @@ impl Folder {
                     folded.timeline.extend(observation.stand_ins.into_iter().map(entry));
                     let Some(key) = observation.customer else { continue };
                     folded.timeline.push(entry(key.clone()));
-                    if observation.state != CustomerState::default() {
-                        self.cache.entry(key.clone()).or_default().join(observation.state);
+                    if let Some(change) = observation.change {
+                        self.cache.entry(key.clone()).or_default().add(change);
                         changed.insert(key);
                     }
                 }
@@ -114,7 +114,8 @@ impl Folder {
         folded.links.extend(links);
         folded.catalogue.extend(catalogue.into_entries());
         for key in changed {
-            let state = &self.cache[&key];
+            let state = self.cache.entry(key.clone()).or_default();
+            state.settle();
             let rows = rows::rows(&key, state, &self.logic);
             folded.rows.extend(rows.iter().map(SubscriptionRow::to_values));
             let bytes = postcard::to_allocvec(state)

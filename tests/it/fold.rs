@@ -17,8 +17,8 @@ fn fold<'a>(bodies: impl IntoIterator<Item = &'a str>) -> BTreeMap<CustomerKey, 
     let mut states: BTreeMap<CustomerKey, CustomerState> = BTreeMap::new();
     for body in bodies {
         let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
-        if let Some(key) = observation.customer {
-            states.entry(key).or_default().join(observation.state);
+        if let (Some(key), Some(change)) = (observation.customer, observation.change) {
+            states.entry(key).or_default().add(change);
         }
     }
     states

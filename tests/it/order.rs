@@ -50,7 +50,7 @@ fn rows_in_any_order(events: &[Told]) -> Vec<SubscriptionRow> {
         for at in order {
             let observation = observe(&events[*at].body()).unwrap();
             assert_eq!(observation.customer.as_ref(), Some(&key));
-            state.join(observation.state);
+            observation.change.into_iter().for_each(|change| state.add(change));
         }
         rows(&key, &state, &Logic::default())
     };
@@ -220,7 +220,7 @@ fn the_chain_holds_where_two_endpoints_render_one_second_at_two_versions() {
                 let mut customer = None;
                 for at in order {
                     let observation = observe(&bodies[at]).unwrap();
-                    state.join(observation.state);
+                    observation.change.into_iter().for_each(|change| state.add(change));
                     customer = observation.customer;
                 }
                 let row = rows(&customer.unwrap(), &state, &Logic::default()).remove(0);

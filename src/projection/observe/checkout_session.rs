@@ -1,12 +1,10 @@
 //! `checkout.session.*`: who bought what.
 
-use std::collections::BTreeMap;
-
 use super::error::read;
 use super::{FoldError, Observation, evidence, follow, group, named_customer, observation};
 use crate::ids::{SessionId, SubscriptionId};
 use crate::projection::group::Standing;
-use crate::projection::state::CustomerState;
+use crate::projection::state::Change;
 use crate::stripe::Envelope;
 use crate::stripe::checkout_session::CheckoutSession;
 
@@ -20,11 +18,10 @@ pub(super) fn observe(
     let trail = session.trail();
     let subscription = facts.subscription.as_deref().map(SubscriptionId::from);
     let group = group(envelope, Standing::Live, facts, evidence(envelope, object, 0));
-    let sessions = BTreeMap::from([(SessionId::new(session.id.0), group)]);
+    let change = Change::Session(SessionId::new(session.id.0), group);
     // Without a customer, as where a guest pays once, there is nobody whose state it could change.
     let customer = named_customer(session.customer, session.customer_account);
-    let state = CustomerState { sessions, ..CustomerState::default() };
-    let mut observed = observation(envelope, customer, subscription, state);
+    let mut observed = observation(envelope, customer, subscription, Some(change));
     follow(&mut observed, envelope, &trail);
     Ok(Some(observed))
 }

@@ -3,7 +3,7 @@
 use super::error::read;
 use super::{FoldError, Observation, evidence, group, observation};
 use crate::projection::group::Standing;
-use crate::projection::state::CustomerState;
+use crate::projection::state::Change;
 use crate::stripe::Envelope;
 use crate::stripe::customer::Customer;
 
@@ -16,6 +16,5 @@ pub(super) fn observe(
     let deleted = envelope.event_type == "customer.deleted";
     let standing = if deleted { Standing::Terminal } else { Standing::Live };
     let group = group(envelope, standing, customer.facts(), evidence(envelope, object, 0));
-    let state = CustomerState { customer: Some(group), ..CustomerState::default() };
-    Ok(Some(observation(envelope, Some(customer.id), None, state)))
+    Ok(Some(observation(envelope, Some(customer.id), None, Some(Change::Customer(group)))))
 }

@@ -3,7 +3,7 @@
 use super::error::{missing, read};
 use super::{FoldError, Observation, evidence, group, observation};
 use crate::projection::group::Standing;
-use crate::projection::state::CustomerState;
+use crate::projection::state::Change;
 use crate::stripe::Envelope;
 use crate::stripe::entitlements::EntitlementSummary;
 
@@ -17,6 +17,5 @@ pub(super) fn observe(
     let Some(summary) = read else { return Ok(None) };
     let group = group(envelope, Standing::Live, summary.facts(), evidence(envelope, object, 0));
     let customer = summary.customer.ok_or_else(|| missing(KIND, "customer"))?;
-    let state = CustomerState { features: Some(group), ..CustomerState::default() };
-    Ok(Some(observation(envelope, Some(customer.0), None, state)))
+    Ok(Some(observation(envelope, Some(customer.0), None, Some(Change::Features(group)))))
 }

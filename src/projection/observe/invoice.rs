@@ -1,12 +1,10 @@
 //! `invoice.*`, but for `invoice.upcoming`: what was asked and whether it was paid.
 
-use std::collections::BTreeMap;
-
 use super::error::read;
 use super::{FoldError, Observation, evidence, follow, group, named_customer, observation};
 use crate::ids::{InvoiceId, SubscriptionId};
 use crate::projection::group::Standing;
-use crate::projection::state::{CustomerState, InvoiceState, SubscriptionState};
+use crate::projection::state::{Change, InvoiceState};
 use crate::stripe::Envelope;
 use crate::stripe::invoice::Invoice;
 
@@ -17,7 +15,7 @@ pub(super) fn observe(
     let read = read("invoice", object, |it: &Invoice<'_>| it.object.as_ref())?;
     let Some(invoice) = read else { return Ok(None) };
     let subscription = invoice.subscription().map(SubscriptionId::from);
-    let mut state = CustomerState::default();
+    let mut change = None;
     if let (Some(subscription), Some(id)) = (&subscription, &invoice.id) {
         let facts = invoice.facts();
         let deleted = envelope.event_type == "invoice.deleted";
@@ -30,15 +28,12 @@ pub(super) fn observe(
             paid_first,
             failed_last: failed.then_some(envelope.created),
         };
-        let of_subscription = SubscriptionState {
-            invoices: BTreeMap::from([(InvoiceId::from(&**id), of_invoice)]),
-            ..SubscriptionState::default()
-        };
-        state.subscriptions.insert(subscription.clone(), of_subscription);
+        let id = InvoiceId::from(&**id);
+        change = Some(Change::Invoice(subscription.clone(), id, of_invoice));
     }
     let trail = invoice.trail();
     let customer = named_customer(invoice.customer, invoice.customer_account);
-    let mut observed = observation(envelope, customer, subscription, state);
+    let mut observed = observation(envelope, customer, subscription, change);
     follow(&mut observed, envelope, &trail);
     Ok(Some(observed))
 }

@@ -16,9 +16,9 @@ pub use error::FoldError;
 
 use super::catalogue::CatalogueEntry;
 use super::group::{Group, Snapshot, Standing};
-use super::leaves::Leaves;
+use super::late::LateLeaves;
 use super::order::{Evidence, Phase};
-use super::state::CustomerState;
+use super::state::Change;
 use crate::ids::{CustomerId, CustomerKey, EventId, Scope, SubscriptionId};
 use crate::stripe::Envelope;
 use crate::stripe::json::{Id, Text};
@@ -38,9 +38,8 @@ pub struct Observation {
     pub links: Vec<Link>,
     /// What it calls a product or a price.
     pub catalogue: Option<CatalogueEntry>,
-    /// What it adds to the customer's state: the state of a customer of whom this is all that is
-    /// known. Empty for events that are only on the timeline.
-    pub state: CustomerState,
+    /// What it adds to the customer's state; none for events that are only on the timeline.
+    pub change: Option<Change>,
 }
 
 /// An object of a payment (a charge, a payment intent, an invoice) and the customer it belongs to, or
@@ -147,7 +146,7 @@ fn on_the_timeline(envelope: &Envelope<'_>) -> Observation {
     let Routing { customer, subscription, trail } =
         envelope.object.and_then(|object| Routing::read(object).ok()).unwrap_or_default();
     let subscription = subscription.map(|id| SubscriptionId::new(id.0));
-    let mut observed = observation(envelope, customer, subscription, CustomerState::default());
+    let mut observed = observation(envelope, customer, subscription, None);
     follow(&mut observed, envelope, &trail);
     observed
 }
@@ -174,12 +173,12 @@ fn observation(
     envelope: &Envelope<'_>,
     customer: Option<Text<'_>>,
     subscription: Option<SubscriptionId>,
-    state: CustomerState,
+    change: Option<Change>,
 ) -> Observation {
     // An empty id would join strangers into one customer.
     let customer = customer.filter(|id| !id.is_empty()).map(|id| CustomerId::new(id.0));
     let customer = customer.map(|customer| CustomerKey { scope: envelope.scope(), customer });
-    Observation { customer, subscription, state, ..Observation::default() }
+    Observation { customer, subscription, change, ..Observation::default() }
 }
 
 fn named_customer<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Option<Text<'a>> {
@@ -201,8 +200,8 @@ fn evidence(envelope: &Envelope<'_>, object: &str, rank: u8) -> Evidence {
         phase: Phase::of_type(&envelope.event_type),
         rank,
         api_version: envelope.api_version.as_deref().map(str::to_owned),
-        object: Leaves::of_object(object),
-        previous: envelope.previous_attributes.and_then(Leaves::of_previous_attributes),
+        object: LateLeaves::of_object(object),
+        previous: LateLeaves::of_previous_attributes(envelope.previous_attributes),
     }
 }
 
@@ -241,7 +240,7 @@ mod tests {
     fn an_unknown_type_is_on_the_timeline_of_whom_it_names_and_never_fails() {
         let observed = observe(&event("charge.novelty", r#"{"customer":"cus_1"}"#)).unwrap();
         assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
-        assert_eq!(observed.state, CustomerState::default());
+        assert_eq!(observed.change, None);
         let odd = observe(&event("charge.novelty", r#"{"customer":[1]}"#)).unwrap();
         assert_eq!(odd.customer, None);
     }
@@ -260,7 +259,7 @@ mod tests {
         ] {
             let observed = observe(&event(event_type, object)).unwrap();
             assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
-            assert_eq!(observed.state, CustomerState::default());
+            assert_eq!(observed.change, None);
         }
     }
 
@@ -280,7 +279,7 @@ mod tests {
         let object = r#"{"object":"invoice","customer":"cus_1","subscription":"sub_1"}"#;
         let observed = observe(&event("invoice.upcoming", object)).unwrap();
         assert_eq!(observed.subscription.unwrap().as_str(), "sub_1");
-        assert_eq!(observed.state, CustomerState::default());
+        assert_eq!(observed.change, None);
     }
 
     #[test]
@@ -288,6 +287,6 @@ mod tests {
         let object = r#"{"object":"discount","id":"di_1","customer":"cus_1"}"#;
         let observed = observe(&event("customer.discount.created", object)).unwrap();
         assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
-        assert_eq!(observed.state, CustomerState::default());
+        assert_eq!(observed.change, None);
     }
 }

@@ -1,12 +1,10 @@
 //! `customer.subscription.*`: snapshots of a subscription.
 
-use std::collections::BTreeMap;
-
 use super::error::{missing, read};
 use super::{FoldError, Observation, evidence, group, named_customer, observation};
 use crate::ids::SubscriptionId;
 use crate::projection::group::Standing;
-use crate::projection::state::{CustomerState, Overdue, SubscriptionState};
+use crate::projection::state::{Change, Overdue};
 use crate::stripe::Envelope;
 use crate::stripe::json::Text;
 use crate::stripe::subscription::Subscription;
@@ -32,16 +30,11 @@ pub(super) fn observe(
         _ => overdue(envelope, &facts.status),
     };
     let evidence = evidence(envelope, object, rank(&facts.status));
-    let state = SubscriptionState {
-        snapshots: Some(group(envelope, standing, facts, evidence)),
-        overdue,
-        invoices: BTreeMap::new(),
-    };
+    let group = group(envelope, standing, facts, evidence);
     let customer = named_customer(subscription.customer, subscription.customer_account)
         .ok_or_else(|| missing("subscription", "customer"))?;
-    let subscriptions = BTreeMap::from([(id.clone(), state)]);
-    let state = CustomerState { subscriptions, ..CustomerState::default() };
-    Ok(Some(observation(envelope, Some(customer), Some(id), state)))
+    let change = Change::Subscription(id.clone(), group, overdue);
+    Ok(Some(observation(envelope, Some(customer), Some(id), Some(change))))
 }
 
 /// What a snapshot says of debt, and whether it says that this is new.

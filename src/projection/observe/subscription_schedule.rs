@@ -1,12 +1,10 @@
 //! `subscription_schedule.*`: what is planned.
 
-use std::collections::BTreeMap;
-
 use super::error::{missing, read};
 use super::{FoldError, Observation, evidence, group, named_customer, observation};
 use crate::ids::{ScheduleId, SubscriptionId};
 use crate::projection::group::Standing;
-use crate::projection::state::CustomerState;
+use crate::projection::state::Change;
 use crate::stripe::Envelope;
 use crate::stripe::subscription_schedule::Schedule;
 
@@ -21,11 +19,10 @@ pub(super) fn observe(
     let evidence = evidence(envelope, object, rank(&facts.status));
     let about = schedule.about().map(SubscriptionId::from);
     let group = group(envelope, standing, facts, evidence);
-    let schedules = BTreeMap::from([(ScheduleId::new(schedule.id.0), group)]);
+    let change = Change::Schedule(ScheduleId::new(schedule.id.0), group);
     let customer = named_customer(schedule.customer, schedule.customer_account)
         .ok_or_else(|| missing("subscription_schedule", "customer"))?;
-    let state = CustomerState { schedules, ..CustomerState::default() };
-    Ok(Some(observation(envelope, Some(customer), about, state)))
+    Ok(Some(observation(envelope, Some(customer), about, Some(change))))
 }
 
 /// How far a status is along a schedule's life.

@@ -1,0 +1,163 @@
+//! How many events a second one core folds, and how much of that is reading JSON.
+//!
+//! Simulated bodies, in the order of their arrival. One run prints (a) parsing alone: the envelope, and
+//! the object of a folded type into the borrowed structs that the fold reads it with; (b) understanding:
+//! that, the facts that are kept, and the evidence of order; (c) the whole fold: that, joined into the
+//! customers' states; (d) the rows of all customers at the end. The ratio of (c) to (a) is the figure
+//! to watch; for comparison stands what it takes to skip through the JSON, and to read it into a tree.
+//!
+//! `cargo bench --bench fold`; `BENCH_SUBSCRIPTIONS` changes how many lives the events come from.
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![allow(missing_docs, reason = "a program, not a library")]
+
+use std::collections::{HashMap, HashSet};
+use std::hint::black_box;
+
+use comfy_table::{Table, presets};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use subledger::clock::Clock;
+use subledger::ids::CustomerKey;
+use subledger::projection::Logic;
+use subledger::projection::observe::observe;
+use subledger::projection::rows::rows;
+use subledger::projection::state::CustomerState;
+use subledger::simulate::{self, Delivery, Format, Plan};
+use subledger::stripe::Envelope;
+use subledger::stripe::checkout_session::CheckoutSession;
+use subledger::stripe::customer::Customer;
+use subledger::stripe::entitlements::EntitlementSummary;
+use subledger::stripe::invoice::Invoice;
+use subledger::stripe::price::{Plan as StripePlan, Price};
+use subledger::stripe::product::Product;
+use subledger::stripe::routing::Routing;
+use subledger::stripe::subscription::Subscription;
+use subledger::stripe::subscription_schedule::Schedule;
+
+/// The one that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Lives, of which each has some 45 events a year.
+const SUBSCRIPTIONS: usize = 2_000;
+/// Events in a batch, as many as the projector's.
+const BATCH: usize = 4_096;
+/// The fastest of so many rounds counts: whatever else the machine does only makes them slower.
+const ROUNDS: usize = 7;
+
+fn main() -> anyhow::Result<()> {
+    let subscriptions = match std::env::var("BENCH_SUBSCRIPTIONS") {
+        Ok(number) => number.parse()?,
+        Err(_) => SUBSCRIPTIONS,
+    };
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["body", "", "events/s", "MB/s", "time of (a)"]);
+    for format in [Format::Compact, Format::Indented] {
+        let plan = Plan { subscriptions, format, ..Plan::default() };
+        let events = simulate::deliver(simulate::simulate(&plan).events, &Delivery::default());
+        let bodies: Vec<String> = events.into_iter().map(|event| event.body).collect();
+        let bytes: usize = bodies.iter().map(String::len).sum();
+        let size = bytes / bodies.len();
+        let parsing = best(|| bodies.iter().for_each(|body| parse(body)));
+        let states = fold(&bodies);
+        let logic = Logic::default();
+        let figures = [
+            ("skipping through", best(|| bodies.iter().for_each(|body| skip(body)))),
+            ("(a) parsing", parsing),
+            (
+                "(b) understanding",
+                best(|| bodies.iter().for_each(|body| drop(black_box(observe(body))))),
+            ),
+            ("(c) folding", best(|| drop(black_box(fold(&bodies))))),
+            ("(d) rows at the end", best(|| rows_of(&states, &logic))),
+            ("a tree of values", best(|| bodies.iter().for_each(|body| tree(body)))),
+        ];
+        for (name, seconds) in figures {
+            table.add_row([
+                format!("{size} bytes"),
+                name.to_owned(),
+                per_second(bodies.len(), seconds, 1.0),
+                per_second(bytes, seconds, 1e6),
+                format!("{:.2}", seconds / parsing),
+            ]);
+        }
+    }
+    println!("{table}");
+    Ok(())
+}
+
+/// The seconds of the fastest round.
+fn best(mut round: impl FnMut()) -> f64 {
+    let seconds = (0..ROUNDS).map(|_| {
+        let stopwatch = Clock::stopwatch();
+        round();
+        stopwatch.elapsed().as_secs_f64()
+    });
+    seconds.fold(f64::INFINITY, f64::min)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn per_second(count: usize, seconds: f64, unit: f64) -> String {
+    format!("{:.0}", count as f64 / seconds / unit)
+}
+
+/// Batch by batch, as the projector does: at the end of each, the states that it changed are settled as
+/// they are before they are stored.
+fn fold(bodies: &[String]) -> HashMap<CustomerKey, CustomerState> {
+    let mut states: HashMap<CustomerKey, CustomerState> = HashMap::new();
+    for batch in bodies.chunks(BATCH) {
+        let mut changed = HashSet::new();
+        for body in batch {
+            let Ok(observation) = observe(body) else { continue };
+            if let (Some(customer), Some(change)) = (observation.customer, observation.change) {
+                if !changed.contains(&customer) {
+                    changed.insert(customer.clone());
+                }
+                states.entry(customer).or_default().add(change);
+            }
+        }
+        for customer in &changed {
+            states.get_mut(customer).map(CustomerState::settle);
+        }
+    }
+    states
+}
+
+fn rows_of(states: &HashMap<CustomerKey, CustomerState>, logic: &Logic) {
+    for (key, state) in states {
+        black_box(rows(key, state, logic));
+    }
+}
+
+/// What the fold parses, and nothing else.
+fn parse(body: &str) {
+    fn object<'a, T: Deserialize<'a>>(object: &'a str) {
+        let _ = black_box(serde_json::from_str::<T>(object));
+    }
+    let Ok(envelope) = Envelope::parse(body) else { return };
+    let Some(json) = envelope.object else { return };
+    match envelope.event_type.as_ref() {
+        "customer.created" | "customer.updated" | "customer.deleted" => {
+            object::<Customer<'_>>(json);
+        }
+        "invoice.upcoming" => drop(black_box(Routing::read(json))),
+        it if it.starts_with("customer.subscription.") => object::<Subscription<'_>>(json),
+        it if it.starts_with("invoice.") => object::<Invoice<'_>>(json),
+        it if it.starts_with("checkout.session.") => object::<CheckoutSession<'_>>(json),
+        it if it.starts_with("subscription_schedule.") => object::<Schedule<'_>>(json),
+        it if it.starts_with("entitlements.") => object::<EntitlementSummary<'_>>(json),
+        it if it.starts_with("product.") => object::<Product<'_>>(json),
+        it if it.starts_with("price.") => object::<Price<'_>>(json),
+        it if it.starts_with("plan.") => object::<StripePlan<'_>>(json),
+        _ => drop(black_box(Routing::read(json))),
+    }
+}
+
+fn skip(body: &str) {
+    let _ = black_box(serde_json::from_str::<IgnoredAny>(body));
+}
+
+fn tree(body: &str) {
+    drop(black_box(serde_json::from_str::<serde_json::Value>(body)));
+}
