@@ -101,7 +101,7 @@ impl Leaves {
         }
         let mut leaves = Vec::with_capacity(96);
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let object = Node { path: ROOT, top: ROOT, nulls_count, leaves: &mut leaves };
+        let object = Node { path: ROOT, stable: false, nulls_count, leaves: &mut leaves };
         object.deserialize(&mut deserializer).ok()?;
         leaves.sort_unstable();
         leaves.dedup();
@@ -117,16 +117,15 @@ fn is_stable(leaf: u64) -> bool {
 /// One value at one path, which writes its leaves.
 struct Node<'o> {
     path: u64,
-    /// The hash of the top-level attribute that this is under; [`ROOT`] for the object itself.
-    top: u64,
+    /// Whether the top-level attribute that this is under is a stable one.
+    stable: bool,
     nulls_count: bool,
     leaves: &'o mut Vec<u64>,
 }
 
 impl Node<'_> {
     fn leaf(self, value: u64) {
-        let stable = u64::from(STABLE.contains(&self.top));
-        let path = (finish(self.path) >> 32 & !1) | stable;
+        let path = (finish(self.path) >> 32 & !1) | u64::from(self.stable);
         self.leaves.push(path << 32 | value);
     }
 
@@ -155,7 +154,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         while let Some(key) = map.next_key_seed(HashedKey(self.path))? {
             map.next_value_seed(Node {
                 path: key,
-                top: if self.path == ROOT { key } else { self.top },
+                stable: if self.path == ROOT { STABLE.contains(&key) } else { self.stable },
                 nulls_count: self.nulls_count,
                 leaves: &mut *self.leaves,
             })?;
