@@ -15,6 +15,7 @@ enum Opening {
     Expires,
     TrialWithCard,
     TrialWithoutCard,
+    BySchedule,
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +34,10 @@ enum Chapter {
     GetsFreeDays,
     BuysOnce,
     LeapsOverMonths,
+    FollowsSchedule,
+    Haggles,
+    WantsMoneyBack,
+    Disputes,
 }
 
 /// Openings, by weight.
@@ -44,6 +49,7 @@ const OPENINGS: &[(u64, Opening)] = &[
     (4, Opening::Expires),
     (15, Opening::TrialWithCard),
     (12, Opening::TrialWithoutCard),
+    (3, Opening::BySchedule),
 ];
 
 /// Chapters, by weight. Most months nothing happens but the renewal.
@@ -61,6 +67,10 @@ const CHAPTERS: &[(u64, Chapter)] = &[
     (4, Chapter::PausesCollection),
     (2, Chapter::GetsFreeDays),
     (2, Chapter::BuysOnce),
+    (5, Chapter::FollowsSchedule),
+    (5, Chapter::Haggles),
+    (2, Chapter::WantsMoneyBack),
+    (1, Chapter::Disputes),
 ];
 
 /// With a test clock, months are often leapt over at once.
@@ -72,12 +82,16 @@ const TEST_CLOCK_CHAPTERS: &[(u64, Chapter)] = &[
     (10, Chapter::ChangesTwice),
     (5, Chapter::ThinksAgain),
     (5, Chapter::CancelsLater),
+    (5, Chapter::FollowsSchedule),
 ];
 
 /// Plays a whole life, until the subscription ends or the time does.
 pub(super) fn play(stage: &mut Stage) {
     // Every act breaks off in the end; which of the two it was does not matter here.
     let _ = play_on(stage);
+    if stage.subscription.status.is_terminal() {
+        let _ = stage.look_back();
+    }
 }
 
 fn play_on(stage: &mut Stage) -> Act {
@@ -107,6 +121,7 @@ fn open(stage: &mut Stage) -> Act {
         Opening::Api | Opening::ByInvoice => stage.open_by_api(),
         Opening::Authenticated => stage.open_with_authentication(true),
         Opening::Expires => stage.open_with_authentication(false),
+        Opening::BySchedule => stage.open_by_schedule(),
         Opening::TrialWithCard => {
             // A trial of three days or less is announced to end as soon as it has begun.
             let days = *stage.recorder.dice.pick(&[2, 7, 14, 30]);
@@ -137,12 +152,23 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
         Chapter::CancelsNow => stage.cancel_now(),
         Chapter::PausesCollection => stage.pause_collection(),
         Chapter::GetsFreeDays => stage.give_free_days(),
+        Chapter::FollowsSchedule => stage.plan_ahead(),
+        Chapter::Haggles => stage.redeem_or_lose_a_coupon(),
+        // Both go on for days, which should not reach into the next period.
+        Chapter::WantsMoneyBack | Chapter::Disputes if days_left(stage) < 12 => stage.renew(),
+        Chapter::WantsMoneyBack => stage.refund(),
+        Chapter::Disputes => stage.dispute_a_charge(),
         Chapter::BuysOnce => stage.buy_once(),
         Chapter::LeapsOverMonths => {
             let months = stage.recorder.dice.between(2, 4);
             stage.leap_over_months(months)
         }
     }
+}
+
+/// Until the next period begins.
+fn days_left(stage: &Stage) -> i64 {
+    (stage.subscription.next_period_end() - stage.recorder.now()) / 86_400
 }
 
 /// Two weeks to pay are too long for a weekly price.

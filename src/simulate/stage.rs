@@ -4,7 +4,9 @@ use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
 use super::objects::invoice::Invoice;
 use super::objects::line::Line;
+use super::objects::payment::Payment;
 use super::objects::price::{ADD_ON, PRICES, Price};
+use super::objects::schedule::Schedule;
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
 use super::objects::{Home, Metadata};
 use super::recorder::{Recorder, Sent, Tracked};
@@ -18,7 +20,11 @@ pub(super) struct Stage {
     pub(super) invoices: Vec<Tracked<Invoice>>,
     /// The drafts among them that were deleted.
     pub(super) deleted_invoices: Vec<String>,
+    /// Every payment that succeeded.
+    pub(super) payments: Vec<Payment>,
     pub(super) sessions: Vec<CheckoutSession>,
+    /// Every schedule so far; the last one may still be in force.
+    pub(super) schedules: Vec<Tracked<Schedule>>,
     /// Corrections that wait for the next invoice.
     pub(super) prorations: Vec<Line>,
     /// How the application's user is named.
@@ -56,7 +62,9 @@ impl Stage {
             subscription,
             invoices: Vec::new(),
             deleted_invoices: Vec::new(),
+            payments: Vec::new(),
             sessions: Vec::new(),
+            schedules: Vec::new(),
             prorations: Vec::new(),
             naming,
             facts: Facts::default(),
@@ -144,6 +152,8 @@ fn draw_subscription(
         send_invoice: false,
         flexible,
         pending_update: None,
+        discounts: Vec::new(),
+        schedule: None,
         metadata,
         home,
     }

@@ -70,6 +70,7 @@ impl Stage {
                 let paid = payment.render_invoice_payment();
                 self.recorder.send_once("invoice_payment.paid", paid);
             }
+            self.payments.push(payment);
         } else {
             self.mark_paid(index);
         }
@@ -122,6 +123,8 @@ impl Stage {
             amount: invoice.amount_due(),
             currency: invoice.lines[0].price.currency,
             succeeded,
+            refunded: 0,
+            disputed: false,
             home: invoice.home.clone(),
         }
     }

@@ -97,7 +97,7 @@ impl Stage {
         self.send_updated();
     }
 
-    fn another_price(&mut self) -> Option<&'static Price> {
+    pub(super) fn another_price(&mut self) -> Option<&'static Price> {
         let current = self.subscription.items[0].price;
         let others: Vec<&'static Price> = PRICES
             .iter()

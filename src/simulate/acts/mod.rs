@@ -6,10 +6,13 @@
 mod billing;
 mod cancel;
 mod change;
+mod discount;
 mod dunning;
+mod money_back;
 mod opening;
 mod pause;
 mod renewal;
+mod schedule;
 mod trial;
 
 pub(super) use dunning::Dunning;

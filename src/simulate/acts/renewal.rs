@@ -33,7 +33,7 @@ impl Stage {
     }
 
     /// Waits for the next period and for the hour in which its draft may still be changed.
-    fn reach_next_period(&mut self) -> ControlFlow<(), usize> {
+    pub(super) fn reach_next_period(&mut self) -> ControlFlow<(), usize> {
         self.announce_invoice()?;
         self.recorder.wait_until(self.subscription.next_period_end())?;
         let invoice = self.roll_into_next_period();
@@ -42,7 +42,7 @@ impl Stage {
     }
 
     /// `invoice.upcoming`: its time lies ahead and it has no id.
-    fn announce_invoice(&mut self) -> Act {
+    pub(super) fn announce_invoice(&mut self) -> Act {
         let due = self.subscription.next_period_end();
         if self.subscription.send_invoice || due - self.recorder.now() < 7 * DAY {
             return Act::Continue(());

@@ -18,6 +18,8 @@ pub(crate) struct Price {
     pub(crate) currency: &'static str,
     pub(crate) interval: Interval,
     pub(crate) interval_count: u32,
+    /// Whether usage is billed, of which a subscription shows no quantity.
+    pub(crate) metered: bool,
 }
 
 /// The unit of a billing period.
@@ -42,6 +44,15 @@ impl Interval {
 }
 
 impl Price {
+    /// The quantity as a subscription shows it: none of a metered price.
+    pub(crate) fn shown_quantity(&self, quantity: i64) -> Option<i64> {
+        (!self.metered).then_some(quantity)
+    }
+
+    const fn usage_type(&self) -> &'static str {
+        if self.metered { "metered" } else { "licensed" }
+    }
+
     /// The end of the `cycle`th period since the anchor (Unix seconds). Counted from the anchor,
     /// so that a subscription of 31 January is billed on 28 February and on 31 March.
     pub(crate) fn period_end(&self, anchor: i64, cycle: u32) -> i64 {
@@ -76,7 +87,7 @@ impl Price {
             "tiers_mode": NULL,
             "transform_usage": NULL,
             "trial_period_days": NULL,
-            "usage_type": "licensed",
+            "usage_type": self.usage_type(),
         };
         usage_fields(&mut plan, version);
         plan
@@ -88,7 +99,7 @@ impl Price {
             "interval": self.interval.as_str(),
             "interval_count": self.interval_count,
             "trial_period_days": NULL,
-            "usage_type": "licensed",
+            "usage_type": self.usage_type(),
         };
         usage_fields(&mut recurring, version);
         let mut price = object! {
@@ -138,6 +149,7 @@ const fn price(id: &'static str, product: (&'static str, &'static str), unit_amo
         currency: "usd",
         interval: Interval::Month,
         interval_count: 1,
+        metered: false,
     }
 }
 

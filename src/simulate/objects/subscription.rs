@@ -1,5 +1,6 @@
 //! Subscriptions and their items.
 
+use super::discount::Discount;
 use super::price::Price;
 use super::{Home, Metadata, Render, render_metadata};
 use crate::simulate::version::ApiVersion;
@@ -28,6 +29,10 @@ pub(crate) struct Subscription {
     pub(crate) flexible: bool,
     /// A change that waits for its payment: the price that it would bring, and when it lapses.
     pub(crate) pending_update: Option<(&'static Price, i64)>,
+    /// Discounts in force, the oldest first.
+    pub(crate) discounts: Vec<Discount>,
+    /// The schedule that drives it.
+    pub(crate) schedule: Option<String>,
     pub(crate) metadata: Metadata,
     pub(crate) home: Home,
 }
@@ -162,7 +167,7 @@ impl Subscription {
         if version < ApiVersion::Basil {
             subscription.set("current_period_end", self.period_end());
             subscription.set("current_period_start", self.period_start());
-            subscription.set("discount", NULL);
+            subscription.set("discount", self.discounts.last().map(|it| it.render(version)));
         }
         if version == ApiVersion::V2020 {
             return;
@@ -175,7 +180,9 @@ impl Subscription {
         );
         subscription.set("currency", self.items[0].price.currency);
         subscription.set("description", NULL);
-        subscription.set("discounts", NONE);
+        let discounts: Vec<Wire> =
+            self.discounts.iter().map(|discount| Wire::from(&discount.id)).collect();
+        subscription.set("discounts", discounts);
         subscription.set("on_behalf_of", NULL);
         subscription.set(
             "invoice_settings",
@@ -283,7 +290,7 @@ impl Render for Subscription {
             "pending_update": self.render_pending_update(),
             "plan": single.then(|| first.price.render_plan(version, self.home.livemode)),
             "quantity": single.then_some(first.quantity),
-            "schedule": NULL,
+            "schedule": &self.schedule,
             "start_date": self.start_date,
             "status": self.status.as_str(),
             "test_clock": &self.home.test_clock,
