@@ -8,6 +8,7 @@ use super::objects::other::{loyalty_tier, thin_event};
 use super::objects::subscription::Status;
 use super::objects::{Home, Metadata};
 use super::recorder::{Act, Endpoint, Recorder, Tracked};
+use super::shop::TrueName;
 use super::stage::{Naming, Stage};
 use super::truth::{self, TruthRow};
 use super::version::{ApiVersion, Versions};
@@ -20,13 +21,15 @@ const DAY: i64 = 86_400;
 const ACCOUNTS: [&str; 3] =
     ["acct_1SimBakery00001", "acct_1SimCinema00002", "acct_1SimGarage00003"];
 
-/// One person's events, in true order, and what is true at the end.
+/// One person's events, or a shop's, in true order, and what is true at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
     /// Every event, the earliest first.
     pub events: Vec<SimulatedEvent>,
     /// One row for each subscription that had an event.
     pub truth: Vec<TruthRow>,
+    /// What things are called, where this is no person's life but a shop's.
+    pub catalogue: Vec<TrueName>,
 }
 
 /// What is settled before a person's life begins.

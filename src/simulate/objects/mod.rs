@@ -15,6 +15,7 @@ pub(super) mod money_back;
 pub(super) mod other;
 pub(super) mod payment;
 pub(super) mod price;
+pub(super) mod product;
 pub(super) mod schedule;
 pub(super) mod subscription;
 

@@ -154,9 +154,13 @@ const fn price(id: &'static str, product: (&'static str, &'static str), unit_amo
 }
 
 const STARTER: (&str, &str) = ("prod_R1xStarter0001", "Starter");
-const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
+pub(crate) const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
 const STUDIO: (&str, &str) = ("prod_R1xStudio00003", "Studio");
 const SUPPORT: (&str, &str) = ("prod_R1xSupport0004", "Priority support");
+const ARCHIVED: (&str, &str) = ("prod_R1xClassic0005", "Classic");
+
+/// Every product by its first name.
+pub(crate) const PRODUCTS: [(&str, &str); 5] = [STARTER, TEAM, STUDIO, SUPPORT, ARCHIVED];
 
 /// What the shop sells. A plan is changed to any other price of its currency.
 pub(crate) static PRICES: [Price; 9] = [
@@ -193,6 +197,23 @@ pub(crate) static ADD_ON: Price = Price {
     nickname: Some("Priority support"),
     ..price("price_1Q4mSupportMonthlyUsd10", SUPPORT, 4_900)
 };
+
+/// A price of a product that will be deleted; who has it keeps it.
+pub(crate) static CLASSIC: Price =
+    Price { nickname: Some("Classic"), ..price("price_1Q4mClassicMonthlyUsd11", ARCHIVED, 700) };
+
+/// A price that nobody has any more, and what its nickname becomes.
+pub(crate) static OLD_TEAM: Price =
+    Price { nickname: Some("Team, old"), ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900) };
+pub(crate) static OLD_TEAM_RENAMED: Price = Price {
+    nickname: Some("Team, not for sale"),
+    ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900)
+};
+
+/// Every price that the catalogue knows.
+pub(crate) fn every_price() -> impl Iterator<Item = &'static Price> {
+    PRICES.iter().chain([&ADD_ON, &CLASSIC, &OLD_TEAM])
+}
 
 #[cfg(test)]
 mod tests {
