@@ -38,6 +38,8 @@ enum Chapter {
     Haggles,
     WantsMoneyBack,
     Disputes,
+    TakesABreak,
+    IsForgiven,
 }
 
 /// Openings, by weight.
@@ -71,6 +73,8 @@ const CHAPTERS: &[(u64, Chapter)] = &[
     (5, Chapter::Haggles),
     (2, Chapter::WantsMoneyBack),
     (1, Chapter::Disputes),
+    (4, Chapter::TakesABreak),
+    (3, Chapter::IsForgiven),
 ];
 
 /// With a test clock, months are often leapt over at once.
@@ -142,7 +146,10 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
         Chapter::Renews => stage.renew(),
         Chapter::PaysLate => stage.renew_badly(Dunning::Pays),
         Chapter::FailsToPay if coin => stage.renew_badly(Dunning::Cancels),
-        Chapter::FailsToPay => stage.renew_badly(Dunning::Lapses),
+        Chapter::FailsToPay => {
+            let outcome = *stage.recorder.dice.pick(&[Dunning::Lapses, Dunning::Pauses]);
+            stage.renew_badly(outcome)
+        }
         Chapter::ChangesPlan => stage.change_plan(),
         Chapter::ChangesQuantity => stage.change_quantity(),
         Chapter::ChangesTwice => stage.change_twice(),
@@ -153,6 +160,8 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
         Chapter::PausesCollection => stage.pause_collection(),
         Chapter::GetsFreeDays => stage.give_free_days(),
         Chapter::FollowsSchedule => stage.plan_ahead(),
+        Chapter::TakesABreak => stage.take_a_break(),
+        Chapter::IsForgiven => stage.renew_badly(Dunning::IsForgiven),
         Chapter::Haggles => stage.redeem_or_lose_a_coupon(),
         // Both go on for days, which should not reach into the next period.
         Chapter::WantsMoneyBack | Chapter::Disputes if days_left(stage) < 12 => stage.renew(),

@@ -5,7 +5,7 @@ use super::objects::customer::Customer;
 use super::objects::invoice::Invoice;
 use super::objects::line::Line;
 use super::objects::payment::Payment;
-use super::objects::price::{ADD_ON, PRICES, Price};
+use super::objects::price::{ADD_ON, CLASSIC, PRICES, Price};
 use super::objects::schedule::Schedule;
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
 use super::objects::{Home, Metadata};
@@ -146,6 +146,7 @@ fn draw_subscription(
         cancellation: Cancellation::default(),
         ended_at: None,
         pause_collection: None,
+        paused: None,
         latest_invoice: None,
         default_payment_method: None,
         missing_payment_method: "create_invoice",
@@ -160,7 +161,7 @@ fn draw_subscription(
 }
 
 fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
-    let first = recorder.dice.pick(&PRICES);
+    let first = if recorder.dice.percent(5) { &CLASSIC } else { recorder.dice.pick(&PRICES) };
     let mut prices: Vec<&'static Price> = vec![first];
     // Items of different intervals need flexible billing.
     let may_add = first.currency == ADD_ON.currency

@@ -11,7 +11,7 @@ use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
 use super::objects::features::Features;
 use super::objects::invoice::{Invoice, Status};
-use super::objects::subscription::Subscription;
+use super::objects::subscription::{STATUS_DETAILS_SINCE, Subscription};
 use super::recorder::Tracked;
 use super::stage::Stage;
 use super::version::ApiVersion;
@@ -56,6 +56,7 @@ pub struct TruthRow {
     pub ended_at: Option<StripeTime>,
     pub ends_at: Option<StripeTime>,
     pub cancellation_reason: Option<&'static str>,
+    pub paused_reason: Option<&'static str>,
     pub pause_collection: Option<TruePause>,
     pub scheduled_change: Option<TrueChange>,
     pub discounts: Vec<String>,
@@ -144,6 +145,11 @@ pub(super) fn row(
         ended_at: time(ended_at),
         ends_at: time(ended_at.or(cancellation.at).or(at_period_end).or(planned.ends_at)),
         cancellation_reason: cancellation.reason.filter(|_| last.version >= ApiVersion::Acacia),
+        paused_reason: subscription
+            .paused
+            .as_ref()
+            .map(|paused| paused.reason)
+            .filter(|_| last.version >= STATUS_DETAILS_SINCE),
         pause_collection: subscription.pause_collection.as_ref().map(|pause| TruePause {
             behavior: pause.behavior,
             resumes_at: time(pause.resumes_at),

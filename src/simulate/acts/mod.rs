@@ -12,6 +12,7 @@ mod money_back;
 mod opening;
 mod pause;
 mod renewal;
+mod requested_pause;
 mod schedule;
 mod trial;
 

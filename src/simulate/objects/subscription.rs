@@ -19,6 +19,8 @@ pub(crate) struct Subscription {
     pub(crate) cancellation: Cancellation,
     pub(crate) ended_at: Option<i64>,
     pub(crate) pause_collection: Option<Pause>,
+    /// Why its status is `paused`, and since when.
+    pub(crate) paused: Option<Paused>,
     pub(crate) latest_invoice: Option<String>,
     pub(crate) default_payment_method: Option<String>,
     /// What happens when a trial ends and there is no card.
@@ -79,6 +81,28 @@ pub(crate) struct Cancellation {
 pub(crate) struct Pause {
     pub(crate) behavior: &'static str,
     pub(crate) resumes_at: Option<i64>,
+}
+
+/// Why the status is `paused`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Paused {
+    pub(crate) reason: &'static str,
+    pub(crate) at: i64,
+}
+
+/// The first version that says why a subscription is paused.
+pub(crate) const STATUS_DETAILS_SINCE: ApiVersion = ApiVersion::Dahlia;
+
+impl Paused {
+    fn render(&self) -> Object {
+        object! {
+            "paused": object! {
+                "subscription": object! { "type": self.reason },
+                "transitioned_at": self.at,
+                "type": "subscription",
+            },
+        }
+    }
 }
 
 impl Status {
@@ -196,6 +220,9 @@ impl Subscription {
         );
         if version >= ApiVersion::Clover {
             subscription.set("billing_mode", self.billing_mode());
+        }
+        if version >= STATUS_DETAILS_SINCE {
+            subscription.set("status_details", self.paused.as_ref().map(Paused::render));
         }
         if version >= ApiVersion::Dahlia {
             subscription.set("customer_account", NULL);
