@@ -16,6 +16,7 @@ enum Opening {
     TrialWithCard,
     TrialWithoutCard,
     BySchedule,
+    ByReturnedDebit,
 }
 
 #[derive(Clone, Copy)]
@@ -47,11 +48,12 @@ const OPENINGS: &[(u64, Opening)] = &[
     (46, Opening::Checkout),
     (12, Opening::Api),
     (6, Opening::ByInvoice),
-    (5, Opening::Authenticated),
-    (4, Opening::Expires),
+    (6, Opening::Authenticated),
+    (7, Opening::Expires),
     (15, Opening::TrialWithCard),
     (12, Opening::TrialWithoutCard),
     (3, Opening::BySchedule),
+    (3, Opening::ByReturnedDebit),
 ];
 
 /// Chapters, by weight. Most months nothing happens but the renewal.
@@ -115,7 +117,9 @@ fn open(stage: &mut Stage) -> Act {
     if stage.naming.client_reference || stage.naming.session_metadata {
         // Only a checkout can name the user on this road.
         opening = match opening {
-            Opening::TrialWithCard | Opening::TrialWithoutCard => opening,
+            Opening::TrialWithCard | Opening::TrialWithoutCard | Opening::ByReturnedDebit => {
+                opening
+            }
             _ => Opening::Checkout,
         };
     }
@@ -123,8 +127,13 @@ fn open(stage: &mut Stage) -> Act {
         Opening::Checkout => stage.open_at_checkout(),
         Opening::ByInvoice if pays_by_transfer(stage) => stage.open_by_invoice(),
         Opening::Api | Opening::ByInvoice => stage.open_by_api(),
+        Opening::Authenticated | Opening::Expires if stage.subscription.items[0].price.metered => {
+            // Nothing is owed at first, so nothing can fail.
+            stage.open_by_api()
+        }
         Opening::Authenticated => stage.open_with_authentication(true),
         Opening::Expires => stage.open_with_authentication(false),
+        Opening::ByReturnedDebit => stage.open_with_a_returned_debit(),
         Opening::BySchedule => stage.open_by_schedule(),
         Opening::TrialWithCard => {
             // A trial of three days or less is announced to end as soon as it has begun.

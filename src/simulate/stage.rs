@@ -5,7 +5,7 @@ use super::objects::customer::Customer;
 use super::objects::invoice::Invoice;
 use super::objects::line::Line;
 use super::objects::payment::Payment;
-use super::objects::price::{ADD_ON, CLASSIC, PRICES, Price};
+use super::objects::price::{ADD_ON, CLASSIC, METERED, PRICES, Price};
 use super::objects::schedule::Schedule;
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
 use super::objects::{Home, Metadata};
@@ -161,7 +161,11 @@ fn draw_subscription(
 }
 
 fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
-    let first = if recorder.dice.percent(5) { &CLASSIC } else { recorder.dice.pick(&PRICES) };
+    let first = match recorder.dice.below(100) {
+        0..5 => &CLASSIC,
+        5..11 => &METERED,
+        _ => recorder.dice.pick(&PRICES),
+    };
     let mut prices: Vec<&'static Price> = vec![first];
     // Items of different intervals need flexible billing.
     let may_add = first.currency == ADD_ON.currency

@@ -129,7 +129,7 @@ pub(super) fn row(
         product_id: Some(first.price.product),
         price_nickname: first.price.nickname,
         lookup_key: first.price.lookup_key,
-        quantity: Some(first.quantity),
+        quantity: first.price.shown_quantity(first.quantity),
         currency: Some(first.price.currency),
         unit_amount: Some(first.price.unit_amount),
         interval: Some(first.price.interval.as_str()),

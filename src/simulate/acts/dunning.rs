@@ -26,6 +26,11 @@ pub(crate) enum Dunning {
 impl Stage {
     /// The first attempt at a finalised invoice has failed; goes on to the end of the story.
     pub(crate) fn dun(&mut self, invoice: usize, outcome: Dunning) -> Act {
+        if self.invoices[invoice].amount_due() == 0 {
+            // Nothing is owed, so nothing can fail.
+            self.collect(invoice);
+            return Act::Continue(());
+        }
         let pause = (self.period_seconds() / 10).clamp(DAY, 3 * DAY);
         let next = self.recorder.now() + pause;
         if self.subscription.send_invoice {

@@ -6,6 +6,7 @@
 mod billing;
 mod cancel;
 mod change;
+mod debit;
 mod discount;
 mod dunning;
 mod money_back;

@@ -109,6 +109,25 @@ impl Stage {
             self.finalize(invoice);
             self.collect(invoice);
         }
-        Act::Continue(())
+        if self.recorder.dice.percent(70) {
+            return Act::Continue(());
+        }
+        // The card fails within the same second in which the last of the periods began.
+        self.recorder.leap_until(self.subscription.next_period_end())?;
+        let invoice = self.roll_into_next_period();
+        self.finalize(invoice);
+        if self.subscription.send_invoice || self.invoices[invoice].amount_due() == 0 {
+            self.collect(invoice);
+            return Act::Continue(());
+        }
+        let next = self.recorder.now() + DAY;
+        self.refuse(invoice, Some(next));
+        self.enter(Status::PastDue);
+        match self.recorder.dice.below(10) {
+            // Nobody turns the clock any further.
+            0..4 => Act::Break(()),
+            4..8 => self.chase(invoice, next, DAY, Dunning::Pays),
+            _ => self.chase(invoice, next, DAY, Dunning::Cancels),
+        }
     }
 }

@@ -51,7 +51,7 @@ impl Stage {
         let lines = self.period_lines(&items, false);
         let invoice = self.draft("subscription_update", lines);
         self.subscription.paused = None;
-        if pays {
+        if pays || self.invoices[invoice].amount_due() == 0 {
             self.bill_at_once(invoice);
             self.enter(Status::Active);
             self.send("customer.subscription.resumed");

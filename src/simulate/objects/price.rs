@@ -67,6 +67,15 @@ impl Price {
             .map_or(anchor, |at| at.timestamp())
     }
 
+    fn usage_fields(&self, object: &mut Object, version: ApiVersion) {
+        if version < ApiVersion::Basil {
+            object.set("aggregate_usage", self.metered.then_some("sum"));
+        }
+        if version >= ApiVersion::Acacia {
+            object.set("meter", self.metered.then_some("mtr_simulated1"));
+        }
+    }
+
     /// The older view of the same thing. Stripe sends both, in every version.
     pub(crate) fn render_plan(&self, version: ApiVersion, livemode: bool) -> Object {
         let mut plan = object! {
@@ -89,7 +98,7 @@ impl Price {
             "trial_period_days": NULL,
             "usage_type": self.usage_type(),
         };
-        usage_fields(&mut plan, version);
+        self.usage_fields(&mut plan, version);
         plan
     }
 
@@ -101,7 +110,7 @@ impl Price {
             "trial_period_days": NULL,
             "usage_type": self.usage_type(),
         };
-        usage_fields(&mut recurring, version);
+        self.usage_fields(&mut recurring, version);
         let mut price = object! {
             "id": self.id,
             "object": "price",
@@ -126,15 +135,6 @@ impl Price {
             price.set("custom_unit_amount", NULL);
         }
         price
-    }
-}
-
-fn usage_fields(object: &mut Object, version: ApiVersion) {
-    if version < ApiVersion::Basil {
-        object.set("aggregate_usage", NULL);
-    }
-    if version >= ApiVersion::Acacia {
-        object.set("meter", NULL);
     }
 }
 
@@ -202,6 +202,13 @@ pub(crate) static ADD_ON: Price = Price {
 pub(crate) static CLASSIC: Price =
     Price { nickname: Some("Classic"), ..price("price_1Q4mClassicMonthlyUsd11", ARCHIVED, 700) };
 
+/// A price of usage.
+pub(crate) static METERED: Price = Price {
+    nickname: Some("Rendering, by the minute"),
+    metered: true,
+    ..price("price_1Q4mRenderingUsageUsd13", STUDIO, 3)
+};
+
 /// A price that nobody has any more, and what its nickname becomes.
 pub(crate) static OLD_TEAM: Price =
     Price { nickname: Some("Team, old"), ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900) };
@@ -212,7 +219,7 @@ pub(crate) static OLD_TEAM_RENAMED: Price = Price {
 
 /// Every price that the catalogue knows.
 pub(crate) fn every_price() -> impl Iterator<Item = &'static Price> {
-    PRICES.iter().chain([&ADD_ON, &CLASSIC, &OLD_TEAM])
+    PRICES.iter().chain([&ADD_ON, &CLASSIC, &METERED, &OLD_TEAM])
 }
 
 #[cfg(test)]

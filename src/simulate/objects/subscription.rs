@@ -149,10 +149,13 @@ impl Item {
             "metadata": Object::EMPTY,
             "plan": self.price.render_plan(version, livemode),
             "price": self.price.render_price(version, livemode),
-            "quantity": self.quantity,
             "subscription": &subscription.id,
             "tax_rates": NONE,
         };
+        // A metered item has no quantity, not even null.
+        if let Some(quantity) = self.price.shown_quantity(self.quantity) {
+            item.set("quantity", quantity);
+        }
         if version != ApiVersion::Basil {
             item.set("billing_thresholds", NULL);
         }
@@ -264,7 +267,7 @@ impl Subscription {
         let item = object! {
             "id": &self.items[0].id,
             "price": price.id,
-            "quantity": self.items[0].quantity,
+            "quantity": price.shown_quantity(self.items[0].quantity),
         };
         object! {
             "billing_cycle_anchor": NULL,
@@ -316,7 +319,7 @@ impl Render for Subscription {
             "pending_setup_intent": NULL,
             "pending_update": self.render_pending_update(),
             "plan": single.then(|| first.price.render_plan(version, self.home.livemode)),
-            "quantity": single.then_some(first.quantity),
+            "quantity": first.price.shown_quantity(first.quantity).filter(|_| single),
             "schedule": &self.schedule,
             "start_date": self.start_date,
             "status": self.status.as_str(),
