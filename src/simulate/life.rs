@@ -3,15 +3,17 @@
 use super::dice::Dice;
 use super::objects::customer::Customer;
 use super::objects::event::SimulatedEvent;
+use super::objects::features::Features;
 use super::objects::other::{loyalty_tier, thin_event};
 use super::objects::subscription::Status;
 use super::objects::{Home, Metadata};
 use super::recorder::{Act, Endpoint, Recorder, Tracked};
-use super::script;
+use super::shop::TrueName;
 use super::stage::{Naming, Stage};
 use super::truth::{self, TruthRow};
 use super::version::{ApiVersion, Versions};
 use super::{MAX_MONTHS, Plan};
+use super::{features, script};
 use crate::time::StripeTime;
 
 const DAY: i64 = 86_400;
@@ -19,13 +21,15 @@ const DAY: i64 = 86_400;
 const ACCOUNTS: [&str; 3] =
     ["acct_1SimBakery00001", "acct_1SimCinema00002", "acct_1SimGarage00003"];
 
-/// One person's events, in true order, and what is true at the end.
+/// One person's events, or a shop's, in true order, and what is true at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
     /// Every event, the earliest first.
     pub events: Vec<SimulatedEvent>,
     /// One row for each subscription that had an event.
     pub truth: Vec<TruthRow>,
+    /// What things are called, where this is no person's life but a shop's.
+    pub catalogue: Vec<TrueName>,
 }
 
 /// What is settled before a person's life begins.
@@ -49,6 +53,7 @@ enum WhenNamed {
 struct Household {
     recorder: Recorder,
     customer: Tracked<Customer>,
+    features: Tracked<Features>,
     stages: Vec<Stage>,
     deleted_at: Option<i64>,
 }
@@ -146,9 +151,11 @@ impl Household {
                 stage
             })
             .collect();
-        let mut household = Self { recorder, customer, stages, deleted_at: None };
+        let features = features::none_of(&customer);
+        let mut household = Self { recorder, customer, features, stages, deleted_at: None };
         // What comes later to the customer may be cut off by the end of the simulated time.
         let _ = household.correct_customer(person);
+        let _ = features::grant(&mut household.recorder, &mut household.features);
         if deletion.is_some_and(|at| at < person.end) {
             household.delete_customer();
         }
@@ -200,9 +207,10 @@ impl Household {
 
     fn truth(&self) -> Vec<TruthRow> {
         let sessions: Vec<_> = self.stages.iter().flat_map(|stage| &stage.sessions).collect();
+        let of_customer = (&self.customer, &self.features);
         self.stages
             .iter()
-            .filter_map(|stage| truth::row(stage, &self.customer, &sessions, self.deleted_at))
+            .filter_map(|stage| truth::row(stage, of_customer, &sessions, self.deleted_at))
             .collect()
     }
 

@@ -17,11 +17,13 @@ mod acts;
 mod changes;
 mod delivery;
 mod dice;
+mod features;
 mod life;
 mod load;
 mod objects;
 mod recorder;
 mod script;
+mod shop;
 mod sign;
 mod stage;
 #[cfg(test)]
@@ -34,10 +36,14 @@ pub use delivery::{Delivery, Order, deliver};
 pub use life::Life;
 pub use load::bench_events;
 pub use objects::event::SimulatedEvent;
+pub use shop::TrueName;
 pub use sign::sign;
+pub use truth::planned::{TrueChange, TrueItem};
 pub use truth::{TruePause, TruthRow};
 pub use version::{ApiVersion, Versions};
 pub use wire::Format;
+
+use std::collections::BTreeSet;
 
 use crate::time::StripeTime;
 use dice::Dice;
@@ -69,6 +75,8 @@ pub struct Simulation {
     pub events: Vec<SimulatedEvent>,
     /// One row for each subscription that had an event, by account, mode and id.
     pub truth: Vec<TruthRow>,
+    /// What the products and prices of each account and mode are called at the end.
+    pub catalogue: Vec<TrueName>,
 }
 
 impl Default for Plan {
@@ -91,7 +99,9 @@ pub fn simulate(plan: &Plan) -> Simulation {
     for life in lives(plan) {
         simulation.events.extend(life.events);
         simulation.truth.extend(life.truth);
+        simulation.catalogue.extend(life.catalogue);
     }
+    simulation.catalogue.sort();
     simulation.events.sort_by_key(|event| event.created);
     simulation.truth.sort_by(|a, b| {
         let key = |row: &TruthRow| (row.account.clone(), row.livemode, row.subscription_id.clone());
@@ -101,8 +111,22 @@ pub fn simulate(plan: &Plan) -> Simulation {
 }
 
 /// The lives of a plan one by one, for plans that do not fit into memory. Each life is in true
-/// order by itself; together they overlap in time.
+/// order by itself; together they overlap in time. Before the first customer of an account and mode
+/// comes the life of its shop.
 pub fn lives(plan: &Plan) -> impl Iterator<Item = Life> {
+    let of_shops = plan.clone();
+    let mut open = BTreeSet::new();
+    people(plan).flat_map(move |life| {
+        let first = life.events.first();
+        let scope = first.map(|event| (event.account.clone(), event.livemode));
+        let new = scope.filter(|scope| open.insert(scope.clone()));
+        let shop = new.map(|(account, livemode)| shop::open(&of_shops, &account, livemode));
+        shop.into_iter().chain([life])
+    })
+}
+
+/// The lives of the customers.
+fn people(plan: &Plan) -> impl Iterator<Item = Life> {
     let plan = plan.clone();
     let mut left = plan.subscriptions;
     let mut sizes = Dice::new(plan.seed, u64::MAX - 1);
@@ -120,5 +144,5 @@ pub fn small_history(seed: u64) -> Life {
     const EVENTS: std::ops::RangeInclusive<usize> = 5..=40;
     let plan =
         Plan { seed, subscriptions: 100, months: 4, format: Format::Compact, ..Plan::default() };
-    lives(&plan).find(|life| EVENTS.contains(&life.events.len())).unwrap_or_default()
+    people(&plan).find(|life| EVENTS.contains(&life.events.len())).unwrap_or_default()
 }

@@ -60,6 +60,12 @@ impl<T: Render + Clone> Tracked<T> {
         Self { now, sent: None }
     }
 
+    /// An object whose present state needs no telling.
+    pub(super) fn known(now: T) -> Self {
+        let sent = Some(now.clone());
+        Self { now, sent }
+    }
+
     /// The snapshot that was sent last.
     pub(super) const fn sent(&self) -> Option<&T> {
         self.sent.as_ref()

@@ -15,6 +15,8 @@ enum Opening {
     Expires,
     TrialWithCard,
     TrialWithoutCard,
+    BySchedule,
+    ByReturnedDebit,
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +35,12 @@ enum Chapter {
     GetsFreeDays,
     BuysOnce,
     LeapsOverMonths,
+    FollowsSchedule,
+    Haggles,
+    WantsMoneyBack,
+    Disputes,
+    TakesABreak,
+    IsForgiven,
 }
 
 /// Openings, by weight.
@@ -40,10 +48,12 @@ const OPENINGS: &[(u64, Opening)] = &[
     (46, Opening::Checkout),
     (12, Opening::Api),
     (6, Opening::ByInvoice),
-    (5, Opening::Authenticated),
-    (4, Opening::Expires),
+    (6, Opening::Authenticated),
+    (7, Opening::Expires),
     (15, Opening::TrialWithCard),
     (12, Opening::TrialWithoutCard),
+    (3, Opening::BySchedule),
+    (3, Opening::ByReturnedDebit),
 ];
 
 /// Chapters, by weight. Most months nothing happens but the renewal.
@@ -61,6 +71,12 @@ const CHAPTERS: &[(u64, Chapter)] = &[
     (4, Chapter::PausesCollection),
     (2, Chapter::GetsFreeDays),
     (2, Chapter::BuysOnce),
+    (5, Chapter::FollowsSchedule),
+    (5, Chapter::Haggles),
+    (2, Chapter::WantsMoneyBack),
+    (1, Chapter::Disputes),
+    (4, Chapter::TakesABreak),
+    (3, Chapter::IsForgiven),
 ];
 
 /// With a test clock, months are often leapt over at once.
@@ -72,12 +88,16 @@ const TEST_CLOCK_CHAPTERS: &[(u64, Chapter)] = &[
     (10, Chapter::ChangesTwice),
     (5, Chapter::ThinksAgain),
     (5, Chapter::CancelsLater),
+    (5, Chapter::FollowsSchedule),
 ];
 
 /// Plays a whole life, until the subscription ends or the time does.
 pub(super) fn play(stage: &mut Stage) {
     // Every act breaks off in the end; which of the two it was does not matter here.
     let _ = play_on(stage);
+    if stage.subscription.status.is_terminal() {
+        let _ = stage.look_back();
+    }
 }
 
 fn play_on(stage: &mut Stage) -> Act {
@@ -97,7 +117,9 @@ fn open(stage: &mut Stage) -> Act {
     if stage.naming.client_reference || stage.naming.session_metadata {
         // Only a checkout can name the user on this road.
         opening = match opening {
-            Opening::TrialWithCard | Opening::TrialWithoutCard => opening,
+            Opening::TrialWithCard | Opening::TrialWithoutCard | Opening::ByReturnedDebit => {
+                opening
+            }
             _ => Opening::Checkout,
         };
     }
@@ -105,8 +127,14 @@ fn open(stage: &mut Stage) -> Act {
         Opening::Checkout => stage.open_at_checkout(),
         Opening::ByInvoice if pays_by_transfer(stage) => stage.open_by_invoice(),
         Opening::Api | Opening::ByInvoice => stage.open_by_api(),
+        Opening::Authenticated | Opening::Expires if stage.subscription.items[0].price.metered => {
+            // Nothing is owed at first, so nothing can fail.
+            stage.open_by_api()
+        }
         Opening::Authenticated => stage.open_with_authentication(true),
         Opening::Expires => stage.open_with_authentication(false),
+        Opening::ByReturnedDebit => stage.open_with_a_returned_debit(),
+        Opening::BySchedule => stage.open_by_schedule(),
         Opening::TrialWithCard => {
             // A trial of three days or less is announced to end as soon as it has begun.
             let days = *stage.recorder.dice.pick(&[2, 7, 14, 30]);
@@ -127,7 +155,10 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
         Chapter::Renews => stage.renew(),
         Chapter::PaysLate => stage.renew_badly(Dunning::Pays),
         Chapter::FailsToPay if coin => stage.renew_badly(Dunning::Cancels),
-        Chapter::FailsToPay => stage.renew_badly(Dunning::Lapses),
+        Chapter::FailsToPay => {
+            let outcome = *stage.recorder.dice.pick(&[Dunning::Lapses, Dunning::Pauses]);
+            stage.renew_badly(outcome)
+        }
         Chapter::ChangesPlan => stage.change_plan(),
         Chapter::ChangesQuantity => stage.change_quantity(),
         Chapter::ChangesTwice => stage.change_twice(),
@@ -137,12 +168,25 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
         Chapter::CancelsNow => stage.cancel_now(),
         Chapter::PausesCollection => stage.pause_collection(),
         Chapter::GetsFreeDays => stage.give_free_days(),
+        Chapter::FollowsSchedule => stage.plan_ahead(),
+        Chapter::TakesABreak => stage.take_a_break(),
+        Chapter::IsForgiven => stage.renew_badly(Dunning::IsForgiven),
+        Chapter::Haggles => stage.redeem_or_lose_a_coupon(),
+        // Both go on for days, which should not reach into the next period.
+        Chapter::WantsMoneyBack | Chapter::Disputes if days_left(stage) < 12 => stage.renew(),
+        Chapter::WantsMoneyBack => stage.refund(),
+        Chapter::Disputes => stage.dispute_a_charge(),
         Chapter::BuysOnce => stage.buy_once(),
         Chapter::LeapsOverMonths => {
             let months = stage.recorder.dice.between(2, 4);
             stage.leap_over_months(months)
         }
     }
+}
+
+/// Until the next period begins.
+fn days_left(stage: &Stage) -> i64 {
+    (stage.subscription.next_period_end() - stage.recorder.now()) / 86_400
 }
 
 /// Two weeks to pay are too long for a weekly price.

@@ -4,7 +4,9 @@ use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
 use super::objects::invoice::Invoice;
 use super::objects::line::Line;
-use super::objects::price::{ADD_ON, PRICES, Price};
+use super::objects::payment::Payment;
+use super::objects::price::{ADD_ON, CLASSIC, METERED, PRICES, Price};
+use super::objects::schedule::Schedule;
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
 use super::objects::{Home, Metadata};
 use super::recorder::{Recorder, Sent, Tracked};
@@ -18,7 +20,11 @@ pub(super) struct Stage {
     pub(super) invoices: Vec<Tracked<Invoice>>,
     /// The drafts among them that were deleted.
     pub(super) deleted_invoices: Vec<String>,
+    /// Every payment that succeeded.
+    pub(super) payments: Vec<Payment>,
     pub(super) sessions: Vec<CheckoutSession>,
+    /// Every schedule so far; the last one may still be in force.
+    pub(super) schedules: Vec<Tracked<Schedule>>,
     /// Corrections that wait for the next invoice.
     pub(super) prorations: Vec<Line>,
     /// How the application's user is named.
@@ -56,7 +62,9 @@ impl Stage {
             subscription,
             invoices: Vec::new(),
             deleted_invoices: Vec::new(),
+            payments: Vec::new(),
             sessions: Vec::new(),
+            schedules: Vec::new(),
             prorations: Vec::new(),
             naming,
             facts: Facts::default(),
@@ -138,19 +146,26 @@ fn draw_subscription(
         cancellation: Cancellation::default(),
         ended_at: None,
         pause_collection: None,
+        paused: None,
         latest_invoice: None,
         default_payment_method: None,
         missing_payment_method: "create_invoice",
         send_invoice: false,
         flexible,
         pending_update: None,
+        discounts: Vec::new(),
+        schedule: None,
         metadata,
         home,
     }
 }
 
 fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
-    let first = recorder.dice.pick(&PRICES);
+    let first = match recorder.dice.below(100) {
+        0..5 => &CLASSIC,
+        5..11 => &METERED,
+        _ => recorder.dice.pick(&PRICES),
+    };
     let mut prices: Vec<&'static Price> = vec![first];
     // Items of different intervals need flexible billing.
     let may_add = first.currency == ADD_ON.currency

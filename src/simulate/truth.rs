@@ -1,5 +1,7 @@
 //! What is true at the end, as the simulator knows it from its own objects, not from the events.
 
+pub(super) mod planned;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -7,12 +9,14 @@ use serde::Serialize;
 use super::objects::Metadata;
 use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
+use super::objects::features::Features;
 use super::objects::invoice::{Invoice, Status};
-use super::objects::subscription::Subscription;
+use super::objects::subscription::{STATUS_DETAILS_SINCE, Subscription};
 use super::recorder::Tracked;
 use super::stage::Stage;
 use super::version::ApiVersion;
 use crate::time::StripeTime;
+use planned::{Planned, TrueChange};
 
 /// The true final state of one subscription.
 ///
@@ -52,7 +56,12 @@ pub struct TruthRow {
     pub ended_at: Option<StripeTime>,
     pub ends_at: Option<StripeTime>,
     pub cancellation_reason: Option<&'static str>,
+    pub paused_reason: Option<&'static str>,
     pub pause_collection: Option<TruePause>,
+    pub scheduled_change: Option<TrueChange>,
+    pub discounts: Vec<String>,
+    pub features: Vec<&'static str>,
+    pub features_truncated: bool,
     pub test_clock_id: Option<String>,
     pub collection_method: Option<&'static str>,
     pub latest_invoice_id: Option<String>,
@@ -89,13 +98,13 @@ struct User {
 /// The truth about a stage's subscription; nothing where no event has mentioned it.
 pub(super) fn row(
     stage: &Stage,
-    customer: &Tracked<Customer>,
+    (customer, features): (&Tracked<Customer>, &Tracked<Features>),
     sessions: &[&CheckoutSession],
     customer_deleted_at: Option<i64>,
 ) -> Option<TruthRow> {
     let last = stage.facts.last.as_ref()?;
     let subscription = stage.subscription.sent()?;
-    let customer = customer.sent()?;
+    let (customer, features) = (customer.sent()?, features.sent()?);
     let first = &subscription.items[0];
     let invoices = Invoices::of(stage);
     let user = user(subscription, customer, sessions);
@@ -103,6 +112,7 @@ pub(super) fn row(
     let lost_end = customer_deleted_at.filter(|_| !subscription.status.is_terminal());
     let ended_at = subscription.ended_at.or(lost_end);
     let cancellation = &subscription.cancellation;
+    let planned = Planned::of(stage, ended_at.is_some());
     let at_period_end = cancellation.at_period_end.then(|| subscription.next_period_end());
     let time = |seconds: Option<i64>| seconds.map(StripeTime);
     Some(TruthRow {
@@ -119,7 +129,7 @@ pub(super) fn row(
         product_id: Some(first.price.product),
         price_nickname: first.price.nickname,
         lookup_key: first.price.lookup_key,
-        quantity: Some(first.quantity),
+        quantity: first.price.shown_quantity(first.quantity),
         currency: Some(first.price.currency),
         unit_amount: Some(first.price.unit_amount),
         interval: Some(first.price.interval.as_str()),
@@ -133,12 +143,21 @@ pub(super) fn row(
         cancel_at: time(cancellation.at),
         canceled_at: time(cancellation.asked_at),
         ended_at: time(ended_at),
-        ends_at: time(ended_at.or(cancellation.at).or(at_period_end)),
+        ends_at: time(ended_at.or(cancellation.at).or(at_period_end).or(planned.ends_at)),
         cancellation_reason: cancellation.reason.filter(|_| last.version >= ApiVersion::Acacia),
+        paused_reason: subscription
+            .paused
+            .as_ref()
+            .map(|paused| paused.reason)
+            .filter(|_| last.version >= STATUS_DETAILS_SINCE),
         pause_collection: subscription.pause_collection.as_ref().map(|pause| TruePause {
             behavior: pause.behavior,
             resumes_at: time(pause.resumes_at),
         }),
+        scheduled_change: planned.change,
+        discounts: subscription.discounts.iter().map(|discount| discount.id.clone()).collect(),
+        features: features.embedded().to_vec(),
+        features_truncated: features.is_truncated(),
         test_clock_id: subscription.home.test_clock.clone(),
         collection_method: Some(subscription.collection_method()),
         latest_invoice_id: invoices.latest.map(|invoice| invoice.id.clone()),

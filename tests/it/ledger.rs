@@ -1,5 +1,6 @@
 //! Log, projector and audit together, on real databases in a temporary folder.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use subledger::audit::{self, Subject, SubjectKind};
@@ -267,6 +268,87 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
     let nobody =
         Subject { kind: SubjectKind::User, id: "nobody".to_owned(), scope: Scope::default() };
     assert!(audit::history(&store, nobody, None, None).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_named_as_the_catalogue_does_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let simulation = simulation(19);
+    let delivery = Delivery { seed: 7, ..Delivery::default() };
+    append(&store, &simulate::deliver(simulation.events.clone(), &delivery)).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    let name_of = |row: &SubscriptionRow, id: &Option<String>| {
+        let known = simulation.catalogue.iter().find(|known| {
+            (known.account == row.account && known.livemode == row.livemode)
+                && id.as_ref() == Some(&known.id)
+        });
+        known.expect("the shop knows what it sells").name.clone()
+    };
+    let rows = rows(&store).await;
+    for row in &rows {
+        assert_eq!(row.product_name, name_of(row, &row.product_id), "{}", row.subscription_id);
+        assert_eq!(row.price_nickname, name_of(row, &row.price_id));
+        for item in &row.items.0 {
+            assert_eq!(item.product_name, name_of(row, &item.product_id));
+            assert_eq!(item.price_nickname, name_of(row, &item.price_id));
+        }
+    }
+    let names: BTreeSet<_> = rows.iter().filter_map(|row| row.product_name.as_deref()).collect();
+    // One was renamed, and one was renamed and deleted.
+    assert!(names.contains("Team Plus") && names.contains("Classic (no longer sold)"), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_goes_back_stands_on_the_timeline_of_its_customer_and_changes_nothing() {
+    const OF_A_PAYMENT: [&str; 5] = [
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "invoice_payment.paid",
+        "refund.created",
+        "refund.updated",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let simulation = simulation(20);
+    let delivery = Delivery { seed: 8, ..Delivery::default() };
+    append(&store, &simulate::deliver(simulation.events.clone(), &delivery)).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+
+    // Whose a payment is, as its charge, its payment intent and its invoice say.
+    let read = |event: &SimulatedEvent| -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(&event.body).unwrap()["data"]["object"].take()
+    };
+    let mut owners = BTreeMap::new();
+    for event in &simulation.events {
+        let object = read(event);
+        if let (Some(id), Some(customer)) = (object["id"].as_str(), object["customer"].as_str()) {
+            owners.insert(id.to_owned(), customer.to_owned());
+        }
+    }
+    let mut of_customers: BTreeMap<(String, bool, String), Vec<&SimulatedEvent>> = BTreeMap::new();
+    for event in &simulation.events {
+        if OF_A_PAYMENT.contains(&event.event_type.as_str()) {
+            let object = read(event);
+            assert!(object.get("customer").is_none(), "{}", event.event_type);
+            let paid = object["charge"].as_str().or(object["invoice"].as_str()).unwrap();
+            let key = (event.account.clone(), event.livemode, owners[paid].clone());
+            of_customers.entry(key).or_default().push(event);
+        }
+    }
+    let mut types = BTreeSet::new();
+    for ((account, livemode, id), events) in of_customers {
+        let scope = Scope { account: account.as_str().into(), livemode };
+        let subject = Subject { kind: SubjectKind::Customer, id, scope };
+        let (_, history) = audit::history(&store, subject, None, None).await.unwrap().unwrap();
+        for event in events {
+            let mut told = history.events.iter().filter(|it| it.event_id.as_str() == event.id);
+            let told = told.next().unwrap_or_else(|| panic!("not told: {}", event.body));
+            assert_eq!(told.changes, [], "{}", event.body);
+            types.insert(event.event_type.as_str());
+        }
+    }
+    assert_eq!(types.into_iter().collect::<Vec<_>>(), OF_A_PAYMENT);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,12 +16,14 @@ impl Stage {
         for &index in items {
             let id = self.recorder.id("il");
             let item = &self.subscription.items[index];
+            // Usage is billed when it is over.
+            let unused = item.price.metered && item.cycle <= 1;
             lines.push(Line {
                 id,
                 item: item.id.clone(),
                 price: item.price,
                 quantity: item.quantity,
-                amount: if trial { 0 } else { item.price.unit_amount * item.quantity },
+                amount: if trial || unused { 0 } else { item.price.unit_amount * item.quantity },
                 proration: false,
                 start: item.period_start,
                 end: item.period_end,
@@ -70,6 +72,7 @@ impl Stage {
                 let paid = payment.render_invoice_payment();
                 self.recorder.send_once("invoice_payment.paid", paid);
             }
+            self.payments.push(payment);
         } else {
             self.mark_paid(index);
         }
@@ -122,6 +125,8 @@ impl Stage {
             amount: invoice.amount_due(),
             currency: invoice.lines[0].price.currency,
             succeeded,
+            refunded: 0,
+            disputed: false,
             home: invoice.home.clone(),
         }
     }

@@ -53,6 +53,7 @@ impl Stage {
         let now = self.recorder.now();
         let subscription = &mut self.subscription;
         subscription.status = Status::Canceled;
+        subscription.paused = None;
         subscription.ended_at = Some(now);
         subscription.cancellation.asked_at.get_or_insert(now);
         subscription.cancellation.reason = subscription.cancellation.reason.or(reason);

@@ -43,7 +43,13 @@ impl Stage {
         self.live_some_days()?;
         let first = &self.subscription.items[0];
         let (price, before) = (first.price, first.quantity);
-        let quantity = before + self.recorder.dice.between(1, 5);
+        if price.metered {
+            // What is used is not asked for.
+            self.note("usage_seen_at");
+            return Act::Continue(());
+        }
+        let none = before > 0 && self.recorder.dice.percent(10);
+        let quantity = if none { 0 } else { before + self.recorder.dice.between(1, 5) };
         self.credit_and_charge(price, quantity);
         self.subscription.items[0].quantity = quantity;
         self.send_updated();
@@ -97,7 +103,7 @@ impl Stage {
         self.send_updated();
     }
 
-    fn another_price(&mut self) -> Option<&'static Price> {
+    pub(super) fn another_price(&mut self) -> Option<&'static Price> {
         let current = self.subscription.items[0].price;
         let others: Vec<&'static Price> = PRICES
             .iter()
@@ -116,6 +122,9 @@ impl Stage {
     fn credit_and_charge(&mut self, price: &'static Price, quantity: i64) {
         let now = self.recorder.now();
         let item = self.subscription.items[0].clone();
+        if item.price.metered {
+            return;
+        }
         let length = (item.period_end - item.period_start).max(1);
         let share = |amount: i64| amount * (item.period_end - now).max(0) / length;
         let old = -share(item.price.unit_amount * item.quantity);

@@ -1,5 +1,6 @@
 //! Payments that fail, and what comes of it.
 
+use crate::simulate::objects::invoice::Status as InvoiceStatus;
 use crate::simulate::objects::subscription::Status;
 use crate::simulate::recorder::Act;
 use crate::simulate::stage::Stage;
@@ -16,13 +17,22 @@ pub(crate) enum Dunning {
     Cancels,
     /// After the last retry it is `unpaid`: alive, but nothing is collected any more.
     Lapses,
+    /// After the last retry it is `paused`, where its billing mode knows that.
+    Pauses,
+    /// A person gives the invoice up: it is marked uncollectible, or voided. Nothing is owed then.
+    IsForgiven,
 }
 
 impl Stage {
     /// The first attempt at a finalised invoice has failed; goes on to the end of the story.
     pub(crate) fn dun(&mut self, invoice: usize, outcome: Dunning) -> Act {
+        if self.invoices[invoice].amount_due() == 0 {
+            // Nothing is owed, so nothing can fail.
+            self.collect(invoice);
+            return Act::Continue(());
+        }
         let pause = (self.period_seconds() / 10).clamp(DAY, 3 * DAY);
-        let mut next = self.recorder.now() + pause;
+        let next = self.recorder.now() + pause;
         if self.subscription.send_invoice {
             // Nobody charges a bank transfer: it becomes overdue.
             self.recorder.wait_until(self.invoices[invoice].due_date.unwrap_or(next))?;
@@ -31,6 +41,17 @@ impl Stage {
             self.refuse(invoice, Some(next));
         }
         self.enter(Status::PastDue);
+        self.chase(invoice, next, pause, outcome)
+    }
+
+    /// The subscription is past due, and the payment is tried again.
+    pub(super) fn chase(
+        &mut self,
+        invoice: usize,
+        mut next: i64,
+        pause: i64,
+        outcome: Dunning,
+    ) -> Act {
         if !self.subscription.send_invoice {
             for _ in 0..self.recorder.dice.below(3) {
                 self.recorder.wait_until(next)?;
@@ -38,8 +59,10 @@ impl Stage {
                 self.refuse(invoice, Some(next));
             }
         }
-        if outcome == Dunning::Pays {
-            return self.pay_overdue(invoice, next);
+        match outcome {
+            Dunning::Pays => return self.pay_overdue(invoice, next),
+            Dunning::IsForgiven => return self.forgive(invoice),
+            _ => {}
         }
         self.recorder.wait_until(next)?;
         if self.subscription.send_invoice {
@@ -49,6 +72,7 @@ impl Stage {
         }
         match outcome {
             Dunning::Lapses => self.lapse(),
+            Dunning::Pauses if self.subscription.flexible => self.pause_for_debt(),
             _ => self.cancel_for_debt(invoice),
         }
     }
@@ -64,6 +88,28 @@ impl Stage {
         }
         self.collect(invoice);
         self.adopt_card();
+        self.enter(Status::Active);
+        Act::Continue(())
+    }
+
+    /// A person decides that this invoice will not be paid, and the subscription goes on.
+    fn forgive(&mut self, invoice: usize) -> Act {
+        let hours = self.recorder.dice.between(2, 20);
+        self.recorder.wait(hours * HOUR)?;
+        let voids = self.recorder.dice.percent(50);
+        let now = self.recorder.now();
+        let forgiven = &mut self.invoices[invoice];
+        forgiven.next_payment_attempt = None;
+        forgiven.auto_advance = false;
+        if voids {
+            forgiven.status = InvoiceStatus::Void;
+            forgiven.voided_at = Some(now);
+            self.send_invoice("invoice.voided", invoice);
+        } else {
+            forgiven.status = InvoiceStatus::Uncollectible;
+            forgiven.marked_uncollectible_at = Some(now);
+            self.send_invoice("invoice.marked_uncollectible", invoice);
+        }
         self.enter(Status::Active);
         Act::Continue(())
     }

@@ -6,10 +6,15 @@
 mod billing;
 mod cancel;
 mod change;
+mod debit;
+mod discount;
 mod dunning;
+mod money_back;
 mod opening;
 mod pause;
 mod renewal;
+mod requested_pause;
+mod schedule;
 mod trial;
 
 pub(super) use dunning::Dunning;

@@ -153,7 +153,7 @@ impl Stage {
     }
 
     /// The subscription and its items are dated from now.
-    fn begin_periods(&mut self) {
+    pub(super) fn begin_periods(&mut self) {
         let now = self.recorder.now();
         self.subscription.created = now;
         self.subscription.start_date = now;
@@ -163,7 +163,7 @@ impl Stage {
         }
     }
 
-    fn first_invoice(&mut self, trial: bool) -> usize {
+    pub(super) fn first_invoice(&mut self, trial: bool) -> usize {
         let items: Vec<usize> = (0..self.subscription.items.len()).collect();
         let lines = self.period_lines(&items, trial);
         self.draft("subscription_create", lines)
@@ -204,7 +204,7 @@ impl Stage {
         self.sessions.push(session);
     }
 
-    fn session(
+    pub(super) fn session(
         &mut self,
         visited: i64,
         status: &'static str,

@@ -33,7 +33,7 @@ impl Stage {
     }
 
     /// Waits for the next period and for the hour in which its draft may still be changed.
-    fn reach_next_period(&mut self) -> ControlFlow<(), usize> {
+    pub(super) fn reach_next_period(&mut self) -> ControlFlow<(), usize> {
         self.announce_invoice()?;
         self.recorder.wait_until(self.subscription.next_period_end())?;
         let invoice = self.roll_into_next_period();
@@ -42,7 +42,7 @@ impl Stage {
     }
 
     /// `invoice.upcoming`: its time lies ahead and it has no id.
-    fn announce_invoice(&mut self) -> Act {
+    pub(super) fn announce_invoice(&mut self) -> Act {
         let due = self.subscription.next_period_end();
         if self.subscription.send_invoice || due - self.recorder.now() < 7 * DAY {
             return Act::Continue(());
@@ -109,6 +109,25 @@ impl Stage {
             self.finalize(invoice);
             self.collect(invoice);
         }
-        Act::Continue(())
+        if self.recorder.dice.percent(70) {
+            return Act::Continue(());
+        }
+        // The card fails within the same second in which the last of the periods began.
+        self.recorder.leap_until(self.subscription.next_period_end())?;
+        let invoice = self.roll_into_next_period();
+        self.finalize(invoice);
+        if self.subscription.send_invoice || self.invoices[invoice].amount_due() == 0 {
+            self.collect(invoice);
+            return Act::Continue(());
+        }
+        let next = self.recorder.now() + DAY;
+        self.refuse(invoice, Some(next));
+        self.enter(Status::PastDue);
+        match self.recorder.dice.below(10) {
+            // Nobody turns the clock any further.
+            0..4 => Act::Break(()),
+            4..8 => self.chase(invoice, next, DAY, Dunning::Pays),
+            _ => self.chase(invoice, next, DAY, Dunning::Cancels),
+        }
     }
 }

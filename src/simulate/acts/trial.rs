@@ -29,7 +29,8 @@ impl Stage {
         self.announce_trial_end();
         self.recorder.wait_until(end)?;
         if self.subscription.default_payment_method.is_some() {
-            return self.convert();
+            let fails = self.recorder.dice.percent(12) && !self.subscription.send_invoice;
+            return if fails { self.convert_into_debt() } else { self.convert() };
         }
         match self.subscription.missing_payment_method {
             "pause" => self.pause_for_want_of_a_card(),
@@ -53,6 +54,22 @@ impl Stage {
         self.finalize(invoice);
         self.collect(invoice);
         Act::Continue(())
+    }
+
+    /// The card fails in the same breath in which the trial ends.
+    fn convert_into_debt(&mut self) -> Act {
+        self.subscription.status = Status::PastDue;
+        let invoice = self.roll_into_next_period();
+        self.finalize(invoice);
+        if self.invoices[invoice].amount_due() == 0 {
+            self.collect(invoice);
+            self.enter(Status::Active);
+            return Act::Continue(());
+        }
+        let next = self.recorder.now() + DAY;
+        self.refuse(invoice, Some(next));
+        let outcome = if self.recorder.dice.percent(50) { Dunning::Pays } else { Dunning::Cancels };
+        self.chase(invoice, next, DAY, outcome)
     }
 
     fn convert_without_card(&mut self) -> Act {

@@ -6,12 +6,17 @@
 
 pub(super) mod checkout_session;
 pub(super) mod customer;
+pub(super) mod discount;
 pub(super) mod event;
+pub(super) mod features;
 pub(super) mod invoice;
 pub(super) mod line;
+pub(super) mod money_back;
 pub(super) mod other;
 pub(super) mod payment;
 pub(super) mod price;
+pub(super) mod product;
+pub(super) mod schedule;
 pub(super) mod subscription;
 
 use super::version::ApiVersion;

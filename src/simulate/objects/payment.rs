@@ -18,6 +18,9 @@ pub(crate) struct Payment {
     pub(crate) amount: i64,
     pub(crate) currency: &'static str,
     pub(crate) succeeded: bool,
+    /// How much of it has gone back.
+    pub(crate) refunded: i64,
+    pub(crate) disputed: bool,
     pub(crate) home: Home,
 }
 
@@ -114,7 +117,7 @@ impl Render for Payment {
             "object": "charge",
             "amount": self.amount,
             "amount_captured": collected,
-            "amount_refunded": 0_i64,
+            "amount_refunded": self.refunded,
             "application": NULL,
             "balance_transaction": self.succeeded.then(|| self.charge.replacen("ch_", "txn_", 1)),
             "billing_details": object! {
@@ -129,7 +132,7 @@ impl Render for Payment {
             "currency": self.currency,
             "customer": &self.customer,
             "description": "Subscription update",
-            "disputed": false,
+            "disputed": self.disputed,
             "failure_code": (!self.succeeded).then_some("card_declined"),
             "fraud_details": Object::EMPTY,
             "livemode": self.home.livemode,
@@ -152,7 +155,7 @@ impl Render for Payment {
                 "type": "card",
             },
             "receipt_email": NULL,
-            "refunded": false,
+            "refunded": self.succeeded && self.refunded == self.amount,
             "review": NULL,
             "shipping": NULL,
             "source": NULL,

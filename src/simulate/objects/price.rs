@@ -18,6 +18,8 @@ pub(crate) struct Price {
     pub(crate) currency: &'static str,
     pub(crate) interval: Interval,
     pub(crate) interval_count: u32,
+    /// Whether usage is billed, of which a subscription shows no quantity.
+    pub(crate) metered: bool,
 }
 
 /// The unit of a billing period.
@@ -42,6 +44,15 @@ impl Interval {
 }
 
 impl Price {
+    /// The quantity as a subscription shows it: none of a metered price.
+    pub(crate) fn shown_quantity(&self, quantity: i64) -> Option<i64> {
+        (!self.metered).then_some(quantity)
+    }
+
+    const fn usage_type(&self) -> &'static str {
+        if self.metered { "metered" } else { "licensed" }
+    }
+
     /// The end of the `cycle`th period since the anchor (Unix seconds). Counted from the anchor,
     /// so that a subscription of 31 January is billed on 28 February and on 31 March.
     pub(crate) fn period_end(&self, anchor: i64, cycle: u32) -> i64 {
@@ -54,6 +65,15 @@ impl Price {
         DateTime::<Utc>::from_timestamp(anchor, 0)
             .and_then(|at| at.checked_add_months(Months::new(months)))
             .map_or(anchor, |at| at.timestamp())
+    }
+
+    fn usage_fields(&self, object: &mut Object, version: ApiVersion) {
+        if version < ApiVersion::Basil {
+            object.set("aggregate_usage", self.metered.then_some("sum"));
+        }
+        if version >= ApiVersion::Acacia {
+            object.set("meter", self.metered.then_some("mtr_simulated1"));
+        }
     }
 
     /// The older view of the same thing. Stripe sends both, in every version.
@@ -76,9 +96,9 @@ impl Price {
             "tiers_mode": NULL,
             "transform_usage": NULL,
             "trial_period_days": NULL,
-            "usage_type": "licensed",
+            "usage_type": self.usage_type(),
         };
-        usage_fields(&mut plan, version);
+        self.usage_fields(&mut plan, version);
         plan
     }
 
@@ -88,9 +108,9 @@ impl Price {
             "interval": self.interval.as_str(),
             "interval_count": self.interval_count,
             "trial_period_days": NULL,
-            "usage_type": "licensed",
+            "usage_type": self.usage_type(),
         };
-        usage_fields(&mut recurring, version);
+        self.usage_fields(&mut recurring, version);
         let mut price = object! {
             "id": self.id,
             "object": "price",
@@ -118,15 +138,6 @@ impl Price {
     }
 }
 
-fn usage_fields(object: &mut Object, version: ApiVersion) {
-    if version < ApiVersion::Basil {
-        object.set("aggregate_usage", NULL);
-    }
-    if version >= ApiVersion::Acacia {
-        object.set("meter", NULL);
-    }
-}
-
 const fn price(id: &'static str, product: (&'static str, &'static str), unit_amount: i64) -> Price {
     Price {
         id,
@@ -138,13 +149,18 @@ const fn price(id: &'static str, product: (&'static str, &'static str), unit_amo
         currency: "usd",
         interval: Interval::Month,
         interval_count: 1,
+        metered: false,
     }
 }
 
 const STARTER: (&str, &str) = ("prod_R1xStarter0001", "Starter");
-const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
+pub(crate) const TEAM: (&str, &str) = ("prod_R1xTeam0000002", "Team");
 const STUDIO: (&str, &str) = ("prod_R1xStudio00003", "Studio");
 const SUPPORT: (&str, &str) = ("prod_R1xSupport0004", "Priority support");
+const ARCHIVED: (&str, &str) = ("prod_R1xClassic0005", "Classic");
+
+/// Every product by its first name.
+pub(crate) const PRODUCTS: [(&str, &str); 5] = [STARTER, TEAM, STUDIO, SUPPORT, ARCHIVED];
 
 /// What the shop sells. A plan is changed to any other price of its currency.
 pub(crate) static PRICES: [Price; 9] = [
@@ -181,6 +197,30 @@ pub(crate) static ADD_ON: Price = Price {
     nickname: Some("Priority support"),
     ..price("price_1Q4mSupportMonthlyUsd10", SUPPORT, 4_900)
 };
+
+/// A price of a product that will be deleted; who has it keeps it.
+pub(crate) static CLASSIC: Price =
+    Price { nickname: Some("Classic"), ..price("price_1Q4mClassicMonthlyUsd11", ARCHIVED, 700) };
+
+/// A price of usage.
+pub(crate) static METERED: Price = Price {
+    nickname: Some("Rendering, by the minute"),
+    metered: true,
+    ..price("price_1Q4mRenderingUsageUsd13", STUDIO, 3)
+};
+
+/// A price that nobody has any more, and what its nickname becomes.
+pub(crate) static OLD_TEAM: Price =
+    Price { nickname: Some("Team, old"), ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900) };
+pub(crate) static OLD_TEAM_RENAMED: Price = Price {
+    nickname: Some("Team, not for sale"),
+    ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900)
+};
+
+/// Every price that the catalogue knows.
+pub(crate) fn every_price() -> impl Iterator<Item = &'static Price> {
+    PRICES.iter().chain([&ADD_ON, &CLASSIC, &METERED, &OLD_TEAM])
+}
 
 #[cfg(test)]
 mod tests {

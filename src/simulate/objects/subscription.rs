@@ -1,5 +1,6 @@
 //! Subscriptions and their items.
 
+use super::discount::Discount;
 use super::price::Price;
 use super::{Home, Metadata, Render, render_metadata};
 use crate::simulate::version::ApiVersion;
@@ -18,6 +19,8 @@ pub(crate) struct Subscription {
     pub(crate) cancellation: Cancellation,
     pub(crate) ended_at: Option<i64>,
     pub(crate) pause_collection: Option<Pause>,
+    /// Why its status is `paused`, and since when.
+    pub(crate) paused: Option<Paused>,
     pub(crate) latest_invoice: Option<String>,
     pub(crate) default_payment_method: Option<String>,
     /// What happens when a trial ends and there is no card.
@@ -28,6 +31,10 @@ pub(crate) struct Subscription {
     pub(crate) flexible: bool,
     /// A change that waits for its payment: the price that it would bring, and when it lapses.
     pub(crate) pending_update: Option<(&'static Price, i64)>,
+    /// Discounts in force, the oldest first.
+    pub(crate) discounts: Vec<Discount>,
+    /// The schedule that drives it.
+    pub(crate) schedule: Option<String>,
     pub(crate) metadata: Metadata,
     pub(crate) home: Home,
 }
@@ -76,6 +83,28 @@ pub(crate) struct Pause {
     pub(crate) resumes_at: Option<i64>,
 }
 
+/// Why the status is `paused`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Paused {
+    pub(crate) reason: &'static str,
+    pub(crate) at: i64,
+}
+
+/// The first version that says why a subscription is paused.
+pub(crate) const STATUS_DETAILS_SINCE: ApiVersion = ApiVersion::Dahlia;
+
+impl Paused {
+    fn render(&self) -> Object {
+        object! {
+            "paused": object! {
+                "subscription": object! { "type": self.reason },
+                "transitioned_at": self.at,
+                "type": "subscription",
+            },
+        }
+    }
+}
+
 impl Status {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -120,10 +149,13 @@ impl Item {
             "metadata": Object::EMPTY,
             "plan": self.price.render_plan(version, livemode),
             "price": self.price.render_price(version, livemode),
-            "quantity": self.quantity,
             "subscription": &subscription.id,
             "tax_rates": NONE,
         };
+        // A metered item has no quantity, not even null.
+        if let Some(quantity) = self.price.shown_quantity(self.quantity) {
+            item.set("quantity", quantity);
+        }
         if version != ApiVersion::Basil {
             item.set("billing_thresholds", NULL);
         }
@@ -162,7 +194,7 @@ impl Subscription {
         if version < ApiVersion::Basil {
             subscription.set("current_period_end", self.period_end());
             subscription.set("current_period_start", self.period_start());
-            subscription.set("discount", NULL);
+            subscription.set("discount", self.discounts.last().map(|it| it.render(version)));
         }
         if version == ApiVersion::V2020 {
             return;
@@ -175,7 +207,9 @@ impl Subscription {
         );
         subscription.set("currency", self.items[0].price.currency);
         subscription.set("description", NULL);
-        subscription.set("discounts", NONE);
+        let discounts: Vec<Wire> =
+            self.discounts.iter().map(|discount| Wire::from(&discount.id)).collect();
+        subscription.set("discounts", discounts);
         subscription.set("on_behalf_of", NULL);
         subscription.set(
             "invoice_settings",
@@ -189,6 +223,9 @@ impl Subscription {
         );
         if version >= ApiVersion::Clover {
             subscription.set("billing_mode", self.billing_mode());
+        }
+        if version >= STATUS_DETAILS_SINCE {
+            subscription.set("status_details", self.paused.as_ref().map(Paused::render));
         }
         if version >= ApiVersion::Dahlia {
             subscription.set("customer_account", NULL);
@@ -230,7 +267,7 @@ impl Subscription {
         let item = object! {
             "id": &self.items[0].id,
             "price": price.id,
-            "quantity": self.items[0].quantity,
+            "quantity": price.shown_quantity(self.items[0].quantity),
         };
         object! {
             "billing_cycle_anchor": NULL,
@@ -282,8 +319,8 @@ impl Render for Subscription {
             "pending_setup_intent": NULL,
             "pending_update": self.render_pending_update(),
             "plan": single.then(|| first.price.render_plan(version, self.home.livemode)),
-            "quantity": single.then_some(first.quantity),
-            "schedule": NULL,
+            "quantity": first.price.shown_quantity(first.quantity).filter(|_| single),
+            "schedule": &self.schedule,
             "start_date": self.start_date,
             "status": self.status.as_str(),
             "test_clock": &self.home.test_clock,

@@ -14,13 +14,20 @@ fn every_type_of_event_is_sent() {
     assert_reached(
         &types,
         &[
+            "charge.dispute.closed",
+            "charge.dispute.created",
             "charge.failed",
+            "charge.refunded",
             "charge.succeeded",
+            "checkout.session.async_payment_failed",
             "checkout.session.async_payment_succeeded",
             "checkout.session.completed",
             "checkout.session.expired",
+            "credit_note.created",
             "customer.created",
             "customer.deleted",
+            "customer.discount.created",
+            "customer.discount.deleted",
             "customer.loyalty_tier.reached",
             "customer.subscription.created",
             "customer.subscription.deleted",
@@ -31,6 +38,7 @@ fn every_type_of_event_is_sent() {
             "customer.subscription.trial_will_end",
             "customer.subscription.updated",
             "customer.updated",
+            "entitlements.active_entitlement_summary.updated",
             "invoice.created",
             "invoice.deleted",
             "invoice.finalized",
@@ -48,6 +56,20 @@ fn every_type_of_event_is_sent() {
             "payment_intent.payment_failed",
             "payment_intent.succeeded",
             "payment_method.attached",
+            "plan.created",
+            "plan.deleted",
+            "price.created",
+            "price.updated",
+            "product.created",
+            "product.deleted",
+            "product.updated",
+            "refund.created",
+            "refund.updated",
+            "subscription_schedule.canceled",
+            "subscription_schedule.completed",
+            "subscription_schedule.created",
+            "subscription_schedule.released",
+            "subscription_schedule.updated",
             "v1.billing.meter.error_report_triggered",
         ],
     );
@@ -81,17 +103,21 @@ fn every_status_and_every_way_from_one_to_another_is_taken() {
             "incomplete -> active",
             "incomplete -> incomplete_expired",
             "trialing -> active",
+            "trialing -> past_due",
             "trialing -> paused",
             "trialing -> canceled",
             "active -> trialing",
             "active -> past_due",
+            "active -> paused",
             "active -> canceled",
             "past_due -> active",
             "past_due -> unpaid",
+            "past_due -> paused",
             "past_due -> canceled",
             "unpaid -> active",
             "unpaid -> canceled",
             "paused -> active",
+            "paused -> past_due",
             "paused -> canceled",
         ],
     );
@@ -158,8 +184,106 @@ fn truths_are_of_every_kind() {
     any("items of different periods", |row| {
         row.ends_at < row.current_period_end && row.cancel_at_period_end
     });
+    assert_reached(
+        &rows.iter().filter_map(|row| Some(row.scheduled_change.as_ref()?.action)).collect(),
+        &["cancel", "update"],
+    );
+    assert_reached(
+        &rows.iter().filter_map(|row| row.paused_reason).collect(),
+        &["pause_requested", "payment_failed"],
+    );
+    any("an end that only a schedule tells", |row| {
+        row.ends_at.is_some()
+            && row.ended_at.or(row.cancel_at).is_none()
+            && !row.cancel_at_period_end
+    });
+    any("a plan that its subscription did not outlive", |row| {
+        row.ended_at.is_some() && row.scheduled_change.is_none()
+    });
+    any("a discount", |row| row.discounts.len() == 1);
+    any("two discounts", |row| row.discounts.len() == 2);
+    any("features", |row| !row.features.is_empty() && !row.features_truncated);
+    any("more features than a summary holds", |row| {
+        row.features.len() == 10 && row.features_truncated
+    });
+    any("usage, which has no quantity", |row| row.quantity.is_none());
+    any("a quantity of nothing", |row| row.quantity == Some(0));
     for version in ApiVersion::ALL {
         assert!(rows.iter().any(|row| row.api_version == Some(version.as_str())));
+    }
+}
+
+#[test]
+fn a_card_fails_in_the_second_of_its_renewal() {
+    let mut shared = BTreeSet::new();
+    let mut renewed = BTreeSet::new();
+    for event in &big().events {
+        if event.event_type != "customer.subscription.updated" {
+            continue;
+        }
+        let body = read(event);
+        let object = &body["data"]["object"];
+        let second = (object["id"].as_str().unwrap().to_owned(), event.created);
+        match object["status"].as_str() {
+            Some("active") => {
+                renewed.insert(second);
+            }
+            Some("past_due")
+                if body["data"]["previous_attributes"]["status"] == "active"
+                    && renewed.contains(&second) =>
+            {
+                shared.insert(second);
+            }
+            _ => {}
+        }
+    }
+    assert!(!shared.is_empty());
+    let rows = &big().truth;
+    assert!(
+        rows.iter().any(|row| row.past_due_since.is_some_and(
+            |StripeTime(since)| shared.contains(&(row.subscription_id.clone(), since))
+        )),
+        "and is past due since then"
+    );
+}
+
+#[test]
+fn a_schedule_may_be_there_before_its_subscription() {
+    let schedules: Vec<Value> = big()
+        .events
+        .iter()
+        .filter(|event| event.event_type.starts_with("subscription_schedule."))
+        .map(|event| read(event)["data"]["object"].take())
+        .collect();
+    let any = |is: fn(&Value) -> bool| schedules.iter().any(is);
+    assert!(any(|it| it["status"] == "not_started" && it["subscription"].is_null()));
+    assert!(any(|it| it["subscription"].is_null() && it["released_subscription"].is_string()));
+    assert!(any(|it| it["phases"].as_array().unwrap().len() == 3));
+}
+
+#[test]
+fn the_catalogue_names_all_that_is_sold_and_what_was_deleted() {
+    let simulation = big();
+    let names: BTreeMap<_, _> = simulation
+        .catalogue
+        .iter()
+        .map(|known| ((&known.account, known.livemode, known.id.as_str()), &known.name))
+        .collect();
+    assert_eq!(names.len(), simulation.catalogue.len(), "each is named once");
+    for row in &simulation.truth {
+        for id in [row.product_id.unwrap(), row.price_id.unwrap()] {
+            assert!(names.contains_key(&(&row.account, row.livemode, id)), "{id}");
+        }
+    }
+    let empty = String::new();
+    let name = |id| names[&(&empty, true, id)].as_deref();
+    assert_eq!(name("prod_R1xTeam0000002"), Some("Team Plus"));
+    assert_eq!(name("prod_R1xClassic0005"), Some("Classic (no longer sold)"));
+    assert_eq!(name("price_1Q4mTeamMonthlyOldUsd12"), Some("Team, not for sale"));
+    let mut updates = BTreeSet::new();
+    for event in simulation.events.iter().filter(|event| event.event_type == "product.updated") {
+        let id = read(event)["data"]["object"]["id"].as_str().unwrap().to_owned();
+        assert!(updates.insert((event.account.clone(), event.livemode, id, event.created)));
     }
 }
 

@@ -125,7 +125,9 @@ fn previous_attributes_lead_back_to_the_snapshot_before() {
         let version = body["api_version"].clone();
         let changes = &body["data"]["previous_attributes"];
         assert_eq!(!changes.is_null(), event.event_type.ends_with(".updated"));
-        let last = before.insert(id.to_owned(), (version.clone(), object.clone()));
+        // Shops of different accounts and modes have products of the same id.
+        let key = format!("{}{} {} {id}", event.account, event.livemode, object["object"]);
+        let last = before.insert(key, (version.clone(), object.clone()));
         if let Some((of_version, last)) = last
             && of_version == version
             && !changes.is_null()

@@ -53,7 +53,7 @@ fn rank(event: &Value) -> u8 {
 
 #[test]
 fn whatever_shares_a_second_can_be_put_in_order() {
-    const FOLLOWED: [&str; 3] = ["subscription", "invoice", "customer"];
+    const FOLLOWED: [&str; 4] = ["subscription", "invoice", "customer", "subscription_schedule"];
     let mut seconds: BTreeMap<(String, i64), Vec<Value>> = BTreeMap::new();
     for seed in 1..3 {
         let plan = Plan { seed, subscriptions: 250, format: Format::Compact, ..Plan::default() };

@@ -1,0 +1,76 @@
+//! The summary of the features that a customer has by what it bought.
+
+use super::{Home, Render};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{Object, Wire, object};
+
+/// A summary of active entitlements. It has no id: there is one a customer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Features {
+    pub(crate) customer: String,
+    pub(crate) lookup_keys: Vec<&'static str>,
+    pub(crate) home: Home,
+}
+
+/// What the shop's products unlock.
+pub(crate) static FEATURES: [&str; 14] = [
+    "sso",
+    "api_access",
+    "audit_log",
+    "priority_support",
+    "custom_domain",
+    "white_label",
+    "sandbox",
+    "webhooks",
+    "roles",
+    "exports",
+    "archive",
+    "scim",
+    "residency_eu",
+    "uptime_sla",
+];
+
+/// How many a summary embeds.
+const EMBEDDED: usize = 10;
+
+impl Features {
+    /// Those that a summary embeds.
+    pub(crate) fn embedded(&self) -> &[&'static str] {
+        &self.lookup_keys[..self.lookup_keys.len().min(EMBEDDED)]
+    }
+
+    /// Whether there are more.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.lookup_keys.len() > EMBEDDED
+    }
+
+    fn render_entitlement(&self, lookup_key: &'static str) -> Wire {
+        let owner = self.customer.trim_start_matches("cus_");
+        object! {
+            "id": format!("ent_test_{owner}{lookup_key}"),
+            "object": "entitlements.active_entitlement",
+            "feature": format!("feat_test_{lookup_key}"),
+            "livemode": self.home.livemode,
+            "lookup_key": lookup_key,
+        }
+        .into()
+    }
+}
+
+impl Render for Features {
+    fn render(&self, _version: ApiVersion) -> Object {
+        let data: Vec<Wire> =
+            self.embedded().iter().map(|lookup_key| self.render_entitlement(lookup_key)).collect();
+        object! {
+            "object": "entitlements.active_entitlement_summary",
+            "customer": &self.customer,
+            "entitlements": object! {
+                "object": "list",
+                "data": data,
+                "has_more": self.is_truncated(),
+                "url": format!("/v1/customer/{}/entitlements", self.customer),
+            },
+            "livemode": self.home.livemode,
+        }
+    }
+}

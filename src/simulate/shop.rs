@@ -1,0 +1,134 @@
+//! The shop itself: its products and prices, which are there before the first customer comes.
+
+use super::dice::Dice;
+use super::life::Life;
+use super::objects::price::{
+    CLASSIC, OLD_TEAM, OLD_TEAM_RENAMED, PRODUCTS, Price, TEAM, every_price,
+};
+use super::objects::product::{Offer, Product};
+use super::recorder::{Act, Endpoint, Recorder, Tracked};
+use super::version::{ApiVersion, Versions};
+use super::{MAX_MONTHS, Plan};
+use crate::time::StripeTime;
+
+const DAY: i64 = 86_400;
+
+/// What a product, a price or a plan is called at the end. A deleted one keeps its last name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrueName {
+    /// The connected account, `acct_…`; empty for the platform's own.
+    pub account: String,
+    /// Live or test mode.
+    pub livemode: bool,
+    /// `prod_…` or `price_…`.
+    pub id: String,
+    /// The product's name or the price's nickname.
+    pub name: Option<String>,
+}
+
+/// One account and mode, whose catalogue is its own.
+struct Shop {
+    recorder: Recorder,
+    products: Vec<Tracked<Product>>,
+    prices: Vec<Tracked<Offer>>,
+}
+
+/// The catalogue's events of one account and mode. It depends on the plan alone, not on who buys.
+pub(super) fn open(plan: &Plan, account: &str, livemode: bool) -> Life {
+    let stream = account
+        .bytes()
+        .fold(u64::from(livemode), |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_003);
+    let mut dice = Dice::new(plan.seed, u64::MAX - 2 - stream);
+    let version = match plan.api_version {
+        Versions::One(version) => version,
+        Versions::Mixed => *dice.pick(&ApiVersion::ALL),
+    };
+    let endpoint = Endpoint {
+        account: account.to_owned(),
+        livemode,
+        version,
+        upgrade: None,
+        format: plan.format,
+    };
+    let StripeTime(start) = plan.start;
+    let length = i64::from(plan.months.min(MAX_MONTHS)) * 30 * DAY;
+    let mut shop = Shop {
+        recorder: Recorder::new(dice, endpoint, (start, start + length), false),
+        products: Vec::new(),
+        prices: Vec::new(),
+    };
+    shop.fill_the_shelves();
+    // What comes later may be cut off by the end of the simulated time.
+    let _ = shop.change_names(length);
+    let catalogue = shop.names();
+    Life { events: shop.recorder.events, catalogue, ..Life::default() }
+}
+
+impl Shop {
+    fn fill_the_shelves(&mut self) {
+        let livemode = self.recorder.endpoint.livemode;
+        for (id, name) in PRODUCTS {
+            let now = self.recorder.now();
+            let product = Product { id, name, created: now, updated: now, livemode };
+            let mut product = Tracked::new(product);
+            self.recorder.send("product.created", &mut product);
+            self.products.push(product);
+        }
+        for price in every_price() {
+            let mut offer = Tracked::new(Offer { price, livemode });
+            self.recorder.send("price.created", &mut offer);
+            self.send_plan("plan.created", price);
+            self.prices.push(offer);
+        }
+    }
+
+    /// A product and a price are called otherwise; another product is taken off the shelves.
+    fn change_names(&mut self, length: i64) -> Act {
+        let part = self.recorder.dice.between(1, 60);
+        self.recorder.wait(length * part / 100 + 1)?;
+        self.rename(TEAM.0, "Team Plus");
+        self.recorder.wait(DAY)?;
+        for offer in &mut self.prices {
+            if offer.price.id == OLD_TEAM.id {
+                offer.price = &OLD_TEAM_RENAMED;
+                self.recorder.send("price.updated", offer);
+            }
+        }
+        self.recorder.wait(length * 15 / 100)?;
+        self.rename(CLASSIC.product, "Classic (no longer sold)");
+        self.recorder.wait(DAY)?;
+        // A product is deleted after its plans; who subscribes to one of them keeps it.
+        self.send_plan("plan.deleted", &CLASSIC);
+        if let Some(classic) = self.products.iter_mut().find(|it| it.id == CLASSIC.product) {
+            self.recorder.send("product.deleted", classic);
+        }
+        Act::Continue(())
+    }
+
+    fn rename(&mut self, id: &str, name: &'static str) {
+        let now = self.recorder.now();
+        if let Some(product) = self.products.iter_mut().find(|product| product.id == id) {
+            product.name = name;
+            product.updated = now;
+            self.recorder.send("product.updated", product);
+        }
+    }
+
+    fn send_plan(&mut self, event_type: &'static str, price: &'static Price) {
+        let Endpoint { version, livemode, .. } = self.recorder.endpoint;
+        self.recorder.send_once(event_type, price.render_plan(version, livemode));
+    }
+
+    fn names(&self) -> Vec<TrueName> {
+        let Endpoint { account, livemode, .. } = &self.recorder.endpoint;
+        let name = |id: &str, name: Option<&str>| TrueName {
+            account: account.clone(),
+            livemode: *livemode,
+            id: id.to_owned(),
+            name: name.map(str::to_owned),
+        };
+        let products = self.products.iter().map(|product| name(product.id, Some(product.name)));
+        let prices = self.prices.iter().map(|offer| name(offer.price.id, offer.price.nickname));
+        products.chain(prices).collect()
+    }
+}
