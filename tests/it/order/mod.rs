@@ -28,9 +28,12 @@
 
 mod any_order;
 mod bodies;
+mod chains;
 mod deliveries;
 mod dice;
 mod endings;
+mod laws;
+mod rivals;
 mod scopes;
 mod seconds;
 mod shapes;
