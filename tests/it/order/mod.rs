@@ -33,9 +33,11 @@ mod deliveries;
 mod dice;
 mod endings;
 mod laws;
+mod recorded;
 mod rivals;
 mod scopes;
 mod seconds;
+mod server;
 mod shapes;
 mod told;
 
