@@ -62,3 +62,24 @@ pub(crate) fn the_row(events: &[Told]) -> SubscriptionRow {
     assert_eq!(rows.len(), 1);
     rows.remove(0)
 }
+
+/// Some of the bodies once more, and all of them shuffled.
+pub(crate) fn delivered<'a>(dice: &mut Dice, bodies: &'a [String]) -> Vec<&'a str> {
+    let mut delivered: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    for _ in 0..dice.below(bodies.len()) {
+        delivered.push(bodies[dice.below(bodies.len())].as_str());
+    }
+    dice.shuffle(&mut delivered);
+    delivered
+}
+
+/// Cuts what was delivered into batches of one to seven.
+pub(crate) fn batches<'a>(dice: &mut Dice, mut delivered: &'a [&'a str]) -> Vec<&'a [&'a str]> {
+    let mut batches = Vec::new();
+    while !delivered.is_empty() {
+        let (batch, rest) = delivered.split_at(dice.between(1, 7).min(delivered.len()));
+        batches.push(batch);
+        delivered = rest;
+    }
+    batches
+}

@@ -32,6 +32,7 @@ mod chains;
 mod deliveries;
 mod dice;
 mod endings;
+mod histories;
 mod laws;
 mod recorded;
 mod rivals;
