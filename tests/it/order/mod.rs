@@ -40,6 +40,7 @@ mod scopes;
 mod seconds;
 mod server;
 mod shapes;
+mod to_and_fro;
 mod told;
 
 pub(crate) use any_order::rows_of;
