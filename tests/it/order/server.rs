@@ -1,5 +1,5 @@
-//! What a running server does with one event that comes many times at once, and with one that cannot
-//! be folded.
+//! What a running server does with one event that comes many times, and with one that cannot be
+//! folded.
 
 use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::told::{CREATED, Told, UPDATED};
 use crate::app::server::{TestServer, json_of};
+use crate::ledger::new_event;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_that_is_delivered_many_times_at_once_is_one_row_and_always_answered_200() {
@@ -27,6 +28,18 @@ async fn one_event_that_is_delivered_many_times_at_once_is_one_row_and_always_an
     assert_eq!(first, 1, "all others are duplicates of one");
     server.caught_up().await;
     assert_eq!(server.read("/v1/log").await["size"], 1);
+    assert_eq!(server.read("/v1/subscriptions/sub_1").await["event_count"], 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_committed_and_never_answered_is_known_when_it_comes_again() {
+    let server = TestServer::start().await;
+    let body = Told::sub("evt_1", CREATED, 5, r#""status":"active""#).body();
+    // As a server leaves it that dies between the commit and the answer.
+    server.store().log.append(&[new_event(&body)]).await.unwrap();
+    let receipt = server.receive(body).await;
+    assert_eq!((&receipt["position"], &receipt["duplicate"]), (&json!(1), &json!(true)));
     assert_eq!(server.read("/v1/subscriptions/sub_1").await["event_count"], 1);
     server.stop().await;
 }
