@@ -75,6 +75,7 @@ mod server;
 mod shapes;
 mod to_and_fro;
 mod told;
+mod unmet;
 
 pub(crate) use any_order::rows_of;
 pub(crate) use dice::Dice;

@@ -173,3 +173,16 @@ fn where_nothing_is_in_doubt_among_equals_the_ids_decide_nothing() {
     }
     assert!(certain > SECONDS / 100, "{certain}");
 }
+
+#[test]
+fn where_nothing_is_in_doubt_the_ids_decide_nothing() {
+    let pool = pool();
+    for seed in 0..SECONDS / 10 {
+        let dice = &mut Dice::new(seed);
+        let mut rivals = any_rivals(dice, &pool);
+        for (standing, second, _, _) in &mut rivals {
+            (*standing, *second) = (Standing::Live, StripeTime(5));
+        }
+        assert_ids_decide_nothing(&rivals, dice, seed);
+    }
+}
