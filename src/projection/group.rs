@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{self, Evidence};
+use super::order::{self, Evidence, Sequence};
 use crate::ids::EventId;
 use crate::time::StripeTime;
 
@@ -95,13 +95,28 @@ impl<F: Clone + PartialEq> Group<F> {
         if let [(event_id, snapshot)] = &self.rivals[..] {
             return Winner { event_id, created, standing, snapshot, ambiguous: false };
         }
-        let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
-        let sequence = order::sequence(&rivals);
-        let last = *sequence.order.last().expect("a group is never empty");
+        let (last, contenders) = self.last_and_contenders();
         let (event_id, snapshot) = &self.rivals[last];
-        let differs = |at: &usize| self.rivals[*at].1.facts != snapshot.facts;
-        let ambiguous = sequence.might_be_last.iter().any(differs);
-        Winner { event_id, created, standing, snapshot, ambiguous }
+        Winner { event_id, created, standing, snapshot, ambiguous: !contenders.is_empty() }
+    }
+
+    /// The group as it would be if another one had been the last: one for each that might have been
+    /// and differs from the winner.
+    pub fn alternatives(&self) -> Vec<Self> {
+        if self.rivals.len() == 1 {
+            return Vec::new();
+        }
+        let alone = |at: usize| Self { rivals: vec![self.rivals[at].clone()], ..*self };
+        self.last_and_contenders().1.into_iter().map(alone).collect()
+    }
+
+    fn last_and_contenders(&self) -> (usize, Vec<usize>) {
+        let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
+        let Sequence { order, might_be_last } = order::sequence(&rivals);
+        let last = *order.last().expect("a group is never empty");
+        let facts = |at: usize| &self.rivals[at].1.facts;
+        let differs = |at: &usize| facts(*at) != facts(last);
+        (last, might_be_last.into_iter().filter(differs).collect())
     }
 }
 

@@ -91,6 +91,11 @@ impl Leaves {
         any && all
     }
 
+    /// Whether any attribute is of those that can be compared between API versions.
+    pub fn has_stable(&self) -> bool {
+        self.numbers().iter().any(|leaf| is_stable(u64::from_be_bytes(*leaf)))
+    }
+
     fn numbers(&self) -> &[[u8; 8]] {
         self.0.as_chunks().0
     }
@@ -151,7 +156,9 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut asks = false;
         while let Some(key) = map.next_key_seed(HashedKey(self.path))? {
+            asks = true;
             map.next_value_seed(Node {
                 path: key,
                 stable: if self.path == ROOT { STABLE.contains(&key) } else { self.stable },
@@ -159,8 +166,9 @@ impl<'de> Visitor<'de> for Node<'_> {
                 leaves: &mut *self.leaves,
             })?;
         }
-        // An object that is looked for asks for its leaves alone: an empty one for nothing.
-        if self.path != ROOT && !self.nulls_count {
+        // An object that is looked for asks for itself and its leaves; an empty one for nothing. A null
+        // inside it is no null where there is no such object.
+        if self.path != ROOT && (asks || !self.nulls_count) {
             self.leaf(OBJECT);
         }
         Ok(())
@@ -366,6 +374,7 @@ mod tests {
         assert!(!matches(OBJECT, r#"{"status":null}"#));
         assert!(!matches(OBJECT, r#"{"nested":null}"#));
         assert!(!matches(OBJECT, r#"{"metadata":null}"#));
+        assert!(!matches(OBJECT, r#"{"cancel_at":{"inside":null}}"#));
         assert!(!matches(OBJECT, r#"{"cancel_at":5}"#));
     }
 

@@ -10,6 +10,7 @@
 pub mod canonical;
 pub mod catalogue;
 pub mod column;
+mod doubt;
 pub mod entitlement;
 pub mod group;
 pub mod late;

@@ -7,8 +7,12 @@
 //!
 //! 1. Edges "before": `*.created` before all, all before `*.deleted`; A before B where B's
 //!    `previous_attributes` match A's object. Edges inside a cycle are dropped.
-//! 2. Repeatedly take, among the events without a remaining predecessor, the least by (rank, event
-//!    id).
+//! 2. From the end: repeatedly take, among the events without a remaining successor, the greatest by
+//!    (rank, event id). So the last is the one of greatest rank that nothing is known to follow,
+//!    and where an id decides, it decides among equals. (Taken from the beginning, an id could
+//!    decide which of two different ranks comes last.)
+//! 3. Those that might as well have been last are kept beside it, so that whoever reads the result can
+//!    say so where it matters.
 
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +70,8 @@ pub struct Sequence {
     /// Their indexes, first to last.
     pub order: Vec<usize>,
     /// The others that might as well have been last: those in a cycle of edges with the last one,
-    /// and those of its rank from which no edge leads to another event.
+    /// those of its rank from which no edge leads to another event, and all of them where different
+    /// API versions may hide a link.
     pub might_be_last: Vec<usize>,
 }
 
@@ -83,21 +88,35 @@ pub fn sequence(rivals: &[(&EventId, &Evidence)]) -> Sequence {
     let mut order = Vec::with_capacity(count);
     for _ in 0..count {
         let next = (0..count)
-            .filter(|b| !taken[*b] && (0..count).all(|a| taken[a] || !edges.before[a][*b]))
-            .min_by_key(|b| (rivals[*b].1.rank, rivals[*b].0))
-            .expect("without cycles some event has no predecessor left");
+            .filter(|a| !taken[*a] && (0..count).all(|b| taken[b] || !edges.before[*a][b]))
+            .max_by_key(|a| (rivals[*a].1.rank, rivals[*a].0))
+            .expect("without cycles some event has no successor left");
         taken[next] = true;
         order.push(next);
     }
+    order.reverse();
     let last = order[count - 1];
+    let hidden = versions_hide_a_link(rivals);
     let might_be_last = (0..count)
         .filter(|a| *a != last)
         .filter(|a| {
             let equal = rivals[*a].1.rank == rivals[last].1.rank;
-            edges.in_one_cycle(*a, last) || (equal && !edges.before[*a].contains(&true))
+            let unfollowed = !edges.before[*a].contains(&true);
+            hidden || edges.in_one_cycle(*a, last) || (equal && unfollowed)
         })
         .collect();
     Sequence { order, might_be_last }
+}
+
+/// Whether one event says only how attributes changed that another API version renders otherwise, and
+/// some rival is of another version: then nobody knows whether it came after that one, and what seems
+/// to be a chain may have lost a link.
+fn versions_hide_a_link(rivals: &[(&EventId, &Evidence)]) -> bool {
+    let differ = rivals.windows(2).any(|two| two[0].1.api_version != two[1].1.api_version);
+    let only_moved = |evidence: &Evidence| {
+        evidence.previous.leaves().as_ref().as_ref().is_some_and(|it| !it.has_stable())
+    };
+    differ && rivals.iter().any(|(_, evidence)| only_moved(evidence))
 }
 
 /// The edges that are left once those inside a cycle are dropped.

@@ -124,7 +124,8 @@ row! {
         pub metadata: Json<BTreeMap<String, String>>,
         /// The API version of the snapshot that this row comes from.
         pub api_version: Option<String>,
-        /// Whether rivals of one second disagree and nothing says which was last.
+        /// Whether this row would say something else if, of events that share a second and that nothing
+        /// can order, another had been the last.
         pub order_ambiguous: bool,
         /// The event whose snapshot this row comes from.
         pub last_event_id: String,

@@ -3,11 +3,12 @@
 
 use super::Logic;
 use super::column::Json;
+use super::doubt;
 use super::entitlement::{self, entitlement};
 use super::group::{Standing, Winner};
 use super::payments::Payments;
 use super::row::{ItemRow, PauseCollection, ScheduledChange, SubscriptionRow};
-use super::state::{CustomerState, SubscriptionState};
+use super::state::CustomerState;
 use super::user::UserLink;
 use crate::ids::{CustomerKey, SubscriptionId};
 use crate::stripe::price::ItemFacts;
@@ -17,25 +18,35 @@ use crate::time::StripeTime;
 /// The rows of a customer, one a subscription of which a snapshot is known, in the order of their
 /// ids.
 pub fn rows(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<SubscriptionRow> {
-    let rows = state.subscriptions.iter().filter_map(|(id, subscription)| {
-        let snapshots = subscription.snapshots.as_ref()?;
-        Some(row(key, state, id, subscription, &snapshots.winner(), logic))
+    let rows = state.subscriptions.keys().filter_map(|id| {
+        let mut row = row(key, state, id, logic)?;
+        let alternatives = doubt::alternatives(state, id);
+        let mut others = alternatives.iter().filter_map(|state| self::row(key, state, id, logic));
+        row.order_ambiguous = others.any(|other| !says_the_same(&row, other));
+        Some(row)
     });
     rows.collect()
+}
+
+/// Whether two rows differ in nothing but the event that they come from.
+fn says_the_same(row: &SubscriptionRow, mut other: SubscriptionRow) -> bool {
+    other.last_event_id.clone_from(&row.last_event_id);
+    other.api_version.clone_from(&row.api_version);
+    *row == other
 }
 
 fn row(
     key: &CustomerKey,
     customer: &CustomerState,
     id: &SubscriptionId,
-    subscription: &SubscriptionState,
-    winner: &Winner<'_, SubscriptionFacts>,
     logic: &Logic,
-) -> SubscriptionRow {
+) -> Option<SubscriptionRow> {
+    let subscription = customer.subscriptions.get(id)?;
+    let winner = subscription.snapshots.as_ref()?.winner();
     let facts = &winner.snapshot.facts;
     let payments = Payments::of(subscription);
     let user = UserLink::of(id, facts, customer, &logic.user_keys);
-    let ending = Ending::of(customer, winner);
+    let ending = Ending::of(customer, &winner);
     let past_due = facts.status == "past_due" && !ending.over;
     let past_due_since = past_due.then(|| subscription.overdue.since()).flatten();
     let plan = Plan::of(id, customer, ending.over);
@@ -53,7 +64,7 @@ fn row(
     let features = customer.features.as_ref().map(|group| &group.winner().snapshot.facts);
     let items: Vec<ItemRow> = facts.items.iter().map(item_row).collect();
     let first = items.first().cloned().unwrap_or_default();
-    SubscriptionRow {
+    Some(SubscriptionRow {
         subscription_id: id.to_string(),
         account: key.scope.account.to_string(),
         livemode: key.scope.livemode,
@@ -123,11 +134,11 @@ fn row(
         started_at: facts.started,
         metadata: Json(facts.metadata.clone()),
         api_version: winner.snapshot.evidence.api_version.clone(),
-        order_ambiguous: winner.ambiguous,
+        order_ambiguous: false,
         last_event_id: winner.event_id.to_string(),
         last_event_at: winner.created,
         event_count: 0,
-    }
+    })
 }
 
 /// Whether and when a subscription ended.

@@ -1,6 +1,7 @@
 //! Real bodies of Stripe's, from 2012 to today, in the folder that `SUBLEDGER_TEST_CORPUS` names: none
 //! of them is refused and none fails to fold. Without such a folder there is nothing to read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
@@ -62,13 +63,54 @@ pub(crate) fn events() -> Vec<(String, String)> {
     events
 }
 
+/// The folders whose events are one life each, as it was recorded.
+const RECORDED: [&str; 3] = ["drf-stripe-subscription/", "pay-vcr/", "zulip-"];
+
+/// The recorded lives: where each is from, and its events, the oldest first.
+///
+/// The sources put dummies for ids and times, and the same in all of their recordings: so each event
+/// gets an id of its own, and each life an account.
+pub(crate) fn recorded_lives() -> Vec<(String, Vec<String>)> {
+    let mut lives: BTreeMap<String, Vec<(String, serde_json::Value)>> = BTreeMap::new();
+    for (name, body) in events() {
+        if RECORDED.iter().any(|folder| name.starts_with(folder)) {
+            let (folder, _) = name.rsplit_once('/').unwrap();
+            let page = name.split('#').next().unwrap().to_owned();
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            // Recorded lists are of other objects, too.
+            if body["object"] != "event" {
+                continue;
+            }
+            lives.entry(folder.to_owned()).or_default().push((page, body));
+        }
+    }
+    assert!(corpus().is_none() || lives.len() > 15, "only {} lives", lives.len());
+    let lives = lives.into_iter().enumerate().map(|(life, (folder, mut events))| {
+        // A page lists the newest first.
+        events.reverse();
+        events.sort_by_key(|(page, body)| (body["created"].as_i64(), page.clone()));
+        let own = events.into_iter().enumerate().map(|(at, (_, mut body))| {
+            // Ids that say nothing of the order: 37 and 1,009 are prime.
+            body["id"] = format!("evt_{:04}", at * 37 % 1_009).into();
+            body["account"] = format!("acct_{life}").into();
+            body.to_string()
+        });
+        (folder, own.collect())
+    });
+    lives.collect()
+}
+
 /// Bodies that never were a delivery: documentation and test suites cut them down to a few fields.
 fn is_cut_down(body: &str) -> bool {
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     let has = |field| body.get(field).is_some();
     let thin = body["object"] == "v2.core.event";
     let empty = body["data"]["object"] == serde_json::json!({});
-    empty || !has("type") || !has("created") || (!thin && !has("livemode"))
+    // A summary is of a customer; whoever wrote this one down left that out.
+    let summary = &body["data"]["object"];
+    let of_nobody = summary["object"] == "entitlements.active_entitlement_summary"
+        && summary.get("customer").is_none();
+    empty || of_nobody || !has("type") || !has("created") || (!thin && !has("livemode"))
 }
 
 #[test]

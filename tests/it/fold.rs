@@ -5,31 +5,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use subledger::ids::CustomerKey;
-use subledger::projection::Logic;
-use subledger::projection::observe::observe;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projection::rows::rows;
-use subledger::projection::state::CustomerState;
 use subledger::simulate::{self, Plan, SimulatedEvent, TruthRow};
 
-/// Folds bodies one after the other.
-fn fold<'a>(bodies: impl IntoIterator<Item = &'a str>) -> BTreeMap<CustomerKey, CustomerState> {
-    let mut states: BTreeMap<CustomerKey, CustomerState> = BTreeMap::new();
-    for body in bodies {
-        let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
-        if let (Some(key), Some(change)) = (observation.customer, observation.change) {
-            states.entry(key).or_default().add(change);
-        }
-    }
-    states
-}
-
-fn rows_of(states: &BTreeMap<CustomerKey, CustomerState>) -> Vec<SubscriptionRow> {
-    let logic = Logic::default();
-    let mut all: Vec<_> = states.iter().flat_map(|(key, state)| rows(key, state, &logic)).collect();
-    all.sort_by_key(|row| (row.account.clone(), row.livemode, row.subscription_id.clone()));
-    all
-}
+use crate::order::{Dice, States, rows_of, tell_all as fold};
 
 fn bodies(events: &[SimulatedEvent]) -> Vec<&str> {
     events.iter().map(|event| event.body.as_str()).collect()
@@ -55,12 +34,7 @@ pub(crate) fn assert_rows_are_true(rows: &[SubscriptionRow], truth: &[TruthRow])
 }
 
 fn shuffled<T>(mut items: Vec<T>, seed: u64) -> Vec<T> {
-    let mut state = seed | 1;
-    for at in (1..items.len()).rev() {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        items.swap(at, usize::try_from(state >> 33).unwrap() % (at + 1));
-    }
+    Dice::new(seed).shuffle(&mut items);
     items
 }
 
@@ -83,7 +57,7 @@ fn a_stored_state_goes_on_as_if_it_had_never_been_stored() {
             .into_iter()
             .map(|(key, state)| (key, postcard::to_allocvec(&state).unwrap()))
             .collect();
-        let mut states: BTreeMap<CustomerKey, CustomerState> = stored
+        let mut states: States = stored
             .into_iter()
             .map(|(key, bytes)| (key, postcard::from_bytes(&bytes).unwrap()))
             .collect();
@@ -122,7 +96,7 @@ proptest! {
         let all = shuffled(bodies(&life.events), order);
         let (low, high) = (cuts.0.min(cuts.1).min(all.len()), cuts.0.max(cuts.1).min(all.len()));
         let parts = [&all[..low], &all[low..high], &all[high..]].map(|part| fold(part.iter().copied()));
-        let join = |a: &BTreeMap<CustomerKey, CustomerState>, b: &BTreeMap<CustomerKey, CustomerState>| {
+        let join = |a: &States, b: &States| {
             let mut joined = a.clone();
             for (key, state) in b {
                 joined.entry(key.clone()).or_default().join(state.clone());

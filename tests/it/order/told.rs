@@ -1,0 +1,136 @@
+//! Small bodies of events, and the one place where a body is folded into what is known.
+
+use std::collections::BTreeMap;
+
+use subledger::ids::CustomerKey;
+use subledger::projection::late::LateLeaves;
+use subledger::projection::observe::observe;
+use subledger::projection::order::{Evidence, Phase};
+use subledger::projection::state::CustomerState;
+
+pub(crate) const CREATED: &str = "customer.subscription.created";
+pub(crate) const UPDATED: &str = "customer.subscription.updated";
+pub(crate) const DELETED: &str = "customer.subscription.deleted";
+
+/// What is known of every customer.
+pub(crate) type States = BTreeMap<CustomerKey, CustomerState>;
+
+/// Folds a body into the state of the customer whom it names, if it names one.
+pub(crate) fn tell(states: &mut States, body: &str) {
+    let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+    if let (Some(key), Some(change)) = (observation.customer, observation.change) {
+        states.entry(key).or_default().add(change);
+    }
+}
+
+/// Folds bodies one after the other.
+pub(crate) fn tell_all<'a>(bodies: impl IntoIterator<Item = &'a str>) -> States {
+    let mut states = States::new();
+    bodies.into_iter().for_each(|body| tell(&mut states, body));
+    states
+}
+
+/// What an event says about its place in its second.
+pub(crate) fn evidence(
+    phase: Phase,
+    rank: u8,
+    api_version: Option<&str>,
+    object: &str,
+    previous: &str,
+) -> Evidence {
+    let mut evidence = Evidence {
+        phase,
+        rank,
+        api_version: api_version.map(str::to_owned),
+        object: LateLeaves::of_object(object),
+        previous: LateLeaves::of_previous_attributes(Some(previous)),
+    };
+    evidence.settle();
+    evidence
+}
+
+/// An event, of which a body can be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    id: String,
+    event_type: String,
+    created: i64,
+    object: String,
+    previous: String,
+    api_version: Option<String>,
+    account: Option<String>,
+    livemode: bool,
+}
+
+impl Told {
+    /// An event whose object is this JSON.
+    pub(crate) fn new(id: &str, event_type: &str, created: i64, object: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            event_type: event_type.to_owned(),
+            created,
+            object: object.to_owned(),
+            previous: "null".to_owned(),
+            api_version: None,
+            account: None,
+            livemode: true,
+        }
+    }
+
+    /// An event about `sub_1` of `cus_1`.
+    pub(crate) fn sub(id: &str, event_type: &str, created: i64, fields: &str) -> Self {
+        let head = r#""id":"sub_1","object":"subscription","customer":"cus_1""#;
+        Self::new(id, event_type, created, &format!("{{{head},{fields}}}"))
+    }
+
+    /// An event about the invoice `in_1` for `sub_1` of `cus_1`.
+    pub(crate) fn invoice(id: &str, event_type: &str, created: i64, fields: &str) -> Self {
+        let head = r#""id":"in_1","object":"invoice","customer":"cus_1","subscription":"sub_1""#;
+        Self::new(id, event_type, created, &format!("{{{head},{fields}}}"))
+    }
+
+    /// The completion of the checkout that made `sub_1` for `cus_1`, bought by `user_1`.
+    pub(crate) fn checkout(id: &str, created: i64) -> Self {
+        let object = r#"{"id":"cs_1","object":"checkout.session","customer":"cus_1","mode":"subscription",
+            "subscription":"sub_1","client_reference_id":"user_1","payment_status":"paid"}"#;
+        Self::new(id, "checkout.session.completed", created, object)
+    }
+
+    /// With these `previous_attributes`.
+    pub(crate) fn was(mut self, previous: &str) -> Self {
+        previous.clone_into(&mut self.previous);
+        self
+    }
+
+    pub(crate) fn at_version(mut self, api_version: &str) -> Self {
+        self.api_version = Some(api_version.to_owned());
+        self
+    }
+
+    pub(crate) fn in_account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned()).filter(|account| !account.is_empty());
+        self
+    }
+
+    pub(crate) fn in_mode(mut self, livemode: bool) -> Self {
+        self.livemode = livemode;
+        self
+    }
+
+    pub(crate) fn is_of_type(&self, event_type: &str) -> bool {
+        self.event_type == event_type
+    }
+
+    pub(crate) fn body(&self) -> String {
+        let Self { id, event_type, created, object, previous, livemode, .. } = self;
+        let optional = |name: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!(r#""{name}":"{value}","#)).unwrap_or_default()
+        };
+        let account = optional("account", &self.account);
+        let version = optional("api_version", &self.api_version);
+        format!(
+            r#"{{"id":"{id}","object":"event","type":"{event_type}","created":{created},{account}{version}
+            "livemode":{livemode},"data":{{"object":{object},"previous_attributes":{previous}}}}}"#
+        )
+    }
+}
