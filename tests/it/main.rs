@@ -8,4 +8,5 @@ mod fold;
 mod ingest;
 mod ledger;
 mod order;
+mod policy;
 mod store;
