@@ -10,3 +10,4 @@ mod ledger;
 mod order;
 mod policy;
 mod store;
+mod user;
