@@ -1,5 +1,7 @@
 //! Events that cannot be folded stand aside with a reason, and the others go on.
 
+mod genuine;
+
 use std::process::Command;
 
 use crate::app::server::{Event, TestServer};
