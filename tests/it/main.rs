@@ -9,4 +9,7 @@ mod fold;
 mod ingest;
 mod ledger;
 mod order;
+mod parking;
+mod policy;
 mod store;
+mod user;

@@ -1,0 +1,158 @@
+//! Whose subscription it is: who is believed, in every order of arrival.
+
+use serde_json::{Value, json};
+use subledger::projection::Logic;
+use subledger::projection::row::SubscriptionRow;
+
+use crate::policy::fold;
+
+fn event(created: i64, event_type: &str, object: &Value) -> String {
+    json!({
+        "id": format!("evt_{created}"), "object": "event", "type": event_type,
+        "created": created, "livemode": true, "data": { "object": object },
+    })
+    .to_string()
+}
+
+fn subscription(created: i64, metadata: &Value) -> String {
+    let object = json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1",
+        "status": "active", "metadata": metadata });
+    event(created, "customer.subscription.updated", &object)
+}
+
+fn customer(created: i64, metadata: &Value) -> String {
+    let object = json!({ "id": "cus_1", "object": "customer", "metadata": metadata });
+    event(created, "customer.updated", &object)
+}
+
+/// A session that made a subscription.
+fn session(created: i64, subscription: &str, reference: Option<&str>, metadata: &Value) -> String {
+    let object = json!({ "id": format!("cs_{created}"), "object": "checkout.session",
+        "mode": "subscription", "customer": "cus_1", "subscription": subscription,
+        "client_reference_id": reference, "created": created, "metadata": metadata });
+    event(created, "checkout.session.completed", &object)
+}
+
+/// The row of `sub_1`, the same in every order of arrival.
+#[track_caller]
+fn row(events: &[String], keys: &str) -> SubscriptionRow {
+    let logic = Logic::parse("", keys).unwrap();
+    let expected = fold(events, &logic);
+    let mut order: Vec<usize> = (0..events.len()).collect();
+    permute(&mut order, 0, &mut |order| {
+        assert_eq!(fold(order.iter().map(|at| &events[*at]), &logic), expected, "{order:?}");
+    });
+    expected.into_iter().find(|row| row.subscription_id == "sub_1").unwrap()
+}
+
+fn permute(order: &mut [usize], from: usize, visit: &mut impl FnMut(&[usize])) {
+    if from == order.len() {
+        return visit(order);
+    }
+    for at in from..order.len() {
+        order.swap(from, at);
+        permute(order, from + 1, visit);
+        order.swap(from, at);
+    }
+}
+
+#[track_caller]
+fn assert_user(events: &[String], keys: &str, user: &str, source: &str, conflict: bool) {
+    let row = row(events, keys);
+    assert_eq!(
+        (row.user_id.as_deref(), row.user_id_source.as_deref(), row.user_id_conflict),
+        (Some(user), Some(source), conflict)
+    );
+}
+
+fn named(user: &str) -> Value {
+    json!({ "user_id": user })
+}
+
+#[test]
+fn the_firmest_source_names_the_user_and_whoever_disagrees_is_a_conflict() {
+    let none = json!({});
+    let sources = [
+        ("subscription.metadata", "a"),
+        ("checkout.client_reference_id", "b"),
+        ("checkout.metadata", "c"),
+        ("customer.metadata", "d"),
+        ("customer.checkout", "e"),
+    ];
+    for first in 0..sources.len() {
+        let has = |at: usize| at >= first;
+        let metadata = |at: usize| if has(at) { named(sources[at].1) } else { none.clone() };
+        let events = [
+            subscription(1, &metadata(0)),
+            session(2, "sub_1", has(1).then_some("b"), &metadata(2)),
+            customer(3, &metadata(3)),
+            session(4, "sub_2", Some("e"), &none),
+        ];
+        // Another session is a hint and no objection, so the last two sources have none.
+        let (source, user) = sources[first];
+        assert_user(&events, "user_id", user, source, first < 3);
+    }
+}
+
+#[test]
+fn sources_that_agree_are_no_conflict() {
+    let events = [
+        subscription(1, &named("a")),
+        session(2, "sub_1", Some("a"), &named("a")),
+        customer(3, &named("a")),
+    ];
+    assert_user(&events, "user_id", "a", "subscription.metadata", false);
+}
+
+#[test]
+fn of_several_other_sessions_the_latest_names_the_user() {
+    let none = json!({});
+    let events = [
+        subscription(1, &none),
+        session(2, "sub_2", Some("earlier"), &none),
+        session(3, "sub_3", Some("later"), &none),
+    ];
+    assert_eq!(row(&events, "user_id").user_id.as_deref(), Some("later"));
+}
+
+#[test]
+fn of_several_keys_the_first_that_is_there_counts() {
+    let events = [subscription(1, &json!({ "uid": "second", "user_id": "first", "other": "x" }))];
+    assert_user(&events, "user_id,uid", "first", "subscription.metadata", false);
+    assert_user(&events, "uid,user_id", "second", "subscription.metadata", false);
+    assert_user(&events, "missing,uid", "second", "subscription.metadata", false);
+    let empty = [subscription(1, &json!({ "uid": "second", "user_id": "" }))];
+    assert_user(&empty, "user_id,uid", "second", "subscription.metadata", false);
+}
+
+#[test]
+fn the_latest_snapshot_says_who_it_is_now_and_that_it_is_nobody() {
+    let changed = [subscription(1, &named("old")), subscription(2, &named("new"))];
+    assert_user(&changed, "user_id", "new", "subscription.metadata", false);
+    let removed = [subscription(1, &named("old")), subscription(2, &json!({}))];
+    let row = row(&removed, "user_id");
+    assert_eq!((row.user_id, row.user_id_source, row.user_id_conflict), (None, None, false));
+}
+
+#[test]
+fn a_guest_who_pays_once_touches_nothing() {
+    let guest = json!({ "id": "cs_1", "object": "checkout.session", "mode": "payment",
+        "customer": null, "subscription": null, "client_reference_id": "guest" });
+    let events = [event(1, "checkout.session.completed", &guest), subscription(2, &json!({}))];
+    assert_eq!(row(&events, "user_id").user_id, None);
+}
+
+#[test]
+fn an_account_stands_for_the_customer_that_a_session_does_not_name() {
+    let object = |id: &str, kind: &str| {
+        json!({ "id": id, "object": kind, "customer": null,
+        "customer_account": "acct_1", "mode": "subscription", "status": "active",
+        "subscription": "sub_1", "client_reference_id": "a" })
+    };
+    let events = [
+        event(1, "checkout.session.completed", &object("cs_1", "checkout.session")),
+        event(2, "customer.subscription.created", &object("sub_1", "subscription")),
+    ];
+    assert_user(&events, "user_id", "a", "checkout.client_reference_id", false);
+    assert_eq!(row(&events, "user_id").customer_id, "acct_1");
+}
