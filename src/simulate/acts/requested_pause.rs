@@ -13,6 +13,8 @@ impl Stage {
         if !self.subscription.flexible || self.subscription.send_invoice {
             return self.renew();
         }
+        // In a second of its own: nothing orders the event of the pause against a change just before.
+        self.recorder.wait(3_600)?;
         self.pause("pause_requested");
         self.come_back_or_leave()
     }

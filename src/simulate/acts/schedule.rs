@@ -205,6 +205,6 @@ impl Stage {
     fn some_days(&mut self) -> Act {
         let left = (self.subscription.next_period_end() - self.recorder.now()).max(0);
         let part = self.recorder.dice.between(1, 80);
-        self.recorder.wait(left * part / 100)
+        self.recorder.wait((left * part / 100).max(3_600))
     }
 }
