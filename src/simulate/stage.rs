@@ -8,6 +8,7 @@ use super::objects::price::{ADD_ON, PRICES, Price};
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
 use super::objects::{Home, Metadata};
 use super::recorder::{Recorder, Sent, Tracked};
+use super::version::ApiVersion;
 
 /// One subscription with everything that belongs to it alone.
 pub(super) struct Stage {
@@ -118,8 +119,7 @@ fn draw_subscription(
     naming: &Naming,
 ) -> Subscription {
     let now = recorder.now();
-    let flexible = recorder.endpoint.version >= super::version::ApiVersion::Clover
-        && recorder.dice.percent(70);
+    let flexible = recorder.era() >= ApiVersion::Clover && recorder.dice.percent(70);
     let mut metadata = Metadata::new();
     if let Some(user) = &naming.subscription_metadata {
         metadata.insert("user_id".to_owned(), user.clone());
@@ -153,7 +153,8 @@ fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
     let first = recorder.dice.pick(&PRICES);
     let mut prices: Vec<&'static Price> = vec![first];
     // Items of different intervals need flexible billing.
-    let may_add = first.currency == ADD_ON.currency
+    let may_add = recorder.era() > ApiVersion::V2014
+        && first.currency == ADD_ON.currency
         && (flexible || (first.interval == ADD_ON.interval && first.interval_count == 1));
     if may_add && recorder.dice.percent(20) {
         prices.push(&ADD_ON);

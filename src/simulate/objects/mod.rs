@@ -9,6 +9,7 @@ pub(super) mod customer;
 pub(super) mod event;
 pub(super) mod invoice;
 pub(super) mod line;
+mod old;
 pub(super) mod other;
 pub(super) mod payment;
 pub(super) mod price;

@@ -1,7 +1,7 @@
 //! Subscriptions and their items.
 
 use super::price::Price;
-use super::{Home, Metadata, Render, render_metadata};
+use super::{Home, Metadata, Render, old, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, embedded_list, object};
 
@@ -194,6 +194,9 @@ impl Subscription {
             subscription.set("customer_account", NULL);
             subscription.set("managed_payments", object! { "enabled": false });
         }
+        if version >= ApiVersion::Endive {
+            subscription.set("status_details", NULL);
+        }
     }
 
     fn billing_mode(&self) -> Object {
@@ -245,6 +248,9 @@ impl Subscription {
 
 impl Render for Subscription {
     fn render(&self, version: ApiVersion) -> Object {
+        if version < ApiVersion::V2020 {
+            return old::subscription(self, version);
+        }
         let first = &self.items[0];
         // The plan of the only item is repeated at the top; several items have none there.
         let single = self.items.len() == 1;

@@ -158,7 +158,7 @@ fn truths_are_of_every_kind() {
     any("items of different periods", |row| {
         row.ends_at < row.current_period_end && row.cancel_at_period_end
     });
-    for version in ApiVersion::ALL {
+    for version in ApiVersion::CURRENT {
         assert!(rows.iter().any(|row| row.api_version == Some(version.as_str())));
     }
 }
