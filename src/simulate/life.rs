@@ -266,6 +266,7 @@ impl Recorder {
             event_type: "v1.billing.meter.error_report_triggered".to_owned(),
             created: self.wall(),
             body: body.to_body(self.endpoint.format),
+            losable: false,
         });
     }
 }

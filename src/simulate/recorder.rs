@@ -31,6 +31,9 @@ pub(super) struct Endpoint {
 pub(super) struct Tracked<T> {
     now: T,
     sent: Option<T>,
+    /// Where and in which second the last event stands, if it may be lost once a later second
+    /// says more.
+    losable: Option<(usize, i64)>,
 }
 
 /// What was sent.
@@ -41,6 +44,15 @@ pub(super) struct Sent {
     pub(super) created: i64,
     pub(super) version: ApiVersion,
 }
+
+/// Snapshots that a later one of the same object makes superfluous.
+const LOSABLE: [&str; 5] = [
+    "customer.subscription.updated",
+    "customer.updated",
+    "invoice.created",
+    "invoice.finalized",
+    "invoice.updated",
+];
 
 /// Two clocks, dice, and the events so far.
 ///
@@ -59,7 +71,7 @@ pub(super) struct Recorder {
 
 impl<T: Render + Clone> Tracked<T> {
     pub(super) const fn new(now: T) -> Self {
-        Self { now, sent: None }
+        Self { now, sent: None, losable: None }
     }
 
     /// The snapshot that was sent last.
@@ -204,8 +216,20 @@ impl Recorder {
             }
             _ => None,
         };
+        let calm = !object.now.is_past_due();
+        let was_calm = object.sent.as_ref().is_none_or(|sent| !sent.is_past_due());
         object.sent = Some(object.now.clone());
-        self.write(event_type, snapshot, previous)
+        let sent = self.write(event_type, snapshot, previous);
+        if let Some((index, second)) = object.losable
+            && calm
+            && second < sent.created
+            && let Some(event) = self.events.get_mut(index)
+        {
+            event.losable = true;
+        }
+        object.losable = (LOSABLE.contains(&event_type) && calm && was_calm)
+            .then(|| (self.events.len() - 1, sent.created));
+        sent
     }
 
     /// Sends something that is not followed through time.

@@ -10,7 +10,7 @@ use subledger::projection::observe::observe;
 use subledger::projection::row::SubscriptionRow;
 use subledger::projection::rows::rows;
 use subledger::projection::state::CustomerState;
-use subledger::simulate::{self, ApiVersion, Plan, SimulatedEvent, TruthRow, Versions};
+use subledger::simulate::{self, ApiVersion, Delivery, Plan, SimulatedEvent, TruthRow, Versions};
 
 /// Folds bodies one after the other.
 fn fold<'a>(bodies: impl IntoIterator<Item = &'a str>) -> BTreeMap<CustomerKey, CustomerState> {
@@ -70,6 +70,20 @@ fn a_simulated_year_folds_into_the_truth() {
         let simulation = simulate::simulate(&Plan { seed, subscriptions: 300, ..Plan::default() });
         let states = fold(bodies(&simulation.events));
         assert_rows_are_true(&rows_of(&states), &simulation.truth);
+    }
+}
+
+#[test]
+fn what_never_arrives_is_made_up_for_by_what_comes_later() {
+    for seed in 1..=3 {
+        let simulation = simulate::simulate(&Plan { seed, subscriptions: 200, ..Plan::default() });
+        let sent = simulation.events.len();
+        for losses in [0.5, 1.0] {
+            let delivery = Delivery { seed, losses, duplicates: 0.0, ..Delivery::default() };
+            let arrived = simulate::deliver(simulation.events.clone(), &delivery);
+            assert!(sent - arrived.len() > sent / 50, "{} of {sent} arrive", arrived.len());
+            assert_rows_are_true(&rows_of(&fold(bodies(&arrived))), &simulation.truth);
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct SimulatedEvent {
     pub created: i64,
     /// The exact bytes of the webhook.
     pub body: String,
+    /// Whether the truth can still be told if this event never arrives.
+    pub losable: bool,
 }
 
 /// Everything of an event but its snapshot.
@@ -79,6 +81,7 @@ impl Envelope<'_> {
             event_type: self.event_type.to_owned(),
             created: self.created,
             body: event.to_body(format),
+            losable: false,
         }
     }
 }

@@ -247,6 +247,10 @@ impl Subscription {
 }
 
 impl Render for Subscription {
+    fn is_past_due(&self) -> bool {
+        self.status == Status::PastDue
+    }
+
     fn render(&self, version: ApiVersion) -> Object {
         if version < ApiVersion::V2020 {
             return old::subscription(self, version);
