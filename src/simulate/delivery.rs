@@ -12,6 +12,8 @@ pub struct Delivery {
     pub order: Order,
     /// The share of events that arrive again, from 0 to 1.
     pub duplicates: f64,
+    /// The share of the losable events that never arrive, from 0 to 1.
+    pub losses: f64,
 }
 
 /// In which order events arrive.
@@ -29,7 +31,7 @@ pub enum Order {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { seed: 1, order: Order::Realistic, duplicates: 0.03 }
+        Self { seed: 1, order: Order::Realistic, duplicates: 0.03, losses: 0.0 }
     }
 }
 
@@ -39,6 +41,9 @@ pub fn deliver(events: Vec<SimulatedEvent>, delivery: &Delivery) -> Vec<Simulate
     let mut dice = Dice::new(delivery.seed, u64::MAX);
     let mut arrivals = Vec::with_capacity(events.len());
     for (index, event) in (0_i64..).zip(events) {
+        if event.losable && delivery.losses > 0.0 && dice.probability(delivery.losses) {
+            continue;
+        }
         let arrival = arrival(&mut dice, delivery.order, index, event.created);
         if dice.probability(delivery.duplicates) {
             let again = (arrival.0 + dice.between(1, 7_200), arrival.1 + 1);

@@ -80,22 +80,27 @@ impl Person {
         let end = start + i64::from(plan.months.min(MAX_MONTHS)) * 30 * DAY + 12 * 3_600;
         let version = match plan.api_version {
             Versions::One(version) => version,
-            Versions::Mixed => *dice.pick(&ApiVersion::ALL),
+            Versions::Mixed => *dice.pick(&ApiVersion::CURRENT),
         };
         let upgrade = (plan.api_version == Versions::Mixed && dice.percent(15))
-            .then(|| (dice.between(start, end), *dice.pick(&ApiVersion::ALL)))
+            .then(|| (dice.between(start, end), *dice.pick(&ApiVersion::CURRENT)))
             .filter(|(_, newer)| *newer > version);
         let account = if dice.percent(12) { *dice.pick(&ACCOUNTS) } else { "" };
         let livemode = dice.percent(85);
-        let has_test_clock = !livemode && dice.percent(50);
+        let modern = plan.era.unwrap_or(version) >= ApiVersion::V2020;
+        let has_test_clock = !livemode && dice.percent(50) && modern;
         // A connected account may write anything, also the id of a user of the platform.
         let user = if account.is_empty() { number } else { dice.below(number + 1) };
-        let naming = draw_naming(dice, format!("user_{user:05}"));
+        let mut naming = draw_naming(dice, format!("user_{user:05}"));
+        // There was no checkout yet.
+        naming.client_reference &= modern;
+        naming.session_metadata &= modern;
         Self {
             endpoint: Endpoint {
                 account: account.to_owned(),
                 livemode,
                 version,
+                era: plan.era,
                 upgrade: upgrade.filter(|_| !has_test_clock),
                 format: plan.format,
             },
@@ -269,6 +274,7 @@ impl Recorder {
             event_type: "v1.billing.meter.error_report_triggered".to_owned(),
             created: self.wall(),
             body: body.to_body(self.endpoint.format),
+            losable: false,
         });
     }
 }

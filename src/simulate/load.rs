@@ -40,6 +40,7 @@ fn stage(number: usize, format: Format) -> Stage {
         account: String::new(),
         livemode: true,
         version: ApiVersion::Acacia,
+        era: None,
         upgrade: None,
         format,
     };

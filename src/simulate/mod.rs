@@ -59,6 +59,10 @@ pub struct Plan {
     pub months: u32,
     /// At which API versions.
     pub api_version: Versions,
+    /// The time whose features the lives have, whatever version tells them. None: that of the
+    /// version at which a life is told. With an era, one plan gives the same life at each version:
+    /// the same ids, seconds and types of events.
+    pub era: Option<ApiVersion>,
     /// When it begins.
     pub start: StripeTime,
     /// How bodies are written.
@@ -87,6 +91,7 @@ impl Default for Plan {
             subscriptions: 100,
             months: 12,
             api_version: Versions::Mixed,
+            era: None,
             start: StripeTime(1_767_225_600),
             format: Format::Indented,
         }

@@ -19,6 +19,8 @@ pub(super) struct Endpoint {
     pub(super) account: String,
     pub(super) livemode: bool,
     pub(super) version: ApiVersion,
+    /// Whose features exist; none: those of the version.
+    pub(super) era: Option<ApiVersion>,
     /// When the account moves to which newer version, by the events' clock.
     pub(super) upgrade: Option<(i64, ApiVersion)>,
     pub(super) format: Format,
@@ -29,6 +31,9 @@ pub(super) struct Endpoint {
 pub(super) struct Tracked<T> {
     now: T,
     sent: Option<T>,
+    /// Where and in which second the last event stands, if it may be lost once a later second
+    /// says more.
+    losable: Option<(usize, i64)>,
 }
 
 /// What was sent.
@@ -39,6 +44,15 @@ pub(super) struct Sent {
     pub(super) created: i64,
     pub(super) version: ApiVersion,
 }
+
+/// Snapshots that a later one of the same object makes superfluous.
+const LOSABLE: [&str; 5] = [
+    "customer.subscription.updated",
+    "customer.updated",
+    "invoice.created",
+    "invoice.finalized",
+    "invoice.updated",
+];
 
 /// Two clocks, dice, and the events so far.
 ///
@@ -57,13 +71,13 @@ pub(super) struct Recorder {
 
 impl<T: Render + Clone> Tracked<T> {
     pub(super) const fn new(now: T) -> Self {
-        Self { now, sent: None }
+        Self { now, sent: None, losable: None }
     }
 
     /// An object whose present state needs no telling.
     pub(super) fn known(now: T) -> Self {
         let sent = Some(now.clone());
-        Self { now, sent }
+        Self { now, sent, losable: None }
     }
 
     /// The snapshot that was sent last.
@@ -106,6 +120,11 @@ impl Recorder {
     /// Now, as events are dated.
     pub(super) const fn wall(&self) -> i64 {
         self.wall
+    }
+
+    /// What can happen goes by this, and never by the version that tells of it.
+    pub(super) fn era(&self) -> ApiVersion {
+        self.endpoint.era.unwrap_or(self.endpoint.version)
     }
 
     /// Whether a test clock moves the objects.
@@ -194,13 +213,29 @@ impl Recorder {
         let previous = match &object.sent {
             Some(sent) if event_type.ends_with(".updated") => {
                 let changes = previous_attributes(&sent.render(version), &snapshot);
-                debug_assert!(!changes.is_empty(), "{event_type} without a change");
+                // What an old version does not show may change all the same.
+                debug_assert!(
+                    !changes.is_empty() || version < ApiVersion::Acacia,
+                    "{event_type} without a change"
+                );
                 Some(changes)
             }
             _ => None,
         };
+        let calm = !object.now.is_past_due();
+        let was_calm = object.sent.as_ref().is_none_or(|sent| !sent.is_past_due());
         object.sent = Some(object.now.clone());
-        self.write(event_type, snapshot, previous)
+        let sent = self.write(event_type, snapshot, previous);
+        if let Some((index, second)) = object.losable
+            && calm
+            && second < sent.created
+            && let Some(event) = self.events.get_mut(index)
+        {
+            event.losable = true;
+        }
+        object.losable = (LOSABLE.contains(&event_type) && calm && was_calm)
+            .then(|| (self.events.len() - 1, sent.created));
+        sent
     }
 
     /// Sends something that is not followed through time.

@@ -5,6 +5,7 @@ use super::acts::Dunning;
 use super::objects::price::Interval;
 use super::recorder::Act;
 use super::stage::Stage;
+use super::version::ApiVersion;
 
 #[derive(Clone, Copy)]
 enum Opening {
@@ -101,7 +102,7 @@ pub(super) fn play(stage: &mut Stage) {
 }
 
 fn play_on(stage: &mut Stage) -> Act {
-    if stage.recorder.dice.percent(8) {
+    if stage.recorder.dice.percent(8) && is_modern(stage) {
         stage.abandon_a_checkout()?;
     }
     open(stage)?;
@@ -121,6 +122,13 @@ fn open(stage: &mut Stage) -> Act {
                 opening
             }
             _ => Opening::Checkout,
+        };
+    }
+    if !is_modern(stage) {
+        opening = match opening {
+            Opening::TrialWithCard | Opening::TrialWithoutCard => opening,
+            Opening::ByInvoice if stage.recorder.era() > ApiVersion::V2014 => opening,
+            _ => Opening::Api,
         };
     }
     match opening {
@@ -151,6 +159,19 @@ fn open(stage: &mut Stage) -> Act {
 
 fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
     let coin = stage.recorder.dice.percent(50);
+    let chapter = match chapter {
+        Chapter::WishesForPlan
+        | Chapter::PausesCollection
+        | Chapter::BuysOnce
+        | Chapter::FollowsSchedule
+        | Chapter::Haggles
+        | Chapter::TakesABreak
+            if !is_modern(stage) =>
+        {
+            Chapter::Renews
+        }
+        _ => chapter,
+    };
     match chapter {
         Chapter::Renews => stage.renew(),
         Chapter::PaysLate => stage.renew_badly(Dunning::Pays),
@@ -187,6 +208,12 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
 /// Until the next period begins.
 fn days_left(stage: &Stage) -> i64 {
     (stage.subscription.next_period_end() - stage.recorder.now()) / 86_400
+}
+
+/// Checkout, schedules, paused collection and pending updates came in 2019 and 2020, and so did ids of
+/// discounts.
+fn is_modern(stage: &Stage) -> bool {
+    stage.recorder.era() >= ApiVersion::V2020
 }
 
 /// Two weeks to pay are too long for a weekly price.

@@ -41,12 +41,13 @@ pub(super) fn open(plan: &Plan, account: &str, livemode: bool) -> Life {
     let mut dice = Dice::new(plan.seed, u64::MAX - 2 - stream);
     let version = match plan.api_version {
         Versions::One(version) => version,
-        Versions::Mixed => *dice.pick(&ApiVersion::ALL),
+        Versions::Mixed => *dice.pick(&ApiVersion::CURRENT),
     };
     let endpoint = Endpoint {
         account: account.to_owned(),
         livemode,
         version,
+        era: plan.era,
         upgrade: None,
         format: plan.format,
     };

@@ -10,6 +10,7 @@ use super::objects::schedule::Schedule;
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
 use super::objects::{Home, Metadata};
 use super::recorder::{Recorder, Sent, Tracked};
+use super::version::ApiVersion;
 
 /// One subscription with everything that belongs to it alone.
 pub(super) struct Stage {
@@ -126,8 +127,7 @@ fn draw_subscription(
     naming: &Naming,
 ) -> Subscription {
     let now = recorder.now();
-    let flexible = recorder.endpoint.version >= super::version::ApiVersion::Clover
-        && recorder.dice.percent(70);
+    let flexible = recorder.era() >= ApiVersion::Clover && recorder.dice.percent(70);
     let mut metadata = Metadata::new();
     if let Some(user) = &naming.subscription_metadata {
         metadata.insert("user_id".to_owned(), user.clone());
@@ -168,7 +168,8 @@ fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
     };
     let mut prices: Vec<&'static Price> = vec![first];
     // Items of different intervals need flexible billing.
-    let may_add = first.currency == ADD_ON.currency
+    let may_add = recorder.era() > ApiVersion::V2014
+        && first.currency == ADD_ON.currency
         && (flexible || (first.interval == ADD_ON.interval && first.interval_count == 1));
     if may_add && recorder.dice.percent(20) {
         prices.push(&ADD_ON);

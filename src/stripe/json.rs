@@ -176,13 +176,19 @@ impl<'de> Deserialize<'de> for Seconds {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct List<T> {
-    /// The elements of this page.
-    #[serde(default = "Vec::new")]
+    /// The elements of this page; null and absent are none.
+    #[serde(default = "Vec::new", deserialize_with = "or_empty")]
     pub data: Vec<T>,
     /// Whether Stripe cut the list short.
     pub has_more: Option<bool>,
     /// How many there are in all, where Stripe says so.
     pub total_count: Option<i64>,
+}
+
+fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl<T> List<T> {

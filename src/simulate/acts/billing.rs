@@ -68,7 +68,7 @@ impl Stage {
             let intent = payment.render_intent(self.version());
             self.recorder.send_once("payment_intent.succeeded", intent);
             self.mark_paid(index);
-            if self.version() >= ApiVersion::Basil {
+            if self.recorder.era() >= ApiVersion::Basil {
                 let paid = payment.render_invoice_payment();
                 self.recorder.send_once("invoice_payment.paid", paid);
             }

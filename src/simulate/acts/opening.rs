@@ -7,6 +7,7 @@ use crate::simulate::objects::subscription::Status;
 use crate::simulate::objects::{Metadata, Render};
 use crate::simulate::recorder::Act;
 use crate::simulate::stage::Stage;
+use crate::simulate::version::ApiVersion;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -111,6 +112,9 @@ impl Stage {
         } else {
             self.subscription.missing_payment_method =
                 *self.recorder.dice.pick(&["pause", "pause", "cancel", "create_invoice"]);
+            if self.recorder.era() < ApiVersion::V2020 {
+                self.subscription.missing_payment_method = "create_invoice";
+            }
         }
         let invoice = self.first_invoice(true);
         self.send("customer.subscription.created");

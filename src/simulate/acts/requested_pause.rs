@@ -21,7 +21,7 @@ impl Stage {
 
     /// After the final failed payment the subscription is paused instead of being cancelled.
     pub(super) fn pause_for_debt(&mut self) -> Act {
-        self.pause("payment_failed");
+        self.pause("final_payment_failure");
         self.come_back_or_leave()
     }
 

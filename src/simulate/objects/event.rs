@@ -1,7 +1,7 @@
 //! The envelope around a snapshot.
 
 use crate::simulate::version::ApiVersion;
-use crate::simulate::wire::{Format, Object, object};
+use crate::simulate::wire::{Format, Object, Wire, object};
 
 /// An event, ready to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct SimulatedEvent {
     pub created: i64,
     /// The exact bytes of the webhook.
     pub body: String,
+    /// Whether the truth can still be told if this event never arrives.
+    pub losable: bool,
 }
 
 /// Everything of an event but its snapshot.
@@ -35,6 +37,18 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
+    /// Until May 2017 the bare id or null.
+    fn render_request(&self) -> Wire {
+        if self.version == ApiVersion::V2014 {
+            return self.request.clone().into();
+        }
+        object! {
+            "id": &self.request,
+            "idempotency_key": self.request.as_ref().map(|id| id.replacen("req_", "key-", 1)),
+        }
+        .into()
+    }
+
     /// Puts the snapshot in and writes the body.
     pub(crate) fn seal(
         self,
@@ -46,20 +60,17 @@ impl Envelope<'_> {
         if let Some(previous) = previous {
             data.set("previous_attributes", previous);
         }
-        let mut event = object! {
-            "id": &self.id,
-            "object": "event",
-            "api_version": self.version.as_str(),
-            "created": self.created,
-            "data": data,
-            "livemode": self.livemode,
-            "pending_webhooks": self.pending_webhooks,
-            "request": object! {
-                "id": &self.request,
-                "idempotency_key": self.request.as_ref().map(|id| id.replacen("req_", "key-", 1)),
-            },
-            "type": self.event_type,
-        };
+        let mut event = object! { "id": &self.id, "object": "event" };
+        // Events of 2014 do not say at which version they are rendered.
+        if self.version > ApiVersion::V2014 {
+            event.set("api_version", self.version.as_str());
+        }
+        event.set("created", self.created);
+        event.set("data", data);
+        event.set("livemode", self.livemode);
+        event.set("pending_webhooks", self.pending_webhooks);
+        event.set("request", self.render_request());
+        event.set("type", self.event_type);
         if !self.account.is_empty() {
             event.set("account", self.account.to_owned());
         }
@@ -70,6 +81,7 @@ impl Envelope<'_> {
             event_type: self.event_type.to_owned(),
             created: self.created,
             body: event.to_body(format),
+            losable: false,
         }
     }
 }

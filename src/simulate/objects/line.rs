@@ -21,7 +21,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn description(&self) -> String {
+    pub(super) fn description(&self) -> String {
         let product = self.price.product_name;
         match (self.proration, self.amount) {
             (true, ..0) => format!("Unused time on {product}"),

@@ -12,6 +12,7 @@ pub(super) mod features;
 pub(super) mod invoice;
 pub(super) mod line;
 pub(super) mod money_back;
+mod old;
 pub(super) mod other;
 pub(super) mod payment;
 pub(super) mod price;
@@ -26,6 +27,11 @@ use super::wire::{NULL, Object, object};
 pub(super) trait Render {
     /// The snapshot, in the shape of this version.
     fn render(&self, version: ApiVersion) -> Object;
+
+    /// Whether it is in debt: since when is read from single events, so none of them may be lost.
+    fn is_past_due(&self) -> bool {
+        false
+    }
 }
 
 /// `metadata`, in the order of its keys.

@@ -31,7 +31,7 @@ pub(crate) enum Interval {
 }
 
 /// When the shop opened: every price is older than every subscription.
-const CREATED: i64 = 1_577_880_000;
+pub(super) const CREATED: i64 = 1_577_880_000;
 
 impl Interval {
     pub(crate) const fn as_str(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::discount::Discount;
 use super::price::Price;
-use super::{Home, Metadata, Render, render_metadata};
+use super::{Home, Metadata, Render, old, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, embedded_list, object};
 
@@ -91,7 +91,7 @@ pub(crate) struct Paused {
 }
 
 /// The first version that says why a subscription is paused.
-pub(crate) const STATUS_DETAILS_SINCE: ApiVersion = ApiVersion::Dahlia;
+pub(crate) const STATUS_DETAILS_SINCE: ApiVersion = ApiVersion::Endive;
 
 impl Paused {
     fn render(&self) -> Object {
@@ -281,7 +281,14 @@ impl Subscription {
 }
 
 impl Render for Subscription {
+    fn is_past_due(&self) -> bool {
+        self.status == Status::PastDue
+    }
+
     fn render(&self, version: ApiVersion) -> Object {
+        if version < ApiVersion::V2020 {
+            return old::subscription(self, version);
+        }
         let first = &self.items[0];
         // The plan of the only item is repeated at the top; several items have none there.
         let single = self.items.len() == 1;

@@ -28,7 +28,7 @@ fn has(object: &Value, key: &str) -> bool {
 
 #[test]
 fn the_period_lives_on_the_items_alone_since_basil() {
-    for version in ApiVersion::ALL {
+    for version in ApiVersion::CURRENT {
         let since_basil = version >= ApiVersion::Basil;
         for object in snapshots(version, "customer.subscription.updated") {
             for key in ["current_period_start", "current_period_end"] {
@@ -52,7 +52,7 @@ fn the_period_lives_on_the_items_alone_since_basil() {
 
 #[test]
 fn an_invoice_names_its_subscription_in_its_parent_since_basil() {
-    for version in ApiVersion::ALL {
+    for version in ApiVersion::CURRENT {
         let since_basil = version >= ApiVersion::Basil;
         for invoice in snapshots(version, "invoice.paid") {
             for key in ["subscription", "paid", "charge", "payment_intent", "discount"] {

@@ -40,8 +40,8 @@ fn paths(value: &Value, at: &[String], found: &mut Vec<Vec<String>>) {
 /// The object that holds the last step of a path.
 fn holder<'a>(object: &'a mut Value, path: &[String]) -> &'a mut serde_json::Map<String, Value> {
     let above = &path[..path.len() - 1];
-    let pointer: String =
-        above.iter().map(|step| format!("/{}", step.replace('/', "~1"))).collect();
+    let steps: Vec<String> = above.iter().map(|step| step.replace('/', "~1")).collect();
+    let pointer = if steps.is_empty() { String::new() } else { format!("/{}", steps.join("/")) };
     object.pointer_mut(&pointer).unwrap().as_object_mut().unwrap()
 }
 

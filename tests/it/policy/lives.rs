@@ -138,8 +138,8 @@ fn money_that_goes_back_changes_nothing_of_access() {
         .created(0, "active")
         .paid(0, "in_1")
         .asked(5, true, before.clone())
-        .event(5, "charge.refunded", charge)
-        .event(6, "charge.dispute.created", dispute)
+        .event(5, "charge.refunded", &charge)
+        .event(6, "charge.dispute.created", &dispute)
         .asked(7, true, before);
 }
 
@@ -152,7 +152,7 @@ fn a_credit_for_the_old_plan_does_not_say_how_far_the_new_one_is_paid() {
     });
     Life::new()
         .created(0, "active")
-        .event(5, "invoice.paid", invoice)
+        .event(5, "invoice.paid", &invoice)
         .asked(5, true, json!({ "paid_through": shown(35) }))
         .deleted(6)
         .asked(6, false, json!({ "status": "canceled", "ended_at": shown(6) }));
@@ -162,7 +162,7 @@ fn a_credit_for_the_old_plan_does_not_say_how_far_the_new_one_is_paid() {
 fn a_deleted_customer_has_no_access() {
     Life::new()
         .created(0, "active")
-        .event(9, "customer.deleted", json!({ "id": "cus_1", "object": "customer" }))
+        .event(9, "customer.deleted", &json!({ "id": "cus_1", "object": "customer" }))
         .asked(
             9,
             false,

@@ -26,7 +26,7 @@ pub(crate) fn fold<'a>(
         let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         let Some(customer) = observation.customer else { continue };
         assert_eq!(known.get_or_insert_with(|| customer.clone()), &customer, "{body}");
-        state.join(observation.state);
+        observation.change.into_iter().for_each(|change| state.add(change));
     }
     known.map(|key| rows(&key, &state, logic)).unwrap_or_default()
 }
@@ -70,7 +70,7 @@ impl Life {
     }
 
     /// Any event of a day.
-    fn event(mut self, day: i64, event_type: &str, object: Value) -> Self {
+    fn event(mut self, day: i64, event_type: &str, object: &Value) -> Self {
         let event = json!({
             "id": format!("evt_{}", self.events.len()), "object": "event", "type": event_type,
             "created": on(day), "livemode": true, "data": { "object": object },
@@ -90,7 +90,7 @@ impl Life {
                 "current_period_end": on(self.period_end),
             }] },
         });
-        self.event(day, &format!("customer.subscription.{verb}"), with(snapshot, fields))
+        self.event(day, &format!("customer.subscription.{verb}"), &with(snapshot, fields))
     }
 
     fn created(self, day: i64, status: &'static str) -> Self {
@@ -127,7 +127,7 @@ impl Life {
             "parent": { "subscription_details": { "subscription": "sub_1" } },
             "lines": { "data": [{ "amount": 900, "period": { "start": on(end - 30), "end": on(end) } }] },
         });
-        self.event(day, &format!("invoice.{verb}"), object)
+        self.event(day, &format!("invoice.{verb}"), &object)
     }
 
     fn paid(self, day: i64, id: &str) -> Self {

@@ -66,7 +66,7 @@ fn a_schedule_says_what_comes_next_and_bounds_access_only_where_it_cancels() {
     {
         Life::new()
             .created(0, "active")
-            .event(1, "subscription_schedule.created", schedule("active", end_behavior))
+            .event(1, "subscription_schedule.created", &schedule("active", end_behavior))
             .asked(2, true, json!({ "scheduled_change": next, "ends_at": ends_at }))
             .period_to(120)
             .becomes(30, "active")
@@ -82,8 +82,8 @@ fn a_released_schedule_plans_nothing() {
     );
     Life::new()
         .created(0, "active")
-        .event(1, "subscription_schedule.created", schedule("active", "cancel"))
-        .event(2, "subscription_schedule.released", released)
+        .event(1, "subscription_schedule.created", &schedule("active", "cancel"))
+        .event(2, "subscription_schedule.released", &released)
         .asked(3, true, json!({ "scheduled_change": null, "ends_at": null }));
 }
 
@@ -95,6 +95,10 @@ fn the_last_phase_of_a_schedule_that_cancels_has_the_cancellation_ahead() {
     });
     Life::new()
         .created(0, "active")
-        .event(30, "subscription_schedule.updated", super::with(schedule("active", "cancel"), last))
+        .event(
+            30,
+            "subscription_schedule.updated",
+            &super::with(schedule("active", "cancel"), last),
+        )
         .asked(31, true, json!({ "scheduled_change": planned, "ends_at": shown(90) }));
 }
