@@ -25,7 +25,7 @@ pub(super) fn subscription(of: &Subscription, version: ApiVersion) -> Object {
         "discount": NULL,
         "ended_at": of.ended_at,
         "plan": single.then(|| plan(first.price, version, of.home.livemode)),
-        "quantity": single.then_some(first.quantity),
+        "quantity": first.price.shown_quantity(first.quantity).filter(|_| single),
         "start": of.start_date,
         "status": of.status.as_str(),
         "tax_percent": NULL,
@@ -53,7 +53,7 @@ fn item(of: &Item, subscription: &Subscription, version: ApiVersion) -> Object {
         "created": of.created,
         "metadata": Object::EMPTY,
         "plan": plan(of.price, version, subscription.home.livemode),
-        "quantity": of.quantity,
+        "quantity": of.price.shown_quantity(of.quantity),
         "subscription": &subscription.id,
     }
 }
