@@ -1,6 +1,6 @@
 //! The entitlement policy: which states of a subscription grant access, as a file of text.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// The text of the built-in policy, comments and all.
 pub const BUILT_IN: &str = include_str!("../../projections/current_subscriptions/policy.toml");
@@ -13,6 +13,7 @@ const DAYS_MAX: u32 = 36_500;
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// The statuses that grant access.
+    #[serde(deserialize_with = "granting")]
     pub grant: Vec<String>,
     /// Days of access after the first unpaid moment.
     pub past_due_grace_days: Days,
@@ -92,18 +93,10 @@ pub struct PolicyError {
 impl Policy {
     /// Reads the text of a policy file.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let policy: Self = toml::from_str(text).map_err(|error| PolicyError {
+        toml::from_str(text).map_err(|error| PolicyError {
             line: error.span().map_or(1, |span| line_of(text, span.start)),
             message: error.message().trim().replace('\n', ", "),
-        })?;
-        let terminal = ["canceled", "incomplete_expired"];
-        match policy.grant.iter().find(|status| terminal.contains(&status.as_str())) {
-            Some(status) => Err(PolicyError {
-                line: text.find("grant").map_or(1, |at| line_of(text, at)),
-                message: format!("`{status}` is final and can never grant access"),
-            }),
-            None => Ok(policy),
-        }
+        })
     }
 
     /// Whether this status grants access at all.
@@ -138,6 +131,27 @@ impl Default for Policy {
     }
 }
 
+/// Statuses, none of them final: what has ended never grants.
+fn granting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Granting(String);
+
+    impl TryFrom<String> for Granting {
+        type Error = String;
+
+        fn try_from(status: String) -> Result<Self, String> {
+            if matches!(status.as_str(), "canceled" | "incomplete_expired") {
+                return Err(format!("`{status}` is final and can never grant access"));
+            }
+            Ok(Self(status))
+        }
+    }
+
+    let statuses = Vec::<Granting>::deserialize(deserializer)?;
+    Ok(statuses.into_iter().map(|status| status.0).collect())
+}
+
 impl TryFrom<u32> for Days {
     type Error = String;
 
@@ -169,6 +183,11 @@ mod tests {
             ("past_due_grace_days = \"7\"", 1, "string"),
             ("\n\npast_due_grace_days = 99999", 3, "36500"),
             ("# mine\ngrant = [\"active\", \"canceled\"]", 2, "canceled"),
+            ("# what may grant\n\ngrant = [\n\"active\",\n\"incomplete_expired\"]", 3, "final"),
+            ("grant = \"active\"", 1, "string"),
+            ("unknown_status = \"maybe\"", 1, "maybe"),
+            ("grace_requires_payment = 1", 1, "integer"),
+            ("[pause_collection]\nvoid = \"deny\"\nkeep = \"deny\"", 3, "keep"),
             ("grant = [\"active\"", 1, ""),
         ] {
             let error = Policy::parse(text).unwrap_err();

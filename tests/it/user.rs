@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
 
+use crate::app::server::TestServer;
 use crate::policy::fold;
 
 fn event(created: i64, event_type: &str, object: &Value) -> String {
@@ -155,4 +156,35 @@ fn an_account_stands_for_the_customer_that_a_session_does_not_name() {
     ];
     assert_user(&events, "user_id", "a", "checkout.client_reference_id", false);
     assert_eq!(row(&events, "user_id").customer_id, "acct_1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_the_subscriptions_of_all_its_customers_and_of_no_other() {
+    let server = TestServer::start().await;
+    // Two customers of one user, and one of them has another subscription that names somebody else.
+    for (id, customer, subscription, user) in [
+        ("evt_1", "cus_a", "sub_1", "7"),
+        ("evt_2", "cus_b", "sub_2", "7"),
+        ("evt_3", "cus_b", "sub_3", "8"),
+    ] {
+        let object = json!({
+            "id": subscription, "object": "subscription", "customer": customer,
+            "status": "active", "metadata": { "user_id": user },
+        });
+        let event = json!({
+            "id": id, "object": "event", "type": "customer.subscription.created", "created": 1,
+            "livemode": true, "data": { "object": object },
+        });
+        server.receive(event.to_string()).await;
+    }
+    for (user, expected) in [("7", vec!["sub_1", "sub_2"]), ("8", vec!["sub_3"])] {
+        let read = server.read(&format!("/v1/users/{user}")).await;
+        let subscriptions = read["subscriptions"].as_array().unwrap();
+        let ids: Vec<_> = subscriptions.iter().map(|it| it["subscription_id"].clone()).collect();
+        assert_eq!(
+            (ids, &read["active"]),
+            (expected.iter().map(|it| json!(it)).collect(), &json!(true))
+        );
+    }
+    server.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The real service in process, on a port and a ledger of its own.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -22,6 +23,23 @@ pub(crate) const TOKEN: &str = "token_of_the_edges";
 /// The instant at which the server's clock stands.
 pub(crate) const NOW: &str = "2026-03-01T00:00:00Z";
 
+/// What a service in this folder is started with, where nothing is out of the ordinary.
+pub(crate) fn options(folder: &Path) -> Options {
+    Options {
+        database: DatabaseUrl::from_path(folder.join("subledger.db")),
+        webhook_secrets: Secrets::parse(SECRET),
+        api_tokens: Secrets::parse(TOKEN),
+        access_tokens: Secrets::default(),
+        listen: "127.0.0.1:0".to_owned(),
+        private_listen: None,
+        tolerance_seconds: 300,
+        mode: Mode::Live,
+        limits: Limits::default(),
+        logic: Logic::default(),
+        clock: Clock::fixed(ReceivedAt::parse(NOW).unwrap()),
+    }
+}
+
 /// A running service, and a client for it.
 pub(crate) struct TestServer {
     service: Service,
@@ -39,20 +57,13 @@ impl TestServer {
     /// With other options.
     pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut options = Options {
-            database: DatabaseUrl::from_path(directory.path().join("subledger.db")),
-            webhook_secrets: Secrets::parse(SECRET),
-            api_tokens: Secrets::parse(TOKEN),
-            access_tokens: Secrets::default(),
-            listen: "127.0.0.1:0".to_owned(),
-            private_listen: None,
-            tolerance_seconds: 300,
-            mode: Mode::Live,
-            limits: Limits::default(),
-            logic: Logic::default(),
-            clock: Clock::fixed(ReceivedAt::parse(NOW).unwrap()),
-        };
+        let mut options = options(directory.path());
         change(&mut options);
+        Self::run(directory, options).await
+    }
+
+    /// On what is in this folder already.
+    pub(crate) async fn run(directory: TempDir, options: Options) -> Self {
         let service = Service::start(options).await.unwrap();
         let url = format!("http://{}", service.address());
         let client = Client::builder().timeout(Duration::from_mins(1)).build().unwrap();

@@ -1,6 +1,7 @@
 //! Events that cannot be folded stand aside with a reason, and the others go on.
 
 mod genuine;
+mod mended;
 
 use std::process::Command;
 

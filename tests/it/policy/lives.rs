@@ -109,10 +109,10 @@ fn what_is_paid_after_the_cancellation_does_not_revive_it() {
 
 #[test]
 fn dunning_that_ends_in_a_pause_says_why_and_goes_on_when_resumed() {
-    let reason = json!({ "paused": { "subscription": { "type": "payment_failed" } } });
+    let reason = json!({ "paused": { "subscription": { "type": "final_payment_failure" } } });
     in_debt("")
         .subscription(45, "paused", "paused", json!({ "status_details": reason }))
-        .asked(45, false, json!({ "status": "paused", "paused_reason": "payment_failed" }))
+        .asked(45, false, json!({ "status": "paused", "paused_reason": "final_payment_failure" }))
         .subscription(50, "resumed", "active", json!({}))
         .asked(50, true, json!({ "status": "active", "paused_reason": null }));
 }

@@ -102,3 +102,33 @@ fn the_last_phase_of_a_schedule_that_cancels_has_the_cancellation_ahead() {
         )
         .asked(31, true, json!({ "scheduled_change": planned, "ends_at": shown(90) }));
 }
+
+#[test]
+fn a_cancellation_whose_day_has_passed_ends_access_though_nothing_more_arrives() {
+    let cancelled = json!({ "cancel_at": on(10), "canceled_at": on(3) });
+    Life::new()
+        .created(0, "active")
+        .paid(0, "in_1")
+        .changes(3, cancelled.clone())
+        .asked(9, true, json!({ "ends_at": shown(10), "entitled_until": shown(10) }))
+        .asked(10, false, json!({ "status": "active", "entitled": true }))
+        // An update that arrives after that day grants nothing either.
+        .changes(12, cancelled)
+        .asked(12, false, json!({ "ends_at": shown(10), "ended_at": null }))
+        .deleted(13)
+        .asked(13, false, json!({ "status": "canceled", "ended_at": shown(13) }));
+}
+
+#[test]
+fn the_list_of_statuses_says_which_of_them_grant() {
+    for (policy, status, active) in [
+        ("grant = [\"active\"]", "trialing", false),
+        ("grant = [\"active\"]", "past_due", false),
+        ("grant = [\"active\", \"unpaid\"]", "unpaid", true),
+        ("grant = [\"paused\"]", "paused", true),
+        ("grant = []", "active", false),
+    ] {
+        let row = json!({ "status": status, "entitled": active });
+        Life::under(policy).created(0, status).asked(1, active, row);
+    }
+}
