@@ -85,7 +85,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         ..Plan::default()
     };
     let order = if args.shuffle { Order::Realistic } else { Order::AsHappened };
-    let delivery = Delivery { seed: args.seed, order, duplicates: args.duplicates, losses: 0.0 };
+    let delivery = Delivery {
+        seed: args.seed,
+        order,
+        duplicates: args.duplicates,
+        // Without duplicates, no event comes twice in any form.
+        second_bodies: if args.duplicates > 0.0 { 0.7 } else { 0.0 },
+        ..Delivery::default()
+    };
     let simulation = simulate(&plan);
     if let Some(path) = &args.truth {
         write_truth(path, &simulation.truth).map_err(|error| cannot_write(path, &error))?;

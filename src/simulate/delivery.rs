@@ -12,8 +12,11 @@ pub struct Delivery {
     pub order: Order,
     /// The share of events that arrive again, from 0 to 1.
     pub duplicates: f64,
-    /// The share of the losable events that never arrive, from 0 to 1.
+    /// The share of events that never arrive, from 0 to 1, of those without which the truth can
+    /// still be told.
     pub losses: f64,
+    /// Of the events that two endpoints get, the share of which the other body arrives, too.
+    pub second_bodies: f64,
 }
 
 /// In which order events arrive.
@@ -31,20 +34,32 @@ pub enum Order {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { seed: 1, order: Order::Realistic, duplicates: 0.03, losses: 0.0 }
+        Self { seed: 1, order: Order::Realistic, duplicates: 0.03, losses: 0.0, second_bodies: 0.7 }
     }
 }
 
 /// The events in the order of their arrival, some of them twice. A second arrival often has other
 /// bytes: the count of pending webhooks has changed.
+///
+/// Where two endpoints get an event at two API versions, which of them is the first is the same for
+/// all events of a second, and the other body often follows under the same id.
 pub fn deliver(events: Vec<SimulatedEvent>, delivery: &Delivery) -> Vec<SimulatedEvent> {
     let mut dice = Dice::new(delivery.seed, u64::MAX);
     let mut arrivals = Vec::with_capacity(events.len());
-    for (index, event) in (0_i64..).zip(events) {
-        if event.losable && delivery.losses > 0.0 && dice.probability(delivery.losses) {
+    for (index, mut event) in (0_i64..).zip(events) {
+        if event.losable && dice.probability(delivery.losses) {
             continue;
         }
         let arrival = arrival(&mut dice, delivery.order, index, event.created);
+        if let Some(mut second_body) = event.second_body.take() {
+            if second_is_first(delivery.seed, event.created) {
+                std::mem::swap(&mut event.body, &mut second_body);
+            }
+            if dice.probability(delivery.second_bodies) {
+                let again = (arrival.0 + dice.between(1, 7_200), arrival.1 + 1);
+                arrivals.push((again, SimulatedEvent { body: second_body, ..event.clone() }));
+            }
+        }
         if dice.probability(delivery.duplicates) {
             let again = (arrival.0 + dice.between(1, 7_200), arrival.1 + 1);
             let copy = if dice.percent(50) { with_other_bytes(&event) } else { event.clone() };
@@ -54,6 +69,11 @@ pub fn deliver(events: Vec<SimulatedEvent>, delivery: &Delivery) -> Vec<Simulate
     }
     arrivals.sort_by_key(|(arrival, _)| *arrival);
     arrivals.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Whether the second endpoint is the faster one in this second.
+fn second_is_first(seed: u64, created: i64) -> bool {
+    Dice::new(seed, created.unsigned_abs()).percent(50)
 }
 
 /// When an event arrives: in seconds, and its rank within the second.

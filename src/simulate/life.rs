@@ -5,7 +5,7 @@ use super::objects::customer::Customer;
 use super::objects::event::SimulatedEvent;
 use super::objects::features::Features;
 use super::objects::other::{loyalty_tier, thin_event};
-use super::objects::subscription::Status;
+use super::objects::subscription::{STATUS_DETAILS_SINCE, Status};
 use super::objects::{Home, Metadata};
 use super::recorder::{Act, Endpoint, Recorder, Tracked};
 use super::shop::TrueName;
@@ -80,28 +80,32 @@ impl Person {
         let end = start + i64::from(plan.months.min(MAX_MONTHS)) * 30 * DAY + 12 * 3_600;
         let version = match plan.api_version {
             Versions::One(version) => version,
-            Versions::Mixed => *dice.pick(&ApiVersion::CURRENT),
+            Versions::Mixed => plan.no_older(*dice.pick(&ApiVersion::MIXED)),
         };
         let upgrade = (plan.api_version == Versions::Mixed && dice.percent(15))
-            .then(|| (dice.between(start, end), *dice.pick(&ApiVersion::CURRENT)))
+            .then(|| (dice.between(start, end), *dice.pick(&ApiVersion::MIXED)))
             .filter(|(_, newer)| *newer > version);
+        let second = match plan.api_version {
+            Versions::Mixed if upgrade.is_none() => draw_second(dice, version),
+            _ => None,
+        };
         let account = if dice.percent(12) { *dice.pick(&ACCOUNTS) } else { "" };
         let livemode = dice.percent(85);
-        let modern = plan.era.unwrap_or(version) >= ApiVersion::V2020;
-        let has_test_clock = !livemode && dice.percent(50) && modern;
+        let has_test_clock = !livemode && dice.percent(50);
         // A connected account may write anything, also the id of a user of the platform.
         let user = if account.is_empty() { number } else { dice.below(number + 1) };
         let mut naming = draw_naming(dice, format!("user_{user:05}"));
-        // There was no checkout yet.
-        naming.client_reference &= modern;
-        naming.session_metadata &= modern;
+        let era = plan.era.unwrap_or(version);
+        naming.keep_to(era);
+        let has_test_clock = has_test_clock && era >= ApiVersion::V2020;
         Self {
             endpoint: Endpoint {
                 account: account.to_owned(),
                 livemode,
+                era,
                 version,
-                era: plan.era,
                 upgrade: upgrade.filter(|_| !has_test_clock),
+                second,
                 format: plan.format,
             },
             naming,
@@ -113,6 +117,27 @@ impl Person {
             test_clock: has_test_clock.then(|| format!("clock_1{}", dice.letters(23))),
             end,
         }
+    }
+}
+
+/// Some accounts have a second endpoint at a newer version, while they move to it. Only versions
+/// that tell the same are drawn: the truth must not depend on which of the two comes first.
+fn draw_second(dice: &mut Dice, version: ApiVersion) -> Option<ApiVersion> {
+    let has_one = dice.percent(25);
+    let newer: Vec<ApiVersion> = ApiVersion::MIXED
+        .into_iter()
+        .filter(|newer| version >= ApiVersion::Acacia && *newer > version)
+        .filter(|newer| *newer < STATUS_DETAILS_SINCE)
+        .collect();
+    (has_one && !newer.is_empty()).then(|| *dice.pick(&newer))
+}
+
+impl Naming {
+    /// Without the roads that were not there yet.
+    fn keep_to(&mut self, era: ApiVersion) {
+        self.subscription_metadata.take_if(|_| era < ApiVersion::V2018);
+        self.client_reference &= era >= ApiVersion::V2020;
+        self.session_metadata &= era >= ApiVersion::V2020;
     }
 }
 
@@ -160,7 +185,9 @@ impl Household {
         let mut household = Self { recorder, customer, features, stages, deleted_at: None };
         // What comes later to the customer may be cut off by the end of the simulated time.
         let _ = household.correct_customer(person);
-        let _ = features::grant(&mut household.recorder, &mut household.features);
+        if person.endpoint.era >= ApiVersion::V2020 {
+            let _ = features::grant(&mut household.recorder, &mut household.features);
+        }
         if deletion.is_some_and(|at| at < person.end) {
             household.delete_customer();
         }
@@ -181,7 +208,7 @@ impl Household {
             self.customer.metadata.insert("user_id".to_owned(), user);
             self.recorder.send("customer.updated", &mut self.customer);
         }
-        if self.recorder.dice.percent(3) {
+        if self.recorder.dice.percent(3) && self.recorder.endpoint.era >= ApiVersion::V2020 {
             self.recorder.send_thin_event();
         }
         self.recorder.wait(5 * DAY)?;
@@ -274,6 +301,7 @@ impl Recorder {
             event_type: "v1.billing.meter.error_report_triggered".to_owned(),
             created: self.wall(),
             body: body.to_body(self.endpoint.format),
+            second_body: None,
             losable: false,
         });
     }

@@ -39,9 +39,10 @@ fn stage(number: usize, format: Format) -> Stage {
     let endpoint = Endpoint {
         account: String::new(),
         livemode: true,
+        era: ApiVersion::Acacia,
         version: ApiVersion::Acacia,
-        era: None,
         upgrade: None,
+        second: None,
         format,
     };
     let dice = Dice::new(number as u64, 0);

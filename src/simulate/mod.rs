@@ -57,11 +57,10 @@ pub struct Plan {
     pub subscriptions: usize,
     /// How long, in months of thirty days; no longer than [`MAX_MONTHS`].
     pub months: u32,
-    /// At which API versions.
+    /// At which API versions events are rendered.
     pub api_version: Versions,
-    /// The time whose features the lives have, whatever version tells them. None: that of the
-    /// version at which a life is told. With an era, one plan gives the same life at each version:
-    /// the same ids, seconds and types of events.
+    /// What can happen: only what Stripe had at this version. Without one, what it had at the
+    /// version that a life begins with.
     pub era: Option<ApiVersion>,
     /// When it begins.
     pub start: StripeTime,
@@ -95,6 +94,13 @@ impl Default for Plan {
             start: StripeTime(1_767_225_600),
             format: Format::Indented,
         }
+    }
+}
+
+impl Plan {
+    /// The version, or the era where it is newer: an older shape could not tell what happens.
+    fn no_older(&self, version: ApiVersion) -> ApiVersion {
+        self.era.map_or(version, |era| era.max(version))
     }
 }
 

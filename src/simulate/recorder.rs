@@ -18,22 +18,24 @@ pub(super) type Act = ControlFlow<()>;
 pub(super) struct Endpoint {
     pub(super) account: String,
     pub(super) livemode: bool,
+    /// What can happen. It never depends on the version that events are rendered at, so that one
+    /// life can be told in several shapes.
+    pub(super) era: ApiVersion,
     pub(super) version: ApiVersion,
-    /// Whose features exist; none: those of the version.
-    pub(super) era: Option<ApiVersion>,
     /// When the account moves to which newer version, by the events' clock.
     pub(super) upgrade: Option<(i64, ApiVersion)>,
+    /// The version of a second endpoint, to which the same events go.
+    pub(super) second: Option<ApiVersion>,
     pub(super) format: Format,
 }
 
-/// An object, and the snapshot of it that was sent last.
+/// An object, the snapshot of it that was sent last, and the events that a later second has not
+/// made needless yet, by index and second.
 #[derive(Clone, Debug)]
 pub(super) struct Tracked<T> {
     now: T,
     sent: Option<T>,
-    /// Where and in which second the last event stands, if it may be lost once a later second
-    /// says more.
-    losable: Option<(usize, i64)>,
+    needed: Vec<(usize, i64)>,
 }
 
 /// What was sent.
@@ -44,15 +46,6 @@ pub(super) struct Sent {
     pub(super) created: i64,
     pub(super) version: ApiVersion,
 }
-
-/// Snapshots that a later one of the same object makes superfluous.
-const LOSABLE: [&str; 5] = [
-    "customer.subscription.updated",
-    "customer.updated",
-    "invoice.created",
-    "invoice.finalized",
-    "invoice.updated",
-];
 
 /// Two clocks, dice, and the events so far.
 ///
@@ -71,18 +64,38 @@ pub(super) struct Recorder {
 
 impl<T: Render + Clone> Tracked<T> {
     pub(super) const fn new(now: T) -> Self {
-        Self { now, sent: None, losable: None }
+        Self { now, sent: None, needed: Vec::new() }
     }
 
     /// An object whose present state needs no telling.
     pub(super) fn known(now: T) -> Self {
         let sent = Some(now.clone());
-        Self { now, sent, losable: None }
+        Self { now, sent, needed: Vec::new() }
+    }
+
+    /// The last event says what no later one repeats.
+    pub(super) fn keep_last(&mut self) {
+        self.needed.pop();
     }
 
     /// The snapshot that was sent last.
     pub(super) const fn sent(&self) -> Option<&T> {
         self.sent.as_ref()
+    }
+}
+
+/// A snapshot at a version, and what was otherwise before it.
+struct Told {
+    version: ApiVersion,
+    snapshot: Object,
+    previous: Option<Object>,
+}
+
+impl Told {
+    fn of<T: Render>(version: ApiVersion, now: &T, before: Option<&T>) -> Self {
+        let snapshot = now.render(version);
+        let previous = before.map(|before| previous_attributes(&before.render(version), &snapshot));
+        Self { version, snapshot, previous }
     }
 }
 
@@ -120,11 +133,6 @@ impl Recorder {
     /// Now, as events are dated.
     pub(super) const fn wall(&self) -> i64 {
         self.wall
-    }
-
-    /// What can happen goes by this, and never by the version that tells of it.
-    pub(super) fn era(&self) -> ApiVersion {
-        self.endpoint.era.unwrap_or(self.endpoint.version)
     }
 
     /// Whether a test clock moves the objects.
@@ -208,67 +216,84 @@ impl Recorder {
         event_type: &'static str,
         object: &mut Tracked<T>,
     ) -> Sent {
-        let version = self.endpoint.version;
-        let snapshot = object.now.render(version);
-        let previous = match &object.sent {
-            Some(sent) if event_type.ends_with(".updated") => {
-                let changes = previous_attributes(&sent.render(version), &snapshot);
-                // What an old version does not show may change all the same.
-                debug_assert!(
-                    !changes.is_empty() || version < ApiVersion::Acacia,
-                    "{event_type} without a change"
-                );
-                Some(changes)
-            }
-            _ => None,
-        };
-        let calm = !object.now.is_past_due();
-        let was_calm = object.sent.as_ref().is_none_or(|sent| !sent.is_past_due());
-        object.sent = Some(object.now.clone());
-        let sent = self.write(event_type, snapshot, previous);
-        if let Some((index, second)) = object.losable
-            && calm
-            && second < sent.created
-            && let Some(event) = self.events.get_mut(index)
-        {
-            event.losable = true;
+        if !self.endpoint.era.has_event(event_type) {
+            return self.silence(event_type);
         }
-        object.losable = (LOSABLE.contains(&event_type) && calm && was_calm)
-            .then(|| (self.events.len() - 1, sent.created));
+        let before = object.sent.as_ref().filter(|_| event_type.ends_with(".updated"));
+        let told = |version| Told::of(version, &object.now, before);
+        let first = told(self.endpoint.version);
+        let second = self.endpoint.second.map(told);
+        for told in second.iter().chain([&first]) {
+            let silent = told.previous.as_ref().is_some_and(Object::is_empty);
+            // A shape that is older than the era cannot tell everything.
+            debug_assert!(
+                !silent || told.version < self.endpoint.era,
+                "{event_type} without a change at {:?}",
+                told.version
+            );
+        }
+        let sent = self.write(event_type, first, second);
+        object.needed.retain(|(index, second)| {
+            let needed = *second == sent.created;
+            if let (false, Some(event)) = (needed, self.events.get_mut(*index)) {
+                event.losable = true;
+            }
+            needed
+        });
+        // A deletion is the one state that a later snapshot does not replace.
+        if !event_type.ends_with(".deleted") {
+            object.needed.push((self.events.len() - 1, sent.created));
+        }
+        object.sent = Some(object.now.clone());
         sent
     }
 
     /// Sends something that is not followed through time.
     pub(super) fn send_once(&mut self, event_type: &'static str, snapshot: Object) -> Sent {
-        self.write(event_type, snapshot, None)
+        if !self.endpoint.era.has_event(event_type) {
+            return self.silence(event_type);
+        }
+        let told = Told { version: self.endpoint.version, snapshot, previous: None };
+        self.write(event_type, told, None)
     }
 
-    fn write(
-        &mut self,
-        event_type: &'static str,
-        snapshot: Object,
-        previous: Option<Object>,
-    ) -> Sent {
+    /// What happens without an event, because Stripe had none for it yet.
+    const fn silence(&self, event_type: &'static str) -> Sent {
+        let version = self.endpoint.version;
+        Sent { event_id: String::new(), event_type, created: self.wall, version }
+    }
+
+    fn write(&mut self, event_type: &'static str, told: Told, second: Option<Told>) -> Sent {
         self.tick();
         let id = self.id("evt");
         let request = self.dice.percent(40).then(|| self.short_id("req"));
-        let sent = Sent {
-            event_id: id.clone(),
-            event_type,
-            created: self.wall,
-            version: self.endpoint.version,
-        };
+        let sent =
+            Sent { event_id: id.clone(), event_type, created: self.wall, version: told.version };
         let envelope = Envelope {
             id,
             account: &self.endpoint.account,
             livemode: self.endpoint.livemode,
             event_type,
             created: self.wall,
-            version: self.endpoint.version,
+            version: told.version,
             request,
             pending_webhooks: self.dice.between(1, 4),
         };
-        self.events.push(envelope.seal(snapshot, previous, self.endpoint.format));
+        let format = self.endpoint.format;
+        let second_body = second.map(|told| {
+            let envelope = Envelope { version: told.version, ..envelope.clone() };
+            envelope.seal(told.snapshot, told.previous, format)
+        });
+        self.events.push(SimulatedEvent {
+            body: envelope.seal(told.snapshot, told.previous, format),
+            id: envelope.id,
+            account: self.endpoint.account.clone(),
+            livemode: self.endpoint.livemode,
+            event_type: event_type.to_owned(),
+            created: self.wall,
+            second_body,
+            losable: false,
+        });
         sent
     }
 }

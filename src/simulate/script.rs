@@ -92,6 +92,35 @@ const TEST_CLOCK_CHAPTERS: &[(u64, Chapter)] = &[
     (5, Chapter::FollowsSchedule),
 ];
 
+impl Opening {
+    /// This one, or what came closest to it at the time.
+    fn of(self, era: ApiVersion) -> Self {
+        match self {
+            Self::TrialWithCard | Self::TrialWithoutCard => self,
+            Self::ByInvoice if era >= ApiVersion::V2018 => self,
+            _ if era >= ApiVersion::V2020 => self,
+            _ => Self::Api,
+        }
+    }
+}
+
+impl Chapter {
+    /// This one, or a renewal where Stripe did not have it yet.
+    fn of(self, era: ApiVersion) -> Self {
+        match self {
+            Self::WishesForPlan
+            | Self::PausesCollection
+            | Self::BuysOnce
+            | Self::FollowsSchedule
+                if era < ApiVersion::V2020 =>
+            {
+                Self::Renews
+            }
+            _ => self,
+        }
+    }
+}
+
 /// Plays a whole life, until the subscription ends or the time does.
 pub(super) fn play(stage: &mut Stage) {
     // Every act breaks off in the end; which of the two it was does not matter here.
@@ -102,7 +131,7 @@ pub(super) fn play(stage: &mut Stage) {
 }
 
 fn play_on(stage: &mut Stage) -> Act {
-    if stage.recorder.dice.percent(8) && is_modern(stage) {
+    if stage.recorder.dice.percent(8) {
         stage.abandon_a_checkout()?;
     }
     open(stage)?;
@@ -124,14 +153,7 @@ fn open(stage: &mut Stage) -> Act {
             _ => Opening::Checkout,
         };
     }
-    if !is_modern(stage) {
-        opening = match opening {
-            Opening::TrialWithCard | Opening::TrialWithoutCard => opening,
-            Opening::ByInvoice if stage.recorder.era() > ApiVersion::V2014 => opening,
-            _ => Opening::Api,
-        };
-    }
-    match opening {
+    match opening.of(stage.era()) {
         Opening::Checkout => stage.open_at_checkout(),
         Opening::ByInvoice if pays_by_transfer(stage) => stage.open_by_invoice(),
         Opening::Api | Opening::ByInvoice => stage.open_by_api(),
@@ -159,20 +181,7 @@ fn open(stage: &mut Stage) -> Act {
 
 fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
     let coin = stage.recorder.dice.percent(50);
-    let chapter = match chapter {
-        Chapter::WishesForPlan
-        | Chapter::PausesCollection
-        | Chapter::BuysOnce
-        | Chapter::FollowsSchedule
-        | Chapter::Haggles
-        | Chapter::TakesABreak
-            if !is_modern(stage) =>
-        {
-            Chapter::Renews
-        }
-        _ => chapter,
-    };
-    match chapter {
+    match chapter.of(stage.era()) {
         Chapter::Renews => stage.renew(),
         Chapter::PaysLate => stage.renew_badly(Dunning::Pays),
         Chapter::FailsToPay if coin => stage.renew_badly(Dunning::Cancels),
@@ -208,12 +217,6 @@ fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
 /// Until the next period begins.
 fn days_left(stage: &Stage) -> i64 {
     (stage.subscription.next_period_end() - stage.recorder.now()) / 86_400
-}
-
-/// Checkout, schedules, paused collection and pending updates came in 2019 and 2020, and so did ids of
-/// discounts.
-fn is_modern(stage: &Stage) -> bool {
-    stage.recorder.era() >= ApiVersion::V2020
 }
 
 /// Two weeks to pay are too long for a weekly price.

@@ -41,14 +41,15 @@ pub(super) fn open(plan: &Plan, account: &str, livemode: bool) -> Life {
     let mut dice = Dice::new(plan.seed, u64::MAX - 2 - stream);
     let version = match plan.api_version {
         Versions::One(version) => version,
-        Versions::Mixed => *dice.pick(&ApiVersion::CURRENT),
+        Versions::Mixed => plan.no_older(*dice.pick(&ApiVersion::MIXED)),
     };
     let endpoint = Endpoint {
         account: account.to_owned(),
         livemode,
+        era: plan.era.unwrap_or(version),
         version,
-        era: plan.era,
         upgrade: None,
+        second: None,
         format: plan.format,
     };
     let StripeTime(start) = plan.start;

@@ -74,6 +74,7 @@ impl Stage {
 
     /// Sends a snapshot of the subscription.
     pub(super) fn send(&mut self, event_type: &'static str) {
+        let owed = self.subscription.sent().map(|it| it.status) == Some(Status::PastDue);
         let unchanged = self.subscription.sent() == Some(&*self.subscription);
         let mut sent = self.recorder.send(event_type, &mut self.subscription);
         if let Some(last) = &self.facts.last
@@ -84,6 +85,10 @@ impl Stage {
             // Of two events that say the same in one second nobody can know the later one, so the
             // greater id stands for both.
             sent.event_id = sent.event_id.max(last.event_id.clone());
+        }
+        if owed != (self.subscription.status == Status::PastDue) {
+            // Since when something is owed is said by this event alone.
+            self.subscription.keep_last();
         }
         self.facts.past_due_since = match self.subscription.status {
             Status::PastDue => self.facts.past_due_since.or(Some(sent.created)),
@@ -110,7 +115,14 @@ impl Stage {
 
     /// Sends an invoice's snapshot.
     pub(super) fn send_invoice(&mut self, event_type: &'static str, index: usize) -> Sent {
-        self.recorder.send(event_type, &mut self.invoices[index])
+        let invoice = &mut self.invoices[index];
+        let was_paid = invoice.sent().is_some_and(Invoice::is_paid);
+        let sent = self.recorder.send(event_type, invoice);
+        if event_type == "invoice.payment_failed" || (invoice.is_paid() && !was_paid) {
+            // When it failed last, and when it was paid first, is said by this event alone.
+            invoice.keep_last();
+        }
+        sent
     }
 
     /// How long a period of the first item lasts, in seconds.
@@ -127,12 +139,13 @@ fn draw_subscription(
     naming: &Naming,
 ) -> Subscription {
     let now = recorder.now();
-    let flexible = recorder.era() >= ApiVersion::Clover && recorder.dice.percent(70);
+    let era = recorder.endpoint.era;
+    let flexible = era >= ApiVersion::Clover && recorder.dice.percent(70);
     let mut metadata = Metadata::new();
     if let Some(user) = &naming.subscription_metadata {
         metadata.insert("user_id".to_owned(), user.clone());
     }
-    if recorder.dice.percent(30) {
+    if recorder.dice.percent(30) && era >= ApiVersion::V2018 {
         metadata.insert("campaign".to_owned(), format!("spring-{}", recorder.dice.below(9)));
     }
     Subscription {
@@ -161,17 +174,17 @@ fn draw_subscription(
 }
 
 fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
+    let has_items = recorder.endpoint.era >= ApiVersion::V2018;
     let first = match recorder.dice.below(100) {
         0..5 => &CLASSIC,
-        5..11 => &METERED,
+        5..11 if has_items => &METERED,
         _ => recorder.dice.pick(&PRICES),
     };
     let mut prices: Vec<&'static Price> = vec![first];
     // Items of different intervals need flexible billing.
-    let may_add = recorder.era() > ApiVersion::V2014
-        && first.currency == ADD_ON.currency
+    let may_add = first.currency == ADD_ON.currency
         && (flexible || (first.interval == ADD_ON.interval && first.interval_count == 1));
-    if may_add && recorder.dice.percent(20) {
+    if may_add && has_items && recorder.dice.percent(20) {
         prices.push(&ADD_ON);
     }
     let now = recorder.now();

@@ -68,10 +68,8 @@ impl Stage {
             let intent = payment.render_intent(self.version());
             self.recorder.send_once("payment_intent.succeeded", intent);
             self.mark_paid(index);
-            if self.recorder.era() >= ApiVersion::Basil {
-                let paid = payment.render_invoice_payment();
-                self.recorder.send_once("invoice_payment.paid", paid);
-            }
+            let paid = payment.render_invoice_payment();
+            self.recorder.send_once("invoice_payment.paid", paid);
             self.payments.push(payment);
         } else {
             self.mark_paid(index);
@@ -136,6 +134,11 @@ impl Stage {
         self.send_invoice("invoice.created", index);
         self.finalize(index);
         self.collect(index);
+    }
+
+    /// What can happen.
+    pub(crate) const fn era(&self) -> ApiVersion {
+        self.recorder.endpoint.era
     }
 
     pub(super) const fn version(&self) -> ApiVersion {

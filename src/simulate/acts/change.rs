@@ -5,6 +5,7 @@ use crate::simulate::objects::line::Line;
 use crate::simulate::objects::price::{PRICES, Price};
 use crate::simulate::recorder::Act;
 use crate::simulate::stage::Stage;
+use crate::simulate::version::ApiVersion;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -96,8 +97,11 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The application writes the time of something into the metadata.
+    /// The application writes the time of something into the metadata, if there is any.
     pub(super) fn note(&mut self, key: &str) {
+        if self.era() < ApiVersion::V2018 {
+            return;
+        }
         let now = self.recorder.now().to_string();
         self.subscription.metadata.insert(key.to_owned(), now);
         self.send_updated();

@@ -13,7 +13,7 @@ impl Stage {
     /// discount is over.
     pub(crate) fn redeem_or_lose_a_coupon(&mut self) -> Act {
         // Several discounts came with the list of them.
-        let most = if self.recorder.era() >= ApiVersion::Acacia { 2 } else { 1 };
+        let most = if self.era() >= ApiVersion::Acacia { 2 } else { 1 };
         let hours = self.recorder.dice.between(1, 30);
         self.recorder.wait(hours * 3_600)?;
         if self.subscription.discounts.len() < most {

@@ -4,6 +4,7 @@ use crate::simulate::objects::invoice::Status as InvoiceStatus;
 use crate::simulate::objects::subscription::Status;
 use crate::simulate::recorder::Act;
 use crate::simulate::stage::Stage;
+use crate::simulate::version::ApiVersion;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -96,6 +97,8 @@ impl Stage {
     fn forgive(&mut self, invoice: usize) -> Act {
         let hours = self.recorder.dice.between(2, 20);
         self.recorder.wait(hours * HOUR)?;
+        // Before 2020 an invoice was closed with nothing but an update.
+        let by_update = self.era() < ApiVersion::V2020;
         let voids = self.recorder.dice.percent(50);
         let now = self.recorder.now();
         let forgiven = &mut self.invoices[invoice];
@@ -109,6 +112,9 @@ impl Stage {
             forgiven.status = InvoiceStatus::Uncollectible;
             forgiven.marked_uncollectible_at = Some(now);
             self.send_invoice("invoice.marked_uncollectible", invoice);
+        }
+        if by_update {
+            self.send_invoice("invoice.updated", invoice);
         }
         self.enter(Status::Active);
         Act::Continue(())

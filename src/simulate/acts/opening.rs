@@ -112,7 +112,7 @@ impl Stage {
         } else {
             self.subscription.missing_payment_method =
                 *self.recorder.dice.pick(&["pause", "pause", "cancel", "create_invoice"]);
-            if self.recorder.era() < ApiVersion::V2020 {
+            if self.era() < ApiVersion::V2020 {
                 self.subscription.missing_payment_method = "create_invoice";
             }
         }

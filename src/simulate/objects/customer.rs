@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::{Home, Metadata, Render, render_metadata};
+use super::{Home, Metadata, Render, old, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
@@ -51,6 +51,9 @@ impl Render for Customer {
         };
         if version >= ApiVersion::Dahlia {
             customer.set("customer_account", NULL);
+        }
+        if version < ApiVersion::V2020 {
+            old::customer(&mut customer);
         }
         customer
     }

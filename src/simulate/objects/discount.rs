@@ -1,6 +1,6 @@
 //! Discounts, and the coupons that they come from.
 
-use super::Render;
+use super::{Render, old};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NULL, Object, object};
 
@@ -75,6 +75,9 @@ impl Render for Discount {
             discount.set("source", object! { "coupon": self.coupon.id, "type": "coupon" });
         } else {
             discount.set("coupon", self.coupon.render(self.livemode));
+        }
+        if version < ApiVersion::V2020 {
+            old::discount(&mut discount);
         }
         discount
     }

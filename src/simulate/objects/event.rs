@@ -1,7 +1,7 @@
 //! The envelope around a snapshot.
 
 use crate::simulate::version::ApiVersion;
-use crate::simulate::wire::{Format, Object, Wire, object};
+use crate::simulate::wire::{Format, Object, object};
 
 /// An event, ready to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +18,14 @@ pub struct SimulatedEvent {
     pub created: i64,
     /// The exact bytes of the webhook.
     pub body: String,
-    /// Whether the truth can still be told if this event never arrives.
+    /// The bytes that a second endpoint at another API version gets, where there is one.
+    pub second_body: Option<String>,
+    /// Whether the truth can be told without it.
     pub losable: bool,
 }
 
 /// Everything of an event but its snapshot.
+#[derive(Clone)]
 pub(crate) struct Envelope<'a> {
     pub(crate) id: String,
     pub(crate) account: &'a str,
@@ -37,51 +40,36 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    /// Until May 2017 the bare id or null.
-    fn render_request(&self) -> Wire {
-        if self.version == ApiVersion::V2014 {
-            return self.request.clone().into();
-        }
-        object! {
-            "id": &self.request,
-            "idempotency_key": self.request.as_ref().map(|id| id.replacen("req_", "key-", 1)),
-        }
-        .into()
-    }
-
     /// Puts the snapshot in and writes the body.
     pub(crate) fn seal(
-        self,
+        &self,
         snapshot: Object,
         previous: Option<Object>,
         format: Format,
-    ) -> SimulatedEvent {
+    ) -> String {
         let mut data = object! { "object": snapshot };
         if let Some(previous) = previous {
             data.set("previous_attributes", previous);
         }
-        let mut event = object! { "id": &self.id, "object": "event" };
-        // Events of 2014 do not say at which version they are rendered.
-        if self.version > ApiVersion::V2014 {
+        let mut event = object! {
+            "id": &self.id,
+            "object": "event",
+            "created": self.created,
+            "data": data,
+            "livemode": self.livemode,
+            "pending_webhooks": self.pending_webhooks,
+            "request": &self.request,
+            "type": self.event_type,
+        };
+        // In 2014 an event did not say its version, and its request was the bare id.
+        if self.version >= ApiVersion::V2018 {
             event.set("api_version", self.version.as_str());
+            let key = self.request.as_ref().map(|id| id.replacen("req_", "key-", 1));
+            event.set("request", object! { "id": &self.request, "idempotency_key": key });
         }
-        event.set("created", self.created);
-        event.set("data", data);
-        event.set("livemode", self.livemode);
-        event.set("pending_webhooks", self.pending_webhooks);
-        event.set("request", self.render_request());
-        event.set("type", self.event_type);
         if !self.account.is_empty() {
             event.set("account", self.account.to_owned());
         }
-        SimulatedEvent {
-            id: self.id,
-            account: self.account.to_owned(),
-            livemode: self.livemode,
-            event_type: self.event_type.to_owned(),
-            created: self.created,
-            body: event.to_body(format),
-            losable: false,
-        }
+        event.to_body(format)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::customer::Customer;
 use super::line::Line;
+use super::old;
 use super::subscription::Subscription;
-use super::{Home, Metadata, Render, automatic_tax, old, render_metadata};
+use super::{Home, Metadata, Render, automatic_tax, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, embedded_list, object};
 
@@ -99,7 +100,11 @@ impl Invoice {
         self.total().max(0)
     }
 
-    pub(super) fn total(&self) -> i64 {
+    pub(crate) fn is_paid(&self) -> bool {
+        self.status == Status::Paid
+    }
+
+    fn total(&self) -> i64 {
         self.lines.iter().map(|line| line.amount).sum()
     }
 
@@ -107,7 +112,7 @@ impl Invoice {
         if self.status == Status::Paid { self.amount_due() } else { 0 }
     }
 
-    pub(super) fn number(&self) -> Option<String> {
+    fn number(&self) -> Option<String> {
         self.finalized_at?;
         let prefix = self.customer[self.customer.len() - 8..].to_ascii_uppercase();
         Some(format!("{prefix}-{:04}", self.created / 3_600 % 10_000))
@@ -218,9 +223,6 @@ impl Invoice {
 
 impl Render for Invoice {
     fn render(&self, version: ApiVersion) -> Object {
-        if version < ApiVersion::V2020 {
-            return old::invoice(self, version);
-        }
         let lines = self.lines.iter().map(|line| line.render(self, version).into()).collect();
         let hosted = self
             .finalized_at
@@ -280,6 +282,9 @@ impl Render for Invoice {
         self.amount_fields(&mut invoice, version);
         self.link_fields(&mut invoice, version);
         self.version_fields(&mut invoice, version);
+        if version < ApiVersion::V2020 {
+            old::invoice(&mut invoice, self, version);
+        }
         invoice
     }
 }

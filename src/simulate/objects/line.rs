@@ -1,6 +1,7 @@
 //! Invoice lines.
 
 use super::invoice::Invoice;
+use super::old;
 use super::price::Price;
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, object};
@@ -21,7 +22,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(super) fn description(&self) -> String {
+    fn description(&self) -> String {
         let product = self.price.product_name;
         match (self.proration, self.amount) {
             (true, ..0) => format!("Unused time on {product}"),
@@ -58,6 +59,9 @@ impl Line {
         if version >= ApiVersion::Dahlia {
             line.set("quantity_decimal", self.quantity.to_string());
             line.set("subtotal", self.amount);
+        }
+        if version < ApiVersion::V2020 {
+            old::line(&mut line, invoice, self.proration, version);
         }
         line
     }

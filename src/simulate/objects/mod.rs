@@ -27,11 +27,6 @@ use super::wire::{NULL, Object, object};
 pub(super) trait Render {
     /// The snapshot, in the shape of this version.
     fn render(&self, version: ApiVersion) -> Object;
-
-    /// Whether it is in debt: since when is read from single events, so none of them may be lost.
-    fn is_past_due(&self) -> bool {
-        false
-    }
 }
 
 /// `metadata`, in the order of its keys.

@@ -1,166 +1,183 @@
-//! Subscriptions, invoices and plans as they were sent before 2019: so much is different that
-//! they have renderers of their own.
+//! What objects were before 2020: fields that had not come yet, and fields by their old names.
 
 use super::invoice::{Invoice, Status};
-use super::line::Line;
-use super::price::Price;
-use super::render_metadata;
-use super::subscription::{DAYS_UNTIL_DUE, Item, Subscription};
+use super::subscription::Subscription;
 use crate::simulate::version::ApiVersion;
-use crate::simulate::wire::{NULL, Object, Wire, embedded_list, object};
+use crate::simulate::wire::{NULL, Object, Wire};
 
-/// One plan on top, to which 2018 adds a list of items, metadata and a way of billing.
-pub(super) fn subscription(of: &Subscription, version: ApiVersion) -> Object {
-    let first = &of.items[0];
-    let single = of.items.len() == 1;
-    let mut subscription = object! {
-        "id": &of.id,
-        "object": "subscription",
-        "application_fee_percent": NULL,
-        "cancel_at_period_end": of.cancellation.at_period_end,
-        "canceled_at": of.cancellation.asked_at,
-        "current_period_end": of.period_end(),
-        "current_period_start": of.period_start(),
-        "customer": &of.customer,
-        "discount": NULL,
-        "ended_at": of.ended_at,
-        "plan": single.then(|| plan(first.price, version, of.home.livemode)),
-        "quantity": first.price.shown_quantity(first.quantity).filter(|_| single),
-        "start": of.start_date,
-        "status": of.status.as_str(),
-        "tax_percent": NULL,
-        "trial_end": of.trial.map(|(_, end)| end),
-        "trial_start": of.trial.map(|(start, _)| start),
-    };
-    if version >= ApiVersion::V2018 {
-        let items = of.items.iter().map(|it| item(it, of, version).into()).collect();
-        let url = format!("/v1/subscription_items?subscription={}", of.id);
-        subscription.set("billing", of.collection_method());
-        subscription.set("billing_cycle_anchor", first.anchor);
-        subscription.set("created", of.created);
-        subscription.set("days_until_due", of.send_invoice.then_some(DAYS_UNTIL_DUE));
-        subscription.set("items", embedded_list(items, url));
-        subscription.set("livemode", of.home.livemode);
-        subscription.set("metadata", render_metadata(&of.metadata));
-    }
-    subscription
-}
-
-fn item(of: &Item, subscription: &Subscription, version: ApiVersion) -> Object {
-    object! {
-        "id": &of.id,
-        "object": "subscription_item",
-        "created": of.created,
-        "metadata": Object::EMPTY,
-        "plan": plan(of.price, version, subscription.home.livemode),
-        "quantity": of.price.shown_quantity(of.quantity),
-        "subscription": &subscription.id,
-    }
-}
-
-/// A plan of 2014 has a name; since February 2018 it has a product, and a nickname instead.
-fn plan(of: &Price, version: ApiVersion, livemode: bool) -> Object {
-    let mut plan = object! {
-        "id": of.id,
-        "object": "plan",
-        "amount": of.unit_amount,
-        "created": super::price::CREATED,
-        "currency": of.currency,
-        "interval": of.interval.as_str(),
-        "interval_count": of.interval_count,
-        "livemode": livemode,
-        "metadata": Object::EMPTY,
-        "trial_period_days": NULL,
-    };
-    if version >= ApiVersion::V2018 {
-        plan.set("nickname", of.nickname);
-        plan.set("product", of.product);
-    } else {
-        plan.set("name", of.nickname.unwrap_or(of.product_name));
+/// A plan. Before products, it had the name itself.
+pub(super) fn plan(plan: &mut Object, version: ApiVersion) {
+    remove(plan, &["active", "amount_decimal", "tiers_mode"]);
+    if version < ApiVersion::V2018 {
+        remove(
+            plan,
+            &[
+                "aggregate_usage",
+                "billing_scheme",
+                "nickname",
+                "product",
+                "transform_usage",
+                "usage_type",
+            ],
+        );
         plan.set("statement_descriptor", NULL);
     }
-    plan
 }
 
-/// An invoice has no status: it is paid, closed or forgiven. In 2014 it is linked to its
-/// subscription by its lines alone.
-pub(super) fn invoice(of: &Invoice, version: ApiVersion) -> Object {
-    let settled = matches!(of.status, Status::Paid | Status::Void);
-    let lines: Vec<Wire> = of.lines.iter().map(|it| line(it, of, version).into()).collect();
-    let url = format!("/v1/invoices/{}/lines", of.id);
-    let mut invoice = object! {
-        "id": &of.id,
-        "object": "invoice",
-        "amount_due": of.amount_due(),
-        "application_fee": NULL,
-        "attempt_count": of.attempt_count,
-        "attempted": of.attempt_count > 0 || of.status == Status::Paid,
-        "charge": of.payment.as_ref().map(|(_, charge)| charge),
-        "closed": settled,
-        "currency": of.lines[0].price.currency,
-        "customer": &of.customer,
-        "date": of.created,
-        "description": NULL,
-        "discount": NULL,
-        "ending_balance": of.finalized_at.map(|_| 0_i64),
-        "forgiven": of.status == Status::Uncollectible,
-        "livemode": of.home.livemode,
-        "metadata": Object::EMPTY,
-        "next_payment_attempt": of.next_payment_attempt,
-        "paid": of.status == Status::Paid,
-        "period_end": of.period_end,
-        "period_start": of.period_start,
-        "receipt_number": NULL,
-        "starting_balance": 0_i64,
-        "statement_descriptor": NULL,
-        "subtotal": of.total(),
-        "tax": NULL,
-        "total": of.total(),
-        "webhooks_delivered_at": of.finalized_at,
-    };
-    if version >= ApiVersion::V2018 {
-        let billing = if of.due_date.is_some() { "send_invoice" } else { "charge_automatically" };
-        invoice.set("billing", billing);
-        invoice.set("due_date", of.due_date);
-        invoice.set("lines", embedded_list(lines, url));
-        invoice.set("number", of.number());
-        invoice.set("subscription", &of.subscription);
-    } else {
-        let count = i64::try_from(lines.len()).unwrap_or(0);
-        let lines = object! { "object": "list", "count": count, "data": lines, "url": url };
-        invoice.set("lines", lines);
+/// A subscription.
+pub(super) fn subscription(object: &mut Object, of: &Subscription, version: ApiVersion) {
+    remove(
+        object,
+        &[
+            "automatic_tax",
+            "billing_thresholds",
+            "cancel_at",
+            "default_payment_method",
+            "default_source",
+            "default_tax_rates",
+            "latest_invoice",
+            "next_pending_invoice_item_invoice",
+            "pause_collection",
+            "payment_settings",
+            "pending_invoice_item_interval",
+            "pending_setup_intent",
+            "pending_update",
+            "schedule",
+            "test_clock",
+            "transfer_data",
+        ],
+    );
+    rename(object, "collection_method", "billing");
+    rename(object, "start_date", "start");
+    object.set("tax_percent", NULL);
+    if version < ApiVersion::V2018 {
+        let later = [
+            "billing",
+            "billing_cycle_anchor",
+            "created",
+            "days_until_due",
+            "items",
+            "livemode",
+            "metadata",
+            "tax_percent",
+        ];
+        remove(object, &later);
+        // There was one plan, whatever has been added to the subscription since.
+        let first = &of.items[0];
+        object.set("plan", first.price.render_plan(version, of.home.livemode));
+        object.set("quantity", first.quantity);
     }
-    invoice
 }
 
-/// Until 2014 the line of a subscription has the subscription's own id.
-fn line(of: &Line, invoice: &Invoice, version: ApiVersion) -> Object {
-    let own = if of.proration { of.id.replacen("il_", "ii_", 1) } else { of.id.clone() };
-    let id = if version >= ApiVersion::V2018 || of.proration {
-        own
-    } else {
-        invoice.subscription.clone()
-    };
-    let mut line = object! {
-        "id": id,
-        "object": "line_item",
-        "amount": of.amount,
-        "currency": of.price.currency,
-        "description": of.proration.then(|| of.description()),
-        "discountable": !of.proration,
-        "livemode": invoice.home.livemode,
-        "metadata": Object::EMPTY,
-        "period": object! { "end": of.end, "start": of.start },
-        "plan": plan(of.price, version, invoice.home.livemode),
-        "proration": of.proration,
-        "quantity": of.quantity,
-        "type": if of.proration { "invoiceitem" } else { "subscription" },
-    };
-    if version >= ApiVersion::V2018 || of.proration {
-        line.set("subscription", &invoice.subscription);
+/// An item of a subscription.
+pub(super) fn item(item: &mut Object) {
+    remove(item, &["billing_thresholds", "price", "tax_rates"]);
+}
+
+/// A discount. It had no id.
+pub(super) fn discount(discount: &mut Object) {
+    remove(discount, &["id", "checkout_session", "invoice", "invoice_item", "promotion_code"]);
+}
+
+/// An invoice. Instead of a status it said whether it was paid, closed and forgiven.
+pub(super) fn invoice(object: &mut Object, of: &Invoice, version: ApiVersion) {
+    remove(
+        object,
+        &[
+            "account_country",
+            "account_name",
+            "account_tax_ids",
+            "amount_paid",
+            "amount_remaining",
+            "auto_advance",
+            "automatic_tax",
+            "billing_reason",
+            "custom_fields",
+            "customer_address",
+            "customer_email",
+            "customer_name",
+            "customer_phone",
+            "customer_shipping",
+            "customer_tax_exempt",
+            "customer_tax_ids",
+            "default_payment_method",
+            "default_source",
+            "default_tax_rates",
+            "discounts",
+            "footer",
+            "invoice_pdf",
+            "last_finalization_error",
+            "on_behalf_of",
+            "paid_out_of_band",
+            "payment_intent",
+            "payment_settings",
+            "post_payment_credit_notes_amount",
+            "pre_payment_credit_notes_amount",
+            "quote",
+            "status",
+            "status_transitions",
+            "test_clock",
+            "total_discount_amounts",
+            "total_tax_amounts",
+            "transfer_data",
+        ],
+    );
+    rename(object, "application_fee_amount", "application_fee");
+    rename(object, "collection_method", "billing");
+    rename(object, "created", "date");
+    object.set("closed", matches!(of.status, Status::Paid | Status::Void | Status::Uncollectible));
+    object.set("forgiven", of.status == Status::Uncollectible);
+    object.set("tax_percent", NULL);
+    if version < ApiVersion::V2018 {
+        remove(object, &["billing", "due_date", "hosted_invoice_url", "number", "tax_percent"]);
+        if let Some(Wire::Object(lines)) = object.get("lines") {
+            let mut lines = lines.clone();
+            lines.remove("has_more");
+            rename(&mut lines, "total_count", "count");
+            object.set("lines", lines);
+        }
     }
-    if version >= ApiVersion::V2018 {
-        line.set("subscription_item", &of.item);
+}
+
+/// A line of an invoice. What a subscription costs was a line by the subscription's own id.
+pub(super) fn line(line: &mut Object, of: &Invoice, proration: bool, version: ApiVersion) {
+    remove(line, &["discount_amounts", "discounts", "price", "tax_amounts", "tax_rates"]);
+    if !proration {
+        line.set("id", &of.subscription);
     }
-    line
+    if version < ApiVersion::V2018 {
+        line.remove("subscription_item");
+        if !proration {
+            line.set("subscription", NULL);
+        }
+    }
+}
+
+/// A customer.
+pub(super) fn customer(customer: &mut Object) {
+    let later = [
+        "address",
+        "invoice_settings",
+        "name",
+        "next_invoice_sequence",
+        "phone",
+        "preferred_locales",
+        "tax_exempt",
+        "test_clock",
+    ];
+    remove(customer, &later);
+    rename(customer, "balance", "account_balance");
+}
+
+fn remove(object: &mut Object, keys: &[&str]) {
+    for key in keys {
+        object.remove(key);
+    }
+}
+
+fn rename(object: &mut Object, new: &str, old: &'static str) {
+    if let Some(value) = object.get(new).cloned() {
+        object.remove(new);
+        object.set(old, value);
+    }
 }

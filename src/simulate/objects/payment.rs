@@ -166,7 +166,7 @@ impl Render for Payment {
         if version < ApiVersion::Basil {
             charge.set("invoice", &self.invoice);
         }
-        if version == ApiVersion::V2020 {
+        if version <= ApiVersion::V2020 {
             charge.set(
                 "refunds",
                 embedded_list(Vec::new(), format!("/v1/charges/{}/refunds", self.charge)),

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Months, Utc};
 
+use super::old;
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NULL, Object, object};
 
@@ -31,7 +32,7 @@ pub(crate) enum Interval {
 }
 
 /// When the shop opened: every price is older than every subscription.
-pub(super) const CREATED: i64 = 1_577_880_000;
+const CREATED: i64 = 1_577_880_000;
 
 impl Interval {
     pub(crate) const fn as_str(self) -> &'static str {
@@ -99,6 +100,12 @@ impl Price {
             "usage_type": self.usage_type(),
         };
         self.usage_fields(&mut plan, version);
+        if version < ApiVersion::V2020 {
+            old::plan(&mut plan, version);
+        }
+        if version < ApiVersion::V2018 {
+            plan.set("name", self.product_name);
+        }
         plan
     }
 

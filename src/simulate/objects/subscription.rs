@@ -1,8 +1,9 @@
 //! Subscriptions and their items.
 
 use super::discount::Discount;
+use super::old;
 use super::price::Price;
-use super::{Home, Metadata, Render, old, render_metadata};
+use super::{Home, Metadata, Render, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, embedded_list, object};
 
@@ -159,6 +160,9 @@ impl Item {
         if version != ApiVersion::Basil {
             item.set("billing_thresholds", NULL);
         }
+        if version < ApiVersion::V2020 {
+            old::item(&mut item);
+        }
         if version >= ApiVersion::Acacia {
             item.set("discounts", NONE);
         }
@@ -196,7 +200,7 @@ impl Subscription {
             subscription.set("current_period_start", self.period_start());
             subscription.set("discount", self.discounts.last().map(|it| it.render(version)));
         }
-        if version == ApiVersion::V2020 {
+        if version <= ApiVersion::V2020 {
             return;
         }
         subscription.set("application", NULL);
@@ -281,14 +285,7 @@ impl Subscription {
 }
 
 impl Render for Subscription {
-    fn is_past_due(&self) -> bool {
-        self.status == Status::PastDue
-    }
-
     fn render(&self, version: ApiVersion) -> Object {
-        if version < ApiVersion::V2020 {
-            return old::subscription(self, version);
-        }
         let first = &self.items[0];
         // The plan of the only item is repeated at the top; several items have none there.
         let single = self.items.len() == 1;
@@ -336,6 +333,9 @@ impl Render for Subscription {
             "trial_start": self.trial.map(|(start, _)| start),
         };
         self.version_fields(&mut subscription, version);
+        if version < ApiVersion::V2020 {
+            old::subscription(&mut subscription, self, version);
+        }
         subscription
     }
 }
