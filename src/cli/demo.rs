@@ -108,7 +108,9 @@ impl Show<'_> {
         };
         let simulation = simulate(&plan);
         let truth = simulation.truth;
-        let events = deliver(simulation.events, &Delivery::default());
+        // Posts go side by side: which body of two would be first in the log would be chance.
+        let delivery = Delivery { second_bodies: 0.0, ..Delivery::default() };
+        let events = deliver(simulation.events, &delivery);
         writeln!(
             out,
             "{} subscriptions lived for {MONTHS} months; posting their events to {url},\n\

@@ -55,6 +55,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     duplicates: f64,
 
+    /// The share of events that never arrive, from 0 to 1, of those that a later one makes needless
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
+    losses: f64,
+
     /// Every event at this API version, as 2020-08-27 or basil, instead of several
     #[arg(long, value_name = "V", value_parser = api_version)]
     api_version: Option<ApiVersion>,
@@ -91,6 +95,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         duplicates: args.duplicates,
         // Without duplicates, no event comes twice in any form.
         second_bodies: if args.duplicates > 0.0 { 0.7 } else { 0.0 },
+        losses: args.losses,
         ..Delivery::default()
     };
     let simulation = simulate(&plan);

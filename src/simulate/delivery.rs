@@ -106,7 +106,9 @@ fn with_other_bytes(event: &SimulatedEvent) -> SimulatedEvent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Plan, simulate};
+    use std::collections::BTreeMap;
+
+    use super::super::{ApiVersion, Plan, Versions, simulate};
     use super::*;
 
     fn events() -> Vec<SimulatedEvent> {
@@ -128,8 +130,46 @@ mod tests {
     }
 
     #[test]
-    fn without_disorder_and_duplicates_nothing_changes() {
+    fn two_bodies_of_one_event_arrive_and_all_of_a_second_are_of_one_endpoint_first() {
         let sent = events();
+        let all = Delivery { duplicates: 0.0, second_bodies: 1.0, ..Delivery::default() };
+        let arrived = deliver(sent.clone(), &all);
+        let two = sent.iter().filter(|event| event.second_body.is_some()).count();
+        assert!(two > 50);
+        assert_eq!(arrived.len(), sent.len() + two);
+        let mut firsts: BTreeMap<i64, bool> = BTreeMap::new();
+        for event in sent.iter().filter(|event| event.second_body.is_some()) {
+            let first = arrived.iter().find(|arrived| arrived.id == event.id).unwrap();
+            let swapped = Some(&first.body) == event.second_body.as_ref();
+            assert!(swapped || first.body == event.body);
+            assert_eq!(*firsts.entry(event.created).or_insert(swapped), swapped);
+        }
+        assert!(firsts.values().any(|swapped| *swapped) && !firsts.values().all(|it| *it));
+        let none = deliver(sent.clone(), &Delivery { second_bodies: 0.0, ..all });
+        assert_eq!(none.len(), sent.len());
+    }
+
+    #[test]
+    fn only_what_is_losable_is_lost() {
+        let sent = events();
+        let needed = sent.iter().filter(|event| !event.losable).count();
+        let with = |losses| Delivery {
+            losses,
+            duplicates: 0.0,
+            second_bodies: 0.0,
+            ..Delivery::default()
+        };
+        let left = deliver(sent.clone(), &with(1.0));
+        assert!(left.len() == needed && left.iter().all(|event| !event.losable));
+        let half = deliver(sent.clone(), &with(0.5)).len();
+        assert!(needed < half && half < sent.len());
+    }
+
+    #[test]
+    fn without_disorder_and_duplicates_nothing_changes() {
+        let one = Versions::One(ApiVersion::Clover);
+        let sent =
+            simulate(&Plan { subscriptions: 30, api_version: one, ..Plan::default() }).events;
         let calm = Delivery { order: Order::AsHappened, duplicates: 0.0, ..Delivery::default() };
         assert_eq!(deliver(sent.clone(), &calm), sent);
     }

@@ -319,3 +319,73 @@ fn purchases_and_leaps_of_a_test_clock_share_a_second() {
     assert!(shared > 2_000, "{shared} seconds hold several events of one object");
     assert!(months_in_a_second > 5, "{months_in_a_second}");
 }
+
+#[test]
+fn some_accounts_have_a_second_endpoint_at_a_newer_version() {
+    let mut pairs = BTreeSet::new();
+    for event in &big().events {
+        let Some(second) = &event.second_body else { continue };
+        let (body, second): (Value, Value) = (read(event), serde_json::from_str(second).unwrap());
+        for field in ["id", "type", "created", "request", "livemode"] {
+            assert_eq!(body[field], second[field]);
+        }
+        assert_eq!(body["data"]["object"]["id"], second["data"]["object"]["id"]);
+        let both = [&body, &second].map(|it| it["api_version"].as_str().unwrap().to_owned());
+        assert!(both[0] < both[1], "{both:?}");
+        pairs.insert(both);
+    }
+    // Each of acacia, basil and clover with each newer one up to dahlia.
+    assert_eq!(pairs.len(), 6, "{pairs:?}");
+    let rows = &big().truth;
+    assert!(rows.iter().any(|row| row.api_version.is_none()));
+    let one = serde_json::to_value(rows.iter().find(|row| row.api_version.is_none())).unwrap();
+    assert!(!one.as_object().unwrap().contains_key("api_version"));
+}
+
+#[test]
+fn what_no_later_event_repeats_is_never_lost() {
+    let losable: BTreeSet<&str> = big()
+        .events
+        .iter()
+        .filter(|event| event.losable)
+        .map(|event| event.event_type.as_str())
+        .collect();
+    assert_reached(
+        &losable,
+        &[
+            "customer.created",
+            "customer.subscription.created",
+            "customer.subscription.updated",
+            "customer.subscription.trial_will_end",
+            "entitlements.active_entitlement_summary.updated",
+            "invoice.created",
+            "invoice.finalized",
+            "product.created",
+            "subscription_schedule.created",
+        ],
+    );
+    for kept in ["checkout.session.completed", "invoice.payment_failed", "customer.deleted"] {
+        assert!(!losable.contains(kept), "{kept}");
+    }
+    // The last snapshot of each row is there.
+    let last: BTreeSet<&str> = big().truth.iter().map(|row| row.last_event_id.as_str()).collect();
+    assert!(big().events.iter().all(|event| !(event.losable && last.contains(&*event.id))));
+}
+
+#[test]
+fn an_era_has_only_what_stripe_had() {
+    let types = |era| {
+        let plan = Plan { subscriptions: 200, era: Some(era), ..Plan::default() };
+        let events = simulate(&plan).events;
+        events.into_iter().map(|event| event.event_type).collect::<BTreeSet<String>>()
+    };
+    let of_2014 = types(ApiVersion::V2014);
+    for later in ["checkout.", "payment_intent.", "price.", "subscription_schedule.", "invoice_p"] {
+        assert!(!of_2014.iter().any(|it| it.starts_with(later)), "{later} in {of_2014:?}");
+    }
+    for then in ["customer.subscription.deleted", "invoice.payment_failed", "charge.succeeded"] {
+        assert!(of_2014.contains(then), "{then} not in {of_2014:?}");
+    }
+    assert!(!types(ApiVersion::Acacia).contains("invoice_payment.paid"));
+    assert!(types(ApiVersion::Basil).contains("invoice_payment.paid"));
+}
