@@ -96,7 +96,6 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         // Without duplicates, no event comes twice in any form.
         second_bodies: if args.duplicates > 0.0 { 0.7 } else { 0.0 },
         losses: args.losses,
-        ..Delivery::default()
     };
     let simulation = simulate(&plan);
     if let Some(path) = &args.truth {
