@@ -26,7 +26,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | [`stripe`] | signatures, the event envelope, the shapes of Stripe's objects through the years |
-//! | [`projection`] | the fold: a customer's state as a join, the order of a second, the policy, rows |
+//! | [`projection`] | the fold: a customer's state as a join, the order of a second, what is in doubt, the policy, rows, names |
 //! | [`store`] | SQL and transactions: the log with its Merkle tree, the generations of the read model |
 //! | [`ingest`] | the queue before the log, and group commit |
 //! | [`projector`] | follows the log, makes generations anew |
@@ -78,7 +78,13 @@
 //! 503 and nothing is written; Stripe tries again. The commit wakes the [`projector`], which reads the
 //! new positions, [observes](projection::observe) each event, [joins](projection::state) it into its
 //! customer's state, computes that customer's [rows](projection::rows), and writes states, rows,
-//! timeline and checkpoint in one transaction.
+//! timeline, names and checkpoint in one transaction.
+//!
+//! What names no customer (a refund, a dispute, the payment of an invoice) changes no row. It stands on
+//! the timeline under its charge, payment intent and invoice, and *links*, taken from every event that
+//! names such an object and a customer, or two such objects, lead from there to whose it is when a
+//! timeline is read; so it does not matter which of them arrived first. Products and prices are named
+//! by the *catalogue*, which the view joins.
 //!
 //! # A rebuild runs
 //!

@@ -73,7 +73,7 @@ impl<'a> CheckoutSession<'a> {
         }
     }
 
-    /// The facts. The address is `customer_details.email` (2020-08-27), else `customer_email`.
+    /// The facts, in the [reading order](super#where-each-fact-is-found).
     pub fn facts(&self) -> SessionFacts {
         let details = self.customer_details.as_ref().and_then(|details| details.email.as_ref());
         SessionFacts {

@@ -161,7 +161,7 @@ impl<'a> Invoice<'a> {
         self.status.as_deref().unwrap_or_else(|| self.status_before_2018())
     }
 
-    /// The facts. The time of making is `created` (2019-02-19) or `date`.
+    /// The facts, in the [reading order](super#where-each-fact-is-found).
     pub fn facts(&self) -> InvoiceFacts {
         let subscription = self.subscription();
         // A line for another subscription says nothing about how far this one is paid, nor does a

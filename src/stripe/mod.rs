@@ -3,7 +3,38 @@
 //!
 //! Objects are read **by shape, not by version**: each reader knows every place where a fact has
 //! lived and takes the first that is there. An unknown field is skipped, a missing one is `None`,
-//! and only a value of an impossible type is an error.
+//! and only a value of an impossible type is an error. A reference may be an id or the expanded
+//! object, everywhere.
+//!
+//! # Where each fact is found
+//!
+//! The first place that has it counts; the date says since when it is there. There is a file for each
+//! object.
+//!
+//! | object | fact | reading order |
+//! | --- | --- | --- |
+//! | any | customer | `customer`, `customer_account` (2026-03-25.dahlia) |
+//! | subscription | id | `id`, the customer's (until 2013 a customer had one at most) |
+//! | | price | `items.data[].price` (2020-03-02), `items.data[].plan`, `plan` (until 2018 there were no items) |
+//! | | quantity | `items.data[].quantity`, `quantity` |
+//! | | period | `items.data[].current_period_*` (2025-03-31.basil), `current_period_*`; of several items the earliest start and the latest end |
+//! | | currency | `currency` (2022-08-01), the first item's |
+//! | | collection method | `collection_method` (2019-05-16), `billing` |
+//! | | started | `start_date` (2019-03-14), `start` |
+//! | | discounts | `discounts[]` (2024-04-10), `discount`; its id (2020-08-27), its coupon's |
+//! | | why it is paused | `status_details.paused.subscription.type` (2026-09-30.endive) |
+//! | price | name | `nickname`; of a plan `nickname`, `name` (until 2018-02-05) |
+//! | invoice | subscription | `parent.subscription_details.subscription` (2025-03-31.basil), `subscription`, `lines.data[].parent.subscription_item_details.subscription`, `lines.data[].subscription`, `lines.data[].id` of a line of type `subscription` |
+//! | | status | `status` (2018-11-08), what `paid`, `forgiven` and `closed` meant; a draft was open then |
+//! | | made | `created` (2019-02-19), `date` |
+//! | | paid at | `status_transitions.paid_at` (2019-02-19), the first event that says `paid` |
+//! | | id | none in `invoice.upcoming`, which is no invoice yet |
+//! | checkout.session | e-mail | `customer_details.email` (2020-08-27), `customer_email` |
+//! | subscription_schedule | subscription | `subscription`; for the timeline also `released_subscription` |
+//! | | what is planned | the first phase that begins when `current_phase` ends or later; behind the last one, `end_behavior` |
+//! | | its items | `phases[].items[]`, `phases[].plans[]`; the price is `price`, `plan` |
+//! | entitlements.active_entitlement_summary | feature | `lookup_key`, `feature` |
+//! | what names no customer | payment | `invoice`, `payment_intent`, `charge`, `latest_charge`, `payment.*` of an invoice payment (2025-03-31.basil) |
 //!
 //! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*
 

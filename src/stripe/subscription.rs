@@ -163,16 +163,7 @@ impl Subscription<'_> {
         &self.status
     }
 
-    /// The facts, each from the first place that has it:
-    ///
-    /// | fact | reading order |
-    /// | --- | --- |
-    /// | price and quantity | `items.data[].price`, `items.data[].plan`, `plan` and `quantity` |
-    /// | period | `items.data[].current_period_*` (2025-03-31.basil), `current_period_*` |
-    /// | currency | `currency` (2022-08-01), the first item's |
-    /// | collection method | `collection_method` (2019-05-16), `billing` |
-    /// | started | `start_date` (2019-03-14), `start` |
-    /// | discounts | `discounts[]` (2024-04-10), `discount` |
+    /// The facts, in the [reading order](super#where-each-fact-is-found).
     pub fn facts(&self) -> SubscriptionFacts {
         let period_start = self.current_period_start.map(StripeTime::from);
         let period_end = self.current_period_end.map(StripeTime::from);

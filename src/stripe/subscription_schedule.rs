@@ -118,13 +118,7 @@ impl Schedule<'_> {
         self.subscription.as_ref().or(self.released_subscription.as_ref()).map(|id| &*id.0)
     }
 
-    /// The facts.
-    ///
-    /// | fact | reading order |
-    /// | --- | --- |
-    /// | what is planned | the first phase that begins when `current_phase` ends, or later |
-    /// | its items | `phases[].items[]`, `phases[].plans[]` (2019) |
-    /// | an item's price | `price`, `plan` |
+    /// The facts, in the [reading order](super#where-each-fact-is-found).
     pub fn facts(&self) -> ScheduleFacts {
         let phases = self.phases.as_deref().unwrap_or_default();
         let cancels = self.end_behavior.as_deref() == Some("cancel");

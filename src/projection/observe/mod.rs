@@ -72,26 +72,21 @@ impl Folded {
     /// By the event's type. `customer.subscription.*` and `customer.*` share a beginning, and
     /// below `customer.` are also discounts, sources and tax ids.
     fn of_type(event_type: &str) -> Option<Self> {
-        match event_type {
+        let is = |prefix: &str| event_type.starts_with(prefix);
+        Some(match event_type {
             // Its time lies ahead, and it has no id: it is a forecast, not an invoice.
             "invoice.upcoming" => return None,
-            "customer.created" | "customer.updated" | "customer.deleted" => {
-                return Some(Self::Customer);
-            }
-            _ => {}
-        }
-        // Longer beginnings stand before those that they begin with.
-        let prefixes = [
-            ("customer.subscription.", Self::Subscription),
-            ("invoice.", Self::Invoice),
-            ("checkout.session.", Self::Session),
-            ("subscription_schedule.", Self::Schedule),
-            ("entitlements.active_entitlement_summary.", Self::Entitlements),
-            ("product.", Self::Product),
-            ("price.", Self::Price),
-            ("plan.", Self::Plan),
-        ];
-        prefixes.into_iter().find(|(prefix, _)| event_type.starts_with(prefix)).map(|it| it.1)
+            "customer.created" | "customer.updated" | "customer.deleted" => Self::Customer,
+            _ if is("customer.subscription.") => Self::Subscription,
+            _ if is("invoice.") => Self::Invoice,
+            _ if is("checkout.session.") => Self::Session,
+            _ if is("subscription_schedule.") => Self::Schedule,
+            _ if is("entitlements.active_entitlement_summary.") => Self::Entitlements,
+            _ if is("product.") => Self::Product,
+            _ if is("price.") => Self::Price,
+            _ if is("plan.") => Self::Plan,
+            _ => return None,
+        })
     }
 }
 
