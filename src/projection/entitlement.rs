@@ -18,7 +18,7 @@ pub struct Standing {
     pub past_due_since: Option<StripeTime>,
     /// Until when it is paid; none if nothing was ever paid.
     pub paid_through: Option<StripeTime>,
-    /// Whether anything was ever paid for.
+    /// Whether money was ever paid: the invoice of a trial asks for none.
     pub ever_paid: bool,
 }
 

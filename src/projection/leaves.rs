@@ -31,7 +31,7 @@ const ROOT: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Attributes whose name and form are the same in every API version. Only these can link two
 /// snapshots that are rendered at different versions.
-const STABLE: [u64; 22] = [
+const STABLE: [u64; 28] = [
     hash(ROOT, b"amount_paid"),
     hash(ROOT, b"amount_remaining"),
     hash(ROOT, b"attempt_count"),
@@ -40,17 +40,23 @@ const STABLE: [u64; 22] = [
     hash(ROOT, b"canceled_at"),
     hash(ROOT, b"client_reference_id"),
     hash(ROOT, b"collection_method"),
+    hash(ROOT, b"completed_at"),
+    hash(ROOT, b"current_phase"),
     hash(ROOT, b"customer"),
     hash(ROOT, b"days_until_due"),
     hash(ROOT, b"default_payment_method"),
     hash(ROOT, b"email"),
+    hash(ROOT, b"end_behavior"),
     hash(ROOT, b"ended_at"),
+    hash(ROOT, b"entitlements"),
     hash(ROOT, b"latest_invoice"),
     hash(ROOT, b"metadata"),
     hash(ROOT, b"next_payment_attempt"),
     hash(ROOT, b"number"),
     hash(ROOT, b"pause_collection"),
     hash(ROOT, b"quantity"),
+    hash(ROOT, b"released_subscription"),
+    hash(ROOT, b"schedule"),
     hash(ROOT, b"status"),
     hash(ROOT, b"trial_end"),
     hash(ROOT, b"trial_start"),

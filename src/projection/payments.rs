@@ -13,6 +13,8 @@ pub(super) struct Payments<'a> {
     pub(super) next_attempt: Option<StripeTime>,
     /// When one was paid last.
     pub(super) paid_at: Option<StripeTime>,
+    /// Whether money was ever paid.
+    pub(super) ever_paid: bool,
     /// The latest period end that a paid one covers.
     pub(super) paid_through: Option<StripeTime>,
     /// When a payment failed last.
@@ -44,6 +46,7 @@ impl<'a> Payments<'a> {
                     winner.snapshot.facts.paid_at.or(invoice.paid_first)
                 })
                 .max(),
+            ever_paid: kept.iter().any(|(_, _, winner, _)| winner.snapshot.facts.has_earned()),
             paid_through: paid()
                 .filter_map(|(_, _, winner, _)| winner.snapshot.facts.line_period_end)
                 .max(),

@@ -57,7 +57,7 @@ fn row(
             ends_as_scheduled: plan.ends_at,
             past_due_since,
             paid_through: payments.paid_through,
-            ever_paid: payments.paid_at.is_some(),
+            ever_paid: payments.ever_paid,
         },
         &logic.policy,
     );

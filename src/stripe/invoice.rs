@@ -16,6 +16,8 @@ pub struct InvoiceFacts {
     pub status: String,
     /// When it was paid, where Stripe says so.
     pub paid_at: Option<StripeTime>,
+    /// What was paid, in minor units; none where nothing says.
+    pub amount_paid: Option<i64>,
     /// When Stripe tries to collect again.
     pub next_payment_attempt: Option<StripeTime>,
     /// The greatest period end of a line for the subscription that is no credit: until when it pays.
@@ -28,6 +30,11 @@ impl InvoiceFacts {
     /// Whether it is paid.
     pub fn is_paid(&self) -> bool {
         self.status == "paid"
+    }
+
+    /// Whether money was paid for it: the invoice of a trial is paid, too, and asks for nothing.
+    pub fn has_earned(&self) -> bool {
+        self.is_paid() && self.amount_paid.is_none_or(|amount| amount > 0)
     }
 }
 
@@ -61,6 +68,8 @@ pub struct Invoice<'a> {
     paid: Option<bool>,
     closed: Option<bool>,
     forgiven: Option<bool>,
+    amount_paid: Option<i64>,
+    amount_due: Option<i64>,
     created: Option<Seconds>,
     date: Option<Seconds>,
     next_payment_attempt: Option<Seconds>,
@@ -174,6 +183,7 @@ impl<'a> Invoice<'a> {
             created: self.created.or(self.date).map(StripeTime::from),
             status: self.status().to_owned(),
             paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime::from),
+            amount_paid: self.amount_paid.or(self.amount_due),
             next_payment_attempt: self.next_payment_attempt.map(StripeTime::from),
             line_period_end: own_lines
                 .filter_map(|line| line.period.as_ref()?.end)

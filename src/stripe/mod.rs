@@ -27,13 +27,14 @@
 //! | invoice | subscription | `parent.subscription_details.subscription` (2025-03-31.basil), `subscription`, `lines.data[].parent.subscription_item_details.subscription`, `lines.data[].subscription`, `lines.data[].id` of a line of type `subscription` |
 //! | | status | `status` (2018-11-08), what `paid`, `forgiven` and `closed` meant; a draft was open then |
 //! | | made | `created` (2019-02-19), `date` |
+//! | | amount paid | `amount_paid`, `amount_due` |
 //! | | paid at | `status_transitions.paid_at` (2019-02-19), the first event that says `paid` |
 //! | | id | none in `invoice.upcoming`, which is no invoice yet |
 //! | checkout.session | e-mail | `customer_details.email` (2020-08-27), `customer_email` |
-//! | subscription_schedule | subscription | `subscription`; for the timeline also `released_subscription` |
+//! | `subscription_schedule` | subscription | `subscription`; for the timeline also `released_subscription` |
 //! | | what is planned | the first phase that begins when `current_phase` ends or later; behind the last one, `end_behavior` |
 //! | | its items | `phases[].items[]`, `phases[].plans[]`; the price is `price`, `plan` |
-//! | entitlements.active_entitlement_summary | feature | `lookup_key`, `feature` |
+//! | `entitlements.active_entitlement_summary` | feature | `lookup_key`, `feature` |
 //! | what names no customer | payment | `invoice`, `payment_intent`, `charge`, `latest_charge`, `payment.*` of an invoice payment (2025-03-31.basil) |
 //!
 //! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*

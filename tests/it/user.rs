@@ -1,11 +1,27 @@
 //! Whose subscription it is: who is believed, in every order of arrival.
 
 use serde_json::{Value, json};
+use subledger::ids::CustomerKey;
 use subledger::projection::Logic;
+use subledger::projection::observe::observe;
 use subledger::projection::row::SubscriptionRow;
+use subledger::projection::rows::rows;
+use subledger::projection::state::CustomerState;
 
 use crate::app::server::TestServer;
-use crate::policy::fold;
+
+/// The rows after these bodies in this order; all that name a customer name one and the same.
+fn fold<'a>(bodies: impl IntoIterator<Item = &'a String>, logic: &Logic) -> Vec<SubscriptionRow> {
+    let mut state = CustomerState::default();
+    let mut known: Option<CustomerKey> = None;
+    for body in bodies {
+        let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let Some(customer) = observation.customer else { continue };
+        assert_eq!(known.get_or_insert_with(|| customer.clone()), &customer, "{body}");
+        observation.change.into_iter().for_each(|change| state.add(change));
+    }
+    known.map(|key| rows(&key, &state, logic)).unwrap_or_default()
+}
 
 fn event(created: i64, event_type: &str, object: &Value) -> String {
     json!({

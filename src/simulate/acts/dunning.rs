@@ -58,6 +58,10 @@ impl Stage {
                 self.recorder.wait_until(next)?;
                 next += pause;
                 self.refuse(invoice, Some(next));
+                if self.recorder.dice.percent(30) {
+                    // A later snapshot that is past due, too: it does not say since when.
+                    self.note("debtor_reminded_at");
+                }
             }
         }
         match outcome {

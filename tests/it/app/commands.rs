@@ -10,7 +10,7 @@ use super::server::Event;
 use super::snapshots;
 
 /// The binary with an empty environment, in a directory of its own.
-pub(super) fn subledger(directory: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn subledger(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_subledger"));
     command.current_dir(directory).env_clear().args(arguments);
     command

@@ -2,7 +2,7 @@
 
 mod auth;
 mod bad_input;
-mod commands;
+pub(crate) mod commands;
 #[cfg(unix)]
 mod crash;
 mod exchange;

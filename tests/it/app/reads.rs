@@ -73,6 +73,39 @@ async fn modes_and_accounts_do_not_leak() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_names_a_user_elsewhere_grants_that_user_nothing_here() {
+    let server = TestServer::start().await;
+    let connected = Some("acct_1");
+    for event in [
+        // The platform's own: it was active and is over.
+        Event { id: "evt_1", status: "canceled", ..Event::default() },
+        Event { id: "evt_2", subscription: "sub_test", livemode: false, ..Event::default() },
+        Event { id: "evt_3", subscription: "sub_acct", account: connected, ..Event::default() },
+        Event {
+            id: "evt_4",
+            subscription: "sub_both",
+            account: connected,
+            livemode: false,
+            ..Event::default()
+        },
+    ] {
+        server.receive(event.body()).await;
+    }
+    for (query, expected, active) in [
+        ("", "sub_1", false),
+        ("?price_id=price_1", "sub_1", false),
+        ("?livemode=false", "sub_test", true),
+        ("?account=acct_1", "sub_acct", true),
+        ("?account=acct_1&livemode=false", "sub_both", true),
+    ] {
+        let user = server.read(&format!("/v1/users/user_1{query}")).await;
+        assert_eq!(ids(&user, "subscriptions"), [expected], "{query}");
+        assert_eq!(user["active"], active, "{query}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_test_mode_test_events_grant_access_and_live_ones_do_not() {
     let server = TestServer::with(|options| options.mode = Mode::Test).await;
     server.receive(Event { livemode: false, ..Event::default() }.body()).await;

@@ -1,0 +1,187 @@
+//! Ends: asked for, planned, scheduled, heard of late or never.
+
+use serde_json::{Value, json};
+
+use super::bills::{line, paid, paid_lines};
+use super::life::{
+    active, created, day, deleted, inactive, instant, item, items, life, life_under, no_end, on,
+    other, period, shows, status, until, updated,
+};
+
+#[test]
+fn an_immediate_cancellation_ends_access_and_its_credit_extends_nothing() {
+    let over = json!({ "status": "canceled", "canceled_at": day(10), "ended_at": day(10) });
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(0, paid("in_1", 0, 30, 0)),
+        on(5, paid_lines("in_2", 5, &[line(-700, 5, 99), line(200, 5, 30)])),
+        shows("paid_through", instant(30)),
+        on(10, deleted(over)),
+        on(10, paid_lines("in_3", 10, &[line(-600, 10, 98)])),
+        shows("paid_through", instant(30)),
+        shows("ends_at", instant(10)),
+        status("canceled"),
+        inactive(10),
+        no_end(),
+    ]);
+}
+
+#[test]
+fn a_date_of_cancellation_ends_access_even_if_nothing_more_is_heard() {
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(3, updated(json!({ "cancel_at": day(20), "canceled_at": day(3) }))),
+        shows("ends_at", instant(20)),
+        until(20),
+        active(19),
+        inactive(20),
+        on(10, updated(json!({ "cancel_at": null, "canceled_at": null }))),
+        shows("ends_at", Value::Null),
+        active(20),
+        until(60),
+    ]);
+}
+
+#[test]
+fn a_snapshot_whose_date_of_cancellation_has_passed_grants_nothing() {
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(12, updated(json!({ "cancel_at": day(10), "canceled_at": day(3) }))),
+        status("active"),
+        shows("ends_at", instant(10)),
+        until(10),
+        inactive(12),
+    ]);
+}
+
+#[test]
+fn a_cancellation_at_the_end_of_the_period_can_be_taken_back() {
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(3, updated(json!({ "cancel_at_period_end": true, "canceled_at": day(3) }))),
+        shows("ends_at", instant(30)),
+        active(29),
+        inactive(30),
+        until(30),
+        on(5, updated(json!({ "cancel_at_period_end": false, "canceled_at": null }))),
+        active(30),
+        until(60),
+    ]);
+}
+
+#[test]
+fn items_of_different_intervals_end_with_the_earliest() {
+    let mixed =
+        || items(&[item("price_year", Some(1), 0, 365), item("price_month", Some(1), 0, 30)]);
+    life([
+        on(0, created(json!({ "status": "active", "items": mixed() }))),
+        shows("current_period_end", instant(365)),
+        until(395),
+        on(3, updated(json!({ "cancel_at_period_end": true }))),
+        shows("ends_at", instant(30)),
+        until(30),
+        inactive(30),
+    ]);
+}
+
+#[test]
+fn a_cancellation_that_never_arrived_does_not_grant_for_ever() {
+    let told = || on(0, created(json!({ "status": "active" })));
+    life([told(), active(59), inactive(60), until(60)]);
+    let days = "stale_after_period_end_days = 3";
+    life_under(days, [told(), active(32), inactive(33), until(33)]);
+    life_under("stale_after_period_end_days = 0", [told(), active(9_999), no_end()]);
+}
+
+#[test]
+fn a_deleted_customer_has_no_access() {
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(9, other("customer.deleted", json!({ "id": "cus_1", "object": "customer" }))),
+        status("canceled"),
+        shows("ended_at", instant(9)),
+        inactive(9),
+        no_end(),
+    ]);
+}
+
+#[test]
+fn an_end_that_lies_ahead_on_a_test_clock_is_an_end_all_the_same() {
+    let over = json!({ "status": "canceled", "canceled_at": day(400), "ended_at": day(400) });
+    life([
+        on(0, created(json!({ "status": "active", "test_clock": "clock_1" }))),
+        on(0, deleted(over)),
+        shows("test_clock_id", "clock_1"),
+        shows("ended_at", instant(400)),
+        inactive(0),
+        inactive(399),
+        no_end(),
+    ]);
+}
+
+#[test]
+fn an_item_may_have_no_quantity_and_a_quantity_may_be_nought() {
+    for quantity in [None, Some(0)] {
+        let item = items(&[item("price_1", quantity, 0, 30)]);
+        life([
+            on(0, created(json!({ "status": "active", "items": item }))),
+            shows("quantity", quantity),
+            active(20),
+            until(60),
+        ]);
+    }
+}
+
+/// A schedule of two phases, in the first or the second of them.
+fn schedule(current: (i64, i64), end_behavior: &str) -> Value {
+    json!({
+        "id": "sub_sched_1", "object": "subscription_schedule", "customer": "cus_1",
+        "status": "active", "subscription": "sub_1", "end_behavior": end_behavior,
+        "current_phase": { "start_date": day(current.0), "end_date": day(current.1) },
+        "phases": [
+            { "start_date": day(0), "end_date": day(30),
+              "items": [{ "price": "price_month", "quantity": 1 }] },
+            { "start_date": day(30), "end_date": day(45),
+              "items": [{ "price": "price_pro", "quantity": 2 }, { "price": "price_metered" }] },
+        ],
+    })
+}
+
+#[test]
+fn a_schedule_says_what_comes_next_and_when_it_ends() {
+    let update = json!({ "schedule_id": "sub_sched_1", "at": instant(30), "action": "update",
+        "items": [{ "price_id": "price_pro", "quantity": 2 },
+                  { "price_id": "price_metered", "quantity": null }] });
+    let cancel = json!({ "schedule_id": "sub_sched_1", "at": instant(45), "action": "cancel",
+        "items": [] });
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        shows("scheduled_change", Value::Null),
+        on(1, other("subscription_schedule.created", schedule((0, 30), "cancel"))),
+        shows("scheduled_change", update),
+        shows("ends_at", instant(45)),
+        until(45),
+        on(30, updated(json!({ "items": period(30, 60) }))),
+        on(30, other("subscription_schedule.updated", schedule((30, 45), "cancel"))),
+        shows("scheduled_change", cancel),
+        active(44),
+        inactive(45),
+    ]);
+}
+
+#[test]
+fn a_schedule_that_is_released_leaves_the_subscription_as_it_is() {
+    let mut released = schedule((0, 30), "release");
+    released["status"] = "released".into();
+    released["subscription"] = Value::Null;
+    released["released_subscription"] = "sub_1".into();
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(1, other("subscription_schedule.created", schedule((0, 30), "release"))),
+        shows("ends_at", Value::Null),
+        until(60),
+        on(2, other("subscription_schedule.released", released)),
+        shows("scheduled_change", Value::Null),
+        until(60),
+    ]);
+}
