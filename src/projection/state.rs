@@ -207,10 +207,8 @@ impl Overdue {
     }
 
     fn join(&mut self, other: Self) {
-        self.settled = match (self.settled, other.settled) {
-            (Some(a), Some(b)) if a.0 == b.0 => Some((a.0, a.1 || b.1)),
-            (a, b) => a.max(b),
-        };
+        // Of one second, that it ceased to be past due counts if any snapshot says so.
+        self.settled = self.settled.max(other.settled);
         for (at, became) in other.overdue {
             *self.overdue.entry(at).or_default() |= became;
         }

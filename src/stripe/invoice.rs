@@ -248,6 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn an_invoice_of_before_2019_is_dated_by_date() {
+        let made = |json| invoice(json).facts().created;
+        assert_eq!(made(r#"{"date":7}"#), Some(StripeTime(7)));
+        assert_eq!(made(r#"{"date":7,"created":8}"#), Some(StripeTime(8)));
+    }
+
+    #[test]
+    fn an_invoice_of_nothing_is_paid_and_earns_nothing() {
+        for (json, earned) in [
+            (r#"{"status":"paid","amount_paid":900,"amount_due":0}"#, true),
+            (r#"{"status":"paid","amount_paid":0,"amount_due":900}"#, false),
+            (r#"{"paid":true,"amount_due":900}"#, true),
+            (r#"{"paid":true,"amount_due":0}"#, false),
+            (r#"{"status":"paid"}"#, true),
+            (r#"{"status":"open","amount_paid":900}"#, false),
+        ] {
+            assert_eq!(invoice(json).facts().has_earned(), earned, "{json}");
+        }
+    }
+
+    #[test]
     fn only_lines_of_the_same_subscription_say_how_far_it_is_paid() {
         let facts = invoice(
             r#"{"subscription":"sub_1","lines":{"data":[

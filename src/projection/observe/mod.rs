@@ -277,6 +277,49 @@ mod tests {
         assert_eq!(observed.change, None);
     }
 
+    /// The stand-ins, and what leads where.
+    fn followed(event_type: &str, object: &str) -> (String, String) {
+        let observed = observe(&event(event_type, object)).unwrap();
+        let stand_ins = observed.stand_ins.iter().map(|key| key.customer.to_string());
+        let links = observed.links.iter().map(|it| format!("{}>{}", it.object_id, it.owner_id));
+        (stand_ins.collect::<Vec<_>>().join(" "), links.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn a_payment_leads_to_its_customer_or_to_what_lasts_longest() {
+        for (event_type, object, stand_ins, links) in [
+            (
+                "charge.succeeded",
+                r#"{"object":"charge","id":"ch_1","customer":"cus_1","payment_intent":"pi_1"}"#,
+                "",
+                "pi_1>cus_1 ch_1>cus_1",
+            ),
+            (
+                "invoice.paid",
+                r#"{"object":"invoice","id":"in_1","customer":"cus_1","charge":"ch_1"}"#,
+                "",
+                "in_1>cus_1 ch_1>cus_1",
+            ),
+            (
+                "charge.dispute.created",
+                r#"{"object":"dispute","id":"dp_1","charge":"ch_1","payment_intent":"pi_1"}"#,
+                "pi_1 ch_1",
+                "ch_1>pi_1",
+            ),
+            (
+                "invoice_payment.paid",
+                r#"{"object":"invoice_payment","id":"inpay_1","invoice":"in_1",
+                "payment":{"payment_intent":"pi_1"}}"#,
+                "in_1 pi_1",
+                "pi_1>in_1",
+            ),
+            ("balance.available", r#"{"object":"balance"}"#, "", ""),
+        ] {
+            let expected = (stand_ins.to_owned(), links.to_owned());
+            assert_eq!(followed(event_type, object), expected, "{event_type}");
+        }
+    }
+
     #[test]
     fn discounts_and_sources_of_a_customer_are_not_the_customer() {
         let object = r#"{"object":"discount","id":"di_1","customer":"cus_1"}"#;

@@ -1,6 +1,7 @@
 //! Shapes that refused events elsewhere, and what a row says of them.
 
 use subledger::projection::Logic;
+use subledger::time::StripeTime;
 
 use super::any_order::{rows_by, states_in_any_order, the_row};
 use super::told::{CREATED, Told, UPDATED};
@@ -106,4 +107,15 @@ fn a_customer_not_heard_of_before_is_no_error() {
     let row = the_row(&[invoice, subscription, Told::checkout("evt_3", 5)]);
     assert_eq!((row.status.as_str(), row.email), ("active", None));
     assert_eq!(row.user_id.as_deref(), Some("user_1"));
+}
+
+#[test]
+fn an_invoice_that_does_not_say_when_it_was_paid_was_paid_when_that_was_first_heard() {
+    let paid = r#""paid":true,"closed":true,"date":1"#;
+    let row = the_row(&[
+        Told::sub("evt_1", UPDATED, 1, r#""status":"active""#),
+        Told::invoice("evt_2", "invoice.payment_succeeded", 5, paid),
+        Told::invoice("evt_3", "invoice.updated", 9, paid),
+    ]);
+    assert_eq!(row.paid_at, Some(StripeTime(5)));
 }
