@@ -59,7 +59,10 @@ fn shape_error<'a, T: serde::Deserialize<'a>>(object: &'a str) -> String {
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
         return "cannot be read".to_owned();
     };
-    let path = error.path().to_string();
+    let path = match error.path().to_string() {
+        whole if whole == "." => "the object".to_owned(),
+        path => format!("`{path}`"),
+    };
     let message = error.into_inner().to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
     match message
@@ -67,12 +70,29 @@ fn shape_error<'a, T: serde::Deserialize<'a>>(object: &'a str) -> String {
         .and_then(|rest| Some((rest.split([' ', ',']).next()?, rest.rsplit_once(", expected ")?.1)))
     {
         Some((found, expected)) => {
-            let article = if found == "integer" { "an" } else { "a" };
-            let expected = if expected == "i64" { "an integer" } else { expected };
-            format!("`{path}` is {article} {found} where {expected} belongs")
+            let found = match found {
+                "integer" => "an integer",
+                "floating" => "a number",
+                "sequence" => "a list",
+                "map" => "an object",
+                "boolean" => "a truth value",
+                "null" => "null",
+                _ => "a string",
+            };
+            let expected = match expected {
+                "i64" => "an integer",
+                "a sequence" => "a list",
+                "a boolean" => "a truth value",
+                "a map" => "an object",
+                // The name of a type of this program.
+                _ if expected.starts_with("struct ") => "an object",
+                _ => expected,
+            };
+            format!("{path} is {found} where {expected} belongs")
         }
-        None if message.starts_with("missing field") => message.to_owned(),
-        None if message.starts_with("not an instant") => format!("`{path}` is {message}"),
-        None => format!("`{path}` cannot be read"),
+        None if message.starts_with("missing field") && path == "the object" => message.to_owned(),
+        None if message.starts_with("missing field") => format!("{path}: {message}"),
+        None if message.starts_with("not an instant") => format!("{path} is {message}"),
+        None => format!("{path} cannot be read"),
     }
 }

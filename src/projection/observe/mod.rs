@@ -170,14 +170,14 @@ fn observation(
     subscription: Option<SubscriptionId>,
     change: Option<Change>,
 ) -> Observation {
-    // An empty id would join strangers into one customer.
     let customer = customer.filter(|id| !id.is_empty()).map(|id| CustomerId::new(id.0));
     let customer = customer.map(|customer| CustomerKey { scope: envelope.scope(), customer });
     Observation { customer, subscription, change, ..Observation::default() }
 }
 
+/// An id of nothing is none: it would join strangers into one customer.
 fn named_customer<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Option<Text<'a>> {
-    customer.map(|id| id.0).or(account)
+    customer.map(|id| id.0).or(account).filter(|id| !id.is_empty())
 }
 
 fn group<F: Clone + PartialEq>(
@@ -227,7 +227,7 @@ mod tests {
         );
         assert_eq!(
             reason(r#"{"id":"sub_1","status":{"secret":1}}"#),
-            "subscription: `status` is a map where a string belongs"
+            "subscription: `status` is an object where a string belongs"
         );
     }
 

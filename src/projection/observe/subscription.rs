@@ -16,7 +16,7 @@ pub(super) fn observe(
     let read = read("subscription", object, |it: &Subscription<'_>| it.object.as_ref())?;
     let Some(subscription) = read else { return Ok(None) };
     let facts = subscription.facts();
-    let id = subscription.id().map(SubscriptionId::from);
+    let id = subscription.id().filter(|id| !id.is_empty()).map(SubscriptionId::from);
     let id = id.ok_or_else(|| missing("subscription", "id"))?;
     let standing = match envelope.event_type.as_ref() {
         "customer.subscription.pending_update_expired" => Standing::Echo,

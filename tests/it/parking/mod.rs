@@ -2,6 +2,7 @@
 
 mod genuine;
 mod mended;
+mod reasons;
 
 use std::process::Command;
 
