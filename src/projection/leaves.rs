@@ -116,9 +116,7 @@ impl Leaves {
         object.deserialize(&mut deserializer).ok()?;
         leaves.sort_unstable();
         leaves.dedup();
-        let mut bytes = Vec::with_capacity(leaves.len() * 8);
-        leaves.iter().for_each(|leaf| bytes.extend_from_slice(&leaf.to_be_bytes()));
-        Some(Self(bytes.into_boxed_slice()))
+        Some(Self(leaves.into_iter().flat_map(u64::to_be_bytes).collect()))
     }
 }
 
