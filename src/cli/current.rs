@@ -123,14 +123,14 @@ fn write(rows: &[SubscriptionView], format: Format, out: &mut impl Write) -> any
 pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
     let mut table = output::table(&["subscription", "user", "status", "active", "price", "ends"]);
     for SubscriptionView { row, active } in rows {
-        // The name that a person gave it, where there is one.
-        let price = row.price_nickname.as_ref().or(row.lookup_key.as_ref());
+        // The name that a person gave it, or at least to what is sold, where there is one.
+        let names = [&row.price_nickname, &row.lookup_key, &row.product_name, &row.price_id];
         table.add_row([
             row.subscription_id.clone(),
             cell(row.user_id.as_ref()),
             row.status.clone(),
             (if *active { "yes" } else { "no" }).to_owned(),
-            cell(price.or(row.price_id.as_ref())),
+            cell(names.into_iter().flatten().next()),
             cell(row.ends_at.map(day).as_ref()),
         ]);
     }
