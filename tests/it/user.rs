@@ -9,6 +9,7 @@ use subledger::projection::rows::rows;
 use subledger::projection::state::CustomerState;
 
 use crate::app::server::TestServer;
+use crate::order::permute;
 
 /// The rows after these bodies in this order; all that name a customer name one and the same.
 fn fold<'a>(bodies: impl IntoIterator<Item = &'a String>, logic: &Logic) -> Vec<SubscriptionRow> {
@@ -60,17 +61,6 @@ fn row(events: &[String], keys: &str) -> SubscriptionRow {
         assert_eq!(fold(order.iter().map(|at| &events[*at]), &logic), expected, "{order:?}");
     });
     expected.into_iter().find(|row| row.subscription_id == "sub_1").unwrap()
-}
-
-fn permute(order: &mut [usize], from: usize, visit: &mut impl FnMut(&[usize])) {
-    if from == order.len() {
-        return visit(order);
-    }
-    for at in from..order.len() {
-        order.swap(from, at);
-        permute(order, from + 1, visit);
-        order.swap(from, at);
-    }
 }
 
 #[track_caller]

@@ -40,7 +40,8 @@ pub(crate) fn states_in_any_order(events: &[Told]) -> States {
     expected
 }
 
-fn permute(order: &mut [usize], from: usize, visit: &mut impl FnMut(&[usize])) {
+/// Visits every order of what is not fixed yet.
+pub(crate) fn permute(order: &mut [usize], from: usize, visit: &mut impl FnMut(&[usize])) {
     if from == order.len() {
         return visit(order);
     }

@@ -77,6 +77,6 @@ mod shapes;
 mod to_and_fro;
 mod told;
 
-pub(crate) use any_order::rows_of;
+pub(crate) use any_order::{permute, rows_of};
 pub(crate) use dice::Dice;
 pub(crate) use told::{States, tell_all};
