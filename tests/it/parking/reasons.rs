@@ -55,8 +55,6 @@ fn why_an_event_is_parked_can_be_understood_and_gives_no_value_away() {
     }
 }
 
-/// The status is needed, and here it is a number.
-
 #[test]
 fn a_reference_without_an_id_is_named_and_not_its_holder() {
     let object = json!({ "id": "sub_1", "customer": { "name": "secret" }, "status": "active" });
