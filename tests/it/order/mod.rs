@@ -69,6 +69,7 @@ mod histories;
 mod in_doubt;
 mod laws;
 mod recorded;
+mod renamed;
 mod rivals;
 mod scopes;
 mod seconds;

@@ -96,6 +96,12 @@ impl Told {
         Self::new(id, "checkout.session.completed", created, object)
     }
 
+    /// The same event under another id.
+    pub(crate) fn under(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.id);
+        self
+    }
+
     /// With these `previous_attributes`.
     pub(crate) fn was(mut self, previous: &str) -> Self {
         previous.clone_into(&mut self.previous);
