@@ -64,7 +64,7 @@ pub(crate) fn events() -> Vec<(String, String)> {
 }
 
 /// The folders whose events are one life each, as it was recorded.
-const RECORDED: [&str; 3] = ["drf-stripe-subscription/", "pay-vcr/", "zulip-"];
+const RECORDED: [&str; 2] = ["drf-stripe-subscription/", "zulip-"];
 
 /// The recorded lives: where each is from, and its events, the oldest first.
 ///
@@ -98,6 +98,53 @@ pub(crate) fn recorded_lives() -> Vec<(String, Vec<String>)> {
         (folder, own.collect())
     });
     lives.collect()
+}
+
+/// What Stripe's API answered to a client, call by call: where each flow is from, and its answers as
+/// events, the oldest first. In answers, unlike in deliveries, references are expanded.
+pub(crate) fn recorded_flows() -> Vec<(String, Vec<String>)> {
+    #[derive(serde::Deserialize)]
+    struct Flow {
+        calls: Vec<Call>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Call {
+        date: String,
+        api_version: Option<String>,
+        file: Option<String>,
+    }
+    let Some(corpus) = corpus() else { return Vec::new() };
+    let mut files = Vec::new();
+    json_files(&corpus.join("pay-vcr/flows"), &mut files);
+    files.retain(|file| file.ends_with("ORDER.json"));
+    files.sort();
+    let flows = files.iter().enumerate().map(|(number, order)| {
+        let folder = order.parent().unwrap();
+        let flow: Flow = serde_json::from_str(&std::fs::read_to_string(order).unwrap()).unwrap();
+        let mut bodies = Vec::new();
+        for Call { date, api_version, file } in flow.calls {
+            // Not every answer was kept.
+            let Some(file) = file else { continue };
+            let object = std::fs::read_to_string(folder.join(file)).unwrap();
+            let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+            let kind = object["object"].as_str().unwrap();
+            let prefix = if kind == "subscription" { "customer.subscription" } else { kind };
+            let event = serde_json::json!({
+                // Ids that say nothing of the order: 37 and 1,009 are prime.
+                "id": format!("evt_{:04}", bodies.len() * 37 % 1_009),
+                "object": "event",
+                "account": format!("acct_flow_{number}"),
+                "api_version": api_version,
+                "created": chrono::DateTime::parse_from_rfc2822(&date).unwrap().timestamp(),
+                "livemode": false,
+                "type": format!("{prefix}.updated"),
+                "data": { "object": object },
+            });
+            bodies.push(event.to_string());
+        }
+        (folder.file_name().unwrap().to_str().unwrap().to_owned(), bodies)
+    });
+    flows.collect()
 }
 
 /// Bodies that never were a delivery: documentation and test suites cut them down to a few fields.
