@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::bills::{line, paid, paid_lines};
 use super::life::{
     active, created, day, deleted, inactive, instant, item, items, life, life_under, no_end, on,
-    other, period, shows, status, until, updated,
+    other, shows, status, until, updated,
 };
 
 #[test]
@@ -130,58 +130,4 @@ fn an_item_may_have_no_quantity_and_a_quantity_may_be_nought() {
             until(60),
         ]);
     }
-}
-
-/// A schedule of two phases, in the first or the second of them.
-fn schedule(current: (i64, i64), end_behavior: &str) -> Value {
-    json!({
-        "id": "sub_sched_1", "object": "subscription_schedule", "customer": "cus_1",
-        "status": "active", "subscription": "sub_1", "end_behavior": end_behavior,
-        "current_phase": { "start_date": day(current.0), "end_date": day(current.1) },
-        "phases": [
-            { "start_date": day(0), "end_date": day(30),
-              "items": [{ "price": "price_month", "quantity": 1 }] },
-            { "start_date": day(30), "end_date": day(45),
-              "items": [{ "price": "price_pro", "quantity": 2 }, { "price": "price_metered" }] },
-        ],
-    })
-}
-
-#[test]
-fn a_schedule_says_what_comes_next_and_when_it_ends() {
-    let update = json!({ "schedule_id": "sub_sched_1", "at": instant(30), "action": "update",
-        "items": [{ "price_id": "price_pro", "quantity": 2 },
-                  { "price_id": "price_metered", "quantity": null }] });
-    let cancel = json!({ "schedule_id": "sub_sched_1", "at": instant(45), "action": "cancel",
-        "items": [] });
-    life([
-        on(0, created(json!({ "status": "active" }))),
-        shows("scheduled_change", Value::Null),
-        on(1, other("subscription_schedule.created", schedule((0, 30), "cancel"))),
-        shows("scheduled_change", update),
-        shows("ends_at", instant(45)),
-        until(45),
-        on(30, updated(json!({ "items": period(30, 60) }))),
-        on(30, other("subscription_schedule.updated", schedule((30, 45), "cancel"))),
-        shows("scheduled_change", cancel),
-        active(44),
-        inactive(45),
-    ]);
-}
-
-#[test]
-fn a_schedule_that_is_released_leaves_the_subscription_as_it_is() {
-    let mut released = schedule((0, 30), "release");
-    released["status"] = "released".into();
-    released["subscription"] = Value::Null;
-    released["released_subscription"] = "sub_1".into();
-    life([
-        on(0, created(json!({ "status": "active" }))),
-        on(1, other("subscription_schedule.created", schedule((0, 30), "release"))),
-        shows("ends_at", Value::Null),
-        until(60),
-        on(2, other("subscription_schedule.released", released)),
-        shows("scheduled_change", Value::Null),
-        until(60),
-    ]);
 }

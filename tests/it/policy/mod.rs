@@ -6,4 +6,6 @@ mod endings;
 mod keys;
 mod life;
 mod pauses;
+mod schedules;
 mod trials;
+mod turns;
