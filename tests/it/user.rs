@@ -1,27 +1,17 @@
 //! Whose subscription it is: who is believed, in every order of arrival.
 
 use serde_json::{Value, json};
-use subledger::ids::CustomerKey;
 use subledger::projection::Logic;
-use subledger::projection::observe::observe;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projection::rows::rows;
-use subledger::projection::state::CustomerState;
 
 use crate::app::server::TestServer;
-use crate::order::permute;
+use crate::order::{permute, rows_by, tell_all};
 
-/// The rows after these bodies in this order; all that name a customer name one and the same.
+/// The rows after these bodies in this order; all of them name one customer or none.
 fn fold<'a>(bodies: impl IntoIterator<Item = &'a String>, logic: &Logic) -> Vec<SubscriptionRow> {
-    let mut state = CustomerState::default();
-    let mut known: Option<CustomerKey> = None;
-    for body in bodies {
-        let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
-        let Some(customer) = observation.customer else { continue };
-        assert_eq!(known.get_or_insert_with(|| customer.clone()), &customer, "{body}");
-        observation.change.into_iter().for_each(|change| state.add(change));
-    }
-    known.map(|key| rows(&key, &state, logic)).unwrap_or_default()
+    let states = tell_all(bodies.into_iter().map(String::as_str));
+    assert_eq!(states.len(), 1, "{:?}", states.keys());
+    rows_by(&states, logic)
 }
 
 fn event(created: i64, event_type: &str, object: &Value) -> String {
@@ -139,6 +129,43 @@ fn the_latest_snapshot_says_who_it_is_now_and_that_it_is_nobody() {
     let removed = [subscription(1, &named("old")), subscription(2, &json!({}))];
     let row = row(&removed, "user_id");
     assert_eq!((row.user_id, row.user_id_source, row.user_id_conflict), (None, None, false));
+}
+
+#[test]
+fn what_a_customer_says_now_counts_and_what_it_said_before_does_not() {
+    let none = json!({});
+    let changed = [subscription(1, &none), customer(2, &named("old")), customer(3, &named("new"))];
+    assert_user(&changed, "user_id", "new", "customer.metadata", false);
+    let removed = [subscription(1, &none), customer(2, &named("old")), customer(3, &none)];
+    assert_eq!(row(&removed, "user_id").user_id, None);
+    // One that agrees at last is no conflict, and one that no longer does is.
+    let own = || subscription(1, &named("a"));
+    let agrees = [own(), customer(2, &named("b")), customer(3, &named("a"))];
+    assert_user(&agrees, "user_id", "a", "subscription.metadata", false);
+    let disagrees = [own(), customer(2, &named("a")), customer(3, &named("b"))];
+    assert_user(&disagrees, "user_id", "a", "subscription.metadata", true);
+}
+
+#[test]
+fn of_a_session_that_is_heard_of_twice_the_later_word_counts() {
+    let told = |created, reference: Value| {
+        let object = json!({ "id": "cs_1", "object": "checkout.session", "mode": "subscription",
+            "customer": "cus_1", "subscription": "sub_1", "client_reference_id": reference,
+            "created": 1 });
+        event(created, "checkout.session.completed", &object)
+    };
+    let changed = [subscription(1, &json!({})), told(2, json!("old")), told(3, json!("new"))];
+    assert_user(&changed, "user_id", "new", "checkout.client_reference_id", false);
+    let removed = [subscription(1, &json!({})), told(2, json!("old")), told(3, Value::Null)];
+    assert_eq!(row(&removed, "user_id").user_id, None);
+}
+
+#[test]
+fn a_deleted_customer_still_says_whose_its_subscriptions_were() {
+    let object = json!({ "id": "cus_1", "object": "customer", "metadata": named("a") });
+    let events = [subscription(1, &json!({})), event(2, "customer.deleted", &object)];
+    assert_user(&events, "user_id", "a", "customer.metadata", false);
+    assert!(!row(&events, "user_id").entitled);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) fn rows_of(states: &States) -> Vec<SubscriptionRow> {
     rows_by(states, &Logic::default())
 }
 
+/// The rows of all customers, by this logic.
 pub(crate) fn rows_by(states: &States, logic: &Logic) -> Vec<SubscriptionRow> {
     states.iter().flat_map(|(key, state)| rows(key, state, logic)).collect()
 }

@@ -78,6 +78,6 @@ mod shapes;
 mod to_and_fro;
 mod told;
 
-pub(crate) use any_order::{permute, rows_of};
+pub(crate) use any_order::{permute, rows_by, rows_of};
 pub(crate) use dice::Dice;
 pub(crate) use told::{States, tell_all};

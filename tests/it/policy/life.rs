@@ -5,13 +5,11 @@
 //! them: each carries all of the object, and says what it was before.
 
 use serde_json::{Map, Value, json};
-use subledger::ids::{CustomerId, CustomerKey, Scope};
-use subledger::projection::observe::observe;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projection::rows::rows;
-use subledger::projection::state::CustomerState;
 use subledger::projection::{DEFAULT_USER_KEY, Logic};
 use subledger::time::StripeTime;
+
+use crate::order::{rows_by, tell_all};
 
 /// The first of January 2026.
 const FIRST_DAY: i64 = 1_767_225_600;
@@ -229,19 +227,12 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The one row after these events. Who asks about another customer's event has told it wrongly.
+/// The one row after these events.
 fn fold<'a>(bodies: impl Iterator<Item = &'a String>, logic: &Logic) -> SubscriptionRow {
-    let key = CustomerKey {
-        scope: Scope { livemode: true, ..Scope::default() },
-        customer: CustomerId::from("cus_1"),
-    };
-    let mut state = CustomerState::default();
-    for body in bodies {
-        let observation = observe(body).unwrap();
-        assert!(observation.customer.is_none_or(|customer| customer == key), "{body}");
-        observation.change.into_iter().for_each(|change| state.add(change));
-    }
-    let mut rows = rows(&key, &state, logic);
+    let states = tell_all(bodies.map(String::as_str));
+    // Who asks about another customer's event has told it wrongly.
+    assert_eq!(states.keys().map(|key| key.customer.as_str()).collect::<Vec<_>>(), ["cus_1"]);
+    let mut rows = rows_by(&states, logic);
     assert_eq!(rows.len(), 1);
     rows.remove(0)
 }
