@@ -1,6 +1,8 @@
-//! What else might be so, where nothing can say which of several events was the last.
+//! Whether a row might as well say something else, where nothing can say which of several events
+//! was the last.
 //!
-//! A row that would say something else then is marked as ambiguous, and one that would not is not.
+//! Two objects in doubt may leave a row alone one by one and change it together, so what is tried is
+//! every combination.
 
 use std::collections::BTreeMap;
 
@@ -8,53 +10,91 @@ use super::group::Group;
 use super::state::CustomerState;
 use crate::ids::SubscriptionId;
 
-/// The states that might as well be: one for each rival that might have been the last, of each object
-/// that this subscription's row is made of.
-pub(super) fn alternatives(state: &CustomerState, id: &SubscriptionId) -> Vec<CustomerState> {
-    let mut others = Vec::new();
-    let mut put = |change: &dyn Fn(&mut CustomerState)| {
-        let mut other = state.clone();
-        change(&mut other);
-        others.push(other);
-    };
-    for group in state.customer.iter().flat_map(Group::alternatives) {
-        put(&|other| other.customer = Some(group.clone()));
+/// As many combinations are tried; where there are more, nobody can say, which is doubt as well. Ten
+/// objects of two rivals each make as many, and in real life two doubts at a time are rare.
+const COMBINATIONS: usize = 1_024;
+
+/// One object in doubt: the ways to put each of its rivals in its place.
+type Doubt<'a> = Vec<Box<dyn Fn(&mut CustomerState) + 'a>>;
+
+/// Whether any state that might as well be is told apart from this one, as far as this
+/// subscription's row is made of it.
+pub(super) fn any_other(
+    state: &CustomerState,
+    id: &SubscriptionId,
+    is_told_apart: impl Fn(&CustomerState) -> bool,
+) -> bool {
+    let doubts = doubts(state, id);
+    if doubts.is_empty() {
+        return false;
     }
-    for group in state.features.iter().flat_map(Group::alternatives) {
-        put(&|other| other.features = Some(group.clone()));
-    }
-    for (session, group) in of_each(&state.sessions) {
-        put(&|other| drop(other.sessions.insert(session.clone(), group.clone())));
-    }
-    for (schedule, group) in of_each(&state.schedules) {
-        put(&|other| drop(other.schedules.insert(schedule.clone(), group.clone())));
-    }
-    let Some(subscription) = state.subscriptions.get(id) else { return others };
-    for group in subscription.snapshots.iter().flat_map(Group::alternatives) {
-        put(&|other| {
-            if let Some(subscription) = other.subscriptions.get_mut(id) {
-                subscription.snapshots = Some(group.clone());
-            }
-        });
-    }
-    for (invoice, known) in &subscription.invoices {
-        for group in known.snapshots.alternatives() {
-            put(&|other| {
-                let subscription = other.subscriptions.get_mut(id);
-                if let Some(it) = subscription.and_then(|it| it.invoices.get_mut(invoice)) {
-                    it.snapshots = group.clone();
-                }
-            });
-        }
-    }
-    others
+    let combinations = doubts.iter().try_fold(1_usize, |all, doubt| all.checked_mul(doubt.len()));
+    combinations.is_none_or(|all| all > COMBINATIONS)
+        || any_combination(&doubts, &mut state.clone(), &is_told_apart)
 }
 
-fn of_each<K, F: Clone + PartialEq>(
-    groups: &BTreeMap<K, Group<F>>,
-) -> impl Iterator<Item = (&K, Group<F>)> {
-    let each = |(id, group): (_, &Group<F>)| {
-        group.alternatives().into_iter().map(move |alternative| (id, alternative))
-    };
-    groups.iter().flat_map(each)
+fn any_combination(
+    doubts: &[Doubt<'_>],
+    state: &mut CustomerState,
+    is_told_apart: &impl Fn(&CustomerState) -> bool,
+) -> bool {
+    let Some((doubt, others)) = doubts.split_first() else { return is_told_apart(state) };
+    doubt.iter().any(|put| {
+        put(state);
+        any_combination(others, state, is_told_apart)
+    })
+}
+
+/// The objects in doubt of which this subscription's row is made.
+fn doubts<'a>(state: &'a CustomerState, id: &'a SubscriptionId) -> Vec<Doubt<'a>> {
+    let mut doubts = Doubts::default();
+    doubts.of_one(state.customer.as_ref(), |other| other.customer.as_mut());
+    doubts.of_one(state.features.as_ref(), |other| other.features.as_mut());
+    doubts.of_each(&state.sessions, |other| &mut other.sessions);
+    doubts.of_each(&state.schedules, |other| &mut other.schedules);
+    let Some(subscription) = state.subscriptions.get(id) else { return doubts.0 };
+    doubts.of_one(subscription.snapshots.as_ref(), |other| {
+        other.subscriptions.get_mut(id)?.snapshots.as_mut()
+    });
+    for (invoice, known) in &subscription.invoices {
+        doubts.of_one(Some(&known.snapshots), move |other| {
+            let invoices = &mut other.subscriptions.get_mut(id)?.invoices;
+            Some(&mut invoices.get_mut(invoice)?.snapshots)
+        });
+    }
+    doubts.0
+}
+
+#[derive(Default)]
+struct Doubts<'a>(Vec<Doubt<'a>>);
+
+impl<'a> Doubts<'a> {
+    fn of_one<F: Clone + PartialEq + 'a>(
+        &mut self,
+        group: Option<&'a Group<F>>,
+        place: impl Fn(&mut CustomerState) -> Option<&mut Group<F>> + Copy + 'a,
+    ) {
+        let possible = group.map(Group::possibilities).unwrap_or_default();
+        if possible.len() < 2 {
+            return;
+        }
+        let put = |group: Group<F>| -> Box<dyn Fn(&mut CustomerState) + 'a> {
+            Box::new(move |state| {
+                if let Some(place) = place(state) {
+                    place.clone_from(&group);
+                }
+            })
+        };
+        self.0.push(possible.into_iter().map(put).collect());
+    }
+
+    fn of_each<K: Ord + 'static, F: Clone + PartialEq + 'static>(
+        &mut self,
+        groups: &'a BTreeMap<K, Group<F>>,
+        all: impl Fn(&mut CustomerState) -> &mut BTreeMap<K, Group<F>> + Copy + 'a,
+    ) {
+        for (id, group) in groups {
+            self.of_one(Some(group), move |state| all(state).get_mut(id));
+        }
+    }
 }

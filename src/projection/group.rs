@@ -100,23 +100,33 @@ impl<F: Clone + PartialEq> Group<F> {
         Winner { event_id, created, standing, snapshot, ambiguous: !contenders.is_empty() }
     }
 
-    /// The group as it would be if another one had been the last: one for each that might have been
-    /// and differs from the winner.
-    pub fn alternatives(&self) -> Vec<Self> {
+    /// What the group might be if it were known which one was the last: the winner alone, then each
+    /// that might have been and says something else. One or none where there is no doubt.
+    pub fn possibilities(&self) -> Vec<Self> {
         if self.rivals.len() == 1 {
             return Vec::new();
         }
+        let (last, contenders) = self.last_and_contenders();
+        let mut possible: Vec<usize> = vec![last];
+        for contender in contenders {
+            if possible.iter().all(|at| self.facts(*at) != self.facts(contender)) {
+                possible.push(contender);
+            }
+        }
         let alone = |at: usize| Self { rivals: vec![self.rivals[at].clone()], ..*self };
-        self.last_and_contenders().1.into_iter().map(alone).collect()
+        possible.into_iter().map(alone).collect()
     }
 
     fn last_and_contenders(&self) -> (usize, Vec<usize>) {
         let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
         let Sequence { order, might_be_last } = order::sequence(&rivals);
         let last = *order.last().expect("a group is never empty");
-        let facts = |at: usize| &self.rivals[at].1.facts;
-        let differs = |at: &usize| facts(*at) != facts(last);
+        let differs = |at: &usize| self.facts(*at) != self.facts(last);
         (last, might_be_last.into_iter().filter(differs).collect())
+    }
+
+    fn facts(&self, at: usize) -> &F {
+        &self.rivals[at].1.facts
     }
 }
 

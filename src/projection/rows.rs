@@ -20,9 +20,9 @@ use crate::time::StripeTime;
 pub fn rows(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<SubscriptionRow> {
     let rows = state.subscriptions.keys().filter_map(|id| {
         let mut row = row(key, state, id, logic)?;
-        let alternatives = doubt::alternatives(state, id);
-        let mut others = alternatives.iter().filter_map(|state| self::row(key, state, id, logic));
-        row.order_ambiguous = others.any(|other| !says_the_same(&row, other));
+        row.order_ambiguous = doubt::any_other(state, id, |other| {
+            self::row(key, other, id, logic).is_some_and(|other| !says_the_same(&row, other))
+        });
         Some(row)
     });
     rows.collect()

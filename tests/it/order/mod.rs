@@ -76,6 +76,7 @@ mod seconds;
 mod server;
 mod shapes;
 mod to_and_fro;
+mod together;
 mod told;
 
 pub(crate) use any_order::{permute, rows_by, rows_of};
