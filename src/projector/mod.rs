@@ -13,6 +13,8 @@
 //! *Invariant: nothing here touches the log but to read it, and no failure here reaches an append.*
 
 mod batch;
+mod build;
+mod bulk;
 mod folder;
 mod follow;
 mod generation;
@@ -26,10 +28,14 @@ pub use list::{GenerationView, ParkedView, Projections, list};
 pub use rebuild::{Progress, RebuildError, Rebuilt, can_fold, rebuild};
 pub use status::{FollowerState, ProjectorHandle, Status};
 
-/// How many events are folded in one transaction, at most.
-const BATCH_EVENTS_MAX: usize = 4_096;
-/// How many bytes of payload are read at once, at most.
+/// How many events are read at once: few enough that their bodies stay in the processor's cache.
+const STRETCH_EVENTS: i64 = 64;
+/// How many stretches are folded in one transaction, at most.
+const BATCH_STRETCHES_MAX: i64 = 64;
+/// How many bytes of bodies are folded in one transaction, about.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// How many stretches are read side by side.
+const STRETCHES_AT_ONCE: usize = 2;
 /// For how long a lease holds without being renewed. A process that is killed leaves a generation
 /// unfolded for this long.
 const LEASE_SECONDS: u32 = 10;
