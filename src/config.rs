@@ -21,6 +21,9 @@ pub const API_TOKEN: &str = "SUBLEDGER_API_TOKEN";
 /// The environment variable of the tokens that may only ask whether a user is active.
 pub const ACCESS_TOKEN: &str = "SUBLEDGER_ACCESS_TOKEN";
 
+/// The ledger, where nothing else is said.
+const DEFAULT_DATABASE: &str = "sqlite://subledger.db";
+
 /// What every command needs to know.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -30,7 +33,7 @@ pub struct Settings {
         value_name = "URL",
         env = "DATABASE_URL",
         hide_env_values = true,
-        default_value = "sqlite://subledger.db",
+        default_value = DEFAULT_DATABASE,
         global = true
     )]
     database: String,
@@ -78,6 +81,10 @@ pub struct ServeSettings {
         default_value_t = crate::stripe::signature::DEFAULT_TOLERANCE_SECONDS
     )]
     pub tolerance_seconds: u32,
+
+    /// Do not make the read model anew without being asked: refuse to start instead
+    #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
+    pub no_auto_rebuild: bool,
 }
 
 /// Stripe's two worlds, which never meet.
@@ -147,6 +154,22 @@ impl Settings {
         Ok(DatabaseUrl::parse(&self.database)?)
     }
 
+    /// A command as it is written in a shell to have these settings, wherever they came from.
+    pub fn command(&self, name: &str) -> String {
+        let mut words = vec!["subledger".to_owned(), name.to_owned()];
+        let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
+        if self.database != DEFAULT_DATABASE {
+            add("--database", &self.database);
+        }
+        if let Some(policy) = &self.policy {
+            add("--policy", &policy.to_string_lossy());
+        }
+        if self.user_keys != DEFAULT_USER_KEY {
+            add("--user-key", &self.user_keys);
+        }
+        words.join(" ")
+    }
+
     /// What turns events into rows: the policy and the user keys.
     pub fn logic(&self) -> Result<Logic, ConfigError> {
         if split(&self.user_keys).next().is_none() {
@@ -199,6 +222,15 @@ impl Secrets {
     pub fn expose(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(ExposeSecret::expose_secret)
     }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/:._-,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn split(text: &str) -> impl Iterator<Item = &str> {

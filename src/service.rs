@@ -15,7 +15,7 @@ use crate::config::{Mode, Secrets};
 use crate::http::{self, App, Face, Listener, Notices, Tokens};
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::Projector;
+use crate::projector::{self, Projector, Reason};
 use crate::store::{DatabaseUrl, Opening, Store, StoreError};
 use crate::stripe::signature::Verifier;
 
@@ -45,6 +45,8 @@ pub struct Options {
     pub limits: Limits,
     /// What turns events into rows.
     pub logic: Logic,
+    /// Whether the read model is made anew without asking where it was made by other logic.
+    pub auto_rebuild: bool,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -55,6 +57,9 @@ pub enum StartError {
     /// The ledger.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The read model has to be made anew, and that is not to happen by itself.
+    #[error("{0}, and it is not to be made anew by itself")]
+    RebuildNeeded(Reason),
     /// An address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -79,6 +84,12 @@ pub struct Service {
 impl Service {
     /// Binds the addresses, opens the ledger, and begins to answer.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        if !options.auto_rebuild {
+            let Options { database, logic, clock, .. } = &options;
+            if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
+                return Err(StartError::RebuildNeeded(reason));
+            }
+        }
         // Before anything is made: an address that is taken should leave nothing behind.
         let public = Socket::bind(&options.listen).await?;
         let private = match &options.private_listen {

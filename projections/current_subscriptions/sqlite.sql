@@ -131,7 +131,7 @@ CREATE TABLE parked_g{g} (
 ) STRICT, WITHOUT ROWID;
 
 -- The indexes come last: they are made when the rows of a rebuild are there.
-CREATE INDEX current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
-CREATE INDEX current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
-CREATE INDEX current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
-CREATE INDEX parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
+CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);

@@ -65,6 +65,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         mode: Mode::Live,
         limits: Limits::default(),
         logic: Logic::default(),
+        auto_rebuild: true,
         clock: context.clock.clone(),
     };
     let service = match Service::start(options.clone()).await {

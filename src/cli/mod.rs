@@ -43,6 +43,8 @@ Environment:
   SUBLEDGER_PRIVATE_LISTEN     `serve --private-listen`: a second address for /v1 and /metrics
                                [default: none]
   SUBLEDGER_TOLERANCE_SECONDS  `serve --tolerance-seconds`  [default: 300]
+  SUBLEDGER_NO_AUTO_REBUILD    `serve --no-auto-rebuild`: refuse to start where the read model would be
+                               made anew  [default: it is, in the background]
   SUBLEDGER_LOG                what is logged, as info or subledger=debug  [default: info]
   SUBLEDGER_LOG_FORMAT         text or json  [default: text]
 
@@ -74,7 +76,7 @@ enum Command {
     Event(event::Args),
     /// Build the read model anew from the log
     Rebuild(rebuild::Args),
-    /// Show the generations of the read model
+    /// Show the generations of the read model, go back to one, remove one
     Projections(projections::Args),
     /// Copy the log while it is in use
     Backup(backup::Args),

@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
-use super::report::Exit;
+use super::report::{Exit, say};
 use crate::projector::{self, Projections};
-use crate::store::Opening;
+use crate::store::{GenerationId, Opening, Store};
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -20,24 +20,75 @@ pub(super) struct Args {
 enum Command {
     /// List the generations, and what could not be folded
     List(FormatArgs),
+    /// Go back, or forward, to a complete generation at once, and pin it
+    ///
+    /// A `serve` that runs goes on with it, by the policy that is stored with it. No newer logic
+    /// replaces it by itself; `subledger rebuild` does. The one that was live is kept.
+    Activate {
+        /// Its number, as `projections list` shows it
+        generation: GenerationId,
+    },
+    /// Remove a generation that is not live, and give its space back to the disk
+    Drop {
+        /// Its number, as `projections list` shows it
+        generation: GenerationId,
+    },
 }
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 7] =
-    ["generation", "status", "fingerprint", "position", "lag_events", "lag_seconds", "parked"];
+const COLUMNS: [&str; 8] = [
+    "generation",
+    "status",
+    "pinned",
+    "fingerprint",
+    "position",
+    "lag_events",
+    "lag_seconds",
+    "parked",
+];
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let Command::List(FormatArgs { format }) = args.command.unwrap_or(Command::List(args.format));
     let store = context.open(Opening::Existing).await?;
-    let list = projector::list(&store, context.clock.now()).await?;
+    let done = match args.command.unwrap_or(Command::List(args.format)) {
+        Command::List(args) => list(&store, context, args).await,
+        Command::Activate { generation } => activate(&store, generation).await,
+        Command::Drop { generation } => {
+            let dropped = projector::drop_generation(&store, &context.clock, generation).await;
+            dropped
+                .map_err(Into::into)
+                .map(|()| say(&format!("generation {generation} is dropped")))
+        }
+    };
     store.close().await;
+    done.map(|()| Exit::Done)
+}
+
+async fn activate(store: &Store, id: GenerationId) -> anyhow::Result<()> {
+    let generation = projector::activate(store, id).await?;
+    let behind = store.log.head().await?.size.0 - generation.position.0;
+    say(&format!("generation {id} is live and pinned, {behind} events behind the log"));
+    say(if projector::can_fold(&generation) {
+        "`subledger serve` folds what is missing; `subledger rebuild` makes another one live"
+    } else {
+        "this version of subledger does not have its logic: it stays as it is until one that has it \
+         serves, or until `subledger rebuild`"
+    });
+    Ok(())
+}
+
+async fn list(
+    store: &Store,
+    context: &Context,
+    FormatArgs { format }: FormatArgs,
+) -> anyhow::Result<()> {
+    let list = projector::list(store, context.clock.now(), None).await?;
     let mut out = stdout();
     match format {
         Format::Table => write_tables(&list, &mut out)?,
         Format::Json => output::write_json(&list, &mut out)?,
         Format::Csv => output::write_csv(&COLUMNS, &list.data, &mut out)?,
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::Result<()> {
@@ -46,7 +97,7 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
     for generation in &list.data {
         generations.add_row([
             generation.generation.to_string(),
-            generation.status.to_owned(),
+            format!("{}{}", generation.status, if generation.pinned { ", pinned" } else { "" }),
             generation.fingerprint.clone(),
             generation.position.to_string(),
             generation.lag_events.to_string(),
@@ -54,6 +105,17 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
         ]);
     }
     output::write_table(&generations, out)?;
+    for generation in list.data.iter().filter(|it| it.status == "building") {
+        let id = generation.generation;
+        match generation.rebuild {
+            Some(rebuild) => writeln!(out, "\n{rebuild}")?,
+            None => writeln!(
+                out,
+                "\ngeneration {id} is not complete, and nobody is making it: \
+                 `subledger projections drop {id}` removes it"
+            )?,
+        }
+    }
     if list.parked.is_empty() {
         return Ok(());
     }

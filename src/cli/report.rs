@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::projector::ChoiceError;
 use crate::service::StartError;
 use crate::store::StoreError;
 
@@ -85,19 +86,33 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
             return (Exit::Usage, Some(config.hint().to_owned()));
         }
+        if let Some(choice) = cause.downcast_ref::<ChoiceError>() {
+            let exit = match choice {
+                ChoiceError::Store(store) => exit_of(store),
+                _ => Exit::Usage,
+            };
+            return (exit, choice.hint().map(str::to_owned));
+        }
         if let Some(StartError::Listen { .. }) = cause.downcast_ref() {
             let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
             return (Exit::Failed, Some(hint.to_owned()));
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
-            let exit = match store {
-                StoreError::NoLedger { .. } | StoreError::FileExists { .. } => Exit::Usage,
-                _ => Exit::Failed,
-            };
-            return (exit, store.hint().map(str::to_owned));
+            return (exit_of(store), store.hint().map(str::to_owned));
         }
     }
     (Exit::Failed, None)
+}
+
+fn exit_of(error: &StoreError) -> Exit {
+    match error {
+        StoreError::NoGeneration(_) => Exit::No,
+        StoreError::NoLedger { .. }
+        | StoreError::FileExists { .. }
+        | StoreError::GenerationIsLive(_)
+        | StoreError::GenerationIsBuilding(_) => Exit::Usage,
+        _ => Exit::Failed,
+    }
 }
 
 /// A line for people.

@@ -1,11 +1,11 @@
 //! `serve`: the webhook, the API, and the follower that keeps the read model current.
 
 use super::Context;
-use super::report::Exit;
+use super::report::{Exit, Failure};
 use super::signals;
 use crate::config::{self, ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings};
 use crate::ingest::Limits;
-use crate::service::{Options, Service};
+use crate::service::{Options, Service, StartError};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -26,11 +26,18 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         mode: settings.mode,
         limits: Limits::default(),
         logic: settings.logic()?,
+        auto_rebuild: !args.settings.no_auto_rebuild,
         clock: context.clock.clone(),
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let stop = signals::stop_token()?;
-    let service = Service::start(options).await?;
+    let service = Service::start(options).await.map_err(|error| match error {
+        StartError::RebuildNeeded(_) => {
+            let command = format!("`{}` makes it anew", settings.command("rebuild"));
+            Failure::usage(error.to_string(), command)
+        }
+        error => error.into(),
+    })?;
     announce(&service, settings.mode, readable);
     stop.cancelled().await;
     service.stop().await;

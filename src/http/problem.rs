@@ -103,6 +103,9 @@ kinds! {
     ShuttingDown = "shutting-down", SERVICE_UNAVAILABLE, "Shutting down";
     /// No generation of the read model is complete.
     ReadModelBuilding = "read-model-building", SERVICE_UNAVAILABLE, "The read model is being built";
+    /// The live generation lacks what the answer needs.
+    ReadModelOtherVersion = "read-model-other-version", SERVICE_UNAVAILABLE,
+        "The read model is of another version";
     /// The database did not answer.
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The ledger is unavailable";
     /// The answer took too long to make.
@@ -233,6 +236,9 @@ impl From<StoreError> for Problem {
                 Kind::ReadModelBuilding,
                 "no generation of the read model is complete yet; ask again soon",
             ),
+            error @ StoreError::OtherVersion(_) => {
+                Self::new(Kind::ReadModelOtherVersion, error.to_string())
+            }
             error => {
                 // The one place that logs it: the answer is for outside and says less.
                 tracing::error!(error = &error as &dyn std::error::Error, "a read failed: {error}");

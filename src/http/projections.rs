@@ -10,5 +10,6 @@ use crate::projector::{self, Projections};
 
 pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Projections>, Problem> {
     params.finish()?;
-    Ok(Json(projector::list(&app.store, app.clock.now()).await?))
+    let own = app.projector.status().rebuilding;
+    Ok(Json(projector::list(&app.store, app.clock.now(), own).await?))
 }

@@ -14,6 +14,8 @@ struct Readiness {
     status: &'static str,
     /// What is missing, in words; empty where ready.
     reasons: Vec<String>,
+    /// What is going on besides.
+    notes: Vec<String>,
 }
 
 pub(super) async fn get(State(app): Shared) -> Response {
@@ -21,7 +23,9 @@ pub(super) async fn get(State(app): Shared) -> Response {
     if app.store.log.check_append().await.is_err() {
         reasons.push("the log does not accept events".to_owned());
     }
-    match app.projector.status().state {
+    let follower = app.projector.status();
+    let notes = follower.rebuilding.iter().map(ToString::to_string).collect();
+    match follower.state {
         // Another process keeps it current.
         FollowerState::Following | FollowerState::Standby => {}
         FollowerState::Starting => reasons.push("the read model is not yet looked at".to_owned()),
@@ -35,5 +39,5 @@ pub(super) async fn get(State(app): Shared) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    (code, Json(Readiness { status, reasons })).into_response()
+    (code, Json(Readiness { status, reasons, notes })).into_response()
 }

@@ -13,7 +13,7 @@ row! {
     ///
     /// Instants are Stripe's, money is in minor units of `currency`. `active` is not here: it
     /// depends on the instant of asking, see [`SubscriptionRow::active_at`].
-    #[derive(Clone, Debug, PartialEq, Serialize)]
+    #[derive(Clone, Debug, Default, PartialEq, Serialize)]
     pub struct SubscriptionRow {
         /// The subscription, `sub_…`.
         pub subscription_id: String,

@@ -87,10 +87,6 @@ impl<P: FnMut(Progress)> Build<'_, P> {
             (to, round) = (end, (round * 2).min(ROUND_MAX));
         }
         self.write(bulk.take_all()).await?;
-        let lease = self.held.lease();
-        if !self.store.read_model.generation_index(lease).await? {
-            return Err(self.taken_over());
-        }
         if !self.held.advance(self.store, to).await? {
             return Err(self.taken_over());
         }

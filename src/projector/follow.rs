@@ -6,8 +6,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::background::Background;
 use super::generation::{Held, Step};
-use super::rebuild::{self, Reason, RebuildError, Rebuilt, can_fold, reason_to_rebuild};
+use super::rebuild::{Reason, RebuildError, can_fold, reason_to_rebuild};
+use super::rebuilding::Rebuilding;
 use super::status::{FollowerState, ProjectorHandle, Status};
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -80,7 +82,7 @@ struct Follower {
     /// it starts: what somebody makes live afterwards, by a rebuild with another policy, stays.
     judged: bool,
     /// A rebuild that this process runs.
-    rebuild: Option<JoinHandle<Result<Rebuilt, RebuildError>>>,
+    rebuild: Option<Background>,
     appended: watch::Receiver<Position>,
     status: watch::Sender<Status>,
     stop: CancellationToken,
@@ -102,14 +104,14 @@ impl Follower {
         }
         // It hears of the stop by itself, and drops what it has made.
         if let Some(rebuild) = self.rebuild.take() {
-            let _ = rebuild.await;
+            let _ = rebuild.ended().await;
         }
         self.state(FollowerState::Stopped);
     }
 
     /// Follows one generation until it is no longer ours to follow.
     async fn follow(&mut self) -> Result<(), StoreError> {
-        if self.rebuild.as_ref().is_some_and(JoinHandle::is_finished) {
+        if self.rebuild.as_ref().is_some_and(Background::has_ended) {
             self.rebuild_settle().await?;
         }
         let live = self.store.read_model.live().await?;
@@ -125,14 +127,11 @@ impl Follower {
             return self.rebuild_settle().await;
         };
         self.show(&live).await?;
+        self.heed(&live);
         if !can_fold(&live) {
             self.state(FollowerState::Frozen);
-            return if self.rebuild.is_some() {
-                self.rebuild_settle().await
-            } else {
-                self.pause(POLL).await;
-                Ok(())
-            };
+            self.pause(POLL).await;
+            return Ok(());
         }
         let taken = Held::take(&self.store, &live, &self.holder, &self.clock).await?;
         let Some(mut held) = taken else {
@@ -144,8 +143,8 @@ impl Follower {
         loop {
             // Marked before the scan, so that what is appended during it wakes the wait below.
             self.appended.mark_unchanged();
-            let settled = self.rebuild.as_ref().is_some_and(JoinHandle::is_finished);
-            if settled || self.stop.is_cancelled() || !self.is_still_ours(&mut held).await? {
+            let rebuilt = self.rebuild.as_ref().is_some_and(Background::has_ended);
+            if rebuilt || self.stop.is_cancelled() || !self.is_still_ours(&mut held).await? {
                 held.release(&self.store).await;
                 return Ok(());
             }
@@ -172,35 +171,29 @@ impl Follower {
             // Its rows are of another history: no answer is better than those.
             self.store.read_model.generations_clear().await?;
         }
-        let total = self.store.log.head().await?.size.0;
+        let events_total = self.store.log.head().await?.size.0;
         self.status.send_modify(|status| {
-            status.state = FollowerState::Building;
-            status.rebuilding = Some((0, total));
+            if reason != Reason::OtherLogic {
+                status.state = FollowerState::Building;
+            }
+            status.rebuilding = Some(Rebuilding { events_total, ..Rebuilding::default() });
         });
-        let (store, logic, clock) = (self.store.clone(), self.logic.clone(), self.clock.clone());
-        let (stop, status) = (self.stop.clone(), self.status.clone());
         self.judged = true;
-        self.rebuild = Some(tokio::spawn(async move {
-            let progress = |progress: rebuild::Progress| {
-                let done_of_total = Some((progress.done, progress.total));
-                status.send_modify(|status| status.rebuilding = done_of_total);
-            };
-            rebuild::rebuild(&store, &logic, &clock, &stop, progress).await
-        }));
+        let (store, logic, clock) = (self.store.clone(), self.logic.clone(), self.clock.clone());
+        let (stop, status) = (self.stop.child_token(), self.status.clone());
+        self.rebuild = Some(Background::start(store, logic, clock, stop, status));
         Ok(())
     }
 
     /// Waits for the end of a rebuild, where there is one, and takes note of it.
     async fn rebuild_settle(&mut self) -> Result<(), StoreError> {
         let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
-        let rebuilt = rebuild.await.map_err(|error| StoreError::Internal(error.into()))?;
-        match rebuilt {
-            Ok(rebuilt) => {
-                let (generation, events) = (rebuilt.generation, rebuilt.position.0);
-                tracing::info!(generation, events, "generation {generation} is live");
+        match rebuild.ended().await? {
+            Ok(()) | Err(RebuildError::Stopped) => Ok(()),
+            Err(RebuildError::Store(error @ StoreError::Superseded { .. })) => {
+                tracing::info!("{error}");
                 Ok(())
             }
-            Err(RebuildError::Stopped) => Ok(()),
             // Somebody else is at it; what they make will be judged.
             Err(RebuildError::AlreadyRunning { .. } | RebuildError::TakenOver(_)) => {
                 self.judged = false;
@@ -214,6 +207,13 @@ impl Follower {
         }
     }
 
+    /// What a person has pinned is not replaced by what this process makes of its own accord.
+    fn heed(&self, live: &Generation) {
+        if let Some(rebuild) = self.rebuild.as_ref().filter(|_| live.pinned) {
+            rebuild.stop(live.id);
+        }
+    }
+
     fn state(&self, state: FollowerState) {
         self.status.send_modify(|status| status.state = state);
     }
@@ -221,6 +221,7 @@ impl Follower {
     /// Whether the held generation is still live and its lease still ours.
     async fn is_still_ours(&self, held: &mut Held) -> Result<bool, StoreError> {
         let live = self.store.read_model.live().await?;
+        live.iter().for_each(|live| self.heed(live));
         Ok(live.is_some_and(|live| live.id == held.generation)
             && held.renew(&self.store, &self.holder, &self.clock).await?)
     }

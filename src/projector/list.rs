@@ -1,8 +1,10 @@
 //! The state of the generations, as the API and the command line show it.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use super::can_fold;
+use super::{Progress, Rebuilding, can_fold};
 use crate::ids::{EventId, Position};
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
 use crate::time::ReceivedAt;
@@ -27,6 +29,8 @@ pub struct GenerationView {
     /// `live`, `building`, `previous`, or `frozen`: live, and made by logic that this program does not
     /// have.
     pub status: &'static str,
+    /// Whether a person chose it, so that no newer logic replaces it by itself.
+    pub pinned: bool,
     /// What identifies its logic.
     pub fingerprint: String,
     /// The last event that it has folded.
@@ -37,6 +41,9 @@ pub struct GenerationView {
     pub lag_seconds: f64,
     /// Events that it could not fold.
     pub parked: i64,
+    /// How its making goes, as long as somebody makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Rebuilding>,
 }
 
 /// An event that could not be folded.
@@ -52,8 +59,12 @@ pub struct ParkedView {
     pub reason: String,
 }
 
-/// Reads the generations of a ledger.
-pub async fn list(store: &Store, now: ReceivedAt) -> Result<Projections, StoreError> {
+/// Reads the generations of a ledger. A process that makes one itself knows best how that goes.
+pub async fn list(
+    store: &Store,
+    now: ReceivedAt,
+    own: Option<Rebuilding>,
+) -> Result<Projections, StoreError> {
     let size = store.log.head().await?.size;
     let mut projections = Projections { data: Vec::new(), parked: Vec::new() };
     for generation in store.read_model.generations().await? {
@@ -61,7 +72,7 @@ pub async fn list(store: &Store, now: ReceivedAt) -> Result<Projections, StoreEr
             let parked = store.read_model.parked(generation.id, PARKED_MAX).await?;
             projections.parked = parked.into_iter().map(ParkedView::from).collect();
         }
-        projections.data.push(view(store, generation, size, now).await?);
+        projections.data.push(view(store, generation, size, now, own).await?);
     }
     Ok(projections)
 }
@@ -71,12 +82,16 @@ async fn view(
     generation: Generation,
     size: Position,
     now: ReceivedAt,
+    own: Option<Rebuilding>,
 ) -> Result<GenerationView, StoreError> {
     let lag_events = (size.0 - generation.position.0).max(0);
     let waiting = match lag_events {
         0 => Vec::new(),
         _ => store.log.events_at(&[generation.position.next()]).await?,
     };
+    let parked = store.read_model.parked_count(generation.id).await?;
+    let own = own.filter(|it| it.generation == Some(generation.id));
+    let rebuild = own.or_else(|| rebuild_of_another(&generation, size, parked, now));
     let waiting_micros = waiting.first().map_or(0, |event| now.0 - event.received_at.0);
     Ok(GenerationView {
         generation: generation.id,
@@ -84,11 +99,33 @@ async fn view(
             GenerationStatus::Live if !can_fold(&generation) => "frozen",
             status => status.as_str(),
         },
+        pinned: generation.pinned,
         fingerprint: generation.logic.fingerprint,
         position: generation.position,
         lag_events,
         lag_seconds: seconds(waiting_micros),
-        parked: store.read_model.parked_count(generation.id).await?,
+        parked,
+        rebuild,
+    })
+}
+
+/// How the making of a generation goes by what is stored of it, while somebody holds its lease.
+fn rebuild_of_another(
+    generation: &Generation,
+    size: Position,
+    parked: i64,
+    now: ReceivedAt,
+) -> Option<Rebuilding> {
+    let alive = generation.lease_holder.is_some() && generation.lease_until > now;
+    (generation.status == GenerationStatus::Building && alive).then(|| {
+        let micros = (now.0 - generation.created_at.0).max(0).unsigned_abs();
+        Rebuilding::from(Progress {
+            generation: generation.id,
+            done: generation.position.0,
+            total: size.0.max(generation.position.0),
+            parked: usize::try_from(parked).unwrap_or(0),
+            elapsed: Duration::from_micros(micros),
+        })
     })
 }
 

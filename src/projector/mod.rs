@@ -12,20 +12,27 @@
 //!
 //! *Invariant: nothing here touches the log but to read it, and no failure here reaches an append.*
 
+mod background;
 mod batch;
 mod build;
 mod bulk;
+mod choose;
+mod consent;
 mod folder;
 mod follow;
 mod generation;
 mod list;
 mod rebuild;
+mod rebuilding;
 mod status;
 
+pub use choose::{ChoiceError, activate, drop_generation};
+pub use consent::reason_to_ask;
 pub use follow::Projector;
 pub use generation::logic_of;
 pub use list::{GenerationView, ParkedView, Projections, list};
-pub use rebuild::{Progress, RebuildError, Rebuilt, can_fold, rebuild};
+pub use rebuild::{Progress, Reason, RebuildError, Rebuilt, can_fold, rebuild};
+pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are read at once: few enough that their bodies stay in the processor's cache.

@@ -128,7 +128,7 @@ async fn abandoned_builds_drop(
 
 /// Why the live generation cannot be followed as it is, and has to be made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub enum Reason {
     /// There is none.
     NoneLive,
     /// It was made from another log, or this log is an older backup.
@@ -153,7 +153,8 @@ pub(super) async fn reason_to_rebuild(
     Ok((live.logic.fingerprint != ours.fingerprint && forwards).then_some(Reason::OtherLogic))
 }
 
-/// Whether this program has the fold that a generation was made with.
+/// Whether this program has the logic that a generation was made with: the fold, the policy's
+/// meaning, and the tables.
 pub fn can_fold(generation: &Generation) -> bool {
-    generation.logic.fold_version == crate::projection::FOLD_VERSION && logic_of(generation).is_ok()
+    logic_of(generation).is_ok_and(|logic| stored_logic(&logic) == generation.logic)
 }

@@ -2,6 +2,7 @@
 
 use tokio::sync::watch;
 
+use super::Rebuilding;
 use crate::ids::Position;
 use crate::store::GenerationId;
 use crate::time::ReceivedAt;
@@ -12,7 +13,7 @@ pub enum FollowerState {
     /// Nothing yet.
     #[default]
     Starting,
-    /// No generation is complete: the first one is being made.
+    /// No generation is live: one is being made.
     Building,
     /// Folding what arrives.
     Following,
@@ -41,8 +42,8 @@ pub struct Status {
     pub behind_since: Option<ReceivedAt>,
     /// How many events could not be folded.
     pub parked: i64,
-    /// Progress of a rebuild in this process: events folded, and events in all.
-    pub rebuilding: Option<(i64, i64)>,
+    /// The rebuild that this process runs in the background.
+    pub rebuilding: Option<Rebuilding>,
 }
 
 impl Status {

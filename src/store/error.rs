@@ -24,6 +24,20 @@ pub enum StoreError {
     /// A generation that reads are answered from cannot be dropped.
     #[error("generation {0} is live")]
     GenerationIsLive(i64),
+    /// A generation that is not complete cannot be made live.
+    #[error("generation {0} is not complete")]
+    GenerationIsBuilding(i64),
+    /// A person has chosen another generation while this one was made.
+    #[error("generation {by} was activated while generation {generation} was made")]
+    Superseded {
+        /// The one that was made.
+        generation: i64,
+        /// The one that was chosen.
+        by: i64,
+    },
+    /// A generation's tables lack something without which this cannot be answered.
+    #[error("generation {0} was made by another version of this program and lacks what this needs")]
+    OtherVersion(i64),
     /// A command that needs a ledger found none.
     #[error("there is no ledger at {}", .path.display())]
     NoLedger {
@@ -100,7 +114,16 @@ impl StoreError {
                 Some("another program may hold the ledger, or its disk may be full")
             }
             Self::NoGeneration(_) => Some("`subledger projections list` shows what there is"),
-            Self::GenerationIsLive(_) => Some("activate another generation first"),
+            Self::GenerationIsLive(_) => {
+                Some("`subledger projections activate N` makes another one live first")
+            }
+            Self::GenerationIsBuilding(_) => Some(
+                "it goes live by itself when its rebuild ends; `subledger projections list` shows how far it is",
+            ),
+            Self::Superseded { .. } => {
+                Some("`subledger rebuild` makes another one, which goes live")
+            }
+            Self::OtherVersion(_) => Some("`subledger rebuild` makes one that this version reads"),
             Self::NotInOrder { .. } | Self::Internal(_) => None,
         }
     }

@@ -73,6 +73,25 @@ impl Log {
         Ok(log)
     }
 
+    /// A log that is there, to be read as it is: its schema is not brought up to date. None where
+    /// there is no log.
+    pub(crate) async fn look(path: &Path, clock: Clock) -> Result<Option<Self>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let readers = sqlite::readers(path);
+        let (_, is_log): (i64, bool) = sqlx::query_as(sql::SCHEMA).fetch_one(&readers).await?;
+        let log = Self(Arc::new(Inner {
+            path: path.to_owned(),
+            clock,
+            writer: Mutex::new(Writer::unopened(options(path))?),
+            checkpoints: Mutex::default(),
+            readers,
+            appended: watch::Sender::default(),
+        }));
+        Ok(is_log.then_some(log))
+    }
+
     /// The end of the log.
     pub async fn head(&self) -> Result<LogHead, StoreError> {
         let (log_id, size, root, last): (String, i64, Vec<u8>, i64) =

@@ -50,7 +50,7 @@ fn filled(name: &str, template: &str) -> String {
     let columns = match name {
         "KNOWN" | "AT" => 1,
         "STATES" | "NAMES" => 3,
-        "STATE" | "LINK" => 4,
+        "STATE" | "LINK" | "PAIR" => 4,
         "TIMELINE" => 6,
         "PARK" | "CATALOGUE_ENTRY" => 8,
         "INSERT" => 15,
@@ -59,11 +59,16 @@ fn filled(name: &str, template: &str) -> String {
     };
     assert_eq!(columns > 0, template.contains("{rows}"), "{name}");
     let sql = match name {
-        "SELECT" => read_model::subscriptions::SELECT.replace("{conditions}", "TRUE"),
+        "SELECT" => select().replace("{conditions}", "TRUE"),
         "ROW" => read_model::fold::row_template(),
         _ => template.to_owned(),
     };
     with_rows(&sql, columns, 2).replace("{g}", "1")
+}
+
+/// How the subscriptions of a generation of this program are read.
+fn select() -> String {
+    read_model::shape::Shape::of_this_program(1).select().unwrap().to_owned()
 }
 
 /// Name, parameters, columns and text of each statement.
@@ -121,6 +126,9 @@ async fn every_statement_of_the_read_model_prepares() {
     let rooms = [
         ("read_model", read_model::sql::CATALOGUE),
         ("generation", read_model::generation::sql::CATALOGUE),
+        ("shape", read_model::shape::sql::CATALOGUE),
+        ("swap", read_model::swap::sql::CATALOGUE),
+        ("space", read_model::space::sql::CATALOGUE),
         ("lease", read_model::lease::sql::CATALOGUE),
         ("fold", read_model::fold::sql::CATALOGUE),
         ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
@@ -178,7 +186,7 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
         change(&mut filter);
         let after = SubscriptionKey { scope, id: "sub_1".into() };
         let (conditions, _) = filter.to_sql(Some(&after), 10).unwrap();
-        read_model::subscriptions::SELECT.replace("{conditions}", &conditions)
+        select().replace("{conditions}", &conditions)
     };
     let of_log = [
         ("KNOWN", append::sql::KNOWN.to_owned()),

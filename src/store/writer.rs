@@ -27,10 +27,15 @@ impl Writer {
         connection: SqliteConnection,
         options: SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
+        Ok(Self { connection: Some(connection), ..Self::unopened(options)? })
+    }
+
+    /// A writer of a file that is there; it connects when it is first used.
+    pub(super) fn unopened(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let path = options.get_filename().to_owned();
         let file = FileIdentity::of(&path).ok_or_else(StoreError::gone)?;
         let options = options.create_if_missing(false);
-        Ok(Self { connection: Some(connection), options, path, file })
+        Ok(Self { connection: None, options, path, file })
     }
 
     /// The connection. A file that is no longer where it was takes nothing: it would be lost.

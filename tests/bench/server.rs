@@ -39,6 +39,7 @@ pub(crate) async fn whole(directory: &Path) -> anyhow::Result<Service> {
         mode: Mode::Live,
         limits: Limits::default(),
         logic: Logic::default(),
+        auto_rebuild: true,
         clock: Clock::System,
     };
     Ok(Service::start(options).await?)

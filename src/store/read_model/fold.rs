@@ -7,6 +7,7 @@ use sqlx::{Connection as _, Row as _};
 
 use super::bulk::{self, add, add_customer, add_scope};
 use super::generation::is_joined;
+use super::shape::Shape;
 use super::{GenerationId, Lease, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
@@ -106,6 +107,9 @@ impl ReadModel {
             .collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
         let mut reader = self.0.readers.acquire().await?;
+        if !Shape::load(&mut reader, generation).await?.has("catalogue") {
+            return Ok(Catalogue::default());
+        }
         let found =
             bulk::run(&mut reader, sql::NAMES, generation, 3, &wanted, |to, (scope, id)| {
                 add_scope(to, scope)?;

@@ -3,7 +3,7 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use super::{GenerationStamp, Lease, ReadModel};
+use super::{GenerationStamp, ReadModel};
 use crate::ids::Position;
 use crate::projection::column::Column;
 use crate::projection::row::SubscriptionRow;
@@ -15,9 +15,10 @@ use crate::time::ReceivedAt;
 pub type GenerationId = i64;
 
 /// The tables of a generation.
-const TABLES: &str = include_str!("../../../projections/current_subscriptions/sqlite.sql");
-/// Their names, for dropping them.
-const TABLE_NAMES: [&str; 7] = [
+pub(super) const TABLES: &str =
+    include_str!("../../../projections/current_subscriptions/sqlite.sql");
+/// Their names.
+pub(super) const TABLE_NAMES: [&str; 7] = [
     "current_subscriptions",
     "customers",
     "timeline",
@@ -126,83 +127,13 @@ impl ReadModel {
 
     /// Makes the indexes of a generation whose rows are written: at once, which takes a fraction of the
     /// time that it takes row by row.
-    ///
-    /// `false` where the lease has gone to another: then nothing was made.
-    pub async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
+    pub(super) async fn generation_index(&self, id: GenerationId) -> Result<(), StoreError> {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let holds = lease.holds(&mut transaction).await?;
-        if holds {
-            let indexes = of(&TABLES[indexes_start()..], lease.generation);
-            sqlx::raw_sql(AssertSqlSafe(indexes)).execute(&mut *transaction).await?;
-        }
+        let indexes = of(&TABLES[indexes_start()..], id);
+        sqlx::raw_sql(AssertSqlSafe(indexes)).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        writer.put_back(connection);
-        Ok(holds)
-    }
-
-    /// Makes a generation the live one: from one read to the next, all answers come from it. The
-    /// one that was live is kept as the previous one; older ones are dropped.
-    pub async fn generation_complete(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        sqlx::query(sql::DEMOTE).bind(id).execute(&mut *transaction).await?;
-        let promoted = sqlx::query(sql::PROMOTE)
-            .bind(id)
-            .bind(self.0.clock.now().0)
-            .execute(&mut *transaction)
-            .await?;
-        if promoted.rows_affected() != 1 {
-            return Err(StoreError::NoGeneration(id));
-        }
-        sqlx::raw_sql(AssertSqlSafe(view(id))).execute(&mut *transaction).await?;
-        let old: Vec<GenerationId> =
-            sqlx::query_scalar(sql::OUTDATED).bind(id).fetch_all(&mut *transaction).await?;
-        for old in &old {
-            drop_tables(&mut transaction, *old).await?;
-        }
-        transaction.commit().await?;
-        sqlx::raw_sql(sql::GIVE_BACK_SPACE).execute(&mut connection).await?;
-        writer.put_back(connection);
-        Ok(())
-    }
-
-    /// Drops a generation that is not live.
-    pub async fn generation_drop(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let status: Option<String> =
-            sqlx::query_scalar(sql::STATUS).bind(id).fetch_optional(&mut *transaction).await?;
-        match status.as_deref().and_then(GenerationStatus::parse) {
-            Some(GenerationStatus::Live) => return Err(StoreError::GenerationIsLive(id)),
-            Some(_) => drop_tables(&mut transaction, id).await?,
-            None => return Err(StoreError::NoGeneration(id)),
-        }
-        transaction.commit().await?;
-        sqlx::raw_sql(sql::GIVE_BACK_SPACE).execute(&mut connection).await?;
-        writer.put_back(connection);
-        Ok(())
-    }
-}
-
-impl ReadModel {
-    /// Drops every generation, the live one too: for when they were made from another log. Reads
-    /// answer [`StoreError::ReadModelBuilding`] until one is complete again.
-    pub async fn generations_clear(&self) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        sqlx::query(sql::VIEW_DROP).execute(&mut *transaction).await?;
-        let all: Vec<GenerationId> =
-            sqlx::query_scalar(sql::IDS).fetch_all(&mut *transaction).await?;
-        for id in all {
-            drop_tables(&mut transaction, id).await?;
-        }
-        transaction.commit().await?;
-        sqlx::raw_sql(sql::GIVE_BACK_SPACE).execute(&mut connection).await?;
         writer.put_back(connection);
         Ok(())
     }
@@ -218,7 +149,7 @@ impl GenerationStatus {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    pub(super) fn parse(word: &str) -> Option<Self> {
         [Self::Building, Self::Live, Self::Previous].into_iter().find(|it| it.as_str() == word)
     }
 }
@@ -251,45 +182,6 @@ pub(super) fn is_joined(column: &Column) -> bool {
     SubscriptionRow::JOINED.contains(&column.name)
 }
 
-/// The names of all columns, the joined ones replaced by what these expressions say.
-pub(super) fn select_list() -> String {
-    let columns = SubscriptionRow::COLUMNS.iter().map(|column| match joined(column) {
-        Some(expression) => format!("{expression} AS {}", column.name),
-        None => format!("s.{}", column.name),
-    });
-    columns.collect::<Vec<_>>().join(", ")
-}
-
-/// What is shown, of the subscription `s`, in a column that other tables have a say in.
-fn joined(column: &Column) -> Option<&'static str> {
-    Some(match column.name {
-        "product_name" => sql::PRODUCT_NAME,
-        "price_nickname" => sql::PRICE_NICKNAME,
-        "items" => sql::ITEMS,
-        "parked" => sql::PARKED,
-        "event_count" => sql::EVENT_COUNT,
-        _ => return None,
-    })
-}
-
-/// Points the view at a generation.
-fn view(generation: GenerationId) -> String {
-    let columns = sql::VIEW.replace("{columns}", &select_list());
-    of(&columns.replace("{tables}", sql::TABLES), generation)
-}
-
-async fn drop_tables(
-    connection: &mut SqliteConnection,
-    id: GenerationId,
-) -> Result<(), StoreError> {
-    for table in TABLE_NAMES {
-        let statement = of(&sql::DROP_TABLE.replace("{table}", table), id);
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
-    }
-    sqlx::query(sql::DROP).bind(id).execute(connection).await?;
-    Ok(())
-}
-
 fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
     let status = GenerationStatus::parse(row.try_get("status")?)
         .ok_or_else(|| StoreError::Corrupt("a generation has an unknown status".to_owned()))?;
@@ -311,7 +203,7 @@ fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
         lease_until: ReceivedAt(row.try_get("lease_until")?),
         created_at: ReceivedAt(row.try_get("created_at")?),
         completed_at: row.try_get::<Option<i64>, _>("completed_at")?.map(ReceivedAt),
-        pinned: row.try_get("pinned")?,
+        pinned: row.try_get::<i64, _>("pinned")? != 0,
     })
 }
 
@@ -329,37 +221,6 @@ pub(in crate::store) mod sql {
             VALUES ('building', ?, ?, ?, ?, ?, ?)
             RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at,
                 lease_holder, lease_until, created_at, completed_at, pinned";
-        DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> ?";
-        PROMOTE = "UPDATE generations SET status = 'live', completed_at = ifnull(completed_at, ?2) WHERE id = ?1";
-        /// All previous generations but the one that was live until now.
-        OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id <> ?
-            ORDER BY completed_at DESC, id DESC LIMIT -1 OFFSET 1";
-        DROP = "DELETE FROM generations WHERE id = ?";
         IDS = "SELECT id FROM generations";
-        VIEW_DROP = "DROP VIEW IF EXISTS current_subscriptions";
-        GIVE_BACK_SPACE = "PRAGMA incremental_vacuum";
     }
-
-    // Parts of statements, and statements with names to fill in.
-    pub(in crate::store) const VIEW: &str = "DROP VIEW IF EXISTS current_subscriptions;
-            CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables}";
-    /// The subscriptions `s` with what the catalogue says of the first item.
-    pub(in crate::store) const TABLES: &str = "current_subscriptions_g{g} AS s
-            LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode AND product.id = s.product_id
-            LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode AND price.id = s.price_id";
-    pub(in crate::store) const PRODUCT_NAME: &str = "product.name";
-    pub(in crate::store) const PRICE_NICKNAME: &str =
-        "iif(price.id IS NULL, s.price_nickname, price.name)";
-    pub(in crate::store) const ITEMS: &str = "(SELECT json_group_array(json_set(item.value, '$.product_name', product.name,
-                '$.price_nickname', iif(price.id IS NULL, item.value ->> 'price_nickname', price.name)) ORDER BY item.key)
-            FROM json_each(s.items) AS item
-            LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
-                AND product.id = item.value ->> 'product_id'
-            LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
-                AND price.id = item.value ->> 'price_id')";
-    pub(in crate::store) const PARKED: &str = "(SELECT count(*) FROM parked_g{g} AS p WHERE p.account = s.account AND p.livemode = s.livemode
-            AND p.subscription_id = s.subscription_id)";
-    pub(in crate::store) const EVENT_COUNT: &str = "(SELECT count(*) FROM timeline_g{g} AS t WHERE t.account = s.account AND t.livemode = s.livemode
-            AND t.customer_id = s.customer_id AND t.subscription_id = s.subscription_id)";
-    pub(in crate::store) const DROP_TABLE: &str = "DROP TABLE IF EXISTS {table}_g{g}";
 }

@@ -9,7 +9,10 @@ mod cells;
 pub(super) mod fold;
 pub(super) mod generation;
 pub(super) mod lease;
+pub(super) mod shape;
+pub(super) mod space;
 pub(super) mod subscriptions;
+pub(super) mod swap;
 pub(super) mod timeline;
 
 use std::path::Path;
@@ -28,6 +31,7 @@ pub use lease::Lease;
 pub use subscriptions::{SubscriptionFilter, SubscriptionKey};
 pub use timeline::Subject;
 
+use self::shape::Shape;
 use super::writer::Writer;
 use super::{StoreError, append, sqlite};
 use crate::clock::Clock;
@@ -52,6 +56,8 @@ struct Inner {
     clock: Clock,
     writer: Mutex<Writer>,
     readers: SqlitePool,
+    /// The shape of the live generation, once it was read.
+    shape: std::sync::Mutex<Option<Arc<Shape>>>,
 }
 
 /// Which generation an answer was read from, and how far it had folded.
@@ -83,7 +89,29 @@ impl ReadModel {
             clock,
             writer: Mutex::new(Writer::new(connection, options)?),
             readers: sqlite::readers(path),
+            shape: std::sync::Mutex::default(),
         })))
+    }
+
+    /// The read models that are there, to be read as they are: nothing is made, and nothing removed. None
+    /// where [`Self::open`] would begin from nothing.
+    pub(crate) async fn look(path: &Path, clock: Clock) -> Result<Option<Self>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let readers = sqlite::readers(path);
+        let version = sqlx::query_as(sql::VERSION).fetch_one(&readers).await;
+        let (version, _): (i64, i64) = match version.map_err(StoreError::from) {
+            Err(StoreError::Corrupt(_)) => return Ok(None),
+            version => version?,
+        };
+        let model = Self(Arc::new(Inner {
+            clock,
+            writer: Mutex::new(Writer::unopened(options(path))?),
+            readers,
+            shape: std::sync::Mutex::default(),
+        }));
+        Ok((version >= SCHEMA_VERSION).then_some(model))
     }
 
     pub(super) async fn close(&self) {

@@ -1,13 +1,10 @@
 //! Reading subscriptions: by filter, from the live generation.
 
-use std::sync::LazyLock;
-
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::bulk::{add, add_customer};
-use super::generation::sql::TABLES;
-use super::generation::{live_stamp, of, select_list};
+use super::generation::live_stamp;
 use super::{GenerationStamp, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
@@ -58,7 +55,8 @@ impl ReadModel {
         let (conditions, arguments) = filter.to_sql(after, limit)?;
         let mut transaction = self.0.readers.begin().await?;
         let stamp = live_stamp(&mut transaction).await?;
-        let statement = of(&SELECT.replace("{conditions}", &conditions), stamp.generation);
+        let shape = self.live_shape(&mut transaction, stamp.generation).await?;
+        let statement = shape.select()?.replace("{conditions}", &conditions);
         let rows = sqlx::query_with(AssertSqlSafe(statement), arguments)
             .fetch_all(&mut *transaction)
             .await?;
@@ -75,7 +73,8 @@ impl ReadModel {
         let stamp = live_stamp(&mut transaction).await?;
         let mut arguments = SqliteArguments::default();
         add_customer(&mut arguments, customer)?;
-        let statement = of(sql::CUSTOMER_EXISTS, stamp.generation);
+        let shape = self.live_shape(&mut transaction, stamp.generation).await?;
+        let statement = shape.statement(sql::CUSTOMER_EXISTS)?;
         let row = sqlx::query_with(AssertSqlSafe(statement), arguments)
             .fetch_one(&mut *transaction)
             .await?;
@@ -124,10 +123,6 @@ impl SubscriptionFilter {
         Ok((conditions.join(" AND "), to))
     }
 }
-
-/// [`sql::SELECT`] with all columns and the tables that they come from.
-pub(in crate::store) static SELECT: LazyLock<String> =
-    LazyLock::new(|| sql::SELECT.replace("{columns}", &select_list()).replace("{tables}", TABLES));
 
 pub(super) fn add_limit(arguments: &mut SqliteArguments, limit: usize) -> Result<(), StoreError> {
     add(arguments, i64::try_from(limit).unwrap_or(i64::MAX))

@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::bulk::{add, add_customer, add_scope};
 use super::generation::{live_stamp, of};
+use super::shape::Shape;
 use super::subscriptions::{add_limit, read_customer};
 use super::{GenerationId, GenerationStamp, Parked, ReadModel, TimelineEntry};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
@@ -70,17 +71,24 @@ impl ReadModel {
     ) -> Result<Vec<Parked>, StoreError> {
         let mut arguments = SqliteArguments::default();
         add_limit(&mut arguments, limit)?;
+        let mut reader = self.0.readers.acquire().await?;
+        if !Shape::load(&mut reader, generation).await?.has("parked") {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_with(AssertSqlSafe(of(sql::PARKED, generation)), arguments)
-            .fetch_all(&self.0.readers)
+            .fetch_all(&mut *reader)
             .await?;
         rows.iter().map(read_parked).collect()
     }
 
     /// How many events a generation could not fold.
     pub async fn parked_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(AssertSqlSafe(of(sql::PARKED_COUNT, generation)))
-            .fetch_one(&self.0.readers)
-            .await?)
+        let mut reader = self.0.readers.acquire().await?;
+        if !Shape::load(&mut reader, generation).await?.has("parked") {
+            return Ok(0);
+        }
+        let count = sqlx::query_scalar(AssertSqlSafe(of(sql::PARKED_COUNT, generation)));
+        Ok(count.fetch_one(&mut *reader).await?)
     }
 
     /// Runs a template on the live generation, in one snapshot with its stamp.
@@ -91,7 +99,8 @@ impl ReadModel {
     ) -> Result<(GenerationStamp, Vec<SqliteRow>), StoreError> {
         let mut transaction = self.0.readers.begin().await?;
         let stamp = live_stamp(&mut transaction).await?;
-        let statement = AssertSqlSafe(of(template, stamp.generation));
+        let shape = self.live_shape(&mut transaction, stamp.generation).await?;
+        let statement = AssertSqlSafe(shape.statement(template)?);
         let rows = sqlx::query_with(statement, arguments).fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok((stamp, rows))

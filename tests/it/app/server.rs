@@ -36,6 +36,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         mode: Mode::Live,
         limits: Limits::default(),
         logic: Logic::default(),
+        auto_rebuild: true,
         clock: Clock::fixed(ReceivedAt::parse(NOW).unwrap()),
     }
 }

@@ -398,7 +398,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
     .unwrap();
     assert_eq!(old, 0);
 
-    model.generation_complete(2).await.unwrap();
+    model.generation_activate(2).await.unwrap();
     assert_eq!(model.live().await.unwrap().unwrap().id, 2, "and it can be gone back to");
     assert!(matches!(model.generation_drop(2).await, Err(StoreError::GenerationIsLive(2))));
     model.generation_drop(3).await.unwrap();
