@@ -6,8 +6,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::diff::{Difference, Listing};
 use super::generation::{Held, Step};
-use super::rebuild::{self, Reason, RebuildError, Rebuilt, can_fold, reason_to_rebuild};
+use super::rebuild::{
+    self, Mode, Reason, RebuildError, Rebuilt, Told, can_fold, reason_to_rebuild,
+};
 use super::status::{FollowerState, ProjectorHandle, Status};
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -181,11 +184,19 @@ impl Follower {
         let (stop, status) = (self.stop.clone(), self.status.clone());
         self.judged = true;
         self.rebuild = Some(tokio::spawn(async move {
-            let progress = |progress: rebuild::Progress| {
-                let done_of_total = Some((progress.done, progress.total));
-                status.send_modify(|status| status.rebuilding = done_of_total);
+            let told = |told: Told<'_>| match told {
+                Told::Progress(progress) => {
+                    let done_of_total = Some((progress.done, progress.total));
+                    status.send_modify(|status| status.rebuilding = done_of_total);
+                }
+                Told::Difference(Difference::Summary(summary)) => tracing::info!("{summary}"),
+                Told::Difference(Difference::Subscription(_)) => {}
+                Told::NotCompared(error) => {
+                    tracing::warn!(%error, "the new generation could not be compared: {error}");
+                }
             };
-            rebuild::rebuild(&store, &logic, &clock, &stop, progress).await
+            let what = (Mode::Swap, Listing::Nothing);
+            rebuild::rebuild(&store, &logic, &clock, &stop, what, told).await
         }));
         Ok(())
     }

@@ -13,6 +13,7 @@
 //! *Invariant: nothing here touches the log but to read it, and no failure here reaches an append.*
 
 mod batch;
+mod diff;
 mod folder;
 mod follow;
 mod generation;
@@ -20,10 +21,11 @@ mod list;
 mod rebuild;
 mod status;
 
+pub use diff::{Difference, Listing, Summary};
 pub use follow::Projector;
 pub use generation::logic_of;
 pub use list::{GenerationView, ParkedView, Projections, list};
-pub use rebuild::{Progress, RebuildError, Rebuilt, can_fold, rebuild};
+pub use rebuild::{Mode, Progress, RebuildError, Rebuilt, Told, can_fold, rebuild};
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are folded in one transaction, at most.

@@ -1,7 +1,8 @@
-//! Making a generation anew from the first event on, beside the live one, and swapping.
+//! Making a generation anew from the first event on, beside the live one; comparing, and swapping.
 
 use tokio_util::sync::CancellationToken;
 
+use super::diff::{Difference, Listing, compare};
 use super::generation::{Held, Step, is_of_this_log, logic_of, stored_logic};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
@@ -23,10 +24,10 @@ pub struct Progress {
     pub elapsed: std::time::Duration,
 }
 
-/// A rebuild that is done.
+/// A rebuild that is done; after a dry run its generation is gone.
 #[derive(Clone, Copy, Debug)]
 pub struct Rebuilt {
-    /// The generation that is live now.
+    /// The generation that was made.
     pub generation: GenerationId,
     /// How far it has folded.
     pub position: Position,
@@ -40,12 +41,16 @@ pub struct Rebuilt {
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// Another process is making a generation.
-    #[error("another process is making generation {generation} and has folded {position} events")]
+    #[error(
+        "another process is making generation {generation} and has folded {position} of {total} events"
+    )]
     AlreadyRunning {
         /// Which.
         generation: GenerationId,
         /// How far it is.
         position: Position,
+        /// How far the log reaches.
+        total: Position,
     },
     /// Another process took the new generation over.
     #[error("another process took over generation {0}")]
@@ -58,28 +63,86 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// Makes a generation of this logic from position 1 to the end of the log and makes it the live one,
-/// in one transaction. Appending and following go on meanwhile.
+/// What becomes of the new generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is compared with the live one and dropped.
+    DryRun,
+    /// It is compared with the live one and takes its place.
+    Swap,
+}
+
+/// What a rebuild tells while it runs.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// How it is going.
+    Progress(Progress),
+    /// What the new generation changes.
+    Difference(Difference<'a>),
+    /// Why that could not be found out. A generation that cannot be compared is swapped all the same:
+    /// the live one may be too old to compare with, or damaged.
+    NotCompared(&'a RebuildError),
+}
+
+/// A generation that has folded the whole log, in the hands of this process.
+struct Built {
+    held: Held,
+    parked: usize,
+}
+
+/// Makes a generation of this logic from position 1 to the end of the log, compares it with the live
+/// one, and makes it the live one, in one transaction, or drops it again. Appending and following go
+/// on meanwhile.
 pub async fn rebuild(
     store: &Store,
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    mut progress: impl FnMut(Progress),
+    (mode, listing): (Mode, Listing),
+    mut tell: impl FnMut(Told<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     let holder = super::follow::holder_name();
     let stopwatch = Clock::stopwatch();
     abandoned_builds_drop(store, &holder, clock).await?;
     let log_id = store.log.head().await?.log_id;
     let generation = store.read_model.generation_create(&stored_logic(logic), &log_id).await?;
-    let built = build(store, &generation, &holder, clock, stop, stopwatch, &mut progress).await;
-    if built.is_err() && !matches!(built, Err(RebuildError::TakenOver(_))) {
+    let made = async {
+        let progress = &mut |progress| tell(Told::Progress(progress));
+        let mut built =
+            build(store, &generation, &holder, clock, stop, stopwatch, progress).await?;
+        let told = |difference: Difference<'_>| tell(Told::Difference(difference));
+        let compared = tokio::select! {
+            compared = compare(store, &mut built.held, clock, listing, told) => compared,
+            () = stop.cancelled() => Err(RebuildError::Stopped),
+        };
+        if mode == Mode::Swap {
+            if let Err(error @ RebuildError::Store(_)) = &compared {
+                tell(Told::NotCompared(error));
+            } else {
+                compared?;
+            }
+            // Whoever read the differences may have taken their time.
+            catch_up(store, &mut built, &holder, clock, stop, |_, _| {}).await?;
+            store.read_model.generation_complete(generation.id).await?;
+        } else {
+            compared?;
+        }
+        let Built { held, parked } = built;
+        let position = held.position;
+        held.release(store).await;
+        let elapsed = stopwatch.elapsed();
+        Ok(Rebuilt { generation: generation.id, position, parked, elapsed })
+    }
+    .await;
+    let is_kept = mode == Mode::Swap && made.is_ok();
+    if !is_kept && !matches!(made, Err(RebuildError::TakenOver(_))) {
         // Best effort: what stays is dropped by the next rebuild.
         let _ = store.read_model.generation_drop(generation.id).await;
     }
-    built
+    made
 }
 
+/// Folds the log into a new generation.
 async fn build(
     store: &Store,
     generation: &Generation,
@@ -88,33 +151,45 @@ async fn build(
     stop: &CancellationToken,
     stopwatch: Stopwatch,
     progress: &mut impl FnMut(Progress),
-) -> Result<Rebuilt, RebuildError> {
-    let taken_over = RebuildError::TakenOver(generation.id);
-    let Some(mut held) = Held::take(store, generation, holder, clock).await? else {
-        return Err(taken_over);
+) -> Result<Built, RebuildError> {
+    let Some(held) = Held::take(store, generation, holder, clock).await? else {
+        return Err(RebuildError::TakenOver(generation.id));
     };
-    let mut parked = 0;
+    let mut built = Built { held, parked: 0 };
+    let told = |built: &Built, total: i64| {
+        let (done, elapsed) = (built.held.position.0, stopwatch.elapsed());
+        let (total, parked) = (total.max(done), built.parked);
+        progress(Progress { generation: generation.id, done, total, parked, elapsed });
+    };
+    catch_up(store, &mut built, holder, clock, stop, told).await?;
+    Ok(built)
+}
+
+/// Folds what the generation has not folded yet, and tells after each batch how far the log reaches.
+async fn catch_up(
+    store: &Store,
+    built: &mut Built,
+    holder: &str,
+    clock: &Clock,
+    stop: &CancellationToken,
+    mut told: impl FnMut(&Built, i64),
+) -> Result<(), RebuildError> {
+    let taken_over = RebuildError::TakenOver(built.held.generation);
     loop {
         if stop.is_cancelled() {
             return Err(RebuildError::Stopped);
         }
-        if !held.renew(store, holder, clock).await? {
+        if !built.held.renew(store, holder, clock).await? {
             return Err(taken_over);
         }
         let total = store.log.head().await?.size.0;
-        match held.step(store, |_| {}).await? {
+        match built.held.step(store, |_| {}).await? {
             Step::Fenced => return Err(taken_over),
-            Step::Folded { parked: more } => parked += more,
-            Step::CaughtUp => break,
+            Step::Folded { parked: more } => built.parked += more,
+            Step::CaughtUp => return Ok(()),
         }
-        let (done, elapsed) = (held.position.0, stopwatch.elapsed());
-        let total = total.max(done);
-        progress(Progress { generation: generation.id, done, total, parked, elapsed });
+        told(built, total);
     }
-    store.read_model.generation_complete(generation.id).await?;
-    let (position, elapsed) = (held.position, stopwatch.elapsed());
-    held.release(store).await;
-    Ok(Rebuilt { generation: generation.id, position, parked, elapsed })
 }
 
 /// Drops generations that were never completed and that nobody holds any more. If somebody does,
@@ -131,7 +206,8 @@ async fn abandoned_builds_drop(
         let lease = store.read_model.lease_take(generation.id, holder, clock.now(), 1).await?;
         if lease.is_none() {
             let Generation { id, position, .. } = generation;
-            return Err(RebuildError::AlreadyRunning { generation: id, position });
+            let total = store.log.head().await?.size;
+            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
         }
         store.read_model.generation_drop(generation.id).await?;
     }

@@ -59,6 +59,15 @@ fn filled(name: &str, template: &str) -> String {
     let sql = match name {
         "SELECT" => read_model::subscriptions::SELECT.replace("{conditions}", "TRUE"),
         "ROW" => read_model::fold::row_template(),
+        "COUNTS" | "CHANGES" | "LEFT_OUT" => {
+            let columns: Vec<_> = SubscriptionRow::COLUMNS
+                .iter()
+                .filter(|column| !SubscriptionRow::JOINED.contains(&column.name))
+                .copied()
+                .collect();
+            let effect = read_model::Effect::Loses.condition();
+            read_model::diff::filled(template, 1, 1, Some(1), &columns).replace("{effect}", effect)
+        }
         _ => template.to_owned(),
     };
     with_rows(&sql, columns, 2).replace("{g}", "1")
@@ -121,6 +130,7 @@ async fn every_statement_of_the_read_model_prepares() {
         ("lease", read_model::lease::sql::CATALOGUE),
         ("fold", read_model::fold::sql::CATALOGUE),
         ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
+        ("diff", read_model::diff::sql::CATALOGUE),
         ("timeline", read_model::timeline::sql::CATALOGUE),
     ];
     assert_snapshot("statements_read_model", &catalogue(&mut databases.read, &rooms).await);
@@ -192,6 +202,8 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
         ("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER.to_owned()),
         ("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION.to_owned()),
         ("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER.to_owned()),
+        ("COUNTS", read_model::diff::sql::COUNTS.to_owned()),
+        ("CHANGES", read_model::diff::sql::CHANGES.to_owned()),
         ("CUSTOMER_EXISTS", read_model::subscriptions::sql::CUSTOMER_EXISTS.to_owned()),
         ("all", filter(|_| {})),
         ("by user", filter(|it| it.user_id = Some("1".to_owned()))),

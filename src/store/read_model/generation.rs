@@ -259,7 +259,7 @@ async fn drop_tables(
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
+pub(super) fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
     let status = GenerationStatus::parse(row.try_get("status")?)
         .ok_or_else(|| StoreError::Corrupt("a generation has an unknown status".to_owned()))?;
     let leaf_hash: Option<&[u8]> = row.try_get("leaf_hash")?;
