@@ -128,6 +128,9 @@ pub(super) async fn compare(
         }));
         return Ok(());
     };
+    if !pair.is_possible() {
+        return Err(RebuildError::NotComparable(pair.old.id));
+    }
     let counts = pair.counts().await?;
     let (parked_before, parked_after) = pair.parked().await?;
     tell(Difference::Summary(&Summary {

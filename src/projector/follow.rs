@@ -211,7 +211,8 @@ impl Follower {
                 tracing::info!(generation, events, "generation {generation} is live");
                 Ok(())
             }
-            Err(RebuildError::Stopped) => Ok(()),
+            // A comparison that fails does not end a swap.
+            Err(RebuildError::Stopped | RebuildError::NotComparable(_)) => Ok(()),
             // Somebody else is at it; what they make will be judged.
             Err(RebuildError::AlreadyRunning { .. } | RebuildError::TakenOver(_)) => {
                 self.judged = false;

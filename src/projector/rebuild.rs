@@ -55,6 +55,9 @@ pub enum RebuildError {
     /// Another process took the new generation over.
     #[error("another process took over generation {0}")]
     TakenOver(GenerationId),
+    /// The live generation has not even the fields that say who has access.
+    #[error("the schema of generation {0} is too old to be compared")]
+    NotComparable(GenerationId),
     /// It was asked to stop.
     #[error("the rebuild was stopped before it was complete")]
     Stopped,
@@ -116,7 +119,9 @@ pub async fn rebuild(
             () = stop.cancelled() => Err(RebuildError::Stopped),
         };
         if mode == Mode::Swap {
-            if let Err(error @ RebuildError::Store(_)) = &compared {
+            if let Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_))) =
+                &compared
+            {
                 tell(Told::NotCompared(error));
             } else {
                 compared?;

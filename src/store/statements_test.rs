@@ -60,11 +60,10 @@ fn filled(name: &str, template: &str) -> String {
         "SELECT" => read_model::subscriptions::SELECT.replace("{conditions}", "TRUE"),
         "ROW" => read_model::fold::row_template(),
         "COUNTS" | "CHANGES" | "LEFT_OUT" => {
-            let columns: Vec<_> = SubscriptionRow::COLUMNS
-                .iter()
-                .filter(|column| !SubscriptionRow::JOINED.contains(&column.name))
-                .copied()
-                .collect();
+            let columns = SubscriptionRow::COLUMNS.iter();
+            // Two stand for all.
+            let columns: Vec<_> =
+                columns.filter(|it| ["status", "entitled"].contains(&it.name)).copied().collect();
             let effect = read_model::Effect::Loses.condition();
             read_model::diff::filled(template, 1, 1, Some(1), &columns).replace("{effect}", effect)
         }
@@ -202,8 +201,6 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
         ("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER.to_owned()),
         ("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION.to_owned()),
         ("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER.to_owned()),
-        ("COUNTS", read_model::diff::sql::COUNTS.to_owned()),
-        ("CHANGES", read_model::diff::sql::CHANGES.to_owned()),
         ("CUSTOMER_EXISTS", read_model::subscriptions::sql::CUSTOMER_EXISTS.to_owned()),
         ("all", filter(|_| {})),
         ("by user", filter(|it| it.user_id = Some("1".to_owned()))),
@@ -247,4 +244,17 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
         }
     }
     assert_snapshot("statement_plans", &plans);
+}
+
+/// A comparison walks through both tables once, by design, and has to stream what it finds.
+#[tokio::test]
+async fn two_generations_are_compared_without_sorting() {
+    let mut databases = databases().await;
+    let mut plans = String::new();
+    for (name, template) in read_model::diff::sql::CATALOGUE {
+        let plan = plan(&mut databases.read, &filled(name, template)).await;
+        assert!(!plan.contains("TEMP B-TREE FOR"), "{name}:\n{plan}");
+        writeln!(plans, "{name}\n{plan}").unwrap();
+    }
+    assert_snapshot("statement_plans_diff", &plans);
 }

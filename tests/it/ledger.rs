@@ -85,7 +85,8 @@ async fn live_folding_in_a_bad_order_and_a_rebuild_give_the_truth() {
     assert_verifies(&store).await;
 
     let stop = CancellationToken::new();
-    let rebuilt = projector::rebuild(&store, &logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
+    let rebuilt =
+        projector::rebuild(&store, &logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
     assert_eq!((rebuilt.position, rebuilt.parked), (end, 0));
     assert_eq!(rows(&store).await, live);
     assert_verifies(&store).await;
@@ -186,7 +187,8 @@ async fn a_rebuild_with_another_policy_stays_beside_a_running_follower() {
 
     let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
     let stop = CancellationToken::new();
-    let rebuilt = projector::rebuild(&store, &strict, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
+    let rebuilt =
+        projector::rebuild(&store, &strict, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
     append(&store, after).await;
     let end = store.log.head().await.unwrap().size;
     let status = projector.handle().reached(end).await;

@@ -131,6 +131,8 @@ pub struct FieldChange {
     pub to: serde_json::Value,
 }
 
+/// Fields without which a table cannot be compared at all.
+const NEEDED: [&str; 3] = ["entitled", "entitled_until", "user_id"];
 /// What decides on access, and says enough about a subscription that only one generation has.
 const DECISIVE: [&str; 3] = ["status", "entitled", "entitled_until"];
 /// Whose row it is, which is not compared but joined.
@@ -200,6 +202,11 @@ impl Comparison {
     /// Whether both have folded the same events.
     pub fn is_even(&self) -> bool {
         self.old.position == self.new.position
+    }
+
+    /// Whether the live generation has what every comparison is about. An older schema may not.
+    pub fn is_possible(&self) -> bool {
+        !self.only_new.iter().any(|name| NEEDED.contains(name) || KEY.contains(name))
     }
 
     /// Counts all differences, in one walk over both tables.
@@ -386,17 +393,20 @@ fn unreadable(error: serde_json::Error) -> StoreError {
 pub(in crate::store) mod sql {
     crate::store::statements::statements! {
         COLUMNS = "SELECT name FROM pragma_table_info('current_subscriptions_g{g}') ORDER BY cid";
-        ACCESS_COUNT = "SELECT count(*), count(*) FILTER (WHERE active AND livemode), count(*) FILTER (WHERE active AND NOT livemode)
+        ACCESS_COUNT = "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
+                count(*) FILTER (WHERE active AND NOT livemode) AS test
             FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > ?) AS active FROM current_subscriptions_g{g})";
-        COUNTS = "SELECT count(*) FILTER (WHERE NOT in_old), count(*) FILTER (WHERE NOT in_new),
-                count(*) FILTER (WHERE in_old AND in_new AND ({differ})),
-                count(*) FILTER (WHERE in_old AND in_new AND NOT ({differ})),
-                count(*) FILTER (WHERE livemode AND active_before), count(*) FILTER (WHERE livemode AND active_after),
-                count(*) FILTER (WHERE livemode AND active_before AND NOT active_after),
-                count(*) FILTER (WHERE livemode AND active_after AND NOT active_before),
-                count(*) FILTER (WHERE NOT livemode AND active_before), count(*) FILTER (WHERE NOT livemode AND active_after),
-                count(*) FILTER (WHERE NOT livemode AND active_before AND NOT active_after),
-                count(*) FILTER (WHERE NOT livemode AND active_after AND NOT active_before),
+        COUNTS = "SELECT count(*) FILTER (WHERE NOT in_old) AS appear, count(*) FILTER (WHERE NOT in_new) AS disappear,
+                count(*) FILTER (WHERE in_old AND in_new AND ({differ})) AS change,
+                count(*) FILTER (WHERE in_old AND in_new AND NOT ({differ})) AS same,
+                count(*) FILTER (WHERE livemode AND active_before) AS live_before,
+                count(*) FILTER (WHERE livemode AND active_after) AS live_after,
+                count(*) FILTER (WHERE livemode AND active_before AND NOT active_after) AS live_lose,
+                count(*) FILTER (WHERE livemode AND active_after AND NOT active_before) AS live_gain,
+                count(*) FILTER (WHERE NOT livemode AND active_before) AS test_before,
+                count(*) FILTER (WHERE NOT livemode AND active_after) AS test_after,
+                count(*) FILTER (WHERE NOT livemode AND active_before AND NOT active_after) AS test_lose,
+                count(*) FILTER (WHERE NOT livemode AND active_after AND NOT active_before) AS test_gain,
                 {count_fields}
             FROM (SELECT o.account IS NOT NULL AS in_old, n.account IS NOT NULL AS in_new,
                     coalesce(n.account, o.account) AS account, coalesce(n.livemode, o.livemode) AS livemode,
@@ -421,7 +431,7 @@ pub(in crate::store) mod sql {
                 WHERE o.account IS NULL)
             WHERE {effect} AND {compared}
             ORDER BY 1, 2, 3, 4 LIMIT ?3";
-        LEFT_OUT = "SELECT count(*) FROM (
+        LEFT_OUT = "SELECT count(*) AS left_out FROM (
                 SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{old}
                 UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new})
             WHERE (account, livemode, customer_id) IN
@@ -440,7 +450,7 @@ pub(in crate::store) mod sql {
     pub(in crate::store) const DIFFERENCE: &str =
         "o.{column} IS DISTINCT FROM n.{column} AS differs_{column}";
     pub(in crate::store) const COUNT_FIELD: &str =
-        "count(*) FILTER (WHERE in_old AND in_new AND differs_{column})";
+        "count(*) FILTER (WHERE in_old AND in_new AND differs_{column}) AS {column}";
     /// A line for a field that differs.
     pub(in crate::store) const FIELD: &str = "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
             THEN json_array('{column}', o.{column}, n.{column}) || char(10) ELSE '' END";

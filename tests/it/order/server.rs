@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::told::{CREATED, Told, UPDATED};
 use crate::app::server::{TestServer, json_of};
-use crate::ledger::new_event;
+use crate::ledger::{SWAP, new_event};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_that_is_delivered_many_times_at_once_is_one_row_and_always_answered_200() {
