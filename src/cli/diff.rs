@@ -201,12 +201,13 @@ fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "Generation {} beside the live generation {live}, both at position {} of the log.\n\
-         Access as of {}.\n",
+         Rules that differ: {}. Access as of {}.\n",
         summary.generation,
         grouped(summary.position.0),
+        if summary.rules.is_empty() { "none".to_owned() } else { summary.rules.join(", ") },
         summary.access_at
     )?;
-    writeln!(out, "{:<28}{:>12}", "SUBSCRIPTIONS", "")?;
+    writeln!(out, "SUBSCRIPTIONS")?;
     for (what, count) in [
         ("change", counts.change),
         ("appear", counts.appear),
@@ -216,10 +217,11 @@ fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  {what:<26}{:>12}", grouped(count))?;
     }
     if counts.left_out > 0 {
-        writeln!(out, "  {:<26}{:>12}", "left out", grouped(counts.left_out))?;
         writeln!(
             out,
-            "  (of customers with events after that position, which one generation has not folded)"
+            "  {:<26}{:>12}  of customers with later events, which only one has folded",
+            "left out",
+            grouped(counts.left_out)
         )?;
     }
     writeln!(out, "\n{:<28}{:>12}{:>12}{:>12}{:>12}", "ACCESS", "BEFORE", "AFTER", "LOSE", "GAIN")?;
@@ -228,7 +230,7 @@ fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         write_access("test mode", counts.test_mode, out)?;
     }
     if !counts.fields.is_empty() {
-        writeln!(out, "\n{:<28}{:>12}", "FIELD", "CHANGES IN")?;
+        writeln!(out, "\n{:<26}{:>14}", "FIELD THAT CHANGES", "SUBSCRIPTIONS")?;
         for count in &counts.fields {
             writeln!(out, "  {:<26}{:>12}", count.field, grouped(count.change))?;
         }

@@ -15,7 +15,8 @@ use super::rebuild::RebuildError;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::store::{
-    ChangedSubscription, Comparison, DiffCounts, Effect, GenerationId, Store, StoreError,
+    ChangedSubscription, Comparison, DiffCounts, Effect, GenerationId, GenerationLogic, Store,
+    StoreError,
 };
 use crate::time::StripeTime;
 
@@ -43,6 +44,8 @@ pub struct Summary {
     pub generation: GenerationId,
     /// The live one, beside which it was put; none where there was none of this log.
     pub live: Option<GenerationId>,
+    /// In which rules the two differ.
+    pub rules: Vec<&'static str>,
     /// How far both had folded, or the one that had folded less.
     pub position: Position,
     /// The instant at which access is judged.
@@ -118,6 +121,7 @@ pub(super) async fn compare(
         tell(Difference::Summary(&Summary {
             generation: held.generation,
             live: None,
+            rules: Vec::new(),
             position: held.position,
             access_at,
             counts,
@@ -136,6 +140,7 @@ pub(super) async fn compare(
     tell(Difference::Summary(&Summary {
         generation: pair.new.id,
         live: Some(pair.old.id),
+        rules: differing_rules(&pair.old.logic, &pair.new.logic),
         position: pair.old.position.min(pair.new.position),
         access_at,
         counts,
@@ -146,6 +151,23 @@ pub(super) async fn compare(
     }));
     list(&mut pair, listing, |changed| tell(Difference::Subscription(changed))).await?;
     Ok(())
+}
+
+/// What was changed between two generations. The schema is known by its hash alone: it is named where
+/// nothing else explains the difference.
+fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> Vec<&'static str> {
+    let mut rules = Vec::new();
+    for (name, differs) in [
+        ("policy", old.policy != new.policy),
+        ("user keys", old.user_keys != new.user_keys),
+        ("version of the fold", old.fold_version != new.fold_version),
+    ] {
+        rules.extend(differs.then_some(name));
+    }
+    if rules.is_empty() && old.fingerprint != new.fingerprint {
+        rules.push("schema");
+    }
+    rules
 }
 
 /// Both generations in one moment, at the same position where that can be had. None where no
@@ -185,6 +207,7 @@ async fn side_by_side(
     Ok(None)
 }
 
+/// Visits what is listed: by effect, and live mode before test mode, as it matters to whoever reads.
 async fn list(
     pair: &mut Comparison,
     listing: Listing,
@@ -194,12 +217,17 @@ async fn list(
         Listing::Nothing => {}
         Listing::Examples(each) => {
             for effect in [Effect::Loses, Effect::Gains] {
-                pair.changes(effect, each, &mut visit).await?;
+                let mut left = each;
+                for livemode in [true, false] {
+                    left -= pair.changes(effect, livemode, left, &mut visit).await?;
+                }
             }
         }
         Listing::First(mut left) => {
             for effect in Effect::ALL {
-                left -= pair.changes(effect, left, &mut visit).await?;
+                for livemode in [true, false] {
+                    left -= pair.changes(effect, livemode, left, &mut visit).await?;
+                }
             }
         }
     }

@@ -251,7 +251,9 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
 async fn two_generations_are_compared_without_sorting() {
     let mut databases = databases().await;
     let mut plans = String::new();
-    for (name, template) in read_model::diff::sql::CATALOGUE {
+    let statements =
+        [("COUNTS", read_model::diff::sql::COUNTS), ("CHANGES", read_model::diff::sql::CHANGES)];
+    for (name, template) in statements {
         let plan = plan(&mut databases.read, &filled(name, template)).await;
         assert!(!plan.contains("TEMP B-TREE FOR"), "{name}:\n{plan}");
         writeln!(plans, "{name}\n{plan}").unwrap();

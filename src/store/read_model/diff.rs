@@ -253,16 +253,21 @@ impl Comparison {
         Ok(counts.into())
     }
 
-    /// Visits the subscriptions that differ to this effect, at most `limit` of them, in the order of
-    /// the primary key. They are read one after another: memory does not grow with their number.
+    /// Visits the subscriptions of one mode that differ to this effect, at most `limit` of them, by
+    /// account and id. They are read one after another: memory does not grow with their number.
     pub async fn changes(
         &mut self,
         effect: Effect,
+        livemode: bool,
         limit: usize,
         mut visit: impl FnMut(ChangedSubscription),
     ) -> Result<usize, StoreError> {
         let statement = self.statement(sql::CHANGES).replace("{effect}", effect.condition());
+        if limit == 0 {
+            return Ok(0);
+        }
         let mut arguments = self.arguments()?;
+        add(&mut arguments, livemode)?;
         add_limit(&mut arguments, limit)?;
         let mut rows =
             sqlx::query_with(AssertSqlSafe(statement), arguments).fetch(&mut *self.transaction);
@@ -414,13 +419,14 @@ pub(in crate::store) mod sql {
                     {active_before} AS active_before, {active_after} AS active_after, {differences}
                 FROM current_subscriptions_g{old} AS o FULL JOIN current_subscriptions_g{new} AS n ON {pairs})
             WHERE {compared}";
-        /// Each branch walks along a primary key, so that nothing has to be sorted.
+        /// Each branch walks along the index by id, so that nothing has to be sorted: with the plus sign SQLite does
+        /// not take the mode for a constant, and finds the order in the index.
         CHANGES = "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
             FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, ifnull(n.user_id, o.user_id) AS user_id,
                     TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
-                WHERE n.account IS NULL OR {any_difference})
+                WHERE +o.livemode = ?3 AND (n.account IS NULL OR {any_difference}))
             WHERE {effect} AND {compared}
             UNION ALL
             SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
@@ -428,9 +434,9 @@ pub(in crate::store) mod sql {
                     FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
-                WHERE o.account IS NULL)
+                WHERE +n.livemode = ?3 AND o.account IS NULL)
             WHERE {effect} AND {compared}
-            ORDER BY 1, 2, 3, 4 LIMIT ?3";
+            ORDER BY 1, 2, 4 LIMIT ?4";
         LEFT_OUT = "SELECT count(*) AS left_out FROM (
                 SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{old}
                 UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new})

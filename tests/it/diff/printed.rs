@@ -46,10 +46,10 @@ fn rebuild(path: &Path, arguments: &[&str]) -> (String, String) {
     assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
     let is_table = !arguments.contains(&"--format");
     assert!(!is_table || ran.out.lines().all(|it| it.chars().count() <= 100), "{}", ran.out);
-    let without_instant = |line: &str| match line.strip_prefix("Access as of ") {
-        Some(instant) => {
+    let without_instant = |line: &str| match line.split_once("Access as of ") {
+        Some((rules, instant)) => {
             assert!(ReceivedAt::parse(instant.trim_end_matches('.')).is_some(), "{line}");
-            "Access as of [now].\n".to_owned()
+            format!("{rules}Access as of [now].\n")
         }
         None => format!("{line}\n"),
     };
