@@ -16,13 +16,13 @@ pub(crate) fn subledger(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-pub(super) struct Ran {
-    pub(super) status: i32,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-pub(super) fn run(directory: &Path, arguments: &[&str]) -> Ran {
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Ran {
     ran(&subledger(directory, arguments).output().unwrap())
 }
 
@@ -52,7 +52,7 @@ fn ledger() -> TempDir {
 }
 
 /// Changes a file of the ledger behind its back.
-fn edit(directory: &Path, file: &str, sql: &'static str) {
+pub(crate) fn edit(directory: &Path, file: &str, sql: &'static str) {
     use sqlx::Connection as _;
 
     let url = format!("sqlite://{}", directory.join(file).display());
