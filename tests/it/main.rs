@@ -6,6 +6,7 @@ mod allocations;
 mod app;
 mod corpus;
 mod fold;
+mod generations;
 mod ingest;
 mod ledger;
 mod order;

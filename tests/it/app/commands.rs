@@ -16,17 +16,17 @@ pub(crate) fn subledger(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-pub(super) struct Ran {
-    pub(super) status: i32,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-pub(super) fn run(directory: &Path, arguments: &[&str]) -> Ran {
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Ran {
     ran(&subledger(directory, arguments).output().unwrap())
 }
 
-fn ran(output: &Output) -> Ran {
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         status: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout.clone()).unwrap(),
@@ -115,6 +115,7 @@ fn the_help_names_every_setting_and_each_commands_own() {
         "SUBLEDGER_MODE",
         "SUBLEDGER_PRIVATE_LISTEN",
         "SUBLEDGER_ACCESS_TOKEN",
+        "SUBLEDGER_NO_AUTO_REBUILD",
         "SUBLEDGER_USER_KEY",
         "SUBLEDGER_POLICY",
         "SUBLEDGER_LOG",
