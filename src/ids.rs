@@ -77,7 +77,13 @@ impl Position {
     /// The position after this one.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        self.plus(1)
+    }
+
+    /// The position so many events later.
+    #[must_use]
+    pub const fn plus(self, events: i64) -> Self {
+        Self(self.0 + events)
     }
 }
 

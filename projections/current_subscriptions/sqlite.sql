@@ -63,9 +63,6 @@ CREATE TABLE current_subscriptions_g{g} (
     last_event_at           TEXT NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 ) STRICT;
-CREATE INDEX current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
-CREATE INDEX current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
-CREATE INDEX current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
 
 -- What is kept of each customer; only the fold can read it.
 CREATE TABLE customers_g{g} (
@@ -86,8 +83,15 @@ CREATE TABLE timeline_g{g} (
     created         INTEGER NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id, position)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX timeline_g{g}_by_subscription ON timeline_g{g} (account, livemode, subscription_id, position)
-    WHERE subscription_id <> '';
+
+-- Whose timelines a subscription is on: its customer's.
+CREATE TABLE subscription_customers_g{g} (
+    account         TEXT    NOT NULL,
+    livemode        INTEGER NOT NULL,
+    subscription_id TEXT    NOT NULL,
+    customer_id     TEXT    NOT NULL,
+    PRIMARY KEY (account, livemode, subscription_id, customer_id)
+) STRICT, WITHOUT ROWID;
 
 -- Which customer a payment belongs to: charges, payment intents and invoices, which events name without
 -- a customer. The owner is a customer, or another such object that leads to one.
@@ -125,4 +129,9 @@ CREATE TABLE parked_g{g} (
     reason          TEXT    NOT NULL,
     PRIMARY KEY (position, event_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);
+
+-- The indexes come last: they are made when the rows of a rebuild are there.
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
+CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);

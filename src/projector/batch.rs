@@ -1,15 +1,19 @@
 //! A range of the log, read and understood: everything about its fold that needs no state.
 //!
 //! Reading Stripe's JSON is the expensive part, so it runs beside the runtime's own threads, which
-//! answer webhooks. Because it needs no state, the next range can be read while this one is folded
-//! and committed.
+//! answer webhooks. Because it needs no state, several stretches are read at once, and the next range
+//! while this one is folded and committed.
 
 use std::panic::catch_unwind;
 
-use super::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
-use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
-use crate::projection::observe::{FoldError, Observation, observe_envelope};
-use crate::store::{Log, LoggedEvent, Parked, Source, StoreError};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{BATCH_BYTES_MAX, BATCH_STRETCHES_MAX, STRETCH_EVENTS, STRETCHES_AT_ONCE};
+use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
+use crate::projection::catalogue::CatalogueEntry;
+use crate::projection::observe::{FoldError, Link, Observation, observe_envelope};
+use crate::projection::state::Change;
+use crate::store::{Log, Parked, Source, StoreError, Stretch, StretchEvent, TimelineEntry};
 use crate::stripe::Envelope;
 use crate::stripe::routing::Routing;
 use crate::time::{ReceivedAt, StripeTime};
@@ -18,6 +22,8 @@ use crate::time::{ReceivedAt, StripeTime};
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) entries: Vec<Entry>,
+    /// The position before the first.
+    after: Position,
     /// When the first of them reached us.
     pub(super) first_received_at: ReceivedAt,
     /// When the last of them reached us.
@@ -28,6 +34,8 @@ pub(super) struct Batch {
     pub(super) leaf_hash: [u8; 32],
     /// Whether it ended because of its size, so that there is probably more.
     pub(super) is_full: bool,
+    /// Bytes of bodies.
+    bytes: usize,
 }
 
 /// One event of a batch.
@@ -53,31 +61,65 @@ pub(super) enum Read {
 impl Batch {
     /// Reads the events after a position; none if there are none.
     pub(super) async fn read(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
-        let events = log.scan(after, BATCH_EVENTS_MAX, BATCH_BYTES_MAX).await?;
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
-        let bytes: usize = events.iter().filter_map(|e| e.payload.as_ref()).map(String::len).sum();
-        let batch = Self {
-            entries: Vec::new(),
-            first_received_at: first.received_at,
-            last_received_at: last.received_at,
-            to: last.position,
-            leaf_hash: last.leaf_hash,
-            is_full: events.len() >= BATCH_EVENTS_MAX || bytes >= BATCH_BYTES_MAX,
+        let Some(mut batch) = Self::read_stretch(log.clone(), after).await? else {
+            return Ok(None);
         };
-        beside_the_runtime(move || {
-            let entries = events.iter().map(Entry::read).collect();
-            Some(Self { entries, ..batch })
+        if !batch.is_full {
+            return Ok(Some(batch));
+        }
+        // Where each begins is known beforehand only if none is cut short for its size.
+        let to = batch.to;
+        let starts = (1..BATCH_STRETCHES_MAX).map(|n| to.plus((n - 1) * STRETCH_EVENTS));
+        let mut others = stream::iter(starts)
+            .map(|start| Self::read_stretch(log.clone(), start))
+            .buffered(STRETCHES_AT_ONCE);
+        while let Some(Some(next)) = others.try_next().await? {
+            if next.after != batch.to {
+                break;
+            }
+            batch.extend(next);
+            if !batch.is_full || batch.bytes >= BATCH_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(Some(batch))
+    }
+
+    /// Reads a stretch of the events after a position; none if there are none.
+    async fn read_stretch(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
+        let stretch = log.stretch(after, after.plus(STRETCH_EVENTS)).await?;
+        let Some(stretch) = stretch else { return Ok(None) };
+        beside_the_runtime(move || Self::of(after, &stretch)).await?.map(Some)
+    }
+
+    /// Understands a stretch of the events after a position.
+    pub(super) fn of(after: Position, stretch: &Stretch) -> Result<Self, StoreError> {
+        Ok(Self {
+            entries: stretch.events()?.iter().map(Entry::read).collect(),
+            after,
+            to: stretch.to,
+            bytes: stretch.bytes,
+            first_received_at: stretch.first_received_at,
+            last_received_at: stretch.last_received_at,
+            leaf_hash: stretch.leaf_hash,
+            is_full: stretch.is_full,
         })
-        .await
+    }
+
+    fn extend(&mut self, next: Self) {
+        self.entries.extend(next.entries);
+        self.bytes += next.bytes;
+        (self.to, self.leaf_hash) = (next.to, next.leaf_hash);
+        (self.last_received_at, self.is_full) = (next.last_received_at, next.is_full);
     }
 }
 
 impl Entry {
-    fn read(event: &LoggedEvent) -> Self {
+    fn read(event: &StretchEvent<'_>) -> Self {
         // A defect that one event brings to light parks that event and holds up no other.
         let read = catch_unwind(|| Read::of(event))
             .unwrap_or_else(|_| Read::Parked(park(event, &Routing::default(), &FoldError::Defect)));
-        Self { position: event.position, created: event.facts.created, read }
+        Self { position: event.position, created: event.created, read }
     }
 
     /// The customer whose state the event changes.
@@ -91,13 +133,50 @@ impl Entry {
     }
 }
 
+/// What one event comes to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) timeline: Vec<TimelineEntry>,
+    pub(super) change: Option<(CustomerKey, Change)>,
+    pub(super) links: Vec<Link>,
+    pub(super) catalogue: Option<CatalogueEntry>,
+    pub(super) parked: Option<Parked>,
+}
+
+impl Entry {
+    /// What is to be joined in and written down.
+    pub(super) fn outcome(self) -> Outcome {
+        let Self { position, created, read } = self;
+        let entry =
+            |customer, subscription| TimelineEntry { customer, subscription, position, created };
+        match read {
+            Read::Nothing => Outcome::default(),
+            Read::Parked(parked) => {
+                // It still stands on the timeline of whom it names.
+                let key = |customer| CustomerKey { scope: parked.scope.clone(), customer };
+                let customer = parked.customer.clone().map(key);
+                let timeline = customer.map(|it| entry(it, parked.subscription.clone()));
+                let timeline = timeline.into_iter().collect();
+                Outcome { timeline, parked: Some(parked), ..Outcome::default() }
+            }
+            Read::Observed(it) => Outcome {
+                timeline: (it.stand_ins.into_iter().chain(it.customer.clone()))
+                    .map(|customer| entry(customer, it.subscription.clone()))
+                    .collect(),
+                change: it.customer.zip(it.change),
+                links: it.links,
+                catalogue: it.catalogue,
+                parked: None,
+            },
+        }
+    }
+}
+
 impl Read {
-    fn of(event: &LoggedEvent) -> Self {
+    fn of(event: &StretchEvent<'_>) -> Self {
         let from_stripe = event.source != Source::Subledger;
-        let Some(payload) = event.payload.as_deref().filter(|_| from_stripe) else {
-            return Self::Nothing;
-        };
-        let envelope = match Envelope::parse(payload) {
+        let Some(body) = event.body.filter(|_| from_stripe) else { return Self::Nothing };
+        let envelope = match Envelope::parse(body) {
             Ok(envelope) => envelope,
             Err(error) => return Self::Parked(park(event, &Routing::default(), &error.into())),
         };
@@ -112,14 +191,14 @@ impl Read {
     }
 }
 
-fn park(event: &LoggedEvent, routing: &Routing<'_>, error: &FoldError) -> Parked {
+fn park(event: &StretchEvent<'_>, routing: &Routing<'_>, error: &FoldError) -> Parked {
     Parked {
         position: event.position,
-        event_id: event.facts.event_id.clone(),
-        scope: event.facts.scope.clone(),
+        event_id: EventId::new(event.event_id.as_ref()),
+        scope: event.scope.clone(),
         customer: routing.customer.as_deref().map(CustomerId::from),
         subscription: routing.subscription.as_deref().map(SubscriptionId::from),
-        event_type: event.facts.event_type.clone(),
+        event_type: event.event_type.to_string(),
         reason: error.to_string(),
     }
 }

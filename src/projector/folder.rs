@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::batch::{Batch, Entry, Read, beside_the_runtime};
+use super::batch::{Batch, Entry, beside_the_runtime};
 use crate::ids::CustomerKey;
 use crate::projection::catalogue::Catalogue;
+use crate::projection::column::Value;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
-use crate::store::{FoldBatch, GenerationId, Parked, ReadModel, StoreError, TimelineEntry};
-use crate::time::StripeTime;
+use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
 /// How many bytes of stored states the cache may stand for; in memory they are a few times that.
 const CACHE_BYTES_MAX: usize = 64 << 20;
@@ -84,31 +84,14 @@ impl Folder {
         let mut changed = BTreeSet::new();
         let mut links = BTreeSet::new();
         let mut catalogue = Catalogue::default();
-        for Entry { position, created, read } in batch.entries {
-            match read {
-                Read::Nothing => {}
-                Read::Parked(parked) => {
-                    folded.timeline.extend(timeline_of_parked(&parked, created));
-                    folded.parked.push(parked);
-                }
-                Read::Observed(observation) => {
-                    links.extend(observation.links);
-                    observation.catalogue.into_iter().for_each(|entry| catalogue.join(entry));
-                    let subscription = observation.subscription;
-                    let entry = |customer| TimelineEntry {
-                        customer,
-                        subscription: subscription.clone(),
-                        position,
-                        created,
-                    };
-                    folded.timeline.extend(observation.stand_ins.into_iter().map(entry));
-                    let Some(key) = observation.customer else { continue };
-                    folded.timeline.push(entry(key.clone()));
-                    if let Some(change) = observation.change {
-                        self.cache.entry(key.clone()).or_default().add(change);
-                        changed.insert(key);
-                    }
-                }
+        for outcome in batch.entries.into_iter().map(Entry::outcome) {
+            folded.timeline.extend(outcome.timeline);
+            links.extend(outcome.links);
+            outcome.catalogue.into_iter().for_each(|entry| catalogue.join(entry));
+            folded.parked.extend(outcome.parked);
+            if let Some((key, change)) = outcome.change {
+                self.cache.entry(key.clone()).or_default().add(change);
+                changed.insert(key);
             }
         }
         folded.links.extend(links);
@@ -116,10 +99,8 @@ impl Folder {
         for key in changed {
             let state = self.cache.entry(key.clone()).or_default();
             state.settle();
-            let rows = rows::rows(&key, state, &self.logic);
-            folded.rows.extend(rows.iter().map(SubscriptionRow::to_values));
-            let bytes = postcard::to_allocvec(state)
-                .map_err(|_| StoreError::Corrupt("a state cannot be written".to_owned()))?;
+            folded.rows.extend(rows_of(&key, state, &self.logic));
+            let bytes = stored(state)?;
             // A rough count of what joining added; the limit is rough as well.
             self.cache_bytes += bytes.len() / 8;
             folded.states.push((key, bytes));
@@ -132,12 +113,13 @@ impl Folder {
     }
 }
 
-/// A parked event still stands on the timeline of whom it names.
-fn timeline_of_parked(parked: &Parked, created: StripeTime) -> Option<TimelineEntry> {
-    Some(TimelineEntry {
-        customer: CustomerKey { scope: parked.scope.clone(), customer: parked.customer.clone()? },
-        subscription: parked.subscription.clone(),
-        position: parked.position,
-        created,
-    })
+/// The rows of a customer, as they are stored.
+pub(super) fn rows_of(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<Vec<Value>> {
+    rows::rows(key, state, logic).iter().map(SubscriptionRow::to_values).collect()
+}
+
+/// A state as it is stored.
+pub(super) fn stored(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
+    postcard::to_allocvec(state)
+        .map_err(|_| StoreError::Corrupt("a state cannot be written".to_owned()))
 }

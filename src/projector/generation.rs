@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{
-    Generation, GenerationId, GenerationLogic, Lease, ReadModel, Store, StoreError,
+    FoldBatch, Generation, GenerationId, GenerationLogic, Lease, ReadModel, Store, StoreError,
 };
 use crate::time::ReceivedAt;
 
@@ -119,6 +119,31 @@ impl Held {
             store.read_model.lease_take(self.generation, holder, now, LEASE_SECONDS).await?;
         self.renew_at = renewal(now);
         Ok(taken.is_some_and(|lease| lease == self.lease))
+    }
+
+    /// The right to write to it.
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// What it is folded with.
+    pub(super) fn logic(&self) -> &Logic {
+        &self.logic
+    }
+
+    /// Moves the checkpoint to where everything is written already. False where another process took
+    /// the generation over.
+    pub(super) async fn advance(
+        &mut self,
+        store: &Store,
+        to: Position,
+    ) -> Result<bool, StoreError> {
+        let Some(last) = store.log.events_at(&[to]).await?.pop() else { return Ok(true) };
+        let batch = FoldBatch { folded_received_at: last.received_at, ..FoldBatch::default() };
+        let (from, leaf_hash) = (self.position, last.leaf_hash);
+        let moved = store.read_model.fold_commit(&self.lease, from, to, leaf_hash, &batch).await?;
+        self.position = to;
+        Ok(moved)
     }
 
     /// Folds the next batch of the log in one transaction. `seen` hears of its first event's time of

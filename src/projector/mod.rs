@@ -14,6 +14,8 @@
 
 mod background;
 mod batch;
+mod build;
+mod bulk;
 mod choose;
 mod consent;
 mod folder;
@@ -33,10 +35,14 @@ pub use rebuild::{Progress, Reason, RebuildError, Rebuilt, can_fold, rebuild};
 pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 
-/// How many events are folded in one transaction, at most.
-const BATCH_EVENTS_MAX: usize = 4_096;
-/// How many bytes of payload are read at once, at most.
+/// How many events are read at once: few enough that their bodies stay in the processor's cache.
+const STRETCH_EVENTS: i64 = 64;
+/// How many stretches are folded in one transaction, at most.
+const BATCH_STRETCHES_MAX: i64 = 64;
+/// How many bytes of bodies are folded in one transaction, about.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// How many stretches are read side by side.
+const STRETCHES_AT_ONCE: usize = 2;
 /// For how long a lease holds without being renewed. A process that is killed leaves a generation
 /// unfolded for this long.
 const LEASE_SECONDS: u32 = 10;

@@ -1,8 +1,11 @@
 //! Making a generation anew from the first event on, beside the live one, and swapping.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
-use super::generation::{Held, Step, is_of_this_log, logic_of, stored_logic};
+use super::build::Build;
+use super::generation::{Held, is_of_this_log, logic_of, stored_logic};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::projection::Logic;
@@ -89,31 +92,16 @@ async fn build(
     stopwatch: Stopwatch,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Rebuilt, RebuildError> {
-    let taken_over = RebuildError::TakenOver(generation.id);
-    let Some(mut held) = Held::take(store, generation, holder, clock).await? else {
-        return Err(taken_over);
+    let Some(held) = Held::take(store, generation, holder, clock).await? else {
+        return Err(RebuildError::TakenOver(generation.id));
     };
-    let mut parked = 0;
-    loop {
-        if stop.is_cancelled() {
-            return Err(RebuildError::Stopped);
-        }
-        if !held.renew(store, holder, clock).await? {
-            return Err(taken_over);
-        }
-        let total = store.log.head().await?.size.0;
-        match held.step(store, |_| {}).await? {
-            Step::Fenced => return Err(taken_over),
-            Step::Folded { parked: more } => parked += more,
-            Step::CaughtUp => break,
-        }
-        let (done, elapsed) = (held.position.0, stopwatch.elapsed());
-        let total = total.max(done);
-        progress(Progress { generation: generation.id, done, total, parked, elapsed });
-    }
+    let folded = Arc::default();
+    let mut build = Build { store, held, holder, clock, stop, stopwatch, progress, folded };
+    build.run().await?;
     store.read_model.generation_complete(generation.id).await?;
-    let (position, elapsed) = (held.position, stopwatch.elapsed());
-    held.release(store).await;
+    let (position, elapsed) = (build.held.position, stopwatch.elapsed());
+    let parked = build.folded.parked();
+    build.held.release(store).await;
     Ok(Rebuilt { generation: generation.id, position, parked, elapsed })
 }
 

@@ -19,6 +19,7 @@ mod sqlite;
 mod statements;
 #[cfg(test)]
 mod statements_test;
+mod stretch;
 pub mod tree;
 mod url;
 mod writer;
@@ -34,6 +35,7 @@ pub use read_model::{
     Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
 };
 pub use record::payload_hash;
+pub use stretch::{Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};
 
 use crate::clock::Clock;

@@ -10,7 +10,9 @@ use sqlx::{
 
 use super::read_model::{self, GenerationLogic, SubscriptionFilter, SubscriptionKey};
 use super::statements::with_rows;
-use super::{DatabaseUrl, Opening, Store, append, checkpoint, log, redelivery, scan, sqlite};
+use super::{
+    DatabaseUrl, Opening, Store, append, checkpoint, log, redelivery, scan, sqlite, stretch,
+};
 use crate::clock::Clock;
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -48,7 +50,7 @@ fn filled(name: &str, template: &str) -> String {
     let columns = match name {
         "KNOWN" | "AT" => 1,
         "STATES" | "NAMES" => 3,
-        "STATE" | "LINK" => 4,
+        "STATE" | "LINK" | "PAIR" => 4,
         "TIMELINE" => 6,
         "PARK" | "CATALOGUE_ENTRY" => 8,
         "INSERT" => 15,
@@ -112,6 +114,7 @@ async fn every_statement_of_the_log_prepares() {
         ("append", append::sql::CATALOGUE),
         ("redelivery", redelivery::sql::CATALOGUE),
         ("scan", scan::sql::CATALOGUE),
+        ("stretch", stretch::sql::CATALOGUE),
         ("checkpoint", checkpoint::sql::CATALOGUE),
     ];
     assert_snapshot("statements_log", &catalogue(&mut databases.log, &rooms).await);

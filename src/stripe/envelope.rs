@@ -208,6 +208,8 @@ mod tests {
         assert_eq!(envelope.created, StripeTime::parse("2025-10-04T15:13:32Z").unwrap());
         assert_eq!(envelope.created_nanos, 232_083_866);
         assert_eq!(envelope.object, None);
+        let silent = body.replace(r#""livemode":true,"#, "");
+        assert!(Envelope::parse(&silent).unwrap().livemode, "what does not say is live");
     }
 
     #[test]

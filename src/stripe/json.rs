@@ -271,7 +271,11 @@ mod tests {
 
     #[test]
     fn a_reference_is_an_id_or_an_object() {
-        for json in [r#""cus_1""#, r#"{"object":"customer","id":"cus_1","deleted":true}"#] {
+        for json in [
+            r#""cus_1""#,
+            r#""cus\u005f1""#,
+            r#"{"object":"customer","id":"cus_1","deleted":true}"#,
+        ] {
             assert_eq!(&*serde_json::from_str::<Id<'_>>(json).unwrap().0, "cus_1");
         }
         assert!(serde_json::from_str::<Id<'_>>("7").is_err());

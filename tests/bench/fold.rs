@@ -10,11 +10,12 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![allow(missing_docs, reason = "a program, not a library")]
 
+mod parse;
+
 use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 
 use comfy_table::{Table, presets};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use subledger::clock::Clock;
 use subledger::ids::CustomerKey;
@@ -23,16 +24,6 @@ use subledger::projection::observe::observe;
 use subledger::projection::rows::rows;
 use subledger::projection::state::CustomerState;
 use subledger::simulate::{self, Delivery, Format, Plan};
-use subledger::stripe::Envelope;
-use subledger::stripe::checkout_session::CheckoutSession;
-use subledger::stripe::customer::Customer;
-use subledger::stripe::entitlements::EntitlementSummary;
-use subledger::stripe::invoice::Invoice;
-use subledger::stripe::price::{Plan as StripePlan, Price};
-use subledger::stripe::product::Product;
-use subledger::stripe::routing::Routing;
-use subledger::stripe::subscription::Subscription;
-use subledger::stripe::subscription_schedule::Schedule;
 
 /// The one that the program has.
 #[global_allocator]
@@ -62,7 +53,7 @@ fn main() -> anyhow::Result<()> {
         let states = fold(&bodies);
         let logic = Logic::default();
         let figures: [(&str, &dyn Fn()); 6] = [
-            ("(a) parsing", &|| bodies.iter().for_each(|body| parse(body))),
+            ("(a) parsing", &|| bodies.iter().for_each(|body| parse::parse(body))),
             ("(b) understanding", &|| bodies.iter().for_each(|body| understand(body))),
             ("(c) folding", &|| drop(black_box(fold(&bodies)))),
             ("(d) rows at the end", &|| rows_of(&states, &logic)),
@@ -132,30 +123,6 @@ fn fold(bodies: &[String]) -> HashMap<CustomerKey, CustomerState> {
 fn rows_of(states: &HashMap<CustomerKey, CustomerState>, logic: &Logic) {
     for (key, state) in states {
         black_box(rows(key, state, logic));
-    }
-}
-
-/// What the fold parses, and nothing else.
-fn parse(body: &str) {
-    fn object<'a, T: Deserialize<'a>>(object: &'a str) {
-        let _ = black_box(serde_json::from_str::<T>(object));
-    }
-    let Ok(envelope) = Envelope::parse(body) else { return };
-    let Some(json) = envelope.object else { return };
-    match envelope.event_type.as_ref() {
-        "customer.created" | "customer.updated" | "customer.deleted" => {
-            object::<Customer<'_>>(json);
-        }
-        "invoice.upcoming" => drop(black_box(Routing::read(json))),
-        it if it.starts_with("customer.subscription.") => object::<Subscription<'_>>(json),
-        it if it.starts_with("invoice.") => object::<Invoice<'_>>(json),
-        it if it.starts_with("checkout.session.") => object::<CheckoutSession<'_>>(json),
-        it if it.starts_with("subscription_schedule.") => object::<Schedule<'_>>(json),
-        it if it.starts_with("entitlements.") => object::<EntitlementSummary<'_>>(json),
-        it if it.starts_with("product.") => object::<Product<'_>>(json),
-        it if it.starts_with("price.") => object::<Price<'_>>(json),
-        it if it.starts_with("plan.") => object::<StripePlan<'_>>(json),
-        _ => drop(black_box(Routing::read(json))),
     }
 }
 

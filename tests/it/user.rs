@@ -177,6 +177,21 @@ fn a_guest_who_pays_once_touches_nothing() {
 }
 
 #[test]
+fn the_address_given_at_another_checkout_is_not_this_subscriptions() {
+    let session = |created: i64, subscription: &str, email: &str| {
+        let object = json!({ "id": format!("cs_{created}"), "object": "checkout.session",
+            "mode": "subscription", "customer": "cus_1", "subscription": subscription,
+            "customer_details": { "email": email }, "created": created });
+        event(created, "checkout.session.completed", &object)
+    };
+    let other = session(2, "sub_2", "other@example.com");
+    let alone = [subscription(1, &json!({})), other.clone()];
+    assert_eq!(row(&alone, "user_id").email, None);
+    let both = [subscription(1, &json!({})), other, session(3, "sub_1", "own@example.com")];
+    assert_eq!(row(&both, "user_id").email.as_deref(), Some("own@example.com"));
+}
+
+#[test]
 fn an_account_stands_for_the_customer_that_a_session_does_not_name() {
     let object = |id: &str, kind: &str| {
         json!({ "id": id, "object": kind, "customer": null,

@@ -171,6 +171,25 @@ impl ReadModel {
     }
 }
 
+impl ReadModel {
+    /// Writes a part of a fold whose checkpoint is moved later, by [`Self::fold_commit`]: of a generation
+    /// that nobody reads or goes on with before.
+    ///
+    /// `false` where the lease has gone to another: then nothing was written.
+    pub async fn fold_write(&self, lease: &Lease, batch: &FoldBatch) -> Result<bool, StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
+        let holds = lease.holds(&mut transaction).await?;
+        if holds {
+            write(&mut transaction, lease.generation, batch).await?;
+        }
+        transaction.commit().await?;
+        writer.put_back(connection);
+        Ok(holds)
+    }
+}
+
 async fn write(
     connection: &mut SqliteConnection,
     generation: GenerationId,
@@ -187,6 +206,16 @@ async fn write(
         add(to, entry.subscription.as_ref().map_or("", SubscriptionId::as_str))?;
         add(to, entry.position.0)?;
         add(to, entry.created.0)
+    })
+    .await?;
+    let pairs = |entry: &TimelineEntry| {
+        entry.subscription.clone().map(|subscription| (entry.customer.clone(), subscription))
+    };
+    let pairs: BTreeSet<_> = batch.timeline.iter().filter_map(pairs).collect();
+    let pairs: Vec<_> = pairs.into_iter().collect();
+    bulk::run(connection, sql::PAIR, generation, 4, &pairs, |to, (customer, subscription)| {
+        add_customer(to, customer)?;
+        add(to, subscription.as_str())
     })
     .await?;
     bulk::run(connection, sql::LINK, generation, 4, &batch.links, |to, link| {
@@ -264,6 +293,8 @@ pub(in crate::store) mod sql {
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
         TIMELINE = "INSERT OR IGNORE INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
+            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
+        PAIR = "INSERT OR IGNORE INTO subscription_customers_g{g} (account, livemode, customer_id, subscription_id)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
         LINK = "INSERT OR IGNORE INTO links_g{g} (account, livemode, object_id, owner_id)
             SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";

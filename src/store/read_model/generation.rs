@@ -18,8 +18,17 @@ pub type GenerationId = i64;
 pub(super) const TABLES: &str =
     include_str!("../../../projections/current_subscriptions/sqlite.sql");
 /// Their names.
-pub(super) const TABLE_NAMES: [&str; 6] =
-    ["current_subscriptions", "customers", "timeline", "links", "catalogue", "parked"];
+pub(super) const TABLE_NAMES: [&str; 7] = [
+    "current_subscriptions",
+    "customers",
+    "timeline",
+    "subscription_customers",
+    "links",
+    "catalogue",
+    "parked",
+];
+/// Where the tables end and their indexes begin, which are made when the rows are there.
+const INDEXES: &str = "\nCREATE INDEX";
 
 /// One build of all projections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +99,7 @@ impl ReadModel {
         row.as_ref().map(read).transpose()
     }
 
-    /// Begins a generation: empty tables, nothing folded.
+    /// Begins a generation: empty tables without indexes, nothing folded.
     pub async fn generation_create(
         &self,
         logic: &GenerationLogic,
@@ -109,11 +118,24 @@ impl ReadModel {
             .fetch_one(&mut *transaction)
             .await?;
         let generation = read(&row)?;
-        let tables = of(TABLES, generation.id);
+        let tables = of(&TABLES[..indexes_start()], generation.id);
         sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *transaction).await?;
         transaction.commit().await?;
         writer.put_back(connection);
         Ok(generation)
+    }
+
+    /// Makes the indexes of a generation whose rows are written: at once, which takes a fraction of the
+    /// time that it takes row by row.
+    pub(super) async fn generation_index(&self, id: GenerationId) -> Result<(), StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
+        let indexes = of(&TABLES[indexes_start()..], id);
+        sqlx::raw_sql(AssertSqlSafe(indexes)).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        writer.put_back(connection);
+        Ok(())
     }
 }
 
@@ -144,6 +166,10 @@ pub(super) async fn live_stamp(
         position: Position(position),
         folded_received_at: ReceivedAt(received_at),
     })
+}
+
+fn indexes_start() -> usize {
+    TABLES.find(INDEXES).unwrap_or(TABLES.len())
 }
 
 /// A statement on the tables of this generation.

@@ -1,6 +1,7 @@
 //! Who folds a generation: one at a time, by a lease with a fencing token.
 
 use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 
 use super::{GenerationId, ReadModel};
 use crate::store::{StoreError, append};
@@ -14,6 +15,20 @@ pub struct Lease {
     pub generation: GenerationId,
     /// The fencing token: rises whenever the lease goes to another holder.
     pub token: i64,
+}
+
+impl Lease {
+    /// Whether it still holds, inside the transaction of a write.
+    pub(super) async fn holds(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(sql::HOLDS)
+            .bind(self.generation)
+            .bind(self.token)
+            .fetch_one(connection)
+            .await?)
+    }
 }
 
 impl ReadModel {
@@ -62,6 +77,7 @@ pub(in crate::store) mod sql {
         TAKE = "UPDATE generations SET token = token + (lease_holder IS NOT ?2), lease_holder = ?2, lease_until = ?4
             WHERE id = ?1 AND (lease_holder IS NULL OR lease_holder = ?2 OR lease_until <= ?3)
             RETURNING token";
+        HOLDS = "SELECT EXISTS (SELECT 1 FROM generations WHERE id = ? AND token = ?)";
         RELEASE = "UPDATE generations SET lease_until = 0 WHERE id = ? AND token = ?";
     }
 }

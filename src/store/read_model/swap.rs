@@ -14,6 +14,7 @@ impl ReadModel {
     ///
     /// [`StoreError::Superseded`] where a person has chosen another since this one was begun.
     pub async fn generation_complete(&self, id: GenerationId) -> Result<(), StoreError> {
+        self.generation_index(id).await?;
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;

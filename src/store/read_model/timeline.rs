@@ -143,9 +143,12 @@ pub(in crate::store) mod sql {
             SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
             WHERE account = ?3 AND livemode = ?4 AND position > ?1 AND customer_id IN (SELECT id FROM own)
             ORDER BY position, subscription_id LIMIT ?2";
-        OF_SUBSCRIPTION = "SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
-            WHERE account = ?3 AND livemode = ?4 AND subscription_id = ?5 AND subscription_id <> '' AND position > ?1
-            ORDER BY position, customer_id LIMIT ?2";
+        /// Through whom it belongs to: of a timeline there is no other index than the customer's.
+        OF_SUBSCRIPTION = "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
+            FROM subscription_customers_g{g} AS c CROSS JOIN timeline_g{g} AS t
+                ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
+            WHERE c.account = ?3 AND c.livemode = ?4 AND c.subscription_id = ?5 AND t.position > ?1
+            ORDER BY t.position, t.customer_id LIMIT ?2";
         /// The index by name: for the sake of DISTINCT, SQLite would rather walk through the whole account.
         CUSTOMERS_OF_USER = "SELECT DISTINCT account, livemode, customer_id
             FROM current_subscriptions_g{g} INDEXED BY current_subscriptions_g{g}_by_user

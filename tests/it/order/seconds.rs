@@ -95,3 +95,26 @@ fn one_event_that_comes_many_times_is_one_rival() {
     assert_eq!(the_row(&thrice), the_row(&once));
     assert!(!the_row(&thrice).order_ambiguous);
 }
+
+/// Renewed and failed in second 6, and heard of once more in second 9.
+#[test]
+fn a_debt_that_began_in_the_second_of_a_renewal_counts_from_there() {
+    let row = the_row(&[
+        Told::sub("evt_1", UPDATED, 6, r#""status":"active""#),
+        Told::sub("evt_2", UPDATED, 6, r#""status":"past_due""#).was(r#"{"status":"active"}"#),
+        Told::sub("evt_3", UPDATED, 9, r#""status":"past_due""#),
+    ]);
+    assert_eq!((row.status.as_str(), row.past_due_since.map(|at| at.0)), ("past_due", Some(6)));
+}
+
+#[test]
+fn a_debt_that_was_paid_in_the_second_in_which_it_began_is_none() {
+    let row = the_row(&[
+        Told::sub("evt_1", UPDATED, 5, r#""status":"active""#),
+        Told::sub("evt_3", UPDATED, 6, r#""status":"past_due","cancel_at":null"#)
+            .was(r#"{"status":"active","cancel_at":99}"#),
+        Told::sub("evt_2", UPDATED, 6, r#""status":"active","cancel_at":null"#)
+            .was(r#"{"status":"past_due"}"#),
+    ]);
+    assert_eq!((row.status.as_str(), row.past_due_since), ("active", None));
+}

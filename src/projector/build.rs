@@ -1,0 +1,225 @@
+//! Building a generation: the whole log folded in memory and written once, then what arrived
+//! meanwhile, batch by batch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::STRETCH_EVENTS;
+use super::batch::{Batch, beside_the_runtime};
+use super::bulk::{Bulk, Taken, to_be_written};
+use super::generation::{Held, Step};
+use super::rebuild::{Progress, RebuildError};
+use crate::clock::{Clock, Stopwatch};
+use crate::ids::Position;
+use crate::store::{FoldBatch, Log, Store, StoreError};
+
+/// Events that are folded before their timelines are written, at first and at most. It doubles from
+/// round to round: every round writes all over the table, and memory must not grow with the log.
+const ROUND_MIN: i64 = 250_000;
+const ROUND_MAX: i64 = 2_000_000;
+/// So few events at the end of the log are left to be folded batch by batch.
+const FEW: i64 = 16_384;
+/// Customers that are written in one transaction.
+const CUSTOMERS_PER_WRITE: usize = 512;
+/// How often progress is shown and the lease looked at while threads work.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The building of one generation.
+pub(super) struct Build<'a, P> {
+    pub(super) store: &'a Store,
+    pub(super) held: Held,
+    pub(super) holder: &'a str,
+    pub(super) clock: &'a Clock,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) progress: &'a mut P,
+    pub(super) folded: Arc<Folded>,
+}
+
+/// How much is folded, counted by whoever folds.
+#[derive(Debug, Default)]
+pub(super) struct Folded {
+    events: AtomicI64,
+    parked: AtomicUsize,
+}
+
+impl Folded {
+    fn add(&self, events: i64, parked: usize) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.parked.fetch_add(parked, Ordering::Relaxed);
+    }
+
+    /// How many of them could not be folded.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.load(Ordering::Relaxed)
+    }
+}
+
+impl<P: FnMut(Progress)> Build<'_, P> {
+    /// Folds the log from its beginning to where it ends by then.
+    pub(super) async fn run(&mut self) -> Result<(), RebuildError> {
+        self.fold_at_once().await?;
+        self.catch_up().await
+    }
+
+    /// In rounds, each folded while the events of the one before are written; at last all that was
+    /// kept of the customers.
+    async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
+        let bulk = Arc::new(Bulk::new());
+        let (mut to, mut round) = (Position::ZERO, ROUND_MIN);
+        loop {
+            let size = self.store.log.head().await?.size;
+            if size == to || (to > Position::ZERO && size.0 - to.0 < FEW) {
+                break;
+            }
+            let before = bulk.take_events();
+            let end = size.min(to.plus(round));
+            let mut workers = self.start_workers(&bulk, to, end);
+            self.write(before).await?;
+            while !finished(&mut workers).await? {
+                self.tick().await?;
+            }
+            (to, round) = (end, (round * 2).min(ROUND_MAX));
+        }
+        self.write(bulk.take_all()).await?;
+        if !self.held.advance(self.store, to).await? {
+            return Err(self.taken_over());
+        }
+        Ok(())
+    }
+
+    /// Batch by batch, until nothing is left.
+    async fn catch_up(&mut self) -> Result<(), RebuildError> {
+        loop {
+            self.tick().await?;
+            let from = self.held.position;
+            match self.held.step(self.store, |_| {}).await? {
+                Step::Fenced => return Err(self.taken_over()),
+                Step::Folded { parked } => self.folded.add(self.held.position.0 - from.0, parked),
+                Step::CaughtUp => return Ok(()),
+            }
+        }
+    }
+
+    /// Starts folding a range of the log on all processors. One thread more than there are of them:
+    /// one waits for the disk.
+    fn start_workers(
+        &self,
+        bulk: &Arc<Bulk>,
+        after: Position,
+        end: Position,
+    ) -> JoinSet<Result<(), StoreError>> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let claimed = Arc::new(AtomicI64::new(after.0));
+        let mut workers = JoinSet::new();
+        for _ in 0..=processors {
+            let (log, bulk) = (self.store.log.clone(), Arc::clone(bulk));
+            let (claimed, folded) = (Arc::clone(&claimed), Arc::clone(&self.folded));
+            workers.spawn(work(log, bulk, claimed, end, folded));
+        }
+        workers
+    }
+
+    async fn write(&mut self, taken: Taken) -> Result<(), RebuildError> {
+        let Taken { of_none, customers } = taken;
+        for batch in of_none {
+            self.write_one(batch).await?;
+        }
+        let logic = self.held.logic().clone();
+        // While one is written, the next is made.
+        let mut customers = customers.into_iter();
+        let pieces = std::iter::from_fn(move || {
+            let piece: Vec<_> = customers.by_ref().take(CUSTOMERS_PER_WRITE).collect();
+            (!piece.is_empty()).then_some(piece)
+        });
+        let mut batches = stream::iter(pieces)
+            .map(|piece| {
+                let logic = logic.clone();
+                beside_the_runtime(move || to_be_written(piece, &logic))
+            })
+            .buffered(2);
+        while let Some(batch) = batches.try_next().await? {
+            self.write_one(batch?).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_one(&mut self, batch: FoldBatch) -> Result<(), RebuildError> {
+        self.tick().await?;
+        if self.store.read_model.fold_write(self.held.lease(), &batch).await? {
+            Ok(())
+        } else {
+            Err(self.taken_over())
+        }
+    }
+
+    /// Keeps the lease, shows progress, and ends where it is asked to.
+    async fn tick(&mut self) -> Result<(), RebuildError> {
+        if self.stop.is_cancelled() {
+            return Err(RebuildError::Stopped);
+        }
+        if !self.held.renew(self.store, self.holder, self.clock).await? {
+            return Err(self.taken_over());
+        }
+        let done = self.folded.events.load(Ordering::Relaxed);
+        let total = self.store.log.head().await?.size.0.max(done);
+        (self.progress)(Progress {
+            generation: self.held.generation,
+            done,
+            total,
+            parked: self.folded.parked(),
+            elapsed: self.stopwatch.elapsed(),
+        });
+        Ok(())
+    }
+
+    fn taken_over(&self) -> RebuildError {
+        RebuildError::TakenOver(self.held.generation)
+    }
+}
+
+/// Folds stretches that nobody else has claimed, until there are none.
+async fn work(
+    log: Log,
+    bulk: Arc<Bulk>,
+    claimed: Arc<AtomicI64>,
+    end: Position,
+    folded: Arc<Folded>,
+) -> Result<(), StoreError> {
+    loop {
+        let mut after = Position(claimed.fetch_add(STRETCH_EVENTS, Ordering::Relaxed));
+        let up_to = after.plus(STRETCH_EVENTS).min(end);
+        if after >= up_to {
+            return Ok(());
+        }
+        // One that is cut short for its size takes several turns.
+        while after < up_to {
+            let Some(stretch) = log.stretch(after, up_to).await? else {
+                return Err(StoreError::Corrupt("the log has a gap".to_owned()));
+            };
+            let (to, bulk) = (stretch.to, Arc::clone(&bulk));
+            let parked = beside_the_runtime(move || {
+                Batch::of(after, &stretch).map(|batch| bulk.join(batch))
+            });
+            folded.add(to.0 - after.0, parked.await??);
+            after = to;
+        }
+    }
+}
+
+/// Whether all workers have ended, after a while in which they may have.
+async fn finished(workers: &mut JoinSet<Result<(), StoreError>>) -> Result<bool, StoreError> {
+    match tokio::time::timeout(TICK, workers.join_next()).await {
+        Err(_) => Ok(false),
+        Ok(None) => Ok(true),
+        Ok(Some(ended)) => {
+            ended.map_err(|error| StoreError::Internal(error.into()))??;
+            Ok(workers.is_empty())
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The whole log folded in memory: by customer, in parallel.
+//!
+//! Joining is commutative, so stretches of the log are joined in whatever order they are read in, by
+//! as many threads as there are. The customers are spread over shards, each with a lock of its own
+//! that is held for one join. What grows with the customers stays here until the end, and each row is
+//! written once; what grows with the events (timelines, links) is taken out from time to time.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::batch::{Batch, Entry, Outcome};
+use super::folder::{rows_of, stored};
+use crate::ids::{CustomerKey, Position, SubscriptionId};
+use crate::projection::Logic;
+use crate::projection::catalogue::Catalogue;
+use crate::projection::observe::Link;
+use crate::projection::state::{Change, CustomerState};
+use crate::store::{FoldBatch, Parked, StoreError, TimelineEntry};
+use crate::time::StripeTime;
+
+/// So many that threads seldom want the same one.
+const SHARDS: usize = 64;
+/// Changes in a shard until the evidence of order in them is read and its text let go. Many are
+/// superseded before, and need never be read.
+const UNSETTLED_MAX: usize = 512;
+/// Rows of one kind that are written in one transaction.
+const ROWS_PER_WRITE: usize = 16_384;
+
+/// The fold so far.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    shards: Vec<Mutex<Shard>>,
+    shard_of: RandomState,
+    aside: Mutex<Aside>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    places: HashMap<CustomerKey, usize>,
+    customers: Vec<Customer>,
+    /// The places of customers that were changed and not settled since.
+    unsettled: Vec<usize>,
+}
+
+/// What there is of one customer, or of an object of a payment that stands in one's place.
+#[derive(Debug)]
+pub(super) struct Customer {
+    key: CustomerKey,
+    /// None where nothing but the timeline is known.
+    state: Option<CustomerState>,
+    timeline: Vec<Seen>,
+}
+
+/// An event on a timeline.
+#[derive(Debug)]
+struct Seen {
+    subscription: Option<SubscriptionId>,
+    position: Position,
+    created: StripeTime,
+}
+
+/// What is of no one customer.
+#[derive(Debug, Default)]
+struct Aside {
+    links: Vec<Link>,
+    catalogue: Catalogue,
+    parked: Vec<Parked>,
+}
+
+impl Bulk {
+    pub(super) fn new() -> Self {
+        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
+        Self { shards, shard_of: RandomState::new(), aside: Mutex::default() }
+    }
+
+    /// Joins the events of a stretch in: any stretch, at any time, from any thread. Says how many of
+    /// them could not be folded.
+    pub(super) fn join(&self, batch: Batch) -> usize {
+        let mut aside = Aside::default();
+        for outcome in batch.entries.into_iter().map(Entry::outcome) {
+            let Outcome { timeline, change, links, catalogue, parked } = outcome;
+            for TimelineEntry { customer, subscription, position, created } in timeline {
+                self.shard(&customer).see(customer, Seen { subscription, position, created });
+            }
+            if let Some((key, change)) = change {
+                self.shard(&key).change(key, change);
+            }
+            aside.links.extend(links);
+            aside.parked.extend(parked);
+            catalogue.into_iter().for_each(|entry| aside.catalogue.join(entry));
+        }
+        let parked = aside.parked.len();
+        lock(&self.aside).join(aside);
+        parked
+    }
+
+    /// Takes out what grows with the events: timelines, links, and what could not be folded.
+    pub(super) fn take_events(&self) -> Taken {
+        let mut customers = Vec::new();
+        for shard in &self.shards {
+            for customer in &mut lock(shard).customers {
+                let timeline = std::mem::take(&mut customer.timeline);
+                if !timeline.is_empty() {
+                    let key = customer.key.clone();
+                    customers.push(Customer { key, state: None, timeline });
+                }
+            }
+        }
+        let mut aside = lock(&self.aside);
+        let links = std::mem::take(&mut aside.links);
+        let parked = std::mem::take(&mut aside.parked);
+        Taken::new(customers, Aside { links, parked, catalogue: Catalogue::default() })
+    }
+
+    /// Takes out all that there is.
+    pub(super) fn take_all(&self) -> Taken {
+        let shards = self.shards.iter().map(|shard| std::mem::take(&mut *lock(shard)));
+        let customers = shards.flat_map(|shard| shard.customers).collect();
+        Taken::new(customers, std::mem::take(&mut lock(&self.aside)))
+    }
+
+    fn shard(&self, key: &CustomerKey) -> MutexGuard<'_, Shard> {
+        let hash = self.shard_of.hash_one(key);
+        lock(&self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)])
+    }
+}
+
+/// What is to be written.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// What is of no one customer.
+    pub(super) of_none: Vec<FoldBatch>,
+    /// In the order of the tables.
+    pub(super) customers: Vec<Customer>,
+}
+
+impl Taken {
+    fn new(mut customers: Vec<Customer>, aside: Aside) -> Self {
+        customers.sort_by(|a, b| a.key.cmp(&b.key));
+        let Aside { mut links, catalogue, parked } = aside;
+        links.sort_unstable();
+        links.dedup();
+        let catalogue: Vec<_> = catalogue.into_entries().collect();
+        let of_links = links.chunks(ROWS_PER_WRITE);
+        let of_links = of_links.map(|it| FoldBatch { links: it.to_vec(), ..FoldBatch::default() });
+        let of_names = catalogue.chunks(ROWS_PER_WRITE);
+        let of_names =
+            of_names.map(|it| FoldBatch { catalogue: it.to_vec(), ..FoldBatch::default() });
+        let of_parked = parked.chunks(ROWS_PER_WRITE);
+        let of_parked =
+            of_parked.map(|it| FoldBatch { parked: it.to_vec(), ..FoldBatch::default() });
+        Self { of_none: of_links.chain(of_names).chain(of_parked).collect(), customers }
+    }
+}
+
+impl Shard {
+    fn see(&mut self, key: CustomerKey, seen: Seen) {
+        let place = self.place(key);
+        self.customers[place].timeline.push(seen);
+    }
+
+    fn change(&mut self, key: CustomerKey, change: Change) {
+        let place = self.place(key);
+        self.customers[place].state.get_or_insert_default().add(change);
+        self.unsettled.push(place);
+        if self.unsettled.len() >= UNSETTLED_MAX {
+            self.unsettled.sort_unstable();
+            self.unsettled.dedup();
+            for place in std::mem::take(&mut self.unsettled) {
+                self.customers[place].state.iter_mut().for_each(CustomerState::settle);
+            }
+        }
+    }
+
+    fn place(&mut self, key: CustomerKey) -> usize {
+        if let Some(place) = self.places.get(&key) {
+            return *place;
+        }
+        let place = self.customers.len();
+        self.customers.push(Customer { key: key.clone(), state: None, timeline: Vec::new() });
+        self.places.insert(key, place);
+        place
+    }
+}
+
+impl Aside {
+    fn join(&mut self, other: Self) {
+        self.links.extend(other.links);
+        self.parked.extend(other.parked);
+        other.catalogue.into_entries().for_each(|entry| self.catalogue.join(entry));
+    }
+}
+
+/// What is to be written of these customers.
+pub(super) fn to_be_written(
+    customers: Vec<Customer>,
+    logic: &Logic,
+) -> Result<FoldBatch, StoreError> {
+    let mut batch = FoldBatch::default();
+    for Customer { key, state, mut timeline } in customers {
+        // As the table has them, so that each is written beside the one before.
+        timeline.sort_by(|a, b| (&a.subscription, a.position).cmp(&(&b.subscription, b.position)));
+        batch.timeline.extend(timeline.into_iter().map(|seen| TimelineEntry {
+            customer: key.clone(),
+            subscription: seen.subscription,
+            position: seen.position,
+            created: seen.created,
+        }));
+        if let Some(mut state) = state {
+            state.settle();
+            batch.rows.extend(rows_of(&key, &state, logic));
+            batch.states.push((key, stored(&state)?));
+        }
+    }
+    Ok(batch)
+}
+
+/// A thread that panicked inside a join leaves a state that is joined or not; the rebuild fails anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,255 @@
+//! How many events a second a rebuild folds, and what stands in the way.
+//!
+//! A log of simulated events is made once and kept. One run prints (a) a rebuild as the program does it,
+//! everything included: scanning, parsing, folding, writing, indexing, swapping; (b) scanning and parsing
+//! the same file the same way on as many threads, and nothing else; (c) scanning alone; (d) SQLite's
+//! own scan, which hands nothing over; and (e) the follower on a backlog. The ratio of (a) to (b) is the
+//! figure to watch, and whether the memory of (a) grows with the events.
+//!
+//! `cargo bench --bench rebuild`; `BENCH_EVENTS`, `BENCH_SUBSCRIPTIONS` and `BENCH_MONTHS` say how large
+//! the log is.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints what it measured"
+)]
+#![allow(missing_docs, reason = "a program, not a library")]
+
+mod history;
+mod parse;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use comfy_table::{Table, presets};
+use history::Size;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use subledger::clock::Clock;
+use subledger::ids::Position;
+use subledger::projection::Logic;
+use subledger::projector::{self, Projector};
+use subledger::store::{DatabaseUrl, NewEvent, Opening, Source, Store};
+use tokio_util::sync::CancellationToken;
+
+/// The one that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Events that are scanned at once, as by the program.
+const STRETCH: i64 = 64;
+/// The backlog of the follower.
+const BACKLOG: Size = Size { events: 200_000, subscriptions: 20_000, months: 1 };
+
+fn main() -> anyhow::Result<()> {
+    let size = Size {
+        events: from_environment("BENCH_EVENTS", 1_000_000)?,
+        subscriptions: from_environment("BENCH_SUBSCRIPTIONS", 100_000)?,
+        months: from_environment("BENCH_MONTHS", 1)?,
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let table = runtime.block_on(measure(size))?;
+    println!("{table}");
+    Ok(())
+}
+
+fn from_environment<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    name: &str,
+    default: T,
+) -> anyhow::Result<T> {
+    std::env::var(name).map_or(Ok(default), |it| it.parse().context(name.to_owned()))
+}
+
+async fn measure(size: Size) -> anyhow::Result<Table> {
+    let threads = std::thread::available_parallelism()?.get();
+    let log = history::log_of(size).await?;
+    let bytes = std::fs::metadata(&log)?.len() / size.events as u64;
+    let events = i64::try_from(size.events)?;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let path = directory.path().join("subledger.db");
+    std::fs::hard_link(&log, &path)?;
+    let url = DatabaseUrl::from_path(path.clone());
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["", "events/s", "seconds", "of (b)"]);
+
+    let store = Store::open(&url, Opening::Existing, Clock::System).await?;
+    sqlite_scan(&path, events, threads).await?;
+    let own = sqlite_scan(&path, events, threads).await?;
+    let scanned = scan(&store, events, threads, |_| {}).await?;
+    let parsed = scan(&store, events, threads, parse::parse).await?;
+    let memory = Memory::watch();
+    let stopwatch = Clock::stopwatch();
+    let stop = CancellationToken::new();
+    let rebuilt =
+        projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, |_| {}).await?;
+    let rebuild = stopwatch.elapsed();
+    let peak = memory.peak_mb();
+    anyhow::ensure!(rebuilt.position == Position(events) && rebuilt.parked == 0);
+    store.close().await;
+    let written = std::fs::metadata(directory.path().join("subledger.read.db"))?.len();
+    for (name, time) in [
+        ("(a) rebuild", rebuild),
+        ("(b) scanning and parsing", parsed),
+        ("(c) scanning", scanned),
+        ("(d) SQLite's own scan", own),
+    ] {
+        let rate = rate(events, time);
+        let seconds = format!("{:.2}", time.as_secs_f64());
+        let ratio = format!("{:.2}", parsed.as_secs_f64() / time.as_secs_f64());
+        table.add_row([name.to_owned(), rate, seconds, ratio]);
+    }
+    let backlog = follow().await?;
+    let (rate, seconds) =
+        (rate(i64::try_from(BACKLOG.events)?, backlog), format!("{:.2}", backlog.as_secs_f64()));
+    table.add_row(["(e) following a backlog".to_owned(), rate, seconds, String::new()]);
+    println!(
+        "{events} events of {} subscriptions, {bytes} bytes each in the log; {threads} threads; a rebuild's \
+         peak of anonymous memory {peak} MB; the read model has {} MB",
+        size.subscriptions,
+        written / 1_000_000,
+    );
+    Ok(table)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn rate(events: i64, time: Duration) -> String {
+    format!("{:.0}", events as f64 / time.as_secs_f64())
+}
+
+/// (b) and (c): the program's own way to read the log, on as many threads as it uses.
+async fn scan(
+    store: &Store,
+    events: i64,
+    threads: usize,
+    each: fn(&str),
+) -> anyhow::Result<Duration> {
+    let stopwatch = Clock::stopwatch();
+    let claimed = Arc::new(AtomicI64::new(0));
+    let workers = (0..=threads).map(|_| {
+        let (log, claimed) = (store.log.clone(), Arc::clone(&claimed));
+        tokio::spawn(async move {
+            loop {
+                let after = claimed.fetch_add(STRETCH, Ordering::Relaxed);
+                if after >= events {
+                    return anyhow::Ok(());
+                }
+                let up_to = Position(events.min(after + STRETCH));
+                let stretch = log.stretch(Position(after), up_to).await?.context("a stretch")?;
+                anyhow::ensure!(stretch.to == up_to, "a stretch was cut short");
+                let read = tokio::task::spawn_blocking(move || {
+                    anyhow::ensure!(stretch.events()?.iter().all(|event| event.body.is_some()));
+                    stretch.events()?.iter().filter_map(|event| event.body).for_each(each);
+                    Ok(())
+                });
+                read.await??;
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await??;
+    }
+    Ok(stopwatch.elapsed())
+}
+
+/// (d) One statement a thread, over its part of the log: every byte is looked at, none handed over.
+async fn sqlite_scan(path: &Path, events: i64, threads: usize) -> anyhow::Result<Duration> {
+    let stopwatch = Clock::stopwatch();
+    let threads = i64::try_from(threads)?;
+    let parts = (0..threads).map(|part| {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .pragma("query_only", "ON")
+            .pragma("mmap_size", "2147418112")
+            .disable_statement_logging();
+        tokio::spawn(async move {
+            let mut connection = options.connect().await?;
+            sqlx::query(
+                "SELECT sum(length(payload)) FROM events WHERE position > ? AND position <= ?",
+            )
+            .bind(events * part / threads)
+            .bind(events * (part + 1) / threads)
+            .fetch_one(&mut connection)
+            .await?;
+            connection.close().await?;
+            anyhow::Ok(())
+        })
+    });
+    for part in parts.collect::<Vec<_>>() {
+        part.await??;
+    }
+    Ok(stopwatch.elapsed())
+}
+
+/// (e) The follower alone, on what was appended while nobody followed.
+async fn follow() -> anyhow::Result<Duration> {
+    let log = history::log_of(BACKLOG).await?;
+    let from = Store::open(&DatabaseUrl::from_path(log), Opening::Existing, Clock::System).await?;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let url = DatabaseUrl::from_path(directory.path().join("subledger.db"));
+    let store = Store::open(&url, Opening::Create, Clock::System).await?;
+    let follower = Projector::start(store.clone(), Logic::default(), Clock::System);
+    while store.read_model.live().await?.is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    follower.stop().await;
+    let mut after = Position::ZERO;
+    loop {
+        let events = from.log.scan(after, 2_000, 16 << 20).await?;
+        let Some(last) = events.last() else { break };
+        after = last.position;
+        let again = events.into_iter().map(|event| {
+            let body = event.payload.context("a body")?;
+            Ok(NewEvent::new(event.facts, Source::Import, None, body)?)
+        });
+        store.log.append(&again.collect::<anyhow::Result<Vec<_>>>()?).await?;
+    }
+    from.close().await;
+    let stopwatch = Clock::stopwatch();
+    let follower = Projector::start(store.clone(), Logic::default(), Clock::System);
+    follower.handle().reached(after).await;
+    let elapsed = stopwatch.elapsed();
+    follower.stop().await;
+    store.close().await;
+    Ok(elapsed)
+}
+
+/// Looks at this process's anonymous memory again and again.
+struct Memory {
+    peak_kb: Arc<AtomicU64>,
+    done: Arc<AtomicBool>,
+    watcher: std::thread::JoinHandle<()>,
+}
+
+impl Memory {
+    fn watch() -> Self {
+        let (peak_kb, done) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let (peak, ended) = (Arc::clone(&peak_kb), Arc::clone(&done));
+        let watcher = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                peak.fetch_max(anonymous_kb(), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Self { peak_kb, done, watcher }
+    }
+
+    fn peak_mb(self) -> u64 {
+        self.done.store(true, Ordering::Relaxed);
+        if self.watcher.join().is_err() {
+            eprintln!("memory was not watched to the end");
+        }
+        self.peak_kb.load(Ordering::Relaxed) / 1_000
+    }
+}
+
+/// As Linux tells it; nought elsewhere.
+fn anonymous_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|it| it.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
