@@ -222,7 +222,9 @@ impl Follower {
     /// Whether the held generation is still live and its lease still ours.
     async fn is_still_ours(&self, held: &mut Held) -> Result<bool, StoreError> {
         let live = self.store.read_model.live().await?;
-        live.iter().for_each(|live| self.heed(live));
+        if let Some(live) = &live {
+            self.heed(live);
+        }
         Ok(live.is_some_and(|live| live.id == held.generation)
             && held.renew(&self.store, &self.holder, &self.clock).await?)
     }

@@ -7,6 +7,7 @@ mod app;
 mod corpus;
 mod diff;
 mod fold;
+mod generations;
 mod ingest;
 mod ledger;
 mod order;

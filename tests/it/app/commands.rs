@@ -26,7 +26,7 @@ pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Ran {
     ran(&subledger(directory, arguments).output().unwrap())
 }
 
-fn ran(output: &Output) -> Ran {
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         status: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout.clone()).unwrap(),
@@ -115,6 +115,7 @@ fn the_help_names_every_setting_and_each_commands_own() {
         "SUBLEDGER_MODE",
         "SUBLEDGER_PRIVATE_LISTEN",
         "SUBLEDGER_ACCESS_TOKEN",
+        "SUBLEDGER_NO_AUTO_REBUILD",
         "SUBLEDGER_USER_KEY",
         "SUBLEDGER_POLICY",
         "SUBLEDGER_LOG",
