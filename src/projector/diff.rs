@@ -9,9 +9,10 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use super::generation::{Held, Step, is_of_this_log};
-use super::rebuild::RebuildError;
+use super::generation::is_of_this_log;
+use super::rebuild::{Built, RebuildError, catch_up};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::store::{
@@ -109,20 +110,22 @@ impl fmt::Display for Summary {
 /// Compares a new generation with the live one.
 pub(super) async fn compare(
     store: &Store,
-    held: &mut Held,
+    built: &mut Built,
+    holder: &str,
     clock: &Clock,
+    stop: &CancellationToken,
     listing: Listing,
     mut tell: impl FnMut(Difference<'_>),
 ) -> Result<(), RebuildError> {
     let access_at = clock.now().to_stripe_time();
-    let Some(mut pair) = side_by_side(store, held, clock, access_at).await? else {
-        let counts = store.read_model.access_count(held.generation, access_at).await?;
-        let parked_after = store.read_model.parked_count(held.generation).await?;
+    let Some(mut pair) = side_by_side(store, built, holder, clock, stop, access_at).await? else {
+        let counts = store.read_model.access_count(built.held.generation, access_at).await?;
+        let parked_after = store.read_model.parked_count(built.held.generation).await?;
         tell(Difference::Summary(&Summary {
-            generation: held.generation,
+            generation: built.held.generation,
             live: None,
             rules: Vec::new(),
-            position: held.position,
+            position: built.held.position,
             access_at,
             counts,
             only_new: Vec::new(),
@@ -174,12 +177,14 @@ fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> Vec<&'static
 /// generation of this log is live.
 async fn side_by_side(
     store: &Store,
-    held: &mut Held,
+    built: &mut Built,
+    holder: &str,
     clock: &Clock,
+    stop: &CancellationToken,
     access_at: StripeTime,
 ) -> Result<Option<Comparison>, RebuildError> {
     for tries_left in (0..TRIES).rev() {
-        let pair = store.read_model.compare(held.generation, access_at).await?;
+        let pair = store.read_model.compare(built.held.generation, access_at).await?;
         let Some(pair) = pair else { return Ok(None) };
         if !is_of_this_log(store, &pair.old).await? {
             return Ok(None);
@@ -190,19 +195,12 @@ async fn side_by_side(
         if pair.is_even() || tries_left == 0 || (is_behind && is_left_alone) {
             return Ok(Some(pair));
         }
-        let target = pair.old.position;
         // What is read in this moment is of no use any more, and would hold the file's journal.
         drop(pair);
         if is_behind {
             tokio::time::sleep(PAUSE).await;
         }
-        while held.position < target {
-            match held.step(store, |_| {}).await? {
-                Step::Fenced => return Err(RebuildError::TakenOver(held.generation)),
-                Step::Folded { .. } => {}
-                Step::CaughtUp => break,
-            }
-        }
+        catch_up(store, built, holder, clock, stop, |_, _| {}).await?;
     }
     Ok(None)
 }

@@ -88,8 +88,9 @@ pub enum Told<'a> {
 }
 
 /// A generation that has folded the whole log, in the hands of this process.
-struct Built {
-    held: Held,
+pub(super) struct Built {
+    pub(super) held: Held,
+    /// Events that could not be folded.
     parked: usize,
 }
 
@@ -115,22 +116,21 @@ pub async fn rebuild(
             build(store, &generation, &holder, clock, stop, stopwatch, progress).await?;
         let told = |difference: Difference<'_>| tell(Told::Difference(difference));
         let compared = tokio::select! {
-            compared = compare(store, &mut built.held, clock, listing, told) => compared,
+            compared = compare(store, &mut built, &holder, clock, stop, listing, told) => compared,
             () = stop.cancelled() => Err(RebuildError::Stopped),
         };
-        if mode == Mode::Swap {
-            if let Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_))) =
-                &compared
+        match &compared {
+            Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_)))
+                if mode == Mode::Swap =>
             {
                 tell(Told::NotCompared(error));
-            } else {
-                compared?;
             }
+            _ => compared?,
+        }
+        if mode == Mode::Swap {
             // Whoever read the differences may have taken their time.
             catch_up(store, &mut built, &holder, clock, stop, |_, _| {}).await?;
             store.read_model.generation_complete(generation.id).await?;
-        } else {
-            compared?;
         }
         let Built { held, parked } = built;
         let position = held.position;
@@ -171,7 +171,7 @@ async fn build(
 }
 
 /// Folds what the generation has not folded yet, and tells after each batch how far the log reaches.
-async fn catch_up(
+pub(super) async fn catch_up(
     store: &Store,
     built: &mut Built,
     holder: &str,
