@@ -33,6 +33,8 @@ pub(super) struct Report {
     listing: Listing,
     /// The last of those that were listed: what it does to access makes the heading.
     last: Option<Effect>,
+    /// Whether there was anything to tell: the generations may not be comparable.
+    begun: bool,
     listed: i64,
     differing: i64,
     access_changes: (i64, i64),
@@ -60,6 +62,7 @@ impl Report {
             format,
             listing,
             last: None,
+            begun: false,
             listed: 0,
             differing: 0,
             access_changes: (0, 0),
@@ -80,6 +83,9 @@ impl Report {
             return Err(failure);
         }
         if self.format == Format::Json {
+            if !self.begun {
+                write!(self.out, "{{\"summary\":null,\n\"changes\":[")?;
+            }
             writeln!(self.out, "{}]}}", if self.listed > 0 { "\n" } else { "" })?;
         }
         self.out.flush()?;
@@ -92,6 +98,7 @@ impl Report {
     fn write(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
         match difference {
             Difference::Summary(summary) => {
+                self.begun = true;
                 self.differing = if summary.live.is_some() { summary.differing() } else { 0 };
                 self.access_changes = summary.access_changes();
                 match self.format {
@@ -133,23 +140,20 @@ impl Report {
             };
             writeln!(self.out, "\n{heading}")?;
         }
-        let mut line = format!("  {}", changed.subscription);
-        if let Some(user) = &changed.user_id {
-            line += &format!("  user {user}");
-        }
-        line += &format!("  {}", changed.customer.customer);
         let scope = &changed.customer.scope;
-        if !scope.account.as_str().is_empty() {
-            line += &format!("  {}", scope.account);
-        }
-        if !scope.livemode {
-            line += "  test mode";
-        }
-        match changed.kind {
-            ChangeKind::Appears => line += "  appears",
-            ChangeKind::Disappears => line += "  disappears",
-            ChangeKind::Changes => {}
-        }
+        let words = [
+            Some(changed.subscription.to_string()),
+            changed.user_id.as_ref().map(|user| format!("user {user}")),
+            Some(changed.customer.customer.to_string()),
+            Some(scope.account.to_string()).filter(|account| !account.is_empty()),
+            (!scope.livemode).then(|| "test mode".to_owned()),
+            match changed.kind {
+                ChangeKind::Appears => Some("appears".to_owned()),
+                ChangeKind::Disappears => Some("disappears".to_owned()),
+                ChangeKind::Changes => None,
+            },
+        ];
+        let line = format!("  {}", words.into_iter().flatten().collect::<Vec<_>>().join("  "));
         writeln!(self.out, "{}", cut(&line))?;
         for FieldChange { field, from, to } in &changed.fields {
             let (from, to) = (history::value(from), history::value(to));

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::diff::Report;
-use super::output::{Format, FormatArgs};
+use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
 use super::report::{Exit, say};
 use super::signals;
@@ -57,11 +57,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     progress.clear();
     store.close().await;
     let rebuilt = rebuilt?;
-    report.finish()?;
+    let printed = report.finish();
     let ending = if args.dry_run { "was a dry run and is dropped" } else { "is live" };
     say(&format!(
         "generation {} {ending}: {} events folded in {:.1?}, {} parked",
-        rebuilt.generation, rebuilt.position, rebuilt.elapsed, rebuilt.parked
+        rebuilt.generation,
+        grouped(rebuilt.position.0),
+        rebuilt.elapsed,
+        rebuilt.parked
     ));
+    printed?;
     Ok(Exit::Done)
 }

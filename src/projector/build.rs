@@ -31,10 +31,10 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// A generation that is being built.
 pub(super) struct Build<'a, T> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     pub(super) held: Held,
     holder: &'a str,
-    clock: &'a Clock,
+    pub(super) clock: &'a Clock,
     stop: &'a CancellationToken,
     stopwatch: Stopwatch,
     /// Hears how it goes.

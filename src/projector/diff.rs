@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::generation::{Held, Step, is_of_this_log};
-use super::rebuild::RebuildError;
-use crate::clock::Clock;
+use super::build::Build;
+use super::generation::is_of_this_log;
+use super::rebuild::{RebuildError, Told};
 use crate::ids::Position;
 use crate::store::{
-    ChangedSubscription, Comparison, DiffCounts, Effect, GenerationId, GenerationLogic, Store,
-    StoreError,
+    ChangedSubscription, Comparison, DiffCounts, Effect, GenerationId, GenerationLogic, StoreError,
 };
 use crate::time::StripeTime;
 
@@ -108,14 +107,14 @@ impl fmt::Display for Summary {
 
 /// Compares a new generation with the live one.
 pub(super) async fn compare(
-    store: &Store,
-    held: &mut Held,
-    clock: &Clock,
+    build: &mut Build<'_, impl FnMut(Told<'_>)>,
     listing: Listing,
-    mut tell: impl FnMut(Difference<'_>),
 ) -> Result<(), RebuildError> {
-    let access_at = clock.now().to_stripe_time();
-    let Some(mut pair) = side_by_side(store, held, clock, access_at).await? else {
+    let (store, access_at) = (build.store, build.clock.now().to_stripe_time());
+    let pair = side_by_side(build, access_at).await?;
+    let mut tell = |difference: Difference<'_>| (build.tell)(Told::Difference(difference));
+    let Some(mut pair) = pair else {
+        let held = &build.held;
         let counts = store.read_model.access_count(held.generation, access_at).await?;
         let parked_after = store.read_model.parked_count(held.generation).await?;
         tell(Difference::Summary(&Summary {
@@ -173,13 +172,12 @@ fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> Vec<&'static
 /// Both generations in one moment, at the same position where that can be had. None where no
 /// generation of this log is live.
 async fn side_by_side(
-    store: &Store,
-    held: &mut Held,
-    clock: &Clock,
+    build: &mut Build<'_, impl FnMut(Told<'_>)>,
     access_at: StripeTime,
 ) -> Result<Option<Comparison>, RebuildError> {
+    let (store, clock) = (build.store, build.clock);
     for tries_left in (0..TRIES).rev() {
-        let pair = store.read_model.compare(held.generation, access_at).await?;
+        let pair = store.read_model.compare(build.held.generation, access_at).await?;
         let Some(pair) = pair else { return Ok(None) };
         if !is_of_this_log(store, &pair.old).await? {
             return Ok(None);
@@ -190,19 +188,12 @@ async fn side_by_side(
         if pair.is_even() || tries_left == 0 || (is_behind && is_left_alone) {
             return Ok(Some(pair));
         }
-        let target = pair.old.position;
         // What is read in this moment is of no use any more, and would hold the file's journal.
         drop(pair);
         if is_behind {
             tokio::time::sleep(PAUSE).await;
         }
-        while held.position < target {
-            match held.step(store, |_| {}).await? {
-                Step::Fenced => return Err(RebuildError::TakenOver(held.generation)),
-                Step::Folded { .. } => {}
-                Step::CaughtUp => break,
-            }
-        }
+        build.catch_up().await?;
     }
     Ok(None)
 }

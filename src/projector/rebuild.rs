@@ -111,24 +111,21 @@ pub async fn rebuild(
         build.fold_at_once().await?;
         build.catch_up().await?;
         let compared = tokio::select! {
-            compared = compare(store, &mut build.held, clock, listing, |difference| {
-                (build.tell)(Told::Difference(difference));
-            }) => compared,
+            compared = compare(&mut build, listing) => compared,
             () = stop.cancelled() => Err(RebuildError::Stopped),
         };
-        if mode == Mode::Swap {
-            if let Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_))) =
-                &compared
+        match &compared {
+            Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_)))
+                if mode == Mode::Swap =>
             {
                 (build.tell)(Told::NotCompared(error));
-            } else {
-                compared?;
             }
+            _ => compared?,
+        }
+        if mode == Mode::Swap {
             // Whoever read the differences may have taken their time.
             build.catch_up().await?;
             store.read_model.generation_complete(generation.id).await?;
-        } else {
-            compared?;
         }
         Ok(build.end().await)
     }
