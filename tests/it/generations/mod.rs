@@ -10,6 +10,7 @@ mod rebuilding;
 
 use std::time::Duration;
 
+use crate::ledger::SWAP;
 use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
 use subledger::projection::Logic;
@@ -29,7 +30,7 @@ fn strict() -> Logic {
 /// A rebuild as a person asks for it.
 async fn rebuild(store: &Store, logic: &Logic) -> Rebuilt {
     let stop = CancellationToken::new();
-    projector::rebuild(store, logic, &Clock::System, &stop, |_| {}).await.unwrap()
+    projector::rebuild(store, logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap()
 }
 
 /// A ledger with one trial, whose first generation grants it access and whose second, live one, does
