@@ -157,7 +157,8 @@ fn sentence(change: &Change) -> String {
     }
 }
 
-fn value(value: &Value) -> String {
+/// A value in a few words.
+pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) if StripeTime::parse(text).is_some() => minute(text),
@@ -169,6 +170,6 @@ fn value(value: &Value) -> String {
 }
 
 /// `2026-03-01 12:30` of `2026-03-01T12:30:59Z`.
-fn minute(instant: &str) -> String {
+pub(super) fn minute(instant: &str) -> String {
     instant.replace('T', " ").chars().take("2026-03-01 12:30".len()).collect()
 }

@@ -6,6 +6,7 @@
 mod backup;
 mod current;
 mod demo;
+mod diff;
 mod event;
 mod export;
 mod history;
@@ -74,7 +75,7 @@ enum Command {
     History(history::Args),
     /// Show one event of the log, or its exact bytes
     Event(event::Args),
-    /// Build the read model anew from the log
+    /// Build the read model anew from the log, and show what that changes
     Rebuild(rebuild::Args),
     /// Show the generations of the read model, go back to one, remove one
     Projections(projections::Args),

@@ -84,14 +84,19 @@ pub(super) fn write_csv<T: Serialize>(
     csv.write_record(columns).map_err(io_error)?;
     for row in rows {
         let row = serde_json::to_value(row)?;
-        let cells = columns.iter().map(|column| match row.get(*column) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        });
+        let cells = columns.iter().map(|column| csv_cell(row.get(*column)));
         csv.write_record(cells).map_err(io_error)?;
     }
     Ok(csv.flush()?)
+}
+
+/// A value in a cell of CSV: nothing is empty, lists and objects are JSON.
+pub(super) fn csv_cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
 }
 
 /// The I/O error inside, so that a broken pipe is seen as one.
@@ -102,4 +107,28 @@ fn io_error(error: csv::Error) -> io::Error {
 /// A value for a table's cell, `-` where there is none.
 pub(super) fn cell<T: ToString>(value: Option<&T>) -> String {
     value.map_or_else(|| "-".to_owned(), T::to_string)
+}
+
+/// A number with its thousands set apart, for people.
+pub(super) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let numbers = [0, 999, 1_000, -12_345, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "-12,345", "1,234,567"]);
+    }
 }

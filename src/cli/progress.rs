@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::report::person_looks;
+use super::output::grouped;
+use super::report::{person_looks, say};
+use crate::projector::Progress;
+
+/// How often progress is said in a line, where nobody looks at a bar.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// A bar with rate and time left; nothing where stderr is not a terminal.
 pub(super) fn bar(what: &'static str, total: u64) -> ProgressBar {
@@ -18,4 +23,58 @@ pub(super) fn bar(what: &'static str, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total).with_style(style).with_message(what);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
+}
+
+/// The progress of a rebuild: a bar where a person looks, else a line now and then.
+pub(super) struct RebuildProgress {
+    bar: ProgressBar,
+    next_line: Duration,
+}
+
+impl RebuildProgress {
+    pub(super) fn new() -> Self {
+        Self { bar: bar("folding", 0), next_line: LINE_EVERY }
+    }
+
+    pub(super) fn show(&mut self, now: Progress) {
+        self.bar.set_length(now.total.unsigned_abs());
+        self.bar.set_position(now.done.unsigned_abs());
+        if !person_looks() && now.elapsed >= self.next_line {
+            self.next_line = now.elapsed + LINE_EVERY;
+            say(&line(now));
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Events done, of how many, how fast, and for how long still.
+fn line(now: Progress) -> String {
+    let Progress { done, total, parked, elapsed, .. } = now;
+    let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
+    let per_second = done.saturating_mul(1_000) / millis;
+    let left = (total - done) / per_second.max(1);
+    format!(
+        "folded {} of {} events, {} events/s, {left} s left, {parked} parked",
+        grouped(done),
+        grouped(total),
+        grouped(per_second),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_how_fast_and_how_long_still() {
+        let elapsed = Duration::from_secs(5);
+        let now = Progress { generation: 2, done: 50_000, total: 1_250_000, parked: 3, elapsed };
+        let expected = "folded 50,000 of 1,250,000 events, 10,000 events/s, 120 s left, 3 parked";
+        assert_eq!(line(now), expected);
+        let begun = Progress { done: 0, elapsed: Duration::ZERO, ..now };
+        assert!(line(begun).starts_with("folded 0 of"));
+    }
 }

@@ -1,30 +1,71 @@
-//! `rebuild`: the read model anew from the log, beside the live one, then swapped in.
+//! `rebuild`: the read model anew from the log, beside the live one, and then in its place.
 
 use super::Context;
+use super::diff::Report;
+use super::output::{Format, FormatArgs, grouped};
+use super::progress::RebuildProgress;
 use super::report::{Exit, say};
-use super::{progress, signals};
-use crate::projector;
+use super::signals;
+use crate::projector::{self, Listing, Mode, Told};
 use crate::store::Opening;
 
-#[derive(clap::Args, Debug)]
-pub(super) struct Args {}
+/// Subscriptions that a summary shows of those that lose access, and of those that gain it.
+const EXAMPLES: usize = 3;
 
-pub(super) async fn run(_: Args, context: &Context) -> anyhow::Result<Exit> {
+/// Ends with 0 whether anything changes or not.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Only show what would change: the live read model stays as it is
+    #[arg(long)]
+    dry_run: bool,
+
+    /// List the changes of so many subscriptions, those that lose access first [default: examples
+    /// in a table, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let logic = context.settings.logic()?;
     let store = context.open(Opening::Existing).await?;
     let stop = signals::stop_token()?;
-    let bar = progress::bar("folding", 0);
-    let rebuilt = projector::rebuild(&store, &logic, &context.clock, &stop, |progress| {
-        bar.set_length(progress.total.unsigned_abs());
-        bar.set_position(progress.done.unsigned_abs());
-    })
-    .await;
-    bar.finish_and_clear();
+    let format = args.format.format;
+    let listing = match (args.limit, format) {
+        (Some(limit), _) => Listing::First(limit),
+        (None, Format::Table) => Listing::Examples(EXAMPLES),
+        (None, Format::Json | Format::Csv) => Listing::First(usize::MAX),
+    };
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Swap };
+    let mut progress = RebuildProgress::new();
+    let mut report = Report::new(format, listing);
+    let clock = &context.clock;
+    let told = |told: Told<'_>| match told {
+        Told::Progress(now) => progress.show(now),
+        Told::Difference(difference) => {
+            progress.clear();
+            report.take(&difference);
+        }
+        Told::NotCompared(error) => {
+            progress.clear();
+            say(&format!("the new generation could not be compared with the live one: {error}"));
+        }
+    };
+    let rebuilt = projector::rebuild(&store, &logic, clock, &stop, (mode, listing), told).await;
+    progress.clear();
     store.close().await;
     let rebuilt = rebuilt?;
+    let printed = report.finish();
+    let ending = if args.dry_run { "was a dry run and is dropped" } else { "is live" };
     say(&format!(
-        "generation {} is live: {} events folded in {:.1?}, {} parked",
-        rebuilt.generation, rebuilt.position, rebuilt.elapsed, rebuilt.parked
+        "generation {} {ending}: {} events folded in {:.1?}, {} parked",
+        rebuilt.generation,
+        grouped(rebuilt.position.0),
+        rebuilt.elapsed,
+        rebuilt.parked
     ));
+    printed?;
     Ok(Exit::Done)
 }

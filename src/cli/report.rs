@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::projector::ChoiceError;
+use crate::projector::{ChoiceError, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
 
@@ -95,6 +95,10 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         }
         if let Some(StartError::Listen { .. }) = cause.downcast_ref() {
             let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
+            return (Exit::Failed, Some(hint.to_owned()));
+        }
+        if let Some(RebuildError::AlreadyRunning { .. }) = cause.downcast_ref() {
+            let hint = "wait until it is done; `subledger projections` shows how far it is";
             return (Exit::Failed, Some(hint.to_owned()));
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {

@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::rebuild::{self, Progress, RebuildError};
+use super::diff::{Difference, Listing};
+use super::rebuild::{self, Mode, RebuildError, Told};
 use super::rebuilding::{Rebuilding, grouped, rate};
 use super::status::Status;
 use crate::clock::Clock;
@@ -35,16 +36,24 @@ impl Background {
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let mut told = Duration::ZERO;
-            let progress = |progress: Progress| {
-                let rebuilding = Rebuilding::from(progress);
-                status.send_modify(|status| status.rebuilding = Some(rebuilding));
-                if progress.elapsed >= told + TELL_EVERY {
-                    told = progress.elapsed;
-                    let Rebuilding { events_done, events_total, parked, .. } = rebuilding;
-                    tracing::info!(events_done, events_total, parked, "{rebuilding}");
+            let tell = |what: Told<'_>| match what {
+                Told::Progress(progress) => {
+                    let rebuilding = Rebuilding::from(progress);
+                    status.send_modify(|status| status.rebuilding = Some(rebuilding));
+                    if progress.elapsed >= told + TELL_EVERY {
+                        told = progress.elapsed;
+                        let Rebuilding { events_done, events_total, parked, .. } = rebuilding;
+                        tracing::info!(events_done, events_total, parked, "{rebuilding}");
+                    }
+                }
+                Told::Difference(Difference::Summary(summary)) => tracing::info!("{summary}"),
+                Told::Difference(Difference::Subscription(_)) => {}
+                Told::NotCompared(error) => {
+                    tracing::warn!(%error, "the new generation could not be compared: {error}");
                 }
             };
-            let rebuilt = rebuild::rebuild(&store, &logic, &clock, &stopped, progress).await?;
+            let what = (Mode::Swap, Listing::Nothing);
+            let rebuilt = rebuild::rebuild(&store, &logic, &clock, &stopped, what, tell).await?;
             let (generation, events, parked) =
                 (rebuilt.generation, rebuilt.position.0, rebuilt.parked);
             tracing::info!(

@@ -13,7 +13,7 @@ use super::STRETCH_EVENTS;
 use super::batch::{Batch, beside_the_runtime};
 use super::bulk::{Bulk, Taken, to_be_written};
 use super::generation::{Held, Step};
-use super::rebuild::{Progress, RebuildError};
+use super::rebuild::{Progress, RebuildError, Rebuilt, Told};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::{FoldBatch, Log, Store, StoreError};
@@ -29,16 +29,17 @@ const CUSTOMERS_PER_WRITE: usize = 512;
 /// How often progress is shown and the lease looked at while threads work.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The building of one generation.
-pub(super) struct Build<'a, P> {
+/// A generation that is being built.
+pub(super) struct Build<'a, T> {
     pub(super) store: &'a Store,
     pub(super) held: Held,
-    pub(super) holder: &'a str,
+    holder: &'a str,
     pub(super) clock: &'a Clock,
-    pub(super) stop: &'a CancellationToken,
-    pub(super) stopwatch: Stopwatch,
-    pub(super) progress: &'a mut P,
-    pub(super) folded: Arc<Folded>,
+    stop: &'a CancellationToken,
+    stopwatch: Stopwatch,
+    /// Hears how it goes.
+    pub(super) tell: &'a mut T,
+    folded: Arc<Folded>,
 }
 
 /// How much is folded, counted by whoever folds.
@@ -55,21 +56,42 @@ impl Folded {
     }
 
     /// How many of them could not be folded.
-    pub(super) fn parked(&self) -> usize {
+    fn parked(&self) -> usize {
         self.parked.load(Ordering::Relaxed)
     }
 }
 
-impl<P: FnMut(Progress)> Build<'_, P> {
-    /// Folds the log from its beginning to where it ends by then.
-    pub(super) async fn run(&mut self) -> Result<(), RebuildError> {
-        self.fold_at_once().await?;
-        self.catch_up().await
+impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
+    pub(super) fn new(
+        store: &'a Store,
+        held: Held,
+        holder: &'a str,
+        clock: &'a Clock,
+        stop: &'a CancellationToken,
+        tell: &'a mut T,
+    ) -> Self {
+        let stopwatch = Clock::stopwatch();
+        Self { store, held, holder, clock, stop, stopwatch, tell, folded: Arc::default() }
     }
 
+    /// Gives the generation out of hand.
+    pub(super) async fn end(self) -> Rebuilt {
+        let Self { store, held, stopwatch, folded, .. } = self;
+        let rebuilt = Rebuilt {
+            generation: held.generation,
+            position: held.position,
+            parked: folded.parked(),
+            elapsed: stopwatch.elapsed(),
+        };
+        held.release(store).await;
+        rebuilt
+    }
+
+    /// Folds the log as it is now from its beginning.
+    ///
     /// In rounds, each folded while the events of the one before are written; at last all that was
     /// kept of the customers.
-    async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
+    pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
         let bulk = Arc::new(Bulk::new());
         let (mut to, mut round) = (Position::ZERO, ROUND_MIN);
         loop {
@@ -93,8 +115,8 @@ impl<P: FnMut(Progress)> Build<'_, P> {
         Ok(())
     }
 
-    /// Batch by batch, until nothing is left.
-    async fn catch_up(&mut self) -> Result<(), RebuildError> {
+    /// Folds what is not folded yet, batch by batch, until nothing is left.
+    pub(super) async fn catch_up(&mut self) -> Result<(), RebuildError> {
         loop {
             self.tick().await?;
             let from = self.held.position;
@@ -168,13 +190,13 @@ impl<P: FnMut(Progress)> Build<'_, P> {
         }
         let done = self.folded.events.load(Ordering::Relaxed);
         let total = self.store.log.head().await?.size.0.max(done);
-        (self.progress)(Progress {
+        (self.tell)(Told::Progress(Progress {
             generation: self.held.generation,
             done,
             total,
             parked: self.folded.parked(),
             elapsed: self.stopwatch.elapsed(),
-        });
+        }));
         Ok(())
     }
 

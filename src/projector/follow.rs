@@ -189,7 +189,8 @@ impl Follower {
     async fn rebuild_settle(&mut self) -> Result<(), StoreError> {
         let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
         match rebuild.ended().await? {
-            Ok(()) | Err(RebuildError::Stopped) => Ok(()),
+            // A comparison that fails does not end a swap.
+            Ok(()) | Err(RebuildError::Stopped | RebuildError::NotComparable(_)) => Ok(()),
             Err(RebuildError::Store(error @ StoreError::Superseded { .. })) => {
                 tracing::info!("{error}");
                 Ok(())

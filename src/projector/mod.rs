@@ -18,6 +18,7 @@ mod build;
 mod bulk;
 mod choose;
 mod consent;
+mod diff;
 mod folder;
 mod follow;
 mod generation;
@@ -28,10 +29,11 @@ mod status;
 
 pub use choose::{ChoiceError, activate, drop_generation};
 pub use consent::reason_to_ask;
+pub use diff::{Difference, Listing, Summary};
 pub use follow::Projector;
 pub use generation::logic_of;
 pub use list::{GenerationView, ParkedView, Projections, list};
-pub use rebuild::{Progress, Reason, RebuildError, Rebuilt, can_fold, rebuild};
+pub use rebuild::{Mode, Progress, Reason, RebuildError, Rebuilt, Told, can_fold, rebuild};
 pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 

@@ -1,12 +1,11 @@
-//! Making a generation anew from the first event on, beside the live one, and swapping.
-
-use std::sync::Arc;
+//! Making a generation anew from the first event on, beside the live one; comparing, and swapping.
 
 use tokio_util::sync::CancellationToken;
 
 use super::build::Build;
+use super::diff::{Difference, Listing, compare};
 use super::generation::{Held, is_of_this_log, logic_of, stored_logic};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{Generation, GenerationId, GenerationStatus, Store, StoreError};
@@ -26,10 +25,10 @@ pub struct Progress {
     pub elapsed: std::time::Duration,
 }
 
-/// A rebuild that is done.
+/// A rebuild that is done; after a dry run its generation is gone.
 #[derive(Clone, Copy, Debug)]
 pub struct Rebuilt {
-    /// The generation that is live now.
+    /// The generation that was made.
     pub generation: GenerationId,
     /// How far it has folded.
     pub position: Position,
@@ -43,16 +42,23 @@ pub struct Rebuilt {
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// Another process is making a generation.
-    #[error("another process is making generation {generation} and has folded {position} events")]
+    #[error(
+        "another process is making generation {generation} and has folded {position} of {total} events"
+    )]
     AlreadyRunning {
         /// Which.
         generation: GenerationId,
         /// How far it is.
         position: Position,
+        /// How far the log reaches.
+        total: Position,
     },
     /// Another process took the new generation over.
     #[error("another process took over generation {0}")]
     TakenOver(GenerationId),
+    /// The live generation has not even the fields that say who has access.
+    #[error("the schema of generation {0} is too old to be compared")]
+    NotComparable(GenerationId),
     /// It was asked to stop.
     #[error("the rebuild was stopped before it was complete")]
     Stopped,
@@ -61,48 +67,75 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// Makes a generation of this logic from position 1 to the end of the log and makes it the live one,
-/// in one transaction. Appending and following go on meanwhile.
+/// What becomes of the new generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is compared with the live one and dropped.
+    DryRun,
+    /// It is compared with the live one and takes its place.
+    Swap,
+}
+
+/// What a rebuild tells while it runs.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// How it is going.
+    Progress(Progress),
+    /// What the new generation changes.
+    Difference(Difference<'a>),
+    /// Why that could not be found out. A generation that cannot be compared is swapped all the same:
+    /// the live one may be too old to compare with, or damaged.
+    NotCompared(&'a RebuildError),
+}
+
+/// Makes a generation of this logic from position 1 to the end of the log, compares it with the live
+/// one, and makes it the live one, in one transaction, or drops it again. Appending and following go
+/// on meanwhile.
 pub async fn rebuild(
     store: &Store,
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    mut progress: impl FnMut(Progress),
+    (mode, listing): (Mode, Listing),
+    mut tell: impl FnMut(Told<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     let holder = super::follow::holder_name();
-    let stopwatch = Clock::stopwatch();
     abandoned_builds_drop(store, &holder, clock).await?;
     let log_id = store.log.head().await?.log_id;
     let generation = store.read_model.generation_create(&stored_logic(logic), &log_id).await?;
-    let built = build(store, &generation, &holder, clock, stop, stopwatch, &mut progress).await;
-    if built.is_err() && !matches!(built, Err(RebuildError::TakenOver(_))) {
+    let made = async {
+        let Some(held) = Held::take(store, &generation, &holder, clock).await? else {
+            return Err(RebuildError::TakenOver(generation.id));
+        };
+        let mut build = Build::new(store, held, &holder, clock, stop, &mut tell);
+        build.fold_at_once().await?;
+        build.catch_up().await?;
+        let compared = tokio::select! {
+            compared = compare(&mut build, listing) => compared,
+            () = stop.cancelled() => Err(RebuildError::Stopped),
+        };
+        match &compared {
+            Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_)))
+                if mode == Mode::Swap =>
+            {
+                (build.tell)(Told::NotCompared(error));
+            }
+            _ => compared?,
+        }
+        if mode == Mode::Swap {
+            // Whoever read the differences may have taken their time.
+            build.catch_up().await?;
+            store.read_model.generation_complete(generation.id).await?;
+        }
+        Ok(build.end().await)
+    }
+    .await;
+    let is_kept = mode == Mode::Swap && made.is_ok();
+    if !is_kept && !matches!(made, Err(RebuildError::TakenOver(_))) {
         // Best effort: what stays is dropped by the next rebuild.
         let _ = store.read_model.generation_drop(generation.id).await;
     }
-    built
-}
-
-async fn build(
-    store: &Store,
-    generation: &Generation,
-    holder: &str,
-    clock: &Clock,
-    stop: &CancellationToken,
-    stopwatch: Stopwatch,
-    progress: &mut impl FnMut(Progress),
-) -> Result<Rebuilt, RebuildError> {
-    let Some(held) = Held::take(store, generation, holder, clock).await? else {
-        return Err(RebuildError::TakenOver(generation.id));
-    };
-    let folded = Arc::default();
-    let mut build = Build { store, held, holder, clock, stop, stopwatch, progress, folded };
-    build.run().await?;
-    store.read_model.generation_complete(generation.id).await?;
-    let (position, elapsed) = (build.held.position, stopwatch.elapsed());
-    let parked = build.folded.parked();
-    build.held.release(store).await;
-    Ok(Rebuilt { generation: generation.id, position, parked, elapsed })
+    made
 }
 
 /// Drops generations that were never completed and that nobody holds any more. If somebody does,
@@ -119,7 +152,8 @@ async fn abandoned_builds_drop(
         let lease = store.read_model.lease_take(generation.id, holder, clock.now(), 1).await?;
         if lease.is_none() {
             let Generation { id, position, .. } = generation;
-            return Err(RebuildError::AlreadyRunning { generation: id, position });
+            let total = store.log.head().await?.size;
+            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
         }
         store.read_model.generation_drop(generation.id).await?;
     }

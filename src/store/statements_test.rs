@@ -61,6 +61,14 @@ fn filled(name: &str, template: &str) -> String {
     let sql = match name {
         "SELECT" => select().replace("{conditions}", "TRUE"),
         "ROW" => read_model::fold::row_template(),
+        "COUNTS" | "CHANGES" | "LEFT_OUT" => {
+            let columns = SubscriptionRow::COLUMNS.iter();
+            // Two stand for all.
+            let columns: Vec<_> =
+                columns.filter(|it| ["status", "entitled"].contains(&it.name)).copied().collect();
+            let effect = read_model::Effect::Loses.condition();
+            read_model::diff::filled(template, 1, 1, Some(1), &columns).replace("{effect}", effect)
+        }
         _ => template.to_owned(),
     };
     with_rows(&sql, columns, 2).replace("{g}", "1")
@@ -132,6 +140,7 @@ async fn every_statement_of_the_read_model_prepares() {
         ("lease", read_model::lease::sql::CATALOGUE),
         ("fold", read_model::fold::sql::CATALOGUE),
         ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
+        ("diff", read_model::diff::sql::CATALOGUE),
         ("timeline", read_model::timeline::sql::CATALOGUE),
     ];
     assert_snapshot("statements_read_model", &catalogue(&mut databases.read, &rooms).await);
@@ -246,4 +255,19 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
         }
     }
     assert_snapshot("statement_plans", &plans);
+}
+
+/// A comparison walks through both tables once, by design, and has to stream what it finds.
+#[tokio::test]
+async fn two_generations_are_compared_without_sorting() {
+    let mut databases = databases().await;
+    let mut plans = String::new();
+    let statements =
+        [("COUNTS", read_model::diff::sql::COUNTS), ("CHANGES", read_model::diff::sql::CHANGES)];
+    for (name, template) in statements {
+        let plan = plan(&mut databases.read, &filled(name, template)).await;
+        assert!(!plan.contains("TEMP B-TREE FOR"), "{name}:\n{plan}");
+        writeln!(plans, "{name}\n{plan}").unwrap();
+    }
+    assert_snapshot("statement_plans_diff", &plans);
 }

@@ -8,7 +8,7 @@ use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Projector};
+use subledger::projector::{self, Listing, Mode, Projector};
 use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
 use subledger::store::{
     DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store, SubscriptionFilter,
@@ -18,6 +18,9 @@ use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
 
 use crate::fold::assert_rows_are_true;
+
+/// A rebuild as `serve` does one.
+pub(crate) const SWAP: (Mode, Listing) = (Mode::Swap, Listing::Nothing);
 
 pub(crate) async fn open(folder: &Path) -> Store {
     let url = format!("sqlite://{}", folder.join("subledger.db").display());
@@ -82,7 +85,8 @@ async fn live_folding_in_a_bad_order_and_a_rebuild_give_the_truth() {
     assert_verifies(&store).await;
 
     let stop = CancellationToken::new();
-    let rebuilt = projector::rebuild(&store, &logic, &Clock::System, &stop, |_| {}).await.unwrap();
+    let rebuilt =
+        projector::rebuild(&store, &logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
     assert_eq!((rebuilt.position, rebuilt.parked), (end, 0));
     assert_eq!(rows(&store).await, live);
     assert_verifies(&store).await;
@@ -183,7 +187,8 @@ async fn a_rebuild_with_another_policy_stays_beside_a_running_follower() {
 
     let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
     let stop = CancellationToken::new();
-    let rebuilt = projector::rebuild(&store, &strict, &Clock::System, &stop, |_| {}).await.unwrap();
+    let rebuilt =
+        projector::rebuild(&store, &strict, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
     append(&store, after).await;
     let end = store.log.head().await.unwrap().size;
     let status = projector.handle().reached(end).await;

@@ -5,6 +5,7 @@
 mod allocations;
 mod app;
 mod corpus;
+mod diff;
 mod fold;
 mod generations;
 mod ingest;

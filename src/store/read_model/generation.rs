@@ -182,7 +182,7 @@ pub(super) fn is_joined(column: &Column) -> bool {
     SubscriptionRow::JOINED.contains(&column.name)
 }
 
-fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
+pub(super) fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
     let status = GenerationStatus::parse(row.try_get("status")?)
         .ok_or_else(|| StoreError::Corrupt("a generation has an unknown status".to_owned()))?;
     let leaf_hash: Option<&[u8]> = row.try_get("leaf_hash")?;

@@ -6,6 +6,7 @@
 
 mod bulk;
 mod cells;
+pub(super) mod diff;
 pub(super) mod fold;
 pub(super) mod generation;
 pub(super) mod lease;
@@ -25,6 +26,10 @@ use sqlx::sqlite::{
 };
 use tokio::sync::Mutex;
 
+pub use diff::{
+    AccessCounts, ChangeKind, ChangedSubscription, Comparison, DiffCounts, Effect, FieldChange,
+    FieldCount,
+};
 pub use fold::{FoldBatch, Parked, TimelineEntry};
 pub use generation::{Generation, GenerationId, GenerationLogic, GenerationStatus};
 pub use lease::Lease;

@@ -52,7 +52,7 @@ fn ledger() -> TempDir {
 }
 
 /// Changes a file of the ledger behind its back.
-fn edit(directory: &Path, file: &str, sql: &'static str) {
+pub(crate) fn edit(directory: &Path, file: &str, sql: &'static str) {
     use sqlx::Connection as _;
 
     let url = format!("sqlite://{}", directory.join(file).display());

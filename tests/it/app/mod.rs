@@ -13,7 +13,7 @@ pub(crate) mod server;
 use insta::Settings;
 
 /// Snapshots lie at the top, named after what they show.
-fn snapshots() -> Settings {
+pub(crate) fn snapshots() -> Settings {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
     settings.set_prepend_module_to_snapshot(false);

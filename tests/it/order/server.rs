@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::told::{CREATED, Told, UPDATED};
 use crate::app::server::{TestServer, json_of};
-use crate::ledger::new_event;
+use crate::ledger::{SWAP, new_event};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_that_is_delivered_many_times_at_once_is_one_row_and_always_answered_200() {
@@ -70,7 +70,7 @@ async fn an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebui
 
     let (logic, stop) = (Logic::default(), CancellationToken::new());
     let store = server.store();
-    projector::rebuild(store, &logic, &Clock::System, &stop, |_| {}).await.unwrap();
+    projector::rebuild(store, &logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
     assert_eq!(server.read("/v1/subscriptions/sub_1").await["status"], "active");
     let parked = server.read("/v1/projections").await["parked"].clone();
     assert_eq!(parked.as_array().unwrap().len(), 1, "{parked}");

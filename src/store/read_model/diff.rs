@@ -1,0 +1,463 @@
+//! Two generations side by side, in one read transaction: how many subscriptions differ, and which.
+//!
+//! Stored columns are compared, and only those that both generations have. What the view joins (the
+//! names of products and prices) is no subscription's own: a product that is renamed changes no row.
+
+use futures_util::TryStreamExt as _;
+use serde::Serialize;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
+
+use super::bulk::add;
+use super::generation::{self, Generation, is_joined, of};
+use super::subscriptions::{add_limit, read_customer};
+use super::{GenerationId, GenerationStatus, ReadModel, timeline};
+use crate::ids::{CustomerKey, SubscriptionId};
+use crate::projection::column::{Column, Kind};
+use crate::projection::row::SubscriptionRow;
+use crate::store::StoreError;
+use crate::time::StripeTime;
+
+/// The live generation and another one, both as they stood at one moment.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The live one.
+    pub old: Generation,
+    /// The one that may replace it.
+    pub new: Generation,
+    /// Fields that only the live one has.
+    pub only_old: Vec<String>,
+    /// Fields that only the other one has.
+    pub only_new: Vec<&'static str>,
+    /// The instant at which access is judged.
+    now: StripeTime,
+    /// What both have, but for the primary key.
+    columns: Vec<Column>,
+    transaction: Transaction<'static, Sqlite>,
+}
+
+/// How many subscriptions differ, and in what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DiffCounts {
+    /// Only the new generation has them.
+    pub appear: i64,
+    /// Only the old generation has them.
+    pub disappear: i64,
+    /// Both have them, and a field differs.
+    pub change: i64,
+    /// Both have them, and no field differs.
+    pub same: i64,
+    /// Not compared: of their customers, one generation has folded more events than the other.
+    pub left_out: i64,
+    /// Access in live mode.
+    pub live_mode: AccessCounts,
+    /// Access in test mode.
+    pub test_mode: AccessCounts,
+    /// How many of those that change do so in this field; the most frequent first.
+    pub fields: Vec<FieldCount>,
+}
+
+/// How many subscriptions grant access, in one mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AccessCounts {
+    /// By the old generation.
+    pub before: i64,
+    /// By the new generation.
+    pub after: i64,
+    /// By the old one and not by the new one.
+    pub lose: i64,
+    /// By the new one and not by the old one.
+    pub gain: i64,
+}
+
+/// How many subscriptions change in a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldCount {
+    /// The field's name in a row.
+    pub field: &'static str,
+    /// In how many subscriptions.
+    pub change: i64,
+}
+
+/// What a change does to access at the instant of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It is lost.
+    Loses,
+    /// It is gained.
+    Gains,
+    /// None: granted before and after, or neither.
+    Same,
+}
+
+/// Which generations have a subscription that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// Only the new one.
+    Appears,
+    /// Only the old one.
+    Disappears,
+    /// Both.
+    Changes,
+}
+
+/// A subscription that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedSubscription {
+    /// Whose it is.
+    pub customer: CustomerKey,
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The application's user, by the new generation or else by the old one.
+    pub user_id: Option<String>,
+    /// Which generations have it.
+    pub kind: ChangeKind,
+    /// What this does to access.
+    pub effect: Effect,
+    /// What differs; of one that appears or disappears, what decides on access.
+    pub fields: Vec<FieldChange>,
+}
+
+/// A field that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// Its name in a row.
+    pub field: &'static str,
+    /// Its value in the old generation.
+    pub from: serde_json::Value,
+    /// Its value in the new generation.
+    pub to: serde_json::Value,
+}
+
+/// Fields without which a table cannot be compared at all.
+const NEEDED: [&str; 3] = ["entitled", "entitled_until", "user_id"];
+/// What decides on access, and says enough about a subscription that only one generation has.
+const DECISIVE: [&str; 3] = ["status", "entitled", "entitled_until"];
+/// Whose row it is, which is not compared but joined.
+const KEY: [&str; 4] = ["account", "livemode", "customer_id", "subscription_id"];
+
+impl ReadModel {
+    /// Sets a generation beside the live one. None where no other one is live.
+    pub async fn compare(
+        &self,
+        new: GenerationId,
+        now: StripeTime,
+    ) -> Result<Option<Comparison>, StoreError> {
+        let mut transaction = self.0.readers.begin().await?;
+        let rows = sqlx::query(generation::sql::ALL).fetch_all(&mut *transaction).await?;
+        let (mut found, mut live) = (None, None);
+        for row in &rows {
+            match generation::read(row)? {
+                generation if generation.id == new => found = Some(generation),
+                generation if generation.status == GenerationStatus::Live => {
+                    live = Some(generation);
+                }
+                _ => {}
+            }
+        }
+        let new = found.ok_or(StoreError::NoGeneration(new))?;
+        let Some(old) = live else { return Ok(None) };
+        let of_old: Vec<String> = sqlx::query_scalar(AssertSqlSafe(of(sql::COLUMNS, old.id)))
+            .fetch_all(&mut *transaction)
+            .await?;
+        let ours = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
+        let (both, only_new): (Vec<Column>, Vec<Column>) =
+            ours.partition(|column| of_old.iter().any(|name| name == column.name));
+        let is_ours = |name: &String| both.iter().any(|column| column.name == name);
+        Ok(Some(Comparison {
+            only_old: of_old.iter().filter(|name| !is_ours(name)).cloned().collect(),
+            only_new: only_new.iter().map(|column| column.name).collect(),
+            columns: both.into_iter().filter(|it| !KEY.contains(&it.name)).collect(),
+            old,
+            new,
+            now,
+            transaction,
+        }))
+    }
+
+    /// How many subscriptions a generation has, and how many of them grant access.
+    pub async fn access_count(
+        &self,
+        generation: GenerationId,
+        now: StripeTime,
+    ) -> Result<DiffCounts, StoreError> {
+        let (appear, live, test): (i64, i64, i64) =
+            sqlx::query_as(AssertSqlSafe(of(sql::ACCESS_COUNT, generation)))
+                .bind(now.to_string())
+                .fetch_one(&self.0.readers)
+                .await?;
+        let all = |after| AccessCounts { after, gain: after, ..AccessCounts::default() };
+        Ok(DiffCounts {
+            appear,
+            live_mode: all(live),
+            test_mode: all(test),
+            ..DiffCounts::default()
+        })
+    }
+}
+
+impl Comparison {
+    /// Whether both have folded the same events.
+    pub fn is_even(&self) -> bool {
+        self.old.position == self.new.position
+    }
+
+    /// Whether the live generation has what every comparison is about. An older schema may not.
+    pub fn is_possible(&self) -> bool {
+        !self.only_new.iter().any(|name| NEEDED.contains(name) || KEY.contains(name))
+    }
+
+    /// Counts all differences, in one walk over both tables.
+    pub async fn counts(&mut self) -> Result<DiffCounts, StoreError> {
+        let statement = self.statement(sql::COUNTS);
+        let row = sqlx::query_with(AssertSqlSafe(statement), self.arguments()?)
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        let at = |index: usize| row.try_get::<i64, _>(index);
+        let access = |first: usize| -> Result<AccessCounts, sqlx::Error> {
+            Ok(AccessCounts {
+                before: at(first)?,
+                after: at(first + 1)?,
+                lose: at(first + 2)?,
+                gain: at(first + 3)?,
+            })
+        };
+        let mut fields = Vec::new();
+        for (index, Column { name: field, .. }) in self.columns.iter().enumerate() {
+            fields.push(FieldCount { field, change: at(12 + index)? });
+        }
+        fields.retain(|count| count.change > 0);
+        fields.sort_by_key(|count| std::cmp::Reverse(count.change));
+        Ok(DiffCounts {
+            appear: at(0)?,
+            disappear: at(1)?,
+            change: at(2)?,
+            same: at(3)?,
+            left_out: self.left_out().await?,
+            live_mode: access(4)?,
+            test_mode: access(8)?,
+            fields,
+        })
+    }
+
+    /// The events that each could not fold: the old one, and the new one.
+    pub async fn parked(&mut self) -> Result<(i64, i64), StoreError> {
+        let mut counts = [0; 2];
+        for (count, id) in counts.iter_mut().zip([self.old.id, self.new.id]) {
+            *count = sqlx::query_scalar(AssertSqlSafe(of(timeline::sql::PARKED_COUNT, id)))
+                .fetch_one(&mut *self.transaction)
+                .await?;
+        }
+        Ok(counts.into())
+    }
+
+    /// Visits the subscriptions of one mode that differ to this effect, at most `limit` of them, by
+    /// account and id. They are read one after another: memory does not grow with their number.
+    pub async fn changes(
+        &mut self,
+        effect: Effect,
+        livemode: bool,
+        limit: usize,
+        mut visit: impl FnMut(ChangedSubscription),
+    ) -> Result<usize, StoreError> {
+        let statement = self.statement(sql::CHANGES).replace("{effect}", effect.condition());
+        if limit == 0 {
+            return Ok(0);
+        }
+        let mut arguments = self.arguments()?;
+        add(&mut arguments, livemode)?;
+        add_limit(&mut arguments, limit)?;
+        let mut rows =
+            sqlx::query_with(AssertSqlSafe(statement), arguments).fetch(&mut *self.transaction);
+        let mut visited = 0;
+        while let Some(row) = rows.try_next().await? {
+            visit(read(&row, effect, &self.columns)?);
+            visited += 1;
+        }
+        Ok(visited)
+    }
+
+    async fn left_out(&mut self) -> Result<i64, StoreError> {
+        if self.is_even() {
+            return Ok(0);
+        }
+        let mut arguments = SqliteArguments::default();
+        add(&mut arguments, self.old.position.min(self.new.position).0)?;
+        let statement = filled(sql::LEFT_OUT, self.old.id, self.new.id, self.ahead(), &[]);
+        let counted = sqlx::query_scalar_with(AssertSqlSafe(statement), arguments);
+        Ok(counted.fetch_one(&mut *self.transaction).await?)
+    }
+
+    /// The one that has folded more, if one has.
+    fn ahead(&self) -> Option<GenerationId> {
+        let ahead = if self.old.position > self.new.position { &self.old } else { &self.new };
+        (!self.is_even()).then_some(ahead.id)
+    }
+
+    fn statement(&self, template: &str) -> String {
+        filled(template, self.old.id, self.new.id, self.ahead(), &self.columns)
+    }
+
+    /// The instant, and where the generations part.
+    fn arguments(&self) -> Result<SqliteArguments, StoreError> {
+        let mut arguments = SqliteArguments::default();
+        add(&mut arguments, self.now.to_string())?;
+        add(&mut arguments, self.old.position.min(self.new.position).0)?;
+        Ok(arguments)
+    }
+}
+
+impl Effect {
+    /// Those who lose access come first.
+    pub const ALL: [Self; 3] = [Self::Loses, Self::Gains, Self::Same];
+
+    pub(in crate::store) const fn condition(self) -> &'static str {
+        match self {
+            Self::Loses => "active_before AND NOT active_after",
+            Self::Gains => "active_after AND NOT active_before",
+            Self::Same => "active_before = active_after",
+        }
+    }
+}
+
+/// A statement on the tables of two generations, for these columns.
+pub(in crate::store) fn filled(
+    template: &str,
+    old: GenerationId,
+    new: GenerationId,
+    ahead: Option<GenerationId>,
+    columns: &[Column],
+) -> String {
+    let each = |text: &str, separator: &str| -> String {
+        let of_columns = columns.iter().map(|column| text.replace("{column}", column.name));
+        of_columns.collect::<Vec<_>>().join(separator)
+    };
+    template
+        .replace("{differ}", &each("differs_{column}", " OR "))
+        .replace("{count_fields}", &each(sql::COUNT_FIELD, ", "))
+        .replace("{differences}", &each(sql::DIFFERENCE, ", "))
+        .replace("{any_difference}", &each("o.{column} IS DISTINCT FROM n.{column}", " OR "))
+        .replace("{fields}", &each(sql::FIELD, " || "))
+        .replace("{pairs}", sql::PAIRS)
+        .replace("{active_before}", &sql::ACTIVE.replace("{row}", "o"))
+        .replace("{active_after}", &sql::ACTIVE.replace("{row}", "n"))
+        .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "?2 >= 0" })
+        .replace("{ahead}", &ahead.unwrap_or(new).to_string())
+        .replace("{old}", &old.to_string())
+        .replace("{new}", &new.to_string())
+}
+
+fn read(
+    row: &SqliteRow,
+    effect: Effect,
+    columns: &[Column],
+) -> Result<ChangedSubscription, StoreError> {
+    let kind = match (row.try_get(5)?, row.try_get(6)?) {
+        (true, true) => ChangeKind::Changes,
+        (true, false) => ChangeKind::Disappears,
+        (false, _) => ChangeKind::Appears,
+    };
+    let lines: &str = row.try_get(7)?;
+    let mut fields = Vec::new();
+    for line in lines.lines() {
+        let (name, from, to): (&str, _, _) = serde_json::from_str(line).map_err(unreadable)?;
+        let Some(column) = columns.iter().find(|column| column.name == name) else { continue };
+        if kind == ChangeKind::Changes || DECISIVE.contains(&name) {
+            let (from, to) = (value(column.kind, from), value(column.kind, to));
+            fields.push(FieldChange { field: column.name, from, to });
+        }
+    }
+    Ok(ChangedSubscription {
+        customer: read_customer(row)?,
+        subscription: SubscriptionId::new(row.try_get::<String, _>(3)?),
+        user_id: row.try_get(4)?,
+        kind,
+        effect,
+        fields,
+    })
+}
+
+/// A stored value as the API shows it. An older table may hold another type under the same name; it is
+/// shown as it is.
+fn value(kind: Kind, stored: serde_json::Value) -> serde_json::Value {
+    match (kind, &stored) {
+        (Kind::Bool, serde_json::Value::Number(number)) => (number.as_i64() != Some(0)).into(),
+        (Kind::Json, serde_json::Value::String(text)) => {
+            serde_json::from_str(text).unwrap_or(stored)
+        }
+        _ => stored,
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Internal(error.into())
+}
+
+pub(in crate::store) mod sql {
+    crate::store::statements::statements! {
+        COLUMNS = "SELECT name FROM pragma_table_info('current_subscriptions_g{g}') ORDER BY cid";
+        ACCESS_COUNT = "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
+                count(*) FILTER (WHERE active AND NOT livemode) AS test
+            FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > ?) AS active FROM current_subscriptions_g{g})";
+        COUNTS = "SELECT count(*) FILTER (WHERE NOT in_old) AS appear, count(*) FILTER (WHERE NOT in_new) AS disappear,
+                count(*) FILTER (WHERE in_old AND in_new AND ({differ})) AS change,
+                count(*) FILTER (WHERE in_old AND in_new AND NOT ({differ})) AS same,
+                count(*) FILTER (WHERE livemode AND active_before) AS live_before,
+                count(*) FILTER (WHERE livemode AND active_after) AS live_after,
+                count(*) FILTER (WHERE livemode AND active_before AND NOT active_after) AS live_lose,
+                count(*) FILTER (WHERE livemode AND active_after AND NOT active_before) AS live_gain,
+                count(*) FILTER (WHERE NOT livemode AND active_before) AS test_before,
+                count(*) FILTER (WHERE NOT livemode AND active_after) AS test_after,
+                count(*) FILTER (WHERE NOT livemode AND active_before AND NOT active_after) AS test_lose,
+                count(*) FILTER (WHERE NOT livemode AND active_after AND NOT active_before) AS test_gain,
+                {count_fields}
+            FROM (SELECT o.account IS NOT NULL AS in_old, n.account IS NOT NULL AS in_new,
+                    coalesce(n.account, o.account) AS account, coalesce(n.livemode, o.livemode) AS livemode,
+                    coalesce(n.customer_id, o.customer_id) AS customer_id,
+                    {active_before} AS active_before, {active_after} AS active_after, {differences}
+                FROM current_subscriptions_g{old} AS o FULL JOIN current_subscriptions_g{new} AS n ON {pairs})
+            WHERE {compared}";
+        /// Each branch walks along the index by id, so that nothing has to be sorted: with the plus sign SQLite does
+        /// not take the mode for a constant, and finds the order in the index.
+        CHANGES = "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
+            FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, ifnull(n.user_id, o.user_id) AS user_id,
+                    TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
+                    {active_before} AS active_before, {active_after} AS active_after
+                FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
+                WHERE +o.livemode = ?3 AND (n.account IS NULL OR {any_difference}))
+            WHERE {effect} AND {compared}
+            UNION ALL
+            SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
+            FROM (SELECT n.account, n.livemode, n.customer_id, n.subscription_id, n.user_id,
+                    FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
+                    {active_before} AS active_before, {active_after} AS active_after
+                FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
+                WHERE +n.livemode = ?3 AND o.account IS NULL)
+            WHERE {effect} AND {compared}
+            ORDER BY 1, 2, 4 LIMIT ?4";
+        LEFT_OUT = "SELECT count(*) AS left_out FROM (
+                SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{old}
+                UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new})
+            WHERE (account, livemode, customer_id) IN
+                (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > ?)";
+    }
+
+    // Parts of statements.
+    pub(in crate::store) const PAIRS: &str = "n.account = o.account AND n.livemode = o.livemode
+            AND n.customer_id = o.customer_id AND n.subscription_id = o.subscription_id";
+    /// Whether access is granted; a row that is not there grants none.
+    pub(in crate::store) const ACTIVE: &str =
+        "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > ?1)) IS TRUE";
+    /// Not of a customer of whom one generation has folded more than the other.
+    pub(in crate::store) const COMPARED: &str = "(account, livemode, customer_id) NOT IN
+            (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > ?2)";
+    pub(in crate::store) const DIFFERENCE: &str =
+        "o.{column} IS DISTINCT FROM n.{column} AS differs_{column}";
+    pub(in crate::store) const COUNT_FIELD: &str =
+        "count(*) FILTER (WHERE in_old AND in_new AND differs_{column}) AS {column}";
+    /// A line for a field that differs.
+    pub(in crate::store) const FIELD: &str = "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
+            THEN json_array('{column}', o.{column}, n.{column}) || char(10) ELSE '' END";
+}
