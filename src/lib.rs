@@ -95,7 +95,8 @@
 //! the batch began and the lease's token is still the same. Ingest does not notice. When it has caught
 //! up, one transaction points the view `current_subscriptions` at the new tables; readers before it
 //! saw the old rows, readers after it see the new ones, and nobody sees half of them. The former
-//! generation is kept. A crash on the way leaves the live generation as it was.
+//! generation is kept, and [`projector::activate`] goes back to it in one transaction as well. A crash on
+//! the way leaves the live generation as it was.
 //!
 //! # Someone asks for a history
 //!

@@ -14,7 +14,7 @@ use super::status::{FollowerState, ProjectorHandle, Status};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::store::{Generation, Store, StoreError};
+use crate::store::{Generation, ReadModel, Store, StoreError};
 
 /// Other processes append too, and nobody tells us: how long it takes until we notice.
 const POLL: Duration = Duration::from_millis(250);
@@ -119,7 +119,7 @@ impl Follower {
             match reason_to_rebuild(&self.store, live.as_ref(), &self.logic).await? {
                 Some(Reason::OtherLogic) if self.judged => {}
                 Some(reason) => self.rebuild_start(reason).await?,
-                None => self.judged = true,
+                None => self.judge(live.as_ref()),
             }
         }
         // While another generation is made beside it, the live one is followed, if there is one.
@@ -206,6 +206,20 @@ impl Follower {
                 Err(error)
             }
         }
+    }
+
+    /// Takes note that the live generation is not replaced, once, and tells why where that is not plain.
+    fn judge(&mut self, live: Option<&Generation>) {
+        let ours = self.logic.fingerprint(ReadModel::SCHEMA);
+        let other = live.filter(|live| !self.judged && live.logic.fingerprint != ours);
+        if let Some(generation) = other.map(|live| live.id) {
+            tracing::warn!(
+                generation,
+                "generation {generation} was made by other logic than this program's, and is pinned or \
+                 newer: it is left as it is; `subledger rebuild` makes another one"
+            );
+        }
+        self.judged = true;
     }
 
     /// What a person has pinned is not replaced by what this process makes of its own accord.

@@ -51,11 +51,15 @@ pub(super) fn rate(events: i64, elapsed: Duration) -> i64 {
 impl fmt::Display for Rebuilding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.generation {
-            Some(generation) => write!(f, "generation {generation} is being made: ")?,
-            None => f.write_str("a new generation is being made: ")?,
+            Some(generation) => write!(f, "generation {generation} is being made")?,
+            None => f.write_str("a new generation is being made")?,
         }
         let (done, total) = (grouped(self.events_done), grouped(self.events_total));
-        write!(f, "{done} of {total} events")?;
+        match self.events_done {
+            // Of a rebuild in another process, too, that has noted nothing down yet.
+            0 => write!(f, " from {total} events")?,
+            _ => write!(f, ": {done} of {total} events")?,
+        }
         if let Some(seconds_left) = self.seconds_left {
             let rate = grouped(self.events_per_second);
             write!(f, ", {rate} events/s, {} s left", grouped(seconds_left))?;
@@ -99,10 +103,7 @@ mod tests {
         );
         (progress.done, progress.parked) = (0, 7);
         let told = Rebuilding::from(progress).to_string();
-        assert_eq!(
-            told,
-            "generation 3 is being made: 0 of 1,000,000 events, 7 could not be folded"
-        );
+        assert_eq!(told, "generation 3 is being made from 1,000,000 events, 7 could not be folded");
         assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
     }
 }

@@ -101,7 +101,8 @@ impl Shape {
 
     /// A statement on this generation, if its tables have what that reads.
     pub(super) fn statement(&self, template: &str) -> Result<String, StoreError> {
-        let reads = |table: &&&str| template.contains(&format!("{table}_g{{g}}"));
+        // With the space before it, because the name of one table ends like that of another.
+        let reads = |table: &&&str| template.contains(&format!(" {table}_g{{g}}"));
         if TABLE_NAMES.iter().filter(reads).all(|table| self.has(table)) {
             return Ok(of(template, self.generation));
         }

@@ -47,7 +47,7 @@ async fn it_takes_events_answers_from_the_old_generation_and_tells_how_far_the_n
     };
     let note = ready["notes"][0].as_str().unwrap_or_default();
     assert!(
-        note.starts_with("generation 2 is being made: ") || note.starts_with("a new "),
+        note.starts_with("generation 2 is being made") || note.starts_with("a new "),
         "{ready}"
     );
     let rebuild = &listed["data"][1]["rebuild"];
