@@ -7,6 +7,7 @@
 mod bulk;
 mod cells;
 pub(super) mod diff;
+mod difference;
 pub(super) mod fold;
 pub(super) mod generation;
 pub(super) mod lease;
@@ -26,9 +27,9 @@ use sqlx::sqlite::{
 };
 use tokio::sync::Mutex;
 
-pub use diff::{
-    AccessCounts, ChangeKind, ChangedSubscription, Comparison, DiffCounts, Effect, FieldChange,
-    FieldCount,
+pub use diff::Comparison;
+pub use difference::{
+    AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
 };
 pub use fold::{FoldBatch, Parked, TimelineEntry};
 pub use generation::{Generation, GenerationId, GenerationLogic, GenerationStatus};
