@@ -18,7 +18,7 @@ use subledger::store::{DatabaseUrl, GenerationId, GenerationStatus, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::server::Event;
-use crate::ledger::new_event;
+use crate::ledger::{SWAP, new_event};
 use crate::store::{Ledger, raw};
 
 /// A policy under which nothing but `active` grants access.
@@ -29,7 +29,7 @@ fn strict() -> Logic {
 /// A rebuild as a person asks for it.
 async fn rebuild(store: &Store, logic: &Logic) -> Rebuilt {
     let stop = CancellationToken::new();
-    projector::rebuild(store, logic, &Clock::System, &stop, |_| {}).await.unwrap()
+    projector::rebuild(store, logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap()
 }
 
 /// A ledger with one trial, whose first generation grants it access and whose second, live one, does
