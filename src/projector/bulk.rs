@@ -88,7 +88,9 @@ impl Bulk {
             }
             aside.links.extend(links);
             aside.parked.extend(parked);
-            catalogue.into_iter().for_each(|entry| aside.catalogue.join(entry));
+            if let Some(entry) = catalogue {
+                aside.catalogue.join(entry);
+            }
         }
         let parked = aside.parked.len();
         lock(&self.aside).join(aside);

@@ -85,8 +85,15 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let memory = Memory::watch();
     let stopwatch = Clock::stopwatch();
     let stop = CancellationToken::new();
-    let rebuilt =
-        projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, |_| {}).await?;
+    let rebuilt = projector::rebuild(
+        &store,
+        &Logic::default(),
+        &Clock::System,
+        &stop,
+        (projector::Mode::Swap, projector::Listing::Nothing),
+        |_| {},
+    )
+    .await?;
     let rebuild = stopwatch.elapsed();
     let peak = memory.peak_mb();
     anyhow::ensure!(rebuilt.position == Position(events) && rebuilt.parked == 0);

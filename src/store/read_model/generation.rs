@@ -131,6 +131,11 @@ impl ReadModel {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
+        let status: Option<String> =
+            sqlx::query_scalar(sql::STATUS).bind(id).fetch_optional(&mut *transaction).await?;
+        if status.is_none() {
+            return Err(StoreError::NoGeneration(id));
+        }
         let indexes = of(&TABLES[indexes_start()..], id);
         sqlx::raw_sql(AssertSqlSafe(indexes)).execute(&mut *transaction).await?;
         transaction.commit().await?;

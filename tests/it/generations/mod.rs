@@ -10,6 +10,7 @@ mod rebuilding;
 
 use std::time::Duration;
 
+use crate::ledger::SWAP;
 use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
 use subledger::projection::Logic;
