@@ -19,7 +19,7 @@ use subledger::store::{DatabaseUrl, GenerationId, GenerationStatus, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::server::Event;
-use crate::ledger::new_event;
+use crate::ledger::{SWAP, new_event};
 use crate::store::{Ledger, raw};
 
 /// A policy under which nothing but `active` grants access.
