@@ -104,16 +104,18 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
             if size == to || (to > Position::ZERO && size.0 - to.0 < FEW) {
                 break;
             }
-            let before = bulk.take_events();
             let end = size.min(to.plus(round));
             let mut workers = self.start_workers(&bulk, to, end);
-            self.write(before).await?;
+            if to > Position::ZERO {
+                let bulk = Arc::clone(&bulk);
+                self.write(beside_the_runtime(move || bulk.take_events()).await?).await?;
+            }
             while !finished(&mut workers).await? {
                 self.tick().await?;
             }
             (to, round) = (end, (round * 2).min(ROUND_MAX));
         }
-        self.write(bulk.take_all()).await?;
+        self.write(beside_the_runtime(move || bulk.take_all()).await?).await?;
         if !self.held.advance(self.store, to).await? {
             return Err(self.taken_over());
         }

@@ -140,20 +140,26 @@ pub(super) struct Taken {
 impl Taken {
     fn new(mut customers: Vec<Customer>, aside: Aside) -> Self {
         customers.sort_by(|a, b| a.key.cmp(&b.key));
-        let Aside { mut links, catalogue, parked } = aside;
+        let Aside { mut links, catalogue, mut parked } = aside;
         links.sort_unstable();
         links.dedup();
-        let catalogue: Vec<_> = catalogue.into_entries().collect();
-        let of_links = links.chunks(ROWS_PER_WRITE);
-        let of_links = of_links.map(|it| FoldBatch { links: it.to_vec(), ..FoldBatch::default() });
-        let of_names = catalogue.chunks(ROWS_PER_WRITE);
+        parked.sort_by_key(|it| it.position);
+        let catalogue = catalogue.into_entries().collect();
+        let of_links = pieces(links, |links| FoldBatch { links, ..FoldBatch::default() });
         let of_names =
-            of_names.map(|it| FoldBatch { catalogue: it.to_vec(), ..FoldBatch::default() });
-        let of_parked = parked.chunks(ROWS_PER_WRITE);
-        let of_parked =
-            of_parked.map(|it| FoldBatch { parked: it.to_vec(), ..FoldBatch::default() });
+            pieces(catalogue, |catalogue| FoldBatch { catalogue, ..FoldBatch::default() });
+        let of_parked = pieces(parked, |parked| FoldBatch { parked, ..FoldBatch::default() });
         Self { of_none: of_links.chain(of_names).chain(of_parked).collect(), customers }
     }
+}
+
+/// As many rows at a time as are written at once.
+fn pieces<T>(rows: Vec<T>, batch: impl Fn(Vec<T>) -> FoldBatch) -> impl Iterator<Item = FoldBatch> {
+    let mut rows = rows.into_iter();
+    std::iter::from_fn(move || {
+        let piece: Vec<T> = rows.by_ref().take(ROWS_PER_WRITE).collect();
+        (!piece.is_empty()).then(|| batch(piece))
+    })
 }
 
 impl Shard {
