@@ -29,7 +29,7 @@
 //! | [`projection`] | the fold: a customer's state as a join, the order of a second, what is in doubt, the policy, rows, names |
 //! | [`store`] | SQL and transactions: the log with its Merkle tree, the generations of the read model |
 //! | [`ingest`] | the queue before the log, and group commit |
-//! | [`projector`] | follows the log, makes generations anew |
+//! | [`projector`] | follows the log, makes generations anew, says what they change |
 //! | [`audit`] | histories, verification |
 //! | [`http`] | the webhook, the reads, health and metrics |
 //! | [`cli`] | one command, one file; `demo` shows it all |
@@ -93,7 +93,9 @@
 //! generation must use its own. It takes the generation's lease and folds the log from position 1, in
 //! batches, each committed together with the checkpoint and only if the generation still stands where
 //! the batch began and the lease's token is still the same. Ingest does not notice. When it has caught
-//! up, one transaction points the view `current_subscriptions` at the new tables; readers before it
+//! up, it is put beside the live one in one read transaction, and SQL counts and finds what differs: who
+//! loses access and who gains it, by which fields. A dry run ends here and drops what it made. Otherwise
+//! one transaction points the view `current_subscriptions` at the new tables; readers before it
 //! saw the old rows, readers after it see the new ones, and nobody sees half of them. The former
 //! generation is kept, and [`projector::activate`] goes back to it in one transaction as well. A crash on
 //! the way leaves the live generation as it was.

@@ -157,7 +157,9 @@ impl Report {
         writeln!(self.out, "{}", cut(&line))?;
         for FieldChange { field, from, to } in &changed.fields {
             let (from, to) = (history::value(from), history::value(to));
-            writeln!(self.out, "{}", cut(&format!("    {field}: {from} -> {to}")))?;
+            // Lists are told by their length, and instants by the minute.
+            let change = if from == to { "changed".to_owned() } else { format!("{from} -> {to}") };
+            writeln!(self.out, "{}", cut(&format!("    {field}: {change}")))?;
         }
         Ok(())
     }
@@ -204,7 +206,7 @@ fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     };
     writeln!(
         out,
-        "Generation {} beside the live generation {live}, both at position {} of the log.\n\
+        "Generation {} beside the live generation {live}, at position {} of the log.\n\
          Rules that differ: {}. Access as of {}.\n",
         summary.generation,
         grouped(summary.position.0),

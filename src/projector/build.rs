@@ -28,6 +28,8 @@ const FEW: i64 = 16_384;
 const CUSTOMERS_PER_WRITE: usize = 512;
 /// How often progress is shown and the lease looked at while threads work.
 const TICK: Duration = Duration::from_millis(200);
+/// How often progress is noted down for other processes to see.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// A generation that is being built.
 pub(super) struct Build<'a, T> {
@@ -40,6 +42,8 @@ pub(super) struct Build<'a, T> {
     /// Hears how it goes.
     pub(super) tell: &'a mut T,
     folded: Arc<Folded>,
+    /// When it is noted down next for other processes.
+    note_at: Duration,
 }
 
 /// How much is folded, counted by whoever folds.
@@ -71,7 +75,8 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
         tell: &'a mut T,
     ) -> Self {
         let stopwatch = Clock::stopwatch();
-        Self { store, held, holder, clock, stop, stopwatch, tell, folded: Arc::default() }
+        let (folded, note_at) = (Arc::default(), Duration::ZERO);
+        Self { store, held, holder, clock, stop, stopwatch, tell, folded, note_at }
     }
 
     /// Gives the generation out of hand.
@@ -189,6 +194,10 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
             return Err(self.taken_over());
         }
         let done = self.folded.events.load(Ordering::Relaxed);
+        if self.stopwatch.elapsed() >= self.note_at {
+            self.note_at = self.stopwatch.elapsed() + NOTE_EVERY;
+            self.store.read_model.lease_note(self.held.lease(), done).await?;
+        }
         let total = self.store.log.head().await?.size.0.max(done);
         (self.tell)(Told::Progress(Progress {
             generation: self.held.generation,

@@ -53,8 +53,10 @@ pub struct Summary {
     #[serde(flatten)]
     pub counts: DiffCounts,
     /// Fields that only the new generation has; they are not compared.
+    #[serde(rename = "fields_only_in_new")]
     pub only_new: Vec<&'static str>,
     /// Fields that only the live generation has.
+    #[serde(rename = "fields_only_in_live")]
     pub only_old: Vec<String>,
     /// Events that the live generation could not fold.
     pub parked_before: i64,

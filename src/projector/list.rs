@@ -121,8 +121,8 @@ fn rebuild_of_another(
         let micros = (now.0 - generation.created_at.0).max(0).unsigned_abs();
         Rebuilding::from(Progress {
             generation: generation.id,
-            done: generation.position.0,
-            total: size.0.max(generation.position.0),
+            done: generation.built.max(generation.position.0),
+            total: size.0.max(generation.built),
             parked: usize::try_from(parked).unwrap_or(0),
             elapsed: Duration::from_micros(micros),
         })

@@ -151,7 +151,8 @@ async fn abandoned_builds_drop(
         }
         let lease = store.read_model.lease_take(generation.id, holder, clock.now(), 1).await?;
         if lease.is_none() {
-            let Generation { id, position, .. } = generation;
+            let Generation { id, position, built, .. } = generation;
+            let position = position.max(Position(built));
             let total = store.log.head().await?.size;
             return Err(RebuildError::AlreadyRunning { generation: id, position, total });
         }

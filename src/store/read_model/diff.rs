@@ -4,15 +4,17 @@
 //! names of products and prices) is no subscription's own: a product that is renamed changes no row.
 
 use futures_util::TryStreamExt as _;
-use serde::Serialize;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
 use super::bulk::add;
+use super::difference::{
+    AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
+};
 use super::generation::{self, Generation, is_joined, of};
 use super::subscriptions::{add_limit, read_customer};
 use super::{GenerationId, GenerationStatus, ReadModel, timeline};
-use crate::ids::{CustomerKey, SubscriptionId};
+use crate::ids::SubscriptionId;
 use crate::projection::column::{Column, Kind};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -34,101 +36,6 @@ pub struct Comparison {
     /// What both have, but for the primary key.
     columns: Vec<Column>,
     transaction: Transaction<'static, Sqlite>,
-}
-
-/// How many subscriptions differ, and in what.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DiffCounts {
-    /// Only the new generation has them.
-    pub appear: i64,
-    /// Only the old generation has them.
-    pub disappear: i64,
-    /// Both have them, and a field differs.
-    pub change: i64,
-    /// Both have them, and no field differs.
-    pub same: i64,
-    /// Not compared: of their customers, one generation has folded more events than the other.
-    pub left_out: i64,
-    /// Access in live mode.
-    pub live_mode: AccessCounts,
-    /// Access in test mode.
-    pub test_mode: AccessCounts,
-    /// How many of those that change do so in this field; the most frequent first.
-    pub fields: Vec<FieldCount>,
-}
-
-/// How many subscriptions grant access, in one mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AccessCounts {
-    /// By the old generation.
-    pub before: i64,
-    /// By the new generation.
-    pub after: i64,
-    /// By the old one and not by the new one.
-    pub lose: i64,
-    /// By the new one and not by the old one.
-    pub gain: i64,
-}
-
-/// How many subscriptions change in a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct FieldCount {
-    /// The field's name in a row.
-    pub field: &'static str,
-    /// In how many subscriptions.
-    pub change: i64,
-}
-
-/// What a change does to access at the instant of the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// It is lost.
-    Loses,
-    /// It is gained.
-    Gains,
-    /// None: granted before and after, or neither.
-    Same,
-}
-
-/// Which generations have a subscription that differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeKind {
-    /// Only the new one.
-    Appears,
-    /// Only the old one.
-    Disappears,
-    /// Both.
-    Changes,
-}
-
-/// A subscription that differs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChangedSubscription {
-    /// Whose it is.
-    pub customer: CustomerKey,
-    /// The subscription.
-    pub subscription: SubscriptionId,
-    /// The application's user, by the new generation or else by the old one.
-    pub user_id: Option<String>,
-    /// Which generations have it.
-    pub kind: ChangeKind,
-    /// What this does to access.
-    pub effect: Effect,
-    /// What differs; of one that appears or disappears, what decides on access.
-    pub fields: Vec<FieldChange>,
-}
-
-/// A field that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FieldChange {
-    /// Its name in a row.
-    pub field: &'static str,
-    /// Its value in the old generation.
-    pub from: serde_json::Value,
-    /// Its value in the new generation.
-    pub to: serde_json::Value,
 }
 
 /// Fields without which a table cannot be compared at all.
@@ -309,19 +216,6 @@ impl Comparison {
     }
 }
 
-impl Effect {
-    /// Those who lose access come first.
-    pub const ALL: [Self; 3] = [Self::Loses, Self::Gains, Self::Same];
-
-    pub(in crate::store) const fn condition(self) -> &'static str {
-        match self {
-            Self::Loses => "active_before AND NOT active_after",
-            Self::Gains => "active_after AND NOT active_before",
-            Self::Same => "active_before = active_after",
-        }
-    }
-}
-
 /// A statement on the tables of two generations, for these columns.
 pub(in crate::store) fn filled(
     template: &str,
@@ -417,7 +311,7 @@ pub(in crate::store) mod sql {
                     coalesce(n.account, o.account) AS account, coalesce(n.livemode, o.livemode) AS livemode,
                     coalesce(n.customer_id, o.customer_id) AS customer_id,
                     {active_before} AS active_before, {active_after} AS active_after, {differences}
-                FROM current_subscriptions_g{old} AS o FULL JOIN current_subscriptions_g{new} AS n ON {pairs})
+                FROM current_subscriptions_g{old} AS o FULL JOIN current_subscriptions_g{new} AS n ON {pairs}) AS pair
             WHERE {compared}";
         /// Each branch walks along the index by id, so that nothing has to be sorted: with the plus sign SQLite does
         /// not take the mode for a constant, and finds the order in the index.
@@ -426,7 +320,7 @@ pub(in crate::store) mod sql {
                     TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
-                WHERE +o.livemode = ?3 AND (n.account IS NULL OR {any_difference}))
+                WHERE +o.livemode = ?3 AND (n.account IS NULL OR {any_difference})) AS pair
             WHERE {effect} AND {compared}
             UNION ALL
             SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
@@ -434,7 +328,7 @@ pub(in crate::store) mod sql {
                     FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
-                WHERE +n.livemode = ?3 AND o.account IS NULL)
+                WHERE +n.livemode = ?3 AND o.account IS NULL) AS pair
             WHERE {effect} AND {compared}
             ORDER BY 1, 2, 4 LIMIT ?4";
         LEFT_OUT = "SELECT count(*) AS left_out FROM (
@@ -451,8 +345,9 @@ pub(in crate::store) mod sql {
     pub(in crate::store) const ACTIVE: &str =
         "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > ?1)) IS TRUE";
     /// Not of a customer of whom one generation has folded more than the other.
-    pub(in crate::store) const COMPARED: &str = "(account, livemode, customer_id) NOT IN
-            (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > ?2)";
+    pub(in crate::store) const COMPARED: &str = "NOT EXISTS (SELECT 1 FROM timeline_g{ahead} AS later
+            WHERE later.account = pair.account AND later.livemode = pair.livemode AND later.customer_id = pair.customer_id
+                AND later.position > ?2)";
     pub(in crate::store) const DIFFERENCE: &str =
         "o.{column} IS DISTINCT FROM n.{column} AS differs_{column}";
     pub(in crate::store) const COUNT_FIELD: &str =

@@ -49,6 +49,8 @@ pub struct Generation {
     pub leaf_hash: Option<Hash>,
     /// When that event was received.
     pub folded_received_at: ReceivedAt,
+    /// How many events its builder has folded, which come to be written later.
+    pub built: i64,
     /// Who folds it, if anyone has begun.
     pub lease_holder: Option<String>,
     /// Until when that one may.
@@ -205,6 +207,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
         position: Position(row.try_get("position")?),
         leaf_hash: leaf_hash.map(log::hash).transpose()?,
         folded_received_at: ReceivedAt(row.try_get("folded_received_at")?),
+        built: row.try_get("built")?,
         lease_holder: row.try_get("lease_holder")?,
         lease_until: ReceivedAt(row.try_get("lease_until")?),
         created_at: ReceivedAt(row.try_get("created_at")?),
@@ -215,17 +218,17 @@ pub(super) fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
 
 pub(in crate::store) mod sql {
     crate::store::statements::statements! {
-        ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at,
+        ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations ORDER BY id";
-        LIVE = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at,
+        LIVE = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'live'";
         LIVE_STAMP = "SELECT id, position, folded_received_at FROM generations WHERE status = 'live'";
         STATUS = "SELECT status FROM generations WHERE id = ?";
         CREATE = "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at)
             VALUES ('building', ?, ?, ?, ?, ?, ?)
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at,
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned";
         IDS = "SELECT id FROM generations";
     }

@@ -58,6 +58,20 @@ impl ReadModel {
         Ok(token.map(|token| Lease { generation, token }))
     }
 
+    /// Notes down how many events the holder has folded, for others to see.
+    pub async fn lease_note(&self, lease: &Lease, built: i64) -> Result<(), StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        sqlx::query(sql::NOTE)
+            .bind(lease.generation)
+            .bind(lease.token)
+            .bind(built)
+            .execute(&mut connection)
+            .await?;
+        writer.put_back(connection);
+        Ok(())
+    }
+
     /// Gives the lease up, so that another process need not wait until it ends.
     pub async fn lease_release(&self, lease: &Lease) -> Result<(), StoreError> {
         let mut writer = self.0.writer.lock().await;
@@ -78,6 +92,7 @@ pub(in crate::store) mod sql {
             WHERE id = ?1 AND (lease_holder IS NULL OR lease_holder = ?2 OR lease_until <= ?3)
             RETURNING token";
         HOLDS = "SELECT EXISTS (SELECT 1 FROM generations WHERE id = ? AND token = ?)";
+        NOTE = "UPDATE generations SET built = ?3 WHERE id = ?1 AND token = ?2";
         RELEASE = "UPDATE generations SET lease_until = 0 WHERE id = ? AND token = ?";
     }
 }

@@ -7,6 +7,7 @@
 mod bulk;
 mod cells;
 pub(super) mod diff;
+mod difference;
 pub(super) mod fold;
 pub(super) mod generation;
 pub(super) mod lease;
@@ -26,9 +27,9 @@ use sqlx::sqlite::{
 };
 use tokio::sync::Mutex;
 
-pub use diff::{
-    AccessCounts, ChangeKind, ChangedSubscription, Comparison, DiffCounts, Effect, FieldChange,
-    FieldCount,
+pub use diff::Comparison;
+pub use difference::{
+    AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
 };
 pub use fold::{FoldBatch, Parked, TimelineEntry};
 pub use generation::{Generation, GenerationId, GenerationLogic, GenerationStatus};
@@ -44,7 +45,7 @@ use crate::ids::Position;
 use crate::time::ReceivedAt;
 
 /// The version of the static tables here; a file of an older version is made anew.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Bytes in a page: customers' states are some KB each.
 const PAGE_BYTES: u32 = 8 * 1024;
 /// Pages in the write-ahead log before a commit moves them into the file: 32 MiB.
@@ -211,6 +212,7 @@ pub(in crate::store) mod sql {
                 position           INTEGER NOT NULL DEFAULT 0,
                 leaf_hash          BLOB,
                 folded_received_at INTEGER NOT NULL DEFAULT 0,
+                built              INTEGER NOT NULL DEFAULT 0,
                 token              INTEGER NOT NULL DEFAULT 0,
                 lease_holder       TEXT,
                 lease_until        INTEGER NOT NULL DEFAULT 0,
@@ -218,6 +220,6 @@ pub(in crate::store) mod sql {
                 completed_at       INTEGER,
                 pinned             INTEGER NOT NULL DEFAULT 0
             ) STRICT;
-            PRAGMA user_version = 1";
+            PRAGMA user_version = 2";
     }
 }

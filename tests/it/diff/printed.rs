@@ -30,8 +30,9 @@ fn ledger() -> TempDir {
     ] {
         add(Event { id, subscription, user, status, ..Event::default() });
     }
-    let (account, status) = (Some("acct_1"), "trialing");
-    add(Event { id: "evt_6", livemode: false, account, status, ..Event::default() });
+    let status = "trialing";
+    add(Event { id: "evt_6", account: Some("acct_1"), status, ..Event::default() });
+    add(Event { id: "evt_7", livemode: false, status, ..Event::default() });
     let path = directory.path();
     std::fs::write(path.join("events.jsonl"), lines).unwrap();
     std::fs::write(path.join("before.toml"), BEFORE).unwrap();
@@ -63,15 +64,23 @@ fn a_summary_says_what_changes_and_who_loses_access_and_limit_lists_more() {
     let (first, said) = rebuild(path, &["--policy", "before.toml"]);
     assert_eq!(
         first,
-        "No generation is live yet: all 6 subscriptions are new, 4 of them have access.\n"
+        "No generation is live yet: all 7 subscriptions are new, 5 of them have access.\n"
     );
-    assert!(said.starts_with("generation 1 is live: 6 events folded in "), "{said}");
+    assert!(said.starts_with("generation 1 is live: 7 events folded in "), "{said}");
 
     let dry = &["--dry-run", "--policy", "after.toml"];
     let (summary, said) = rebuild(path, dry);
     assert!(said.ends_with(", 0 parked\n") && said.contains("was a dry run"), "{said}");
     let (listed, _) = rebuild(path, &[dry, &["--limit", "2"][..]].concat());
     let (nothing, _) = rebuild(path, &["--policy", "before.toml"]);
+    // Nobody folds this into the live generation.
+    let later = Event { id: "evt_8", user: "user_2", subscription: "sub_2", ..Event::default() };
+    std::fs::write(path.join("later.json"), later.body()).unwrap();
+    assert_eq!(run(path, &["import", "later.json"]).status, 0);
+    let (behind, _) = rebuild(path, dry);
+    let left_out = "  left out                             1  of customers with later events, which only one has \
+         folded\n";
+    assert!(behind.contains(left_out) && behind.contains("position 7 of"), "{behind}");
     snapshots().bind(|| {
         insta::assert_snapshot!("cli_rebuild", summary);
         insta::assert_snapshot!("cli_rebuild_limit", listed);
@@ -87,16 +96,16 @@ fn every_change_is_a_line_of_csv_and_an_entry_of_json() {
     let dry = &["--dry-run", "--policy", "after.toml", "--format"];
     let (csv, said) = rebuild(path, &[dry, &["csv"][..]].concat());
     snapshots().bind(|| insta::assert_snapshot!("cli_rebuild_csv", csv));
-    assert!(said.contains("3 subscriptions lose access and 1 gain it"), "{said}");
+    assert!(said.contains("4 subscriptions lose access and 1 gain it"), "{said}");
 
     let (json, _) = rebuild(path, &[dry, &["json"][..]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["summary"]["change"], &json["summary"]["same"]), (&4.into(), &2.into()));
+    assert_eq!((&json["summary"]["change"], &json["summary"]["same"]), (&5.into(), &2.into()));
     assert_eq!(json["summary"]["test_mode"]["lose"], 1);
     let changes = json["changes"].as_array().unwrap();
-    assert_eq!((changes.len(), &changes[0]["access"]), (4, &"loses".into()));
-    assert_eq!(changes[3]["fields"][0]["field"], "entitled");
-    assert_eq!(changes[3]["fields"][0]["to"], true);
+    assert_eq!((changes.len(), &changes[0]["access"]), (5, &"loses".into()));
+    assert_eq!(changes[4]["fields"][0]["field"], "entitled");
+    assert_eq!(changes[4]["fields"][0]["to"], true);
 
     let (json, _) = rebuild(path, &[dry, &["json", "--limit", "0"][..]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -121,7 +130,7 @@ fn a_second_rebuild_is_refused_and_says_how_far_the_first_is() {
     let lines: Vec<&str> = ran.err.lines().collect();
     assert_eq!(
         lines[0],
-        "error: another process is making generation 2 and has folded 4 of 6 events"
+        "error: another process is making generation 2 and has folded 4 of 7 events"
     );
     assert!(lines[1].starts_with("hint: "), "{}", ran.err);
 }

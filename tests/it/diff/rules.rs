@@ -52,7 +52,9 @@ async fn fewer_days_of_grace_lose_access_at_the_instant_that_is_shown() {
 async fn another_user_key_shows_whose_subscriptions_lose_their_user() {
     let folder = tempfile::tempdir().unwrap();
     let store = ledger(folder.path()).await;
-    let diff = dry_run(&store, &Logic::parse("", "account_id").unwrap()).await;
+    let logic = Logic { user_keys: vec!["account_id".to_owned()], ..Logic::default() };
+    let diff = dry_run(&store, &logic).await;
+    assert_eq!(diff.summary.rules, ["user keys"]);
     assert_eq!(diff.summary.counts.change, 5);
     assert_eq!(diff.changed[0].user_id.as_deref(), Some("user_1"));
     assert_eq!(
@@ -69,6 +71,7 @@ async fn the_same_rules_change_nothing() {
     let diff = dry_run(&store, &Logic::default()).await;
     assert_eq!((diff.summary.differing(), diff.summary.counts.same), (0, 5));
     assert!(diff.changed.is_empty() && diff.summary.counts.fields.is_empty());
+    assert!(diff.summary.rules.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
