@@ -81,7 +81,8 @@ impl ReadModel {
         self.write(sql::CHECKPOINT).await
     }
 
-    async fn write(&self, statements: &str) -> Result<(), StoreError> {
+    /// Runs statements, each a transaction of its own.
+    pub(super) async fn write(&self, statements: &str) -> Result<(), StoreError> {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await?;
@@ -91,7 +92,7 @@ impl ReadModel {
 }
 
 /// Leaves the file to others for as long as a step took: another process asks for it only now and then.
-async fn let_others(step: Stopwatch) {
+pub(super) async fn let_others(step: Stopwatch) {
     tokio::time::sleep(step.elapsed()).await;
 }
 

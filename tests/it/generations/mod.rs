@@ -10,7 +10,6 @@ mod rebuilding;
 
 use std::time::Duration;
 
-use crate::ledger::SWAP;
 use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
 use subledger::projection::Logic;
