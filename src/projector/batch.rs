@@ -30,8 +30,6 @@ pub(super) struct Batch {
     pub(super) last_received_at: ReceivedAt,
     /// The last position.
     pub(super) to: Position,
-    /// The leaf hash there.
-    pub(super) leaf_hash: [u8; 32],
     /// Whether it ended because of its size, so that there is probably more.
     pub(super) is_full: bool,
     /// Bytes of bodies.
@@ -94,14 +92,14 @@ impl Batch {
 
     /// Understands a stretch of the events after a position.
     pub(super) fn of(after: Position, stretch: &Stretch) -> Result<Self, StoreError> {
+        let events = stretch.events()?;
         Ok(Self {
-            entries: stretch.events()?.iter().map(Entry::read).collect(),
+            bytes: events.iter().filter_map(|event| event.body).map(str::len).sum(),
+            entries: events.iter().map(Entry::read).collect(),
             after,
             to: stretch.to,
-            bytes: stretch.bytes,
             first_received_at: stretch.first_received_at,
             last_received_at: stretch.last_received_at,
-            leaf_hash: stretch.leaf_hash,
             is_full: stretch.is_full,
         })
     }
@@ -109,8 +107,8 @@ impl Batch {
     fn extend(&mut self, next: Self) {
         self.entries.extend(next.entries);
         self.bytes += next.bytes;
-        (self.to, self.leaf_hash) = (next.to, next.leaf_hash);
-        (self.last_received_at, self.is_full) = (next.last_received_at, next.is_full);
+        (self.to, self.is_full) = (next.to, next.is_full);
+        self.last_received_at = next.last_received_at;
     }
 }
 

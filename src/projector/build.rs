@@ -135,8 +135,8 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
         }
     }
 
-    /// Starts folding a range of the log on all processors. One thread more than there are of them:
-    /// one waits for the disk.
+    /// Starts folding a range of the log on all processors. Twice as many take turns as there are of
+    /// them, because half of the time a worker waits for its stretch.
     fn start_workers(
         &self,
         bulk: &Arc<Bulk>,
@@ -146,7 +146,7 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let claimed = Arc::new(AtomicI64::new(after.0));
         let mut workers = JoinSet::new();
-        for _ in 0..=processors {
+        for _ in 0..2 * processors {
             let (log, bulk) = (self.store.log.clone(), Arc::clone(bulk));
             let (claimed, folded) = (Arc::clone(&claimed), Arc::clone(&self.folded));
             workers.spawn(work(log, bulk, claimed, end, folded));

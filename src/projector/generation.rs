@@ -138,7 +138,10 @@ impl Held {
         store: &Store,
         to: Position,
     ) -> Result<bool, StoreError> {
-        let Some(last) = store.log.events_at(&[to]).await?.pop() else { return Ok(true) };
+        if to == self.position {
+            return Ok(true);
+        }
+        let last = store.log.events_at(&[to]).await?.pop().ok_or_else(log_is_shorter)?;
         let batch = FoldBatch { folded_received_at: last.received_at, ..FoldBatch::default() };
         let (from, leaf_hash) = (self.position, last.leaf_hash);
         let moved = store.read_model.fold_commit(&self.lease, from, to, leaf_hash, &batch).await?;
@@ -155,7 +158,7 @@ impl Held {
     ) -> Result<Step, StoreError> {
         let Some(batch) = self.next_batch(store).await? else { return Ok(Step::CaughtUp) };
         seen(batch.first_received_at);
-        let (to, leaf_hash) = (batch.to, batch.leaf_hash);
+        let to = batch.to;
         if batch.is_full {
             self.ahead = Some(tokio::spawn(Batch::read(store.log.clone(), to)));
         }
@@ -163,6 +166,7 @@ impl Held {
         // never written.
         let folder = self.folder.take().unwrap_or_else(|| Folder::new(self.logic.clone()));
         let (folder, batch) = folder.fold(&store.read_model, self.generation, batch).await?;
+        let leaf_hash = store.log.leaf_hash_at(to).await?.ok_or_else(log_is_shorter)?;
         let commit =
             store.read_model.fold_commit(&self.lease, self.position, to, leaf_hash, &batch);
         if !commit.await? {
@@ -184,6 +188,10 @@ impl Held {
         }
         Batch::read(store.log.clone(), self.position).await
     }
+}
+
+fn log_is_shorter() -> StoreError {
+    StoreError::Corrupt("the log is shorter than it was".to_owned())
 }
 
 /// A third of the lease's time leaves two more tries.

@@ -38,9 +38,9 @@ pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are read at once: few enough that their bodies stay in the processor's cache.
-const STRETCH_EVENTS: i64 = 64;
+const STRETCH_EVENTS: i64 = 128;
 /// How many stretches are folded in one transaction, at most.
-const BATCH_STRETCHES_MAX: i64 = 64;
+const BATCH_STRETCHES_MAX: i64 = 32;
 /// How many bytes of bodies are folded in one transaction, about.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// How many stretches are read side by side.

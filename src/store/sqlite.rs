@@ -15,7 +15,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read one file at the same time.
 const READERS: u32 = 4;
 /// How much of a file readers map into memory, in bytes. Only address space until it is read.
-const READER_MMAP_BYTES: &str = "2147418112";
+const READER_MMAP_BYTES: &str = "1099511627776";
 
 /// What every connection has in common. Statements are not logged: they would carry bodies.
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {
