@@ -90,11 +90,13 @@
 //!
 //! The policy was changed, or the fold was. [`projector::rebuild`] makes a new **generation**: the read
 //! model's tables under a new number, with the policy stored beside them, because whoever folds a
-//! generation must use its own. It takes the generation's lease and folds the log from position 1, in
-//! batches, each committed together with the checkpoint and only if the generation still stands where
-//! the batch began and the lease's token is still the same. Ingest does not notice. When it has caught
-//! up, it is put beside the live one in one read transaction, and SQL counts and finds what differs: who
-//! loses access and who gains it, by which fields. A dry run ends here and drops what it made. Otherwise
+//! generation must use its own. It takes the generation's lease and folds the log in memory, in stretches
+//! that all processors take turns at: joining is commutative, so no stretch waits for another. What grows
+//! with the events (timelines, links) is written from time to time, what grows with the customers (states,
+//! rows) once at the end, in the order of the tables and under the lease's token; then the indexes are
+//! made and the checkpoint is set. What arrived meanwhile is folded batch by batch, as a follower does
+//! it. Ingest does not notice. When it has caught up, it is put beside the live one in one read
+//! transaction, and SQL counts and finds what differs: who loses access and who gains it, by which fields. A dry run ends here and drops what it made. Otherwise
 //! one transaction points the view `current_subscriptions` at the new tables; readers before it
 //! saw the old rows, readers after it see the new ones, and nobody sees half of them. The former
 //! generation is kept, and [`projector::activate`] goes back to it in one transaction as well. A crash on

@@ -38,11 +38,11 @@ pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are read at once: few enough that their bodies stay in the processor's cache.
-const STRETCH_EVENTS: i64 = 128;
+const STRETCH_EVENTS: i64 = 64;
 /// How many stretches are folded in one transaction, at most.
-const BATCH_STRETCHES_MAX: i64 = 32;
+const BATCH_STRETCHES_MAX: i64 = 128;
 /// How many bytes of bodies are folded in one transaction, about.
-const BATCH_BYTES_MAX: usize = 16 << 20;
+const BATCH_BYTES_MAX: usize = 32 << 20;
 /// How many stretches are read side by side.
 const STRETCHES_AT_ONCE: usize = 2;
 /// For how long a lease holds without being renewed. A process that is killed leaves a generation

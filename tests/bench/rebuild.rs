@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Events that are scanned at once, as by the program.
-const STRETCH: i64 = 128;
+const STRETCH: i64 = 64;
 /// The backlog of the follower.
 const BACKLOG: Size = Size { events: 200_000, subscriptions: 20_000, months: 1 };
 

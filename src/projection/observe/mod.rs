@@ -43,15 +43,15 @@ pub struct Observation {
 }
 
 /// An object of a payment (a charge, a payment intent, an invoice) and the customer it belongs to, or
-/// another object that leads to one.
+/// another object that leads to one. Ordered by the owner first, as it is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     /// The account and mode.
     pub scope: Scope,
-    /// The object.
-    pub object_id: String,
     /// The customer, or the object that stands nearer to one.
     pub owner_id: String,
+    /// The object.
+    pub object_id: String,
 }
 
 /// The objects that are folded, by the type of the event.
