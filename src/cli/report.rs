@@ -97,9 +97,12 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
             return (Exit::Failed, Some(hint.to_owned()));
         }
-        if let Some(RebuildError::AlreadyRunning { .. }) = cause.downcast_ref() {
-            let hint = "wait until it is done; `subledger projections` shows how far it is";
-            return (Exit::Failed, Some(hint.to_owned()));
+        if let Some(rebuild) = cause.downcast_ref::<RebuildError>() {
+            let exit = match rebuild {
+                RebuildError::Store(store) => exit_of(store),
+                _ => Exit::Failed,
+            };
+            return (exit, rebuild.hint().map(str::to_owned));
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return (exit_of(store), store.hint().map(str::to_owned));

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::STRETCH_EVENTS;
 use super::batch::{Batch, beside_the_runtime};
 use super::bulk::{Bulk, Taken, to_be_written};
-use super::generation::{Held, Step};
+use super::generation::{Held, Step, is_of_this_log};
 use super::rebuild::{Progress, RebuildError, Rebuilt, Told};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
-use crate::store::{FoldBatch, Log, Store, StoreError};
+use crate::store::{Completion, FoldBatch, Log, Store, StoreError};
 
 /// Events that are folded before their timelines are written, at first and at most. It doubles from
 /// round to round: every round writes all over the table, and memory must not grow with the log.
@@ -35,7 +35,6 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Build<'a, T> {
     pub(super) store: &'a Store,
     pub(super) held: Held,
-    holder: &'a str,
     pub(super) clock: &'a Clock,
     stop: &'a CancellationToken,
     stopwatch: Stopwatch,
@@ -69,14 +68,34 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
     pub(super) fn new(
         store: &'a Store,
         held: Held,
-        holder: &'a str,
         clock: &'a Clock,
         stop: &'a CancellationToken,
         tell: &'a mut T,
     ) -> Self {
         let stopwatch = Clock::stopwatch();
         let (folded, note_at) = (Arc::default(), Duration::ZERO);
-        Self { store, held, holder, clock, stop, stopwatch, tell, folded, note_at }
+        Self { store, held, clock, stop, stopwatch, tell, folded, note_at }
+    }
+
+    /// Makes it the live one, once it has folded all that the live one has: no reader goes back in time.
+    pub(super) async fn complete(&mut self) -> Result<(), RebuildError> {
+        loop {
+            // Whoever read the differences may have taken their time, and so do the indexes.
+            self.catch_up().await?;
+            // What was made from another log is not what readers would go back from.
+            let live = self.store.read_model.live().await?;
+            let not_behind = match live {
+                Some(live) if is_of_this_log(self.store, &live).await? => Some(live.id),
+                _ => None,
+            };
+            let completing =
+                self.store.read_model.generation_complete(self.held.lease(), not_behind);
+            match completing.await? {
+                Completion::Live => return Ok(()),
+                Completion::Behind => {}
+                Completion::TakenOver => return Err(self.taken_over()),
+            }
+        }
     }
 
     /// Gives the generation out of hand.
@@ -98,12 +117,15 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
     /// kept of the customers.
     pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
         let bulk = Arc::new(Bulk::new());
-        let (mut to, mut round) = (Position::ZERO, ROUND_MIN);
+        let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
         loop {
             let size = self.store.log.head().await?.size;
-            if size == to || (to > Position::ZERO && size.0 - to.0 < FEW) {
+            let left = size.0 - to.0;
+            // A log that grows faster than it is folded is not chased for ever.
+            if left == 0 || (to > Position::ZERO && (left < FEW || left >= left_before)) {
                 break;
             }
+            left_before = left;
             let end = size.min(to.plus(round));
             let mut workers = self.start_workers(&bulk, to, end);
             if to > Position::ZERO {
@@ -122,17 +144,20 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
         Ok(())
     }
 
-    /// Folds what is not folded yet, batch by batch, until nothing is left.
+    /// Folds what is not folded yet, batch by batch, up to where the log reaches now: what arrives
+    /// meanwhile is not chased for ever.
     pub(super) async fn catch_up(&mut self) -> Result<(), RebuildError> {
-        loop {
+        let end = self.store.log.head().await?.size;
+        while self.held.position < end {
             self.tick().await?;
             let from = self.held.position;
             match self.held.step(self.store, |_| {}).await? {
                 Step::Fenced => return Err(self.taken_over()),
                 Step::Folded { parked } => self.folded.add(self.held.position.0 - from.0, parked),
-                Step::CaughtUp => return Ok(()),
+                Step::CaughtUp => break,
             }
         }
+        Ok(())
     }
 
     /// Starts folding a range of the log on all processors. Twice as many take turns as there are of
@@ -192,7 +217,7 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
         if self.stop.is_cancelled() {
             return Err(RebuildError::Stopped);
         }
-        if !self.held.renew(self.store, self.holder, self.clock).await? {
+        if !self.held.renew(self.store, self.clock).await? {
             return Err(self.taken_over());
         }
         let done = self.folded.events.load(Ordering::Relaxed);

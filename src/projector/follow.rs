@@ -11,6 +11,7 @@ use super::generation::{Held, Step};
 use super::rebuild::{Reason, RebuildError, can_fold, reason_to_rebuild};
 use super::rebuilding::Rebuilding;
 use super::status::{FollowerState, ProjectorHandle, Status};
+use super::sweep::sweep;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
@@ -49,11 +50,16 @@ impl Projector {
             status,
             stop: stop.clone(),
         };
+        let sweeping = sweep(follower.store.clone(), follower.clock.clone(), stop.clone());
         let task = tokio::spawn(async move {
+            let sweeping = tokio::spawn(sweeping);
             // A defect must not look like a follower that follows.
             if let Err(error) = tokio::spawn(follower.run()).await {
                 tracing::error!(%error, "the follower of the log ended badly: {error}");
                 last_word.send_modify(|status| status.state = FollowerState::Failing);
+            }
+            if let Err(error) = sweeping.await {
+                tracing::error!(%error, "the sweeper ended badly: {error}");
             }
         });
         Self { handle, stop, task }
@@ -240,7 +246,7 @@ impl Follower {
             self.heed(live);
         }
         Ok(live.is_some_and(|live| live.id == held.generation)
-            && held.renew(&self.store, &self.holder, &self.clock).await?)
+            && held.renew(&self.store, &self.clock).await?)
     }
 
     async fn show(&self, live: &Generation) -> Result<(), StoreError> {

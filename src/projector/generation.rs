@@ -99,26 +99,32 @@ impl Held {
         }))
     }
 
+    /// A generation that was begun with this lease just now.
+    pub(super) fn begun(lease: Lease, logic: &Logic, now: ReceivedAt) -> Self {
+        Self {
+            generation: lease.generation,
+            position: Position::ZERO,
+            lease,
+            renew_at: renewal(now),
+            logic: logic.clone(),
+            folder: None,
+            ahead: None,
+        }
+    }
+
     /// Gives the generation to whoever wants to go on with it. If that fails, the lease ends by itself.
     pub(super) async fn release(self, store: &Store) {
         let _ = store.read_model.lease_release(&self.lease).await;
     }
 
     /// Keeps the lease alive. False if it was lost.
-    pub(super) async fn renew(
-        &mut self,
-        store: &Store,
-        holder: &str,
-        clock: &Clock,
-    ) -> Result<bool, StoreError> {
+    pub(super) async fn renew(&mut self, store: &Store, clock: &Clock) -> Result<bool, StoreError> {
         let now = clock.now();
         if now < self.renew_at {
             return Ok(true);
         }
-        let taken =
-            store.read_model.lease_take(self.generation, holder, now, LEASE_SECONDS).await?;
         self.renew_at = renewal(now);
-        Ok(taken.is_some_and(|lease| lease == self.lease))
+        store.read_model.lease_renew(&self.lease, now, LEASE_SECONDS).await
     }
 
     /// The right to write to it.

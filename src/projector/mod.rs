@@ -22,10 +22,12 @@ mod diff;
 mod folder;
 mod follow;
 mod generation;
+mod keep;
 mod list;
 mod rebuild;
 mod rebuilding;
 mod status;
+mod sweep;
 
 pub use choose::{ChoiceError, activate, drop_generation};
 pub use consent::reason_to_ask;

@@ -2,13 +2,15 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::LEASE_SECONDS;
 use super::build::Build;
 use super::diff::{Difference, Listing, compare};
 use super::generation::{Held, is_of_this_log, logic_of, stored_logic};
+use super::keep::keep;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::store::{Generation, GenerationId, GenerationStatus, Store, StoreError};
+use crate::store::{Begun, Generation, GenerationId, Store, StoreError};
 
 /// How a rebuild is going.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +69,25 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
+impl RebuildError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::AlreadyRunning { .. } => {
+                Some("wait until it is done; `subledger projections` shows how far it is")
+            }
+            Self::TakenOver(_) => Some("`subledger projections` shows what there is now"),
+            Self::NotComparable(_) => Some("`subledger rebuild` without --dry-run replaces it"),
+            Self::Store(StoreError::CannotGrow(_)) => Some(
+                "the live generation answers on; a rebuild needs as much room again as the read model \
+                 takes: make room and run it again, or remove the previous generation",
+            ),
+            Self::Store(error) => error.hint(),
+            Self::Stopped => None,
+        }
+    }
+}
+
 /// What becomes of the new generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -99,15 +120,24 @@ pub async fn rebuild(
     (mode, listing): (Mode, Listing),
     mut tell: impl FnMut(Told<'_>),
 ) -> Result<Rebuilt, RebuildError> {
-    let holder = super::follow::holder_name();
-    abandoned_builds_drop(store, &holder, clock).await?;
-    let log_id = store.log.head().await?.log_id;
-    let generation = store.read_model.generation_create(&stored_logic(logic), &log_id).await?;
+    let (holder, now) = (super::follow::holder_name(), clock.now());
+    // First, because the new one needs its space.
+    store.read_model.abandoned_drop(now).await?;
+    let (logic_to_store, log_id) = (stored_logic(logic), store.log.head().await?.log_id);
+    let begun =
+        store.read_model.generation_begin(&logic_to_store, &log_id, &holder, now, LEASE_SECONDS);
+    let lease = match begun.await? {
+        Begun::Begun(_, lease) => lease,
+        Begun::AlreadyBuilding(Generation { id, position, built, .. }) => {
+            let position = position.max(Position(built));
+            let total = store.log.head().await?.size;
+            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
+        }
+    };
+    let (id, kept) = (lease.generation, keep(store, &lease, clock));
     let made = async {
-        let Some(held) = Held::take(store, &generation, &holder, clock).await? else {
-            return Err(RebuildError::TakenOver(generation.id));
-        };
-        let mut build = Build::new(store, held, &holder, clock, stop, &mut tell);
+        let held = Held::begun(lease, logic, now);
+        let mut build = Build::new(store, held, clock, stop, &mut tell);
         build.fold_at_once().await?;
         build.catch_up().await?;
         let compared = tokio::select! {
@@ -123,42 +153,20 @@ pub async fn rebuild(
             _ => compared?,
         }
         if mode == Mode::Swap {
-            // Whoever read the differences may have taken their time.
-            build.catch_up().await?;
-            store.read_model.generation_complete(generation.id).await?;
+            build.complete().await?;
         }
         Ok(build.end().await)
     }
     .await;
+    drop(kept);
     let is_kept = mode == Mode::Swap && made.is_ok();
     if !is_kept && !matches!(made, Err(RebuildError::TakenOver(_))) {
-        // Best effort: what stays is dropped by the next rebuild.
-        let _ = store.read_model.generation_drop(generation.id).await;
+        // Best effort: what stays is dropped by whoever serves, or by the next rebuild.
+        if let Err(error) = store.read_model.generation_drop(id).await {
+            tracing::warn!(%error, "generation {id} is not dropped yet: {error}");
+        }
     }
     made
-}
-
-/// Drops generations that were never completed and that nobody holds any more. If somebody does,
-/// that is an error that says how far they are.
-async fn abandoned_builds_drop(
-    store: &Store,
-    holder: &str,
-    clock: &Clock,
-) -> Result<(), RebuildError> {
-    for generation in store.read_model.generations().await? {
-        if generation.status != GenerationStatus::Building {
-            continue;
-        }
-        let lease = store.read_model.lease_take(generation.id, holder, clock.now(), 1).await?;
-        if lease.is_none() {
-            let Generation { id, position, built, .. } = generation;
-            let position = position.max(Position(built));
-            let total = store.log.head().await?.size;
-            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
-        }
-        store.read_model.generation_drop(generation.id).await?;
-    }
-    Ok(())
 }
 
 /// Why the live generation cannot be followed as it is, and has to be made anew.

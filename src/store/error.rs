@@ -12,9 +12,12 @@ pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
 /// The text is for outside and holds no database's words; those are the error's source.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Locked, full, unreadable or gone. Trying again may help.
+    /// Locked, unreadable or gone. Trying again may help.
     #[error("the ledger is not available at the moment")]
     Unavailable(#[source] Source),
+    /// The disk is full, or the file has reached a limit. Trying again helps once there is room.
+    #[error("a file of the ledger cannot grow: its disk is full, or a limit is reached")]
+    CannotGrow(#[source] Source),
     /// No generation of the read model is complete yet.
     #[error("the read model is being built")]
     ReadModelBuilding,
@@ -113,6 +116,7 @@ impl StoreError {
             Self::Unavailable(_) => {
                 Some("another program may hold the ledger, or its disk may be full")
             }
+            Self::CannotGrow(_) => Some("make room on the disk of the ledger"),
             Self::NoGeneration(_) => Some("`subledger projections list` shows what there is"),
             Self::GenerationIsLive(_) => {
                 Some("`subledger projections activate N` makes another one live first")
@@ -130,7 +134,7 @@ impl StoreError {
 
     /// Whether the same verb may succeed when it is tried again.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::CannotGrow(_))
     }
 
     pub(super) fn gone() -> Self {
@@ -138,9 +142,11 @@ impl StoreError {
     }
 }
 
-/// The primary result codes of SQLite that pass: busy, locked, out of memory, read-only, I/O error,
-/// full, cannot open. <https://sqlite.org/rescode.html>
-const PASSING: [i32; 7] = [5, 6, 7, 8, 10, 13, 14];
+/// The result codes of SQLite of a write that found no room: full, and an I/O error of a write or of the
+/// index of the write-ahead log, which is how a limit or a quota shows. <https://sqlite.org/rescode.html>
+const NO_ROOM: [i32; 3] = [13, 778, 4874];
+/// The primary result codes that pass: busy, locked, out of memory, read-only, I/O error, cannot open.
+const PASSING: [i32; 6] = [5, 6, 7, 8, 10, 14];
 /// Malformed, and not a database.
 const DAMAGED: [i32; 2] = [11, 26];
 
@@ -150,7 +156,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(inner) => {
                 let code = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
                 let primary = code & 0xff;
-                if PASSING.contains(&primary) {
+                if NO_ROOM.contains(&code) {
+                    Self::CannotGrow(error.into())
+                } else if PASSING.contains(&primary) {
                     Self::Unavailable(error.into())
                 } else if DAMAGED.contains(&primary) {
                     Self::Corrupt("the file is not readable as a database".to_owned())

@@ -132,11 +132,13 @@ impl Log {
         let mut connection = sqlite::connect(&self.0.path, sqlite::options(&self.0.path)).await?;
         sqlx::query(sql::BACKUP).bind(name).execute(&mut connection).await.map_err(|error| {
             match StoreError::from(error) {
-                StoreError::Unavailable(source) => StoreError::CannotOpen {
-                    path: to.to_owned(),
-                    reason: "it cannot be written".to_owned(),
-                    source: Some(source),
-                },
+                StoreError::Unavailable(source) | StoreError::CannotGrow(source) => {
+                    StoreError::CannotOpen {
+                        path: to.to_owned(),
+                        reason: "it cannot be written".to_owned(),
+                        source: Some(source),
+                    }
+                }
                 other => other,
             }
         })?;

@@ -31,10 +31,10 @@ pub use event::{
 };
 pub use log::Log;
 pub use read_model::{
-    AccessCounts, ChangeKind, ChangedSubscription, Comparison, DiffCounts, Effect, FieldChange,
-    FieldCount, FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp,
-    GenerationStatus, Lease, Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey,
-    TimelineEntry,
+    AccessCounts, Begun, ChangeKind, ChangedSubscription, Comparison, Completion, DiffCounts,
+    Effect, FieldChange, FieldCount, FoldBatch, Generation, GenerationId, GenerationLogic,
+    GenerationStamp, GenerationStatus, Lease, Parked, ReadModel, Subject, SubscriptionFilter,
+    SubscriptionKey, TimelineEntry,
 };
 pub use record::payload_hash;
 pub use stretch::{Stretch, StretchEvent};

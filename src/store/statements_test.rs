@@ -11,7 +11,7 @@ use sqlx::{
 use super::read_model::{self, GenerationLogic, SubscriptionFilter, SubscriptionKey};
 use super::statements::with_rows;
 use super::{
-    DatabaseUrl, Opening, Store, append, checkpoint, log, redelivery, scan, sqlite, stretch,
+    Begun, DatabaseUrl, Opening, Store, append, checkpoint, log, redelivery, scan, sqlite, stretch,
 };
 use crate::clock::Clock;
 use crate::ids::Scope;
@@ -36,9 +36,10 @@ async fn databases() -> Databases {
         policy: String::new(),
         user_keys: String::new(),
     };
-    let generation = store.read_model.generation_create(&logic, "log").await.unwrap();
-    assert_eq!(generation.id, 1);
-    store.read_model.generation_complete(1).await.unwrap();
+    let begun = store.read_model.generation_begin(&logic, "log", "me", ReceivedAt(1), 1).await;
+    let Begun::Begun(_, lease) = begun.unwrap() else { panic!("nobody else makes one") };
+    assert_eq!(lease.generation, 1);
+    store.read_model.generation_complete(&lease, None).await.unwrap();
     let connect =
         async |path| SqliteConnection::connect_with(&sqlite::options(path)).await.unwrap();
     let (log, read) = (connect(url.log_path()).await, connect(&url.read_path()).await);

@@ -4,7 +4,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::space::let_others;
-use super::{GenerationStamp, ReadModel};
+use super::{GenerationStamp, Lease, ReadModel, lease};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::column::Column;
@@ -63,6 +63,15 @@ pub struct Generation {
     pub pinned: bool,
 }
 
+/// What became of the wish to begin a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is there, in the hands of whoever asked.
+    Begun(Generation, Lease),
+    /// Somebody is making this one, and only one is made at a time.
+    AlreadyBuilding(Generation),
+}
+
 /// What a generation is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GenerationStatus {
@@ -103,47 +112,72 @@ impl ReadModel {
         row.as_ref().map(read).transpose()
     }
 
-    /// Begins a generation: empty tables without indexes, nothing folded.
-    pub async fn generation_create(
+    /// Begins a generation, held by whoever asks: empty tables without indexes, nothing folded.
+    ///
+    /// It and its lease are made in one transaction, and not where somebody holds another one that is
+    /// being made: of two who begin at the same moment one is refused.
+    pub async fn generation_begin(
         &self,
         logic: &GenerationLogic,
         log_id: &str,
-    ) -> Result<Generation, StoreError> {
+        holder: &str,
+        now: ReceivedAt,
+        ttl_seconds: u32,
+    ) -> Result<Begun, StoreError> {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let row = sqlx::query(sql::CREATE)
+        let building =
+            sqlx::query(sql::BUILDING).bind(now.0).fetch_optional(&mut *transaction).await?;
+        if let Some(row) = building {
+            transaction.rollback().await?;
+            writer.put_back(connection);
+            return Ok(Begun::AlreadyBuilding(read(&row)?));
+        }
+        let row = sqlx::query(sql::BEGIN)
             .bind(&logic.fingerprint)
             .bind(logic.fold_version)
             .bind(&logic.policy)
             .bind(&logic.user_keys)
             .bind(log_id)
             .bind(self.0.clock.now().0)
+            .bind(holder)
+            .bind(lease::until(now, ttl_seconds).0)
             .fetch_one(&mut *transaction)
             .await?;
         let generation = read(&row)?;
+        let lease = Lease { generation: generation.id, token: row.try_get("token")? };
         let tables = of(&TABLES[..indexes_start()], generation.id);
         sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *transaction).await?;
         transaction.commit().await?;
         writer.put_back(connection);
-        Ok(generation)
+        Ok(Begun::Begun(generation, lease))
     }
 
     /// Makes the indexes of a generation whose rows are written: at once, which takes a fraction of the
-    /// time that it takes row by row. Between two of them there is time for others who write.
-    pub(super) async fn generation_index(&self, id: GenerationId) -> Result<(), StoreError> {
-        let status: Option<String> =
-            sqlx::query_scalar(sql::STATUS).bind(id).fetch_optional(&self.0.readers).await?;
-        if status.is_none() {
-            return Err(StoreError::NoGeneration(id));
-        }
+    /// time that it takes row by row. Between two of them there is time for others who write. False where
+    /// the lease has gone to another.
+    pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
         let indexes = TABLES[indexes_start()..].split(';').filter(|it| !it.trim().is_empty());
         for index in indexes {
             let stopwatch = Clock::stopwatch();
-            self.write(&of(index, id)).await?;
+            let mut writer = self.0.writer.lock().await;
+            let mut connection = writer.take().await?;
+            let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
+            let holds = lease.holds(&mut transaction).await?;
+            if holds {
+                let index = of(index, lease.generation);
+                sqlx::raw_sql(AssertSqlSafe(index)).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+            writer.put_back(connection);
+            drop(writer);
+            if !holds {
+                return Ok(false);
+            }
             let_others(stopwatch).await;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -226,10 +260,14 @@ pub(in crate::store) mod sql {
             FROM generations WHERE status = 'live'";
         LIVE_STAMP = "SELECT id, position, folded_received_at FROM generations WHERE status = 'live'";
         STATUS = "SELECT status FROM generations WHERE id = ?";
-        CREATE = "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at)
-            VALUES ('building', ?, ?, ?, ?, ?, ?)
+        /// Of those that are being made, one that somebody holds.
+        BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+                lease_holder, lease_until, created_at, completed_at, pinned
+            FROM generations WHERE status = 'building' AND lease_until > ? LIMIT 1";
+        BEGIN = "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
+            VALUES ('building', ?, ?, ?, ?, ?, ?, 1, ?, ?)
             RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
-                lease_holder, lease_until, created_at, completed_at, pinned";
+                token, lease_holder, lease_until, created_at, completed_at, pinned";
         IDS = "SELECT id FROM generations";
     }
 }

@@ -42,7 +42,6 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<Option<Lease>, StoreError> {
-        let until = now.0.saturating_add(i64::from(ttl_seconds) * 1_000_000);
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
@@ -50,12 +49,31 @@ impl ReadModel {
             .bind(generation)
             .bind(holder)
             .bind(now.0)
-            .bind(until)
+            .bind(until(now, ttl_seconds).0)
             .fetch_optional(&mut *transaction)
             .await?;
         transaction.commit().await?;
         writer.put_back(connection);
         Ok(token.map(|token| Lease { generation, token }))
+    }
+
+    /// Keeps the lease for so long from now on; `false` where it has gone to another, who keeps it.
+    pub async fn lease_renew(
+        &self,
+        lease: &Lease,
+        now: ReceivedAt,
+        ttl_seconds: u32,
+    ) -> Result<bool, StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        let renewed = sqlx::query(sql::RENEW)
+            .bind(lease.generation)
+            .bind(lease.token)
+            .bind(until(now, ttl_seconds).0)
+            .execute(&mut connection)
+            .await?;
+        writer.put_back(connection);
+        Ok(renewed.rows_affected() == 1)
     }
 
     /// Notes down how many events the holder has folded, for others to see.
@@ -86,11 +104,17 @@ impl ReadModel {
     }
 }
 
+/// When a lease that is taken now ends.
+pub(super) fn until(now: ReceivedAt, ttl_seconds: u32) -> ReceivedAt {
+    ReceivedAt(now.0.saturating_add(i64::from(ttl_seconds) * 1_000_000))
+}
+
 pub(in crate::store) mod sql {
     crate::store::statements::statements! {
         TAKE = "UPDATE generations SET token = token + (lease_holder IS NOT ?2), lease_holder = ?2, lease_until = ?4
             WHERE id = ?1 AND (lease_holder IS NULL OR lease_holder = ?2 OR lease_until <= ?3)
             RETURNING token";
+        RENEW = "UPDATE generations SET lease_until = ?3 WHERE id = ?1 AND token = ?2";
         HOLDS = "SELECT EXISTS (SELECT 1 FROM generations WHERE id = ? AND token = ?)";
         NOTE = "UPDATE generations SET built = ?3 WHERE id = ?1 AND token = ?2";
         RELEASE = "UPDATE generations SET lease_until = 0 WHERE id = ? AND token = ?";

@@ -32,9 +32,10 @@ pub use difference::{
     AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
 };
 pub use fold::{FoldBatch, Parked, TimelineEntry};
-pub use generation::{Generation, GenerationId, GenerationLogic, GenerationStatus};
+pub use generation::{Begun, Generation, GenerationId, GenerationLogic, GenerationStatus};
 pub use lease::Lease;
 pub use subscriptions::{SubscriptionFilter, SubscriptionKey};
+pub use swap::Completion;
 pub use timeline::Subject;
 
 use self::shape::Shape;

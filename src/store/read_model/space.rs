@@ -12,6 +12,7 @@ use super::generation::{TABLE_NAMES, of};
 use super::{GenerationId, GenerationStatus, ReadModel};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::{StoreError, append};
+use crate::time::ReceivedAt;
 
 impl ReadModel {
     /// Drops a generation that is not live, and gives its space back.
@@ -30,6 +31,18 @@ impl ReadModel {
         writer.put_back(connection);
         drop(writer);
         self.discard(&[id]).await
+    }
+
+    /// Drops the generations that were never completed and that nobody has held since this instant:
+    /// whoever was making one has ended, or finds that its lease is gone.
+    pub async fn abandoned_drop(&self, since: ReceivedAt) -> Result<(), StoreError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut connection = writer.take().await?;
+        let abandoned: Vec<GenerationId> =
+            sqlx::query_scalar(sql::ABANDONED).bind(since.0).fetch_all(&mut connection).await?;
+        writer.put_back(connection);
+        drop(writer);
+        self.discard(&abandoned).await
     }
 
     /// Drops every generation, the live one too: for when they were made from another log. Reads
@@ -110,6 +123,8 @@ pub(in crate::store) mod sql {
     crate::store::statements::statements! {
         ABANDON = "UPDATE generations SET status = 'building', pinned = 0, token = token + 1, lease_holder = NULL, lease_until = 0
             WHERE id = ?";
+        ABANDONED = "UPDATE generations SET token = token + 1, lease_holder = NULL, lease_until = 0
+            WHERE status = 'building' AND lease_until <= ? RETURNING id";
         DROP = "DELETE FROM generations WHERE id = {g}";
         VIEW_DROP = "DROP VIEW IF EXISTS current_subscriptions";
         /// In pages: 16 MiB a step.

@@ -5,16 +5,36 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::generation::sql::STATUS;
 use super::shape::Shape;
-use super::{GenerationId, GenerationStatus, ReadModel, space};
+use super::{GenerationId, GenerationStatus, Lease, ReadModel, space};
 use crate::store::{StoreError, append};
+
+/// What became of the wish to make a generation the live one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// It is.
+    Live,
+    /// It is not yet: the live one has folded more.
+    Behind,
+    /// It never will be: the lease has gone to another, or the generation is gone.
+    TakenOver,
+}
 
 impl ReadModel {
     /// Makes a generation that is complete now the live one: from one read to the next, all answers
     /// come from it. The one that was live is kept as the previous one; older ones are dropped.
     ///
+    /// It must have folded no less than `not_behind`, so that no reader goes back in time.
+    ///
     /// [`StoreError::Superseded`] where a person has chosen another since this one was begun.
-    pub async fn generation_complete(&self, id: GenerationId) -> Result<(), StoreError> {
-        self.generation_index(id).await?;
+    pub async fn generation_complete(
+        &self,
+        lease: &Lease,
+        not_behind: Option<GenerationId>,
+    ) -> Result<Completion, StoreError> {
+        let id = lease.generation;
+        if !self.generation_index(lease).await? {
+            return Ok(Completion::TakenOver);
+        }
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
@@ -24,6 +44,17 @@ impl ReadModel {
             .await?;
         if let Some(by) = chosen {
             return Err(StoreError::Superseded { generation: id, by });
+        }
+        let holds = lease.holds(&mut transaction).await?;
+        let is_behind: bool = sqlx::query_scalar(sql::IS_BEHIND)
+            .bind(id)
+            .bind(not_behind)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if !holds || is_behind {
+            transaction.rollback().await?;
+            writer.put_back(connection);
+            return Ok(if holds { Completion::Behind } else { Completion::TakenOver });
         }
         let was_live = demote(&mut transaction, id).await?;
         let promoted = sqlx::query(sql::PROMOTE)
@@ -47,7 +78,7 @@ impl ReadModel {
         if let Err(error) = self.discard(&outdated).await {
             tracing::warn!(%error, "old generations are not dropped yet: {error}");
         }
-        Ok(())
+        Ok(Completion::Live)
     }
 
     /// Makes a complete generation the live one at once, and pins it: no newer logic replaces it by
@@ -94,6 +125,8 @@ pub(in crate::store) mod sql {
         CHOOSE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = ?";
         CHOSEN_SINCE = "SELECT live.id FROM generations AS live CROSS JOIN generations AS new ON new.id = ?
             WHERE live.status = 'live' AND live.pinned >= new.id AND live.id <> new.id";
+        IS_BEHIND = "SELECT EXISTS (SELECT 1 FROM generations AS new CROSS JOIN generations AS other ON other.id = ?2
+            WHERE new.id = ?1 AND new.position < other.position)";
         /// All previous generations but the one that was live until now.
         OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id IS NOT ?";
     }

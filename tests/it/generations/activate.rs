@@ -6,7 +6,7 @@ use subledger::projector::{self, ChoiceError, FollowerState, Projector, Status};
 use subledger::store::{GenerationStatus, Store, StoreError};
 
 use super::{append, granted, of_two_generations, rebuild, statuses, strict, until};
-use crate::store::{Ledger, raw};
+use crate::store::{Ledger, begin, raw};
 
 const LIVE: GenerationStatus = GenerationStatus::Live;
 const PREVIOUS: GenerationStatus = GenerationStatus::Previous;
@@ -75,7 +75,7 @@ async fn only_a_complete_generation_of_this_log_can_be_activated() {
     assert!(error.hint().unwrap().contains("projections list"));
 
     let logic = store.read_model.generations().await.unwrap()[0].logic.clone();
-    let building = store.read_model.generation_create(&logic, &log_id(store).await).await.unwrap();
+    let (building, _) = begin(store, &logic, ("me", Clock::System.now(), 600)).await;
     let error = refused(building.id).await;
     assert!(matches!(error, ChoiceError::Store(StoreError::GenerationIsBuilding(_))), "{error}");
     assert!(error.hint().is_some());
@@ -104,15 +104,14 @@ async fn a_rebuild_that_was_begun_before_does_not_replace_what_was_activated() {
     let ledger = of_two_generations().await;
     let store = &ledger.store;
     let logic = store.read_model.generations().await.unwrap()[1].logic.clone();
-    let create =
-        async || store.read_model.generation_create(&logic, &log_id(store).await).await.unwrap().id;
-    let before = create().await;
+    let model = &store.read_model;
+    let (_, before) = begin(store, &logic, ("me", Clock::System.now(), 0)).await;
     projector::activate(store, 1).await.unwrap();
-    let error = store.read_model.generation_complete(before).await.unwrap_err();
+    let error = model.generation_complete(&before, None).await.unwrap_err();
     assert!(matches!(error, StoreError::Superseded { by: 1, .. }), "{error}");
-    assert_eq!(store.read_model.live().await.unwrap().unwrap().id, 1);
+    assert_eq!(model.live().await.unwrap().unwrap().id, 1);
 
-    let after = create().await;
-    store.read_model.generation_complete(after).await.unwrap();
-    assert_eq!(store.read_model.live().await.unwrap().unwrap().id, after);
+    let (created, after) = begin(store, &logic, ("me", Clock::System.now(), 0)).await;
+    model.generation_complete(&after, None).await.unwrap();
+    assert_eq!(model.live().await.unwrap().unwrap().id, created.id);
 }

@@ -10,15 +10,12 @@ use subledger::store::{FoldBatch, Lease, Store};
 
 use super::{of_two_generations, rebuild, strict};
 use crate::app::commands::run;
-use crate::store::Ledger;
+use crate::store::{Ledger, begin};
 
 /// Makes a generation and folds a lot into it, as a process does that is still at it.
 async fn build(store: &Store) -> Lease {
     let logic = store.read_model.live().await.unwrap().unwrap().logic;
-    let log_id = store.log.head().await.unwrap().log_id;
-    let id = store.read_model.generation_create(&logic, &log_id).await.unwrap().id;
-    let now = Clock::System.now();
-    let lease = store.read_model.lease_take(id, "4711-abc", now, 600).await.unwrap().unwrap();
+    let (_, lease) = begin(store, &logic, ("4711-abc", Clock::System.now(), 600)).await;
     let customer =
         |it| CustomerKey { scope: Scope::default(), customer: format!("cus_{it}").as_str().into() };
     let states = (0..4_000).map(|it| (customer(it), vec![7; 2_000])).collect();
@@ -110,7 +107,7 @@ async fn a_swap_gives_the_space_of_what_is_outdated_back() {
     let ledger = of_two_generations().await;
     let store = &ledger.store;
     let lease = build(store).await;
-    store.read_model.generation_complete(lease.generation).await.unwrap();
+    store.read_model.generation_complete(&lease, None).await.unwrap();
     rebuild(store, &Logic::default()).await;
     let (before, _) = bytes(&ledger);
     rebuild(store, &strict()).await;

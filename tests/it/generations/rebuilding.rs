@@ -14,7 +14,7 @@ use super::{of_another_version, of_two_generations, rebuild, statuses, strict, u
 use crate::app::commands::run;
 use crate::app::server::{Event, TestServer, json_of, options};
 use crate::ledger::append;
-use crate::store::Ledger;
+use crate::store::{Ledger, begin};
 
 /// Enough of them that a rebuild is still going on when it is looked at.
 const EVENTS: usize = 12_000;
@@ -85,11 +85,9 @@ async fn what_another_process_makes_is_told_by_what_is_stored_of_it() {
     let ledger = of_two_generations().await;
     let store = &ledger.store;
     super::append(store, "evt_2", "sub_2").await;
-    let (logic, head) =
-        (store.read_model.live().await.unwrap().unwrap().logic, store.log.head().await.unwrap());
-    let created = store.read_model.generation_create(&logic, &head.log_id).await.unwrap();
+    let logic = store.read_model.live().await.unwrap().unwrap().logic;
     let now = Clock::System.now();
-    let lease = store.read_model.lease_take(3, "4711-abc", now, 600).await.unwrap().unwrap();
+    let (created, lease) = begin(store, &logic, ("4711-abc", now, 600)).await;
     let batch = FoldBatch::default();
     let folded = store.read_model.fold_commit(&lease, Position::ZERO, Position(1), [0; 32], &batch);
     assert!(folded.await.unwrap());

@@ -8,6 +8,7 @@ use subledger::time::ReceivedAt;
 
 use crate::app::server::{Event, TestServer, options};
 use crate::ledger::new_event;
+use crate::store::begin;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_with_a_mended_fold_folds_what_was_parked() {
@@ -38,10 +39,8 @@ async fn older_fold_parked_a_good_event(url: &DatabaseUrl) {
         policy: logic.policy_text.clone(),
         user_keys: logic.user_keys_text(),
     };
-    let log_id = store.log.head().await.unwrap().log_id;
     let model = &store.read_model;
-    let generation = model.generation_create(&older, &log_id).await.unwrap();
-    let lease = model.lease_take(generation.id, "older", ReceivedAt(1), 1).await.unwrap().unwrap();
+    let (generation, lease) = begin(&store, &older, ("older", ReceivedAt(1), 1)).await;
     let parked = Parked {
         position: Position(1),
         event_id: logged.facts.event_id.clone(),
@@ -58,7 +57,7 @@ async fn older_fold_parked_a_good_event(url: &DatabaseUrl) {
     };
     let folded = model.fold_commit(&lease, Position::ZERO, Position(1), logged.leaf_hash, &batch);
     assert!(folded.await.unwrap());
-    model.generation_complete(generation.id).await.unwrap();
+    model.generation_complete(&lease, None).await.unwrap();
     assert_eq!(model.parked_count(generation.id).await.unwrap(), 1);
     store.close().await;
 }

@@ -10,7 +10,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _};
 use subledger::clock::Clock;
 use subledger::ids::Scope;
-use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store};
+use subledger::store::{
+    Begun, DatabaseUrl, EventFacts, Generation, GenerationLogic, Lease, NewEvent, Opening, Source,
+    Store,
+};
 use subledger::time::{ReceivedAt, StripeTime};
 use tempfile::TempDir;
 
@@ -39,6 +42,19 @@ impl Ledger {
     /// Another handle on the same files, as another process would have.
     pub(crate) async fn open_again(&self) -> Store {
         Store::open(&self.url, Opening::Existing, Clock::fixed(NOON)).await.unwrap()
+    }
+}
+
+/// Begins a generation as a process does that makes one, with a lease for so many seconds.
+pub(crate) async fn begin(
+    store: &Store,
+    logic: &GenerationLogic,
+    (holder, now, seconds): (&str, ReceivedAt, u32),
+) -> (Generation, Lease) {
+    let log_id = store.log.head().await.unwrap().log_id;
+    match store.read_model.generation_begin(logic, &log_id, holder, now, seconds).await.unwrap() {
+        Begun::Begun(generation, lease) => (generation, lease),
+        Begun::AlreadyBuilding(other) => panic!("somebody makes generation {}", other.id),
     }
 }
 

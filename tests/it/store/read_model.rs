@@ -10,8 +10,8 @@ use subledger::projection::column::Value;
 use subledger::projection::observe::Link;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
-    FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Opening, Parked, Store,
-    StoreError, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
+    Completion, FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Opening, Parked,
+    Store, StoreError, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 
@@ -80,9 +80,7 @@ fn entry(customer_id: &str, subscription: Option<&str>, position: i64) -> Timeli
 }
 
 async fn begin(store: &Store, fingerprint: &str) -> (Generation, Lease) {
-    let generation = store.read_model.generation_create(&logic(fingerprint), "log").await.unwrap();
-    let lease = store.read_model.lease_take(generation.id, "me", NOON, 10).await.unwrap().unwrap();
-    (generation, lease)
+    super::begin(store, &logic(fingerprint), ("me", NOON, 10)).await
 }
 
 async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
@@ -94,9 +92,9 @@ async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool 
 /// A live generation with this folded into it.
 async fn live(batch: &FoldBatch) -> (Ledger, Lease) {
     let ledger = Ledger::new().await;
-    let (generation, lease) = begin(&ledger.store, "one").await;
+    let (_, lease) = begin(&ledger.store, "one").await;
     assert!(fold(&ledger.store, &lease, 5, batch).await);
-    ledger.store.read_model.generation_complete(generation.id).await.unwrap();
+    ledger.store.read_model.generation_complete(&lease, None).await.unwrap();
     (ledger, lease)
 }
 
@@ -354,7 +352,7 @@ async fn links_put_events_that_name_no_customer_on_a_timeline() {
 #[tokio::test]
 async fn before_a_generation_is_live_the_answer_is_that_it_is_being_built() {
     let ledger = Ledger::new().await;
-    let (generation, lease) = begin(&ledger.store, "one").await;
+    let (_, lease) = begin(&ledger.store, "one").await;
     assert!(fold(&ledger.store, &lease, 1, &FoldBatch::default()).await);
     let model = &ledger.store.read_model;
     let filter = SubscriptionFilter::default();
@@ -364,7 +362,7 @@ async fn before_a_generation_is_live_the_answer_is_that_it_is_being_built() {
     let building = model.timeline(&subject, Position::ZERO, 1).await;
     assert!(matches!(building, Err(StoreError::ReadModelBuilding)), "{building:?}");
     assert_eq!(model.live().await.unwrap(), None);
-    model.generation_complete(generation.id).await.unwrap();
+    model.generation_complete(&lease, None).await.unwrap();
     model.subscriptions(&filter, None, 1).await.unwrap();
 }
 
@@ -373,15 +371,17 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
     let ledger = Ledger::new().await;
     let model = &ledger.store.read_model;
     let filter = SubscriptionFilter::default();
+    let mut last = None;
     for number in 1..=3 {
-        let (generation, lease) = begin(&ledger.store, &number.to_string()).await;
+        let (_, lease) = begin(&ledger.store, &number.to_string()).await;
         let batch =
             FoldBatch { rows: vec![row(&format!("sub_{number}"), &[])], ..FoldBatch::default() };
         assert!(fold(&ledger.store, &lease, number, &batch).await);
         if let Some(live) = model.live().await.unwrap() {
             assert_eq!(live.id, number - 1, "nothing changes before the swap");
         }
-        model.generation_complete(generation.id).await.unwrap();
+        assert_eq!(model.generation_complete(&lease, None).await.unwrap(), Completion::Live);
+        last = Some(lease);
         let (stamp, rows) = model.subscriptions(&filter, None, 10).await.unwrap();
         assert_eq!(stamp.generation, number);
         assert_eq!(rows[0].subscription_id, format!("sub_{number}"));
@@ -403,7 +403,8 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
     assert!(matches!(model.generation_drop(2).await, Err(StoreError::GenerationIsLive(2))));
     model.generation_drop(3).await.unwrap();
     assert!(matches!(model.generation_drop(3).await, Err(StoreError::NoGeneration(3))));
-    assert!(matches!(model.generation_complete(3).await, Err(StoreError::NoGeneration(3))));
+    let gone = model.generation_complete(&last.unwrap(), None).await.unwrap();
+    assert_eq!(gone, Completion::TakenOver);
     assert_eq!(begin(&ledger.store, "4").await.0.id, 4, "no number is given twice");
 }
 
