@@ -25,16 +25,21 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Begins; `status` hears how it goes.
+    /// Begins after a pause; `status` hears how it goes.
     pub(super) fn start(
         store: Store,
         logic: Logic,
         clock: Clock,
+        pause: Duration,
         stop: CancellationToken,
         status: watch::Sender<Status>,
     ) -> Self {
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => return Err(RebuildError::Stopped),
+                () = tokio::time::sleep(pause) => {}
+            }
             let mut told = Duration::ZERO;
             let tell = |what: Told<'_>| match what {
                 Told::Progress(progress) => {

@@ -22,6 +22,10 @@ const POLL: Duration = Duration::from_millis(250);
 /// How long to wait after a failure; it doubles up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
+/// How long a rebuild waits after one that failed; it doubles, too. One that fills the disk takes the
+/// log's room for as long as it lasts.
+const REBUILD_PAUSE_MIN: Duration = Duration::from_secs(1);
+const REBUILD_PAUSE_MAX: Duration = Duration::from_mins(30);
 
 /// A follower that runs.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ impl Projector {
             holder: holder_name(),
             judged: false,
             rebuild: None,
+            rebuild_pause: Duration::ZERO,
             status,
             stop: stop.clone(),
         };
@@ -89,6 +94,8 @@ struct Follower {
     judged: bool,
     /// A rebuild that this process runs.
     rebuild: Option<Background>,
+    /// How long the next one waits, because the last one failed.
+    rebuild_pause: Duration,
     appended: watch::Receiver<Position>,
     status: watch::Sender<Status>,
     stop: CancellationToken,
@@ -182,19 +189,29 @@ impl Follower {
             if reason != Reason::OtherLogic {
                 status.state = FollowerState::Building;
             }
-            status.rebuilding = Some(Rebuilding { events_total, ..Rebuilding::default() });
+            let begins_now = self.rebuild_pause.is_zero();
+            status.rebuilding =
+                begins_now.then(|| Rebuilding { events_total, ..Rebuilding::default() });
         });
         self.judged = true;
         let (store, logic, clock) = (self.store.clone(), self.logic.clone(), self.clock.clone());
         let (stop, status) = (self.stop.child_token(), self.status.clone());
-        self.rebuild = Some(Background::start(store, logic, clock, stop, status));
+        let pause = self.rebuild_pause;
+        self.rebuild = Some(Background::start(store, logic, clock, pause, stop, status));
         Ok(())
     }
 
     /// Waits for the end of a rebuild, where there is one, and takes note of it.
     async fn rebuild_settle(&mut self) -> Result<(), StoreError> {
         let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
-        match rebuild.ended().await? {
+        let ended = rebuild.ended().await?;
+        self.rebuild_pause = match &ended {
+            Err(RebuildError::Store(error)) if !matches!(error, StoreError::Superseded { .. }) => {
+                (self.rebuild_pause * 2).clamp(REBUILD_PAUSE_MIN, REBUILD_PAUSE_MAX)
+            }
+            _ => Duration::ZERO,
+        };
+        match ended {
             // A comparison that fails does not end a swap.
             Ok(()) | Err(RebuildError::Stopped | RebuildError::NotComparable(_)) => Ok(()),
             Err(RebuildError::Store(error @ StoreError::Superseded { .. })) => {

@@ -60,7 +60,7 @@ fn reason(path: &Path, error: &sqlx::Error) -> String {
         Some("26") => "it is not a ledger".to_owned(),
         Some("5" | "261" | "517") => "another program holds it locked".to_owned(),
         Some("8" | "14" | "1032" | "1544") => "it cannot be written".to_owned(),
-        Some("13") => "the disk is full".to_owned(),
+        Some("13" | "778" | "4874") => "its disk is full".to_owned(),
         _ => "it cannot be read or written".to_owned(),
     }
 }

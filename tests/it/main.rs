@@ -13,5 +13,6 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod rebuild;
 mod store;
 mod user;

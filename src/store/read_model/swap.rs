@@ -126,7 +126,7 @@ pub(in crate::store) mod sql {
         CHOSEN_SINCE = "SELECT live.id FROM generations AS live CROSS JOIN generations AS new ON new.id = ?
             WHERE live.status = 'live' AND live.pinned >= new.id AND live.id <> new.id";
         IS_BEHIND = "SELECT EXISTS (SELECT 1 FROM generations AS new CROSS JOIN generations AS other ON other.id = ?2
-            WHERE new.id = ?1 AND new.position < other.position)";
+            WHERE new.id = ?1 AND new.position < other.position) AS is_behind";
         /// All previous generations but the one that was live until now.
         OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id IS NOT ?";
     }

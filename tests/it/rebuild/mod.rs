@@ -1,0 +1,62 @@
+//! A rebuild that something happens to: it is killed, its disk is full, an event cannot be folded, another
+//! one begins, the log grows, its lease is gone. The live generation answers all the while.
+
+mod growing;
+mod killed;
+mod no_room;
+mod parked;
+mod signals;
+mod stepped;
+mod together;
+
+use std::path::Path;
+
+use subledger::clock::Clock;
+use subledger::projection::Logic;
+use subledger::projector::{self, RebuildError, Rebuilt, Told};
+use subledger::simulate::{Format, bench_events};
+use subledger::store::{GenerationId, GenerationStatus, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::{SWAP, append};
+use crate::store::Ledger;
+
+/// A policy under which nothing but `active` grants access.
+const STRICT: &str = "grant = [\"active\"]";
+
+fn strict() -> Logic {
+    Logic::parse(STRICT, "user_id").unwrap()
+}
+
+async fn rebuild(
+    store: &Store,
+    logic: &Logic,
+    clock: &Clock,
+    tell: impl FnMut(Told<'_>),
+) -> Result<Rebuilt, RebuildError> {
+    projector::rebuild(store, logic, clock, &CancellationToken::new(), SWAP, tell).await
+}
+
+/// A ledger with so many events of so many customers, and a live generation.
+async fn ledger(events: usize, customers: usize) -> Ledger {
+    let ledger = Ledger::with_clock(Clock::System).await;
+    let events: Vec<_> = bench_events(events, customers, Format::Compact).collect();
+    append(&ledger.store, &events).await;
+    rebuild(&ledger.store, &Logic::default(), &Clock::System, |_| {}).await.unwrap();
+    ledger
+}
+
+async fn statuses(store: &Store) -> Vec<(GenerationId, GenerationStatus)> {
+    let generations = store.read_model.generations().await.unwrap();
+    generations.iter().map(|it| (it.id, it.status)).collect()
+}
+
+/// The bytes of a file, or 0 where there is none.
+fn bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// The bytes of the read model in this folder: the file and its write-ahead log.
+fn read_model_bytes(folder: &Path) -> u64 {
+    bytes(&folder.join("subledger.read.db")) + bytes(&folder.join("subledger.read.db-wal"))
+}
