@@ -4,7 +4,7 @@
 //! answer webhooks. Because it needs no state, several stretches are read at once, and the next range
 //! while this one is folded and committed.
 
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -114,8 +114,12 @@ impl Batch {
 
 impl Entry {
     fn read(event: &StretchEvent<'_>) -> Self {
-        // A defect that one event brings to light parks that event and holds up no other.
-        let read = catch_unwind(|| Read::of(event))
+        Self::guarded(event, || Read::of(event))
+    }
+
+    /// A defect that one event brings to light parks that event and holds up no other.
+    fn guarded(event: &StretchEvent<'_>, read: impl FnOnce() -> Read + UnwindSafe) -> Self {
+        let read = catch_unwind(read)
             .unwrap_or_else(|_| Read::Parked(park(event, &Routing::default(), &FoldError::Defect)));
         Self { position: event.position, created: event.created, read }
     }
@@ -207,4 +211,28 @@ pub(super) async fn beside_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Scope;
+
+    #[test]
+    fn a_defect_that_an_event_brings_to_light_parks_it() {
+        let event = StretchEvent {
+            position: Position(7),
+            event_id: "evt_7".into(),
+            scope: Scope::default(),
+            event_type: "customer.updated".into(),
+            api_version: None,
+            created: StripeTime(1),
+            source: Source::Webhook,
+            body: Some("{}"),
+        };
+        let entry = Entry::guarded(&event, || panic!("a defect"));
+        let parked = entry.outcome().parked.unwrap();
+        assert_eq!((parked.position, parked.event_id.as_str()), (Position(7), "evt_7"));
+        assert_eq!(parked.reason, FoldError::Defect.to_string());
+    }
 }

@@ -10,7 +10,7 @@ use super::keep::keep;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::store::{Begun, Generation, GenerationId, Store, StoreError};
+use crate::store::{Begun, Generation, GenerationId, Lease, Store, StoreError};
 
 /// How a rebuild is going.
 #[derive(Clone, Copy, Debug)]
@@ -120,12 +120,11 @@ pub async fn rebuild(
     (mode, listing): (Mode, Listing),
     mut tell: impl FnMut(Told<'_>),
 ) -> Result<Rebuilt, RebuildError> {
-    let (holder, now) = (super::follow::holder_name(), clock.now());
     // First, because the new one needs its space.
-    store.read_model.abandoned_drop(now).await?;
-    let (logic_to_store, log_id) = (stored_logic(logic), store.log.head().await?.log_id);
-    let begun =
-        store.read_model.generation_begin(&logic_to_store, &log_id, &holder, now, LEASE_SECONDS);
+    store.read_model.abandoned_drop(clock.now()).await?;
+    let (stored, log_id) = (stored_logic(logic), store.log.head().await?.log_id);
+    let (holder, now) = (super::follow::holder_name(), clock.now());
+    let begun = store.read_model.generation_begin(&stored, &log_id, &holder, now, LEASE_SECONDS);
     let lease = match begun.await? {
         Begun::Begun(_, lease) => lease,
         Begun::AlreadyBuilding(Generation { id, position, built, .. }) => {
@@ -134,9 +133,9 @@ pub async fn rebuild(
             return Err(RebuildError::AlreadyRunning { generation: id, position, total });
         }
     };
-    let (id, kept) = (lease.generation, keep(store, &lease, clock));
+    let kept = keep(store, &lease, clock);
     let made = async {
-        let held = Held::begun(lease, logic, now);
+        let held = Held::begun(lease.clone(), logic, now);
         let mut build = Build::new(store, held, clock, stop, &mut tell);
         build.fold_at_once().await?;
         build.catch_up().await?;
@@ -159,14 +158,23 @@ pub async fn rebuild(
     }
     .await;
     drop(kept);
-    let is_kept = mode == Mode::Swap && made.is_ok();
-    if !is_kept && !matches!(made, Err(RebuildError::TakenOver(_))) {
+    if mode == Mode::DryRun || made.is_err() {
         // Best effort: what stays is dropped by whoever serves, or by the next rebuild.
-        if let Err(error) = store.read_model.generation_drop(id).await {
+        if let Err(error) = give_up(store, &lease, clock).await {
+            let id = lease.generation;
             tracing::warn!(%error, "generation {id} is not dropped yet: {error}");
         }
     }
     made
+}
+
+/// Drops what was made, unless it is in the hands of another by now.
+async fn give_up(store: &Store, lease: &Lease, clock: &Clock) -> Result<(), StoreError> {
+    let model = &store.read_model;
+    if model.lease_renew(lease, clock.now(), LEASE_SECONDS).await? {
+        model.generation_drop(lease.generation).await?;
+    }
+    Ok(())
 }
 
 /// Why the live generation cannot be followed as it is, and has to be made anew.

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::{SWAP, append};
 use crate::store::Ledger;
 
-/// A policy under which nothing but `active` grants access.
-const STRICT: &str = "grant = [\"active\"]";
+/// A policy under which nobody has access.
+const STRICT: &str = "grant = []";
 
 fn strict() -> Logic {
     Logic::parse(STRICT, "user_id").unwrap()

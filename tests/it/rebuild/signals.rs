@@ -34,10 +34,19 @@ fn current(folder: &Path) -> String {
     ran.out
 }
 
-/// The time that a lease holds goes by.
+/// The time that a lease holds goes by. A rebuild that was done before it was killed is taken back.
 async fn leases_end(folder: &Path) {
     let mut sql = raw(&folder.join("subledger.read.db")).await;
     sqlx::raw_sql("UPDATE generations SET lease_until = 0").execute(&mut sql).await.unwrap();
+    let live: i64 = sqlx::query_scalar("SELECT id FROM generations WHERE status = 'live'")
+        .fetch_one(&mut sql)
+        .await
+        .unwrap();
+    if live != 1 {
+        assert_eq!(run(folder, &["projections", "activate", "1"]).status, 0);
+        assert_eq!(run(folder, &["projections", "drop", &live.to_string()]).status, 0);
+        sqlx::raw_sql("UPDATE generations SET pinned = 0").execute(&mut sql).await.unwrap();
+    }
     sql.close().await.unwrap();
 }
 
