@@ -86,10 +86,9 @@ async fn it_ends_and_nothing_is_lost_or_folded_twice_and_no_reader_goes_back_in_
     let appended = growing.await.unwrap();
     let (answers, answers_of_server) = (asking.await.unwrap(), asking_server.await.unwrap());
     let largest = largest.load(Ordering::SeqCst);
-    println!("{appended} appended, {answers} and {answers_of_server} answers, wal {largest} bytes");
     assert!(rebuilt.position > warm, "the log has grown meanwhile");
     assert!(answers > 0 && answers_of_server > 0);
-    assert!(largest < WAL_BYTES_MAX, "{largest} bytes");
+    assert!(largest < WAL_BYTES_MAX, "{largest} bytes after {appended} events");
     assert_eq!(store.read_model.live().await.unwrap().unwrap().id, rebuilt.generation);
     server.caught_up().await;
     // Compares every row with a fresh fold of the whole log.
