@@ -93,14 +93,14 @@
 //! generation must use its own. It takes the generation's lease and folds the log in memory, in stretches
 //! that all processors take turns at: joining is commutative, so no stretch waits for another. What grows
 //! with the events (timelines, links) is written from time to time, what grows with the customers (states,
-//! rows) once at the end, in the order of the tables and under the lease's token; then the indexes are
-//! made and the checkpoint is set. What arrived meanwhile is folded batch by batch, as a follower does
-//! it. Ingest does not notice. When it has caught up, it is put beside the live one in one read
-//! transaction, and SQL counts and finds what differs: who loses access and who gains it, by which fields. A dry run ends here and drops what it made. Otherwise
-//! one transaction points the view `current_subscriptions` at the new tables; readers before it
-//! saw the old rows, readers after it see the new ones, and nobody sees half of them. The former
-//! generation is kept, and [`projector::activate`] goes back to it in one transaction as well. A crash on
-//! the way leaves the live generation as it was.
+//! rows) once at the end, in the order of the tables and under the lease's token; then the checkpoint is
+//! set. What arrived meanwhile is folded batch by batch, as a follower does it. Ingest does not notice.
+//! When it has caught up, it is put beside the live one in one read transaction, and SQL counts and finds
+//! what differs: who loses access and who gains it, by which fields. A dry run ends here and drops what
+//! it made. Otherwise the indexes are made, and one transaction points the view `current_subscriptions`
+//! at the new tables; readers before it saw the old rows, readers after it see the new ones, and nobody
+//! sees half of them. The former generation is kept, and [`projector::activate`] goes back to it in one
+//! transaction as well. A crash on the way leaves the live generation as it was.
 //!
 //! # Someone asks for a history
 //!

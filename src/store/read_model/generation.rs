@@ -224,6 +224,16 @@ pub(super) fn is_joined(column: &Column) -> bool {
     SubscriptionRow::JOINED.contains(&column.name)
 }
 
+/// What a generation is for, inside a transaction.
+pub(super) async fn status_of(
+    connection: &mut SqliteConnection,
+    id: GenerationId,
+) -> Result<GenerationStatus, StoreError> {
+    let status: Option<String> =
+        sqlx::query_scalar(sql::STATUS).bind(id).fetch_optional(connection).await?;
+    status.as_deref().and_then(GenerationStatus::parse).ok_or(StoreError::NoGeneration(id))
+}
+
 pub(super) fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
     let status = GenerationStatus::parse(row.try_get("status")?)
         .ok_or_else(|| StoreError::Corrupt("a generation has an unknown status".to_owned()))?;

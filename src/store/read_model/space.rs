@@ -7,8 +7,8 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::generation::sql::{IDS, STATUS};
-use super::generation::{TABLE_NAMES, of};
+use super::generation::sql::IDS;
+use super::generation::{TABLE_NAMES, of, status_of};
 use super::{GenerationId, GenerationStatus, ReadModel};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::{StoreError, append};
@@ -20,13 +20,10 @@ impl ReadModel {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let status: Option<String> =
-            sqlx::query_scalar(STATUS).bind(id).fetch_optional(&mut *transaction).await?;
-        match status.as_deref().and_then(GenerationStatus::parse) {
-            Some(GenerationStatus::Live) => return Err(StoreError::GenerationIsLive(id)),
-            Some(_) => abandon(&mut transaction, id).await?,
-            None => return Err(StoreError::NoGeneration(id)),
+        if status_of(&mut transaction, id).await? == GenerationStatus::Live {
+            return Err(StoreError::GenerationIsLive(id));
         }
+        abandon(&mut transaction, id).await?;
         transaction.commit().await?;
         writer.put_back(connection);
         drop(writer);

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::generation::sql::STATUS;
+use super::generation::status_of;
 use super::shape::Shape;
 use super::{GenerationId, GenerationStatus, Lease, ReadModel, space};
 use crate::store::{StoreError, append};
@@ -87,12 +87,8 @@ impl ReadModel {
         let mut writer = self.0.writer.lock().await;
         let mut connection = writer.take().await?;
         let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let status: Option<String> =
-            sqlx::query_scalar(STATUS).bind(id).fetch_optional(&mut *transaction).await?;
-        match status.as_deref().and_then(GenerationStatus::parse) {
-            None => return Err(StoreError::NoGeneration(id)),
-            Some(GenerationStatus::Building) => return Err(StoreError::GenerationIsBuilding(id)),
-            Some(GenerationStatus::Live | GenerationStatus::Previous) => {}
+        if status_of(&mut transaction, id).await? == GenerationStatus::Building {
+            return Err(StoreError::GenerationIsBuilding(id));
         }
         demote(&mut transaction, id).await?;
         sqlx::query(sql::CHOOSE).bind(id).execute(&mut *transaction).await?;
