@@ -15,7 +15,7 @@ use crate::projection::observe::{FoldError, Link, Observation, observe_envelope}
 use crate::projection::state::Change;
 use crate::store::{Log, Parked, Source, StoreError, Stretch, StretchEvent, TimelineEntry};
 use crate::stripe::Envelope;
-use crate::stripe::routing::Routing;
+use crate::stripe::routing::{self, Routing};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// The events after one position and up to another.
@@ -52,7 +52,7 @@ pub(super) enum Read {
     Observed(Observation),
     /// It is of a kind that is folded, and it could not be.
     Parked(Parked),
-    /// There is nothing to fold: our own records, and bodies that were erased.
+    /// There is nothing to fold: our own records, types that name nobody, and bodies that were erased.
     Nothing,
 }
 
@@ -176,8 +176,11 @@ impl Entry {
 
 impl Read {
     fn of(event: &StretchEvent<'_>) -> Self {
-        let from_stripe = event.source != Source::Subledger;
-        let Some(body) = event.body.filter(|_| from_stripe) else { return Self::Nothing };
+        // What no projection folds is not parsed.
+        if event.source == Source::Subledger || routing::names_nobody(&event.event_type) {
+            return Self::Nothing;
+        }
+        let Some(body) = event.body else { return Self::Nothing };
         let envelope = match Envelope::parse(body) {
             Ok(envelope) => envelope,
             Err(error) => return Self::Parked(park(event, &Routing::default(), &error.into())),
@@ -217,6 +220,22 @@ pub(super) async fn beside_the_runtime<T: Send + 'static>(
 mod tests {
     use super::*;
     use crate::ids::Scope;
+
+    #[test]
+    fn the_body_of_a_type_that_names_nobody_is_not_parsed() {
+        let event = |event_type: &'static str| StretchEvent {
+            position: Position(7),
+            event_id: "evt_7".into(),
+            scope: Scope::default(),
+            event_type: event_type.into(),
+            api_version: None,
+            created: StripeTime(1),
+            source: Source::Webhook,
+            body: Some("no JSON"),
+        };
+        assert!(matches!(Read::of(&event("payout.paid")), Read::Nothing));
+        assert!(matches!(Read::of(&event("charge.refunded")), Read::Parked(_)));
+    }
 
     #[test]
     fn a_defect_that_an_event_brings_to_light_parks_it() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::value::RawValue;
 use subledger::projection::observe::observe;
 use subledger::stripe::Envelope;
+use subledger::stripe::routing::names_nobody;
 
 use crate::app::server::TestServer;
 
@@ -181,6 +182,23 @@ fn every_real_body_is_read_and_folded() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(events.is_empty() || genuine > 400, "only {genuine} of {} were events", events.len());
+}
+
+#[test]
+fn what_is_not_parsed_names_nobody() {
+    let (mut passed_over, events) = (0, events());
+    for (name, body) in &events {
+        let Ok(envelope) = Envelope::parse(body) else { continue };
+        if names_nobody(&envelope.event_type) {
+            passed_over += 1;
+            let observed = observe(body).unwrap();
+            assert_eq!(observed.customer, None, "{name}");
+            assert_eq!(observed.stand_ins, [], "{name}");
+            assert_eq!(observed.links, [], "{name}");
+            assert!(observed.catalogue.is_none() && observed.change.is_none(), "{name}");
+        }
+    }
+    assert!(events.is_empty() || passed_over > 30, "only {passed_over} of {}", events.len());
 }
 
 /// The same body under an event id of its own: ids in collections are often dummies.
