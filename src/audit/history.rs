@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::canonical::canonical_order;
-use crate::projection::observe::observe_envelope;
+use crate::projection::observe::observe_as;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
@@ -223,7 +223,7 @@ fn tell(
             changes: Vec::new(),
             note: None,
         };
-        match observe_envelope(envelope) {
+        match observe_as(&envelope.event_type, logged.payload.as_deref().unwrap_or_default()) {
             Err(error) => told.note = Some(format!("not folded: {error}")),
             Ok(observation) => {
                 told.subscription_id = observation.subscription;

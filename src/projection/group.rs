@@ -86,7 +86,7 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// Reads the evidence of order that was put off so far, and lets its text go.
     pub fn settle(&mut self) {
-        self.rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.settle());
+        self.rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.leaves.settle());
     }
 
     /// The snapshot that was the latest, as far as anything says.

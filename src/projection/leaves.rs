@@ -107,16 +107,45 @@ impl Leaves {
     }
 
     fn read(json: &str, nulls_count: bool) -> Option<Self> {
-        if !json.starts_with('{') {
-            return None;
-        }
+        Self::of(&mut serde_json::Deserializer::from_str(json), nulls_count).ok()
+    }
+
+    fn of<'de, D: Deserializer<'de>>(deserializer: D, nulls_count: bool) -> Result<Self, D::Error> {
         let mut leaves = Vec::with_capacity(96);
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let object = Node { path: ROOT, stable: false, nulls_count, leaves: &mut leaves };
-        object.deserialize(&mut deserializer).ok()?;
+        deserializer.deserialize_any(Root(Node {
+            path: ROOT,
+            stable: false,
+            nulls_count,
+            leaves: &mut leaves,
+        }))?;
         leaves.sort_unstable();
         leaves.dedup();
-        Some(Self(leaves.into_iter().flat_map(u64::to_be_bytes).collect()))
+        Ok(Self(leaves.into_iter().flat_map(u64::to_be_bytes).collect()))
+    }
+}
+
+/// The leaves of an object that is read as a part of something larger.
+#[derive(Debug)]
+pub struct ObjectLeaves(pub Leaves);
+
+impl<'de> Deserialize<'de> for ObjectLeaves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Leaves::of(deserializer, false).map(Self)
+    }
+}
+
+/// The whole of what is read: an object, and nothing else.
+struct Root<'o>(Node<'o>);
+
+impl<'de> Visitor<'de> for Root<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.0.visit_map(map)
     }
 }
 

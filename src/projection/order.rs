@@ -50,18 +50,8 @@ pub struct Evidence {
     pub rank: u8,
     /// The API version that the object is rendered at.
     pub api_version: Option<String>,
-    /// The leaves of the object.
-    pub object: LateLeaves,
-    /// The leaves of `previous_attributes`, where there are any.
-    pub previous: LateLeaves,
-}
-
-impl Evidence {
-    /// Reads what was put off so far.
-    pub fn settle(&mut self) {
-        self.object.settle();
-        self.previous.settle();
-    }
+    /// The leaves of the object and of `previous_attributes`.
+    pub leaves: LateLeaves,
 }
 
 /// The order of some rivals.
@@ -114,7 +104,7 @@ pub fn sequence(rivals: &[(&EventId, &Evidence)]) -> Sequence {
 fn versions_hide_a_link(rivals: &[(&EventId, &Evidence)]) -> bool {
     let differ = rivals.windows(2).any(|two| two[0].1.api_version != two[1].1.api_version);
     let only_moved = |evidence: &Evidence| {
-        evidence.previous.leaves().as_ref().as_ref().is_some_and(|it| !it.has_stable())
+        evidence.leaves.leaves().previous.as_ref().is_some_and(|it| !it.has_stable())
     };
     differ && rivals.iter().any(|(_, evidence)| only_moved(evidence))
 }
@@ -162,7 +152,7 @@ fn is_before(a: &Evidence, b: &Evidence) -> bool {
     if a.phase == Phase::Created || b.phase == Phase::Deleted {
         return true;
     }
-    match (&*a.object.leaves(), &*b.previous.leaves()) {
+    match (&a.leaves.leaves().object, &b.leaves.leaves().previous) {
         (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),
         _ => false,
     }
@@ -175,13 +165,7 @@ mod tests {
     use super::*;
 
     fn event(phase: Phase, rank: u8, object: &str, previous: &str) -> Evidence {
-        Evidence {
-            phase,
-            rank,
-            api_version: None,
-            object: LateLeaves::of_object(object),
-            previous: LateLeaves::of_previous_attributes(Some(previous)),
-        }
+        Evidence { phase, rank, api_version: None, leaves: LateLeaves::of(object, Some(previous)) }
     }
 
     fn changed(rank: u8, object: &str, previous: &str) -> Evidence {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::{BATCH_BYTES_MAX, BATCH_STRETCHES_MAX, STRETCH_EVENTS, STRETCHES_AT_ONCE};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
-use crate::projection::observe::{FoldError, Link, Observation, observe_envelope};
+use crate::projection::observe::{FoldError, Link, Observation, observe_as};
 use crate::projection::state::Change;
 use crate::store::{Log, Parked, Source, StoreError, Stretch, StretchEvent, TimelineEntry};
 use crate::stripe::Envelope;
@@ -181,15 +181,11 @@ impl Read {
             return Self::Nothing;
         }
         let Some(body) = event.body else { return Self::Nothing };
-        let envelope = match Envelope::parse(body) {
-            Ok(envelope) => envelope,
-            Err(error) => return Self::Parked(park(event, &Routing::default(), &error.into())),
-        };
-        match observe_envelope(&envelope) {
+        match observe_as(&event.event_type, body) {
             Ok(observation) => Self::Observed(observation),
             Err(error) => {
                 // Whom it names may still be readable.
-                let routing = envelope.object.and_then(|object| Routing::read(object).ok());
+                let routing = Envelope::<Routing<'_>>::read(body).ok().and_then(|it| it.object);
                 Self::Parked(park(event, &routing.unwrap_or_default(), &error))
             }
         }

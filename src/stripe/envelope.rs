@@ -15,7 +15,7 @@ use crate::time::StripeTime;
 /// below.
 pub const NAME_BYTES_MAX: usize = 255;
 
-/// An event, read as far as its envelope; what it is about stays raw.
+/// An event. What it is about stays raw, or is read in the same pass as what `O` says.
 ///
 /// Two forms exist. *Snapshot* events (`object: "event"`) carry the object in `data`. *Thin*
 /// events (`object: "v2.core.event"`) carry only a reference, and their `created` is ISO 8601
@@ -23,7 +23,7 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// text before 2017-05-25 and is an object since, so nobody here relies on it. `account` is there
 /// for connected accounts alone.
 #[derive(Clone, Debug)]
-pub struct Envelope<'a> {
+pub struct Envelope<'a, O = &'a RawValue> {
     /// `evt_…`.
     pub id: Cow<'a, str>,
     /// The connected account, or empty for the platform's own.
@@ -38,8 +38,8 @@ pub struct Envelope<'a> {
     pub created: StripeTime,
     /// The fraction of that second, in nanoseconds; thin events alone have one.
     pub created_nanos: u32,
-    /// `data.object` as JSON text; thin events, and an old ping, have none.
-    pub object: Option<&'a str>,
+    /// `data.object`; thin events, and an old ping, have none.
+    pub object: Option<O>,
     /// `data.previous_attributes` as JSON text, on `*.updated` events.
     pub previous_attributes: Option<&'a str>,
     /// Whether it is a thin event, which names its object and does not carry it.
@@ -60,7 +60,15 @@ pub enum EnvelopeError {
 impl<'a> Envelope<'a> {
     /// Reads the envelope of a body. The body is not copied.
     pub fn parse(body: &'a str) -> Result<Self, EnvelopeError> {
-        let wire: Wire<'a> = serde_json::from_str(body).map_err(|_| {
+        Self::read(body)
+    }
+}
+
+impl<'a, O: Deserialize<'a>> Envelope<'a, O> {
+    /// Reads a body in one pass, its object as an `O`. A body whose object is none is
+    /// [`EnvelopeError::NotAnEvent`], too: [`Envelope::parse`] can tell.
+    pub fn read(body: &'a str) -> Result<Self, EnvelopeError> {
+        let wire: Wire<'a, O> = serde_json::from_str(body).map_err(|_| {
             // A missing field may be noticed before broken JSON behind it.
             if serde_json::from_str::<IgnoredAny>(body).is_ok() {
                 EnvelopeError::NotAnEvent("a field of the envelope is missing or of a wrong type")
@@ -70,15 +78,38 @@ impl<'a> Envelope<'a> {
         })?;
         wire.into_envelope().map_err(EnvelopeError::NotAnEvent)
     }
+}
 
+impl<'a, O> Envelope<'a, O> {
     /// The account and mode that the event belongs to.
     pub fn scope(&self) -> Scope {
         Scope { account: AccountId::new(self.account.clone()), livemode: self.livemode }
     }
+
+    /// Takes the object out.
+    pub fn split(self) -> (Envelope<'a, ()>, Option<O>) {
+        let Self { id, account, livemode, event_type, api_version, created, created_nanos, .. } =
+            self;
+        let (previous_attributes, thin) = (self.previous_attributes, self.thin);
+        let envelope = Envelope {
+            id,
+            account,
+            livemode,
+            event_type,
+            api_version,
+            created,
+            created_nanos,
+            object: None,
+            previous_attributes,
+            thin,
+        };
+        (envelope, self.object)
+    }
 }
 
 #[derive(Deserialize)]
-struct Wire<'a> {
+#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+struct Wire<'a, O> {
     #[serde(borrow)]
     id: Text<'a>,
     #[serde(borrow)]
@@ -93,19 +124,19 @@ struct Wire<'a> {
     #[serde(borrow)]
     account: Option<Text<'a>>,
     #[serde(borrow)]
-    data: Option<WireData<'a>>,
+    data: Option<WireData<'a, O>>,
 }
 
-#[derive(Default, Deserialize)]
-struct WireData<'a> {
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+struct WireData<'a, O> {
+    object: Option<O>,
     #[serde(borrow)]
     previous_attributes: Option<&'a RawValue>,
 }
 
-impl<'a> Wire<'a> {
-    fn into_envelope(self) -> Result<Envelope<'a>, &'static str> {
+impl<'a, O> Wire<'a, O> {
+    fn into_envelope(self) -> Result<Envelope<'a, O>, &'static str> {
         let thin = match self.object.as_deref() {
             // Bodies from before the field existed have none.
             Some("event") | None => false,
@@ -115,8 +146,9 @@ impl<'a> Wire<'a> {
         let (created, created_nanos) =
             parse_created(self.created.get()).ok_or("`created` is no instant")?;
         // What a thin event has under `data` is no object of the kinds that are read here.
-        let data = self.data.filter(|_| !thin).unwrap_or_default();
-        let object = data.object.map(RawValue::get);
+        let data = self.data.filter(|_| !thin);
+        let (object, previous_attributes) =
+            data.map_or((None, None), |data| (data.object, data.previous_attributes));
         let livemode = match self.livemode {
             Some(livemode) => livemode,
             None if thin => true,
@@ -142,7 +174,7 @@ impl<'a> Wire<'a> {
             created,
             created_nanos,
             object,
-            previous_attributes: data.previous_attributes.map(RawValue::get),
+            previous_attributes: previous_attributes.map(RawValue::get),
             thin,
         })
     }
@@ -191,7 +223,7 @@ mod tests {
             assert_eq!((envelope.created, envelope.created_nanos), (StripeTime(7), 0));
             assert_eq!((envelope.livemode, &*envelope.account), (false, ""));
             assert_eq!(envelope.api_version, None);
-            assert_eq!(envelope.object, Some(r#"{"id":"sub_1"}"#));
+            assert_eq!(envelope.object.map(RawValue::get), Some(r#"{"id":"sub_1"}"#));
         }
         let body = event(r#","account":"acct_1","api_version":"2026-03-25.dahlia","context":"x""#);
         let envelope = Envelope::parse(&body).unwrap();
@@ -207,7 +239,7 @@ mod tests {
         assert!(envelope.thin);
         assert_eq!(envelope.created, StripeTime::parse("2025-10-04T15:13:32Z").unwrap());
         assert_eq!(envelope.created_nanos, 232_083_866);
-        assert_eq!(envelope.object, None);
+        assert!(envelope.object.is_none());
         let silent = body.replace(r#""livemode":true,"#, "");
         assert!(Envelope::parse(&silent).unwrap().livemode, "what does not say is live");
     }

@@ -3,13 +3,26 @@
 //! This is read from every event with an object, also from those of unknown types, so that they
 //! stand on the customer's timeline.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::invoice::{Line, Parent};
 use super::json::{Id, List, MaybeId, Text};
 
 /// What an object names, if anything.
+///
+/// Read tolerant of shape: a reference may be an id or the expanded object.
+///
+/// | fact | reading order |
+/// | --- | --- |
+/// | customer | the object itself, `customer`, `customer_account` |
+/// | subscription | the object itself, `parent.subscription_details.subscription`, `subscription`, `released_subscription`, the lines |
+/// | invoice | the object itself, `invoice` |
+/// | payment intent | the object itself, `payment_intent`, `payment.payment_intent` (2025-03-31.basil) |
+/// | charge | the object itself, `charge`, `latest_charge`, `payment.charge` |
+///
+/// Reading it fails where a customer or subscription is neither text nor an object with an id: then the
+/// object is of a kind that nobody here knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routing<'a> {
     /// `cus_…`, or the `acct_…` that stands for a customer.
@@ -42,22 +55,9 @@ impl Trail<'_> {
     }
 }
 
-impl<'a> Routing<'a> {
-    /// Reads the routing facts of an object, tolerant of shape. A reference may be an id or the
-    /// expanded object.
-    ///
-    /// | fact | reading order |
-    /// | --- | --- |
-    /// | customer | the object itself, `customer`, `customer_account` |
-    /// | subscription | the object itself, `parent.subscription_details.subscription`, `subscription`, `released_subscription`, the lines |
-    /// | invoice | the object itself, `invoice` |
-    /// | payment intent | the object itself, `payment_intent`, `payment.payment_intent` (2025-03-31.basil) |
-    /// | charge | the object itself, `charge`, `latest_charge`, `payment.charge` |
-    ///
-    /// Fails where a customer or subscription is neither text nor an object with an id: then the
-    /// object is of a kind that nobody here knows.
-    pub fn read(object: &'a str) -> Result<Self, serde_json::Error> {
-        let wire: Wire<'a> = serde_json::from_str(object)?;
+impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::<'a>::deserialize(deserializer)?;
         let kind = wire.object.as_deref().unwrap_or_default();
         let own = |of: &str| wire.id.clone().filter(|_| kind == of);
         let payment = || -> Option<Payment<'a>> { serde_json::from_str(wire.payment?.get()).ok() };
@@ -173,7 +173,7 @@ mod tests {
             (r#"{"object":"product","id":"prod_1"}"#, None, None),
         ];
         for (json, customer, subscription) in cases {
-            let routing = Routing::read(json).unwrap();
+            let routing: Routing<'_> = serde_json::from_str(json).unwrap();
             assert_eq!(routing.customer.as_deref(), customer, "{json}");
             assert_eq!(routing.subscription.as_deref(), subscription, "{json}");
         }
@@ -206,7 +206,7 @@ mod tests {
             (r#"{"object":"novelty","payment":"soon","charge":[7],"invoice":3}"#, ""),
         ];
         for (json, ids) in cases {
-            let routing = Routing::read(json).unwrap();
+            let routing: Routing<'_> = serde_json::from_str(json).unwrap();
             assert_eq!(routing.trail.ids().collect::<Vec<_>>().join(" "), ids, "{json}");
         }
     }

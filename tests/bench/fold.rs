@@ -20,7 +20,7 @@ use serde::de::IgnoredAny;
 use subledger::clock::Clock;
 use subledger::ids::CustomerKey;
 use subledger::projection::Logic;
-use subledger::projection::observe::observe;
+use subledger::projection::observe::observe_as;
 use subledger::projection::rows::rows;
 use subledger::projection::state::CustomerState;
 use subledger::simulate::{self, Delivery, Format, Plan};
@@ -47,18 +47,23 @@ fn main() -> anyhow::Result<()> {
     for format in [Format::Compact, Format::Indented] {
         let plan = Plan { subscriptions, format, ..Plan::default() };
         let events = simulate::deliver(simulate::simulate(&plan).events, &Delivery::default());
-        let bodies: Vec<String> = events.into_iter().map(|event| event.body).collect();
-        let bytes: usize = bodies.iter().map(String::len).sum();
-        let size = bytes / bodies.len();
-        let states = fold(&bodies);
+        let events: Vec<(String, String)> =
+            events.into_iter().map(|event| (event.event_type, event.body)).collect();
+        let each = |run: fn(&str, &str)| {
+            let events = &events;
+            move || events.iter().for_each(|(event_type, body)| run(event_type, body))
+        };
+        let bytes: usize = events.iter().map(|(_, body)| body.len()).sum();
+        let size = bytes / events.len();
+        let states = fold(&events);
         let logic = Logic::default();
         let figures: [(&str, &dyn Fn()); 6] = [
-            ("(a) parsing", &|| bodies.iter().for_each(|body| parse::parse(body))),
-            ("(b) understanding", &|| bodies.iter().for_each(|body| understand(body))),
-            ("(c) folding", &|| drop(black_box(fold(&bodies)))),
+            ("(a) parsing", &each(parse::parse)),
+            ("(b) understanding", &each(understand)),
+            ("(c) folding", &|| drop(black_box(fold(&events)))),
             ("(d) rows at the end", &|| rows_of(&states, &logic)),
-            ("skipping through", &|| bodies.iter().for_each(|body| skip(body))),
-            ("a tree of values", &|| bodies.iter().for_each(|body| tree(body))),
+            ("skipping through", &each(skip)),
+            ("a tree of values", &each(tree)),
         ];
         let seconds = rounds(&figures);
         for (at, (name, _)) in figures.iter().enumerate() {
@@ -67,7 +72,7 @@ fn main() -> anyhow::Result<()> {
             table.add_row([
                 format!("{size} bytes"),
                 (*name).to_owned(),
-                per_second(bodies.len(), fastest, 1.0),
+                per_second(events.len(), fastest, 1.0),
                 per_second(bytes, fastest, 1e6),
                 format!("{:.2}", median(ratios.collect())),
             ]);
@@ -100,12 +105,12 @@ fn per_second(count: usize, seconds: f64, unit: f64) -> String {
 
 /// Batch by batch, as the projector does: at the end of each, the states that it changed are settled as
 /// they are before they are stored.
-fn fold(bodies: &[String]) -> HashMap<CustomerKey, CustomerState> {
+fn fold(events: &[(String, String)]) -> HashMap<CustomerKey, CustomerState> {
     let mut states: HashMap<CustomerKey, CustomerState> = HashMap::new();
-    for batch in bodies.chunks(BATCH) {
+    for batch in events.chunks(BATCH) {
         let mut changed = HashSet::new();
-        for body in batch {
-            let Ok(observation) = observe(body) else { continue };
+        for (event_type, body) in batch {
+            let Ok(observation) = observe_as(event_type, body) else { continue };
             if let (Some(customer), Some(change)) = (observation.customer, observation.change) {
                 if !changed.contains(&customer) {
                     changed.insert(customer.clone());
@@ -126,14 +131,14 @@ fn rows_of(states: &HashMap<CustomerKey, CustomerState>, logic: &Logic) {
     }
 }
 
-fn understand(body: &str) {
-    drop(black_box(observe(body)));
+fn understand(event_type: &str, body: &str) {
+    drop(black_box(observe_as(event_type, body)));
 }
 
-fn skip(body: &str) {
+fn skip(_: &str, body: &str) {
     let _ = black_box(serde_json::from_str::<IgnoredAny>(body));
 }
 
-fn tree(body: &str) {
+fn tree(_: &str, body: &str) {
     drop(black_box(serde_json::from_str::<serde_json::Value>(body)));
 }

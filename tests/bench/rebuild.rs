@@ -80,7 +80,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let store = Store::open(&url, Opening::Existing, Clock::System).await?;
     sqlite_scan(&path, events, threads).await?;
     let own = sqlite_scan(&path, events, threads).await?;
-    let scanned = scan(&store, events, threads, |_| {}).await?;
+    let scanned = scan(&store, events, threads, |_, _| {}).await?;
     let parsed = scan(&store, events, threads, parse::parse).await?;
     let memory = Memory::watch();
     let stopwatch = Clock::stopwatch();
@@ -133,7 +133,7 @@ async fn scan(
     store: &Store,
     events: i64,
     threads: usize,
-    each: fn(&str),
+    each: fn(&str, &str),
 ) -> anyhow::Result<Duration> {
     let stopwatch = Clock::stopwatch();
     let claimed = Arc::new(AtomicI64::new(0));
@@ -149,7 +149,9 @@ async fn scan(
                 let stretch = log.stretch(Position(after), up_to).await?.context("a stretch")?;
                 anyhow::ensure!(stretch.to == up_to, "a stretch was cut short");
                 let read = tokio::task::spawn_blocking(move || {
-                    stretch.events()?.iter().filter_map(|event| event.body).for_each(each);
+                    for event in stretch.events()? {
+                        each(&event.event_type, event.body.unwrap_or_default());
+                    }
                     anyhow::Ok(())
                 });
                 read.await??;

@@ -9,37 +9,26 @@ use crate::stripe::Envelope;
 use crate::stripe::price::{Plan, Price};
 use crate::stripe::product::Product;
 
-pub(super) fn observe_product(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let read = read("product", object, |it: &Product<'_>| it.object.as_ref())?;
-    Ok(read.map(|product| named(envelope, &product.id, product.name.as_deref())))
+pub(super) fn observe_product(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("product", body, |it: &Product<'_>| it.object.as_ref())?;
+    Ok(read.map(|(envelope, it)| named(&envelope, &it.id, it.name.as_deref())))
 }
 
-pub(super) fn observe_price(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let Some(price) = read("price", object, |it: &Price<'_>| it.object.as_ref())? else {
-        return Ok(None);
-    };
+pub(super) fn observe_price(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("price", body, |it: &Price<'_>| it.object.as_ref())?;
+    let Some((envelope, price)) = read else { return Ok(None) };
     let id = price.id.as_ref().ok_or_else(|| missing("price", "id"))?;
-    Ok(Some(named(envelope, id, price.name())))
+    Ok(Some(named(&envelope, id, price.name())))
 }
 
-pub(super) fn observe_plan(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let Some(plan) = read("plan", object, |it: &Plan<'_>| it.object.as_ref())? else {
-        return Ok(None);
-    };
+pub(super) fn observe_plan(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("plan", body, |it: &Plan<'_>| it.object.as_ref())?;
+    let Some((envelope, plan)) = read else { return Ok(None) };
     let id = plan.id.as_ref().ok_or_else(|| missing("plan", "id"))?;
-    Ok(Some(named(envelope, id, plan.name())))
+    Ok(Some(named(&envelope, id, plan.name())))
 }
 
-fn named(envelope: &Envelope<'_>, id: &str, name: Option<&str>) -> Observation {
+fn named(envelope: &Envelope<'_, ()>, id: &str, name: Option<&str>) -> Observation {
     let phase = Phase::of_type(&envelope.event_type);
     let rank = NameRank {
         deleted: phase == Phase::Deleted,

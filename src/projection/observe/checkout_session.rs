@@ -5,19 +5,16 @@ use super::{FoldError, Observation, evidence, follow, group, named_customer, obs
 use crate::ids::{SessionId, SubscriptionId};
 use crate::projection::group::Standing;
 use crate::projection::state::Change;
-use crate::stripe::Envelope;
 use crate::stripe::checkout_session::CheckoutSession;
 
-pub(super) fn observe(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let read = read("checkout.session", object, |it: &CheckoutSession<'_>| it.object.as_ref())?;
-    let Some(session) = read else { return Ok(None) };
+pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("checkout.session", body, |it: &CheckoutSession<'_>| it.object.as_ref())?;
+    let Some((envelope, session)) = read else { return Ok(None) };
+    let envelope = &envelope;
     let facts = session.facts();
     let trail = session.trail();
     let subscription = facts.subscription.as_deref().map(SubscriptionId::from);
-    let group = group(envelope, Standing::Live, facts, evidence(envelope, object, 0));
+    let group = group(envelope, Standing::Live, facts, evidence(envelope, body, 0));
     let change = Change::Session(SessionId::new(session.id.0), group);
     // Without a customer, as where a guest pays once, there is nobody whose state it could change.
     let customer = named_customer(session.customer, session.customer_account);

@@ -1,7 +1,7 @@
 //! Why an event could not be folded, in words for a person and without anybody's data.
 
-use crate::stripe::EnvelopeError;
 use crate::stripe::json::Text;
+use crate::stripe::{Envelope, EnvelopeError};
 
 /// Why an event of a type that is folded could not be.
 #[derive(Debug, thiserror::Error)]
@@ -25,26 +25,46 @@ pub enum FoldError {
     Defect,
 }
 
-/// Reads an object of a kind; none where it says that it is of another. New types of events appear
-/// under known prefixes and carry other objects, as `customer.subscription.item.*` might.
+/// Reads an event and its object, which is of a kind; none where it says that it is of another, or there
+/// is a reference only. New types of events appear under known prefixes and carry other objects, as
+/// `customer.subscription.item.*` might.
 pub(super) fn read<'a, T: serde::Deserialize<'a>>(
     kind: &'static str,
-    object: &'a str,
+    body: &'a str,
     kind_of: impl Fn(&T) -> Option<&Text<'a>>,
-) -> Result<Option<T>, FoldError> {
+) -> Result<Option<(Envelope<'a, ()>, T)>, FoldError> {
+    let Ok(event) = Envelope::<T>::read(body) else {
+        return why_not::<T>(kind, body).map(|()| None);
+    };
+    let (envelope, object) = event.split();
+    match object {
+        _ if envelope.thin => Ok(None),
+        None => Err(FoldError::NoObject),
+        Some(object) => {
+            let is_other = kind_of(&object).is_some_and(|said| **said != *kind);
+            Ok((!is_other).then_some((envelope, object)))
+        }
+    }
+}
+
+/// Why an event that could not be read in one pass cannot be; it can where its object is of another kind.
+fn why_not<'a, T: serde::Deserialize<'a>>(
+    kind: &'static str,
+    body: &'a str,
+) -> Result<(), FoldError> {
     #[derive(serde::Deserialize)]
     struct Kind<'a> {
         #[serde(borrow)]
         object: Option<Text<'a>>,
     }
-    let is_other = |said: Option<&str>| said.is_some_and(|said| said != kind);
-    match serde_json::from_str::<T>(object) {
-        Ok(read) if is_other(kind_of(&read).map(|said| &**said)) => Ok(None),
-        Ok(read) => Ok(Some(read)),
-        Err(_) => match serde_json::from_str::<Kind<'_>>(object) {
-            Ok(it) if is_other(it.object.as_deref()) => Ok(None),
-            _ => Err(FoldError::Shape { kind, detail: shape_error::<T>(object) }),
-        },
+    let envelope = Envelope::parse(body)?;
+    if envelope.thin {
+        return Ok(());
+    }
+    let object = envelope.object.ok_or(FoldError::NoObject)?.get();
+    match serde_json::from_str::<Kind<'_>>(object) {
+        Ok(it) if it.object.as_deref().is_some_and(|said| said != kind) => Ok(()),
+        _ => Err(FoldError::Shape { kind, detail: shape_error::<T>(object) }),
     }
 }
 

@@ -5,22 +5,19 @@ use super::{FoldError, Observation, evidence, follow, group, named_customer, obs
 use crate::ids::{InvoiceId, SubscriptionId};
 use crate::projection::group::Standing;
 use crate::projection::state::{Change, InvoiceState};
-use crate::stripe::Envelope;
 use crate::stripe::invoice::Invoice;
 
-pub(super) fn observe(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let read = read("invoice", object, |it: &Invoice<'_>| it.object.as_ref())?;
-    let Some(invoice) = read else { return Ok(None) };
+pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("invoice", body, |it: &Invoice<'_>| it.object.as_ref())?;
+    let Some((envelope, invoice)) = read else { return Ok(None) };
+    let envelope = &envelope;
     let subscription = invoice.subscription().map(SubscriptionId::from);
     let mut change = None;
     if let (Some(subscription), Some(id)) = (&subscription, &invoice.id) {
         let facts = invoice.facts();
         let deleted = envelope.event_type == "invoice.deleted";
         let standing = if deleted { Standing::Terminal } else { Standing::Live };
-        let evidence = evidence(envelope, object, rank(envelope, &facts.status));
+        let evidence = evidence(envelope, body, rank(&envelope.event_type, &facts.status));
         let paid_first = facts.is_paid().then_some(envelope.created);
         let failed = envelope.event_type == "invoice.payment_failed";
         let of_invoice = InvoiceState {
@@ -39,9 +36,9 @@ pub(super) fn observe(
 }
 
 /// How far a status is along an invoice's life.
-fn rank(envelope: &Envelope<'_>, status: &str) -> u8 {
+fn rank(event_type: &str, status: &str) -> u8 {
     match status {
-        _ if envelope.event_type == "invoice.deleted" => 3,
+        _ if event_type == "invoice.deleted" => 3,
         "draft" => 0,
         "uncollectible" => 2,
         "paid" | "void" => 3,
@@ -49,7 +46,7 @@ fn rank(envelope: &Envelope<'_>, status: &str) -> u8 {
     }
 }
 
-pub(super) fn rank_of(envelope: &Envelope<'_>, object: &str) -> u8 {
+pub(super) fn rank_of(event_type: &str, object: &str) -> u8 {
     let read = serde_json::from_str::<Invoice<'_>>(object);
-    read.map_or(0, |invoice| rank(envelope, invoice.status()))
+    read.map_or(0, |invoice| rank(event_type, invoice.status()))
 }

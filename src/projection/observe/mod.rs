@@ -23,6 +23,7 @@ use crate::ids::{CustomerId, CustomerKey, EventId, Scope, SubscriptionId};
 use crate::stripe::Envelope;
 use crate::stripe::json::{Id, Text};
 use crate::stripe::routing::{Routing, Trail};
+use serde_json::value::RawValue;
 
 /// What an event says.
 #[derive(Debug, Default)]
@@ -92,27 +93,24 @@ impl Folded {
 
 /// Reads the body of an event. Pure: the same body, the same observation.
 pub fn observe(body: &str) -> Result<Observation, FoldError> {
-    observe_envelope(&Envelope::parse(body)?)
+    observe_as(&Envelope::parse(body)?.event_type, body)
 }
 
-/// Reads an event whose envelope is already read.
-pub fn observe_envelope(envelope: &Envelope<'_>) -> Result<Observation, FoldError> {
-    let Some(folded) = Folded::of_type(&envelope.event_type).filter(|_| !envelope.thin) else {
-        return Ok(on_the_timeline(envelope));
+/// Reads the body of an event whose type is known, in one pass.
+pub fn observe_as(event_type: &str, body: &str) -> Result<Observation, FoldError> {
+    let observed = match Folded::of_type(event_type) {
+        None => None,
+        Some(Folded::Subscription) => subscription::observe(body)?,
+        Some(Folded::Invoice) => invoice::observe(body)?,
+        Some(Folded::Session) => checkout_session::observe(body)?,
+        Some(Folded::Customer) => customer::observe(body)?,
+        Some(Folded::Schedule) => subscription_schedule::observe(body)?,
+        Some(Folded::Entitlements) => entitlements::observe(body)?,
+        Some(Folded::Product) => catalogue::observe_product(body)?,
+        Some(Folded::Price) => catalogue::observe_price(body)?,
+        Some(Folded::Plan) => catalogue::observe_plan(body)?,
     };
-    let object = envelope.object.ok_or(FoldError::NoObject)?;
-    let observed = match folded {
-        Folded::Subscription => subscription::observe(envelope, object),
-        Folded::Invoice => invoice::observe(envelope, object),
-        Folded::Session => checkout_session::observe(envelope, object),
-        Folded::Customer => customer::observe(envelope, object),
-        Folded::Schedule => subscription_schedule::observe(envelope, object),
-        Folded::Entitlements => entitlements::observe(envelope, object),
-        Folded::Product => catalogue::observe_product(envelope, object),
-        Folded::Price => catalogue::observe_price(envelope, object),
-        Folded::Plan => catalogue::observe_plan(envelope, object),
-    }?;
-    Ok(observed.unwrap_or_else(|| on_the_timeline(envelope)))
+    observed.map_or_else(|| on_the_timeline(body), Ok)
 }
 
 /// The object that an event is about, and what the event says about its place among the events
@@ -123,32 +121,35 @@ pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
         #[serde(borrow)]
         id: Option<Text<'a>>,
     }
-    let object = envelope.object.unwrap_or_default();
+    let object = envelope.object.map_or("", RawValue::get);
     let named = serde_json::from_str::<Named<'_>>(object).ok().and_then(|named| named.id);
     let rank = match Folded::of_type(&envelope.event_type) {
         Some(Folded::Subscription) => subscription::rank_of(object),
-        Some(Folded::Invoice) => invoice::rank_of(envelope, object),
+        Some(Folded::Invoice) => invoice::rank_of(&envelope.event_type, object),
         Some(Folded::Schedule) => subscription_schedule::rank_of(object),
         _ => 0,
     };
     let id = named.map(|id| id.to_owned_string()).unwrap_or_default();
-    (id, evidence(envelope, object, rank))
+    (id, evidence_with(envelope, rank, LateLeaves::of(object, envelope.previous_attributes)))
 }
 
 /// An event that changes no row stands on the timeline of whom it names. Its object may be of any
 /// kind, so what cannot be read names nobody.
-fn on_the_timeline(envelope: &Envelope<'_>) -> Observation {
-    let Routing { customer, subscription, trail } =
-        envelope.object.and_then(|object| Routing::read(object).ok()).unwrap_or_default();
+fn on_the_timeline(body: &str) -> Result<Observation, FoldError> {
+    let (envelope, routing) = match Envelope::<Routing<'_>>::read(body) {
+        Ok(event) => event.split(),
+        Err(_) => (Envelope::parse(body)?.split().0, None),
+    };
+    let Routing { customer, subscription, trail } = routing.unwrap_or_default();
     let subscription = subscription.map(|id| SubscriptionId::new(id.0));
-    let mut observed = observation(envelope, customer, subscription, None);
-    follow(&mut observed, envelope, &trail);
-    observed
+    let mut observed = observation(&envelope, customer, subscription, None);
+    follow(&mut observed, &envelope, &trail);
+    Ok(observed)
 }
 
 /// Writes down where a payment leads: each of its objects to the customer or, where none is named, to
 /// that of them that lasts longest.
-fn follow(observed: &mut Observation, envelope: &Envelope<'_>, trail: &Trail<'_>) {
+fn follow(observed: &mut Observation, envelope: &Envelope<'_, ()>, trail: &Trail<'_>) {
     let mut ids = trail.ids().filter(|id| !id.is_empty());
     let scope = || envelope.scope();
     let owner = if let Some(key) = &observed.customer {
@@ -165,7 +166,7 @@ fn follow(observed: &mut Observation, envelope: &Envelope<'_>, trail: &Trail<'_>
 }
 
 fn observation(
-    envelope: &Envelope<'_>,
+    envelope: &Envelope<'_, ()>,
     customer: Option<Text<'_>>,
     subscription: Option<SubscriptionId>,
     change: Option<Change>,
@@ -181,7 +182,7 @@ fn named_customer<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Op
 }
 
 fn group<F: Clone + PartialEq>(
-    envelope: &Envelope<'_>,
+    envelope: &Envelope<'_, ()>,
     standing: Standing,
     facts: F,
     evidence: Evidence,
@@ -190,13 +191,17 @@ fn group<F: Clone + PartialEq>(
     Group::of(standing, envelope.created, event_id, Snapshot { facts, evidence })
 }
 
-fn evidence(envelope: &Envelope<'_>, object: &str, rank: u8) -> Evidence {
+/// What an event says about its place in its second; the leaves are in its body.
+fn evidence(envelope: &Envelope<'_, ()>, body: &str, rank: u8) -> Evidence {
+    evidence_with(envelope, rank, LateLeaves::in_body(body))
+}
+
+fn evidence_with<O>(envelope: &Envelope<'_, O>, rank: u8, leaves: LateLeaves) -> Evidence {
     Evidence {
         phase: Phase::of_type(&envelope.event_type),
         rank,
         api_version: envelope.api_version.as_deref().map(str::to_owned),
-        object: LateLeaves::of_object(object),
-        previous: LateLeaves::of_previous_attributes(envelope.previous_attributes),
+        leaves,
     }
 }
 

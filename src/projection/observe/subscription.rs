@@ -9,12 +9,10 @@ use crate::stripe::Envelope;
 use crate::stripe::json::Text;
 use crate::stripe::subscription::Subscription;
 
-pub(super) fn observe(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let read = read("subscription", object, |it: &Subscription<'_>| it.object.as_ref())?;
-    let Some(subscription) = read else { return Ok(None) };
+pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("subscription", body, |it: &Subscription<'_>| it.object.as_ref())?;
+    let Some((envelope, subscription)) = read else { return Ok(None) };
+    let envelope = &envelope;
     let facts = subscription.facts();
     let id = subscription.id().filter(|id| !id.is_empty()).map(SubscriptionId::from);
     let id = id.ok_or_else(|| missing("subscription", "id"))?;
@@ -29,7 +27,7 @@ pub(super) fn observe(
         Standing::Echo => Overdue::default(),
         _ => overdue(envelope, &facts.status),
     };
-    let evidence = evidence(envelope, object, rank(&facts.status));
+    let evidence = evidence(envelope, body, rank(&facts.status));
     let group = group(envelope, standing, facts, evidence);
     let customer = named_customer(subscription.customer, subscription.customer_account)
         .ok_or_else(|| missing("subscription", "customer"))?;
@@ -38,7 +36,7 @@ pub(super) fn observe(
 }
 
 /// What a snapshot says of debt, and whether it says that this is new.
-fn overdue(envelope: &Envelope<'_>, status: &str) -> Overdue {
+fn overdue(envelope: &Envelope<'_, ()>, status: &str) -> Overdue {
     const PAST_DUE: &str = "past_due";
     #[derive(serde::Deserialize)]
     struct Previous<'a> {

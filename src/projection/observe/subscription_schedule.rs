@@ -5,18 +5,15 @@ use super::{FoldError, Observation, evidence, group, named_customer, observation
 use crate::ids::{ScheduleId, SubscriptionId};
 use crate::projection::group::Standing;
 use crate::projection::state::Change;
-use crate::stripe::Envelope;
 use crate::stripe::subscription_schedule::Schedule;
 
-pub(super) fn observe(
-    envelope: &Envelope<'_>,
-    object: &str,
-) -> Result<Option<Observation>, FoldError> {
-    let read = read("subscription_schedule", object, |it: &Schedule<'_>| it.object.as_ref())?;
-    let Some(schedule) = read else { return Ok(None) };
+pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
+    let read = read("subscription_schedule", body, |it: &Schedule<'_>| it.object.as_ref())?;
+    let Some((envelope, schedule)) = read else { return Ok(None) };
+    let envelope = &envelope;
     let facts = schedule.facts();
     let standing = if facts.is_terminal() { Standing::Terminal } else { Standing::Live };
-    let evidence = evidence(envelope, object, rank(&facts.status));
+    let evidence = evidence(envelope, body, rank(&facts.status));
     let about = schedule.about().map(SubscriptionId::from);
     let group = group(envelope, standing, facts, evidence);
     let change = Change::Schedule(ScheduleId::new(schedule.id.0), group);

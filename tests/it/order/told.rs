@@ -38,15 +38,12 @@ pub(crate) fn evidence(
     object: &str,
     previous: &str,
 ) -> Evidence {
-    let mut evidence = Evidence {
+    Evidence {
         phase,
         rank,
         api_version: api_version.map(str::to_owned),
-        object: LateLeaves::of_object(object),
-        previous: LateLeaves::of_previous_attributes(Some(previous)),
-    };
-    evidence.settle();
-    evidence
+        leaves: LateLeaves::of(object, Some(previous)),
+    }
 }
 
 /// An event, of which a body can be made.
