@@ -31,6 +31,17 @@ impl Folder {
         Self { logic, cache: HashMap::new(), cache_bytes: 0 }
     }
 
+    /// Whether it should forget, as soon as all that it folded is committed.
+    pub(super) fn is_large(&self) -> bool {
+        self.cache_bytes > CACHE_BYTES_MAX
+    }
+
+    /// Lets go of the cache, which is filled again from what is committed.
+    pub(super) fn forget(&mut self) {
+        self.cache.clear();
+        self.cache_bytes = 0;
+    }
+
     /// Folds the events that follow, in the log, those folded before. The cache then holds states
     /// that the caller has yet to commit: if that fails, the folder must not be used again.
     pub(super) async fn fold(
@@ -104,10 +115,6 @@ impl Folder {
             // A rough count of what joining added; the limit is rough as well.
             self.cache_bytes += bytes.len() / 8;
             folded.states.push((key, bytes));
-        }
-        if self.cache_bytes > CACHE_BYTES_MAX {
-            self.cache.clear();
-            self.cache_bytes = 0;
         }
         Ok(folded)
     }

@@ -17,8 +17,10 @@ use crate::time::ReceivedAt;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) generation: GenerationId,
-    /// Everything up to here is folded.
+    /// Everything up to here is committed.
     pub(super) position: Position,
+    /// Everything up to here is folded; the last batch of it may be on its way to the disk.
+    folded: Position,
     lease: Lease,
     renew_at: ReceivedAt,
     logic: Logic,
@@ -26,6 +28,20 @@ pub(super) struct Held {
     folder: Option<Folder>,
     /// The next batch, being read while this one is folded and committed.
     ahead: Option<JoinHandle<Result<Option<Batch>, StoreError>>>,
+    /// The last batch, being committed while this one is folded.
+    behind: Option<JoinHandle<Result<Option<Committed>, StoreError>>>,
+    /// Events that could not be folded, of the batches that were committed since the last step.
+    parked: usize,
+    /// Whether another process took the generation over.
+    is_fenced: bool,
+}
+
+/// A batch that was committed.
+#[derive(Debug)]
+struct Committed {
+    /// Its last position.
+    to: Position,
+    parked: usize,
 }
 
 /// How a step of folding went.
@@ -91,11 +107,15 @@ impl Held {
         Ok(Some(Self {
             generation: generation.id,
             position: fresh.position,
+            folded: fresh.position,
             lease,
             renew_at: renewal(now),
             logic,
             folder: None,
             ahead: None,
+            behind: None,
+            parked: 0,
+            is_fenced: false,
         }))
     }
 
@@ -104,16 +124,21 @@ impl Held {
         Self {
             generation: lease.generation,
             position: Position::ZERO,
+            folded: Position::ZERO,
             lease,
             renew_at: renewal(now),
             logic: logic.clone(),
             folder: None,
             ahead: None,
+            behind: None,
+            parked: 0,
+            is_fenced: false,
         }
     }
 
     /// Gives the generation to whoever wants to go on with it. If that fails, the lease ends by itself.
-    pub(super) async fn release(self, store: &Store) {
+    pub(super) async fn release(mut self, store: &Store) {
+        let _ = self.commit_end().await;
         let _ = store.read_model.lease_release(&self.lease).await;
     }
 
@@ -151,39 +176,78 @@ impl Held {
         let batch = FoldBatch { folded_received_at: last.received_at, ..FoldBatch::default() };
         let (from, leaf_hash) = (self.position, last.leaf_hash);
         let moved = store.read_model.fold_commit(&self.lease, from, to, leaf_hash, &batch).await?;
-        self.position = to;
+        (self.position, self.folded) = (to, to);
         Ok(moved)
     }
 
-    /// Folds the next batch of the log in one transaction. `seen` hears of its first event's time of
-    /// arrival before the work begins.
+    /// Folds the next batch of the log; each is one transaction. `seen` hears of its first event's time
+    /// of arrival before the work begins.
+    ///
+    /// While there is more in the log, a batch is committed during the next step, which answers for it.
     pub(super) async fn step(
         &mut self,
         store: &Store,
         seen: impl FnOnce(ReceivedAt),
     ) -> Result<Step, StoreError> {
-        let Some(batch) = self.next_batch(store).await? else { return Ok(Step::CaughtUp) };
+        let Some(batch) = self.next_batch(store).await? else {
+            let caught_up = self.behind.is_none();
+            return if caught_up { Ok(Step::CaughtUp) } else { self.committed().await };
+        };
         seen(batch.first_received_at);
-        let to = batch.to;
-        if batch.is_full {
+        let (to, is_full) = (batch.to, batch.is_full);
+        if is_full {
             self.ahead = Some(tokio::spawn(Batch::read(store.log.clone(), to)));
         }
         // Whatever fails from here on, the folder is lost with it, and its cache of states that were
         // never written.
-        let folder = self.folder.take().unwrap_or_else(|| Folder::new(self.logic.clone()));
+        let mut folder = self.folder.take().unwrap_or_else(|| Folder::new(self.logic.clone()));
+        if folder.is_large() {
+            // What it forgets it will read, so it must be there.
+            self.commit_end().await?;
+            folder.forget();
+        }
         let (folder, batch) = folder.fold(&store.read_model, self.generation, batch).await?;
         let leaf_hash = store.log.leaf_hash_at(to).await?.ok_or_else(log_is_shorter)?;
-        let commit =
-            store.read_model.fold_commit(&self.lease, self.position, to, leaf_hash, &batch);
-        if !commit.await? {
+        self.commit_end().await?;
+        if self.is_fenced {
             return Ok(Step::Fenced);
         }
-        self.folder = Some(folder);
-        self.position = to;
-        Ok(Step::Folded { parked: batch.parked.len() })
+        let (read_model, lease, from) = (store.read_model.clone(), self.lease.clone(), self.folded);
+        let commit = async move {
+            let moved = read_model.fold_commit(&lease, from, to, leaf_hash, &batch).await?;
+            Ok(moved.then_some(Committed { to, parked: batch.parked.len() }))
+        };
+        self.behind = Some(tokio::spawn(commit));
+        (self.folder, self.folded) = (Some(folder), to);
+        if is_full { Ok(self.so_far()) } else { self.committed().await }
     }
 
-    /// What follows the last committed position: read ahead, or now.
+    /// Waits for the batch that is being committed.
+    async fn committed(&mut self) -> Result<Step, StoreError> {
+        self.commit_end().await?;
+        Ok(self.so_far())
+    }
+
+    /// What was committed since it was told last.
+    fn so_far(&mut self) -> Step {
+        let parked = std::mem::take(&mut self.parked);
+        if self.is_fenced { Step::Fenced } else { Step::Folded { parked } }
+    }
+
+    /// Waits for the batch that is being committed, if there is one, and takes note of it.
+    async fn commit_end(&mut self) -> Result<(), StoreError> {
+        let Some(behind) = self.behind.take() else { return Ok(()) };
+        match behind.await.map_err(|error| StoreError::Internal(error.into()))?? {
+            None => self.is_fenced = true,
+            Some(Committed { to, parked }) => {
+                self.position = to;
+                self.parked += parked;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows the last folded position: read ahead, or now.
     async fn next_batch(&mut self, store: &Store) -> Result<Option<Batch>, StoreError> {
         if let Some(ahead) = self.ahead.take() {
             let read = ahead.await.map_err(|error| StoreError::Internal(error.into()))?;
@@ -192,7 +256,7 @@ impl Held {
             }
             // There was nothing then; there may be now.
         }
-        Batch::read(store.log.clone(), self.position).await
+        Batch::read(store.log.clone(), self.folded).await
     }
 }
 
