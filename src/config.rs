@@ -27,7 +27,7 @@ const DEFAULT_DATABASE: &str = "sqlite://subledger.db";
 /// What every command needs to know.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The ledger's database: `sqlite://PATH`
+    /// The ledger's database: `sqlite://PATH` or `postgres://…`
     #[arg(
         long = "database",
         value_name = "URL",
@@ -134,7 +134,9 @@ impl ConfigError {
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Database(_) => "set --database or DATABASE_URL, as in sqlite://subledger.db",
+            Self::Database(_) => {
+                "set --database or DATABASE_URL, as in sqlite://subledger.db or postgres://user@host/database"
+            }
             Self::PolicyUnreadable { .. } | Self::Policy { .. } => {
                 "projections/current_subscriptions/policy.toml is the built-in policy, to start from"
             }
@@ -158,7 +160,9 @@ impl Settings {
     pub fn command(&self, name: &str) -> String {
         let mut words = vec!["subledger".to_owned(), name.to_owned()];
         let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
-        if self.database != DEFAULT_DATABASE {
+        // An address of PostgreSQL's may hold a password, and stands in the environment.
+        let is_file = self.database.starts_with("sqlite:");
+        if is_file && self.database != DEFAULT_DATABASE {
             add("--database", &self.database);
         }
         if let Some(policy) = &self.policy {

@@ -19,7 +19,8 @@
 //! The log is the ledger: what Stripe said and when we heard it, in a database file of its own
 //! (`subledger.db`), which only appends write. Everything else is a function of it. The read model is
 //! in another file (`subledger.read.db`), so no lock is shared: a fold that is slow, broken or busy
-//! with a rebuild never holds up an append.
+//! with a rebuild never holds up an append. In PostgreSQL the two are schemas, and connections of their own
+//! lead to each.
 //!
 //! # Code map
 //!
@@ -56,7 +57,9 @@
 //!    never an error.
 //! 5. **No clock and no I/O in `stripe` and `projection`.** Time comes in as a value; clippy bans the
 //!    clocks everywhere but in [`clock`].
-//! 6. **No sqlx type leaves `store`**, and `store` knows the columns of a row and no rule
+//! 6. **No sqlx type leaves `store`**, nor does anything else know which database it is: inside, each verb
+//!    stands once, over connections of either kind, and a statement that the two say differently has two
+//!    texts. And `store` knows the columns of a row and no rule
 //!    about subscriptions.
 //! 7. **Nothing that follows the log can reach an append.** A verified event whose fold fails is in
 //!    the log, was answered 200, and is *parked*: listed with its reason and folded by the next

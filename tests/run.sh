@@ -3,13 +3,20 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# SQLite is compiled in, which takes a C compiler.
-if ! command -v cc >/dev/null; then
+install() {
   as_root=()
   if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
   "${as_root[@]}" apt-get update
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install --yes --no-install-recommends gcc libc6-dev
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+# SQLite is compiled in, which takes a C compiler.
+command -v cc >/dev/null || install gcc libc6-dev
+
+# The tests start a PostgreSQL of their own from its programs, unless a server is named.
+if [ -z "${SUBLEDGER_TEST_POSTGRES_URL:-}" ] && ! command -v initdb >/dev/null &&
+  ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+  install postgresql
 fi
 
 # Real bodies of Stripe's, which are not this project's to ship: a folder of them may be named, or lie

@@ -116,6 +116,7 @@ fn exit_of(error: &StoreError) -> Exit {
         StoreError::NoGeneration(_) => Exit::No,
         StoreError::NoLedger { .. }
         | StoreError::FileExists { .. }
+        | StoreError::NotAFile
         | StoreError::GenerationIsLive(_)
         | StoreError::GenerationIsBuilding(_) => Exit::Usage,
         _ => Exit::Failed,

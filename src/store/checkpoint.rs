@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
+use super::db::Statement;
 
 /// Pages that wait to be moved before a checkpoint moves what no reader holds: 16 MiB.
 const PASSIVE_PAGES: i64 = 1024;
@@ -76,10 +77,10 @@ struct Wal {
 impl Wal {
     /// Runs one of the statements below.
     async fn after(
-        statement: &'static str,
+        statement: Statement,
         connection: &mut SqliteConnection,
     ) -> Result<Self, StoreError> {
-        let rows = sqlx::raw_sql(statement).fetch_all(connection).await?;
+        let rows = sqlx::raw_sql(statement.sqlite).fetch_all(connection).await?;
         let row = rows.iter().find(|row| row.len() == COLUMNS).ok_or(sqlx::Error::RowNotFound)?;
         Ok(Self { busy: row.try_get(0)?, length: row.try_get(1)?, moved: row.try_get(2)? })
     }
@@ -89,11 +90,11 @@ impl Wal {
 const COLUMNS: usize = 3;
 
 pub(super) mod sql {
-    super::super::statements::statements! {
+    crate::store::db::statements! {
         /// (busy, pages in the write-ahead log, pages moved), doing nothing.
-        LENGTH = "PRAGMA wal_checkpoint(NOOP)";
-        PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)";
+        LENGTH = sqlite "PRAGMA wal_checkpoint(NOOP)";
+        PASSIVE = sqlite "PRAGMA wal_checkpoint(PASSIVE)";
         /// Waits for readers only briefly: who appends is waiting, too.
-        RESTART = "PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(RESTART); PRAGMA busy_timeout = 2000";
+        RESTART = sqlite "PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(RESTART); PRAGMA busy_timeout = 2000";
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sqlx::postgres::PgDatabaseError;
+
 use crate::ids::{EventId, Position};
 
 /// What happened below, for the log and never for an answer.
@@ -42,16 +44,16 @@ pub enum StoreError {
     #[error("generation {0} was made by another version of this program and lacks what this needs")]
     OtherVersion(i64),
     /// A command that needs a ledger found none.
-    #[error("there is no ledger at {}", .path.display())]
+    #[error("there is no ledger at {ledger}")]
     NoLedger {
         /// Where one was looked for.
-        path: PathBuf,
+        ledger: String,
     },
     /// A newer program has migrated this ledger.
-    #[error("the ledger at {} has schema version {found}, this program knows {known}", .path.display())]
+    #[error("the ledger at {ledger} has schema version {found}, this program knows {known}")]
     NewerSchema {
-        /// The log.
-        path: PathBuf,
+        /// The log, or the read models.
+        ledger: String,
         /// Its schema version.
         found: i64,
         /// The newest version that this program knows.
@@ -68,6 +70,20 @@ pub enum StoreError {
         #[source]
         source: Option<Source>,
     },
+    /// The server cannot be reached, or its database cannot be used.
+    #[error("cannot use {database}: {reason}")]
+    Unreachable {
+        /// Its address, without a password.
+        database: String,
+        /// Why, for people.
+        reason: String,
+        /// What happened below, if anything did.
+        #[source]
+        source: Option<Source>,
+    },
+    /// PostgreSQL's own programs make backups of its databases.
+    #[error("a database of PostgreSQL is not copied into a file")]
+    NotAFile,
     /// The file of a backup is there already.
     #[error("{} exists already", .path.display())]
     FileExists {
@@ -109,6 +125,10 @@ impl StoreError {
             Self::CannotOpen { .. } => {
                 Some("DATABASE_URL names the file; its directory must exist and be writable")
             }
+            Self::Unreachable { .. } => {
+                Some("DATABASE_URL names the server, the database and the role")
+            }
+            Self::NotAFile => Some("`pg_dump --schema=subledger` makes a backup of the log"),
             Self::FileExists { .. } => Some("choose a file that does not exist yet"),
             Self::NotEmpty { .. } => Some("restore into a new file, or import to append"),
             Self::ReadModelBuilding => Some("`subledger rebuild` builds it, and so does `serve`"),
@@ -150,9 +170,37 @@ const PASSING: [i32; 6] = [5, 6, 7, 8, 10, 14];
 /// Malformed, and not a database.
 const DAMAGED: [i32; 2] = [11, 26];
 
+/// The classes and codes of PostgreSQL, by their beginnings.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+///
+/// Disk full.
+const NO_ROOM_POSTGRES: [&str; 1] = ["53100"];
+/// What passes: a connection that broke or is refused, a role or database that is not there (yet), a server that stops, starts, recovers, is promoted
+/// or only reads, too many connections or too little memory, a lock or a statement that took too long, and
+/// transactions that got into each other's way.
+const PASSING_POSTGRES: [&str; 11] =
+    ["08", "28", "3D", "57P", "25006", "53", "55P03", "57014", "40", "25P03", "58"];
+/// Data or an index that is corrupted.
+const DAMAGED_POSTGRES: [&str; 1] = ["XX00"];
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
+            sqlx::Error::Database(inner)
+                if inner.try_downcast_ref::<PgDatabaseError>().is_some() =>
+            {
+                let code = inner.code().unwrap_or_default();
+                let is = |codes: &[&str]| codes.iter().any(|it| code.starts_with(it));
+                if is(&NO_ROOM_POSTGRES) {
+                    Self::CannotGrow(error.into())
+                } else if is(&PASSING_POSTGRES) {
+                    Self::Unavailable(error.into())
+                } else if is(&DAMAGED_POSTGRES) {
+                    Self::Corrupt("the database says that it is damaged".to_owned())
+                } else {
+                    Self::Internal(error.into())
+                }
+            }
             sqlx::Error::Database(inner) => {
                 let code = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
                 let primary = code & 0xff;
@@ -167,6 +215,8 @@ impl From<sqlx::Error> for StoreError {
                 }
             }
             sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error.into()),

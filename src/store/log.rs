@@ -1,27 +1,20 @@
 //! The log: every event as it was received, in the order it was committed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::Connection as _;
-use sqlx::migrate::{Migrate as _, MigrateError};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, watch};
 
 use super::checkpoint::Checkpoints;
+use super::db::{self, Database, Dialect, Session, Writer};
 use super::event::draw;
 use super::tree::{Frontier, Hash};
-use super::writer::Writer;
-use super::{LogHead, Opening, StoreError, append, sqlite};
+use super::{DatabaseUrl, LogHead, Opening, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
-
-/// Schema versions of the log; only ever added to.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// Where the schema versions of a log are noted; as `sqlx` names it.
-const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 /// Bytes in a page: batches of 4 KB events are written half again as fast as with SQLite's 4 KiB.
 const PAGE_BYTES: u32 = 16 * 1024;
@@ -31,43 +24,83 @@ const WRITER_CACHE: &str = "-65536";
 /// made it grow beyond is given back to the disk.
 const WAL_BYTES_KEPT: &str = "67108864";
 
-/// A handle on the log. Cheap to clone; all clones share one writer.
+/// A handle on the log. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Log(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) path: PathBuf,
+    pub(super) url: DatabaseUrl,
     pub(super) clock: Clock,
-    pub(super) writer: Mutex<Writer>,
-    /// Locked only by who holds the writer.
+    pub(super) db: Database,
+    /// Of SQLite's write-ahead log; locked only by who holds the writer.
     pub(super) checkpoints: Mutex<Checkpoints>,
-    pub(super) readers: SqlitePool,
     pub(super) appended: watch::Sender<Position>,
+}
+
+/// What is found where a log may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// A log of this schema version.
+    Log(i64),
+    /// Tables of another program.
+    Other,
 }
 
 impl Log {
     /// Opens the log and brings its schema up to date.
     pub(super) async fn open(
-        path: &Path,
+        url: &DatabaseUrl,
         opening: Opening,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        if opening == Opening::Existing && !path.exists() {
-            return Err(StoreError::NoLedger { path: path.to_owned() });
-        }
-        let options = options(path).create_if_missing(opening == Opening::Create);
-        let mut connection = sqlite::connect(path, options.clone()).await?;
-        migrate(&mut connection, path).await?;
-        let readers = sqlite::readers(path);
-        let log = Self(Arc::new(Inner {
-            path: path.to_owned(),
-            clock,
-            writer: Mutex::new(Writer::new(connection, options)?),
-            checkpoints: Mutex::default(),
-            readers,
-            appended: watch::Sender::default(),
-        }));
+        let no_ledger = || StoreError::NoLedger { ledger: place(url) };
+        let db = match url {
+            DatabaseUrl::Sqlite(path) => {
+                if opening == Opening::Existing && !path.exists() {
+                    return Err(no_ledger());
+                }
+                let options = options(path).create_if_missing(opening == Opening::Create);
+                let mut connection = db::connect(path, options.clone()).await?;
+                let found = found(&mut Session::Sqlite(&mut connection)).await?;
+                if needs_migration(url, Dialect::Sqlite, found)? {
+                    let begin = db::sql::BEGIN.sqlite;
+                    let mut transaction = connection.begin_with(begin).await?;
+                    migrate(&mut Session::Sqlite(&mut transaction)).await?;
+                    transaction.commit().await?;
+                }
+                Database::Sqlite {
+                    writer: Mutex::new(Writer::new(connection, options)?),
+                    readers: db::readers(path),
+                }
+            }
+            DatabaseUrl::Postgres(address) => {
+                let db = Database::Postgres(db::pool(address, db::POSTGRES_LOG_SCHEMA)?);
+                let unreachable = |error| match error {
+                    StoreError::Unavailable(source) => StoreError::Unreachable {
+                        database: url.to_string(),
+                        reason: "it cannot be connected to".to_owned(),
+                        source: Some(source),
+                    },
+                    other => other,
+                };
+                let mut reader = db.read().await.map_err(unreachable)?;
+                let found = found(&mut reader.session()).await.map_err(unreachable)?;
+                drop(reader);
+                if opening == Opening::Existing && found == Found::Nothing {
+                    return Err(no_ledger());
+                }
+                if needs_migration(url, Dialect::Postgres, found)? {
+                    let mut write = db.write().await?;
+                    write.session().run(sql::MAKE_SCHEMA).await?;
+                    migrate(&mut write.session()).await?;
+                    write.commit().await?;
+                }
+                db
+            }
+        };
+        let log = Self::new(url, clock, db);
         let head = log.head().await?;
         log.0.appended.send_replace(head.size);
         Ok(log)
@@ -75,32 +108,42 @@ impl Log {
 
     /// A log that is there, to be read as it is: its schema is not brought up to date. None where
     /// there is no log.
-    pub(crate) async fn look(path: &Path, clock: Clock) -> Result<Option<Self>, StoreError> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        let readers = sqlite::readers(path);
-        let (_, is_log): (i64, bool) = sqlx::query_as(sql::SCHEMA).fetch_one(&readers).await?;
-        let log = Self(Arc::new(Inner {
-            path: path.to_owned(),
+    pub(crate) async fn look(url: &DatabaseUrl, clock: Clock) -> Result<Option<Self>, StoreError> {
+        let db = match url {
+            DatabaseUrl::Sqlite(path) if !path.exists() => return Ok(None),
+            DatabaseUrl::Sqlite(path) => Database::Sqlite {
+                writer: Mutex::new(Writer::unopened(options(path))?),
+                readers: db::readers(path),
+            },
+            DatabaseUrl::Postgres(address) => {
+                Database::Postgres(db::pool(address, db::POSTGRES_LOG_SCHEMA)?)
+            }
+        };
+        let mut reader = db.read().await?;
+        let is_log = matches!(found(&mut reader.session()).await?, Found::Log(_));
+        drop(reader);
+        Ok(is_log.then(|| Self::new(url, clock, db)))
+    }
+
+    fn new(url: &DatabaseUrl, clock: Clock, db: Database) -> Self {
+        Self(Arc::new(Inner {
+            url: url.clone(),
             clock,
-            writer: Mutex::new(Writer::unopened(options(path))?),
+            db,
             checkpoints: Mutex::default(),
-            readers,
             appended: watch::Sender::default(),
-        }));
-        Ok(is_log.then_some(log))
+        }))
     }
 
     /// The end of the log.
     pub async fn head(&self) -> Result<LogHead, StoreError> {
-        let (log_id, size, root, last): (String, i64, Vec<u8>, i64) =
-            sqlx::query_as(sql::HEAD).fetch_one(&self.0.readers).await?;
+        let mut reader = self.0.db.read().await?;
+        let row = reader.session().query(sql::HEAD).fetch_one().await?;
         Ok(LogHead {
-            log_id,
-            size: Position(size),
-            root: hash(&root)?,
-            last_received_at: ReceivedAt(last),
+            log_id: row.get(0)?,
+            size: Position(row.get(1)?),
+            root: hash(row.get(2)?)?,
+            last_received_at: ReceivedAt(row.get(3)?),
         })
     }
 
@@ -110,52 +153,47 @@ impl Log {
         self.0.appended.subscribe()
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.0.path
+    /// The file; none where a server keeps the log.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.url.log_path()
     }
 
     /// Copies the log as it is now into a new file, while it is in use.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let from = self.path().ok_or(StoreError::NotAFile)?;
         if to.exists() {
             return Err(StoreError::FileExists { path: to.to_owned() });
         }
-        let cannot = |reason: &str| StoreError::CannotOpen {
+        let cannot = |reason: &str, source| StoreError::CannotOpen {
             path: to.to_owned(),
             reason: reason.to_owned(),
-            source: None,
+            source,
         };
-        let name = to.to_str().ok_or_else(|| cannot("its name is not UTF-8"))?;
+        let name = to.to_str().ok_or_else(|| cannot("its name is not UTF-8", None))?;
         if name.starts_with("file:") {
-            return Err(cannot("its name must not start with `file:`"));
+            return Err(cannot("its name must not start with `file:`", None));
         }
-        let mut connection = sqlite::connect(&self.0.path, sqlite::options(&self.0.path)).await?;
-        sqlx::query(sql::BACKUP).bind(name).execute(&mut connection).await.map_err(|error| {
-            match StoreError::from(error) {
-                StoreError::Unavailable(source) | StoreError::CannotGrow(source) => {
-                    StoreError::CannotOpen {
-                        path: to.to_owned(),
-                        reason: "it cannot be written".to_owned(),
-                        source: Some(source),
-                    }
-                }
-                other => other,
+        let mut connection = db::connect(from, db::options(from)).await?;
+        let mut session = Session::Sqlite(&mut connection);
+        let copied = session.query(sql::BACKUP).bind(name).execute().await;
+        copied.map_err(|error| match error {
+            StoreError::Unavailable(source) | StoreError::CannotGrow(source) => {
+                cannot("it cannot be written", Some(source))
             }
+            other => other,
         })?;
-        connection.close().await?;
         Ok(())
     }
 
     pub(super) async fn close(&self) {
-        self.0.readers.close().await;
-        self.0.writer.lock().await.close().await;
+        self.0.db.close().await;
     }
 }
 
 /// The options of the one connection that writes.
 fn options(path: &Path) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-    sqlite::options(path)
+    db::options(path)
         .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -164,55 +202,51 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", WRITER_CACHE)
 }
 
-/// Makes or updates the schema, in one transaction, so that two processes do not do it at once.
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let (tables, is_log): (i64, bool) =
-        sqlx::query_as(sql::SCHEMA).fetch_one(&mut *connection).await?;
-    if is_log {
-        let found: i64 = sqlx::query_scalar(sql::VERSION).fetch_one(&mut *connection).await?;
-        if found == known {
-            return Ok(());
-        }
-        if found > known {
-            return Err(StoreError::NewerSchema { path: path.to_owned(), found, known });
-        }
-    } else if tables > 0 {
-        return Err(StoreError::CannotOpen {
-            path: path.to_owned(),
-            reason: "it is a database of another program".to_owned(),
-            source: None,
-        });
-    }
-    let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-    run_migrations(&mut transaction).await.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        other => StoreError::Internal(other.into()),
-    })?;
-    sqlx::query(sql::HEAD_CREATE)
-        .bind(hex::encode(draw::<16>()))
-        .bind(Frontier::default().root().to_vec())
-        .execute(&mut *transaction)
-        .await?;
-    transaction.commit().await?;
-    Ok(())
+/// A ledger's place, for people.
+pub(super) fn place(url: &DatabaseUrl) -> String {
+    url.log_path().map_or_else(|| url.to_string(), |path| path.display().to_string())
 }
 
-/// Applies what was not yet applied, in the caller's transaction.
-async fn run_migrations(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
-    connection.ensure_migrations_table(MIGRATIONS_TABLE).await?;
-    let applied = connection.list_applied_migrations(MIGRATIONS_TABLE).await?;
-    for migration in MIGRATIONS.iter() {
-        match applied.iter().find(|it| it.version == migration.version) {
-            None => {
-                connection.apply(MIGRATIONS_TABLE, migration).await?;
-            }
-            Some(it) if it.checksum != migration.checksum => {
-                return Err(MigrateError::VersionMismatch(migration.version));
-            }
-            Some(_) => {}
+async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
+    let row = session.query(sql::SCHEMA).fetch_one().await?;
+    let (tables, is_log): (i64, bool) = (row.get(0)?, row.get(1)?);
+    if is_log {
+        let version = session.query(sql::VERSION).fetch_one().await?;
+        return Ok(Found::Log(version.get(0)?));
+    }
+    Ok(if tables > 0 { Found::Other } else { Found::Nothing })
+}
+
+/// Whether what was found is no log of this version yet.
+fn needs_migration(url: &DatabaseUrl, dialect: Dialect, found: Found) -> Result<bool, StoreError> {
+    let known = db::known(dialect);
+    match found {
+        Found::Nothing => Ok(true),
+        Found::Log(version) if version <= known => Ok(version < known),
+        Found::Log(found) => Err(StoreError::NewerSchema { ledger: place(url), found, known }),
+        Found::Other => {
+            let reason = "it is a database of another program".to_owned();
+            Err(match url {
+                DatabaseUrl::Sqlite(path) => {
+                    StoreError::CannotOpen { path: path.clone(), reason, source: None }
+                }
+                DatabaseUrl::Postgres(_) => {
+                    StoreError::Unreachable { database: url.to_string(), reason, source: None }
+                }
+            })
         }
     }
+}
+
+/// Makes or updates the schema, in the caller's transaction, so that two processes do not do it at once.
+async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
+    db::migrate(session).await?;
+    session
+        .query(sql::HEAD_CREATE)
+        .bind(hex::encode(draw::<16>()))
+        .bind(Frontier::default().root().to_vec())
+        .execute()
+        .await?;
     Ok(())
 }
 
@@ -222,13 +256,18 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
 }
 
 pub(super) mod sql {
-    super::super::statements::statements! {
+    crate::store::db::statements! {
         HEAD = "SELECT log_id, size, root, last_received_at FROM log_head";
-        HEAD_CREATE = "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)
-            SELECT 1, ?, 0, ?, x'', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)";
-        BACKUP = "VACUUM INTO ?";
+        HEAD_CREATE = sqlite "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)
+            SELECT 1, $1, 0, $2, x'', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)",
+            postgres "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)
+            SELECT 1, $1, 0, $2::bytea, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)";
+        BACKUP = sqlite "VACUUM INTO $1";
         /// How many tables there are, and whether they are a log's.
-        SCHEMA = "SELECT count(*), ifnull(max(name = 'log_head'), 0) FROM sqlite_schema WHERE type = 'table'";
-        VERSION = "SELECT ifnull(max(version), 0) FROM _sqlx_migrations";
+        SCHEMA = sqlite "SELECT count(*), ifnull(max(name = 'log_head'), 0) FROM sqlite_schema WHERE type = 'table'",
+            postgres "SELECT count(*), coalesce(bool_or(tablename = 'log_head'), FALSE) FROM pg_tables WHERE schemaname = 'subledger'";
+        VERSION = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+        /// One process at a time, for as long as its transaction lasts; the number is this program's own.
+        MAKE_SCHEMA = postgres "SELECT pg_advisory_xact_lock(7163520240001); CREATE SCHEMA IF NOT EXISTS subledger";
     }
 }

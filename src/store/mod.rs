@@ -2,12 +2,13 @@
 //!
 //! Each verb is one transaction. Nothing outside this room sees SQL or a database's error.
 //!
-//! Architecture invariant: the log and the read model are two files and share no lock; no verb here
-//! touches both. The store knows the columns of a row, and no rule about
+//! Architecture invariant: the log and the read model are two files of SQLite's, or two schemas of
+//! PostgreSQL's, and share no lock; no verb here touches both. The store knows the columns of a row, and no rule about
 //! subscriptions.
 
 mod append;
 mod checkpoint;
+mod db;
 mod error;
 mod event;
 mod log;
@@ -15,14 +16,11 @@ mod read_model;
 mod record;
 mod redelivery;
 mod scan;
-mod sqlite;
-mod statements;
 #[cfg(test)]
 mod statements_test;
 mod stretch;
 pub mod tree;
 mod url;
-mod writer;
 
 pub use error::StoreError;
 pub use event::{
@@ -67,8 +65,8 @@ impl Store {
         opening: Opening,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let log = Log::open(url.log_path(), opening, clock.clone()).await?;
-        let read_model = ReadModel::open(&url.read_path(), clock).await?;
+        let log = Log::open(url, opening, clock.clone()).await?;
+        let read_model = ReadModel::open(url, clock).await?;
         Ok(Self { log, read_model })
     }
 

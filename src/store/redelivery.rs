@@ -4,12 +4,10 @@
 //! endpoint renders another API version. It is never taken for tampering, and never changes what
 //! was logged first.
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
-
+use super::db::Session;
 use super::event::{NewEvent, Redelivery};
 use super::log::{self, Log};
-use super::{StoreError, append, record};
+use super::{StoreError, record};
 use crate::ids::Position;
 use crate::time::ReceivedAt;
 
@@ -22,26 +20,28 @@ pub(super) struct Duplicate<'a> {
 
 impl Duplicate<'_> {
     /// Counts the delivery, inside the append's transaction.
-    pub(super) async fn record(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) async fn record(&self, session: &mut Session<'_>) -> Result<(), StoreError> {
+        let first = session.query(sql::FIRST).bind(self.position.0).fetch_one().await?;
         let (salt, first_hash, first_version): (Option<Vec<u8>>, Vec<u8>, Option<String>) =
-            sqlx::query_as(sql::FIRST).bind(self.position.0).fetch_one(&mut *connection).await?;
-        let version = &self.event.facts.api_version;
+            (first.get(0)?, first.get(1)?, first.get(2)?);
+        let version = self.event.facts.api_version.as_deref();
         // An erased event stays erased: without its salt, all bytes count as the first ones.
         let salt = salt.and_then(|salt| <[u8; 16]>::try_from(salt).ok());
-        let (hash, payload) = match (salt, &self.event.payload) {
+        let (hash, payload) = match (salt, self.event.payload.as_deref()) {
             (Some(salt), Some(payload)) => (
                 record::payload_hash(&salt, payload).to_vec(),
-                (*version != first_version).then_some(payload),
+                (version != first_version.as_deref()).then_some(payload),
             ),
             _ => (first_hash, None),
         };
-        sqlx::query(sql::COUNT)
+        session
+            .query(sql::COUNT)
             .bind(self.position.0)
             .bind(hash)
             .bind(version)
             .bind(self.received_at.0)
             .bind(payload)
-            .execute(connection)
+            .execute()
             .await?;
         Ok(())
     }
@@ -54,19 +54,19 @@ impl Log {
         from: Position,
         to: Position,
     ) -> Result<Vec<Redelivery>, StoreError> {
-        type Row = (i64, Vec<u8>, Option<String>, i64, i64, i64, Option<String>);
-        let rows: Vec<Row> =
-            sqlx::query_as(sql::SCAN).bind(from.0).bind(to.0).fetch_all(&self.0.readers).await?;
-        rows.into_iter()
-            .map(|(position, payload_hash, api_version, first, last, count, payload)| {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let rows = session.query(sql::SCAN).bind(from.0).bind(to.0).fetch_all().await?;
+        rows.iter()
+            .map(|row| {
                 Ok(Redelivery {
-                    position: Position(position),
-                    payload_hash: log::hash(&payload_hash)?,
-                    api_version,
-                    first_received_at: ReceivedAt(first),
-                    last_received_at: ReceivedAt(last),
-                    count,
-                    payload,
+                    position: Position(row.get(0)?),
+                    payload_hash: log::hash(row.get(1)?)?,
+                    api_version: row.get(2)?,
+                    first_received_at: ReceivedAt(row.get(3)?),
+                    last_received_at: ReceivedAt(row.get(4)?),
+                    count: row.get(5)?,
+                    payload: row.get(6)?,
                 })
             })
             .collect()
@@ -78,46 +78,51 @@ impl Log {
     ///
     /// Only while the log holds nothing but what was restored, like [`Log::restore`].
     pub async fn restore_redeliveries(&self, rows: &[Redelivery]) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let (size, restored): (i64, i64) =
-            sqlx::query_as(sql::RESTORED).fetch_one(&mut *transaction).await?;
+        let mut write = self.0.db.write().await?;
+        let mut session = write.session();
+        let head = session.query(sql::RESTORED).fetch_one().await?;
+        let (size, restored): (i64, i64) = (head.get(0)?, head.get(1)?);
         if size != restored {
             return Err(StoreError::NotEmpty { size: Position(size) });
         }
         for row in rows {
-            sqlx::query(sql::RESTORE)
+            session
+                .query(sql::RESTORE)
                 .bind(row.position.0)
                 .bind(&row.payload_hash[..])
-                .bind(&row.api_version)
+                .bind(row.api_version.as_deref())
                 .bind(row.first_received_at.0)
                 .bind(row.last_received_at.0)
                 .bind(row.count)
-                .bind(&row.payload)
-                .execute(&mut *transaction)
+                .bind(row.payload.as_deref())
+                .execute()
                 .await?;
         }
-        transaction.commit().await?;
-        writer.put_back(connection);
-        Ok(())
+        write.commit().await
     }
 }
 
 pub(super) mod sql {
-    super::super::statements::statements! {
-        FIRST = "SELECT salt, payload_hash, api_version FROM events WHERE position = ?";
+    crate::store::db::statements! {
+        FIRST = "SELECT salt, payload_hash, api_version FROM events WHERE position = $1";
         /// Counts these bytes once more, or records them. Not an upsert: the trigger that guards
         /// against REPLACE would take it for one.
-        COUNT = "UPDATE redeliveries SET count = count + 1, last_received_at = max(last_received_at, ?4)
-                WHERE position = ?1 AND payload_hash = ?2;
+        COUNT = sqlite "UPDATE redeliveries SET count = count + 1, last_received_at = max(last_received_at, $4)
+                WHERE position = $1 AND payload_hash = $2;
             INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
-                SELECT ?1, ?2, ?3, ?4, ?4, 1, ?5 WHERE changes() = 0";
-        RESTORED = "SELECT size, restored FROM log_head";
-        RESTORE = "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
-            SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-            WHERE NOT EXISTS (SELECT 1 FROM redeliveries WHERE position = ?1 AND payload_hash = ?2)";
+                SELECT $1, $2, $3, $4, $4, 1, $5 WHERE changes() = 0",
+            postgres "WITH counted AS (UPDATE redeliveries SET count = count + 1, last_received_at = greatest(last_received_at, $4)
+                WHERE position = $1 AND payload_hash = $2 RETURNING position)
+            INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
+                SELECT $1, $2, $3, $4, $4, 1, $5 WHERE NOT EXISTS (SELECT 1 FROM counted)";
+        RESTORED = sqlite "SELECT size, restored FROM log_head",
+            postgres "SELECT size, restored FROM log_head FOR UPDATE";
+        RESTORE = sqlite "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
+            SELECT $1, $2, $3, $4, $5, $6, $7
+            WHERE NOT EXISTS (SELECT 1 FROM redeliveries WHERE position = $1 AND payload_hash = $2)",
+            postgres "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
+            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
         SCAN = "SELECT position, payload_hash, api_version, first_received_at, last_received_at, count, payload FROM redeliveries
-            WHERE position BETWEEN ? AND ? ORDER BY position, first_received_at, payload_hash";
+            WHERE position BETWEEN $1 AND $2 ORDER BY position, first_received_at, payload_hash";
     }
 }

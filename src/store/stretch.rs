@@ -8,10 +8,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::StoreError;
+use super::db::Row;
 use super::event::Source;
 use super::log::Log;
 use crate::ids::{AccountId, Position, Scope};
@@ -31,7 +30,7 @@ pub struct Stretch {
     /// Whether it ends where it was asked to, or for its size, so that there may be more.
     pub is_full: bool,
     /// Holds the texts, which are read where they are.
-    row: SqliteRow,
+    row: Row,
 }
 
 /// An event in a stretch.
@@ -63,28 +62,23 @@ impl Log {
         after: Position,
         up_to: Position,
     ) -> Result<Option<Stretch>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
         let mut count = up_to.0 - after.0;
         while count > 1 {
-            let bytes: i64 = sqlx::query_scalar(sql::BYTES)
-                .bind(after.0)
-                .bind(after.0 + count)
-                .fetch_one(&self.0.readers)
-                .await?;
-            if bytes <= BYTES_MAX {
+            let query = session.query(sql::BYTES).bind(after.0).bind(after.0 + count);
+            if query.fetch_one().await?.get::<i64, _>(0)? <= BYTES_MAX {
                 break;
             }
             count /= 2;
         }
-        let row = sqlx::query(sql::STRETCH)
-            .bind(after.0)
-            .bind(after.0 + count)
-            .fetch_one(&self.0.readers)
-            .await?;
-        let Some(to) = row.try_get::<Option<i64>, _>(0)? else { return Ok(None) };
+        let query = session.query(sql::STRETCH).bind(after.0).bind(after.0 + count);
+        let row = query.fetch_one().await?;
+        let Some(to) = row.get::<Option<i64>, _>(0)? else { return Ok(None) };
         Ok(Some(Stretch {
             to: Position(to),
-            first_received_at: ReceivedAt(row.try_get(1)?),
-            last_received_at: ReceivedAt(row.try_get(2)?),
+            first_received_at: ReceivedAt(row.get(1)?),
+            last_received_at: ReceivedAt(row.get(2)?),
             is_full: to == after.0 + count,
             row,
         }))
@@ -96,8 +90,8 @@ impl Stretch {
     pub fn events(&self) -> Result<Vec<StretchEvent<'_>>, StoreError> {
         let corrupt = || StoreError::Corrupt("a stretch of the log cannot be read".to_owned());
         let facts: Vec<Facts<'_>> =
-            serde_json::from_str(self.row.try_get(3)?).map_err(|_| corrupt())?;
-        let mut rest: &str = self.row.try_get::<Option<_>, _>(4)?.unwrap_or_default();
+            serde_json::from_str(self.row.get(3)?).map_err(|_| corrupt())?;
+        let mut rest: &str = self.row.get::<Option<_>, _>(4)?.unwrap_or_default();
         let mut events = Vec::with_capacity(facts.len());
         for Facts(position, id, account, livemode, kind, version, created, source, bytes) in facts {
             let body = match bytes {
@@ -139,13 +133,18 @@ struct Facts<'a>(
 );
 
 pub(super) mod sql {
-    super::super::statements::statements! {
-        BYTES = "SELECT ifnull(sum(octet_length(payload)), 0) FROM events WHERE position > ? AND position <= ?";
-        /// In the order of the key, which is checked when it is read: a subquery that is ordered would copy
-        /// every body once more.
-        STRETCH = "SELECT max(position), min(received_at), max(received_at),
+    crate::store::db::statements! {
+        BYTES = "SELECT coalesce(sum(octet_length(payload)), 0) FROM events WHERE position > $1 AND position <= $2";
+        /// In SQLite in the order of the key, which is checked when it is read: a subquery that is ordered would
+        /// copy every body once more.
+        STRETCH = sqlite "SELECT max(position), min(received_at), max(received_at),
                 json_group_array(json_array(position, event_id, account, livemode, type, api_version, created, source, octet_length(payload))),
                 group_concat(payload, '')
-            FROM events WHERE position > ? AND position <= ?";
+            FROM events WHERE position > $1 AND position <= $2",
+            postgres "SELECT max(position), min(received_at), max(received_at),
+                json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created, source, octet_length(payload))
+                    ORDER BY position)::text,
+                string_agg(payload, '' ORDER BY position)
+            FROM events WHERE position > $1 AND position <= $2";
     }
 }

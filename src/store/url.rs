@@ -1,22 +1,23 @@
 //! Where the ledger is kept.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The address of a database, as `DATABASE_URL` gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseUrl {
-    log_path: PathBuf,
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `sqlite://PATH`: the file of the log.
+    Sqlite(PathBuf),
+    /// `postgres://…`, as it was given: it may hold a password.
+    Postgres(String),
 }
 
 /// An address that names no database we can use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// `postgres://…`
-    #[error("PostgreSQL is not part of this build, which knows SQLite only: sqlite://PATH")]
-    Postgres,
     /// Another scheme, or none.
-    #[error("a database address starts with sqlite://, as in sqlite://subledger.db")]
+    #[error("a database address starts with sqlite:// or postgres://, as in sqlite://subledger.db")]
     UnknownScheme,
     /// `sqlite://` alone, or a path that ends in a slash.
     #[error("the database address names no file, as in sqlite://subledger.db")]
@@ -27,10 +28,11 @@ pub enum UrlError {
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite://PATH`; the path is taken as it is written, relative or absolute.
+    /// Reads `sqlite://PATH`, whose path is taken as it is written, relative or absolute; or
+    /// `postgres://…` with whatever PostgreSQL's own programs understand.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Err(UrlError::Postgres);
+            return Ok(Self::Postgres(url.to_owned()));
         }
         let path = url.strip_prefix("sqlite://").ok_or(UrlError::UnknownScheme)?;
         if path.is_empty() || path.ends_with('/') {
@@ -44,30 +46,57 @@ impl DatabaseUrl {
 
     /// The ledger whose log is this file.
     pub fn from_path(log_path: impl Into<PathBuf>) -> Self {
-        Self { log_path: log_path.into() }
+        Self::Sqlite(log_path.into())
     }
 
-    /// The file of the log: the one that needs a backup.
-    pub fn log_path(&self) -> &Path {
-        &self.log_path
+    /// The file of the log, the one that needs a backup; none where a server keeps it.
+    pub fn log_path(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
     }
 
     /// The file of the read models, beside the log: `subledger.read.db` for `subledger.db`. It may
-    /// be deleted, and is then built again.
-    pub fn read_path(&self) -> PathBuf {
-        let mut name = OsString::from(self.log_path.file_stem().unwrap_or_default());
+    /// be deleted, and is then built again. None where a server keeps them.
+    pub fn read_path(&self) -> Option<PathBuf> {
+        let log_path = self.log_path()?;
+        let mut name = OsString::from(log_path.file_stem().unwrap_or_default());
         name.push(".read");
-        if let Some(extension) = self.log_path.extension() {
+        if let Some(extension) = log_path.extension() {
             name.push(".");
             name.push(extension);
         }
-        self.log_path.with_file_name(name)
+        Some(log_path.with_file_name(name))
     }
 }
 
-impl std::fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "sqlite://{}", self.log_path.display())
+/// Without the password, and without the options, which may hold one.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+                let rest = rest.split(['?', '#']).next().unwrap_or_default();
+                match rest.rsplit_once('@') {
+                    None => write!(f, "{scheme}://{rest}"),
+                    Some((who, place)) => {
+                        write!(
+                            f,
+                            "{scheme}://{}@{place}",
+                            who.split(':').next().unwrap_or_default()
+                        )
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -82,15 +111,17 @@ mod tests {
             ("sqlite:///var/lib/ledger.v1.sqlite3", "/var/lib/ledger.v1.read.sqlite3"),
             ("sqlite://data/ledger", "data/ledger.read"),
         ] {
-            assert_eq!(DatabaseUrl::parse(url).unwrap().read_path(), Path::new(read), "{url}");
+            assert_eq!(
+                DatabaseUrl::parse(url).unwrap().read_path().unwrap(),
+                Path::new(read),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn an_address_that_is_not_a_file_is_refused_with_its_reason() {
         for (url, error) in [
-            ("postgres://localhost/ledger", UrlError::Postgres),
-            ("postgresql://localhost/ledger", UrlError::Postgres),
             ("subledger.db", UrlError::UnknownScheme),
             ("mysql://localhost", UrlError::UnknownScheme),
             ("sqlite://", UrlError::NoPath),
@@ -100,6 +131,20 @@ mod tests {
             ("sqlite://x.db?mode=ro", UrlError::NotAPlainPath),
         ] {
             assert_eq!(DatabaseUrl::parse(url), Err(error), "{url}");
+        }
+    }
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            (
+                "postgres://ledger:se:cr@t@db.internal:5432/ledger",
+                "postgres://ledger@db.internal:5432/ledger",
+            ),
+            ("postgresql://db/ledger?user=a&password=secret", "postgresql://db/ledger"),
+            ("postgres:///ledger", "postgres:///ledger"),
+        ] {
+            let url = DatabaseUrl::parse(url).unwrap();
+            assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), shown.to_owned()));
         }
     }
 }

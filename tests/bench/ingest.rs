@@ -24,6 +24,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use subledger::clock::Clock;
 use subledger::service::Service;
 use subledger::simulate::Format;
+use subledger::store::DatabaseUrl;
 use tokio_util::sync::CancellationToken;
 
 /// The one that the program has.
@@ -143,7 +144,7 @@ fn directory() -> std::io::Result<tempfile::TempDir> {
 
 /// The whole server, once its first and empty generation is live.
 async fn ready(directory: &Path) -> anyhow::Result<Service> {
-    let service = server::whole(directory).await?;
+    let service = server::whole(DatabaseUrl::from_path(directory.join("subledger.db"))).await?;
     while service.app().store.read_model.live().await?.is_none() {
         tokio::time::sleep(LAG_EVERY).await;
     }

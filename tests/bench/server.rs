@@ -1,7 +1,6 @@
 //! The servers that are measured: the real one, and one of the same parts that stores nothing.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -27,9 +26,9 @@ use crate::events::SECRET;
 const TOLERANCE_SECONDS: u32 = 3_600;
 
 /// `subledger serve` as it is.
-pub(crate) async fn whole(directory: &Path) -> anyhow::Result<Service> {
+pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
     let options = Options {
-        database: DatabaseUrl::from_path(directory.join("subledger.db")),
+        database,
         webhook_secrets: Secrets::parse(SECRET),
         api_tokens: Secrets::default(),
         access_tokens: Secrets::default(),

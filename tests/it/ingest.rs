@@ -10,8 +10,9 @@ use subledger::ingest::{Ingest, Limits, Refused};
 use subledger::store::Appended;
 use tokio::task::JoinSet;
 
+use crate::raw;
 use crate::store::log::assert_sound;
-use crate::store::{Ledger, event, raw};
+use crate::store::{Ledger, event};
 
 type Answers = JoinSet<(usize, Result<Appended, Refused>)>;
 
@@ -76,8 +77,8 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_stored() {
         Limits { queue_bytes: 10 * bytes, ..Limits::default() },
     ] {
         let ledger = Ledger::new().await;
-        let mut lock = raw(ledger.url.log_path()).await;
-        lock.execute("BEGIN IMMEDIATE").await.unwrap();
+        let mut lock = raw::log(&ledger.url).await;
+        lock.execute(raw::LOCK_LOG).await.unwrap();
         let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), limits);
         let first = submit(&ingest, 1, 1).await;
         while ingest.queued_events() > 0 {
@@ -112,16 +113,14 @@ async fn a_failed_commit_fails_all_of_its_requests_and_the_next_one_is_tried_ane
     let ledger = Ledger::new().await;
     let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     ingest.submit(event("evt_0", "{}")).await.unwrap();
-    let mut sql = raw(ledger.url.log_path()).await;
-    sql.execute("CREATE TRIGGER fault BEFORE INSERT ON events WHEN NEW.event_id = 'evt_20' BEGIN SELECT RAISE(ABORT, 'fault'); END")
-        .await
-        .unwrap();
+    let mut sql = raw::log(&ledger.url).await;
+    sql.execute(raw::FAULT_AT_EVT_20).await.unwrap();
     for (_, answer) in submit(&ingest, 1, 40).await.join_all().await {
         assert_eq!(answer, Err(Refused::Unavailable));
     }
     assert_eq!((ingest.stats().commits_failed(), ingest.stats().events_failed()), (1, 40));
     assert_eq!(ledger.store.log.head().await.unwrap().size, Position(1));
-    sql.execute("DROP TRIGGER fault").await.unwrap();
+    sql.execute(raw::NO_FAULT).await.unwrap();
     let answers = submit(&ingest, 1, 40).await.join_all().await;
     assert_eq!(accepted(answers), (2..=41).collect::<Vec<_>>());
     assert_sound(&ledger.store).await;
@@ -131,8 +130,8 @@ async fn a_failed_commit_fails_all_of_its_requests_and_the_next_one_is_tried_ane
 async fn a_log_that_stays_locked_is_unavailable_and_then_works_again() {
     let ledger = Ledger::new().await;
     let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
-    let mut lock = raw(ledger.url.log_path()).await;
-    lock.execute("BEGIN IMMEDIATE").await.unwrap();
+    let mut lock = raw::log(&ledger.url).await;
+    lock.execute(raw::LOCK_LOG).await.unwrap();
     assert_eq!(ingest.submit(event("evt_1", "{}")).await, Err(Refused::Unavailable));
     lock.execute("ROLLBACK").await.unwrap();
     assert!(!ingest.submit(event("evt_1", "{}")).await.unwrap().duplicate);
@@ -157,8 +156,8 @@ async fn closing_stores_what_was_accepted_and_refuses_the_rest() {
 #[tokio::test]
 async fn nobody_waits_for_a_writer_that_is_gone() {
     let ledger = Ledger::new().await;
-    let mut lock = raw(ledger.url.log_path()).await;
-    lock.execute("BEGIN IMMEDIATE").await.unwrap();
+    let mut lock = raw::log(&ledger.url).await;
+    lock.execute(raw::LOCK_LOG).await.unwrap();
     let (ingest, writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     let mut answers = submit(&ingest, 1, 1).await;
     while ingest.queued_events() > 0 {

@@ -1,5 +1,9 @@
 //! Log, projector and audit together, on real databases in a temporary folder.
 
+crate::files! {
+    mod files;
+}
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -10,9 +14,7 @@ use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
 use subledger::projector::{self, Listing, Mode, Projector};
 use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
-use subledger::store::{
-    DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store, SubscriptionFilter,
-};
+use subledger::store::{EventFacts, NewEvent, Opening, Source, Store, SubscriptionFilter};
 use subledger::stripe::Envelope;
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +25,7 @@ use crate::fold::assert_rows_are_true;
 pub(crate) const SWAP: (Mode, Listing) = (Mode::Swap, Listing::Nothing);
 
 pub(crate) async fn open(folder: &Path) -> Store {
-    let url = format!("sqlite://{}", folder.join("subledger.db").display());
-    let url = DatabaseUrl::parse(&url).unwrap();
-    Store::open(&url, Opening::Create, Clock::System).await.unwrap()
+    Store::open(&crate::database(folder), Opening::Create, Clock::System).await.unwrap()
 }
 
 pub(crate) fn new_event(body: &str) -> NewEvent {
@@ -130,32 +130,6 @@ async fn a_lost_read_model_is_made_again() {
     let store = open(folder.path()).await;
     follow_to_the_end(&store, &Logic::default()).await;
     assert_eq!(rows(&store).await, before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_read_model_of_another_log_is_dropped_and_made_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let simulation = simulation(14);
-    let store = open(folder.path()).await;
-    let (backed_up, lost) = simulation.events.split_at(simulation.events.len() / 2);
-    append(&store, backed_up).await;
-    let backup = folder.path().join("backup.db");
-    store.log.backup(&backup).await.unwrap();
-    append(&store, lost).await;
-    follow_to_the_end(&store, &Logic::default()).await;
-    store.close().await;
-    for name in ["subledger.db-wal", "subledger.db-shm"] {
-        let _ = std::fs::remove_file(folder.path().join(name));
-    }
-    std::fs::rename(&backup, folder.path().join("subledger.db")).unwrap();
-
-    let store = open(folder.path()).await;
-    follow_to_the_end(&store, &Logic::default()).await;
-    assert_verifies(&store).await;
-    append(&store, lost).await;
-    follow_to_the_end(&store, &Logic::default()).await;
-    assert_rows_are_true(&rows(&store).await, &simulation.truth);
-    assert_verifies(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,8 +332,6 @@ async fn money_that_goes_back_stands_on_the_timeline_of_its_customer_and_changes
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_projector_that_sleeps_holds_up_no_append_and_catches_up() {
-    use sqlx::{Connection as _, SqliteConnection};
-
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let simulation = simulation(17);
@@ -369,9 +341,8 @@ async fn a_projector_that_sleeps_holds_up_no_append_and_catches_up() {
     projector.handle().reached(Position(100)).await;
 
     // As long as another connection writes to the read model, the projector cannot.
-    let read_model = format!("sqlite://{}", folder.path().join("subledger.read.db").display());
-    let mut sleeper = SqliteConnection::connect(&read_model).await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut sleeper).await.unwrap();
+    let mut sleeper = crate::raw::read(&crate::database(folder.path())).await;
+    sqlx::raw_sql(crate::raw::LOCK_READ).execute(&mut sleeper).await.unwrap();
     append(&store, meanwhile).await;
     let end = store.log.head().await.unwrap().size;
     assert_eq!(end.0, i64::try_from(simulation.events.len()).unwrap());

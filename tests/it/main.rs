@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+/// What is for files of SQLite alone.
+macro_rules! files {
+    ($($item:item)*) => { $($item)* };
+}
+use files;
+
 mod allocations;
 mod app;
 mod corpus;
@@ -13,6 +19,22 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod raw_sqlite;
 mod rebuild;
 mod store;
 mod user;
+
+use std::path::Path;
+
+use raw_sqlite as raw;
+use subledger::store::DatabaseUrl;
+
+/// The address that a command needs beside the folder it runs in: none, a file there is found by itself.
+fn address(_: &Path) -> Option<String> {
+    None
+}
+
+/// The database that belongs to a folder.
+fn database(folder: &Path) -> DatabaseUrl {
+    DatabaseUrl::from_path(folder.join("subledger.db"))
+}

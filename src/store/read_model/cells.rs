@@ -1,30 +1,17 @@
-//! How SQLite writes and reads the values of a row.
+//! How the values of a row are read.
 
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::types::Json;
 
-use super::bulk::add;
 use crate::projection::column::{Column, Kind, Value};
 use crate::store::StoreError;
+use crate::store::db::Row;
 use crate::time::StripeTime;
 
-/// Binds a value: truth values as 0 and 1, instants and JSON as text.
-pub(super) fn bind(arguments: &mut SqliteArguments, value: &Value) -> Result<(), StoreError> {
-    match value {
-        Value::Null => add(arguments, None::<i64>),
-        Value::Bool(truth) => add(arguments, *truth),
-        Value::Integer(number) => add(arguments, *number),
-        Value::Text(text) | Value::Json(text) => add(arguments, text.as_str()),
-        Value::Instant(at) => add(arguments, at.to_string()),
-    }
-}
-
 /// Reads the columns of a row, which stand in their order from `first` on.
-pub(super) fn read(
-    row: &SqliteRow,
-    first: usize,
-    columns: &[Column],
-) -> Result<Vec<Value>, StoreError> {
+pub(super) fn read(row: &Row, first: usize, columns: &[Column]) -> Result<Vec<Value>, StoreError> {
     columns
         .iter()
         .enumerate()
@@ -32,18 +19,39 @@ pub(super) fn read(
         .collect()
 }
 
-fn read_one(row: &SqliteRow, index: usize, kind: Kind) -> Result<Value, StoreError> {
+fn read_one(row: &Row, index: usize, kind: Kind) -> Result<Value, StoreError> {
     let value = match kind {
-        Kind::Bool => row.try_get::<Option<bool>, _>(index)?.map(Value::Bool),
-        Kind::Integer => row.try_get::<Option<i64>, _>(index)?.map(Value::Integer),
-        Kind::Text => row.try_get::<Option<String>, _>(index)?.map(Value::Text),
-        Kind::Json => row.try_get::<Option<String>, _>(index)?.map(Value::Json),
-        Kind::Instant => match row.try_get::<Option<&str>, _>(index)? {
-            Some(text) => Some(Value::Instant(StripeTime::parse(text).ok_or_else(|| {
-                StoreError::Corrupt("a row of the read model holds a time that is none".to_owned())
-            })?)),
-            None => None,
-        },
+        Kind::Bool => row.get::<Option<bool>, _>(index)?.map(Value::Bool),
+        Kind::Integer => row.get::<Option<i64>, _>(index)?.map(Value::Integer),
+        Kind::Text => row.get::<Option<String>, _>(index)?.map(Value::Text),
+        Kind::Json => json(row, index)?.map(Value::Json),
+        Kind::Instant => instant(row, index)?.map(Value::Instant),
     };
     Ok(value.unwrap_or(Value::Null))
+}
+
+/// Text in SQLite, and a type of its own in PostgreSQL.
+fn json(row: &Row, index: usize) -> Result<Option<String>, StoreError> {
+    Ok(match row {
+        Row::Sqlite(row) => row.try_get(index)?,
+        Row::Postgres(row) => row
+            .try_get::<Option<Json<Box<RawValue>>>, _>(index)?
+            .map(|Json(value)| value.get().to_owned()),
+    })
+}
+
+fn instant(row: &Row, index: usize) -> Result<Option<StripeTime>, StoreError> {
+    match row {
+        Row::Postgres(row) => {
+            let at = row.try_get::<Option<DateTime<Utc>>, _>(index)?;
+            Ok(at.map(|at| StripeTime(at.timestamp())))
+        }
+        Row::Sqlite(row) => {
+            let Some(text) = row.try_get::<Option<&str>, _>(index)? else { return Ok(None) };
+            let at = StripeTime::parse(text).ok_or_else(|| {
+                StoreError::Corrupt("a row of the read model holds a time that is none".to_owned())
+            })?;
+            Ok(Some(at))
+        }
+    }
 }

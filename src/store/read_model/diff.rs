@@ -4,20 +4,18 @@
 //! names of products and prices) is no subscription's own: a product that is renamed changes no row.
 
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
-use super::bulk::add;
 use super::difference::{
     AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
 };
 use super::generation::{self, Generation, is_joined, of};
-use super::subscriptions::{add_limit, read_customer};
+use super::subscriptions::{limit_of, read_customer};
 use super::{GenerationId, GenerationStatus, ReadModel, timeline};
 use crate::ids::SubscriptionId;
 use crate::projection::column::{Column, Kind};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
+use crate::store::db::{Dialect, Query, Reader, Row, Statement, bind_instant};
 use crate::time::StripeTime;
 
 /// The live generation and another one, both as they stood at one moment.
@@ -35,7 +33,8 @@ pub struct Comparison {
     now: StripeTime,
     /// What both have, but for the primary key.
     columns: Vec<Column>,
-    transaction: Transaction<'static, Sqlite>,
+    /// Everything is read as it stood at that moment.
+    reader: Reader,
 }
 
 /// Fields without which a table cannot be compared at all.
@@ -52,8 +51,9 @@ impl ReadModel {
         new: GenerationId,
         now: StripeTime,
     ) -> Result<Option<Comparison>, StoreError> {
-        let mut transaction = self.0.readers.begin().await?;
-        let rows = sqlx::query(generation::sql::ALL).fetch_all(&mut *transaction).await?;
+        let mut reader = self.0.db.snapshot().await?;
+        let mut session = reader.session();
+        let rows = session.query(generation::sql::ALL).fetch_all().await?;
         let (mut found, mut live) = (None, None);
         for row in &rows {
             match generation::read(row)? {
@@ -66,9 +66,9 @@ impl ReadModel {
         }
         let new = found.ok_or(StoreError::NoGeneration(new))?;
         let Some(old) = live else { return Ok(None) };
-        let of_old: Vec<String> = sqlx::query_scalar(AssertSqlSafe(of(sql::COLUMNS, old.id)))
-            .fetch_all(&mut *transaction)
-            .await?;
+        let columns = of(session.text(sql::COLUMNS), old.id);
+        let of_old = session.query(columns).fetch_all().await?;
+        let of_old: Vec<String> = of_old.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
         let ours = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
         let (both, only_new): (Vec<Column>, Vec<Column>) =
             ours.partition(|column| of_old.iter().any(|name| name == column.name));
@@ -80,7 +80,7 @@ impl ReadModel {
             old,
             new,
             now,
-            transaction,
+            reader,
         }))
     }
 
@@ -90,11 +90,11 @@ impl ReadModel {
         generation: GenerationId,
         now: StripeTime,
     ) -> Result<DiffCounts, StoreError> {
-        let (appear, live, test): (i64, i64, i64) =
-            sqlx::query_as(AssertSqlSafe(of(sql::ACCESS_COUNT, generation)))
-                .bind(now.to_string())
-                .fetch_one(&self.0.readers)
-                .await?;
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let statement = of(session.text(sql::ACCESS_COUNT), generation);
+        let row = bind_instant(session.query(statement), now).fetch_one().await?;
+        let (appear, live, test) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let all = |after| AccessCounts { after, gain: after, ..AccessCounts::default() };
         Ok(DiffCounts {
             appear,
@@ -119,11 +119,9 @@ impl Comparison {
     /// Counts all differences, in one walk over both tables.
     pub async fn counts(&mut self) -> Result<DiffCounts, StoreError> {
         let statement = self.statement(sql::COUNTS);
-        let row = sqlx::query_with(AssertSqlSafe(statement), self.arguments()?)
-            .fetch_one(&mut *self.transaction)
-            .await?;
-        let at = |index: usize| row.try_get::<i64, _>(index);
-        let access = |first: usize| -> Result<AccessCounts, sqlx::Error> {
+        let row = self.query(statement).fetch_one().await?;
+        let at = |index: usize| row.get::<i64, _>(index);
+        let access = |first: usize| -> Result<AccessCounts, StoreError> {
             Ok(AccessCounts {
                 before: at(first)?,
                 after: at(first + 1)?,
@@ -153,9 +151,9 @@ impl Comparison {
     pub async fn parked(&mut self) -> Result<(i64, i64), StoreError> {
         let mut counts = [0; 2];
         for (count, id) in counts.iter_mut().zip([self.old.id, self.new.id]) {
-            *count = sqlx::query_scalar(AssertSqlSafe(of(timeline::sql::PARKED_COUNT, id)))
-                .fetch_one(&mut *self.transaction)
-                .await?;
+            let mut session = self.reader.session();
+            let statement = of(session.text(timeline::sql::PARKED_COUNT), id);
+            *count = session.query(statement).fetch_one().await?.get(0)?;
         }
         Ok(counts.into())
     }
@@ -173,14 +171,11 @@ impl Comparison {
         if limit == 0 {
             return Ok(0);
         }
-        let mut arguments = self.arguments()?;
-        add(&mut arguments, livemode)?;
-        add_limit(&mut arguments, limit)?;
-        let mut rows =
-            sqlx::query_with(AssertSqlSafe(statement), arguments).fetch(&mut *self.transaction);
+        let columns = self.columns.clone();
+        let mut rows = self.query(statement).bind(livemode).bind(limit_of(limit)).fetch();
         let mut visited = 0;
         while let Some(row) = rows.try_next().await? {
-            visit(read(&row, effect, &self.columns)?);
+            visit(read(&row, effect, &columns)?);
             visited += 1;
         }
         Ok(visited)
@@ -190,11 +185,9 @@ impl Comparison {
         if self.is_even() {
             return Ok(0);
         }
-        let mut arguments = SqliteArguments::default();
-        add(&mut arguments, self.old.position.min(self.new.position).0)?;
-        let statement = filled(sql::LEFT_OUT, self.old.id, self.new.id, self.ahead(), &[]);
-        let counted = sqlx::query_scalar_with(AssertSqlSafe(statement), arguments);
-        Ok(counted.fetch_one(&mut *self.transaction).await?)
+        let statement = self.statement(sql::LEFT_OUT);
+        let parted = self.old.position.min(self.new.position).0;
+        self.reader.session().query(statement).bind(parted).fetch_one().await?.get(0)
     }
 
     /// The one that has folded more, if one has.
@@ -203,57 +196,63 @@ impl Comparison {
         (!self.is_even()).then_some(ahead.id)
     }
 
-    fn statement(&self, template: &str) -> String {
-        filled(template, self.old.id, self.new.id, self.ahead(), &self.columns)
+    fn statement(&mut self, template: Statement) -> String {
+        let dialect = self.reader.session().dialect();
+        filled(template, dialect, (self.old.id, self.new.id), self.ahead(), &self.columns)
     }
 
-    /// The instant, and where the generations part.
-    fn arguments(&self) -> Result<SqliteArguments, StoreError> {
-        let mut arguments = SqliteArguments::default();
-        add(&mut arguments, self.now.to_string())?;
-        add(&mut arguments, self.old.position.min(self.new.position).0)?;
-        Ok(arguments)
+    /// With the instant, and where the generations part.
+    fn query(&mut self, statement: String) -> Query<'_> {
+        let parted = self.old.position.min(self.new.position).0;
+        let now = self.now;
+        // The reader's connection, not a session that ends here.
+        bind_instant(self.reader.session().into_query(statement), now).bind(parted)
     }
 }
 
 /// A statement on the tables of two generations, for these columns.
 pub(in crate::store) fn filled(
-    template: &str,
-    old: GenerationId,
-    new: GenerationId,
+    template: Statement,
+    dialect: Dialect,
+    (old, new): (GenerationId, GenerationId),
     ahead: Option<GenerationId>,
     columns: &[Column],
 ) -> String {
     let each = |text: &str, separator: &str| -> String {
-        let of_columns = columns.iter().map(|column| text.replace("{column}", column.name));
+        let of_columns = columns.iter().map(|column| {
+            let shown = match column.kind {
+                Kind::Instant => sql::SHOWN_INSTANT.of(dialect),
+                _ => "{it}",
+            };
+            let (from, to) =
+                (shown.replace("{it}", "o.{column}"), shown.replace("{it}", "n.{column}"));
+            text.replace("{from}", &from).replace("{to}", &to).replace("{column}", column.name)
+        });
         of_columns.collect::<Vec<_>>().join(separator)
     };
     template
+        .of(dialect)
         .replace("{differ}", &each("differs_{column}", " OR "))
         .replace("{count_fields}", &each(sql::COUNT_FIELD, ", "))
         .replace("{differences}", &each(sql::DIFFERENCE, ", "))
         .replace("{any_difference}", &each("o.{column} IS DISTINCT FROM n.{column}", " OR "))
-        .replace("{fields}", &each(sql::FIELD, " || "))
+        .replace("{fields}", &each(sql::FIELD.of(dialect), " || "))
         .replace("{pairs}", sql::PAIRS)
-        .replace("{active_before}", &sql::ACTIVE.replace("{row}", "o"))
-        .replace("{active_after}", &sql::ACTIVE.replace("{row}", "n"))
-        .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "?2 >= 0" })
+        .replace("{active_before}", &sql::ACTIVE.of(dialect).replace("{row}", "o"))
+        .replace("{active_after}", &sql::ACTIVE.of(dialect).replace("{row}", "n"))
+        .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "$2 >= 0" })
         .replace("{ahead}", &ahead.unwrap_or(new).to_string())
         .replace("{old}", &old.to_string())
         .replace("{new}", &new.to_string())
 }
 
-fn read(
-    row: &SqliteRow,
-    effect: Effect,
-    columns: &[Column],
-) -> Result<ChangedSubscription, StoreError> {
-    let kind = match (row.try_get(5)?, row.try_get(6)?) {
+fn read(row: &Row, effect: Effect, columns: &[Column]) -> Result<ChangedSubscription, StoreError> {
+    let kind = match (row.get(5)?, row.get(6)?) {
         (true, true) => ChangeKind::Changes,
         (true, false) => ChangeKind::Disappears,
         (false, _) => ChangeKind::Appears,
     };
-    let lines: &str = row.try_get(7)?;
+    let lines: &str = row.get(7)?;
     let mut fields = Vec::new();
     for line in lines.lines() {
         let (name, from, to): (&str, _, _) = serde_json::from_str(line).map_err(unreadable)?;
@@ -265,8 +264,8 @@ fn read(
     }
     Ok(ChangedSubscription {
         customer: read_customer(row)?,
-        subscription: SubscriptionId::new(row.try_get::<String, _>(3)?),
-        user_id: row.try_get(4)?,
+        subscription: SubscriptionId::new(row.get::<String, _>(3)?),
+        user_id: row.get(4)?,
         kind,
         effect,
         fields,
@@ -290,11 +289,18 @@ fn unreadable(error: serde_json::Error) -> StoreError {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        COLUMNS = "SELECT name FROM pragma_table_info('current_subscriptions_g{g}') ORDER BY cid";
-        ACCESS_COUNT = "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
+    use crate::store::db::Statement;
+
+    crate::store::db::statements! {
+        COLUMNS = sqlite "SELECT name FROM pragma_table_info('current_subscriptions_g{g}') ORDER BY cid",
+            postgres "SELECT attname::text AS name FROM pg_attribute WHERE attrelid = 'current_subscriptions_g{g}'::regclass
+                AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+        ACCESS_COUNT = sqlite "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
                 count(*) FILTER (WHERE active AND NOT livemode) AS test
-            FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > ?) AS active FROM current_subscriptions_g{g})";
+            FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > $1) AS active FROM current_subscriptions_g{g})",
+            postgres "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
+                count(*) FILTER (WHERE active AND NOT livemode) AS test
+            FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > to_timestamp($1)) AS active FROM current_subscriptions_g{g}) AS each";
         COUNTS = "SELECT count(*) FILTER (WHERE NOT in_old) AS appear, count(*) FILTER (WHERE NOT in_new) AS disappear,
                 count(*) FILTER (WHERE in_old AND in_new AND ({differ})) AS change,
                 count(*) FILTER (WHERE in_old AND in_new AND NOT ({differ})) AS same,
@@ -315,12 +321,12 @@ pub(in crate::store) mod sql {
             WHERE {compared}";
         /// Each branch walks along the index by id, so that nothing has to be sorted: with the plus sign SQLite does
         /// not take the mode for a constant, and finds the order in the index.
-        CHANGES = "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
-            FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, ifnull(n.user_id, o.user_id) AS user_id,
+        CHANGES = sqlite "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
+            FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, coalesce(n.user_id, o.user_id) AS user_id,
                     TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
-                WHERE +o.livemode = ?3 AND (n.account IS NULL OR {any_difference})) AS pair
+                WHERE +o.livemode = $3 AND (n.account IS NULL OR {any_difference})) AS pair
             WHERE {effect} AND {compared}
             UNION ALL
             SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
@@ -328,31 +334,58 @@ pub(in crate::store) mod sql {
                     FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
-                WHERE +n.livemode = ?3 AND o.account IS NULL) AS pair
+                WHERE +n.livemode = $3 AND o.account IS NULL) AS pair
             WHERE {effect} AND {compared}
-            ORDER BY 1, 2, 4 LIMIT ?4";
+            ORDER BY 1, 2, 4 LIMIT $4",
+            postgres "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
+            FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, coalesce(n.user_id, o.user_id) AS user_id,
+                    TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
+                    {active_before} AS active_before, {active_after} AS active_after
+                FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
+                WHERE o.livemode = $3 AND (n.account IS NULL OR {any_difference})) AS pair
+            WHERE {effect} AND {compared}
+            UNION ALL
+            SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
+            FROM (SELECT n.account, n.livemode, n.customer_id, n.subscription_id, n.user_id,
+                    FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
+                    {active_before} AS active_before, {active_after} AS active_after
+                FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
+                WHERE n.livemode = $3 AND o.account IS NULL) AS pair
+            WHERE {effect} AND {compared}
+            ORDER BY 1, 2, 4 LIMIT $4";
         LEFT_OUT = "SELECT count(*) AS left_out FROM (
                 SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{old}
-                UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new})
+                UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new}) AS each
             WHERE (account, livemode, customer_id) IN
-                (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > ?)";
+                (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > $1)";
     }
 
     // Parts of statements.
     pub(in crate::store) const PAIRS: &str = "n.account = o.account AND n.livemode = o.livemode
             AND n.customer_id = o.customer_id AND n.subscription_id = o.subscription_id";
     /// Whether access is granted; a row that is not there grants none.
-    pub(in crate::store) const ACTIVE: &str =
-        "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > ?1)) IS TRUE";
+    pub(in crate::store) const ACTIVE: Statement = Statement {
+        sqlite: "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > $1)) IS TRUE",
+        postgres: "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > to_timestamp($1))) IS TRUE",
+    };
     /// Not of a customer of whom one generation has folded more than the other.
     pub(in crate::store) const COMPARED: &str = "NOT EXISTS (SELECT 1 FROM timeline_g{ahead} AS later
             WHERE later.account = pair.account AND later.livemode = pair.livemode AND later.customer_id = pair.customer_id
-                AND later.position > ?2)";
+                AND later.position > $2)";
     pub(in crate::store) const DIFFERENCE: &str =
         "o.{column} IS DISTINCT FROM n.{column} AS differs_{column}";
     pub(in crate::store) const COUNT_FIELD: &str =
         "count(*) FILTER (WHERE in_old AND in_new AND differs_{column}) AS {column}";
     /// A line for a field that differs.
-    pub(in crate::store) const FIELD: &str = "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
-            THEN json_array('{column}', o.{column}, n.{column}) || char(10) ELSE '' END";
+    pub(in crate::store) const FIELD: Statement = Statement {
+        sqlite: "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
+            THEN json_array('{column}', {from}, {to}) || char(10) ELSE '' END",
+        postgres: "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
+            THEN json_build_array('{column}', {from}, {to})::text || chr(10) ELSE '' END",
+    };
+    /// An instant as it is shown.
+    pub(in crate::store) const SHOWN_INSTANT: Statement = Statement {
+        sqlite: "{it}",
+        postgres: "to_char({it} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+    };
 }

@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, Row as _};
-
-use super::bulk::{self, add, add_customer, add_scope};
-use super::generation::is_joined;
+use super::generation::{is_joined, of};
 use super::shape::Shape;
-use super::{GenerationId, Lease, ReadModel, cells};
+use super::subscriptions::read_customer;
+use super::{GenerationId, Lease, ReadModel};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
 use crate::projection::column::Value;
 use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
+use crate::store::StoreError;
+use crate::store::db::{Cells, Column, Session, Statement};
 use crate::store::tree::Hash;
-use crate::store::{StoreError, append};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// What the fold of a range of events changes. Writing it twice is the same as once.
@@ -77,17 +75,11 @@ impl ReadModel {
         generation: GenerationId,
         customers: &[CustomerKey],
     ) -> Result<HashMap<CustomerKey, Vec<u8>>, StoreError> {
-        let mut reader = self.0.readers.acquire().await?;
-        let rows =
-            bulk::run(&mut reader, sql::STATES, generation, 3, customers, add_customer).await?;
-        rows.iter()
-            .map(|row| {
-                let account = AccountId::new(row.try_get::<String, _>(0)?);
-                let scope = Scope { account, livemode: row.try_get(1)? };
-                let customer = CustomerId::new(row.try_get::<String, _>(2)?);
-                Ok((CustomerKey { scope, customer }, row.try_get(3)?))
-            })
-            .collect()
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let template = of(session.text(sql::STATES), generation);
+        let rows = session.bulk(&template, &CUSTOMER, customers, customer_cells).await?;
+        rows.iter().map(|row| Ok((read_customer(row)?, row.get(3)?))).collect()
     }
 
     /// What the catalogue calls the products and prices of these rows, as far as it knows them.
@@ -106,29 +98,30 @@ impl ReadModel {
             })
             .collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
-        let mut reader = self.0.readers.acquire().await?;
-        if !Shape::load(&mut reader, generation).await?.has("catalogue") {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        if !Shape::load(&mut session, generation).await?.has("catalogue") {
             return Ok(Catalogue::default());
         }
-        let found =
-            bulk::run(&mut reader, sql::NAMES, generation, 3, &wanted, |to, (scope, id)| {
-                add_scope(to, scope)?;
-                add(to, *id)
-            });
+        let template = of(session.text(sql::NAMES), generation);
+        let found = session.bulk(&template, &CUSTOMER, &wanted, |to, (scope, id)| {
+            scope_cells(to, scope);
+            to.text(*id);
+        });
         let mut catalogue = Catalogue::default();
         for row in &found.await? {
             catalogue.join(CatalogueEntry {
                 scope: Scope {
-                    account: AccountId::new(row.try_get::<String, _>(0)?),
-                    livemode: row.try_get(1)?,
+                    account: AccountId::new(row.get::<String, _>(0)?),
+                    livemode: row.get(1)?,
                 },
-                id: row.try_get(2)?,
-                name: row.try_get(3)?,
+                id: row.get(2)?,
+                name: row.get(3)?,
                 rank: NameRank {
-                    deleted: row.try_get(4)?,
-                    created: StripeTime(row.try_get(5)?),
-                    changed: row.try_get(6)?,
-                    event_id: EventId::new(row.try_get::<String, _>(7)?),
+                    deleted: row.get(4)?,
+                    created: StripeTime(row.get(5)?),
+                    changed: row.get(6)?,
+                    event_id: EventId::new(row.get::<String, _>(7)?),
                 },
             });
         }
@@ -147,108 +140,137 @@ impl ReadModel {
         leaf_hash_at_to: Hash,
         batch: &FoldBatch,
     ) -> Result<bool, StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let moved = sqlx::query(sql::CHECKPOINT)
+        let mut write = self.0.db.write().await?;
+        let mut session = write.session();
+        let moved = session
+            .query(sql::CHECKPOINT)
             .bind(lease.generation)
             .bind(lease.token)
             .bind(from.0)
             .bind(to.0)
             .bind(&leaf_hash_at_to[..])
             .bind(batch.folded_received_at.0)
-            .execute(&mut *transaction)
+            .execute()
             .await?;
-        let holds = moved.rows_affected() == 1;
-        if holds {
-            write(&mut transaction, lease.generation, batch).await?;
-            transaction.commit().await?;
-        } else {
-            transaction.rollback().await?;
+        if moved != 1 {
+            write.rollback().await?;
+            return Ok(false);
         }
-        writer.put_back(connection);
-        Ok(holds)
+        write_batch(&mut session, lease.generation, batch).await?;
+        write.commit().await?;
+        Ok(true)
     }
-}
 
-impl ReadModel {
     /// Writes a part of a fold whose checkpoint is moved later, by [`Self::fold_commit`]: of a generation
     /// that nobody reads or goes on with before.
     ///
     /// `false` where the lease has gone to another: then nothing was written.
     pub async fn fold_write(&self, lease: &Lease, batch: &FoldBatch) -> Result<bool, StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let holds = lease.holds(&mut transaction).await?;
+        let mut write = self.0.db.write().await?;
+        let mut session = write.session();
+        let holds = lease.holds(&mut session).await?;
         if holds {
-            write(&mut transaction, lease.generation, batch).await?;
+            write_batch(&mut session, lease.generation, batch).await?;
         }
-        transaction.commit().await?;
-        writer.put_back(connection);
+        write.commit().await?;
         Ok(holds)
     }
 }
 
-async fn write(
-    connection: &mut SqliteConnection,
+/// The columns of a customer's key.
+const CUSTOMER: [Column; 3] = [Column::Text, Column::Bool, Column::Text];
+
+fn scope_cells(to: &mut Cells<'_, '_>, scope: &Scope) {
+    to.text(scope.account.as_str());
+    to.bool(scope.livemode);
+}
+
+fn customer_cells(to: &mut Cells<'_, '_>, key: &CustomerKey) {
+    scope_cells(to, &key.scope);
+    to.text(key.customer.as_str());
+}
+
+async fn write_batch(
+    session: &mut Session<'_>,
     generation: GenerationId,
     batch: &FoldBatch,
 ) -> Result<(), StoreError> {
-    bulk::run(connection, sql::STATE, generation, 4, &batch.states, |to, (customer, state)| {
-        add_customer(to, customer)?;
-        add(to, state.as_slice())
-    })
-    .await?;
-    write_rows(connection, generation, &batch.rows).await?;
-    bulk::run(connection, sql::TIMELINE, generation, 6, &batch.timeline, |to, entry| {
-        add_customer(to, &entry.customer)?;
-        add(to, entry.subscription.as_ref().map_or("", SubscriptionId::as_str))?;
-        add(to, entry.position.0)?;
-        add(to, entry.created.0)
-    })
-    .await?;
+    use Column::{Bool, Bytes, Integer, Text};
+    let dialect = session.dialect();
+    let template = |statement: Statement| of(statement.of(dialect), generation);
+    session
+        .bulk(
+            &template(sql::STATE),
+            &[Text, Bool, Text, Bytes],
+            &batch.states,
+            |to, (key, state)| {
+                customer_cells(to, key);
+                to.bytes(state.as_slice());
+            },
+        )
+        .await?;
+    write_rows(session, generation, &batch.rows).await?;
+    let columns = [Text, Bool, Text, Text, Integer, Integer];
+    session
+        .bulk(&template(sql::TIMELINE), &columns, &batch.timeline, |to, entry| {
+            customer_cells(to, &entry.customer);
+            to.text(entry.subscription.as_ref().map_or("", SubscriptionId::as_str));
+            to.integer(entry.position.0);
+            to.integer(entry.created.0);
+        })
+        .await?;
     let pairs = |entry: &TimelineEntry| {
         entry.subscription.clone().map(|subscription| (entry.customer.clone(), subscription))
     };
     let pairs: BTreeSet<_> = batch.timeline.iter().filter_map(pairs).collect();
     let pairs: Vec<_> = pairs.into_iter().collect();
-    bulk::run(connection, sql::PAIR, generation, 4, &pairs, |to, (customer, subscription)| {
-        add_customer(to, customer)?;
-        add(to, subscription.as_str())
-    })
-    .await?;
-    bulk::run(connection, sql::LINK, generation, 4, &batch.links, |to, link| {
-        add_scope(to, &link.scope)?;
-        add(to, link.object_id.as_str())?;
-        add(to, link.owner_id.as_str())
-    })
-    .await?;
-    bulk::run(connection, sql::CATALOGUE_ENTRY, generation, 8, &batch.catalogue, |to, entry| {
-        add_scope(to, &entry.scope)?;
-        add(to, entry.id.as_str())?;
-        add(to, entry.name.as_deref())?;
-        add(to, entry.rank.deleted)?;
-        add(to, entry.rank.created.0)?;
-        add(to, entry.rank.changed)?;
-        add(to, entry.rank.event_id.as_str())
-    })
-    .await?;
-    bulk::run(connection, sql::PARK, generation, 8, &batch.parked, |to, parked| {
-        add(to, parked.position.0)?;
-        add(to, parked.event_id.as_str())?;
-        add_scope(to, &parked.scope)?;
-        add(to, parked.customer.as_ref().map_or("", CustomerId::as_str))?;
-        add(to, parked.subscription.as_ref().map_or("", SubscriptionId::as_str))?;
-        add(to, parked.event_type.as_str())?;
-        add(to, parked.reason.as_str())
-    })
-    .await?;
+    let columns = [Text, Bool, Text, Text];
+    session
+        .bulk(&template(sql::PAIR), &columns, &pairs, |to, (customer, subscription)| {
+            customer_cells(to, customer);
+            to.text(subscription.as_str());
+        })
+        .await?;
+    session
+        .bulk(&template(sql::LINK), &columns, &batch.links, |to, link| {
+            scope_cells(to, &link.scope);
+            to.text(link.object_id.as_str());
+            to.text(link.owner_id.as_str());
+        })
+        .await?;
+    let columns = [Text, Bool, Text, Text, Bool, Integer, Bool, Text];
+    // One statement changes a row once.
+    let mut names = Catalogue::default();
+    batch.catalogue.iter().cloned().for_each(|entry| names.join(entry));
+    let names: Vec<_> = names.into_entries().collect();
+    session
+        .bulk(&template(sql::CATALOGUE_ENTRY), &columns, &names, |to, entry| {
+            scope_cells(to, &entry.scope);
+            to.text(entry.id.as_str());
+            to.text(entry.name.as_deref());
+            to.bool(entry.rank.deleted);
+            to.integer(entry.rank.created.0);
+            to.bool(entry.rank.changed);
+            to.text(entry.rank.event_id.as_str());
+        })
+        .await?;
+    let columns = [Integer, Text, Text, Bool, Text, Text, Text, Text];
+    session
+        .bulk(&template(sql::PARK), &columns, &batch.parked, |to, parked| {
+            to.integer(parked.position.0);
+            to.text(parked.event_id.as_str());
+            scope_cells(to, &parked.scope);
+            to.text(parked.customer.as_ref().map_or("", CustomerId::as_str));
+            to.text(parked.subscription.as_ref().map_or("", SubscriptionId::as_str));
+            to.text(parked.event_type.as_str());
+            to.text(parked.reason.as_str());
+        })
+        .await?;
     Ok(())
 }
 
 async fn write_rows(
-    connection: &mut SqliteConnection,
+    session: &mut Session<'_>,
     generation: GenerationId,
     rows: &[Vec<Value>],
 ) -> Result<(), StoreError> {
@@ -257,13 +279,21 @@ async fn write_rows(
         let message = format!("a row has {} values for {} columns", row.len(), columns.len());
         return Err(StoreError::Internal(message.into()));
     }
-    let stored = columns.iter().filter(|column| !is_joined(column)).count();
-    bulk::run(connection, &row_template(), generation, stored, rows, |to, row| {
-        let stored = columns.iter().zip(row).filter(|(column, _)| !is_joined(column));
-        stored.into_iter().try_for_each(|(_, value)| cells::bind(to, value))
-    })
-    .await?;
+    let stored: Vec<_> = row_columns();
+    let template = of(&row_template(), generation);
+    session
+        .bulk(&template, &stored, rows, |to, row| {
+            let stored = columns.iter().zip(row).filter(|(column, _)| !is_joined(column));
+            stored.for_each(|(_, value)| to.value(value));
+        })
+        .await?;
     Ok(())
+}
+
+/// The stored columns.
+pub(in crate::store) fn row_columns() -> Vec<Column> {
+    let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
+    stored.map(|column| column.kind.into()).collect()
 }
 
 /// [`sql::ROW`] with the stored columns.
@@ -278,32 +308,37 @@ pub(in crate::store) fn row_template() -> String {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        STATES = "SELECT c.account, c.livemode, c.customer_id, c.state FROM (VALUES {rows}) AS k
-            CROSS JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3";
-        NAMES = "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM (VALUES {rows}) AS k
-            CROSS JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3";
-        CHECKPOINT = "UPDATE generations SET position = ?4, leaf_hash = ?5, folded_received_at = ?6
-            WHERE id = ?1 AND token = ?2 AND position = ?3";
+    crate::store::db::statements! {
+        STATES = sqlite "SELECT c.account, c.livemode, c.customer_id, c.state FROM ({rows}) AS k
+            CROSS JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3",
+            postgres "SELECT c.account, c.livemode, c.customer_id, c.state FROM ({rows}) AS k
+            JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3";
+        NAMES = sqlite "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM ({rows}) AS k
+            CROSS JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3",
+            postgres "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM ({rows}) AS k
+            JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3";
+        CHECKPOINT = "UPDATE generations SET position = $4, leaf_hash = $5, folded_received_at = $6
+            WHERE id = $1 AND token = $2 AND position = $3";
         STATE = "INSERT INTO customers_g{g} (account, livemode, customer_id, state)
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, customer_id) DO UPDATE SET state = excluded.state";
-        /// An update and no replacement, which would write every index anew.
-        ROW = "INSERT INTO current_subscriptions_g{g} ({columns})
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-            ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
-        TIMELINE = "INSERT OR IGNORE INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
-        PAIR = "INSERT OR IGNORE INTO subscription_customers_g{g} (account, livemode, customer_id, subscription_id)
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
-        LINK = "INSERT OR IGNORE INTO links_g{g} (account, livemode, object_id, owner_id)
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
-        CATALOGUE_ENTRY = "INSERT INTO catalogue_g{g} (account, livemode, id, name, deleted, created, changed, event_id)
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+        TIMELINE = "INSERT INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        PAIR = "INSERT INTO subscription_customers_g{g} (account, livemode, customer_id, subscription_id)
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        LINK = "INSERT INTO links_g{g} (account, livemode, object_id, owner_id)
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        CATALOGUE_ENTRY = "INSERT INTO catalogue_g{g} AS c (account, livemode, id, name, deleted, created, changed, event_id)
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, id) DO UPDATE SET name = excluded.name, deleted = excluded.deleted,
                 created = excluded.created, changed = excluded.changed, event_id = excluded.event_id
-                WHERE (excluded.deleted, excluded.created, excluded.changed, excluded.event_id) > (deleted, created, changed, event_id)";
-        PARK = "INSERT OR IGNORE INTO parked_g{g} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
-            SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL";
+                WHERE (excluded.deleted, excluded.created, excluded.changed, excluded.event_id) > (c.deleted, c.created, c.changed, c.event_id)";
+        PARK = "INSERT INTO parked_g{g} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
     }
+
+    // With columns to fill in. An update and no replacement, which would write every index anew.
+    pub(in crate::store) const ROW: &str = "INSERT INTO current_subscriptions_g{g} ({columns})
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
+            ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
 }

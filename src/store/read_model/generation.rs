@@ -1,24 +1,25 @@
 //! Generations: one build of all projections each, side by side; one of them is live.
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
-
 use super::space::let_others;
+use super::swap::sql::ALONE;
 use super::{GenerationStamp, Lease, ReadModel, lease};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::column::Column;
 use crate::projection::row::SubscriptionRow;
+use crate::store::db::{Dialect, Row, Session, Statement};
 use crate::store::tree::Hash;
-use crate::store::{StoreError, append, log};
+use crate::store::{StoreError, log};
 use crate::time::ReceivedAt;
 
 /// The number of a generation; never given twice.
 pub type GenerationId = i64;
 
 /// The tables of a generation.
-pub(super) const TABLES: &str =
-    include_str!("../../../projections/current_subscriptions/sqlite.sql");
+const TABLES: Statement = Statement {
+    sqlite: include_str!("../../../projections/current_subscriptions/sqlite.sql"),
+    postgres: include_str!("../../../projections/current_subscriptions/postgres.sql"),
+};
 /// Their names.
 pub(super) const TABLE_NAMES: [&str; 7] = [
     "current_subscriptions",
@@ -97,18 +98,23 @@ pub struct GenerationLogic {
 }
 
 impl ReadModel {
-    /// The text that makes a generation's tables: part of a generation's fingerprint.
-    pub const SCHEMA: &'static str = TABLES;
+    /// The text that makes a generation's tables, in either database: part of a generation's fingerprint.
+    pub const SCHEMA: &'static str = concat!(
+        include_str!("../../../projections/current_subscriptions/sqlite.sql"),
+        include_str!("../../../projections/current_subscriptions/postgres.sql"),
+    );
 
     /// All generations, the oldest first.
     pub async fn generations(&self) -> Result<Vec<Generation>, StoreError> {
-        let rows = sqlx::query(sql::ALL).fetch_all(&self.0.readers).await?;
+        let mut reader = self.0.db.read().await?;
+        let rows = reader.session().query(sql::ALL).fetch_all().await?;
         rows.iter().map(read).collect()
     }
 
     /// The generation that reads are answered from, once there is one.
     pub async fn live(&self) -> Result<Option<Generation>, StoreError> {
-        let row = sqlx::query(sql::LIVE).fetch_optional(&self.0.readers).await?;
+        let mut reader = self.0.db.read().await?;
+        let row = reader.session().query(sql::LIVE).fetch_optional().await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -124,33 +130,29 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<Begun, StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let building =
-            sqlx::query(sql::BUILDING).bind(now.0).fetch_optional(&mut *transaction).await?;
-        if let Some(row) = building {
-            transaction.rollback().await?;
-            writer.put_back(connection);
+        let mut write = self.0.db.begin(ALONE).await?;
+        let mut session = write.session();
+        if let Some(row) = session.query(sql::BUILDING).bind(now.0).fetch_optional().await? {
+            write.rollback().await?;
             return Ok(Begun::AlreadyBuilding(read(&row)?));
         }
-        let row = sqlx::query(sql::BEGIN)
-            .bind(&logic.fingerprint)
+        let row = session
+            .query(sql::BEGIN)
+            .bind(logic.fingerprint.as_str())
             .bind(logic.fold_version)
-            .bind(&logic.policy)
-            .bind(&logic.user_keys)
+            .bind(logic.policy.as_str())
+            .bind(logic.user_keys.as_str())
             .bind(log_id)
             .bind(self.0.clock.now().0)
             .bind(holder)
             .bind(lease::until(now, ttl_seconds).0)
-            .fetch_one(&mut *transaction)
+            .fetch_one()
             .await?;
         let generation = read(&row)?;
-        let lease = Lease { generation: generation.id, token: row.try_get("token")? };
-        let tables = of(&TABLES[..indexes_start()], generation.id);
-        sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        writer.put_back(connection);
+        let lease = Lease { generation: generation.id, token: row.get("token")? };
+        let (tables, _) = tables_and_indexes(session.dialect());
+        session.run(of(tables, generation.id)).await?;
+        write.commit().await?;
         Ok(Begun::Begun(generation, lease))
     }
 
@@ -158,24 +160,32 @@ impl ReadModel {
     /// time that it takes row by row. Between two of them there is time for others who write. False where
     /// the lease has gone to another.
     pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let indexes = TABLES[indexes_start()..].split(';').filter(|it| !it.trim().is_empty());
-        for index in indexes {
+        let (_, indexes) = tables_and_indexes(self.0.db.dialect());
+        for index in indexes.split(';').filter(|it| !it.trim().is_empty()) {
             let stopwatch = Clock::stopwatch();
-            let mut writer = self.0.writer.lock().await;
-            let mut connection = writer.take().await?;
-            let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-            let holds = lease.holds(&mut transaction).await?;
+            let mut write = self.0.db.begin(sql::INDEXING).await?;
+            let mut session = write.session();
+            // Not held on to: to make an index takes long, and the lease is renewed meanwhile. Where another
+            // takes it, the index is of a generation that is dropped.
+            let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
+            let holds = query.fetch_optional().await?.is_some();
             if holds {
-                let index = of(index, lease.generation);
-                sqlx::raw_sql(AssertSqlSafe(index)).execute(&mut *transaction).await?;
+                session.run(of(index, lease.generation)).await?;
             }
-            transaction.commit().await?;
-            writer.put_back(connection);
-            drop(writer);
+            write.commit().await?;
             if !holds {
                 return Ok(false);
             }
             let_others(stopwatch).await;
+        }
+        if self.0.db.dialect() == Dialect::Postgres {
+            // It plans by what it knows of a table, and knows nothing of a new one.
+            for table in TABLE_NAMES {
+                let mut write = self.0.db.begin(sql::INDEXING).await?;
+                let analyze = sql::ANALYZE.replace("{table}", table);
+                write.session().run(of(&analyze, lease.generation)).await?;
+                write.commit().await?;
+            }
         }
         Ok(true)
     }
@@ -197,21 +207,20 @@ impl GenerationStatus {
 }
 
 /// The generation that answers, inside the transaction of a read.
-pub(super) async fn live_stamp(
-    connection: &mut SqliteConnection,
-) -> Result<GenerationStamp, StoreError> {
-    let row: Option<(GenerationId, i64, i64)> =
-        sqlx::query_as(sql::LIVE_STAMP).fetch_optional(connection).await?;
-    let (generation, position, received_at) = row.ok_or(StoreError::ReadModelBuilding)?;
+pub(super) async fn live_stamp(session: &mut Session<'_>) -> Result<GenerationStamp, StoreError> {
+    let row = session.query(sql::LIVE_STAMP).fetch_optional().await?;
+    let row = row.ok_or(StoreError::ReadModelBuilding)?;
     Ok(GenerationStamp {
-        generation,
-        position: Position(position),
-        folded_received_at: ReceivedAt(received_at),
+        generation: row.get(0)?,
+        position: Position(row.get(1)?),
+        folded_received_at: ReceivedAt(row.get(2)?),
     })
 }
 
-fn indexes_start() -> usize {
-    TABLES.find(INDEXES).unwrap_or(TABLES.len())
+/// What makes the tables of a generation, and what makes their indexes.
+pub(super) fn tables_and_indexes(dialect: Dialect) -> (&'static str, &'static str) {
+    let all = TABLES.of(dialect);
+    all.split_at(all.find(INDEXES).unwrap_or(all.len()))
 }
 
 /// A statement on the tables of this generation.
@@ -226,42 +235,42 @@ pub(super) fn is_joined(column: &Column) -> bool {
 
 /// What a generation is for, inside a transaction.
 pub(super) async fn status_of(
-    connection: &mut SqliteConnection,
+    session: &mut Session<'_>,
     id: GenerationId,
 ) -> Result<GenerationStatus, StoreError> {
-    let status: Option<String> =
-        sqlx::query_scalar(sql::STATUS).bind(id).fetch_optional(connection).await?;
+    let row = session.query(sql::STATUS).bind(id).fetch_optional().await?;
+    let status: Option<String> = row.map(|row| row.get(0)).transpose()?;
     status.as_deref().and_then(GenerationStatus::parse).ok_or(StoreError::NoGeneration(id))
 }
 
-pub(super) fn read(row: &SqliteRow) -> Result<Generation, StoreError> {
-    let status = GenerationStatus::parse(row.try_get("status")?)
+pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
+    let status = GenerationStatus::parse(row.get("status")?)
         .ok_or_else(|| StoreError::Corrupt("a generation has an unknown status".to_owned()))?;
-    let leaf_hash: Option<&[u8]> = row.try_get("leaf_hash")?;
+    let leaf_hash: Option<&[u8]> = row.get("leaf_hash")?;
     Ok(Generation {
-        id: row.try_get("id")?,
+        id: row.get("id")?,
         status,
         logic: GenerationLogic {
-            fingerprint: row.try_get("fingerprint")?,
-            fold_version: row.try_get("fold_version")?,
-            policy: row.try_get("policy")?,
-            user_keys: row.try_get("user_keys")?,
+            fingerprint: row.get("fingerprint")?,
+            fold_version: row.get("fold_version")?,
+            policy: row.get("policy")?,
+            user_keys: row.get("user_keys")?,
         },
-        log_id: row.try_get("log_id")?,
-        position: Position(row.try_get("position")?),
+        log_id: row.get("log_id")?,
+        position: Position(row.get("position")?),
         leaf_hash: leaf_hash.map(log::hash).transpose()?,
-        folded_received_at: ReceivedAt(row.try_get("folded_received_at")?),
-        built: row.try_get("built")?,
-        lease_holder: row.try_get("lease_holder")?,
-        lease_until: ReceivedAt(row.try_get("lease_until")?),
-        created_at: ReceivedAt(row.try_get("created_at")?),
-        completed_at: row.try_get::<Option<i64>, _>("completed_at")?.map(ReceivedAt),
-        pinned: row.try_get::<i64, _>("pinned")? != 0,
+        folded_received_at: ReceivedAt(row.get("folded_received_at")?),
+        built: row.get("built")?,
+        lease_holder: row.get("lease_holder")?,
+        lease_until: ReceivedAt(row.get("lease_until")?),
+        created_at: ReceivedAt(row.get("created_at")?),
+        completed_at: row.get::<Option<i64>, _>("completed_at")?.map(ReceivedAt),
+        pinned: row.get::<i64, _>("pinned")? != 0,
     })
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
+    crate::store::db::statements! {
         ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations ORDER BY id";
@@ -269,15 +278,26 @@ pub(in crate::store) mod sql {
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'live'";
         LIVE_STAMP = "SELECT id, position, folded_received_at FROM generations WHERE status = 'live'";
-        STATUS = "SELECT status FROM generations WHERE id = ?";
+        STATUS = "SELECT status FROM generations WHERE id = $1";
         /// Of those that are being made, one that somebody holds.
         BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
-            FROM generations WHERE status = 'building' AND lease_until > ? LIMIT 1";
-        BEGIN = "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
-            VALUES ('building', ?, ?, ?, ?, ?, ?, 1, ?, ?)
+            FROM generations WHERE status = 'building' AND lease_until > $1 LIMIT 1";
+        BEGIN = sqlite "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
+            VALUES ('building', $1, $2, $3, $4, $5, $6, 1, $7, $8)
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+                token, lease_holder, lease_until, created_at, completed_at, pinned",
+            postgres "WITH number AS (UPDATE generation_numbers SET last = last + 1 RETURNING last)
+            INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
+            SELECT last, 'building', $1, $2::bigint, $3, $4, $5, $6::bigint, 1, $7, $8::bigint FROM number
             RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 token, lease_holder, lease_until, created_at, completed_at, pinned";
+        IS_HELD = "SELECT 1 FROM generations WHERE id = $1 AND token = $2";
+        /// An index of a large table takes as long as it takes.
+        INDEXING = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL statement_timeout = 0";
         IDS = "SELECT id FROM generations";
     }
+
+    // A statement with names to fill in.
+    pub(in crate::store) const ANALYZE: &str = "ANALYZE {table}_g{g}";
 }

@@ -1,10 +1,8 @@
 //! Who folds a generation: one at a time, by a lease with a fencing token.
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
-
 use super::{GenerationId, ReadModel};
-use crate::store::{StoreError, append};
+use crate::store::StoreError;
+use crate::store::db::Session;
 use crate::time::ReceivedAt;
 
 /// The right to fold a generation. Whoever holds one whose token is no longer the generation's
@@ -18,16 +16,10 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether it still holds, inside the transaction of a write.
-    pub(super) async fn holds(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(sql::HOLDS)
-            .bind(self.generation)
-            .bind(self.token)
-            .fetch_one(connection)
-            .await?)
+    /// Whether it still holds, inside the transaction of a write; then it does until that ends.
+    pub(super) async fn holds(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
+        let query = session.query(sql::HOLDS).bind(self.generation).bind(self.token);
+        Ok(query.fetch_optional().await?.is_some())
     }
 }
 
@@ -42,18 +34,12 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let token: Option<i64> = sqlx::query_scalar(sql::TAKE)
-            .bind(generation)
-            .bind(holder)
-            .bind(now.0)
-            .bind(until(now, ttl_seconds).0)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        writer.put_back(connection);
+        let mut write = self.0.db.write_once().await?;
+        let mut session = write.session();
+        let query = session.query(sql::TAKE).bind(generation).bind(holder).bind(now.0);
+        let row = query.bind(until(now, ttl_seconds).0).fetch_optional().await?;
+        write.commit().await?;
+        let token = row.map(|row| row.get(0)).transpose()?;
         Ok(token.map(|token| Lease { generation, token }))
     }
 
@@ -64,43 +50,29 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<bool, StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let renewed = sqlx::query(sql::RENEW)
-            .bind(lease.generation)
-            .bind(lease.token)
-            .bind(until(now, ttl_seconds).0)
-            .execute(&mut connection)
-            .await?;
-        writer.put_back(connection);
-        Ok(renewed.rows_affected() == 1)
+        let mut write = self.0.db.write_once().await?;
+        let mut session = write.session();
+        let query = session.query(sql::RENEW).bind(lease.generation).bind(lease.token);
+        let renewed = query.bind(until(now, ttl_seconds).0).execute().await?;
+        write.commit().await?;
+        Ok(renewed == 1)
     }
 
     /// Notes down how many events the holder has folded, for others to see.
     pub async fn lease_note(&self, lease: &Lease, built: i64) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        sqlx::query(sql::NOTE)
-            .bind(lease.generation)
-            .bind(lease.token)
-            .bind(built)
-            .execute(&mut connection)
-            .await?;
-        writer.put_back(connection);
-        Ok(())
+        let mut write = self.0.db.write_once().await?;
+        let mut session = write.session();
+        let query = session.query(sql::NOTE).bind(lease.generation).bind(lease.token);
+        query.bind(built).execute().await?;
+        write.commit().await
     }
 
     /// Gives the lease up, so that another process need not wait until it ends.
     pub async fn lease_release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        sqlx::query(sql::RELEASE)
-            .bind(lease.generation)
-            .bind(lease.token)
-            .execute(&mut connection)
-            .await?;
-        writer.put_back(connection);
-        Ok(())
+        let mut write = self.0.db.write_once().await?;
+        let mut session = write.session();
+        session.query(sql::RELEASE).bind(lease.generation).bind(lease.token).execute().await?;
+        write.commit().await
     }
 }
 
@@ -110,13 +82,14 @@ pub(super) fn until(now: ReceivedAt, ttl_seconds: u32) -> ReceivedAt {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        TAKE = "UPDATE generations SET token = token + (lease_holder IS NOT ?2), lease_holder = ?2, lease_until = ?4
-            WHERE id = ?1 AND (lease_holder IS NULL OR lease_holder = ?2 OR lease_until <= ?3)
+    crate::store::db::statements! {
+        TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
+            WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3)
             RETURNING token";
-        RENEW = "UPDATE generations SET lease_until = ?3 WHERE id = ?1 AND token = ?2";
-        HOLDS = "SELECT EXISTS (SELECT 1 FROM generations WHERE id = ? AND token = ?)";
-        NOTE = "UPDATE generations SET built = ?3 WHERE id = ?1 AND token = ?2";
-        RELEASE = "UPDATE generations SET lease_until = 0 WHERE id = ? AND token = ?";
+        RENEW = "UPDATE generations SET lease_until = $3 WHERE id = $1 AND token = $2";
+        HOLDS = sqlite "SELECT 1 FROM generations WHERE id = $1 AND token = $2",
+            postgres "SELECT 1 FROM generations WHERE id = $1 AND token = $2 FOR UPDATE";
+        NOTE = "UPDATE generations SET built = $3 WHERE id = $1 AND token = $2";
+        RELEASE = "UPDATE generations SET lease_until = 0 WHERE id = $1 AND token = $2";
     }
 }

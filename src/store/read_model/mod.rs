@@ -4,7 +4,6 @@
 //! A [`Generation`] is one build of all projections, in tables of its own. The view
 //! `current_subscriptions` shows the live one.
 
-mod bulk;
 mod cells;
 pub(super) mod diff;
 mod difference;
@@ -21,10 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::Connection as _;
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
-    SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Mutex;
 
 pub use diff::Comparison;
@@ -39,8 +35,8 @@ pub use swap::Completion;
 pub use timeline::Subject;
 
 use self::shape::Shape;
-use super::writer::Writer;
-use super::{StoreError, append, sqlite};
+use super::db::{self, Database, Dialect, Session, Writer};
+use super::{DatabaseUrl, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
@@ -55,15 +51,14 @@ const WAL_PAGES: &str = "16384";
 /// The writer's page cache, in KiB (negative is SQLite's way to say so).
 const WRITER_CACHE: &str = "-65536";
 
-/// A handle on the read models. Cheap to clone; all clones share one writer.
+/// A handle on the read models. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
 pub struct ReadModel(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     clock: Clock,
-    writer: Mutex<Writer>,
-    readers: SqlitePool,
+    db: Database,
     /// The shape of the live generation, once it was read.
     shape: std::sync::Mutex<Option<Arc<Shape>>>,
 }
@@ -80,57 +75,70 @@ pub struct GenerationStamp {
 }
 
 impl ReadModel {
-    /// Opens the file, or makes it; one that cannot be used is removed first.
-    pub(super) async fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let options = options(path);
-        let connection = match usable(&options).await {
-            Ok(Some(connection)) => connection,
-            Ok(None) | Err(StoreError::Corrupt(_)) => {
-                remove(path)?;
-                let mut connection = sqlite::connect(path, options.clone()).await?;
-                create(&mut connection).await?;
-                connection
+    /// Opens the read models, or makes them; a file that cannot be used is removed first, and a schema of
+    /// an older version too.
+    pub(super) async fn open(url: &DatabaseUrl, clock: Clock) -> Result<Self, StoreError> {
+        let db = match url {
+            DatabaseUrl::Postgres(address) => {
+                let db = Database::Postgres(db::pool(address, db::POSTGRES_READ_SCHEMA)?);
+                create(&db, url).await?;
+                db
             }
-            Err(error) => return Err(error),
+            DatabaseUrl::Sqlite(_) => {
+                let path = url.read_path().unwrap_or_default();
+                if !is_usable(&path).await? {
+                    remove(&path)?;
+                }
+                let options = options(&path);
+                let connection = db::connect(&path, options.clone()).await?;
+                let db = Database::Sqlite {
+                    writer: Mutex::new(Writer::new(connection, options)?),
+                    readers: db::readers(&path),
+                };
+                create(&db, url).await?;
+                db
+            }
         };
-        Ok(Self(Arc::new(Inner {
-            clock,
-            writer: Mutex::new(Writer::new(connection, options)?),
-            readers: sqlite::readers(path),
-            shape: std::sync::Mutex::default(),
-        })))
+        Ok(Self::new(db, clock))
     }
 
     /// The read models that are there, to be read as they are: nothing is made, and nothing removed. None
     /// where [`Self::open`] would begin from nothing.
-    pub(crate) async fn look(path: &Path, clock: Clock) -> Result<Option<Self>, StoreError> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        let readers = sqlite::readers(path);
-        let version = sqlx::query_as(sql::VERSION).fetch_one(&readers).await;
-        let (version, _): (i64, i64) = match version.map_err(StoreError::from) {
+    pub(crate) async fn look(url: &DatabaseUrl, clock: Clock) -> Result<Option<Self>, StoreError> {
+        let db = match url {
+            DatabaseUrl::Postgres(address) => {
+                Database::Postgres(db::pool(address, db::POSTGRES_READ_SCHEMA)?)
+            }
+            DatabaseUrl::Sqlite(_) => {
+                let path = url.read_path().unwrap_or_default();
+                if !path.exists() {
+                    return Ok(None);
+                }
+                let writer = Mutex::new(Writer::unopened(options(&path))?);
+                Database::Sqlite { writer, readers: db::readers(&path) }
+            }
+        };
+        let mut reader = db.read().await?;
+        let version = match version(&mut reader.session()).await {
             Err(StoreError::Corrupt(_)) => return Ok(None),
             version => version?,
         };
-        let model = Self(Arc::new(Inner {
-            clock,
-            writer: Mutex::new(Writer::unopened(options(path))?),
-            readers,
-            shape: std::sync::Mutex::default(),
-        }));
-        Ok((version >= SCHEMA_VERSION).then_some(model))
+        drop(reader);
+        Ok((version.0 >= SCHEMA_VERSION).then(|| Self::new(db, clock)))
+    }
+
+    fn new(db: Database, clock: Clock) -> Self {
+        Self(Arc::new(Inner { clock, db, shape: std::sync::Mutex::default() }))
     }
 
     pub(super) async fn close(&self) {
-        self.0.readers.close().await;
-        self.0.writer.lock().await.close().await;
+        self.0.db.close().await;
     }
 }
 
 /// Nothing here is lost for good, so a commit need not wait for the disk.
 fn options(path: &Path) -> SqliteConnectOptions {
-    sqlite::options(path)
+    db::options(path)
         .create_if_missing(true)
         .page_size(PAGE_BYTES)
         .auto_vacuum(SqliteAutoVacuum::Incremental)
@@ -142,44 +150,61 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", WRITER_CACHE)
 }
 
-/// A connection to the file, if it is of this version; one that is empty is made so.
-async fn usable(options: &SqliteConnectOptions) -> Result<Option<SqliteConnection>, StoreError> {
-    let path = options.get_filename();
-    let mut connection = match sqlite::connect(path, options.clone()).await {
+/// The schema's version, and how many tables there are.
+async fn version(session: &mut Session<'_>) -> Result<(i64, i64), StoreError> {
+    let row = session.query(sql::VERSION).fetch_one().await?;
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// Whether the file is of this version or can be made so; a newer one is an error.
+async fn is_usable(path: &Path) -> Result<bool, StoreError> {
+    let mut connection = match db::connect(path, options(path)).await {
         Err(StoreError::CannotOpen { source: Some(source), .. }) if is_no_database(&source) => {
-            return Ok(None);
+            return Ok(false);
         }
         connected => connected?,
     };
-    let (version, tables): (i64, i64) =
-        sqlx::query_as(sql::VERSION).fetch_one(&mut connection).await?;
-    if version == 0 && tables == 0 {
-        create(&mut connection).await?;
-    } else if version > SCHEMA_VERSION {
-        // A newer program may be using it, and it would not find its file again.
+    let version = version(&mut Session::Sqlite(&mut connection)).await;
+    connection.close().await?;
+    match version {
+        Err(StoreError::Corrupt(_)) => Ok(false),
+        // A newer one is refused when it is opened: a newer program may be using it, and it would not
+        // find its file again.
+        version => version.map(|(version, tables)| version >= SCHEMA_VERSION || tables == 0),
+    }
+}
+
+/// Makes the static tables; where two processes do so at once, the second finds them made.
+async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
+    let mut reader = db.read().await?;
+    let (found, tables) = version(&mut reader.session()).await?;
+    drop(reader);
+    if found > SCHEMA_VERSION {
+        let read_path = url.read_path().map(|path| path.display().to_string());
         return Err(StoreError::NewerSchema {
-            path: path.to_owned(),
-            found: version,
+            ledger: read_path.unwrap_or_else(|| url.to_string()),
+            found,
             known: SCHEMA_VERSION,
         });
-    } else if version < SCHEMA_VERSION {
-        connection.close().await?;
-        return Ok(None);
     }
-    Ok(Some(connection))
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let mut write = db.write().await?;
+    let mut session = write.session();
+    if session.dialect() == Dialect::Postgres {
+        session.run(sql::ONE_AT_A_TIME).await?;
+        if tables > 0 && version(&mut session).await?.0 < SCHEMA_VERSION {
+            session.run(sql::REMOVE).await?;
+        }
+    }
+    session.run(sql::SCHEMA).await?;
+    write.commit().await
 }
 
 fn is_no_database(source: &super::error::Source) -> bool {
     let code = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
     matches!(code.and_then(sqlx::error::DatabaseError::code).as_deref(), Some("26" | "11"))
-}
-
-/// Makes the static tables; where two processes do so at once, the second finds them made.
-async fn create(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-    sqlx::raw_sql(sql::SCHEMA).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {
@@ -201,9 +226,15 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        VERSION = "SELECT (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
-        SCHEMA = "CREATE TABLE IF NOT EXISTS generations (
+    crate::store::db::statements! {
+        VERSION = sqlite "SELECT (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)",
+            postgres "SELECT coalesce((SELECT substring(obj_description(oid, 'pg_namespace') FROM 'version ([0-9]+)')::bigint
+                    FROM pg_namespace WHERE nspname = 'subledger_read'), 0),
+                (SELECT count(*) FROM pg_tables WHERE schemaname = 'subledger_read')";
+        /// For as long as the transaction lasts; the number is this program's own.
+        ONE_AT_A_TIME = postgres "SELECT pg_advisory_xact_lock(7163520240002)";
+        REMOVE = postgres "DROP SCHEMA subledger_read CASCADE";
+        SCHEMA = sqlite "CREATE TABLE IF NOT EXISTS generations (
                 id                 INTEGER PRIMARY KEY AUTOINCREMENT,
                 status             TEXT    NOT NULL,
                 fingerprint        TEXT    NOT NULL,
@@ -222,6 +253,32 @@ pub(in crate::store) mod sql {
                 completed_at       INTEGER,
                 pinned             INTEGER NOT NULL DEFAULT 0
             ) STRICT;
-            PRAGMA user_version = 2";
+            PRAGMA user_version = 2",
+            postgres "CREATE SCHEMA IF NOT EXISTS subledger_read;
+            CREATE TABLE IF NOT EXISTS subledger_read.generations (
+                id                 bigint PRIMARY KEY,
+                status             text   NOT NULL,
+                fingerprint        text   NOT NULL,
+                fold_version       bigint NOT NULL,
+                policy             text   NOT NULL,
+                user_keys          text   NOT NULL,
+                log_id             text   NOT NULL,
+                position           bigint NOT NULL DEFAULT 0,
+                leaf_hash          bytea,
+                folded_received_at bigint NOT NULL DEFAULT 0,
+                built              bigint NOT NULL DEFAULT 0,
+                token              bigint NOT NULL DEFAULT 0,
+                lease_holder       text,
+                lease_until        bigint NOT NULL DEFAULT 0,
+                created_at         bigint NOT NULL,
+                completed_at       bigint,
+                pinned             bigint NOT NULL DEFAULT 0
+            );
+            CREATE TABLE IF NOT EXISTS subledger_read.generation_numbers (
+                one  bigint PRIMARY KEY CHECK (one = 1),
+                last bigint NOT NULL
+            );
+            INSERT INTO subledger_read.generation_numbers VALUES (1, 0) ON CONFLICT DO NOTHING;
+            COMMENT ON SCHEMA subledger_read IS 'The read models of subledger, version 2; made anew from the log'";
     }
 }

@@ -6,13 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
-use sqlx::sqlite::SqliteConnection;
-
-use super::generation::{TABLE_NAMES, TABLES, is_joined, of};
+use super::generation::{TABLE_NAMES, is_joined, of, tables_and_indexes};
 use super::{GenerationId, ReadModel, subscriptions};
-use crate::projection::column::{Column, Value};
+use crate::projection::column::{Column, Kind, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
+use crate::store::db::{Dialect, Session, Statement};
 
 /// The columns that say whose access is asked for, to what, and whether it is granted. A default in
 /// the place of one of them would be a wrong answer.
@@ -36,6 +35,7 @@ const INDISPENSABLE: [&str; 13] = [
 #[derive(Debug)]
 pub(in crate::store) struct Shape {
     generation: GenerationId,
+    dialect: Dialect,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
     /// How subscriptions are read, but for the conditions.
@@ -46,14 +46,14 @@ impl ReadModel {
     /// The shape of the live generation, which does not change.
     pub(super) async fn live_shape(
         &self,
-        connection: &mut SqliteConnection,
+        session: &mut Session<'_>,
         live: GenerationId,
     ) -> Result<Arc<Shape>, StoreError> {
         let remembered = || self.0.shape.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shape) = remembered().as_ref().filter(|it| it.generation == live) {
             return Ok(Arc::clone(shape));
         }
-        let shape = Arc::new(Shape::load(connection, live).await?);
+        let shape = Arc::new(Shape::load(session, live).await?);
         *remembered() = Some(Arc::clone(&shape));
         Ok(shape)
     }
@@ -61,38 +61,43 @@ impl ReadModel {
 
 impl Shape {
     pub(super) async fn load(
-        connection: &mut SqliteConnection,
+        session: &mut Session<'_>,
         generation: GenerationId,
     ) -> Result<Self, StoreError> {
-        let found: Vec<(String, String, String)> =
-            sqlx::query_as(sql::COLUMNS).bind(generation).fetch_all(connection).await?;
+        let rows = session.query(sql::COLUMNS).bind(generation).fetch_all().await?;
         let suffix = of("_g{g}", generation);
         let mut columns: HashMap<_, HashSet<_>> = HashMap::new();
-        for (table, name, sql_type) in found {
+        for row in rows {
+            let (table, name, sql_type): (String, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let table = table.strip_suffix(&suffix).unwrap_or(&table).to_owned();
             columns.entry(table).or_default().insert((name, sql_type));
         }
-        Ok(Self::new(generation, columns))
+        Ok(Self::new(generation, session.dialect(), columns))
     }
 
     /// That of a generation made by this program.
     #[cfg(test)]
-    pub(in crate::store) fn of_this_program(generation: GenerationId) -> Self {
+    pub(in crate::store) fn of_this_program(generation: GenerationId, dialect: Dialect) -> Self {
         let owned = |(name, sql_type): (&str, &str)| (name.to_owned(), sql_type.to_owned());
-        let columns = TABLE_NAMES
-            .map(|table| (table.to_owned(), columns_of(table).map(owned).collect::<HashSet<_>>()));
-        Self::new(generation, columns.into())
+        let columns = TABLE_NAMES.map(|table| {
+            (table.to_owned(), columns_of(dialect, table).map(owned).collect::<HashSet<_>>())
+        });
+        Self::new(generation, dialect, columns.into())
     }
 
-    fn new(generation: GenerationId, columns: HashMap<String, HashSet<(String, String)>>) -> Self {
-        let mut shape = Self { generation, columns, select: String::new() };
-        shape.select = shape.filled(subscriptions::sql::SELECT);
+    fn new(
+        generation: GenerationId,
+        dialect: Dialect,
+        columns: HashMap<String, HashSet<(String, String)>>,
+    ) -> Self {
+        let mut shape = Self { generation, dialect, columns, select: String::new() };
+        shape.select = shape.filled(subscriptions::sql::SELECT.of(dialect));
         shape
     }
 
     /// Whether a table has all that this program reads of it.
     pub(super) fn has(&self, table: &str) -> bool {
-        columns_of(table).all(|column| {
+        columns_of(self.dialect, table).all(|column| {
             let dispensable =
                 table == "current_subscriptions" && !INDISPENSABLE.contains(&column.0);
             dispensable || self.stores(table, column)
@@ -100,7 +105,8 @@ impl Shape {
     }
 
     /// A statement on this generation, if its tables have what that reads.
-    pub(super) fn statement(&self, template: &str) -> Result<String, StoreError> {
+    pub(super) fn statement(&self, template: Statement) -> Result<String, StoreError> {
+        let template = template.of(self.dialect);
         // With the space before it, because the name of one table ends like that of another.
         let reads = |table: &&&str| template.contains(&format!(" {table}_g{{g}}"));
         if TABLE_NAMES.iter().filter(reads).all(|table| self.has(table)) {
@@ -118,7 +124,7 @@ impl Shape {
     /// What points the view at this generation.
     pub(super) fn view(&self) -> Result<String, StoreError> {
         self.select()?;
-        Ok(self.filled(sql::VIEW))
+        Ok(self.filled(sql::VIEW.of(self.dialect)))
     }
 
     /// A template with the columns and tables that subscriptions are read from.
@@ -138,16 +144,36 @@ impl Shape {
     /// What is shown in a column: what other tables have to say, what is stored, or else nothing.
     fn expression(&self, column: &Column, absent: &Value) -> String {
         let name = column.name;
-        let stored = columns_of("current_subscriptions")
+        let stored = columns_of(self.dialect, "current_subscriptions")
             .find(|it| it.0 == name)
             .is_some_and(|column| self.stores("current_subscriptions", column));
-        let joined = joined(column).filter(|(table, _)| self.has(table));
+        let joined = joined(column, self.dialect).filter(|(table, _)| self.has(table));
         match joined {
             Some((_, expression)) if stored || is_joined(column) => {
                 format!("{expression} AS {name}")
             }
             _ if stored => format!("s.{name}"),
-            _ => format!("{} AS {name}", literal(absent)),
+            _ => format!("{} AS {name}", self.literal(column, absent)),
+        }
+    }
+
+    /// What a column shows that a generation has not, with its type where the database wants to know.
+    fn literal(&self, column: &Column, value: &Value) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let value = match value {
+            Value::Null => "NULL".to_owned(),
+            Value::Bool(truth) => i64::from(*truth).to_string(),
+            Value::Integer(number) => number.to_string(),
+            Value::Text(text) | Value::Json(text) => quoted(text),
+            Value::Instant(at) => quoted(&at.to_string()),
+        };
+        match (self.dialect, column.kind) {
+            (Dialect::Sqlite, _) => value,
+            (Dialect::Postgres, Kind::Bool) => format!("{value}::int::boolean"),
+            (Dialect::Postgres, Kind::Integer) => format!("{value}::bigint"),
+            (Dialect::Postgres, Kind::Text) => format!("{value}::text"),
+            (Dialect::Postgres, Kind::Instant) => format!("{value}::timestamptz"),
+            (Dialect::Postgres, Kind::Json) => format!("{value}::jsonb"),
         }
     }
 
@@ -159,9 +185,10 @@ impl Shape {
 
 /// The columns and their types that a table of this program has: the first two words of each line of
 /// its definition.
-fn columns_of(table: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn columns_of(dialect: Dialect, table: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let begin = format!("CREATE TABLE {table}_g{{g}} (");
-    TABLES
+    tables_and_indexes(dialect)
+        .0
         .lines()
         .skip_while(move |line| *line != begin)
         .skip(1)
@@ -174,37 +201,42 @@ fn columns_of(table: &str) -> impl Iterator<Item = (&'static str, &'static str)>
 }
 
 /// A table that has a say in what is shown, of the subscription `s`, in a column, and what it says.
-fn joined(column: &Column) -> Option<(&'static str, &'static str)> {
+fn joined(column: &Column, dialect: Dialect) -> Option<(&'static str, &'static str)> {
     Some(match column.name {
         "product_name" => ("catalogue", sql::PRODUCT_NAME),
         "price_nickname" => ("catalogue", sql::PRICE_NICKNAME),
-        "items" => ("catalogue", sql::ITEMS),
+        "items" => ("catalogue", sql::ITEMS.of(dialect)),
         "parked" => ("parked", sql::PARKED),
         "event_count" => ("timeline", sql::EVENT_COUNT),
         _ => return None,
     })
 }
 
-fn literal(value: &Value) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Bool(truth) => i64::from(*truth).to_string(),
-        Value::Integer(number) => number.to_string(),
-        Value::Text(text) | Value::Json(text) => quoted(text),
-        Value::Instant(at) => quoted(&at.to_string()),
-    }
-}
-
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        COLUMNS = "SELECT t.name AS of_table, c.name, c.type FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
-            WHERE t.type = 'table' AND t.name GLOB '*_g' || ?";
+    use crate::store::db::Statement;
+
+    crate::store::db::statements! {
+        COLUMNS = sqlite "SELECT t.name AS of_table, c.name, c.type FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+            WHERE t.type = 'table' AND t.name GLOB '*_g' || $1",
+            postgres "SELECT t.relname::text AS of_table, c.attname::text AS name,
+                replace(format_type(c.atttypid, c.atttypmod), 'timestamp with time zone', 'timestamptz') AS type
+            FROM pg_class AS t JOIN pg_attribute AS c ON c.attrelid = t.oid
+            WHERE t.relkind = 'r' AND t.relnamespace = 'subledger_read'::regnamespace AND t.relname ~ ('_g' || $1::text || '$')
+                AND c.attnum > 0 AND NOT c.attisdropped";
     }
 
     // Parts of statements, and statements with names to fill in.
-    pub(in crate::store) const VIEW: &str = "DROP VIEW IF EXISTS current_subscriptions;
-            CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables}";
+    /// In PostgreSQL it stays the same view while columns are only appended, and keeps what was granted on it.
+    pub(in crate::store) const VIEW: Statement = Statement {
+        sqlite: "DROP VIEW IF EXISTS current_subscriptions;
+            CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables}",
+        postgres: "DO $view$ BEGIN
+                CREATE OR REPLACE VIEW current_subscriptions AS SELECT {columns} FROM {tables};
+            EXCEPTION WHEN invalid_table_definition THEN
+                DROP VIEW current_subscriptions;
+                CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables};
+            END $view$",
+    };
     pub(in crate::store) const SUBSCRIPTIONS: &str = "current_subscriptions_g{g} AS s";
     /// What the catalogue says of the first item.
     pub(in crate::store) const CATALOGUE_JOINS: &str = "
@@ -212,14 +244,25 @@ pub(in crate::store) mod sql {
             LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode AND price.id = s.price_id";
     pub(in crate::store) const PRODUCT_NAME: &str = "product.name";
     pub(in crate::store) const PRICE_NICKNAME: &str =
-        "iif(price.id IS NULL, s.price_nickname, price.name)";
-    pub(in crate::store) const ITEMS: &str = "(SELECT json_group_array(json_set(item.value, '$.product_name', product.name,
+        "CASE WHEN price.id IS NULL THEN s.price_nickname ELSE price.name END";
+    /// PostgreSQL cannot know that a row has few items, and with OFFSET it looks each name up.
+    pub(in crate::store) const ITEMS: Statement = Statement {
+        sqlite: "(SELECT json_group_array(json_set(item.value, '$.product_name', product.name,
                 '$.price_nickname', iif(price.id IS NULL, item.value ->> 'price_nickname', price.name)) ORDER BY item.key)
             FROM json_each(s.items) AS item
             LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
                 AND product.id = item.value ->> 'product_id'
             LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
-                AND price.id = item.value ->> 'price_id')";
+                AND price.id = item.value ->> 'price_id')",
+        postgres: "(SELECT coalesce(jsonb_agg(item.value || jsonb_build_object('product_name', product.name,
+                'price_nickname', CASE WHEN price.id IS NULL THEN item.value ->> 'price_nickname' ELSE price.name END)
+                ORDER BY item.ordinality), '[]'::jsonb)
+            FROM jsonb_array_elements(s.items) WITH ORDINALITY AS item
+            LEFT JOIN LATERAL (SELECT name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
+                AND id = item.value ->> 'product_id' OFFSET 0) AS product ON TRUE
+            LEFT JOIN LATERAL (SELECT id, name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
+                AND id = item.value ->> 'price_id' OFFSET 0) AS price ON TRUE)",
+    };
     pub(in crate::store) const PARKED: &str = "(SELECT count(*) FROM parked_g{g} AS p WHERE p.account = s.account AND p.livemode = s.livemode
             AND p.subscription_id = s.subscription_id)";
     pub(in crate::store) const EVENT_COUNT: &str = "(SELECT count(*) FROM timeline_g{g} AS t WHERE t.account = s.account AND t.livemode = s.livemode
@@ -232,18 +275,27 @@ mod tests {
 
     #[tokio::test]
     async fn what_this_program_has_is_read_from_its_own_definition() {
-        use sqlx::{AssertSqlSafe, Connection as _};
+        use sqlx::Connection as _;
 
-        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(of(TABLES, 7))).execute(&mut connection).await.unwrap();
-        let made = Shape::load(&mut connection, 7).await.unwrap();
-        let defined = Shape::of_this_program(7);
+        let mut connection =
+            sqlx::sqlite::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let mut session = Session::Sqlite(&mut connection);
+        session.run(of(tables_and_indexes(Dialect::Sqlite).0, 7)).await.unwrap();
+        let made = Shape::load(&mut session, 7).await.unwrap();
+        let defined = Shape::of_this_program(7, Dialect::Sqlite);
         assert_eq!(made.columns, defined.columns);
         assert!(
             TABLE_NAMES.iter().all(|table| defined.has(table) && !made.columns[*table].is_empty())
         );
-        assert!(
-            INDISPENSABLE.iter().all(|it| columns_of("current_subscriptions").any(|c| c.0 == *it))
-        );
+        let columns: Vec<_> = columns_of(Dialect::Sqlite, "current_subscriptions").collect();
+        assert!(INDISPENSABLE.iter().all(|it| columns.iter().any(|c| c.0 == *it)));
+    }
+
+    #[test]
+    fn both_databases_have_the_same_columns() {
+        for table in TABLE_NAMES {
+            let of = |dialect| columns_of(dialect, table).map(|(name, _)| name).collect::<Vec<_>>();
+            assert_eq!(of(Dialect::Sqlite), of(Dialect::Postgres), "{table}");
+        }
     }
 }

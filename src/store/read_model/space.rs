@@ -4,58 +4,48 @@
 //! goes table by table, the file shrinks a little at a time, and between any two steps there is
 //! time for others.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
-
 use super::generation::sql::IDS;
 use super::generation::{TABLE_NAMES, of, status_of};
+use super::swap::sql::ALONE;
 use super::{GenerationId, GenerationStatus, ReadModel};
 use crate::clock::{Clock, Stopwatch};
-use crate::store::{StoreError, append};
+use crate::store::StoreError;
+use crate::store::db::{Dialect, Query, Session};
 use crate::time::ReceivedAt;
 
 impl ReadModel {
     /// Drops a generation that is not live, and gives its space back.
     pub async fn generation_drop(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        if status_of(&mut transaction, id).await? == GenerationStatus::Live {
+        let mut write = self.0.db.begin(ALONE).await?;
+        let mut session = write.session();
+        if status_of(&mut session, id).await? == GenerationStatus::Live {
             return Err(StoreError::GenerationIsLive(id));
         }
-        abandon(&mut transaction, id).await?;
-        transaction.commit().await?;
-        writer.put_back(connection);
-        drop(writer);
+        abandon(&mut session, id).await?;
+        write.commit().await?;
         self.discard(&[id]).await
     }
 
     /// Drops the generations that were never completed and that nobody has held since this instant:
     /// whoever was making one has ended, or finds that its lease is gone.
     pub async fn abandoned_drop(&self, since: ReceivedAt) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let abandoned: Vec<GenerationId> =
-            sqlx::query_scalar(sql::ABANDONED).bind(since.0).fetch_all(&mut connection).await?;
-        writer.put_back(connection);
-        drop(writer);
+        let mut write = self.0.db.begin(ALONE).await?;
+        let abandoned = ids(write.session().query(sql::ABANDONED).bind(since.0)).await?;
+        write.commit().await?;
         self.discard(&abandoned).await
     }
 
     /// Drops every generation, the live one too: for when they were made from another log. Reads
     /// answer [`StoreError::ReadModelBuilding`] until one is complete again.
     pub async fn generations_clear(&self) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        sqlx::query(sql::VIEW_DROP).execute(&mut *transaction).await?;
-        let all: Vec<GenerationId> = sqlx::query_scalar(IDS).fetch_all(&mut *transaction).await?;
+        let mut write = self.0.db.begin(ALONE).await?;
+        let mut session = write.session();
+        session.run(sql::VIEW_DROP).await?;
+        let all = ids(session.query(IDS)).await?;
         for id in &all {
-            abandon(&mut transaction, *id).await?;
+            abandon(&mut session, *id).await?;
         }
-        transaction.commit().await?;
-        writer.put_back(connection);
-        drop(writer);
+        write.commit().await?;
         self.discard(&all).await
     }
 
@@ -64,21 +54,26 @@ impl ReadModel {
         for id in abandoned {
             for table in TABLE_NAMES {
                 let stopwatch = Clock::stopwatch();
-                self.write(&of(&sql::DROP_TABLE.replace("{table}", table), *id)).await?;
+                self.run(of(&sql::DROP_TABLE.replace("{table}", table), *id)).await?;
                 let_others(stopwatch).await;
             }
-            self.write(&of(sql::DROP, *id)).await?;
+            self.run(of(sql::DROP, *id)).await?;
         }
         if abandoned.is_empty() { Ok(()) } else { self.shrink().await }
     }
 
-    /// Moves what stands at the end of the file into its gaps, a little at a time, and cuts the end off.
+    /// Moves what stands at the end of SQLite's file into its gaps, a little at a time, and cuts the end off.
+    /// PostgreSQL's tables are files of their own.
     async fn shrink(&self) -> Result<(), StoreError> {
+        if self.0.db.dialect() == Dialect::Postgres {
+            return Ok(());
+        }
         let mut gaps = i64::MAX;
         loop {
             let stopwatch = Clock::stopwatch();
-            self.write(sql::SHRINK).await?;
-            let left: i64 = sqlx::query_scalar(sql::GAPS).fetch_one(&self.0.readers).await?;
+            self.0.db.run(sql::SHRINK).await?;
+            let mut reader = self.0.db.read().await?;
+            let left: i64 = reader.session().query(sql::GAPS).fetch_one().await?.get(0)?;
             // Others may make gaps meanwhile, and fill them: theirs are not waited for.
             if left == 0 || left >= gaps {
                 break;
@@ -88,17 +83,19 @@ impl ReadModel {
         }
         // The file itself is as long as it was until the write-ahead log has gone into it. Where
         // somebody reads an older state that does not happen now, but with a later commit.
-        self.write(sql::CHECKPOINT).await
+        self.0.db.run(sql::CHECKPOINT).await
     }
 
-    /// Runs statements, each a transaction of its own.
-    pub(super) async fn write(&self, statements: &str) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await?;
-        writer.put_back(connection);
-        Ok(())
+    /// Runs a statement in a transaction of its own.
+    async fn run(&self, statement: String) -> Result<(), StoreError> {
+        let mut write = self.0.db.write().await?;
+        write.session().run(statement).await?;
+        write.commit().await
     }
+}
+
+async fn ids(query: Query<'_>) -> Result<Vec<GenerationId>, StoreError> {
+    query.fetch_all().await?.iter().map(|row| row.get(0)).collect()
 }
 
 /// Leaves the file to others for as long as a step took: another process asks for it only now and then.
@@ -108,28 +105,25 @@ pub(super) async fn let_others(step: Stopwatch) {
 
 /// Marks a generation as one that was never completed and that nobody makes: whoever begins a rebuild
 /// drops it, should it still be there.
-pub(super) async fn abandon(
-    connection: &mut SqliteConnection,
-    id: GenerationId,
-) -> Result<(), StoreError> {
-    sqlx::query(sql::ABANDON).bind(id).execute(connection).await?;
+pub(super) async fn abandon(session: &mut Session<'_>, id: GenerationId) -> Result<(), StoreError> {
+    session.query(sql::ABANDON).bind(id).execute().await?;
     Ok(())
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
+    crate::store::db::statements! {
         ABANDON = "UPDATE generations SET status = 'building', pinned = 0, token = token + 1, lease_holder = NULL, lease_until = 0
-            WHERE id = ?";
+            WHERE id = $1";
         ABANDONED = "UPDATE generations SET token = token + 1, lease_holder = NULL, lease_until = 0
-            WHERE status = 'building' AND lease_until <= ? RETURNING id";
-        DROP = "DELETE FROM generations WHERE id = {g}";
+            WHERE status = 'building' AND lease_until <= $1 RETURNING id";
         VIEW_DROP = "DROP VIEW IF EXISTS current_subscriptions";
         /// In pages: 16 MiB a step.
-        SHRINK = "PRAGMA incremental_vacuum(2048)";
-        GAPS = "SELECT freelist_count FROM pragma_freelist_count";
-        CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
+        SHRINK = sqlite "PRAGMA incremental_vacuum(2048)";
+        GAPS = sqlite "SELECT freelist_count FROM pragma_freelist_count";
+        CHECKPOINT = sqlite "PRAGMA wal_checkpoint(TRUNCATE)";
     }
 
-    // A statement with a name to fill in.
+    // Statements with names to fill in.
+    pub(in crate::store) const DROP: &str = "DELETE FROM generations WHERE id = {g}";
     pub(in crate::store) const DROP_TABLE: &str = "DROP TABLE IF EXISTS {table}_g{g}";
 }

@@ -1,14 +1,11 @@
 //! Reading subscriptions: by filter, from the live generation.
 
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _};
-
-use super::bulk::{add, add_customer};
 use super::generation::live_stamp;
 use super::{GenerationStamp, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
+use crate::store::db::{Dialect, Query, Row, bind_instant};
 use crate::time::StripeTime;
 
 /// Which subscriptions are asked for: those that meet all of what is given.
@@ -52,15 +49,15 @@ impl ReadModel {
         after: Option<&SubscriptionKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<SubscriptionRow>), StoreError> {
-        let (conditions, arguments) = filter.to_sql(after, limit)?;
-        let mut transaction = self.0.readers.begin().await?;
-        let stamp = live_stamp(&mut transaction).await?;
-        let shape = self.live_shape(&mut transaction, stamp.generation).await?;
+        let mut reader = self.0.db.snapshot().await?;
+        let mut session = reader.session();
+        let stamp = live_stamp(&mut session).await?;
+        let shape = self.live_shape(&mut session, stamp.generation).await?;
+        let conditions = filter.conditions(session.dialect(), after.is_some());
         let statement = shape.select()?.replace("{conditions}", &conditions);
-        let rows = sqlx::query_with(AssertSqlSafe(statement), arguments)
-            .fetch_all(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
+        let query = filter.bind(session.query(statement).bind(limit_of(limit)), after);
+        let rows = query.fetch_all().await?;
+        reader.end().await?;
         Ok((stamp, rows.iter().map(|row| read(row, 0)).collect::<Result<_, _>>()?))
     }
 
@@ -69,88 +66,100 @@ impl ReadModel {
         &self,
         customer: &CustomerKey,
     ) -> Result<(GenerationStamp, bool), StoreError> {
-        let mut transaction = self.0.readers.begin().await?;
-        let stamp = live_stamp(&mut transaction).await?;
-        let mut arguments = SqliteArguments::default();
-        add_customer(&mut arguments, customer)?;
-        let shape = self.live_shape(&mut transaction, stamp.generation).await?;
-        let statement = shape.statement(sql::CUSTOMER_EXISTS)?;
-        let row = sqlx::query_with(AssertSqlSafe(statement), arguments)
-            .fetch_one(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok((stamp, row.try_get(0)?))
+        let mut reader = self.0.db.snapshot().await?;
+        let mut session = reader.session();
+        let stamp = live_stamp(&mut session).await?;
+        let shape = self.live_shape(&mut session, stamp.generation).await?;
+        let query = session.query(shape.statement(sql::CUSTOMER_EXISTS)?);
+        let query = query.bind(customer.scope.account.as_str()).bind(customer.scope.livemode);
+        let exists = query.bind(customer.customer.as_str()).fetch_one().await?.get(0)?;
+        reader.end().await?;
+        Ok((stamp, exists))
     }
 }
 
 impl SubscriptionFilter {
-    /// The conditions, and the values they compare with.
-    pub(in crate::store) fn to_sql(
-        &self,
-        after: Option<&SubscriptionKey>,
-        limit: usize,
-    ) -> Result<(String, SqliteArguments), StoreError> {
-        let mut conditions = vec!["TRUE".to_owned()];
-        let mut to = SqliteArguments::default();
-        for (column, text) in [
+    /// What is asked for text by text: a column and its value.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
             ("account", self.account.as_ref().map(AccountId::as_str)),
             ("user_id", self.user_id.as_deref()),
             ("customer_id", self.customer_id.as_ref().map(CustomerId::as_str)),
             ("subscription_id", self.subscription_id.as_ref().map(SubscriptionId::as_str)),
             ("status", self.status.as_deref()),
             ("price_id", self.price_id.as_deref()),
-        ] {
-            if let Some(text) = text {
-                conditions.push(format!("s.{column} = ?"));
-                add(&mut to, text)?;
-            }
+        ];
+        all.into_iter().filter_map(|(column, text)| Some((column, text?)))
+    }
+
+    /// The conditions, whose parameters are numbered from the second on: the first is the limit.
+    pub(in crate::store) fn conditions(&self, dialect: Dialect, after: bool) -> String {
+        let mut number = 1;
+        let mut next = || {
+            number += 1;
+            format!("${number}")
+        };
+        let mut conditions = vec!["TRUE".to_owned()];
+        conditions.extend(self.texts().map(|(column, _)| format!("s.{column} = {}", next())));
+        if self.livemode.is_some() {
+            conditions.push(format!("s.livemode = {}", next()));
         }
+        if self.active.is_some() {
+            let active = sql::ACTIVE.of(dialect);
+            conditions.push(active.replace("{now}", &next()).replace("{active}", &next()));
+        }
+        if after {
+            conditions.push(sql::AFTER.replace("{key}", &[next(), next(), next()].join(", ")));
+        }
+        conditions.join(" AND ")
+    }
+
+    /// Binds the values in the order of the conditions.
+    fn bind<'q>(&self, mut query: Query<'q>, after: Option<&SubscriptionKey>) -> Query<'q> {
+        self.texts().for_each(|(_, text)| query.add(text));
         if let Some(livemode) = self.livemode {
-            conditions.push("s.livemode = ?".to_owned());
-            add(&mut to, livemode)?;
+            query.add(livemode);
         }
         if let Some((active, now)) = self.active {
-            conditions.push(sql::ACTIVE.to_owned());
-            add(&mut to, now.to_string())?;
-            add(&mut to, active)?;
+            query = bind_instant(query, now).bind(active);
         }
         if let Some(SubscriptionKey { scope, id }) = after {
-            conditions.push(sql::AFTER.to_owned());
-            super::bulk::add_scope(&mut to, scope)?;
-            add(&mut to, id.as_str())?;
+            query = query.bind(scope.account.as_str()).bind(scope.livemode).bind(id.as_str());
         }
-        add_limit(&mut to, limit)?;
-        Ok((conditions.join(" AND "), to))
+        query
     }
 }
 
-pub(super) fn add_limit(arguments: &mut SqliteArguments, limit: usize) -> Result<(), StoreError> {
-    add(arguments, i64::try_from(limit).unwrap_or(i64::MAX))
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Reads account, livemode and customer from the first three columns.
-pub(super) fn read_customer(row: &SqliteRow) -> Result<CustomerKey, StoreError> {
-    let account = AccountId::new(row.try_get::<String, _>(0)?);
-    let scope = Scope { account, livemode: row.try_get(1)? };
-    Ok(CustomerKey { scope, customer: CustomerId::new(row.try_get::<String, _>(2)?) })
+pub(super) fn read_customer(row: &Row) -> Result<CustomerKey, StoreError> {
+    let account = AccountId::new(row.get::<String, _>(0)?);
+    let scope = Scope { account, livemode: row.get(1)? };
+    Ok(CustomerKey { scope, customer: CustomerId::new(row.get::<String, _>(2)?) })
 }
 
-fn read(row: &SqliteRow, first: usize) -> Result<SubscriptionRow, StoreError> {
+fn read(row: &Row, first: usize) -> Result<SubscriptionRow, StoreError> {
     let values = cells::read(row, first, SubscriptionRow::COLUMNS)?;
     SubscriptionRow::from_values(values)
         .map_err(|error| StoreError::Corrupt(format!("a row of the read model: {error}")))
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
+    use crate::store::db::Statement;
+
+    crate::store::db::statements! {
         SELECT = "SELECT {columns} FROM {tables} WHERE {conditions}
-            ORDER BY s.account, s.livemode, s.subscription_id LIMIT ?";
-        CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = ? AND livemode = ? AND customer_id = ?)";
+            ORDER BY s.account, s.livemode, s.subscription_id LIMIT $1";
+        CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
     }
 
     // Conditions that a filter adds.
-    pub(in crate::store) const ACTIVE: &str =
-        "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > ?)) = ?";
-    pub(in crate::store) const AFTER: &str =
-        "(s.account, s.livemode, s.subscription_id) > (?, ?, ?)";
+    pub(in crate::store) const ACTIVE: Statement = Statement {
+        sqlite: "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > {now})) = {active}",
+        postgres: "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > to_timestamp({now}))) = {active}",
+    };
+    pub(in crate::store) const AFTER: &str = "(s.account, s.livemode, s.subscription_id) > ({key})";
 }

@@ -1,12 +1,10 @@
 //! Which generation answers: one transaction sets the statuses and points the view.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
-
 use super::generation::status_of;
 use super::shape::Shape;
 use super::{GenerationId, GenerationStatus, Lease, ReadModel, space};
-use crate::store::{StoreError, append};
+use crate::store::StoreError;
+use crate::store::db::Session;
 
 /// What became of the wish to make a generation the live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,45 +33,32 @@ impl ReadModel {
         if !self.generation_index(lease).await? {
             return Ok(Completion::TakenOver);
         }
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        let chosen: Option<GenerationId> = sqlx::query_scalar(sql::CHOSEN_SINCE)
-            .bind(id)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        if let Some(by) = chosen {
-            return Err(StoreError::Superseded { generation: id, by });
+        let mut write = self.0.db.begin(sql::ALONE).await?;
+        let mut session = write.session();
+        let chosen = session.query(sql::CHOSEN_SINCE).bind(id).fetch_optional().await?;
+        if let Some(row) = chosen {
+            return Err(StoreError::Superseded { generation: id, by: row.get(0)? });
         }
-        let holds = lease.holds(&mut transaction).await?;
-        let is_behind: bool = sqlx::query_scalar(sql::IS_BEHIND)
-            .bind(id)
-            .bind(not_behind)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let holds = lease.holds(&mut session).await?;
+        let behind = session.query(sql::IS_BEHIND).bind(id).bind(not_behind).fetch_optional();
+        let is_behind = behind.await?.is_some();
         if !holds || is_behind {
-            transaction.rollback().await?;
-            writer.put_back(connection);
+            write.rollback().await?;
             return Ok(if holds { Completion::Behind } else { Completion::TakenOver });
         }
-        let was_live = demote(&mut transaction, id).await?;
-        let promoted = sqlx::query(sql::PROMOTE)
-            .bind(id)
-            .bind(self.0.clock.now().0)
-            .execute(&mut *transaction)
-            .await?;
-        if promoted.rows_affected() != 1 {
+        let was_live = demote(&mut session, id).await?;
+        let now = self.0.clock.now().0;
+        if session.query(sql::PROMOTE).bind(id).bind(now).execute().await? != 1 {
             return Err(StoreError::NoGeneration(id));
         }
-        point_view(&mut transaction, id).await?;
+        point_view(&mut session, id).await?;
+        let rows = session.query(sql::OUTDATED).bind(was_live).fetch_all().await?;
         let outdated: Vec<GenerationId> =
-            sqlx::query_scalar(sql::OUTDATED).bind(was_live).fetch_all(&mut *transaction).await?;
+            rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
         for old in &outdated {
-            space::abandon(&mut transaction, *old).await?;
+            space::abandon(&mut session, *old).await?;
         }
-        transaction.commit().await?;
-        writer.put_back(connection);
-        drop(writer);
+        write.commit().await?;
         // The swap is done, come what may.
         if let Err(error) = self.discard(&outdated).await {
             tracing::warn!(%error, "old generations are not dropped yet: {error}");
@@ -84,46 +69,45 @@ impl ReadModel {
     /// Makes a complete generation the live one at once, and pins it: no newer logic replaces it by
     /// itself, nor a generation that was begun before. The one that was live becomes previous.
     pub async fn generation_activate(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut writer = self.0.writer.lock().await;
-        let mut connection = writer.take().await?;
-        let mut transaction = connection.begin_with(append::sql::BEGIN).await?;
-        if status_of(&mut transaction, id).await? == GenerationStatus::Building {
+        let mut write = self.0.db.begin(sql::ALONE).await?;
+        let mut session = write.session();
+        if status_of(&mut session, id).await? == GenerationStatus::Building {
             return Err(StoreError::GenerationIsBuilding(id));
         }
-        demote(&mut transaction, id).await?;
-        sqlx::query(sql::CHOOSE).bind(id).execute(&mut *transaction).await?;
-        point_view(&mut transaction, id).await?;
-        transaction.commit().await?;
-        writer.put_back(connection);
-        Ok(())
+        demote(&mut session, id).await?;
+        session.query(sql::CHOOSE).bind(id).execute().await?;
+        point_view(&mut session, id).await?;
+        write.commit().await
     }
 }
 
 /// Makes room for another live generation, and says which one was.
 async fn demote(
-    connection: &mut SqliteConnection,
+    session: &mut Session<'_>,
     by: GenerationId,
 ) -> Result<Option<GenerationId>, StoreError> {
-    Ok(sqlx::query_scalar(sql::DEMOTE).bind(by).fetch_optional(connection).await?)
+    let row = session.query(sql::DEMOTE).bind(by).fetch_optional().await?;
+    row.map(|row| row.get(0)).transpose()
 }
 
-async fn point_view(connection: &mut SqliteConnection, at: GenerationId) -> Result<(), StoreError> {
-    let view = Shape::load(connection, at).await?.view()?;
-    sqlx::raw_sql(AssertSqlSafe(view)).execute(connection).await?;
-    Ok(())
+async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), StoreError> {
+    let view = Shape::load(session, at).await?.view()?;
+    session.run(view).await
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> ? RETURNING id";
-        PROMOTE = "UPDATE generations SET status = 'live', completed_at = ifnull(completed_at, ?2) WHERE id = ?1";
+    crate::store::db::statements! {
+        /// Begins a transaction beside which nobody else writes to this table.
+        ALONE = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE";
+        DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> $1 RETURNING id";
+        PROMOTE = "UPDATE generations SET status = 'live', completed_at = coalesce(completed_at, $2) WHERE id = $1";
         /// Pins by the newest number that is given out: what has it, or a smaller one, was begun before.
-        CHOOSE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = ?";
-        CHOSEN_SINCE = "SELECT live.id FROM generations AS live CROSS JOIN generations AS new ON new.id = ?
+        CHOOSE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = $1";
+        CHOSEN_SINCE = "SELECT live.id FROM generations AS live JOIN generations AS new ON new.id = $1
             WHERE live.status = 'live' AND live.pinned >= new.id AND live.id <> new.id";
-        IS_BEHIND = "SELECT EXISTS (SELECT 1 FROM generations AS new CROSS JOIN generations AS other ON other.id = ?2
-            WHERE new.id = ?1 AND new.position < other.position) AS is_behind";
+        IS_BEHIND = "SELECT 1 FROM generations AS new JOIN generations AS other ON other.id = $2
+            WHERE new.id = $1 AND new.position < other.position";
         /// All previous generations but the one that was live until now.
-        OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id IS NOT ?";
+        OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id IS DISTINCT FROM $1";
     }
 }

@@ -1,15 +1,12 @@
 //! Reading timelines: which events concern a subject, and what could not be folded.
 
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _};
-
-use super::bulk::{add, add_customer, add_scope};
 use super::generation::{live_stamp, of};
 use super::shape::Shape;
-use super::subscriptions::{add_limit, read_customer};
+use super::subscriptions::{limit_of, read_customer};
 use super::{GenerationId, GenerationStamp, Parked, ReadModel, TimelineEntry};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::store::StoreError;
+use crate::store::db::{Query, Row, Statement};
 use crate::time::StripeTime;
 
 /// Whose timeline is asked for.
@@ -32,21 +29,17 @@ impl ReadModel {
         after: Position,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<TimelineEntry>), StoreError> {
-        let mut arguments = SqliteArguments::default();
-        add(&mut arguments, after.0)?;
-        add_limit(&mut arguments, limit)?;
-        let template = match subject {
-            Subject::Customer(customer) => {
-                add_customer(&mut arguments, customer)?;
-                sql::OF_CUSTOMER
+        let (template, scope, id) = match subject {
+            Subject::Customer(CustomerKey { scope, customer }) => {
+                (sql::OF_CUSTOMER, scope, customer.as_str())
             }
-            Subject::Subscription(scope, id) => {
-                add_scope(&mut arguments, scope)?;
-                add(&mut arguments, id.as_str())?;
-                sql::OF_SUBSCRIPTION
-            }
+            Subject::Subscription(scope, id) => (sql::OF_SUBSCRIPTION, scope, id.as_str()),
         };
-        let (stamp, rows) = self.read_live(template, arguments).await?;
+        let read = self.read_live(template, |query| {
+            let query = query.bind(after.0).bind(limit_of(limit)).bind(scope.account.as_str());
+            query.bind(scope.livemode).bind(id)
+        });
+        let (stamp, rows) = read.await?;
         Ok((stamp, rows.iter().map(read_entry).collect::<Result<_, _>>()?))
     }
 
@@ -56,10 +49,10 @@ impl ReadModel {
         scope: &Scope,
         user_id: &str,
     ) -> Result<(GenerationStamp, Vec<CustomerKey>), StoreError> {
-        let mut arguments = SqliteArguments::default();
-        add(&mut arguments, user_id)?;
-        add_scope(&mut arguments, scope)?;
-        let (stamp, rows) = self.read_live(sql::CUSTOMERS_OF_USER, arguments).await?;
+        let read = self.read_live(sql::CUSTOMERS_OF_USER, |query| {
+            query.bind(user_id).bind(scope.account.as_str()).bind(scope.livemode)
+        });
+        let (stamp, rows) = read.await?;
         Ok((stamp, rows.iter().map(read_customer).collect::<Result<_, _>>()?))
     }
 
@@ -69,65 +62,61 @@ impl ReadModel {
         generation: GenerationId,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        let mut arguments = SqliteArguments::default();
-        add_limit(&mut arguments, limit)?;
-        let mut reader = self.0.readers.acquire().await?;
-        if !Shape::load(&mut reader, generation).await?.has("parked") {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        if !Shape::load(&mut session, generation).await?.has("parked") {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query_with(AssertSqlSafe(of(sql::PARKED, generation)), arguments)
-            .fetch_all(&mut *reader)
-            .await?;
+        let statement = of(session.text(sql::PARKED), generation);
+        let rows = session.query(statement).bind(limit_of(limit)).fetch_all().await?;
         rows.iter().map(read_parked).collect()
     }
 
     /// How many events a generation could not fold.
     pub async fn parked_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
-        let mut reader = self.0.readers.acquire().await?;
-        if !Shape::load(&mut reader, generation).await?.has("parked") {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        if !Shape::load(&mut session, generation).await?.has("parked") {
             return Ok(0);
         }
-        let count = sqlx::query_scalar(AssertSqlSafe(of(sql::PARKED_COUNT, generation)));
-        Ok(count.fetch_one(&mut *reader).await?)
+        let statement = of(session.text(sql::PARKED_COUNT), generation);
+        session.query(statement).fetch_one().await?.get(0)
     }
 
     /// Runs a template on the live generation, in one snapshot with its stamp.
     async fn read_live(
         &self,
-        template: &'static str,
-        arguments: SqliteArguments,
-    ) -> Result<(GenerationStamp, Vec<SqliteRow>), StoreError> {
-        let mut transaction = self.0.readers.begin().await?;
-        let stamp = live_stamp(&mut transaction).await?;
-        let shape = self.live_shape(&mut transaction, stamp.generation).await?;
-        let statement = AssertSqlSafe(shape.statement(template)?);
-        let rows = sqlx::query_with(statement, arguments).fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
+        template: Statement,
+        bind: impl FnOnce(Query<'_>) -> Query<'_>,
+    ) -> Result<(GenerationStamp, Vec<Row>), StoreError> {
+        let mut reader = self.0.db.snapshot().await?;
+        let mut session = reader.session();
+        let stamp = live_stamp(&mut session).await?;
+        let shape = self.live_shape(&mut session, stamp.generation).await?;
+        let rows = bind(session.query(shape.statement(template)?)).fetch_all().await?;
+        reader.end().await?;
         Ok((stamp, rows))
     }
 }
 
-fn read_entry(row: &SqliteRow) -> Result<TimelineEntry, StoreError> {
+fn read_entry(row: &Row) -> Result<TimelineEntry, StoreError> {
     Ok(TimelineEntry {
         customer: read_customer(row)?,
-        subscription: not_empty(row.try_get(3)?).map(SubscriptionId::new),
-        position: Position(row.try_get(4)?),
-        created: StripeTime(row.try_get(5)?),
+        subscription: not_empty(row.get(3)?).map(SubscriptionId::new),
+        position: Position(row.get(4)?),
+        created: StripeTime(row.get(5)?),
     })
 }
 
-fn read_parked(row: &SqliteRow) -> Result<Parked, StoreError> {
+fn read_parked(row: &Row) -> Result<Parked, StoreError> {
     Ok(Parked {
-        position: Position(row.try_get(0)?),
-        event_id: EventId::new(row.try_get::<String, _>(1)?),
-        scope: Scope {
-            account: AccountId::new(row.try_get::<String, _>(2)?),
-            livemode: row.try_get(3)?,
-        },
-        customer: not_empty(row.try_get(4)?).map(CustomerId::new),
-        subscription: not_empty(row.try_get(5)?).map(SubscriptionId::new),
-        event_type: row.try_get(6)?,
-        reason: row.try_get(7)?,
+        position: Position(row.get(0)?),
+        event_id: EventId::new(row.get::<String, _>(1)?),
+        scope: Scope { account: AccountId::new(row.get::<String, _>(2)?), livemode: row.get(3)? },
+        customer: not_empty(row.get(4)?).map(CustomerId::new),
+        subscription: not_empty(row.get(5)?).map(SubscriptionId::new),
+        event_type: row.get(6)?,
+        reason: row.get(7)?,
     })
 }
 
@@ -136,25 +125,40 @@ fn not_empty(text: String) -> Option<String> {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::statements::statements! {
-        /// The customer's own entries, and those of the objects from which links lead to it.
-        OF_CUSTOMER = "WITH RECURSIVE own (id) AS (SELECT ?5 UNION
-                SELECT object_id FROM own CROSS JOIN links_g{g} ON account = ?3 AND livemode = ?4 AND owner_id = own.id)
+    crate::store::db::statements! {
+        /// The customer's own entries, and those of the objects from which links lead to it. PostgreSQL cannot know
+        /// that these are few, and with OFFSET it looks each of them up.
+        OF_CUSTOMER = sqlite "WITH RECURSIVE own (id) AS (SELECT $5 UNION
+                SELECT object_id FROM own CROSS JOIN links_g{g} ON account = $3 AND livemode = $4 AND owner_id = own.id)
             SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
-            WHERE account = ?3 AND livemode = ?4 AND position > ?1 AND customer_id IN (SELECT id FROM own)
-            ORDER BY position, subscription_id LIMIT ?2";
+            WHERE account = $3 AND livemode = $4 AND position > $1 AND customer_id IN (SELECT id FROM own)
+            ORDER BY position, subscription_id LIMIT $2",
+            postgres "WITH RECURSIVE own (id) AS (SELECT $5::text COLLATE \"C\" UNION
+                SELECT l.object_id FROM own CROSS JOIN LATERAL (SELECT object_id FROM links_g{g}
+                    WHERE account = $3 AND livemode = $4 AND owner_id = own.id OFFSET 0) AS l)
+            SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
+            FROM own CROSS JOIN LATERAL (SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
+                WHERE account = $3 AND livemode = $4 AND customer_id = own.id AND position > $1 OFFSET 0) AS t
+            ORDER BY t.position, t.subscription_id LIMIT $2";
         /// Through whom it belongs to: of a timeline there is no other index than the customer's.
-        OF_SUBSCRIPTION = "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
+        OF_SUBSCRIPTION = sqlite "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
             FROM subscription_customers_g{g} AS c CROSS JOIN timeline_g{g} AS t
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
-            WHERE c.account = ?3 AND c.livemode = ?4 AND c.subscription_id = ?5 AND t.position > ?1
-            ORDER BY t.position, t.customer_id LIMIT ?2";
+            WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
+            ORDER BY t.position, t.customer_id LIMIT $2",
+            postgres "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
+            FROM subscription_customers_g{g} AS c JOIN timeline_g{g} AS t
+                ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
+            WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
+            ORDER BY t.position, t.customer_id LIMIT $2";
         /// The index by name: for the sake of DISTINCT, SQLite would rather walk through the whole account.
-        CUSTOMERS_OF_USER = "SELECT DISTINCT account, livemode, customer_id
+        CUSTOMERS_OF_USER = sqlite "SELECT DISTINCT account, livemode, customer_id
             FROM current_subscriptions_g{g} INDEXED BY current_subscriptions_g{g}_by_user
-            WHERE user_id = ? AND account = ? AND livemode = ? ORDER BY customer_id";
+            WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id",
+            postgres "SELECT DISTINCT account, livemode, customer_id FROM current_subscriptions_g{g}
+            WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id";
         PARKED = "SELECT position, event_id, account, livemode, customer_id, subscription_id, type, reason FROM parked_g{g}
-            ORDER BY position LIMIT ?";
+            ORDER BY position LIMIT $1";
         PARKED_COUNT = "SELECT count(*) FROM parked_g{g}";
     }
 }

@@ -2,7 +2,6 @@
 
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
-use sqlx::{Connection as _, SqliteConnection};
 use subledger::http::BODY_BYTES_MAX;
 use subledger::ingest::Limits;
 use subledger::simulate::sign;
@@ -125,9 +124,8 @@ async fn a_full_queue_says_when_to_try_again() {
     // One event may wait and one may be on its way to the disk: of eight, some find no room.
     let limits = Limits { queue_events: 1, commit_events: 1, ..Limits::default() };
     let server = TestServer::with(|options| options.limits = limits).await;
-    let log = format!("sqlite://{}", server.directory.path().join("subledger.db").display());
-    let mut other = SqliteConnection::connect(&log).await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut other = crate::raw::log(&crate::database(server.directory.path())).await;
+    sqlx::raw_sql(crate::raw::LOCK_LOG).execute(&mut other).await.unwrap();
 
     let mut posts = JoinSet::new();
     for _ in 0..8 {

@@ -25,13 +25,13 @@ const EVENTS: usize = 20_000;
 const ENOUGH: usize = 300;
 
 /// A child that serves, and its address.
-struct Served {
-    child: Child,
-    address: String,
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    pub(crate) address: String,
 }
 
 impl Served {
-    fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut child = subledger(directory, &["serve", "--listen", "127.0.0.1:0"])
             .env("STRIPE_WEBHOOK_SECRET", SECRET)
             .stderr(Stdio::piped())
@@ -48,7 +48,7 @@ impl Served {
         Self { child, address: address.unwrap() }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let status = std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(status.success());
@@ -137,7 +137,8 @@ async fn a_signal_under_load_ends_in_order_and_nothing_acknowledged_is_lost() {
     let acknowledged = load(&served, || served.signal("TERM")).await;
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
     check(directory.path(), &acknowledged);
-    assert!(!directory.path().join("subledger.db-wal").exists(), "the log was closed");
+    let wal = directory.path().join("subledger.db-wal");
+    assert!(!wal.exists(), "the log was closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

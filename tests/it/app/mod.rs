@@ -4,7 +4,7 @@ mod auth;
 mod bad_input;
 pub(crate) mod commands;
 #[cfg(unix)]
-mod crash;
+pub(crate) mod crash;
 mod exchange;
 mod flow;
 mod reads;

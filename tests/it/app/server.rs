@@ -12,7 +12,7 @@ use subledger::projection::Logic;
 use subledger::projector::FollowerState;
 use subledger::service::{Options, Service};
 use subledger::simulate::sign;
-use subledger::store::{DatabaseUrl, Store};
+use subledger::store::Store;
 use subledger::time::ReceivedAt;
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ pub(crate) const NOW: &str = "2026-03-01T00:00:00Z";
 /// What a service in this folder is started with, where nothing is out of the ordinary.
 pub(crate) fn options(folder: &Path) -> Options {
     Options {
-        database: DatabaseUrl::from_path(folder.join("subledger.db")),
+        database: crate::database(folder),
         webhook_secrets: Secrets::parse(SECRET),
         api_tokens: Secrets::parse(TOKEN),
         access_tokens: Secrets::default(),

@@ -119,10 +119,9 @@ fn a_second_rebuild_is_refused_and_says_how_far_the_first_is() {
     rebuild(path, &[]);
     edit(
         path,
-        "subledger.read.db",
-        "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, position,
+        "INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, position,
             lease_holder, lease_until, created_at)
-         SELECT 'building', fingerprint, fold_version, policy, user_keys, log_id, 4, 'another', 1 << 62, 0
+         SELECT 2, 'building', fingerprint, fold_version, policy, user_keys, log_id, 4, 'another', 4611686018427387904, 0
          FROM generations",
     );
     let ran = run(path, &["rebuild", "--dry-run"]);

@@ -1,6 +1,5 @@
 //! Changed rules show whom they concern, and a dry run changes nothing.
 
-use sqlx::{Connection as _, SqliteConnection};
 use subledger::projection::Logic;
 use subledger::projector::Mode;
 use subledger::store::Effect;
@@ -78,13 +77,8 @@ async fn the_same_rules_change_nothing() {
 async fn a_dry_run_leaves_generations_tables_view_and_rows_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let store = ledger(folder.path()).await;
-    let path = folder.path().join("subledger.read.db");
-    let schema = async || -> Vec<(String, Option<String>)> {
-        let url = format!("sqlite://{}", path.display());
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        let sql = "SELECT name, sql FROM sqlite_schema ORDER BY name";
-        sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
-    };
+    let url = crate::database(folder.path());
+    let schema = async || crate::raw::schema(&mut crate::raw::read(&url).await).await;
     let before =
         (rows(&store).await, store.read_model.generations().await.unwrap(), schema().await);
     let diff = dry_run(&store, &policy("grant = []")).await;

@@ -6,7 +6,8 @@ use subledger::projector::{self, ChoiceError, FollowerState, Projector, Status};
 use subledger::store::{GenerationStatus, Store, StoreError};
 
 use super::{append, granted, of_two_generations, rebuild, statuses, strict, until};
-use crate::store::{Ledger, begin, raw};
+use crate::raw;
+use crate::store::{Ledger, begin};
 
 const LIVE: GenerationStatus = GenerationStatus::Live;
 const PREVIOUS: GenerationStatus = GenerationStatus::Previous;
@@ -16,7 +17,7 @@ async fn going_back_is_at_once_for_the_api_and_for_sql_and_keeps_the_other() {
     let ledger = of_two_generations().await;
     let store = &ledger.store;
     assert_eq!(granted(store).await, [""; 0]);
-    let mut sql = raw(&ledger.url.read_path()).await;
+    let mut sql = raw::read(&ledger.url).await;
     let in_sql = "SELECT count(*) FROM current_subscriptions WHERE entitled";
     for (id, expected) in [(1, 1), (2, 0), (2, 0), (1, 1)] {
         let live = projector::activate(store, id).await.unwrap();
@@ -83,8 +84,8 @@ async fn only_a_complete_generation_of_this_log_can_be_activated() {
 
     let other = Ledger::with_clock(Clock::System).await;
     let other_log = log_id(&other.store).await;
-    let mut sql = raw(&ledger.url.read_path()).await;
-    sqlx::query("UPDATE generations SET log_id = ? WHERE id = 1")
+    let mut sql = raw::read(&ledger.url).await;
+    sqlx::query("UPDATE generations SET log_id = $1 WHERE id = 1")
         .bind(other_log)
         .execute(&mut sql)
         .await

@@ -1,5 +1,9 @@
 //! `serve --no-auto-rebuild` asks before it makes the read model anew.
 
+crate::files! {
+    mod files;
+}
+
 use std::path::Path;
 use std::process::Output;
 
@@ -7,7 +11,7 @@ use subledger::clock::Clock;
 use subledger::projection::Logic;
 use subledger::projector::{self, Reason};
 
-use super::{append, of_two_generations, rebuild, strict};
+use super::of_two_generations;
 use crate::app::commands::{Ran, ran, run, subledger};
 use crate::app::server::SECRET;
 use crate::store::Ledger;
@@ -50,24 +54,4 @@ async fn another_policy_is_refused_with_the_command_to_run_and_nothing_is_change
 
 async fn reason(ledger: &Ledger, logic: &Logic) -> Option<Reason> {
     projector::reason_to_ask(&ledger.url, logic, &Clock::System).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_with_events_and_no_read_model_needs_a_rebuild_and_an_empty_one_does_not() {
-    let ledger = Ledger::with_clock(Clock::System).await;
-    assert_eq!(reason(&ledger, &strict()).await, None, "nothing is in the log");
-    append(&ledger.store, "evt_1", "sub_1").await;
-    assert_eq!(reason(&ledger, &strict()).await, Some(Reason::NoneLive));
-    rebuild(&ledger.store, &strict()).await;
-    assert_eq!(reason(&ledger, &strict()).await, None);
-    assert_eq!(reason(&ledger, &Logic::default()).await, Some(Reason::OtherLogic));
-    projector::activate(&ledger.store, 1).await.unwrap();
-    assert_eq!(reason(&ledger, &Logic::default()).await, None, "a pinned one is left alone");
-    ledger.store.close().await;
-    std::fs::remove_file(ledger.url.read_path()).unwrap();
-    assert_eq!(reason(&ledger, &strict()).await, Some(Reason::NoneLive));
-    assert!(!ledger.url.read_path().exists(), "looking makes nothing");
-    std::fs::remove_file(ledger.url.log_path()).unwrap();
-    assert_eq!(reason(&ledger, &strict()).await, None, "there is no ledger yet");
-    assert!(!ledger.url.log_path().exists(), "looking makes nothing");
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 use subledger::projection::Logic;
 use subledger::projector;
-use subledger::store::DatabaseUrl;
 
 use super::{of_another_version, rebuild, strict, until};
 use crate::app::commands::run;
@@ -18,7 +17,7 @@ async fn a_running_server_says_that_what_was_activated_is_frozen_and_answers_fro
     let first = server.store().read_model.live().await.unwrap().unwrap().id;
     rebuild(server.store(), &strict()).await;
     until(&server.service().app().projector, |it| it.generation == Some(2)).await;
-    let url = DatabaseUrl::from_path(server.directory.path().join("subledger.db"));
+    let url = crate::database(server.directory.path());
     of_another_version(&url, first, "").await;
     projector::activate(server.store(), first).await.unwrap();
     // What arrives now is in the log, and not in this generation.

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::server::Event;
 use crate::ledger::{SWAP, new_event};
-use crate::store::{Ledger, raw};
+use crate::raw;
+use crate::store::Ledger;
 
 /// A policy under which nothing but `active` grants access.
 fn strict() -> Logic {
@@ -77,7 +78,7 @@ async fn until(projector: &ProjectorHandle, there: impl Fn(&Status) -> bool) -> 
 
 /// Makes a generation one of another version of this program, with these changes to its tables.
 async fn of_another_version(url: &DatabaseUrl, generation: GenerationId, changes: &str) {
-    let mut sql = raw(&url.read_path()).await;
+    let mut sql = raw::read(url).await;
     let changes = format!(
         "UPDATE generations SET fingerprint = 'of another version', fold_version = fold_version - 1
          WHERE id = {generation}; {changes}"

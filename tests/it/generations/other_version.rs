@@ -8,7 +8,8 @@ use subledger::store::{StoreError, Subject};
 use super::{of_another_version, of_two_generations, rebuild};
 use crate::app::server::{Event, TestServer, json_of, options};
 use crate::ledger::{new_event, rows};
-use crate::store::{Ledger, raw};
+use crate::raw;
+use crate::store::Ledger;
 
 /// A ledger whose only generation is of another version.
 async fn of_one_generation(changes: &str) -> Ledger {
@@ -48,20 +49,24 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
 
     // The view as well, for whoever reads it with SQL.
     projector::activate(&store, 1).await.unwrap();
-    let mut sql = raw(&ledger.url.read_path()).await;
-    let shown: (String, Option<String>, i64, String, String) = sqlx::query_as(
-        "SELECT status, email, cancel_at_period_end, metadata, features FROM current_subscriptions",
+    let mut sql = raw::read(&ledger.url).await;
+    let shown: (String, Option<String>, bool, String, String) = sqlx::query_as(
+        "SELECT status, email, NOT cancel_at_period_end, CAST(metadata AS TEXT), CAST(features AS TEXT)
+         FROM current_subscriptions",
     )
     .fetch_one(&mut sql)
     .await
     .unwrap();
-    let nothing = ("active".to_owned(), None, 0, "{}".to_owned(), "[]".to_owned());
+    let nothing = ("active".to_owned(), None, true, "{}".to_owned(), "[]".to_owned());
     assert_eq!(shown, nothing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_told_without_a_table_is_refused_and_not_told_wrongly() {
-    let ledger = of_one_generation("DROP TABLE timeline_g1; DROP TABLE customers_g1").await;
+    let ledger = of_one_generation(
+        "DROP VIEW current_subscriptions; DROP TABLE timeline_g1; DROP TABLE customers_g1",
+    )
+    .await;
     let store = ledger.open_again().await;
     assert_eq!(rows(&store).await[0].event_count, 0);
     let customer = CustomerKey { scope: Scope::default(), customer: "cus_of_user_1".into() };
@@ -91,7 +96,7 @@ async fn where_access_rests_on_what_it_lacks_the_answer_is_503() {
     )
     .await;
     // Pinned, so that the server does not make another by itself.
-    let mut sql = raw(&ledger.url.read_path()).await;
+    let mut sql = raw::read(&ledger.url).await;
     sqlx::query("UPDATE generations SET pinned = 1").execute(&mut sql).await.unwrap();
     ledger.store.close().await;
     let options = options(ledger.directory.path());

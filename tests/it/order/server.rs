@@ -2,7 +2,7 @@
 //! folded.
 
 use serde_json::json;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::Connection as _;
 use subledger::clock::Clock;
 use subledger::projection::Logic;
 use subledger::projector;
@@ -57,9 +57,8 @@ async fn an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebui
     // An event that an earlier program parked, though this one reads it: as that one left it.
     server.receive(Told::sub("evt_3", UPDATED, 7, r#""status":"active""#).body()).await;
     let live = server.store().read_model.live().await.unwrap().unwrap().id;
-    let file = server.directory.path().join("subledger.read.db");
-    let url = format!("sqlite://{}", file.display());
-    let mut read_model = SqliteConnection::connect(&url).await.unwrap();
+    let url = crate::database(server.directory.path());
+    let mut read_model = crate::raw::read(&url).await;
     let as_parked = format!(
         "UPDATE parked_g{live} SET event_id = 'evt_3', position = 3;
          UPDATE current_subscriptions_g{live} SET status = 'incomplete'"

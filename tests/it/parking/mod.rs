@@ -4,8 +4,6 @@ mod genuine;
 mod mended;
 mod reasons;
 
-use std::process::Command;
-
 use crate::app::server::{Event, TestServer};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,8 +28,6 @@ async fn an_event_of_an_impossible_shape_is_answered_parked_and_shown_and_the_ot
     assert!((server.metric("subledger_projection_parked").await - 1.0).abs() < 0.1);
     let directory = server.stop().await;
 
-    let mut list = Command::new(env!("CARGO_BIN_EXE_subledger"));
-    let listed = list.current_dir(directory.path()).env_clear().args(["projections", "list"]);
-    let listed = String::from_utf8(listed.output().unwrap().stdout).unwrap();
+    let listed = crate::app::commands::run(directory.path(), &["projections", "list"]).out;
     assert!(listed.contains("evt_2") && listed.contains("`status` is an integer"), "{listed}");
 }

@@ -3,7 +3,9 @@
 
 mod growing;
 mod killed;
-mod no_room;
+crate::files! {
+    mod no_room;
+}
 mod parked;
 mod signals;
 mod stepped;
@@ -56,7 +58,7 @@ fn bytes(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// The bytes of the read model in this folder: the file and its write-ahead log.
+/// The bytes of the read model that belongs to this folder.
 fn read_model_bytes(folder: &Path) -> u64 {
-    bytes(&folder.join("subledger.read.db")) + bytes(&folder.join("subledger.read.db-wal"))
+    crate::raw::read_model_bytes(folder)
 }

@@ -10,7 +10,8 @@ use subledger::clock::Clock;
 use super::{STRICT, ledger, read_model_bytes, statuses};
 use crate::app::commands::{run, subledger};
 use crate::app::server::SECRET;
-use crate::store::{Ledger, raw};
+use crate::raw;
+use crate::store::Ledger;
 
 /// Enough that a rebuild takes a while.
 const EVENTS: usize = 12_000;
@@ -36,7 +37,7 @@ fn current(folder: &Path) -> String {
 
 /// The time that a lease holds goes by. A rebuild that was done before it was killed is taken back.
 async fn leases_end(folder: &Path) {
-    let mut sql = raw(&folder.join("subledger.read.db")).await;
+    let mut sql = raw::read(&crate::database(folder)).await;
     sqlx::raw_sql("UPDATE generations SET lease_until = 0").execute(&mut sql).await.unwrap();
     let live: i64 = sqlx::query_scalar("SELECT id FROM generations WHERE status = 'live'")
         .fetch_one(&mut sql)

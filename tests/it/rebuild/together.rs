@@ -8,7 +8,7 @@ use subledger::store::{Begun, DatabaseUrl, GenerationStatus};
 use super::stepped::steps;
 use super::{ledger, rebuild, statuses, strict};
 use crate::ledger::rows;
-use crate::store::raw;
+use crate::raw;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_that_begin_at_the_same_moment_one_makes_a_generation_and_the_other_is_refused() {
@@ -61,7 +61,7 @@ async fn the_second_is_refused_with_the_progress_of_the_first_which_goes_on() {
 
 /// Another process takes the lease, as it can when this one was asleep for longer than it holds.
 async fn take_over(url: &DatabaseUrl) {
-    let mut sql = raw(&url.read_path()).await;
+    let mut sql = raw::read(url).await;
     let taken = format!(
         "UPDATE generations SET token = token + 1, lease_holder = 'another', lease_until = {}
          WHERE status = 'building'",

@@ -8,7 +8,8 @@ use subledger::ids::Position;
 use subledger::store::{DatabaseUrl, Opening, Store, StoreError};
 
 use super::log::assert_sound;
-use super::{Ledger, NOON, event, raw};
+use super::{Ledger, NOON, event};
+use crate::raw;
 
 async fn open(url: &DatabaseUrl, opening: Opening) -> Result<Store, StoreError> {
     Store::open(url, opening, Clock::fixed(NOON)).await
@@ -20,9 +21,15 @@ async fn a_missing_ledger_is_said_to_be_missing() {
     let url = DatabaseUrl::from_path(directory.path().join("no.db"));
     let error = open(&url, Opening::Existing).await.unwrap_err();
     assert!(matches!(error, StoreError::NoLedger { .. }), "{error:?}");
-    assert_eq!(error.to_string(), format!("there is no ledger at {}", url.log_path().display()));
+    assert_eq!(
+        error.to_string(),
+        format!("there is no ledger at {}", url.log_path().unwrap().display())
+    );
     assert!(error.hint().is_some());
-    assert!(!url.log_path().exists() && !url.read_path().exists(), "asking makes no file");
+    assert!(
+        !url.log_path().unwrap().exists() && !url.read_path().unwrap().exists(),
+        "asking makes no file"
+    );
 }
 
 #[tokio::test]
@@ -55,7 +62,7 @@ async fn a_file_that_cannot_be_a_ledger_is_refused_with_its_reason() {
 #[tokio::test]
 async fn a_ledger_of_a_newer_program_is_left_alone() {
     let ledger = Ledger::new().await;
-    raw(ledger.url.log_path())
+    raw::log(&ledger.url)
         .await
         .execute("INSERT INTO _sqlx_migrations VALUES (99, 'later', '2030-01-01', TRUE, x'00', 0)")
         .await
@@ -69,7 +76,7 @@ async fn a_locked_log_is_unavailable_and_works_again_when_the_lock_is_gone() {
     let ledger = Ledger::new().await;
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "")]).await.unwrap();
-    let mut other = raw(ledger.url.log_path()).await;
+    let mut other = raw::log(&ledger.url).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     let batch = [event("evt_2", "")];
     let (append, check) = tokio::join!(log.append(&batch), async {
@@ -88,7 +95,7 @@ async fn a_failure_in_the_middle_of_a_batch_leaves_nothing_of_it() {
     let ledger = Ledger::new().await;
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "")]).await.unwrap();
-    raw(ledger.url.log_path())
+    raw::log(&ledger.url)
         .await
         .execute("CREATE TRIGGER fault BEFORE INSERT ON events WHEN NEW.event_id = 'evt_400' BEGIN SELECT RAISE(ABORT, 'fault'); END")
         .await
@@ -96,7 +103,7 @@ async fn a_failure_in_the_middle_of_a_batch_leaves_nothing_of_it() {
     let batch: Vec<_> = (2..=600).map(|it| event(&format!("evt_{it}"), "")).collect();
     assert!(log.append(&batch).await.is_err());
     assert_eq!(log.head().await.unwrap().size, Position(1));
-    raw(ledger.url.log_path()).await.execute("DROP TRIGGER fault").await.unwrap();
+    raw::log(&ledger.url).await.execute("DROP TRIGGER fault").await.unwrap();
     log.append(&batch).await.unwrap();
     assert_sound(&ledger.store).await;
 }
@@ -130,12 +137,12 @@ async fn a_log_whose_file_was_moved_away_takes_no_event() {
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "")]).await.unwrap();
     let aside = ledger.directory.path().join("aside.db");
-    fs::rename(ledger.url.log_path(), &aside).unwrap();
+    fs::rename(ledger.url.log_path().unwrap(), &aside).unwrap();
     assert!(log.append(&[event("evt_2", "")]).await.unwrap_err().is_unavailable());
     assert!(log.check_append().await.unwrap_err().is_unavailable());
-    fs::copy(&aside, ledger.url.log_path()).unwrap();
+    fs::copy(&aside, ledger.url.log_path().unwrap()).unwrap();
     assert!(log.append(&[event("evt_2", "")]).await.unwrap_err().is_unavailable());
-    fs::rename(&aside, ledger.url.log_path()).unwrap();
+    fs::rename(&aside, ledger.url.log_path().unwrap()).unwrap();
     log.append(&[event("evt_2", "")]).await.unwrap();
     assert_sound(&ledger.store).await;
 }
@@ -153,7 +160,7 @@ async fn the_write_ahead_log_stays_short_even_with_a_reader_that_never_lets_go()
     let mib = |path| fs::metadata(path).unwrap().len() / 1024 / 1024;
     assert!(mib(&wal) < 40, "{} MiB", mib(&wal));
 
-    let mut reader = raw(ledger.url.log_path()).await;
+    let mut reader = raw::log(&ledger.url).await;
     reader.execute("BEGIN; SELECT count(*) FROM events").await.unwrap();
     for _ in 0..9 {
         log.append(&events.by_ref().take(10).collect::<Vec<_>>()).await.unwrap();
@@ -179,7 +186,7 @@ async fn what_is_committed_is_answered_so_even_where_the_checkpoint_after_it_fai
     }
     // The file loses what was moved into it: the next checkpoint, due after one more batch, finds
     // it damaged, while the commit only writes to the write-ahead log.
-    let file = fs::OpenOptions::new().write(true).open(ledger.url.log_path()).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(ledger.url.log_path().unwrap()).unwrap();
     assert!(file.metadata().unwrap().len() > 30 * 1024 * 1024);
     file.set_len(0).unwrap();
     log.append(&batch()).await.unwrap();

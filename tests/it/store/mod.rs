@@ -1,13 +1,12 @@
 //! The store, through its public verbs, and through SQL where the file itself must hold a promise.
 
+crate::files! {
+    mod log_faults;
+}
 pub(crate) mod log;
-mod log_faults;
 mod read_model;
 
-use std::path::Path;
-
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, Executor as _};
+use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::Scope;
 use subledger::store::{
@@ -16,6 +15,8 @@ use subledger::store::{
 };
 use subledger::time::{ReceivedAt, StripeTime};
 use tempfile::TempDir;
+
+use crate::raw;
 
 /// When the clocks of these tests stand still: 2026-01-01T00:00:00Z.
 pub(crate) const NOON: ReceivedAt = ReceivedAt(1_767_225_600_000_000);
@@ -34,7 +35,7 @@ impl Ledger {
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let url = DatabaseUrl::from_path(directory.path().join("subledger.db"));
+        let url = crate::database(directory.path());
         let store = Store::open(&url, Opening::Create, clock).await.unwrap();
         Self { directory, url, store }
     }
@@ -58,13 +59,8 @@ pub(crate) async fn begin(
     }
 }
 
-/// A connection without any of our manners.
-pub(crate) async fn raw(path: &Path) -> SqliteConnection {
-    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
-}
-
 /// Runs SQL that must fail, and answers with the message.
-pub(crate) async fn refused(connection: &mut SqliteConnection, sql: &'static str) -> String {
+pub(crate) async fn refused(connection: &mut raw::Connection, sql: &'static str) -> String {
     connection.execute(sql).await.expect_err(sql).to_string()
 }
 

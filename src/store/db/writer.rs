@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::StoreError;
 use super::sqlite::{self, FileIdentity};
+use crate::store::StoreError;
 
 /// The connection that writes, or none where the last use of it did not end well.
 ///
@@ -14,7 +14,7 @@ use super::sqlite::{self, FileIdentity};
 /// stops waiting, the connection is dropped instead: that rolls back, and the next verb opens
 /// another.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(in crate::store) struct Writer {
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer whose first connection is this one, made with these options.
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         connection: SqliteConnection,
         options: SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
@@ -31,7 +31,7 @@ impl Writer {
     }
 
     /// A writer of a file that is there; it connects when it is first used.
-    pub(super) fn unopened(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    pub(in crate::store) fn unopened(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let path = options.get_filename().to_owned();
         let file = FileIdentity::of(&path).ok_or_else(StoreError::gone)?;
         let options = options.create_if_missing(false);
@@ -39,7 +39,7 @@ impl Writer {
     }
 
     /// The connection. A file that is no longer where it was takes nothing: it would be lost.
-    pub(super) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
+    pub(in crate::store) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
         if FileIdentity::of(&self.path) != Some(self.file) {
             self.connection = None;
             return Err(StoreError::gone());
@@ -54,11 +54,11 @@ impl Writer {
     }
 
     /// Gives the connection back after a verb that went well.
-    pub(super) fn put_back(&mut self, connection: SqliteConnection) {
+    pub(in crate::store) fn put_back(&mut self, connection: SqliteConnection) {
         self.connection = Some(connection);
     }
 
-    pub(super) async fn close(&mut self) {
+    pub(in crate::store) async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
             // What was committed is on the disk; a connection that closes badly loses nothing.
             let _ = connection.close().await;

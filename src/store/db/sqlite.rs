@@ -6,19 +6,18 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
-use super::StoreError;
+use super::database::ACQUIRE_TIMEOUT;
+use crate::store::StoreError;
 
 /// How long a verb waits for another process's lock before it is unavailable.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a read waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections that read one file at the same time.
 const READERS: u32 = 4;
 /// How much of a file readers map into memory, in bytes. Only address space until it is read.
 const READER_MMAP_BYTES: &str = "1099511627776";
 
 /// What every connection has in common. Statements are not logged: they would carry bodies.
-pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+pub(in crate::store) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
@@ -26,7 +25,7 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 /// A pool of connections that cannot write.
-pub(super) fn readers(path: &Path) -> SqlitePool {
+pub(in crate::store) fn readers(path: &Path) -> SqlitePool {
     let options = options(path).pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES);
     SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -36,7 +35,7 @@ pub(super) fn readers(path: &Path) -> SqlitePool {
 }
 
 /// Opens a connection; failing that, says which file it was.
-pub(super) async fn connect(
+pub(in crate::store) async fn connect(
     path: &Path,
     options: SqliteConnectOptions,
 ) -> Result<SqliteConnection, StoreError> {
@@ -68,14 +67,14 @@ fn reason(path: &Path, error: &sqlx::Error) -> String {
 /// Which file a path names: a file that was moved away, replaced or deleted is another one, and
 /// what is written to it would be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileIdentity {
+pub(in crate::store) struct FileIdentity {
     device: u64,
     inode: u64,
 }
 
 impl FileIdentity {
     /// The file at this path, if there is one. Where the system has no inodes, all files are one.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub(in crate::store) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         #[cfg(unix)]
         let (device, inode) = {

@@ -1,0 +1,137 @@
+-- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew.
+--
+-- Columns come only at the end, so that the view keeps its place and what was granted on it.
+-- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
+-- that the view joins: product_name, parked, event_count. The view also puts the catalogue's names into
+-- price_nickname and items.
+
+CREATE TABLE current_subscriptions_g{g} (
+    subscription_id         text COLLATE "C" NOT NULL,
+    account                 text COLLATE "C" NOT NULL,
+    livemode                boolean NOT NULL,
+    customer_id             text COLLATE "C" NOT NULL,
+    user_id                 text COLLATE "C",
+    user_id_source          text,
+    user_id_conflict        boolean NOT NULL,
+    email                   text,
+    status                  text NOT NULL,
+    entitled                boolean NOT NULL,
+    entitled_until          timestamptz,
+    price_id                text COLLATE "C",
+    product_id              text COLLATE "C",
+    price_nickname          text,
+    lookup_key              text COLLATE "C",
+    quantity                bigint,
+    currency                text,
+    unit_amount             bigint,
+    unit_amount_decimal     text,
+    interval                text,
+    interval_count          bigint,
+    items                   jsonb NOT NULL,
+    items_truncated         boolean NOT NULL,
+    current_period_start    timestamptz,
+    current_period_end      timestamptz,
+    paid_through            timestamptz,
+    trial_start             timestamptz,
+    trial_end               timestamptz,
+    cancel_at_period_end    boolean NOT NULL,
+    cancel_at               timestamptz,
+    canceled_at             timestamptz,
+    ended_at                timestamptz,
+    ends_at                 timestamptz,
+    cancellation_reason     text,
+    paused_reason           text,
+    pause_collection        jsonb,
+    scheduled_change        jsonb,
+    discounts               jsonb NOT NULL,
+    features                jsonb NOT NULL,
+    features_truncated      boolean NOT NULL,
+    test_clock_id           text,
+    collection_method       text,
+    latest_invoice_id       text,
+    latest_invoice_status   text,
+    past_due_since          timestamptz,
+    payment_failed_at       timestamptz,
+    next_payment_attempt    timestamptz,
+    paid_at                 timestamptz,
+    created_at              timestamptz,
+    started_at              timestamptz,
+    metadata                jsonb NOT NULL,
+    api_version             text,
+    order_ambiguous         boolean NOT NULL,
+    last_event_id           text NOT NULL,
+    last_event_at           timestamptz NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id, subscription_id)
+);
+
+-- What is kept of each customer; only the fold can read it.
+CREATE TABLE customers_g{g} (
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    customer_id     text COLLATE "C" NOT NULL,
+    state           bytea NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id)
+);
+
+-- Which events concern whom. subscription_id is '' where an event names none.
+CREATE TABLE timeline_g{g} (
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    customer_id     text COLLATE "C" NOT NULL,
+    subscription_id text COLLATE "C" NOT NULL,
+    position        bigint NOT NULL,
+    created         bigint NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id, subscription_id, position)
+);
+
+-- Whose timelines a subscription is on: its customer's.
+CREATE TABLE subscription_customers_g{g} (
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    subscription_id text COLLATE "C" NOT NULL,
+    customer_id     text COLLATE "C" NOT NULL,
+    PRIMARY KEY (account, livemode, subscription_id, customer_id)
+);
+
+-- Which customer a payment belongs to: charges, payment intents and invoices, which events name without
+-- a customer. The owner is a customer, or another such object that leads to one.
+CREATE TABLE links_g{g} (
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    object_id       text COLLATE "C" NOT NULL,
+    owner_id        text COLLATE "C" NOT NULL,
+    PRIMARY KEY (account, livemode, owner_id, object_id)
+);
+
+-- Names of products and prices: each as the event of the greatest (deleted, created, changed, event_id) has
+-- it. What was deleted keeps its name, because rows still refer to it.
+CREATE TABLE catalogue_g{g} (
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    id              text COLLATE "C" NOT NULL,
+    name            text,
+    deleted         boolean NOT NULL,
+    created         bigint NOT NULL,
+    changed         boolean NOT NULL,
+    event_id        text COLLATE "C" NOT NULL,
+    PRIMARY KEY (account, livemode, id)
+);
+
+-- Events whose fold failed.
+CREATE TABLE parked_g{g} (
+    position        bigint NOT NULL,
+    event_id        text COLLATE "C" NOT NULL,
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    customer_id     text COLLATE "C" NOT NULL,
+    subscription_id text COLLATE "C" NOT NULL,
+    type            text NOT NULL,
+    reason          text NOT NULL,
+    PRIMARY KEY (position, event_id)
+);
+
+-- The indexes come last: they are made when the rows of a rebuild are there.
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
+CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);

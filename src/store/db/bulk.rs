@@ -1,0 +1,238 @@
+//! Many rows in few statements.
+//!
+//! A template with `{rows}` takes them as a table of values in SQLite, where statements of few sizes stay
+//! prepared, and as one array a column in PostgreSQL, where one statement does for any number.
+
+use super::{Dialect, Query, Row, Session};
+use crate::projection::column::{Kind, Value};
+use crate::store::StoreError;
+use crate::time::StripeTime;
+
+/// Parameters in one statement of SQLite's, at most; its limit is 32,766.
+const PARAMETERS: usize = 4_096;
+/// Rows in one statement of PostgreSQL's, at most.
+const ROWS: usize = 8_192;
+
+/// The type of a column of rows that are bound at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Column {
+    Bool,
+    Integer,
+    Text,
+    Bytes,
+    Instant,
+    Json,
+}
+
+/// The values of one row on their way, in the order of the columns.
+#[derive(Debug)]
+pub(in crate::store) enum Cells<'a, 'q> {
+    Sqlite(&'a mut Query<'q>),
+    Postgres { arrays: &'a mut [Array], at: usize },
+}
+
+/// A column of PostgreSQL's.
+#[derive(Debug)]
+pub(in crate::store) enum Array {
+    Bool(Vec<Option<bool>>),
+    Integer(Vec<Option<i64>>),
+    Text(Vec<Option<String>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+}
+
+impl From<Kind> for Column {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Bool => Self::Bool,
+            Kind::Integer => Self::Integer,
+            Kind::Text => Self::Text,
+            Kind::Instant => Self::Instant,
+            Kind::Json => Self::Json,
+        }
+    }
+}
+
+impl Cells<'_, '_> {
+    pub(in crate::store) fn integer(&mut self, value: impl Into<Option<i64>>) {
+        let value = value.into();
+        match self {
+            Self::Sqlite(query) => query.add(value),
+            Self::Postgres { .. } => {
+                if let Some(Array::Integer(array)) = self.next() {
+                    array.push(value);
+                }
+            }
+        }
+    }
+
+    pub(in crate::store) fn bool(&mut self, value: impl Into<Option<bool>>) {
+        let value = value.into();
+        match self {
+            Self::Sqlite(query) => query.add(value),
+            Self::Postgres { .. } => {
+                if let Some(Array::Bool(array)) = self.next() {
+                    array.push(value);
+                }
+            }
+        }
+    }
+
+    pub(in crate::store) fn text<'v>(&mut self, value: impl Into<Option<&'v str>>) {
+        let value = value.into();
+        match self {
+            Self::Sqlite(query) => query.add(value),
+            Self::Postgres { .. } => {
+                if let Some(Array::Text(array)) = self.next() {
+                    array.push(value.map(str::to_owned));
+                }
+            }
+        }
+    }
+
+    pub(in crate::store) fn bytes<'v>(&mut self, value: impl Into<Option<&'v [u8]>>) {
+        let value = value.into();
+        match self {
+            Self::Sqlite(query) => query.add(value),
+            Self::Postgres { .. } => {
+                if let Some(Array::Bytes(array)) = self.next() {
+                    array.push(value.map(<[u8]>::to_vec));
+                }
+            }
+        }
+    }
+
+    /// A value of a projection's row: in SQLite instants are text, in PostgreSQL seconds that the
+    /// statement makes an instant of.
+    pub(in crate::store) fn value(&mut self, value: &Value) {
+        match (value, &mut *self) {
+            (Value::Text(text) | Value::Json(text), _) => self.text(text.as_str()),
+            (Value::Integer(number), _) => self.integer(*number),
+            (Value::Bool(truth), _) => self.bool(*truth),
+            (Value::Instant(at), Self::Sqlite(query)) => query.add(at.to_string()),
+            (Value::Instant(at), Self::Postgres { .. }) => self.integer(at.0),
+            (Value::Null, Self::Sqlite(query)) => query.add(None::<i64>),
+            (Value::Null, Self::Postgres { .. }) => match self.next() {
+                Some(Array::Bool(array)) => array.push(None),
+                Some(Array::Integer(array)) => array.push(None),
+                Some(Array::Text(array)) => array.push(None),
+                Some(Array::Bytes(array)) => array.push(None),
+                None => {}
+            },
+        }
+    }
+
+    fn next(&mut self) -> Option<&mut Array> {
+        let Self::Postgres { arrays, at } = self else { return None };
+        *at += 1;
+        arrays.get_mut(*at - 1)
+    }
+}
+
+impl Session<'_> {
+    /// Runs a template with `{rows}` over many items, as many at a time as one statement holds. `bind`
+    /// gives the cells of one item, the first of them never NULL.
+    pub(in crate::store) async fn bulk<T>(
+        &mut self,
+        template: &str,
+        columns: &[Column],
+        items: &[T],
+        bind: impl Fn(&mut Cells<'_, '_>, &T),
+    ) -> Result<Vec<Row>, StoreError> {
+        let dialect = self.dialect();
+        // The greatest power of two that fits: statements come in few sizes, and stay prepared.
+        let most = match dialect {
+            Dialect::Sqlite => 1 << (PARAMETERS / columns.len()).ilog2(),
+            Dialect::Postgres => ROWS,
+        };
+        let mut found = Vec::new();
+        for chunk in items.chunks(most) {
+            let sql = with_rows(template, dialect, columns, chunk.len().next_power_of_two());
+            let mut query = self.query(sql);
+            match dialect {
+                Dialect::Sqlite => {
+                    for item in chunk {
+                        bind(&mut Cells::Sqlite(&mut query), item);
+                    }
+                }
+                Dialect::Postgres => {
+                    let mut arrays: Vec<Array> = columns.iter().map(|it| it.array()).collect();
+                    for item in chunk {
+                        bind(&mut Cells::Postgres { arrays: &mut arrays, at: 0 }, item);
+                    }
+                    for array in arrays {
+                        match array {
+                            Array::Bool(array) => query.add_postgres(array),
+                            Array::Integer(array) => query.add_postgres(array),
+                            Array::Text(array) => query.add_postgres(array),
+                            Array::Bytes(array) => query.add_postgres(array),
+                        }
+                    }
+                }
+            }
+            found.extend(query.fetch_all().await?);
+        }
+        Ok(found)
+    }
+}
+
+impl Column {
+    fn array(self) -> Array {
+        match self {
+            Self::Bool => Array::Bool(Vec::new()),
+            Self::Integer | Self::Instant => Array::Integer(Vec::new()),
+            Self::Text | Self::Json => Array::Text(Vec::new()),
+            Self::Bytes => Array::Bytes(Vec::new()),
+        }
+    }
+
+    /// The type of PostgreSQL's array, and how a column's value is made of an element.
+    const fn in_postgres(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Bool => ("boolean", "{it}"),
+            Self::Integer => ("bigint", "{it}"),
+            Self::Text => ("text", "{it}"),
+            Self::Bytes => ("bytea", "{it}"),
+            Self::Instant => ("bigint", "to_timestamp({it})"),
+            Self::Json => ("text", "{it}::jsonb"),
+        }
+    }
+}
+
+/// The template with room for so many rows of these columns, which are called `column1` and so on.
+/// Parameters that are not bound are NULL in SQLite; the template must take a row without its first
+/// column for none.
+pub(in crate::store) fn with_rows(
+    template: &str,
+    dialect: Dialect,
+    columns: &[Column],
+    rows: usize,
+) -> String {
+    let rows = match dialect {
+        Dialect::Sqlite => {
+            let row = format!("({})", vec!["?"; columns.len()].join(", "));
+            format!("VALUES {}", vec![row; rows].join(", "))
+        }
+        Dialect::Postgres => {
+            let (mut values, mut arrays, mut names) = (Vec::new(), Vec::new(), Vec::new());
+            for (number, column) in (1..).zip(columns) {
+                let (sql_type, value) = column.in_postgres();
+                let value = value.replace("{it}", &format!("c{number}"));
+                values.push(format!("{value} AS column{number}"));
+                arrays.push(format!("${number}::{sql_type}[]"));
+                names.push(format!("c{number}"));
+            }
+            let (values, arrays) = (values.join(", "), arrays.join(", "));
+            format!("SELECT {values} FROM unnest({arrays}) AS bound ({})", names.join(", "))
+        }
+    };
+    template.replace("{rows}", &rows)
+}
+
+/// An instant as it is compared in a statement.
+pub(in crate::store) fn bind_instant(mut query: Query<'_>, at: StripeTime) -> Query<'_> {
+    match query.dialect() {
+        Dialect::Sqlite => query.add(at.to_string()),
+        Dialect::Postgres => query.add(at.0),
+    }
+    query
+}

@@ -1,0 +1,29 @@
+//! The two databases behind one: connections, statements and rows of either.
+//!
+//! What a verb of the store does is the same in both, so each verb stands once. Where they say it
+//! differently, a [`Statement`] has two texts.
+
+mod bulk;
+mod database;
+mod migrate;
+mod postgres;
+mod session;
+mod sqlite;
+mod statement;
+mod writer;
+
+pub(super) use bulk::{Cells, Column, bind_instant, with_rows};
+pub(super) use database::{Database, Reader, sql};
+pub(super) use migrate::{known, migrate};
+pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA, pool};
+pub(super) use session::{Query, Row, Session};
+pub(super) use sqlite::{connect, options, readers};
+pub(super) use statement::{Statement, Text, statements};
+pub(super) use writer::Writer;
+
+/// Which of the two a text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}

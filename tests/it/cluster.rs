@@ -1,0 +1,216 @@
+//! A PostgreSQL of these tests' own: made when the first of them asks, gone with the process, however that
+//! ends. `SUBLEDGER_TEST_POSTGRES_URL` names a server to use instead.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Where Debian and others keep the programs, beside PATH.
+const VERSIONS: &str = "/usr/lib/postgresql";
+/// Users that a server may run as; it refuses to run as root.
+const USERS: [&str; 2] = ["postgres", "nobody"];
+/// How long it may take until a server answers, and between two questions.
+const PAUSE: Duration = Duration::from_millis(20);
+const START: Duration = Duration::from_mins(1);
+
+/// Starts the server, stops it when nobody holds the other end of its input any more, whatever became of the
+/// tests, and removes its files where nobody is to run it again.
+const SUPERVISOR: &str = r#"
+"$0" -D "$1" -k "$1" -c listen_addresses= -c fsync=off -c max_connections=400 \
+    -c shared_buffers=64MB -c log_min_messages=fatal -c autovacuum=off >"$1/server.log" 2>&1 &
+cat >/dev/null
+kill -INT $!
+wait $!
+[ -e "$1/keep" ] || rm -rf "$1"
+"#;
+
+/// A server and how to reach it.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    /// The beginning and the end of a database's address.
+    address: (String, String),
+    psql: PathBuf,
+    /// Held for as long as the server is to run.
+    server: Mutex<Option<Child>>,
+    data: Option<TempDir>,
+}
+
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| match given() {
+    Some(url) => Cluster::at(&url),
+    None => Cluster::start(),
+});
+
+/// A server that was named, instead of one that is made.
+fn given() -> Option<String> {
+    std::env::var("SUBLEDGER_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty())
+}
+
+/// The address of the database that belongs to a folder, which is made if it is not there.
+pub(crate) fn address(folder: &Path) -> String {
+    CLUSTER.url(&make(folder))
+}
+
+/// Runs SQL there as its owner would in a terminal, and answers with what it prints.
+pub(crate) fn psql(folder: &Path, sql: &str) -> String {
+    CLUSTER.psql(&make(folder), sql)
+}
+
+fn make(folder: &Path) -> String {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = folder.file_name().unwrap().to_str().unwrap();
+    let name = format!("subledger_test_{}_{folder}", std::process::id());
+    let there = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
+    if CLUSTER.psql("postgres", &there).is_empty() {
+        CLUSTER.psql("postgres", &format!("CREATE DATABASE \"{name}\""));
+    }
+    name
+}
+
+impl Cluster {
+    fn at(url: &str) -> Self {
+        let (base, options) = url.split_once('?').map_or((url, ""), |(base, it)| (base, it));
+        let (base, _) = base.rsplit_once('/').unwrap();
+        let options = if options.is_empty() { String::new() } else { format!("?{options}") };
+        let psql = program("psql");
+        Self { address: (format!("{base}/"), options), psql, server: Mutex::default(), data: None }
+    }
+
+    /// A new one.
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("subledger-pg-").tempdir().unwrap();
+        let data = directory.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        if let Some((uid, gid)) = unprivileged(directory.path()) {
+            std::os::unix::fs::chown(&data, Some(uid), Some(gid)).unwrap();
+        }
+        let made = as_owner_of(&data, program("initdb"))
+            .arg("--pgdata")
+            .arg(&data)
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--no-sync",
+                "--encoding=UTF8",
+                "--locale=C",
+            ])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let cluster = Self {
+            address: (
+                "postgres://postgres@localhost/".to_owned(),
+                format!("?host={}", data.display()),
+            ),
+            psql: program("psql"),
+            server: Mutex::default(),
+            data: Some(directory),
+        };
+        cluster.run_again();
+        cluster
+    }
+
+    fn data(&self) -> PathBuf {
+        self.data.as_ref().unwrap().path().join("data")
+    }
+
+    /// Lets the server run, as it was left.
+    pub(crate) fn run_again(&self) {
+        let data = self.data();
+        let _ = std::fs::remove_file(data.join("keep"));
+        let server = as_owner_of(&data, PathBuf::from("/bin/sh"))
+            .args(["-c", SUPERVISOR])
+            .arg(program("postgres"))
+            .arg(&data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        *self.server.lock().unwrap() = Some(server);
+        self.wait(&data);
+    }
+
+    /// Stops the server; what it has written stays.
+    pub(crate) fn stop(&self) {
+        std::fs::write(self.data().join("keep"), "").unwrap();
+        let mut server = self.server.lock().unwrap().take().unwrap();
+        drop(server.stdin.take());
+        server.wait().unwrap();
+    }
+
+    fn wait(&self, data: &Path) {
+        let mut waited = Duration::ZERO;
+        while !self.command("postgres").args(["-c", "SELECT 1"]).output().unwrap().status.success()
+        {
+            let log = || std::fs::read_to_string(data.join("server.log")).unwrap_or_default();
+            assert!(waited < START, "PostgreSQL does not start: {}", log());
+            std::thread::sleep(PAUSE);
+            waited += PAUSE;
+        }
+    }
+
+    /// The address of one of its databases.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("{}{database}{}", self.address.0, self.address.1)
+    }
+
+    fn command(&self, database: &str) -> Command {
+        let mut command = Command::new(&self.psql);
+        command
+            .args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d"])
+            .arg(self.url(database));
+        command
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> String {
+        let output = self.command(database).args(["-c", sql]).output().unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+/// Whom the server runs as where these tests run as root.
+fn unprivileged(directory: &Path) -> Option<(u32, u32)> {
+    if std::fs::metadata(directory).unwrap().uid() != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let ids = |user: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(user))?;
+        let mut numbers = line.split(':').skip(2).filter_map(|it| it.parse::<u32>().ok());
+        Some((numbers.next()?, numbers.next()?))
+    };
+    USERS.iter().find_map(|user| ids(user))
+}
+
+/// A program that runs as whoever owns a directory.
+fn as_owner_of(directory: &Path, program: PathBuf) -> Command {
+    let owner = std::fs::metadata(directory).unwrap();
+    let mut command = Command::new(program);
+    command.current_dir("/").env_remove("PGDATA").uid(owner.uid()).gid(owner.gid());
+    command
+}
+
+/// A program of PostgreSQL's, of the newest version that is installed.
+fn program(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folders.extend(std::env::split_paths(&path));
+    let mut found = folders.iter().rev().map(|folder| folder.join(name)).filter(|it| it.is_file());
+    found.next().unwrap_or_else(|| {
+        panic!(
+            "there is no `{name}`: these tests need PostgreSQL 15 or later (Debian: apt-get install \
+             postgresql), or SUBLEDGER_TEST_POSTGRES_URL"
+        )
+    })
+}

@@ -1,0 +1,43 @@
+//! What must hold with PostgreSQL as it does with SQLite: the same tests, on a server of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "some of what the tests share is for files alone")]
+
+/// What is for files of SQLite alone.
+macro_rules! files {
+    ($($item:item)*) => {};
+}
+use files;
+
+mod app;
+mod cluster;
+mod corpus;
+mod diff;
+mod fold;
+mod generations;
+mod ingest;
+mod ledger;
+mod order;
+mod parking;
+mod policy;
+mod raw_postgres;
+mod rebuild;
+mod shared;
+mod store;
+mod user;
+
+use std::path::Path;
+
+use raw_postgres as raw;
+use subledger::store::DatabaseUrl;
+
+/// The address of the database that belongs to a folder, for a command that runs there.
+#[expect(clippy::unnecessary_wraps, reason = "a file is found without one")]
+fn address(folder: &Path) -> Option<String> {
+    Some(cluster::address(folder))
+}
+
+/// The database that belongs to a folder.
+fn database(folder: &Path) -> DatabaseUrl {
+    DatabaseUrl::parse(&cluster::address(folder)).unwrap()
+}

@@ -1,0 +1,8 @@
+//! A database that is not a file: shared by processes, reached by a network, kept by a server that stops and
+//! starts.
+
+mod faults;
+mod moving;
+mod processes;
+mod proxy;
+mod roles;
