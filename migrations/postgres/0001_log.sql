@@ -86,7 +86,8 @@ CREATE TRIGGER events_are_unchanged BEFORE UPDATE ON events FOR EACH ROW
 
 -- After the statement and not for each row of it: its first row must follow what was there, and its last be
 -- as far as it is long.
-CREATE FUNCTION events_grow_at_their_end() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Its plans are kept, also those made while there were no events yet.
+CREATE FUNCTION events_grow_at_their_end() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     first bigint;
     last  bigint;

@@ -115,9 +115,12 @@ pub(super) mod sql {
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload
             FROM events WHERE event_id = $1 AND account = coalesce($2, account) AND livemode = coalesce($3, livemode)
             ORDER BY position";
-        AT = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
+        AT = sqlite "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload
-            FROM events WHERE position IN ({rows}) ORDER BY position";
+            FROM events WHERE position IN ({rows}) ORDER BY position",
+            postgres "SELECT e.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, event_id, account, livemode, type, api_version, created,
+                created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload
+                FROM events WHERE position = k.column1 OFFSET 0) AS e ORDER BY e.position";
         LEAF_HASH = "SELECT leaf_hash FROM events WHERE position = $1";
     }
 }

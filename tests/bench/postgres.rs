@@ -87,6 +87,7 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
 
     let raw = raw_inserts(&server.database("raw").await?, &bodies).await?;
     let bare = load::run(server::without_log().await?, &bodies, CONNECTIONS).await?;
+    let held = held_back(&server.database("held").await?, &bodies).await?;
     let one = DatabaseUrl::parse(&server.database("one").await?)?;
     let service = server::whole(one).await?;
     let alone = load::run(service.address(), &bodies, CONNECTIONS).await?;
@@ -116,6 +117,9 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
         &p99_bare,
         bare.per_second() / raw,
     );
+    let p99_held = format!("{:.1}", held.percentile_ms(99));
+    let held_rate = held.per_second();
+    row("ingest, projector held back, of raw inserts", held_rate, &p99_held, held_rate / raw);
     let p99_alone = format!("{:.1}", alone.percentile_ms(99));
     row("ingest and projector, of raw inserts", alone_rate, &p99_alone, alone_rate / raw);
     row("two services, of one", together, &format!("{p99:.1}"), together / alone_rate);
@@ -139,6 +143,20 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
     row("raw scan of the bodies", scanned, "", 1.0);
     row("a rebuild, of the raw scan", rebuilt, "", rebuilt / scanned);
     Ok(table)
+}
+
+/// Ingest while another session keeps the projector from writing.
+async fn held_back(url: &str, bodies: &[String]) -> anyhow::Result<load::Measured> {
+    let service = server::whole(DatabaseUrl::parse(url)?).await?;
+    while service.app().store.read_model.live().await?.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut sleeper = connect(url).await?;
+    sleeper.execute("BEGIN; LOCK TABLE subledger_read.generations IN EXCLUSIVE MODE").await?;
+    let measured = load::run(service.address(), bodies, CONNECTIONS).await;
+    sleeper.execute("ROLLBACK").await?;
+    service.stop().await;
+    measured
 }
 
 /// The same bodies into a bare table, with a key and nothing else.

@@ -41,8 +41,9 @@ pub(in crate::store) mod sql {
     crate::store::db::statements! {
         END = postgres "SELECT size, frontier, last_received_at, restored FROM log_head FOR UPDATE";
         END_MOVE = postgres "UPDATE log_head SET size = $1, root = $2, frontier = $3, last_received_at = $4, restored = $5";
-        /// Where the events of these ids stand.
-        KNOWN = postgres "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({rows})";
+        /// Where the events of these ids stand. With OFFSET each is looked up, however many there seem to be.
+        KNOWN = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
+                (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
         INSERT = postgres "INSERT INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload)
             SELECT * FROM ({rows}) AS bound";

@@ -21,15 +21,20 @@ const IDLE: Duration = Duration::from_mins(5);
 
 /// What every session is told. A statement that takes longer than this is not answered to anybody;
 /// a rebuild's are shorter, but for its indexes, which say so themselves.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "60s"),
-    // Whatever the database's own setting is: an answer means that it is on the disk.
-    ("synchronous_commit", "on"),
-    // So that the plan of a statement with arrays is not made for one length of them.
+    // Short statements, each of which would pay for it.
     ("jit", "off"),
 ];
+/// Of the log's. An answer means that it is on the disk, whatever the database's own setting is. And every
+/// statement goes along an index, also while nobody has counted yet what a new table holds.
+const OF_THE_LOG: [(&str, &str); 2] = [("synchronous_commit", "on"), ("enable_seqscan", "off")];
+/// Of the read models'. Nothing there is lost for good, so a commit need not wait for the disk; and a plan that
+/// was made for an empty table is not kept.
+const OF_READ_MODELS: [(&str, &str); 2] =
+    [("synchronous_commit", "off"), ("plan_cache_mode", "force_custom_plan")];
 
 /// A pool of connections, to which names without a schema mean this one's.
 pub(in crate::store) fn pool(url: &str, schema: &'static str) -> Result<PgPool, StoreError> {
@@ -41,6 +46,7 @@ pub(in crate::store) fn pool(url: &str, schema: &'static str) -> Result<PgPool, 
         })?
         .application_name("subledger")
         .options(SETTINGS)
+        .options(if schema == POSTGRES_LOG_SCHEMA { OF_THE_LOG } else { OF_READ_MODELS })
         .options([("search_path", schema)])
         .disable_statement_logging();
     Ok(PgPoolOptions::new()

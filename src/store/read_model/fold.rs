@@ -311,12 +311,12 @@ pub(in crate::store) mod sql {
     crate::store::db::statements! {
         STATES = sqlite "SELECT c.account, c.livemode, c.customer_id, c.state FROM ({rows}) AS k
             CROSS JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3",
-            postgres "SELECT c.account, c.livemode, c.customer_id, c.state FROM ({rows}) AS k
-            JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3";
+            postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id, state FROM customers_g{g}
+                WHERE account = k.column1 AND livemode = k.column2 AND customer_id = k.column3 OFFSET 0) AS c";
         NAMES = sqlite "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM ({rows}) AS k
             CROSS JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3",
-            postgres "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM ({rows}) AS k
-            JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3";
+            postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, id, name, deleted, created, changed, event_id
+                FROM catalogue_g{g} WHERE account = k.column1 AND livemode = k.column2 AND id = k.column3 OFFSET 0) AS c";
         CHECKPOINT = "UPDATE generations SET position = $4, leaf_hash = $5, folded_received_at = $6
             WHERE id = $1 AND token = $2 AND position = $3";
         STATE = "INSERT INTO customers_g{g} (account, livemode, customer_id, state)
