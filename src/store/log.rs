@@ -76,7 +76,8 @@ impl Log {
                 }
             }
             DatabaseUrl::Postgres(address) => {
-                let db = Database::Postgres(db::pool(address, db::POSTGRES_LOG_SCHEMA)?);
+                let pool = db::pool(address, db::POSTGRES_LOG_SCHEMA)?;
+                let db = Database::Postgres(pool.clone());
                 let unreachable = |error| match error {
                     StoreError::Unavailable(source) => StoreError::Unreachable {
                         database: url.to_string(),
@@ -92,10 +93,11 @@ impl Log {
                     return Err(no_ledger());
                 }
                 if needs_migration(url, Dialect::Postgres, found)? {
-                    let mut write = db.write().await?;
-                    write.session().run(sql::MAKE_SCHEMA).await?;
-                    migrate(&mut write.session()).await?;
-                    write.commit().await?;
+                    let mut transaction = pool.begin().await?;
+                    let mut session = Session::Postgres(&mut transaction);
+                    session.run(sql::MAKE_SCHEMA).await?;
+                    migrate(&mut session).await?;
+                    transaction.commit().await?;
                 }
                 db
             }

@@ -30,7 +30,37 @@ pub(in crate::store) enum Reader {
     Sqlite(PoolConnection<Sqlite>),
     SqliteSnapshot(Transaction<'static, Sqlite>),
     Postgres(PoolConnection<Postgres>),
-    PostgresSnapshot(Transaction<'static, Postgres>),
+    PostgresSnapshot(Open),
+}
+
+/// A transaction of PostgreSQL's. Whoever gives it up in the middle, even while it begins, leaves a connection
+/// of which nobody knows what it is in: so that is closed, and the server rolls back.
+#[derive(Debug)]
+pub(in crate::store) struct Open {
+    connection: PoolConnection<Postgres>,
+    ended: bool,
+}
+
+impl Open {
+    async fn begin(pool: &PgPool, begin: Statement) -> Result<Self, StoreError> {
+        let mut open = Self { connection: pool.acquire().await?, ended: false };
+        Session::Postgres(&mut open.connection).run(begin).await?;
+        Ok(open)
+    }
+
+    async fn end(mut self, how: Statement) -> Result<(), StoreError> {
+        Session::Postgres(&mut self.connection).run(how).await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 /// A transaction that writes, or a connection for one statement, which is a transaction by itself. Dropped
@@ -38,7 +68,7 @@ pub(in crate::store) enum Reader {
 #[derive(Debug)]
 pub(in crate::store) enum Write<'d> {
     Sqlite { writer: MutexGuard<'d, Writer>, connection: SqliteConnection, begun: bool },
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Open),
     PostgresStatement(PoolConnection<Postgres>),
 }
 
@@ -63,7 +93,7 @@ impl Database {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::SqliteSnapshot(readers.begin().await?),
             Self::Postgres(pool) => {
-                Reader::PostgresSnapshot(pool.begin_with(sql::SNAPSHOT.postgres).await?)
+                Reader::PostgresSnapshot(Open::begin(pool, sql::SNAPSHOT).await?)
             }
         })
     }
@@ -95,7 +125,7 @@ impl Database {
                 write.session().run(begin).await?;
                 write
             }
-            Self::Postgres(pool) => Write::Postgres(pool.begin_with(begin.postgres).await?),
+            Self::Postgres(pool) => Write::Postgres(Open::begin(pool, begin).await?),
         })
     }
 
@@ -128,7 +158,7 @@ impl Reader {
             Self::Sqlite(connection) => Session::Sqlite(connection),
             Self::SqliteSnapshot(transaction) => Session::Sqlite(transaction),
             Self::Postgres(connection) => Session::Postgres(connection),
-            Self::PostgresSnapshot(transaction) => Session::Postgres(transaction),
+            Self::PostgresSnapshot(open) => Session::Postgres(&mut open.connection),
         }
     }
 
@@ -137,7 +167,7 @@ impl Reader {
         match self {
             Self::Sqlite(_) | Self::Postgres(_) => {}
             Self::SqliteSnapshot(transaction) => transaction.commit().await?,
-            Self::PostgresSnapshot(transaction) => transaction.commit().await?,
+            Self::PostgresSnapshot(open) => open.end(sql::COMMIT).await?,
         }
         Ok(())
     }
@@ -147,7 +177,7 @@ impl Write<'_> {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite { connection, .. } => Session::Sqlite(connection),
-            Self::Postgres(transaction) => Session::Postgres(transaction),
+            Self::Postgres(open) => Session::Postgres(&mut open.connection),
             Self::PostgresStatement(connection) => Session::Postgres(connection),
         }
     }
@@ -171,10 +201,7 @@ impl Write<'_> {
                 writer.put_back(connection);
             }
             Self::PostgresStatement(_) => {}
-            Self::Postgres(transaction) if how.postgres == sql::COMMIT.postgres => {
-                transaction.commit().await?;
-            }
-            Self::Postgres(transaction) => transaction.rollback().await?,
+            Self::Postgres(open) => open.end(how).await?,
         }
         Ok(())
     }

@@ -96,6 +96,33 @@ async fn while_the_server_is_away_the_answer_is_503_and_then_it_goes_on_by_itsel
     drop(directory);
 }
 
+/// Whoever asked may stop waiting at any moment, also while a transaction begins: the connection is not used
+/// again as if nothing had happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_given_up_holds_nothing_and_takes_nothing_with_it() {
+    let ledger = Ledger::new().await;
+    let log = &ledger.store.log;
+    let events: Vec<_> = (0..80).map(|it| event(&format!("evt_{it}"), "{}")).collect();
+    for (polls, event) in events.iter().enumerate() {
+        tokio::select! {
+            biased;
+            () = async {
+                for _ in 0..polls {
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+            stored = log.append(std::slice::from_ref(event)) => {
+                stored.unwrap();
+            }
+        }
+    }
+    log.append(&events).await.unwrap();
+    let seen = "SELECT size FROM log_head";
+    let mut sql = raw::log(&ledger.url).await;
+    assert_eq!(sqlx::query_scalar::<_, i64>(seen).fetch_one(&mut sql).await.unwrap(), 80);
+    assert_sound(&ledger.store).await;
+}
+
 /// As a server that was demoted answers, or one that recovers.
 #[tokio::test]
 async fn a_server_that_only_reads_is_unavailable_until_it_writes_again() {
