@@ -21,12 +21,13 @@ const START: Duration = Duration::from_mins(1);
 /// Starts the server, stops it when nobody holds the other end of its input any more, whatever became of the
 /// tests, and removes its files where nobody is to run it again.
 const SUPERVISOR: &str = r#"
+trap '' HUP INT TERM
 "$0" -D "$1" -k "$1" -c listen_addresses= -c fsync=off -c max_connections=400 \
     -c shared_buffers=64MB -c log_min_messages=fatal -c autovacuum=off >"$1/server.log" 2>&1 &
 cat >/dev/null
 kill -INT $!
 wait $!
-[ -e "$1/keep" ] || rm -rf "$1"
+[ -e "$1/keep" ] || rm -rf "$(dirname "$1")"
 "#;
 
 /// A server and how to reach it.
@@ -90,6 +91,7 @@ impl Cluster {
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
         if let Some((uid, gid)) = unprivileged(directory.path()) {
             std::os::unix::fs::chown(&data, Some(uid), Some(gid)).unwrap();
+            std::os::unix::fs::chown(directory.path(), Some(uid), Some(gid)).unwrap();
         }
         let made = as_owner_of(&data, program("initdb"))
             .arg("--pgdata")
