@@ -133,9 +133,9 @@ impl StoreError {
             Self::NotEmpty { .. } => Some("restore into a new file, or import to append"),
             Self::ReadModelBuilding => Some("`subledger rebuild` builds it, and so does `serve`"),
             Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
-            Self::Unavailable(_) => {
-                Some("another program may hold the ledger, or its disk may be full")
-            }
+            Self::Unavailable(_) => Some(
+                "another program may hold the ledger, its disk may be full, or its server away",
+            ),
             Self::CannotGrow(_) => Some("make room on the disk of the ledger"),
             Self::NoGeneration(_) => Some("`subledger projections list` shows what there is"),
             Self::GenerationIsLive(_) => {

@@ -1,152 +1,25 @@
 //! Every statement, prepared on the tables it is for in the database it is for, and the plans of those
 //! that run often.
 
+mod bare;
+mod sample;
+
 use std::fmt::Write as _;
-use std::path::Path;
 
-use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{
-    AssertSqlSafe, Connection as _, Either, Executor as _, Row as _, SqlSafeStr as _,
-    Statement as _, TypeInfo as _,
-};
-
+use self::bare::{Bare, Prepared, databases};
+use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
-use super::read_model::{self, GenerationLogic, SubscriptionFilter};
-use super::{
-    Begun, DatabaseUrl, Opening, Store, append, checkpoint, log, redelivery, scan, stretch,
-};
-use crate::clock::Clock;
+use super::read_model::{self, SubscriptionFilter};
+use super::{append, checkpoint, log, redelivery, scan, stretch};
 use crate::ids::Scope;
-use crate::projection::column::Kind;
 use crate::projection::row::SubscriptionRow;
-use crate::time::{ReceivedAt, StripeTime};
+use crate::time::StripeTime;
 
 #[path = "../../tests/it/cluster.rs"]
 #[expect(dead_code, reason = "not all of it is for these tests")]
 mod cluster;
 
 const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
-
-/// A ledger with one generation, and a bare connection to each half of it.
-struct Databases {
-    _directory: tempfile::TempDir,
-    log: Bare,
-    read: Bare,
-}
-
-enum Bare {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
-/// What a database says of a statement.
-struct Prepared {
-    parameters: Vec<String>,
-    columns: Vec<String>,
-}
-
-async fn databases(dialect: Dialect) -> Databases {
-    let directory = tempfile::tempdir().unwrap();
-    let url = match dialect {
-        Dialect::Sqlite => DatabaseUrl::from_path(directory.path().join("ledger.db")),
-        Dialect::Postgres => DatabaseUrl::parse(&cluster::address(directory.path())).unwrap(),
-    };
-    let clock = Clock::fixed(ReceivedAt(1));
-    let store = Store::open(&url, Opening::Create, clock).await.unwrap();
-    let logic = GenerationLogic {
-        fingerprint: String::new(),
-        fold_version: 1,
-        policy: String::new(),
-        user_keys: String::new(),
-    };
-    let begun = store.read_model.generation_begin(&logic, "log", "me", ReceivedAt(1), 1).await;
-    let Begun::Begun(_, lease) = begun.unwrap() else { panic!("nobody else makes one") };
-    assert_eq!(lease.generation, 1);
-    store.read_model.generation_complete(&lease, None).await.unwrap();
-    let [log, read] = match &url {
-        DatabaseUrl::Sqlite(path) => {
-            let connect = async |path: &Path| {
-                SqliteConnection::connect_with(&db::options(path)).await.unwrap()
-            };
-            let read_path = url.read_path().unwrap();
-            [connect(path).await, connect(&read_path).await].map(Bare::Sqlite)
-        }
-        DatabaseUrl::Postgres(address) => {
-            let connect = async |schema: &'static str| {
-                let pool = db::pool(address.as_str(), schema).unwrap();
-                pool.acquire().await.unwrap().detach()
-            };
-            let log = connect(db::POSTGRES_LOG_SCHEMA).await;
-            [log, connect(db::POSTGRES_READ_SCHEMA).await].map(Bare::Postgres)
-        }
-    };
-    Databases { _directory: directory, log, read }
-}
-
-impl Bare {
-    async fn prepare(&mut self, name: &str, sql: &str) -> Prepared {
-        fn failed(name: &str, sql: &str, error: &sqlx::Error) -> ! {
-            panic!("{name}: {error}\n{sql}")
-        }
-        let text = AssertSqlSafe(sql).into_sql_str();
-        match self {
-            Self::Sqlite(connection) => {
-                let prepared = connection.prepare(text).await;
-                let prepared = prepared.unwrap_or_else(|error| failed(name, sql, &error));
-                let Some(Either::Right(count)) = prepared.parameters() else {
-                    return Prepared { parameters: Vec::new(), columns: names(prepared.columns()) };
-                };
-                let parameters = vec!["any".to_owned(); count];
-                Prepared { parameters, columns: names(prepared.columns()) }
-            }
-            Self::Postgres(connection) => {
-                let prepared = connection.prepare(text).await;
-                let prepared = prepared.unwrap_or_else(|error| failed(name, sql, &error));
-                let types = match prepared.parameters() {
-                    Some(Either::Left(types)) => types,
-                    _ => &[],
-                };
-                let parameters = types.iter().map(|it| it.name().to_owned()).collect();
-                Prepared { parameters, columns: names(prepared.columns()) }
-            }
-        }
-    }
-
-    /// The plan of a statement, one step a line.
-    async fn plan(&mut self, sql: &str) -> String {
-        let types = self.prepare("to be explained", sql).await.parameters;
-        match self {
-            Self::Sqlite(connection) => {
-                let explained = format!("EXPLAIN QUERY PLAN {sql}");
-                let rows =
-                    sqlx::query(AssertSqlSafe(explained)).fetch_all(connection).await.unwrap();
-                rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect()
-            }
-            Self::Postgres(connection) => {
-                let list = |items: Vec<String>| match &*items.join(", ") {
-                    "" => String::new(),
-                    items => format!(" ({items})"),
-                };
-                let nulls = list(vec!["NULL".to_owned(); types.len()]);
-                let prepare = format!(
-                    "SET plan_cache_mode = force_generic_plan;
-                     PREPARE explained{} AS {sql}",
-                    list(types)
-                );
-                connection.execute(AssertSqlSafe(prepare)).await.unwrap();
-                let explain = format!("EXPLAIN (COSTS OFF) EXECUTE explained{nulls}");
-                let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *connection).await;
-                connection.execute("DEALLOCATE explained").await.unwrap();
-                rows.unwrap().iter().map(|row| row.get::<String, _>(0) + "\n").collect()
-            }
-        }
-    }
-}
-
-fn names<C: sqlx::Column>(columns: &[C]) -> Vec<String> {
-    columns.iter().map(|column| column.name().to_owned()).collect()
-}
 
 /// A template filled in: two rows, generation 1, all columns.
 fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
@@ -188,7 +61,7 @@ fn select(dialect: Dialect) -> String {
 }
 
 /// Statements that hold several, which are sent as they are.
-const NOT_PREPARED: [&str; 4] = ["SCHEMA", "MAKE_SCHEMA", "ALONE", "INDEXING"];
+const NOT_PREPARED: [&str; 5] = ["SCHEMA", "MAKE_SCHEMA", "ALONE", "INDEXING", "TAKING"];
 
 /// Name, parameters, columns and text of each statement.
 async fn catalogue(
@@ -307,53 +180,6 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
         let plans = plans_of_what_runs_often(dialect).await;
         assert_snapshot("statement_plans", dialect, &plans);
     }
-}
-
-/// Rows by the thousand, because PostgreSQL plans by what it finds.
-async fn fill(databases: &mut Databases) {
-    let (Bare::Postgres(log), Bare::Postgres(read)) = (&mut databases.log, &mut databases.read)
-    else {
-        return;
-    };
-    log.execute(
-        "INSERT INTO events SELECT i, 'evt_' || i, '', TRUE, 'customer.updated', NULL, i, 0, i, 'webhook', NULL, '', '', '',
-            repeat('x', 100) FROM generate_series(1, 20000) AS i;
-         INSERT INTO redeliveries SELECT i, '', NULL, i, i, 1, NULL FROM generate_series(1, 5000) AS i;
-         ANALYZE events; ANALYZE redeliveries",
-    )
-    .await
-    .unwrap();
-    let columns = SubscriptionRow::COLUMNS.iter();
-    let stored = columns.filter(|it| !SubscriptionRow::JOINED.contains(&it.name));
-    let values: Vec<_> = stored
-        .map(|column| match (column.name, column.kind) {
-            ("account", _) => "''",
-            ("subscription_id", _) => "'sub_' || i",
-            ("customer_id", _) => "'cus_' || i",
-            ("user_id", _) => "'user_' || i",
-            ("price_id", _) => "'price_' || i % 20",
-            (_, Kind::Text) => "'text'",
-            (_, Kind::Bool) => "TRUE",
-            (_, Kind::Integer) => "i",
-            (_, Kind::Instant) => "to_timestamp(i)",
-            (_, Kind::Json) => "'[]'",
-        })
-        .collect();
-    let rows = format!(
-        "INSERT INTO current_subscriptions_g1 SELECT {} FROM generate_series(1, 5000) AS i;
-         INSERT INTO customers_g1 SELECT '', TRUE, 'cus_' || i, '' FROM generate_series(1, 5000) AS i;
-         INSERT INTO timeline_g1 SELECT '', TRUE, 'cus_' || i % 5000, 'sub_' || i % 5000, i, i
-            FROM generate_series(1, 20000) AS i;
-         INSERT INTO subscription_customers_g1 SELECT '', TRUE, 'sub_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
-         INSERT INTO links_g1 SELECT '', TRUE, 'in_' || i, 'cus_' || i % 5000 FROM generate_series(1, 20000) AS i;
-         INSERT INTO catalogue_g1 SELECT '', TRUE, 'prod_' || i, 'name', FALSE, i, FALSE, '' FROM generate_series(1, 3000) AS i;
-         INSERT INTO parked_g1 SELECT i, 'evt_' || i, '', TRUE, 'cus_' || i, 'sub_' || i, 'x', 'y' FROM generate_series(1, 2000) AS i;
-         INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at)
-            SELECT i, 'previous', '', 1, '', '', '', 0 FROM generate_series(2, 300) AS i;
-         ANALYZE",
-        values.join(", ")
-    );
-    read.execute(AssertSqlSafe(rows)).await.unwrap();
 }
 
 async fn plans_of_what_runs_often(dialect: Dialect) -> String {

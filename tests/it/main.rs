@@ -8,6 +8,12 @@ macro_rules! files {
 }
 use files;
 
+/// What needs no database, and so runs with one of them.
+macro_rules! once {
+    ($($item:item)*) => { $($item)* };
+}
+use once;
+
 mod allocations;
 mod app;
 mod corpus;

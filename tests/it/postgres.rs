@@ -9,6 +9,12 @@ macro_rules! files {
 }
 use files;
 
+/// What needs no database, and so runs with one of them.
+macro_rules! once {
+    ($($item:item)*) => {};
+}
+use once;
+
 mod app;
 mod cluster;
 mod corpus;

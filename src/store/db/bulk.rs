@@ -28,12 +28,27 @@ pub(in crate::store) enum Column {
 #[derive(Debug)]
 pub(in crate::store) enum Cells<'a, 'q> {
     Sqlite(&'a mut Query<'q>),
-    Postgres { arrays: &'a mut [Array], at: usize },
+    Postgres(&'a mut Arrays),
+}
+
+/// The columns of PostgreSQL's, and where the next value goes.
+#[derive(Debug)]
+pub(in crate::store) struct Arrays {
+    columns: Vec<Array>,
+    at: usize,
+}
+
+/// A value of a type that both databases have.
+enum Cell<'v> {
+    Bool(Option<bool>),
+    Integer(Option<i64>),
+    Text(Option<&'v str>),
+    Bytes(Option<&'v [u8]>),
 }
 
 /// A column of PostgreSQL's.
 #[derive(Debug)]
-pub(in crate::store) enum Array {
+enum Array {
     Bool(Vec<Option<bool>>),
     Integer(Vec<Option<i64>>),
     Text(Vec<Option<String>>),
@@ -53,52 +68,20 @@ impl From<Kind> for Column {
 }
 
 impl Cells<'_, '_> {
-    pub(in crate::store) fn integer(&mut self, value: impl Into<Option<i64>>) {
-        let value = value.into();
-        match self {
-            Self::Sqlite(query) => query.add(value),
-            Self::Postgres { .. } => {
-                if let Some(Array::Integer(array)) = self.next() {
-                    array.push(value);
-                }
-            }
-        }
+    pub(in crate::store) fn bool(&mut self, value: impl Into<Option<bool>>) {
+        self.add(&Cell::Bool(value.into()));
     }
 
-    pub(in crate::store) fn bool(&mut self, value: impl Into<Option<bool>>) {
-        let value = value.into();
-        match self {
-            Self::Sqlite(query) => query.add(value),
-            Self::Postgres { .. } => {
-                if let Some(Array::Bool(array)) = self.next() {
-                    array.push(value);
-                }
-            }
-        }
+    pub(in crate::store) fn integer(&mut self, value: impl Into<Option<i64>>) {
+        self.add(&Cell::Integer(value.into()));
     }
 
     pub(in crate::store) fn text<'v>(&mut self, value: impl Into<Option<&'v str>>) {
-        let value = value.into();
-        match self {
-            Self::Sqlite(query) => query.add(value),
-            Self::Postgres { .. } => {
-                if let Some(Array::Text(array)) = self.next() {
-                    array.push(value.map(str::to_owned));
-                }
-            }
-        }
+        self.add(&Cell::Text(value.into()));
     }
 
     pub(in crate::store) fn bytes<'v>(&mut self, value: impl Into<Option<&'v [u8]>>) {
-        let value = value.into();
-        match self {
-            Self::Sqlite(query) => query.add(value),
-            Self::Postgres { .. } => {
-                if let Some(Array::Bytes(array)) = self.next() {
-                    array.push(value.map(<[u8]>::to_vec));
-                }
-            }
-        }
+        self.add(&Cell::Bytes(value.into()));
     }
 
     /// A value of a projection's row: in SQLite instants are text, in PostgreSQL seconds that the
@@ -109,22 +92,82 @@ impl Cells<'_, '_> {
             (Value::Integer(number), _) => self.integer(*number),
             (Value::Bool(truth), _) => self.bool(*truth),
             (Value::Instant(at), Self::Sqlite(query)) => query.add(at.to_string()),
-            (Value::Instant(at), Self::Postgres { .. }) => self.integer(at.0),
+            (Value::Instant(at), Self::Postgres(_)) => self.integer(at.0),
             (Value::Null, Self::Sqlite(query)) => query.add(None::<i64>),
-            (Value::Null, Self::Postgres { .. }) => match self.next() {
-                Some(Array::Bool(array)) => array.push(None),
-                Some(Array::Integer(array)) => array.push(None),
-                Some(Array::Text(array)) => array.push(None),
-                Some(Array::Bytes(array)) => array.push(None),
-                None => {}
-            },
+            (Value::Null, Self::Postgres(arrays)) => arrays.add_null(),
+        }
+    }
+
+    fn add(&mut self, cell: &Cell<'_>) {
+        match (self, cell) {
+            (Self::Sqlite(query), Cell::Bool(value)) => query.add(*value),
+            (Self::Sqlite(query), Cell::Integer(value)) => query.add(*value),
+            (Self::Sqlite(query), Cell::Text(value)) => query.add(*value),
+            (Self::Sqlite(query), Cell::Bytes(value)) => query.add(*value),
+            (Self::Postgres(arrays), cell) => arrays.add(cell),
+        }
+    }
+}
+
+impl Arrays {
+    fn of(columns: &[Column]) -> Self {
+        Self { columns: columns.iter().map(|it| it.array()).collect(), at: 0 }
+    }
+
+    fn add(&mut self, cell: &Cell<'_>) {
+        match (self.next(), cell) {
+            (Some(Array::Bool(array)), Cell::Bool(value)) => array.push(*value),
+            (Some(Array::Integer(array)), Cell::Integer(value)) => array.push(*value),
+            (Some(Array::Text(array)), Cell::Text(value)) => array.push(value.map(str::to_owned)),
+            (Some(Array::Bytes(array)), Cell::Bytes(value)) => {
+                array.push(value.map(<[u8]>::to_vec));
+            }
+            // Of another type, or one too many: the columns come to be of different lengths.
+            _ => {}
+        }
+    }
+
+    fn add_null(&mut self) {
+        match self.next() {
+            Some(Array::Bool(array)) => array.push(None),
+            Some(Array::Integer(array)) => array.push(None),
+            Some(Array::Text(array)) => array.push(None),
+            Some(Array::Bytes(array)) => array.push(None),
+            None => {}
         }
     }
 
     fn next(&mut self) -> Option<&mut Array> {
-        let Self::Postgres { arrays, at } = self else { return None };
-        *at += 1;
-        arrays.get_mut(*at - 1)
+        self.at += 1;
+        self.columns.get_mut(self.at - 1)
+    }
+
+    /// Binds them, if each has a value of every row. A shorter one would be filled up with NULLs, and what
+    /// stands in it would be another row's.
+    fn bind(self, query: &mut Query<'_>, rows: usize) -> Result<(), StoreError> {
+        if self.columns.iter().any(|array| array.len() != rows) {
+            return Err(StoreError::Internal("a row has other cells than its columns".into()));
+        }
+        for array in self.columns {
+            match array {
+                Array::Bool(array) => query.add_postgres(array),
+                Array::Integer(array) => query.add_postgres(array),
+                Array::Text(array) => query.add_postgres(array),
+                Array::Bytes(array) => query.add_postgres(array),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Array {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bool(array) => array.len(),
+            Self::Integer(array) => array.len(),
+            Self::Text(array) => array.len(),
+            Self::Bytes(array) => array.len(),
+        }
     }
 }
 
@@ -155,18 +198,12 @@ impl Session<'_> {
                     }
                 }
                 Dialect::Postgres => {
-                    let mut arrays: Vec<Array> = columns.iter().map(|it| it.array()).collect();
+                    let mut arrays = Arrays::of(columns);
                     for item in chunk {
-                        bind(&mut Cells::Postgres { arrays: &mut arrays, at: 0 }, item);
+                        arrays.at = 0;
+                        bind(&mut Cells::Postgres(&mut arrays), item);
                     }
-                    for array in arrays {
-                        match array {
-                            Array::Bool(array) => query.add_postgres(array),
-                            Array::Integer(array) => query.add_postgres(array),
-                            Array::Text(array) => query.add_postgres(array),
-                            Array::Bytes(array) => query.add_postgres(array),
-                        }
-                    }
+                    arrays.bind(&mut query, chunk.len())?;
                 }
             }
             found.extend(query.fetch_all().await?);
@@ -235,4 +272,33 @@ pub(in crate::store) fn bind_instant(mut query: Query<'_>, at: StripeTime) -> Qu
         Dialect::Postgres => query.add(at.0),
     }
     query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_other_types_than_their_columns_are_no_row() {
+        let columns = [Column::Integer, Column::Text];
+        let lengths = |bind: fn(&mut Cells<'_, '_>)| {
+            let mut arrays = Arrays::of(&columns);
+            bind(&mut Cells::Postgres(&mut arrays));
+            arrays.columns.iter().map(Array::len).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lengths(|to| {
+                to.integer(7);
+                to.value(&Value::Null);
+            }),
+            [1, 1]
+        );
+        assert_eq!(
+            lengths(|to| {
+                to.text("7");
+                to.text("x");
+            }),
+            [0, 1]
+        );
+    }
 }

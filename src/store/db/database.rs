@@ -30,37 +30,7 @@ pub(in crate::store) enum Reader {
     Sqlite(PoolConnection<Sqlite>),
     SqliteSnapshot(Transaction<'static, Sqlite>),
     Postgres(PoolConnection<Postgres>),
-    PostgresSnapshot(Open),
-}
-
-/// A transaction of PostgreSQL's. Whoever gives it up in the middle, even while it begins, leaves a connection
-/// of which nobody knows what it is in: so that is closed, and the server rolls back.
-#[derive(Debug)]
-pub(in crate::store) struct Open {
-    connection: PoolConnection<Postgres>,
-    ended: bool,
-}
-
-impl Open {
-    async fn begin(pool: &PgPool, begin: Statement) -> Result<Self, StoreError> {
-        let mut open = Self { connection: pool.acquire().await?, ended: false };
-        Session::Postgres(&mut open.connection).run(begin).await?;
-        Ok(open)
-    }
-
-    async fn end(mut self, how: Statement) -> Result<(), StoreError> {
-        Session::Postgres(&mut self.connection).run(how).await?;
-        self.ended = true;
-        Ok(())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.connection.close_on_drop();
-        }
-    }
+    PostgresSnapshot(Transaction<'static, Postgres>),
 }
 
 /// A transaction that writes, or a connection for one statement, which is a transaction by itself. Dropped
@@ -68,7 +38,7 @@ impl Drop for Open {
 #[derive(Debug)]
 pub(in crate::store) enum Write<'d> {
     Sqlite { writer: MutexGuard<'d, Writer>, connection: SqliteConnection, begun: bool },
-    Postgres(Open),
+    Postgres(Transaction<'static, Postgres>),
     PostgresStatement(PoolConnection<Postgres>),
 }
 
@@ -93,7 +63,7 @@ impl Database {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::SqliteSnapshot(readers.begin().await?),
             Self::Postgres(pool) => {
-                Reader::PostgresSnapshot(Open::begin(pool, sql::SNAPSHOT).await?)
+                Reader::PostgresSnapshot(begin_to_the_end(pool, sql::SNAPSHOT).await?)
             }
         })
     }
@@ -125,7 +95,7 @@ impl Database {
                 write.session().run(begin).await?;
                 write
             }
-            Self::Postgres(pool) => Write::Postgres(Open::begin(pool, begin).await?),
+            Self::Postgres(pool) => Write::Postgres(begin_to_the_end(pool, begin).await?),
         })
     }
 
@@ -158,7 +128,7 @@ impl Reader {
             Self::Sqlite(connection) => Session::Sqlite(connection),
             Self::SqliteSnapshot(transaction) => Session::Sqlite(transaction),
             Self::Postgres(connection) => Session::Postgres(connection),
-            Self::PostgresSnapshot(open) => Session::Postgres(&mut open.connection),
+            Self::PostgresSnapshot(transaction) => Session::Postgres(transaction),
         }
     }
 
@@ -167,7 +137,7 @@ impl Reader {
         match self {
             Self::Sqlite(_) | Self::Postgres(_) => {}
             Self::SqliteSnapshot(transaction) => transaction.commit().await?,
-            Self::PostgresSnapshot(open) => open.end(sql::COMMIT).await?,
+            Self::PostgresSnapshot(transaction) => transaction.commit().await?,
         }
         Ok(())
     }
@@ -177,34 +147,50 @@ impl Write<'_> {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite { connection, .. } => Session::Sqlite(connection),
-            Self::Postgres(open) => Session::Postgres(&mut open.connection),
+            Self::Postgres(transaction) => Session::Postgres(transaction),
             Self::PostgresStatement(connection) => Session::Postgres(connection),
         }
     }
 
     /// Makes what was written last.
     pub(in crate::store) async fn commit(self) -> Result<(), StoreError> {
-        self.end(sql::COMMIT).await
+        match self {
+            Self::Sqlite { mut writer, mut connection, begun } => {
+                if begun {
+                    Session::Sqlite(&mut connection).run(sql::COMMIT).await?;
+                }
+                writer.put_back(connection);
+            }
+            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::PostgresStatement(_) => {}
+        }
+        Ok(())
     }
 
     /// Takes back what was written; the connection stays in use.
     pub(in crate::store) async fn rollback(self) -> Result<(), StoreError> {
-        self.end(sql::ROLLBACK).await
-    }
-
-    async fn end(self, how: Statement) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite { mut writer, mut connection, begun } => {
-                if begun {
-                    Session::Sqlite(&mut connection).run(how).await?;
-                }
+            Self::Sqlite { mut writer, mut connection, .. } => {
+                Session::Sqlite(&mut connection).run(sql::ROLLBACK).await?;
                 writer.put_back(connection);
             }
+            Self::Postgres(transaction) => transaction.rollback().await?,
             Self::PostgresStatement(_) => {}
-            Self::Postgres(open) => open.end(how).await?,
         }
         Ok(())
     }
+}
+
+/// Begins a transaction on a task of its own, which ends whether or not somebody still waits: a connection that
+/// was given up while it began would go back into the pool inside a transaction of which nobody knows, and
+/// the next one's writes would never be committed.
+async fn begin_to_the_end(
+    pool: &PgPool,
+    begin: Statement,
+) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(begin.postgres).await });
+    Ok(begun.await.map_err(|error| StoreError::Internal(error.into()))??)
 }
 
 /// How long a read waits for a free connection.

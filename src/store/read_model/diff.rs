@@ -240,6 +240,7 @@ pub(in crate::store) fn filled(
         .replace("{differences}", &each(sql::DIFFERENCE, ", "))
         .replace("{any_difference}", &each("o.{column} IS DISTINCT FROM n.{column}", " OR "))
         .replace("{fields}", &each(sql::FIELD.of(dialect), " || "))
+        .replace("{plus}", if dialect == Dialect::Sqlite { "+" } else { "" })
         .replace("{pairs}", sql::PAIRS)
         .replace("{active_before}", &sql::ACTIVE.of(dialect).replace("{row}", "o"))
         .replace("{active_after}", &sql::ACTIVE.of(dialect).replace("{row}", "n"))
@@ -326,12 +327,12 @@ pub(in crate::store) mod sql {
             WHERE {compared}";
         /// Each branch walks along the index by id, so that nothing has to be sorted: with the plus sign SQLite does
         /// not take the mode for a constant, and finds the order in the index.
-        CHANGES = sqlite "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
+        CHANGES = "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
             FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, coalesce(n.user_id, o.user_id) AS user_id,
                     TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
-                WHERE +o.livemode = $3 AND (n.account IS NULL OR {any_difference})) AS pair
+                WHERE {plus}o.livemode = $3 AND (n.account IS NULL OR {any_difference})) AS pair
             WHERE {effect} AND {compared}
             UNION ALL
             SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
@@ -339,23 +340,7 @@ pub(in crate::store) mod sql {
                     FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
                     {active_before} AS active_before, {active_after} AS active_after
                 FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
-                WHERE +n.livemode = $3 AND o.account IS NULL) AS pair
-            WHERE {effect} AND {compared}
-            ORDER BY 1, 2, 4 LIMIT $4",
-            postgres "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
-            FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, coalesce(n.user_id, o.user_id) AS user_id,
-                    TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
-                    {active_before} AS active_before, {active_after} AS active_after
-                FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
-                WHERE o.livemode = $3 AND (n.account IS NULL OR {any_difference})) AS pair
-            WHERE {effect} AND {compared}
-            UNION ALL
-            SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
-            FROM (SELECT n.account, n.livemode, n.customer_id, n.subscription_id, n.user_id,
-                    FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
-                    {active_before} AS active_before, {active_after} AS active_after
-                FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
-                WHERE n.livemode = $3 AND o.account IS NULL) AS pair
+                WHERE {plus}n.livemode = $3 AND o.account IS NULL) AS pair
             WHERE {effect} AND {compared}
             ORDER BY 1, 2, 4 LIMIT $4";
         LEFT_OUT = "SELECT count(*) AS left_out FROM (

@@ -34,7 +34,7 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut write = self.0.db.write_once().await?;
+        let mut write = self.0.db.begin(sql::TAKING).await?;
         let mut session = write.session();
         let query = session.query(sql::TAKE).bind(generation).bind(holder).bind(now.0);
         let row = query.bind(until(now, ttl_seconds).0).fetch_optional().await?;
@@ -83,6 +83,8 @@ pub(super) fn until(now: ReceivedAt, ttl_seconds: u32) -> ReceivedAt {
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
+        /// A token that a crash of the server forgot would be given out twice.
+        TAKING = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
         TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
             WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3)
             RETURNING token";

@@ -97,8 +97,10 @@ async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), S
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// Begins a transaction beside which nobody else writes to this table.
-        ALONE = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE";
+        /// Begins a transaction beside which nobody else writes to this table, and which is on the disk when it is
+        /// committed.
+        ALONE = sqlite "BEGIN IMMEDIATE",
+            postgres "BEGIN; SET LOCAL synchronous_commit = on; LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE";
         DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> $1 RETURNING id";
         PROMOTE = "UPDATE generations SET status = 'live', completed_at = coalesce(completed_at, $2) WHERE id = $1";
         /// Pins by the newest number that is given out: what has it, or a smaller one, was begun before.

@@ -59,24 +59,26 @@
 //!    - `order::server::an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebuild`
 //!    - `ledger::an_event_that_cannot_be_folded_is_parked_and_the_others_go_on`
 
+crate::once! {
+    mod chains;
+    mod deliveries;
+    mod endings;
+    mod in_doubt;
+    mod laws;
+    mod recorded;
+    mod renamed;
+    mod rivals;
+    mod scopes;
+    mod shapes;
+    mod to_and_fro;
+    mod together;
+}
 mod any_order;
 mod bodies;
-mod chains;
-mod deliveries;
 mod dice;
-mod endings;
 mod histories;
-mod in_doubt;
-mod laws;
-mod recorded;
-mod renamed;
-mod rivals;
-mod scopes;
 mod seconds;
 mod server;
-mod shapes;
-mod to_and_fro;
-mod together;
 mod told;
 
 pub(crate) use any_order::{permute, rows_by, rows_of};

@@ -1,8 +1,10 @@
 //! Events that cannot be folded stand aside with a reason, and the others go on.
 
-mod genuine;
+crate::once! {
+    mod genuine;
+    mod reasons;
+}
 mod mended;
-mod reasons;
 
 use crate::app::server::{Event, TestServer};
 

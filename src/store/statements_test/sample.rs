@@ -1,0 +1,54 @@
+//! A ledger of some size, so that PostgreSQL plans as it does where there is one.
+
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use super::bare::{Bare, Databases};
+use crate::projection::column::Kind;
+use crate::projection::row::SubscriptionRow;
+
+/// Rows by the thousand, because PostgreSQL plans by what it finds.
+pub(super) async fn fill(databases: &mut Databases) {
+    let (Bare::Postgres(log), Bare::Postgres(read)) = (&mut databases.log, &mut databases.read)
+    else {
+        return;
+    };
+    log.execute(
+        "INSERT INTO events SELECT i, 'evt_' || i, '', TRUE, 'customer.updated', NULL, i, 0, i, 'webhook', NULL, '', '', '',
+            repeat('x', 100) FROM generate_series(1, 20000) AS i;
+         INSERT INTO redeliveries SELECT i, '', NULL, i, i, 1, NULL FROM generate_series(1, 5000) AS i;
+         ANALYZE events; ANALYZE redeliveries",
+    )
+    .await
+    .unwrap();
+    let columns = SubscriptionRow::COLUMNS.iter();
+    let stored = columns.filter(|it| !SubscriptionRow::JOINED.contains(&it.name));
+    let values: Vec<_> = stored
+        .map(|column| match (column.name, column.kind) {
+            ("account", _) => "''",
+            ("subscription_id", _) => "'sub_' || i",
+            ("customer_id", _) => "'cus_' || i",
+            ("user_id", _) => "'user_' || i",
+            ("price_id", _) => "'price_' || i % 20",
+            (_, Kind::Text) => "'text'",
+            (_, Kind::Bool) => "TRUE",
+            (_, Kind::Integer) => "i",
+            (_, Kind::Instant) => "to_timestamp(i)",
+            (_, Kind::Json) => "'[]'",
+        })
+        .collect();
+    let rows = format!(
+        "INSERT INTO current_subscriptions_g1 SELECT {} FROM generate_series(1, 5000) AS i;
+         INSERT INTO customers_g1 SELECT '', TRUE, 'cus_' || i, '' FROM generate_series(1, 5000) AS i;
+         INSERT INTO timeline_g1 SELECT '', TRUE, 'cus_' || i % 5000, 'sub_' || i % 5000, i, i
+            FROM generate_series(1, 20000) AS i;
+         INSERT INTO subscription_customers_g1 SELECT '', TRUE, 'sub_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
+         INSERT INTO links_g1 SELECT '', TRUE, 'in_' || i, 'cus_' || i % 5000 FROM generate_series(1, 20000) AS i;
+         INSERT INTO catalogue_g1 SELECT '', TRUE, 'prod_' || i, 'name', FALSE, i, FALSE, '' FROM generate_series(1, 3000) AS i;
+         INSERT INTO parked_g1 SELECT i, 'evt_' || i, '', TRUE, 'cus_' || i, 'sub_' || i, 'x', 'y' FROM generate_series(1, 2000) AS i;
+         INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at)
+            SELECT i, 'previous', '', 1, '', '', '', 0 FROM generate_series(2, 300) AS i;
+         ANALYZE",
+        values.join(", ")
+    );
+    read.execute(AssertSqlSafe(rows)).await.unwrap();
+}
