@@ -7,6 +7,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, watch};
 
+use super::append;
 use super::checkpoint::Checkpoints;
 use super::db::{self, Database, Dialect, Session, Writer};
 use super::event::draw;
@@ -35,6 +36,8 @@ pub(super) struct Inner {
     pub(super) db: Database,
     /// Of SQLite's write-ahead log; locked only by who holds the writer.
     pub(super) checkpoints: Mutex<Checkpoints>,
+    /// The head of PostgreSQL's log; locked by who appends.
+    pub(super) left: Mutex<Option<append::postgres::Left>>,
     pub(super) appended: watch::Sender<Position>,
 }
 
@@ -133,6 +136,7 @@ impl Log {
             clock,
             db,
             checkpoints: Mutex::default(),
+            left: Mutex::default(),
             appended: watch::Sender::default(),
         }))
     }

@@ -33,7 +33,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "TIMELINE" => &[Text, Bool, Text, Text, Integer, Integer],
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
-        "INSERT" => &append::COLUMNS,
+        "INSERT" | "APPEND" => &append::COLUMNS,
         _ => &[],
     };
     assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");

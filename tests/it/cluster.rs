@@ -84,6 +84,49 @@ impl Cluster {
 
     /// A new one.
     pub(crate) fn start() -> Self {
+        Self::of(|data| {
+            let mut initdb = as_owner_of(data, program("initdb"));
+            initdb.arg("--pgdata").arg(data).args([
+                "--username=postgres",
+                "--auth=trust",
+                "--no-sync",
+                "--encoding=UTF8",
+                "--locale=C",
+            ]);
+            initdb
+        })
+    }
+
+    /// One that follows this one, which from now on acknowledges nothing that the other does not have.
+    pub(crate) fn synchronous_replica(&self) -> Self {
+        let primary =
+            format!("host={} user=postgres application_name=replica", self.data().display());
+        let replica = Self::of(|data| {
+            let mut basebackup = as_owner_of(data, program("pg_basebackup"));
+            basebackup.arg("--pgdata").arg(data).arg("--dbname").arg(primary);
+            basebackup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+            basebackup
+        });
+        self.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'replica'");
+        self.psql("postgres", "SELECT pg_reload_conf()");
+        let state = "SELECT sync_state FROM pg_stat_replication";
+        while self.psql("postgres", state) != "sync" {
+            std::thread::sleep(PAUSE);
+        }
+        replica
+    }
+
+    /// Makes a replica the one that is written to.
+    pub(crate) fn promote(&self) {
+        assert_eq!(self.psql("postgres", "SELECT pg_promote()"), "t");
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.data().join(".s.PGSQL.5432")
+    }
+
+    fn of(make: impl FnOnce(&Path) -> Command) -> Self {
         let directory = tempfile::Builder::new().prefix("subledger-pg-").tempdir().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -93,19 +136,10 @@ impl Cluster {
             std::os::unix::fs::chown(&data, Some(uid), Some(gid)).unwrap();
             std::os::unix::fs::chown(directory.path(), Some(uid), Some(gid)).unwrap();
         }
-        let made = as_owner_of(&data, program("initdb"))
-            .arg("--pgdata")
-            .arg(&data)
-            .args([
-                "--username=postgres",
-                "--auth=trust",
-                "--no-sync",
-                "--encoding=UTF8",
-                "--locale=C",
-            ])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let made = make(&data).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // Of the server that was copied.
+        let _ = std::fs::remove_file(data.join(".s.PGSQL.5432.lock"));
         let cluster = Self {
             address: (
                 "postgres://postgres@localhost/".to_owned(),
@@ -148,6 +182,17 @@ impl Cluster {
         server.wait().unwrap();
     }
 
+    /// The end of a machine: the server is gone at once, and does not come back.
+    pub(crate) fn kill(&self) {
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        // Its children end when they see that it is gone.
+        assert!(Command::new("kill").args(["-QUIT", pid]).status().unwrap().success());
+        while self.data().join("postmaster.pid").exists() {
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     fn wait(&self, data: &Path) {
         let mut waited = Duration::ZERO;
         while !self.command("postgres").args(["-c", "SELECT 1"]).output().unwrap().status.success()
@@ -172,7 +217,8 @@ impl Cluster {
         command
     }
 
-    fn psql(&self, database: &str, sql: &str) -> String {
+    /// Runs SQL, and answers with what it prints.
+    pub(crate) fn psql(&self, database: &str, sql: &str) -> String {
         let output = self.command(database).args(["-c", sql]).output().unwrap();
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()

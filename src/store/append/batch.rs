@@ -17,7 +17,7 @@ pub(super) enum Times {
 }
 
 /// The end of the log inside a transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) size: Position,
     pub(super) tree: Frontier,

@@ -58,7 +58,9 @@ impl Log {
         let now = || self.0.clock.now();
         let batch = match &self.0.db {
             Database::Postgres(_) => {
-                let batch = postgres::append(&self.0.db, events, times, now).await?;
+                let mut left = self.0.left.lock().await;
+                let batch = postgres::append(&self.0.db, &mut left, events, times, now).await?;
+                drop(left);
                 self.announce(&batch);
                 batch
             }

@@ -1,52 +1,135 @@
 //! Appending to PostgreSQL: the row of the head is the lock, for however many processes.
 
 use super::Now;
-use super::batch::{Batch, COLUMNS, Known, Times, read_end, read_known};
+use super::batch::{Batch, COLUMNS, End, Known, Times, read_end, read_known};
 use crate::store::StoreError;
-use crate::store::db::{Column, Database};
+use crate::store::db::{Column, Database, Session};
 use crate::store::event::NewEvent;
 
+/// The head as this process left it.
+#[derive(Debug)]
+pub(in crate::store) struct Left {
+    end: End,
+    /// Whether nobody else seems to append.
+    alone: bool,
+}
+
+/// Appends in one trip where the head is still as it was left, and with its lock where it is not.
 pub(super) async fn append<'e>(
     db: &Database,
+    left: &mut Option<Left>,
     events: &'e [NewEvent],
     times: Times,
     now: impl Now,
 ) -> Result<Batch<'e>, StoreError> {
+    // Taken: if this fails on its way, nobody knows where the head is.
+    let before = left.take();
+    if let Some(Left { end, alone: true }) = &before
+        && times == Times::Now
+    {
+        let batch = Batch::assign(events, end.clone(), &Known::new(), times, now())?;
+        if batch.duplicates.is_empty() {
+            let mut statement = db.write_once().await?;
+            if move_end(&mut statement.session(), end, &batch).await? {
+                statement.commit().await?;
+                *left = Some(Left { end: batch.end.clone(), alone: true });
+                return Ok(batch);
+            }
+        }
+    }
+    let (found, batch) = append_locked(db, events, times, now).await?;
+    let alone = before.is_some_and(|before| before.end == found);
+    *left = Some(Left { end: batch.end.clone(), alone });
+    Ok(batch)
+}
+
+/// Appends while nobody else does; says as well where the head was.
+async fn append_locked<'e>(
+    db: &Database,
+    events: &'e [NewEvent],
+    times: Times,
+    now: impl Now,
+) -> Result<(End, Batch<'e>), StoreError> {
     let mut write = db.write().await?;
     let mut session = write.session();
     let end = read_end(&session.query(sql::END).fetch_one().await?)?;
-    // Only now, in a statement of its own: it sees what was committed before the lock was ours.
-    let mut known = Known::new();
-    let ids = session.bulk(sql::KNOWN.postgres, &[Column::Text], events, |to, event| {
-        to.text(event.facts.event_id.as_str());
-    });
-    for row in ids.await? {
-        read_known(&mut known, &row)?;
+    // Known events are rare, and the statement that moves the head finds them; but a restore passes them over.
+    let mut known = match times {
+        Times::Now => Known::new(),
+        Times::Exported => look_up(&mut session, events).await?,
+    };
+    let mut batch = Batch::assign(events, end.clone(), &known, times, now())?;
+    let mut moved = batch.new.is_empty() || move_end(&mut session, &end, &batch).await?;
+    if !moved {
+        known = look_up(&mut session, events).await?;
+        batch = Batch::assign(events, end.clone(), &known, times, now())?;
+        moved = batch.new.is_empty() || move_end(&mut session, &end, &batch).await?;
     }
-    let batch = Batch::assign(events, end, &known, times, now())?;
-    if batch.is_empty() {
-        write.rollback().await?;
-        return Ok(batch);
+    if !moved {
+        return Err(StoreError::Corrupt("the log's head moved while it was locked".to_owned()));
     }
-    session.bulk(sql::INSERT.postgres, &COLUMNS, &batch.new, |to, placed| placed.cells(to)).await?;
     for duplicate in &batch.duplicates {
         duplicate.record(&mut session).await?;
     }
-    batch.end.bind(session.query(sql::END_MOVE)).execute().await?;
-    write.commit().await?;
-    Ok(batch)
+    if batch.is_empty() {
+        write.rollback().await?;
+    } else {
+        write.commit().await?;
+    }
+    Ok((end, batch))
+}
+
+/// Which of the events the log has, in a statement of its own: it sees all that was committed before the
+/// lock was ours.
+async fn look_up(session: &mut Session<'_>, events: &[NewEvent]) -> Result<Known, StoreError> {
+    let ids = session.bulk(sql::KNOWN.postgres, &[Column::Text], events, |to, event| {
+        to.text(event.facts.event_id.as_str());
+    });
+    let mut known = Known::new();
+    for row in ids.await? {
+        read_known(&mut known, &row)?;
+    }
+    Ok(known)
+}
+
+/// Moves the head and inserts, if the head is where it is thought to be and no event is known. That is
+/// certain although nothing was locked: the log grows only with its head, and a head that moves while
+/// this waits for it is looked at again.
+async fn move_end(
+    session: &mut Session<'_>,
+    from: &End,
+    batch: &Batch<'_>,
+) -> Result<bool, StoreError> {
+    let query = session.query_rows(sql::APPEND.postgres, &COLUMNS, &batch.new, |to, placed| {
+        placed.cells(to);
+    })?;
+    let query = batch.end.bind(query);
+    let query = query
+        .bind(from.size.0)
+        .bind(from.tree.to_bytes())
+        .bind(from.last_received_at.0)
+        .bind(from.restored);
+    query.fetch_one().await?.get(0)
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         END = postgres "SELECT size, frontier, last_received_at, restored FROM log_head FOR UPDATE";
-        END_MOVE = postgres "UPDATE log_head SET size = $1, root = $2, frontier = $3, last_received_at = $4, restored = $5";
         /// Where the events of these ids stand. With OFFSET each is looked up, however many there seem to be.
         KNOWN = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
                 (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
-        INSERT = postgres "INSERT INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
-                received_at, source, signature, payload_hash, leaf_hash, salt, payload)
-            SELECT * FROM ({rows}) AS bound";
+        APPEND = postgres "WITH head AS (
+                UPDATE log_head SET size = $16, root = $17, frontier = $18, last_received_at = $19, restored = $20
+                WHERE (size, frontier, last_received_at, restored) = ($21, $22, $23, $24)
+                    AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::text[], $4::boolean[]) AS k (event_id, account, livemode)
+                        CROSS JOIN LATERAL (SELECT FROM events AS e WHERE (e.event_id, e.account, e.livemode)
+                            = (k.event_id, k.account, k.livemode) OFFSET 0) AS known)
+                RETURNING size),
+            appended AS (
+                INSERT INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
+                    received_at, source, signature, payload_hash, leaf_hash, salt, payload)
+                SELECT bound.* FROM ({rows}) AS bound CROSS JOIN head)
+            SELECT count(*) = 1 FROM head";
         /// Whether the head can be locked: SQLite's transaction has done it already.
         ACCEPTS = sqlite "SELECT size FROM log_head", postgres "SELECT size FROM log_head FOR UPDATE";
     }

@@ -181,34 +181,46 @@ impl Session<'_> {
         items: &[T],
         bind: impl Fn(&mut Cells<'_, '_>, &T),
     ) -> Result<Vec<Row>, StoreError> {
-        let dialect = self.dialect();
         // The greatest power of two that fits: statements come in few sizes, and stay prepared.
-        let most = match dialect {
+        let most = match self.dialect() {
             Dialect::Sqlite => 1 << (PARAMETERS / columns.len()).ilog2(),
             Dialect::Postgres => ROWS,
         };
         let mut found = Vec::new();
         for chunk in items.chunks(most) {
-            let sql = with_rows(template, dialect, columns, chunk.len().next_power_of_two());
-            let mut query = self.query(sql);
-            match dialect {
-                Dialect::Sqlite => {
-                    for item in chunk {
-                        bind(&mut Cells::Sqlite(&mut query), item);
-                    }
-                }
-                Dialect::Postgres => {
-                    let mut arrays = Arrays::of(columns);
-                    for item in chunk {
-                        arrays.at = 0;
-                        bind(&mut Cells::Postgres(&mut arrays), item);
-                    }
-                    arrays.bind(&mut query, chunk.len())?;
-                }
-            }
+            let query = self.query_rows(template, columns, chunk, &bind)?;
             found.extend(query.fetch_all().await?);
         }
         Ok(found)
+    }
+
+    /// A statement with `{rows}`, to which these items are bound; the cells of one item as in [`Self::bulk`].
+    pub(in crate::store) fn query_rows<T>(
+        &mut self,
+        template: &str,
+        columns: &[Column],
+        items: &[T],
+        bind: impl Fn(&mut Cells<'_, '_>, &T),
+    ) -> Result<Query<'_>, StoreError> {
+        let dialect = self.dialect();
+        let sql = with_rows(template, dialect, columns, items.len().next_power_of_two());
+        let mut query = self.query(sql);
+        match dialect {
+            Dialect::Sqlite => {
+                for item in items {
+                    bind(&mut Cells::Sqlite(&mut query), item);
+                }
+            }
+            Dialect::Postgres => {
+                let mut arrays = Arrays::of(columns);
+                for item in items {
+                    arrays.at = 0;
+                    bind(&mut Cells::Postgres(&mut arrays), item);
+                }
+                arrays.bind(&mut query, items.len())?;
+            }
+        }
+        Ok(query)
     }
 }
 

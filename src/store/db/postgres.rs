@@ -3,8 +3,8 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::database::ACQUIRE_TIMEOUT;
 use crate::store::{DatabaseUrl, StoreError};
@@ -18,13 +18,18 @@ pub(in crate::store) const POSTGRES_READ_SCHEMA: &str = "subledger_read";
 const CONNECTIONS: u32 = 8;
 /// How long a connection may be silent before it is closed.
 const IDLE: Duration = Duration::from_mins(5);
+/// How long a connection may have been silent before it is asked whether it still answers: it costs a trip,
+/// and no server is away and back within so little.
+const TRUSTED: Duration = Duration::from_millis(20);
 
 /// What every session is told. A statement that takes longer than this is not answered to anybody;
 /// a rebuild's are shorter, but for its indexes, which say so themselves.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "60s"),
+    // Each statement sees what is committed when it begins; an append counts on it once it has the lock.
+    ("default_transaction_isolation", "read committed"),
     // Short statements, each of which would pay for it.
     ("jit", "off"),
 ];
@@ -53,5 +58,9 @@ pub(in crate::store) fn pool(url: &str, schema: &'static str) -> Result<PgPool, 
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, since| {
+            Box::pin(async move { Ok(since.idle_for < TRUSTED || connection.ping().await.is_ok()) })
+        })
         .connect_lazy_with(options))
 }

@@ -1,78 +1,91 @@
 //! A connection to the server that can be cut where it hurts.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use subledger::store::DatabaseUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
+/// What reaches the server, and its answer nobody.
+#[derive(Debug, Default)]
+struct Trap {
+    /// A part of the message that is waited for.
+    part: Mutex<Option<&'static [u8]>>,
+    cut: AtomicUsize,
+}
+
 /// A port that leads to the server.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) url: DatabaseUrl,
-    /// Whether the next commit reaches the server and its answer nobody.
-    armed: Arc<AtomicBool>,
-    cut: Arc<AtomicUsize>,
+    socket: Arc<Mutex<PathBuf>>,
+    trap: Arc<Trap>,
 }
 
 impl Proxy {
     /// To the database that belongs to a folder.
-    pub(super) async fn to(folder: &std::path::Path) -> Self {
+    pub(super) async fn to(folder: &Path) -> Self {
         let DatabaseUrl::Postgres(url) = crate::database(folder) else { panic!("a server's") };
         let (address, socket) = url.split_once("?host=").unwrap();
         let database = address.rsplit_once('/').unwrap().1;
-        let socket = PathBuf::from(socket).join(".s.PGSQL.5432");
+        Self::to_socket(Path::new(socket).join(".s.PGSQL.5432"), database).await
+    }
+
+    /// To a database behind a socket.
+    pub(super) async fn to_socket(socket: PathBuf, database: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let url = format!("postgres://postgres@127.0.0.1:{port}/{database}?sslmode=disable");
         let proxy = Self {
             url: DatabaseUrl::parse(&url).unwrap(),
-            armed: Arc::default(),
-            cut: Arc::default(),
+            socket: Arc::new(Mutex::new(socket)),
+            trap: Arc::default(),
         };
-        let (armed, cut) = (Arc::clone(&proxy.armed), Arc::clone(&proxy.cut));
+        let (socket, trap) = (Arc::clone(&proxy.socket), Arc::clone(&proxy.trap));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = UnixStream::connect(&socket).await.unwrap();
-                tokio::spawn(relay(client, server, Arc::clone(&armed), Arc::clone(&cut)));
+                let to = socket.lock().unwrap().clone();
+                // Nobody there: the client finds its connection closed.
+                if let Ok(server) = UnixStream::connect(&to).await {
+                    tokio::spawn(relay(client, server, Arc::clone(&trap)));
+                }
             }
         });
         proxy
     }
 
-    /// Lets the next commit through, and cuts its connection before the answer.
-    pub(super) fn arm(&self) {
-        self.armed.store(true, Ordering::SeqCst);
+    /// Leads new connections to another server.
+    pub(super) fn turn_to(&self, socket: PathBuf) {
+        *self.socket.lock().unwrap() = socket;
+    }
+
+    /// Lets the next message with this in it through, and cuts its connection before the answer.
+    pub(super) fn cut_after(&self, part: &'static [u8]) {
+        *self.trap.part.lock().unwrap() = Some(part);
     }
 
     /// How many connections were cut.
     pub(super) fn cut(&self) -> usize {
-        self.cut.load(Ordering::SeqCst)
+        self.trap.cut.load(Ordering::SeqCst)
     }
 }
 
-async fn relay(
-    mut client: TcpStream,
-    mut server: UnixStream,
-    armed: Arc<AtomicBool>,
-    cut: Arc<AtomicUsize>,
-) {
+async fn relay(mut client: TcpStream, mut server: UnixStream, trap: Arc<Trap>) {
     let (mut from_client, mut from_server) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let Ok(count @ 1..) = read else { return };
                 let sent = &from_client[..count];
-                let commits = sent.windows(7).any(|it| it == b"COMMIT\0");
                 if server.write_all(sent).await.is_err() {
                     return;
                 }
-                if commits && armed.swap(false, Ordering::SeqCst) {
+                if trap.takes(sent) {
                     // The server has done it when it answers.
                     let _ = server.read(&mut from_server).await;
-                    cut.fetch_add(1, Ordering::SeqCst);
+                    trap.cut.fetch_add(1, Ordering::SeqCst);
                     return;
                 }
             }
@@ -83,5 +96,12 @@ async fn relay(
                 }
             }
         }
+    }
+}
+
+impl Trap {
+    fn takes(&self, sent: &[u8]) -> bool {
+        let mut part = self.part.lock().unwrap();
+        part.take_if(|part| sent.windows(part.len()).any(|it| it == *part)).is_some()
     }
 }
