@@ -13,10 +13,10 @@ use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
 use crate::projector::{can_fold, logic_of};
-use crate::store::tree::Frontier;
 use crate::store::{Generation, LoggedEvent, Source, Store, StoreError, SubscriptionFilter};
 use crate::stripe::Verifier;
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Frontier;
 
 /// How many findings are kept; more of them only say the same.
 const FINDINGS_MAX: usize = 100;

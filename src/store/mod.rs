@@ -19,7 +19,6 @@ mod scan;
 #[cfg(test)]
 mod statements_test;
 mod stretch;
-pub mod tree;
 mod url;
 
 pub use error::StoreError;

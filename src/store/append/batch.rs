@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::db::{Cells, Column, Query, Row};
 use crate::store::event::{Appended, NewEvent};
-use crate::store::tree::{Frontier, Hash};
+use crate::tree::{Frontier, Hash};
 use crate::store::{StoreError, redelivery};
 use crate::time::ReceivedAt;
 
