@@ -12,6 +12,7 @@ mod db;
 mod error;
 mod event;
 mod log;
+mod nodes;
 mod read_model;
 mod record;
 mod redelivery;

@@ -10,7 +10,7 @@ use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
 use super::read_model::{self, SubscriptionFilter};
-use super::{append, checkpoint, log, redelivery, scan, stretch};
+use super::{append, checkpoint, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -34,6 +34,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
         "INSERT" => &append::COLUMNS,
+        "KEEP" => &nodes::COLUMNS,
         _ => &[],
     };
     assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");
@@ -120,6 +121,7 @@ async fn every_statement_of_the_log_prepares() {
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),
+            ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
             ("scan", scan::sql::CATALOGUE),
             ("stretch", stretch::sql::CATALOGUE),
@@ -207,6 +209,8 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("EVENT", scan::sql::EVENT),
         of("AT", scan::sql::AT),
         of("STRETCH", stretch::sql::STRETCH),
+        of("LEAVES", nodes::sql::LEAVES),
+        of("NODES", nodes::sql::NODES),
         of("FIRST", redelivery::sql::FIRST),
         of("SCAN", redelivery::sql::SCAN),
     ];

@@ -5,6 +5,7 @@ use super::batch::{Batch, COLUMNS, Known, Times, read_end, read_known};
 use crate::store::StoreError;
 use crate::store::db::{Column, Database};
 use crate::store::event::NewEvent;
+use crate::store::nodes;
 
 pub(super) async fn append<'e>(
     db: &Database,
@@ -29,6 +30,7 @@ pub(super) async fn append<'e>(
         return Ok(batch);
     }
     session.bulk(sql::INSERT.postgres, &COLUMNS, &batch.new, |to, placed| placed.cells(to)).await?;
+    nodes::insert(&mut session, &batch.nodes).await?;
     for duplicate in &batch.duplicates {
         duplicate.record(&mut session).await?;
     }

@@ -11,6 +11,7 @@ use super::batch::{Batch, COLUMNS, End, Known, Placed, Times, read_end, read_kno
 use crate::store::StoreError;
 use crate::store::db::{self, Cells, Column, Dialect, Query, Session, with_rows};
 use crate::store::event::NewEvent;
+use crate::store::nodes;
 
 /// Rows in one INSERT, at most. A power of two; 15 values each stay below SQLite's limit of 32,766.
 const ROWS_PER_INSERT: usize = 256;
@@ -71,6 +72,7 @@ async fn write(session: &mut Session<'_>, batch: &Batch<'_>) -> Result<(), Store
         add_rows(&mut query, rows);
         query.fetch_all().await?;
     }
+    nodes::insert(session, &batch.nodes).await?;
     for duplicate in &batch.duplicates {
         duplicate.record(session).await?;
     }
