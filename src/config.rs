@@ -3,6 +3,8 @@
 //! Secrets and tokens come from the environment alone, because a flag would show in the process
 //! list. Nothing here prints one.
 
+mod signing;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,8 +12,11 @@ use std::str::FromStr;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use signing::{CheckpointSettings, SIGNING_KEY, SigningKeySettings};
+
 use crate::projection::policy::{self, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
+use crate::proof::KeyError;
 use crate::store::{DatabaseUrl, UrlError};
 
 /// The environment variable of the endpoint secrets.
@@ -85,6 +90,10 @@ pub struct ServeSettings {
     /// Do not make the read model anew without being asked: refuse to start instead
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
+
+    /// Whether and where the log's checkpoints go
+    #[command(flatten)]
+    pub checkpoints: CheckpointSettings,
 }
 
 /// Stripe's two worlds, which never meet.
@@ -125,6 +134,23 @@ pub enum ConfigError {
     /// `serve` without a secret could verify nothing.
     #[error("{WEBHOOK_SECRET} is not set, so no webhook could be verified")]
     NoWebhookSecret,
+    /// The key that signs cannot be read.
+    #[error("the signing key cannot be used: {0}")]
+    SigningKey(KeyError),
+    /// The file of the key that signs.
+    #[error("cannot read the signing key {}: {source}", .path.display())]
+    SigningKeyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nobody can tell which of two keys is meant.
+    #[error("{SIGNING_KEY} and --signing-key-file are both set")]
+    SigningKeyTwice,
+    /// What is signed needs a key.
+    #[error("{SIGNING_KEY} is not set, so no checkpoint could be signed")]
+    NoSigningKey,
     /// An environment variable that is no text.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
@@ -145,6 +171,10 @@ impl ConfigError {
                 "Stripe shows it as whsec_… under Developers > Webhooks > your endpoint; \
                  `stripe listen` prints one; `subledger demo` needs none"
             }
+            Self::SigningKey(_) | Self::SigningKeyUnreadable { .. } | Self::NoSigningKey => {
+                "`subledger log keygen` makes a key; SUBLEDGER_SIGNING_KEY_FILE names its file"
+            }
+            Self::SigningKeyTwice => "set one of the two",
             Self::NotUnicode(_) => "secrets and tokens are plain text",
         }
     }

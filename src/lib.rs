@@ -126,6 +126,7 @@ pub mod ingest;
 pub mod projection;
 pub mod projector;
 pub mod proof;
+pub mod publisher;
 pub mod service;
 pub mod simulate;
 pub mod store;

@@ -25,6 +25,7 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod proof;
 mod raw_sqlite;
 mod rebuild;
 mod store;

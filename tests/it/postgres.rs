@@ -26,6 +26,7 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod proof;
 mod raw_postgres;
 mod rebuild;
 mod shared;
