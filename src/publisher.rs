@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit;
@@ -105,6 +106,7 @@ impl Publisher {
     pub fn start(mut self, log: Log, stop: CancellationToken) -> JoinHandle<()> {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(self.publishing.every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let is_last = tokio::select! {
                     _ = ticks.tick() => false,

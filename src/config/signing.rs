@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ConfigError;
 use crate::proof::SigningKey;
@@ -49,7 +50,7 @@ impl SigningKeySettings {
     pub fn key(&self) -> Result<Option<SigningKey>, ConfigError> {
         let from_env = match std::env::var(SIGNING_KEY) {
             Ok(text) if text.trim().is_empty() => None,
-            Ok(text) => Some(text),
+            Ok(text) => Some(SecretString::from(text)),
             Err(std::env::VarError::NotPresent) => None,
             Err(std::env::VarError::NotUnicode(_)) => {
                 return Err(ConfigError::NotUnicode(SIGNING_KEY));
@@ -58,12 +59,15 @@ impl SigningKeySettings {
         let text = match (from_env, &self.signing_key_file) {
             (Some(_), Some(_)) => return Err(ConfigError::SigningKeyTwice),
             (Some(text), None) => text,
-            (None, Some(path)) => std::fs::read_to_string(path).map_err(|source| {
-                ConfigError::SigningKeyUnreadable { path: path.clone(), source }
-            })?,
+            (None, Some(path)) => {
+                let unreadable =
+                    |source| ConfigError::SigningKeyUnreadable { path: path.clone(), source };
+                SecretString::from(std::fs::read_to_string(path).map_err(unreadable)?)
+            }
             (None, None) => return Ok(None),
         };
-        SigningKey::parse(text.trim()).map(Some).map_err(ConfigError::SigningKey)
+        let key = SigningKey::parse(text.expose_secret().trim());
+        key.map(Some).map_err(ConfigError::SigningKey)
     }
 
     /// The key, of which there must be one.

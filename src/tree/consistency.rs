@@ -64,7 +64,7 @@ fn roots(old: u64, new: u64, whole: Option<Hash>, proof: &[Hash]) -> Option<(Has
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests_tree::Tree;
+    use super::super::oracle::Tree;
     use super::*;
 
     #[test]

@@ -46,7 +46,7 @@ pub fn root_of_inclusion(index: u64, size: u64, leaf: Hash, proof: &[Hash]) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests_tree::Tree;
+    use super::super::oracle::Tree;
     use super::*;
 
     #[test]

@@ -9,7 +9,7 @@ mod consistency;
 mod frontier;
 mod inclusion;
 #[cfg(test)]
-mod tests_tree;
+mod oracle;
 
 use std::ops::Range;
 

@@ -95,7 +95,7 @@ impl<'k> Checked<'k> {
         let position = i64::try_from(proof.index).ok().and_then(|index| index.checked_add(1));
         let Some(record) = self.records.iter().find(|it| Some(it.position) == position) else {
             return Err(Failure::usage(
-                format!("{} is about event number {}", path.display(), proof.index + 1),
+                format!("{} is about event number {}", path.display(), u128::from(proof.index) + 1),
                 "give its record as well: what `subledger event EVT` shows, or its line of an export",
             ));
         };
