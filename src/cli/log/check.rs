@@ -8,10 +8,6 @@ use super::super::report::Exit;
 use super::checked::Checked;
 use super::{KeyArgs, read};
 
-/// Check checkpoints and proofs, without a ledger
-///
-/// Give together what belongs together: a proof of an event with the event's record (a line of `export`,
-/// or what `event EVT` shows), a proof of consistency with the older checkpoint.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Checkpoints, proofs and records of events, in any order

@@ -22,14 +22,25 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Make a key that signs checkpoints, and show the one that checks them
+    ///
+    /// The public key goes to stdout. Whoever has the secret one can sign for this log: keep it from those who
+    /// can edit the log, where you can.
     Keygen(keygen::Args),
     /// Sign how long the log is and what its root is
     Checkpoint(checkpoint::Args),
     /// Prove that an event is in the log
+    ///
+    /// Writes the proof with a fresh checkpoint, as c2sp.org/tlog-proof has it.
     Prove(prove::Args),
     /// Prove that the log has only grown
+    ///
+    /// Writes the proof with the newer checkpoint, as a log sends it to a witness (c2sp.org/tlog-witness).
     Consistency(consistency::Args),
     /// Check checkpoints and proofs, without a ledger
+    ///
+    /// Give together what belongs together: a proof of an event with the event's record (a line of `export`,
+    /// or what `event EVT` shows), a proof of consistency with the older checkpoint. Exit status: 1 where
+    /// something does not hold, 2 where a file that belongs to another is missing.
     Check(check::Args),
 }
 
