@@ -1,6 +1,8 @@
 //! Checkpoints over HTTP, and those that leave the machine by themselves.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use subledger::proof::{Checkpoint, ProofError};
@@ -9,7 +11,7 @@ use subledger::service::{Options, Service, StartError};
 
 use super::key;
 use crate::app::commands::{ran, subledger};
-use crate::app::server::{Event, TestServer, json_of, options};
+use crate::app::server::{Event, SECRET, TestServer, json_of, options};
 
 fn signing(file: Option<&Path>) -> Signing {
     let publishing = file.map(|file| Publishing {
@@ -100,6 +102,29 @@ async fn a_file_that_is_something_else_is_not_overwritten() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}
+
+/// Without a file a checkpoint is a line of the program's log, from which it can be read again.
+#[test]
+fn a_checkpoint_leaves_the_machine_with_the_programs_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--checkpoint-every-seconds", "3600"];
+    let mut child = subledger(directory.path(), &arguments)
+        .env("STRIPE_WEBHOOK_SECRET", SECRET)
+        .env("SUBLEDGER_SIGNING_KEY", key().to_secret_text())
+        .env("SUBLEDGER_LOG_FORMAT", "json")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.map(Result::unwrap).find(|line| line.contains("checkpoint of 0 events"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+    // The field is quoted, so that it is one line whatever the format.
+    let quoted = line["checkpoint"].as_str().unwrap();
+    let text: String = serde_json::from_str(quoted).unwrap();
+    assert_eq!(open(&text).unwrap().size, 0);
 }
 
 #[test]
