@@ -12,11 +12,10 @@ use std::str::FromStr;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use signing::{CheckpointSettings, SIGNING_KEY, SigningKeySettings};
+pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
 use crate::projection::policy::{self, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
-use crate::proof::KeyError;
 use crate::store::{DatabaseUrl, UrlError};
 
 /// The environment variable of the endpoint secrets.
@@ -134,23 +133,9 @@ pub enum ConfigError {
     /// `serve` without a secret could verify nothing.
     #[error("{WEBHOOK_SECRET} is not set, so no webhook could be verified")]
     NoWebhookSecret,
-    /// The key that signs cannot be read.
-    #[error("the signing key cannot be used: {0}")]
-    SigningKey(KeyError),
-    /// The file of the key that signs.
-    #[error("cannot read the signing key {}: {source}", .path.display())]
-    SigningKeyUnreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Nobody can tell which of two keys is meant.
-    #[error("{SIGNING_KEY} and --signing-key-file are both set")]
-    SigningKeyTwice,
-    /// What is signed needs a key.
-    #[error("{SIGNING_KEY} is not set, so no checkpoint could be signed")]
-    NoSigningKey,
+    /// The key that signs.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// An environment variable that is no text.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
@@ -171,10 +156,7 @@ impl ConfigError {
                 "Stripe shows it as whsec_… under Developers > Webhooks > your endpoint; \
                  `stripe listen` prints one; `subledger demo` needs none"
             }
-            Self::SigningKey(_) | Self::SigningKeyUnreadable { .. } | Self::NoSigningKey => {
-                "`subledger log keygen` makes a key; SUBLEDGER_SIGNING_KEY_FILE names its file"
-            }
-            Self::SigningKeyTwice => "set one of the two",
+            Self::Signing(error) => error.hint(),
             Self::NotUnicode(_) => "secrets and tokens are plain text",
         }
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ConfigError;
-use crate::proof::SigningKey;
+use crate::proof::{KeyError, SigningKey};
 use crate::publisher::{Publishing, Signing};
 
 /// The environment variable of the secret key itself.
@@ -45,6 +45,40 @@ pub struct CheckpointSettings {
     checkpoint_every_seconds: Option<u32>,
 }
 
+/// A key that cannot be used, or is missing.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The text is none.
+    #[error("the signing key cannot be used: {0}")]
+    Key(KeyError),
+    /// The file.
+    #[error("cannot read the signing key {}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nobody can tell which of two keys is meant.
+    #[error("{SIGNING_KEY} and --signing-key-file are both set")]
+    Twice,
+    /// What is signed needs a key.
+    #[error("{SIGNING_KEY} is not set, so no checkpoint could be signed")]
+    Missing,
+}
+
+impl SigningError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Key(_) | Self::Unreadable { .. } | Self::Missing => {
+                "`subledger log keygen` makes a key; SUBLEDGER_SIGNING_KEY_FILE names its file"
+            }
+            Self::Twice => "set one of the two",
+        }
+    }
+}
+
 impl SigningKeySettings {
     /// The key; none where none is set.
     pub fn key(&self) -> Result<Option<SigningKey>, ConfigError> {
@@ -57,22 +91,21 @@ impl SigningKeySettings {
             }
         };
         let text = match (from_env, &self.signing_key_file) {
-            (Some(_), Some(_)) => return Err(ConfigError::SigningKeyTwice),
+            (Some(_), Some(_)) => return Err(SigningError::Twice.into()),
             (Some(text), None) => text,
             (None, Some(path)) => {
-                let unreadable =
-                    |source| ConfigError::SigningKeyUnreadable { path: path.clone(), source };
+                let unreadable = |source| SigningError::Unreadable { path: path.clone(), source };
                 SecretString::from(std::fs::read_to_string(path).map_err(unreadable)?)
             }
             (None, None) => return Ok(None),
         };
         let key = SigningKey::parse(text.expose_secret().trim());
-        key.map(Some).map_err(ConfigError::SigningKey)
+        key.map(Some).map_err(|error| SigningError::Key(error).into())
     }
 
     /// The key, of which there must be one.
     pub fn required(&self) -> Result<SigningKey, ConfigError> {
-        self.key()?.ok_or(ConfigError::NoSigningKey)
+        Ok(self.key()?.ok_or(SigningError::Missing)?)
     }
 }
 
@@ -88,7 +121,7 @@ impl CheckpointSettings {
         };
         match (self.key.key()?, publishing) {
             (Some(key), publishing) => Ok(Some(Signing { key, publishing })),
-            (None, Some(_)) => Err(ConfigError::NoSigningKey),
+            (None, Some(_)) => Err(SigningError::Missing.into()),
             (None, None) => Ok(None),
         }
     }
