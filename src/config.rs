@@ -3,12 +3,16 @@
 //! Secrets and tokens come from the environment alone, because a flag would show in the process
 //! list. Nothing here prints one.
 
+mod signing;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
+
+pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
 use crate::projection::policy::{self, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
@@ -85,6 +89,10 @@ pub struct ServeSettings {
     /// Do not make the read model anew without being asked: refuse to start instead
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
+
+    /// Whether and where the log's checkpoints go
+    #[command(flatten)]
+    pub checkpoints: CheckpointSettings,
 }
 
 /// Stripe's two worlds, which never meet.
@@ -125,6 +133,9 @@ pub enum ConfigError {
     /// `serve` without a secret could verify nothing.
     #[error("{WEBHOOK_SECRET} is not set, so no webhook could be verified")]
     NoWebhookSecret,
+    /// The key that signs.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// An environment variable that is no text.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
@@ -145,6 +156,7 @@ impl ConfigError {
                 "Stripe shows it as whsec_… under Developers > Webhooks > your endpoint; \
                  `stripe listen` prints one; `subledger demo` needs none"
             }
+            Self::Signing(error) => error.hint(),
             Self::NotUnicode(_) => "secrets and tokens are plain text",
         }
     }

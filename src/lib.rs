@@ -31,8 +31,12 @@
 //! | [`store`] | SQL and transactions: the log with its Merkle tree, the generations of the read model |
 //! | [`ingest`] | the queue before the log, and group commit |
 //! | [`projector`] | follows the log, makes generations anew, says what they change |
-//! | [`audit`] | histories, verification |
+//! | [`tree`] | the Merkle tree over the log: its right edge, its proofs |
+//! | [`proof`] | what others check without the log: keys, signed checkpoints, texts of proofs |
+//! | [`erasure`] | erasing what events said, and the record of it |
+//! | [`audit`] | histories, verification, proofs |
 //! | [`http`] | the webhook, the reads, health and metrics |
+//! | [`publisher`] | checkpoints that leave the machine while the service runs |
 //! | [`cli`] | one command, one file; `demo` shows it all |
 //! | [`simulate`] | a Stripe of our own: whole lives of subscriptions as events, with the truth known |
 //!
@@ -64,7 +68,9 @@
 //! 7. **Nothing that follows the log can reach an append.** A verified event whose fold fails is in
 //!    the log, was answered 200, and is *parked*: listed with its reason and folded by the next
 //!    rebuild.
-//! 8. **Modes and accounts do not leak.** Test events and connected accounts are kept, and grant
+//! 8. **What proves the log does not rest on what makes proofs quick.** The kept hashes of subtrees say
+//!    nothing that the events do not; a proof is held against the root before it is handed out.
+//! 9. **Modes and accounts do not leak.** Test events and connected accounts are kept, and grant
 //!    nothing unless somebody asks for them by name.
 //!
 //! # An event arrives
@@ -105,6 +111,16 @@
 //! sees half of them. The former generation is kept, and [`projector::activate`] goes back to it in one
 //! transaction as well. A crash on the way leaves the live generation as it was.
 //!
+//! # Someone doubts the log
+//!
+//! Every append moves the root of the [tree] in its own transaction, and writes the hashes of the subtrees
+//! of 2^8, 2^16 and 2^24 events that it completes. [`proof`] signs size and root as a checkpoint, which the
+//! [`publisher`] takes away from the machine. Later, [`audit::prove_inclusion`] asks [`tree::inclusion`] of
+//! which ranges of leaves the hashes are needed, and the log for those hashes: each is a kept one, or made
+//! of at most 256 rows of the level below. Whoever checks computes the leaf from the record, the root from
+//! leaf and hashes, and compares it with the signed one; no ledger is needed for that. [`audit::verify_against`]
+//! computes every root on its way through the log, and compares those that were signed.
+//!
 //! # Someone asks for a history
 //!
 //! [`audit::history`] asks the read model's timeline which positions are about the subject, for a user
@@ -119,14 +135,18 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod erasure;
 pub mod exchange;
 pub mod http;
 pub mod ids;
 pub mod ingest;
 pub mod projection;
 pub mod projector;
+pub mod proof;
+pub mod publisher;
 pub mod service;
 pub mod simulate;
 pub mod store;
 pub mod stripe;
 pub mod time;
+pub mod tree;

@@ -16,7 +16,8 @@ use crate::http::{self, App, Face, Listener, Notices, Tokens};
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
 use crate::projector::{self, Projector, Reason};
-use crate::store::{DatabaseUrl, Opening, Store, StoreError};
+use crate::publisher::{PublishError, Publisher, Signing};
+use crate::store::{DatabaseUrl, Log, Opening, Store, StoreError};
 use crate::stripe::signature::Verifier;
 
 /// How long requests may take to end once the service is asked to stop.
@@ -47,6 +48,8 @@ pub struct Options {
     pub logic: Logic,
     /// Whether the read model is made anew without asking where it was made by other logic.
     pub auto_rebuild: bool,
+    /// What signs checkpoints of the log, and whether they are published; none where nothing does.
+    pub signing: Option<Signing>,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -60,6 +63,9 @@ pub enum StartError {
     /// The read model has to be made anew, and that is not to happen by itself.
     #[error("{0}, and it is not to be made anew by itself")]
     RebuildNeeded(Reason),
+    /// The checkpoints.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// An address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -75,6 +81,9 @@ pub struct Service {
     app: Arc<App>,
     projector: Projector,
     writer: JoinHandle<()>,
+    filler: JoinHandle<()>,
+    publisher: Option<JoinHandle<()>>,
+    publishing: CancellationToken,
     stop: CancellationToken,
     listeners: JoinSet<()>,
     address: SocketAddr,
@@ -96,10 +105,21 @@ impl Service {
             Some(address) => Some(Socket::bind(address).await?),
             None => None,
         };
+        let (signing_key, publishing) = match options.signing {
+            Some(Signing { key, publishing }) => (Some(key), publishing),
+            None => (None, None),
+        };
+        let publisher = match (&signing_key, publishing) {
+            (Some(key), Some(publishing)) => Some(Publisher::new(key.clone(), publishing)?),
+            _ => None,
+        };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
         let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
+        let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
+        let filler = tokio::spawn(fill_nodes(store.log.clone(), stop.clone()));
+        let publisher = publisher.map(|it| it.start(store.log.clone(), publishing.clone()));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(App {
             store,
@@ -107,12 +127,12 @@ impl Service {
             projector: projector.handle(),
             verifier: Verifier::new(options.webhook_secrets.expose(), tolerance),
             tokens: Tokens::new(&options.api_tokens, &options.access_tokens),
+            signing_key,
             mode: options.mode,
             clock: options.clock,
             metrics: Arc::default(),
             notices: Notices::default(),
         });
-        let stop = CancellationToken::new();
         let mut listeners = JoinSet::new();
         let mut serve = |socket: Socket, face| {
             let router = http::router(Arc::clone(&app), face);
@@ -123,7 +143,18 @@ impl Service {
         if let Some(private) = private {
             serve(private, Face::Private);
         }
-        Ok(Self { app, projector, writer, stop, listeners, address, private_address })
+        Ok(Self {
+            app,
+            projector,
+            writer,
+            filler,
+            publisher,
+            publishing,
+            stop,
+            listeners,
+            address,
+            private_address,
+        })
     }
 
     /// Where it listens; tells the port where 0 was asked for.
@@ -157,7 +188,30 @@ impl Service {
             tracing::error!(%error, "the writer of the log ended badly: {error}");
         }
         self.projector.stop().await;
+        // After the last append, so that what is published last is the whole log.
+        self.publishing.cancel();
+        for task in [Some(self.filler), self.publisher].into_iter().flatten() {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task about the log's proofs ended badly: {error}");
+            }
+        }
         self.app.store.close().await;
+    }
+}
+
+/// Keeps what makes proofs quick, for a ledger that is older than that. Proofs are made without, too.
+async fn fill_nodes(log: Log, stop: CancellationToken) {
+    let filled = tokio::select! {
+        filled = log.fill_nodes() => filled,
+        () = stop.cancelled() => return,
+    };
+    match filled {
+        Ok(0) => {}
+        Ok(filled) => tracing::info!(filled, "{filled} hashes of the log's tree are kept now"),
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "hashes of the log's tree are not kept, so proofs take longer: {error}"
+        ),
     }
 }
 

@@ -3,15 +3,18 @@
 //!
 //! A [history](fn@history) is computed from the log each time it is asked for: the read model only
 //! says which events to look at. [Verification](fn@verify) hashes the whole log again and folds it
-//! afresh.
+//! afresh. [Proofs](fn@prove_inclusion) show to others, who do not have the log, that it was not edited.
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
+mod erased;
 mod history;
+mod prove;
 mod verify;
 
 pub use history::{Change, History, HistoryEvent, Subject, SubjectKind, history};
-pub use verify::{Finding, Report, VerifyProgress, verify};
+pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
+pub use verify::{Finding, Report, VerifyProgress, verify, verify_against};
 
 /// How many events are read from the log at once, at most.
 const SCAN_EVENTS_MAX: usize = 4_096;

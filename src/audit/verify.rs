@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::erased::Erased;
 use super::{SCAN_BYTES_MAX, SCAN_EVENTS_MAX};
 use crate::ids::{CustomerKey, Position};
 use crate::projection::catalogue::Catalogue;
@@ -13,10 +14,11 @@ use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
 use crate::projector::{can_fold, logic_of};
-use crate::store::tree::Frontier;
+use crate::proof::Checkpoint;
 use crate::store::{Generation, LoggedEvent, Source, Store, StoreError, SubscriptionFilter};
 use crate::stripe::Verifier;
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::{Frontier, Hash, Subtree};
 
 /// How many findings are kept; more of them only say the same.
 const FINDINGS_MAX: usize = 100;
@@ -33,6 +35,8 @@ pub struct Report {
     /// Rows of the read model that were compared with a fresh fold; none if there is no read model, or
     /// if it was made by a version of this program whose fold is another.
     pub rows: Option<i64>,
+    /// Checkpoints that the log was compared with.
+    pub checkpoints: usize,
     /// How many differences there are.
     pub differences: usize,
     /// The first of them.
@@ -63,7 +67,7 @@ impl Report {
         self.differences == 0
     }
 
-    fn find(&mut self, position: Option<Position>, message: impl Into<String>) {
+    pub(super) fn find(&mut self, position: Option<Position>, message: impl Into<String>) {
         self.differences += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding { position, message: message.into() });
@@ -76,6 +80,17 @@ impl Report {
 pub async fn verify(
     store: &Store,
     signatures: Option<&Verifier>,
+    progress: impl FnMut(VerifyProgress),
+) -> Result<Report, StoreError> {
+    verify_against(store, signatures, &[], progress).await
+}
+
+/// As [`verify`], and the log must have been what these checkpoints say: they are older than whatever
+/// was edited since.
+pub async fn verify_against(
+    store: &Store,
+    signatures: Option<&Verifier>,
+    checkpoints: &[Checkpoint],
     mut progress: impl FnMut(VerifyProgress),
 ) -> Result<Report, StoreError> {
     let mut report = Report::default();
@@ -96,8 +111,10 @@ pub async fn verify(
         }
     };
     let head = store.log.head().await?;
-    let mut chain = Chain::default();
+    let mut chain = Chain { checkpoints: checkpoints.to_vec(), ..Chain::default() };
+    chain.compare_checkpoints(&mut report);
     let mut checked_signatures = 0;
+    let mut erased = Erased::default();
     while chain.position < head.size {
         let limit = usize::try_from(head.size.0 - chain.position.0).unwrap_or(usize::MAX);
         let events =
@@ -107,6 +124,7 @@ pub async fn verify(
         }
         for event in &events {
             chain.check(event, &mut report);
+            erased.note(event);
             if let Some(verifier) = signatures {
                 checked_signatures += i64::from(check_signature(event, verifier, &mut report));
             }
@@ -114,7 +132,20 @@ pub async fn verify(
                 fresh.fold(event);
             }
         }
+        for subtree in store.log.differing_nodes(&std::mem::take(&mut chain.nodes)).await? {
+            let message = format!(
+                "the kept hash of the subtree {} of 2^{} events is not theirs",
+                subtree.index, subtree.level
+            );
+            report.find(None, message);
+        }
         progress(VerifyProgress { done: chain.position.0, total: head.size.0 });
+    }
+    // What was appended meanwhile came with a head that moved.
+    if let Some(next) = store.log.scan(head.size, 1, 1).await?.first()
+        && store.log.head().await?.size < next.position
+    {
+        report.find(Some(next.position), "is beyond the end that the head says");
     }
     if chain.events != head.size.0 {
         let message = format!("the head says {} events, the log holds {}", head.size, chain.events);
@@ -123,6 +154,15 @@ pub async fn verify(
     if chain.frontier.root() != head.root {
         report.find(None, "the root that the events give is not the head's");
     }
+    erased.compare(&mut report);
+    for checkpoint in &chain.checkpoints {
+        let message = format!(
+            "a checkpoint speaks of {} events, the log holds {}",
+            checkpoint.size, chain.events
+        );
+        report.find(None, message);
+    }
+    report.checkpoints = checkpoints.len();
     report.events = chain.events;
     report.root = hex::encode(chain.frontier.root());
     report.signatures = signatures.map(|_| checked_signatures);
@@ -139,6 +179,10 @@ struct Chain {
     received_at: ReceivedAt,
     events: i64,
     frontier: Frontier,
+    /// What is completed with the events read last.
+    nodes: Vec<(Subtree, Hash)>,
+    /// Those that have not been reached yet.
+    checkpoints: Vec<Checkpoint>,
 }
 
 impl Chain {
@@ -158,10 +202,23 @@ impl Chain {
         if leaf != event.leaf_hash {
             report.find(at, "the record is not the one that was hashed");
         }
-        self.frontier.push(leaf);
+        let nodes = &mut self.nodes;
+        self.frontier.push_with(leaf, |subtree, hash| nodes.push((subtree, hash)));
         self.position = event.position;
         self.received_at = event.received_at;
         self.events += 1;
+        self.compare_checkpoints(report);
+    }
+
+    /// Compares the root with those of the checkpoints of this size.
+    fn compare_checkpoints(&mut self, report: &mut Report) {
+        let (size, root) = (self.frontier.size(), || self.frontier.root());
+        for checkpoint in self.checkpoints.extract_if(.., |it| it.size == size) {
+            if checkpoint.root != root() {
+                let message = format!("the log of {size} events is not the one that was signed");
+                report.find(None, message);
+            }
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         limits: Limits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
+        signing: None,
         clock: context.clock.clone(),
     };
     let service = match Service::start(options.clone()).await {

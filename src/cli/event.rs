@@ -7,7 +7,7 @@ use super::output::{self, stdout};
 use super::report::{Exit, Failure};
 use crate::exchange::EventRecord;
 use crate::ids::{AccountId, EventId};
-use crate::store::Opening;
+use crate::store::{LoggedEvent, Opening, Store};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -25,28 +25,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::Existing).await?;
-    let account = args.account.map(AccountId::new);
     let id = EventId::new(args.event);
-    let mut events = store.log.event(&id, account.as_ref(), None).await?;
-    if events.len() > 1 {
-        // The same id in both modes: the configured one is meant.
-        events.retain(|event| event.facts.scope.livemode == context.settings.mode.livemode());
-    }
-    let event = match (events.pop(), events.is_empty()) {
-        (Some(event), true) => event,
-        (None, _) => {
-            return Err(Failure::no(
-                format!("the log has no event {id}"),
-                "`subledger export` writes all that it has",
-            ));
-        }
-        (Some(_), false) => {
-            return Err(Failure::usage(
-                format!("several accounts have an event {id}"),
-                "say which with --account",
-            ));
-        }
-    };
+    let event = find(&store, &id, args.account, context).await?;
     let redeliveries = store.log.redeliveries(event.position, event.position).await?;
     store.close().await;
     let mut out = stdout();
@@ -64,4 +44,29 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     out.write_all(payload.as_bytes())?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// The one event of this id: where both modes have it, the configured one is meant.
+pub(super) async fn find(
+    store: &Store,
+    id: &EventId,
+    account: Option<String>,
+    context: &Context,
+) -> anyhow::Result<LoggedEvent> {
+    let account = account.map(AccountId::new);
+    let mut events = store.log.event(id, account.as_ref(), None).await?;
+    if events.len() > 1 {
+        events.retain(|event| event.facts.scope.livemode == context.settings.mode.livemode());
+    }
+    match (events.pop(), events.is_empty()) {
+        (Some(event), true) => Ok(event),
+        (None, _) => Err(Failure::no(
+            format!("the log has no event {id}"),
+            "`subledger export` writes all that it has",
+        )),
+        (Some(_), false) => Err(Failure::usage(
+            format!("several accounts have an event {id}"),
+            "say which with --account",
+        )),
+    }
 }

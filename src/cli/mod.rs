@@ -7,10 +7,12 @@ mod backup;
 mod current;
 mod demo;
 mod diff;
+mod erase;
 mod event;
 mod export;
 mod history;
 mod import;
+mod log;
 mod output;
 mod post;
 mod progress;
@@ -46,6 +48,13 @@ Environment:
   SUBLEDGER_TOLERANCE_SECONDS  `serve --tolerance-seconds`  [default: 300]
   SUBLEDGER_NO_AUTO_REBUILD    `serve --no-auto-rebuild`: refuse to start where the read model would be
                                made anew  [default: it is, in the background]
+  SUBLEDGER_SIGNING_KEY        the secret key that signs checkpoints of the log, as `log keygen` makes it
+                               [no flag]  [default: none]
+  SUBLEDGER_SIGNING_KEY_FILE   `--signing-key-file`: a file that holds it  [default: none]
+  SUBLEDGER_VERIFIER_KEY       `--key`: the public key that checks them  [default: none]
+  SUBLEDGER_CHECKPOINT_FILE    `serve --checkpoint-file`: where checkpoints are written  [default: none]
+  SUBLEDGER_CHECKPOINT_EVERY_SECONDS
+                               `serve --checkpoint-every-seconds`  [default: 60 with a file]
   SUBLEDGER_LOG                what is logged, as info or subledger=debug  [default: info]
   SUBLEDGER_LOG_FORMAT         text or json  [default: text]
 
@@ -83,10 +92,18 @@ enum Command {
     Backup(backup::Args),
     /// Check the log against its head and hashes, and the read model against a fresh fold
     Verify(verify::Args),
+    /// Prove that nobody edited the log: sign checkpoints, make proofs, check them
+    Log(log::Args),
     /// Append events from files: events, lines, list pages, exports
     Import(import::Args),
     /// Write the log, one JSON line an event
     Export(export::Args),
+    /// Erase what events said, for a person who asks to be forgotten
+    ///
+    /// The body of each event goes, for good, and so do those of its redeliveries. That the event was, its hash,
+    /// and a record of the erasure stay, so that every proof holds. The read model is made anew from
+    /// what is left, and older generations are dropped.
+    Erase(erase::Args),
     /// Make up the events of whole subscription lives, with the truth known
     Simulate(simulate::Args),
 }
@@ -134,8 +151,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Projections(args) => projections::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context).await,
         Command::Verify(args) => verify::run(args, &context).await,
+        Command::Log(args) => log::run(args, &context).await,
         Command::Import(args) => import::run(args, &context).await,
         Command::Export(args) => export::run(args, &context).await,
+        Command::Erase(args) => erase::run(args, &context).await,
         Command::Simulate(args) => simulate::run(args, &context).await,
     }
 }

@@ -97,6 +97,10 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
             return (Exit::Failed, Some(hint.to_owned()));
         }
+        if let Some(StartError::Publish(_)) = cause.downcast_ref() {
+            let hint = "choose another file with --checkpoint-file, or move this one away";
+            return (Exit::Usage, Some(hint.to_owned()));
+        }
         if let Some(rebuild) = cause.downcast_ref::<RebuildError>() {
             let exit = match rebuild {
                 RebuildError::Store(store) => exit_of(store),

@@ -27,6 +27,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         limits: Limits::default(),
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
+        signing: args.settings.checkpoints.signing()?,
         clock: context.clock.clone(),
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());

@@ -1,5 +1,8 @@
 //! `verify`: the log against its head and hashes, the read model against a fresh fold.
 
+use std::path::PathBuf;
+
+use super::log::KeyArgs;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::Exit;
 use super::{Context, progress};
@@ -14,6 +17,13 @@ pub(super) struct Args {
     #[arg(long)]
     signatures: bool,
 
+    /// A signed checkpoint that the log must have been at; may be given several times
+    #[arg(long = "checkpoint", value_name = "FILE", requires = "key")]
+    checkpoints: Vec<PathBuf>,
+
+    #[command(flatten)]
+    key: KeyArgs,
+
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -25,9 +35,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         None
     };
+    let mut checkpoints = Vec::new();
+    for path in &args.checkpoints {
+        checkpoints.push(args.key.open(path)?);
+    }
     let store = context.open(Opening::Existing).await?;
     let bar = progress::bar("verifying", 0);
-    let report = audit::verify(&store, verifier.as_ref(), |progress| {
+    let report = audit::verify_against(&store, verifier.as_ref(), &checkpoints, |progress| {
         bar.set_length(progress.total.unsigned_abs());
         bar.set_position(progress.done.unsigned_abs());
     })
@@ -48,6 +62,9 @@ fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result
     writeln!(out, "log         {} events, root {}", report.events, report.root)?;
     if let Some(signatures) = report.signatures {
         writeln!(out, "signatures  {signatures} checked")?;
+    }
+    if report.checkpoints > 0 {
+        writeln!(out, "checkpoints {} compared", report.checkpoints)?;
     }
     match report.rows {
         Some(rows) => writeln!(out, "read model  {rows} rows compared with a fresh fold")?,

@@ -10,6 +10,7 @@ mod event_payload;
 mod healthz;
 mod history;
 mod log;
+mod log_checkpoint;
 mod metrics;
 mod metrics_text;
 mod params;
@@ -46,6 +47,7 @@ use crate::clock::Clock;
 use crate::config::Mode;
 use crate::ingest::Ingest;
 use crate::projector::ProjectorHandle;
+use crate::proof::SigningKey;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
 
@@ -64,6 +66,8 @@ pub struct App {
     pub verifier: Verifier,
     /// Who may read.
     pub tokens: Tokens,
+    /// What signs checkpoints of the log, if anything does.
+    pub signing_key: Option<SigningKey>,
     /// Which mode is meant where none is named.
     pub mode: Mode,
     /// Where the time comes from.
@@ -120,6 +124,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/events/{id}", get(event::get))
         .route("/events/{id}/payload", get(event_payload::get))
         .route("/log", get(log::get))
+        .route("/log/checkpoint", get(log_checkpoint::get))
         .route("/projections", get(projections::get))
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(app), auth::require_read));

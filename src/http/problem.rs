@@ -93,6 +93,8 @@ kinds! {
     UnknownSubject = "unknown-subject", NOT_FOUND, "Not in the ledger";
     /// The payload was erased on purpose.
     PayloadErased = "payload-erased", GONE, "Payload erased";
+    /// No key is set that could sign.
+    NoSigningKey = "no-signing-key", NOT_FOUND, "No signing key";
     /// The route exists, for other methods.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed";
     /// More events are waiting for their commit than the queue holds.

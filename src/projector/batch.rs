@@ -9,7 +9,8 @@ use std::panic::{UnwindSafe, catch_unwind};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{BATCH_BYTES_MAX, BATCH_STRETCHES_MAX, STRETCH_EVENTS, STRETCHES_AT_ONCE};
-use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
+use crate::erasure::{Erasure, Subject};
+use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::observe::{FoldError, Link, Observation, observe_as};
 use crate::projection::state::Change;
@@ -52,7 +53,9 @@ pub(super) enum Read {
     Observed(Observation),
     /// It is of a kind that is folded, and it could not be.
     Parked(Parked),
-    /// There is nothing to fold: our own records, types that name nobody, and bodies that were erased.
+    /// It says what was erased, and stands in the history of whom that concerned.
+    Erasure(Scope, Vec<Subject>),
+    /// There is nothing to fold: types that name nobody, and bodies that were erased.
     Nothing,
 }
 
@@ -153,6 +156,12 @@ impl Entry {
             |customer, subscription| TimelineEntry { customer, subscription, position, created };
         match read {
             Read::Nothing => Outcome::default(),
+            Read::Erasure(scope, subjects) => {
+                let key = |customer| CustomerKey { scope: scope.clone(), customer };
+                let timeline =
+                    subjects.into_iter().map(|it| entry(key(it.customer), it.subscription));
+                Outcome { timeline: timeline.collect(), ..Outcome::default() }
+            }
             Read::Parked(parked) => {
                 // It still stands on the timeline of whom it names.
                 let key = |customer| CustomerKey { scope: parked.scope.clone(), customer };
@@ -176,11 +185,17 @@ impl Entry {
 
 impl Read {
     fn of(event: &StretchEvent<'_>) -> Self {
+        let Some(body) = event.body else { return Self::Nothing };
+        if event.source == Source::Subledger {
+            return Erasure::read(body).map_or(Self::Nothing, |erasure| {
+                let subjects = erasure.subjects().into_iter().cloned().collect();
+                Self::Erasure(event.scope.clone(), subjects)
+            });
+        }
         // What no projection folds is not parsed.
-        if event.source == Source::Subledger || routing::names_nobody(&event.event_type) {
+        if routing::names_nobody(&event.event_type) {
             return Self::Nothing;
         }
-        let Some(body) = event.body else { return Self::Nothing };
         match observe_as(&event.event_type, body) {
             Ok(observation) => Self::Observed(observation),
             Err(error) => {
@@ -215,7 +230,6 @@ pub(super) async fn beside_the_runtime<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Scope;
 
     #[test]
     fn the_body_of_a_type_that_names_nobody_is_not_parsed() {

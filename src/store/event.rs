@@ -1,9 +1,9 @@
 //! An event on its way into the log, and as it stands there.
 
 use super::record;
-use super::tree::Hash;
 use crate::ids::{EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Hash;
 
 /// An event that is to be appended: its position, and when it was received, the log will say.
 #[derive(Clone, Debug)]
@@ -128,6 +128,11 @@ impl NewEvent {
     /// What the envelope says.
     pub fn facts(&self) -> &EventFacts {
         &self.facts
+    }
+
+    /// The body, unless it was erased.
+    pub fn body(&self) -> Option<&str> {
+        self.payload.as_deref()
     }
 
     /// The size of what will be stored as text, in bytes.

@@ -11,11 +11,11 @@ use super::append;
 use super::checkpoint::Checkpoints;
 use super::db::{self, Database, Dialect, Session, Writer};
 use super::event::draw;
-use super::tree::{Frontier, Hash};
 use super::{DatabaseUrl, LogHead, Opening, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
+use crate::tree::{Frontier, Hash};
 
 /// Bytes in a page: batches of 4 KB events are written half again as fast as with SQLite's 4 KiB.
 const PAGE_BYTES: u32 = 16 * 1024;

@@ -9,9 +9,11 @@
 mod append;
 mod checkpoint;
 mod db;
+mod erase;
 mod error;
 mod event;
 mod log;
+mod nodes;
 mod read_model;
 mod record;
 mod redelivery;
@@ -19,7 +21,6 @@ mod scan;
 #[cfg(test)]
 mod statements_test;
 mod stretch;
-pub mod tree;
 mod url;
 
 pub use error::StoreError;

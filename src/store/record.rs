@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::event::NewEvent;
-use super::tree::{self, Hash};
 use crate::time::ReceivedAt;
+use crate::tree::{self, Hash};
 
 /// The first line of a record: which text this is.
 const VERSION: &str = "subledger-event-v1";

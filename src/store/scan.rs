@@ -6,9 +6,9 @@ use super::StoreError;
 use super::db::{Column, Row};
 use super::event::{EventFacts, LoggedEvent, Source};
 use super::log::{self, Log};
-use super::tree::Hash;
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Hash;
 
 impl Log {
     /// The events after a position, in order, until either limit is reached; at least one if there

@@ -10,7 +10,7 @@ use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
 use super::read_model::{self, SubscriptionFilter};
-use super::{append, checkpoint, log, redelivery, scan, stretch};
+use super::{append, checkpoint, erase, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -25,7 +25,7 @@ const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     use Column::{Bool, Bytes, Integer, Text};
     let columns: &[Column] = match name {
-        "AT" => &[Integer],
+        "AT" | "ERASE" | "ERASE_REDELIVERIES" => &[Integer],
         "KNOWN" => &[Text],
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
@@ -34,6 +34,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
         "INSERT" | "APPEND" => &append::COLUMNS,
+        "KEEP" => &nodes::COLUMNS,
         _ => &[],
     };
     assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");
@@ -120,7 +121,9 @@ async fn every_statement_of_the_log_prepares() {
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),
+            ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
+            ("erase", erase::sql::CATALOGUE),
             ("scan", scan::sql::CATALOGUE),
             ("stretch", stretch::sql::CATALOGUE),
             ("checkpoint", checkpoint::sql::CATALOGUE),
@@ -207,6 +210,8 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("EVENT", scan::sql::EVENT),
         of("AT", scan::sql::AT),
         of("STRETCH", stretch::sql::STRETCH),
+        of("LEAVES", nodes::sql::LEAVES),
+        of("NODES", nodes::sql::NODES),
         of("FIRST", redelivery::sql::FIRST),
         of("SCAN", redelivery::sql::SCAN),
     ];

@@ -39,6 +39,7 @@ pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
         limits: Limits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
+        signing: None,
         clock: Clock::System,
     };
     Ok(Service::start(options).await?)

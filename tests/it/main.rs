@@ -16,6 +16,7 @@ use once;
 
 mod allocations;
 mod app;
+mod audit;
 mod corpus;
 mod diff;
 mod fold;
@@ -25,6 +26,7 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod proof;
 mod raw_sqlite;
 mod rebuild;
 mod store;

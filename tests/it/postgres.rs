@@ -16,6 +16,7 @@ macro_rules! once {
 use once;
 
 mod app;
+mod audit;
 mod cluster;
 mod corpus;
 mod diff;
@@ -26,6 +27,7 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod proof;
 mod raw_postgres;
 mod rebuild;
 mod shared;

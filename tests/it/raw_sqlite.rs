@@ -34,6 +34,16 @@ pub(crate) async fn file(path: &Path) -> Connection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
 }
 
+/// Takes away what holds the log's promises against every program.
+pub(crate) async fn drop_guards(connection: &mut Connection) {
+    let guards = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+    let names: Vec<String> = sqlx::query_scalar(guards).fetch_all(&mut *connection).await.unwrap();
+    for name in names {
+        let drop = sqlx::AssertSqlSafe(format!("DROP TRIGGER {name}"));
+        sqlx::query(drop).execute(&mut *connection).await.unwrap();
+    }
+}
+
 /// What the read models are made of: names and definitions.
 pub(crate) async fn schema(connection: &mut Connection) -> Vec<(String, Option<String>)> {
     let sql = "SELECT name, sql FROM sqlite_schema ORDER BY name";

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::db::{Cells, Column, Query, Row};
 use crate::store::event::{Appended, NewEvent};
-use crate::store::tree::{Frontier, Hash};
+use crate::store::nodes::{self, Node};
 use crate::store::{StoreError, redelivery};
 use crate::time::ReceivedAt;
+use crate::tree::{Frontier, Hash};
 
 /// Where `received_at` comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub(super) struct Batch<'a> {
     pub(super) start: Position,
     pub(super) end: End,
     pub(super) new: Vec<Placed<'a>>,
+    /// The subtrees that this batch completes and whose hashes are kept.
+    pub(super) nodes: Vec<Node>,
     pub(super) duplicates: Vec<redelivery::Duplicate<'a>>,
     pub(super) answers: Vec<Appended>,
 }
@@ -93,6 +96,7 @@ impl<'a> Batch<'a> {
             }));
         }
         let mut new = Vec::with_capacity(events.len());
+        let mut nodes = Vec::new();
         let mut duplicates = Vec::new();
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
@@ -112,7 +116,11 @@ impl<'a> Batch<'a> {
                 _ => now.max(after_last),
             };
             let leaf_hash = event.leaf_hash(received_at);
-            end.tree.push(leaf_hash);
+            end.tree.push_with(leaf_hash, |subtree, hash| {
+                if nodes::is_kept(subtree) {
+                    nodes.push((subtree, hash));
+                }
+            });
             end.size = end.size.next();
             end.last_received_at = received_at;
             places.insert(identity(event), end.size);
@@ -122,7 +130,7 @@ impl<'a> Batch<'a> {
         if times == Times::Exported {
             end.restored = end.size.0;
         }
-        Ok(Self { start, end, new, duplicates, answers })
+        Ok(Self { start, end, new, nodes, duplicates, answers })
     }
 
     /// Whether there is nothing to write.

@@ -14,6 +14,7 @@ use super::StoreError;
 use super::db::Database;
 use super::event::{Appended, NewEvent};
 use super::log::Log;
+use crate::ids::Position;
 use crate::time::ReceivedAt;
 
 impl Log {
@@ -25,7 +26,7 @@ impl Log {
     /// next append starts anew. (A connection to PostgreSQL may break after a commit and before its
     /// answer: then the events are known when they are appended again.)
     pub async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
-        self.write(events, Times::Now).await
+        self.write(events, Times::Now, &[]).await
     }
 
     /// Appends the events of an export with the times they were received at, so that the log has
@@ -33,7 +34,16 @@ impl Log {
     ///
     /// Only into an empty log, or to go on with such a restore; known ids are skipped.
     pub async fn restore(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
-        self.write(events, Times::Exported).await
+        self.write(events, Times::Exported, &[]).await
+    }
+
+    /// Appends, and erases the bodies at these positions in the same transaction.
+    pub(super) async fn append_erasing(
+        &self,
+        erased: &[Position],
+        records: &[NewEvent],
+    ) -> Result<Vec<Appended>, StoreError> {
+        self.write(records, Times::Now, erased).await
     }
 
     /// Whether the log accepts events now: takes the lock of its head and lets it go.
@@ -51,7 +61,12 @@ impl Log {
         write.rollback().await
     }
 
-    async fn write(&self, events: &[NewEvent], times: Times) -> Result<Vec<Appended>, StoreError> {
+    async fn write(
+        &self,
+        events: &[NewEvent],
+        times: Times,
+        erased: &[Position],
+    ) -> Result<Vec<Appended>, StoreError> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -59,7 +74,8 @@ impl Log {
         let batch = match &self.0.db {
             Database::Postgres(_) => {
                 let mut left = self.0.left.lock().await;
-                let batch = postgres::append(&self.0.db, &mut left, events, times, now).await?;
+                let batch =
+                    postgres::append(&self.0.db, &mut left, events, times, erased, now).await?;
                 drop(left);
                 self.announce(&batch);
                 batch
@@ -68,7 +84,7 @@ impl Log {
                 let mut writer = writer.lock().await;
                 // Whatever fails or is cancelled below drops the connection, and so rolls back.
                 let mut connection = writer.take().await?;
-                let batch = sqlite::append(&mut connection, events, times, now).await?;
+                let batch = sqlite::append(&mut connection, events, times, erased, now).await?;
                 self.announce(&batch);
                 // The events are on the disk now: nothing that goes wrong from here on is the sender's.
                 let mut checkpoints = self.0.checkpoints.lock().await;

@@ -2,9 +2,11 @@
 
 use super::Now;
 use super::batch::{Batch, COLUMNS, End, Known, Times, read_end, read_known};
+use crate::ids::Position;
 use crate::store::StoreError;
 use crate::store::db::{Column, Database, Session};
 use crate::store::event::NewEvent;
+use crate::store::{erase, nodes};
 
 /// The head as this process left it.
 #[derive(Debug)]
@@ -20,15 +22,18 @@ pub(super) async fn append<'e>(
     left: &mut Option<Left>,
     events: &'e [NewEvent],
     times: Times,
+    erased: &[Position],
     now: impl Now,
 ) -> Result<Batch<'e>, StoreError> {
     // Taken: if this fails on its way, nobody knows where the head is.
     let before = left.take();
     if let Some(Left { end, alone: true }) = &before
         && times == Times::Now
+        && erased.is_empty()
     {
         let batch = Batch::assign(events, end.clone(), &Known::new(), times, now())?;
-        if batch.duplicates.is_empty() {
+        // Nodes that are kept come with one event in 256.
+        if batch.duplicates.is_empty() && batch.nodes.is_empty() {
             let mut statement = db.write_once().await?;
             if move_end(&mut statement.session(), end, &batch).await? {
                 statement.commit().await?;
@@ -37,7 +42,7 @@ pub(super) async fn append<'e>(
             }
         }
     }
-    let (found, batch) = append_locked(db, events, times, now).await?;
+    let (found, batch) = append_locked(db, events, times, erased, now).await?;
     let alone = before.is_some_and(|before| before.end == found);
     *left = Some(Left { end: batch.end.clone(), alone });
     Ok(batch)
@@ -48,11 +53,13 @@ async fn append_locked<'e>(
     db: &Database,
     events: &'e [NewEvent],
     times: Times,
+    erased: &[Position],
     now: impl Now,
 ) -> Result<(End, Batch<'e>), StoreError> {
     let mut write = db.write().await?;
     let mut session = write.session();
     let end = read_end(&session.query(sql::END).fetch_one().await?)?;
+    erase::bodies(&mut session, erased).await?;
     // Known events are rare, and the statement that moves the head finds them; but a restore passes them over.
     let mut known = match times {
         Times::Now => Known::new(),
@@ -68,6 +75,7 @@ async fn append_locked<'e>(
     if !moved {
         return Err(StoreError::Corrupt("the log's head moved while it was locked".to_owned()));
     }
+    nodes::insert(&mut session, &batch.nodes).await?;
     for duplicate in &batch.duplicates {
         duplicate.record(&mut session).await?;
     }

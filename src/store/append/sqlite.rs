@@ -8,9 +8,11 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::Now;
 use super::batch::{Batch, COLUMNS, End, Known, Placed, Times, read_end, read_known};
+use crate::ids::Position;
 use crate::store::StoreError;
 use crate::store::db::{self, Cells, Column, Dialect, Query, Session, with_rows};
 use crate::store::event::NewEvent;
+use crate::store::{erase, nodes};
 
 /// Rows in one INSERT, at most. A power of two; 15 values each stay below SQLite's limit of 32,766.
 const ROWS_PER_INSERT: usize = 256;
@@ -21,10 +23,15 @@ pub(super) async fn append<'e>(
     connection: &mut SqliteConnection,
     events: &'e [NewEvent],
     times: Times,
+    erased: &[Position],
     now: impl Now,
 ) -> Result<Batch<'e>, StoreError> {
     let mut session = Session::Sqlite(connection);
+    if !erased.is_empty() {
+        erase::prepare(&mut session).await?;
+    }
     let (end, known) = begin(&mut session, events).await?;
+    erase::bodies(&mut session, erased).await?;
     let batch = Batch::assign(events, end, &known, times, now())?;
     write(&mut session, &batch).await?;
     Ok(batch)
@@ -71,6 +78,7 @@ async fn write(session: &mut Session<'_>, batch: &Batch<'_>) -> Result<(), Store
         add_rows(&mut query, rows);
         query.fetch_all().await?;
     }
+    nodes::insert(session, &batch.nodes).await?;
     for duplicate in &batch.duplicates {
         duplicate.record(session).await?;
     }

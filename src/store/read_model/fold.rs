@@ -13,8 +13,8 @@ use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
 use crate::store::db::{Cells, Column, Session, Statement};
-use crate::store::tree::Hash;
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Hash;
 
 /// What the fold of a range of events changes. Writing it twice is the same as once.
 #[derive(Clone, Debug, Default)]

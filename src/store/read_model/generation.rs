@@ -8,9 +8,9 @@ use crate::ids::Position;
 use crate::projection::column::Column;
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Row, Session, Statement};
-use crate::store::tree::Hash;
 use crate::store::{StoreError, log};
 use crate::time::ReceivedAt;
+use crate::tree::Hash;
 
 /// The number of a generation; never given twice.
 pub type GenerationId = i64;

@@ -5,7 +5,7 @@ use subledger::config::Secrets;
 
 use super::server::{Event, TOKEN, TestServer, json_of};
 
-const READS: [&str; 9] = [
+const READS: [&str; 10] = [
     "/v1/customers/cus_1",
     "/v1/subscriptions",
     "/v1/subscriptions/sub_1",
@@ -13,6 +13,7 @@ const READS: [&str; 9] = [
     "/v1/events/evt_1",
     "/v1/events/evt_1/payload",
     "/v1/log",
+    "/v1/log/checkpoint",
     "/v1/projections",
     "/v1/nothing",
 ];

@@ -125,6 +125,11 @@ fn the_help_names_every_setting_and_each_commands_own() {
         "SUBLEDGER_NO_AUTO_REBUILD",
         "SUBLEDGER_USER_KEY",
         "SUBLEDGER_POLICY",
+        "SUBLEDGER_SIGNING_KEY",
+        "SUBLEDGER_SIGNING_KEY_FILE",
+        "SUBLEDGER_VERIFIER_KEY",
+        "SUBLEDGER_CHECKPOINT_FILE",
+        "SUBLEDGER_CHECKPOINT_EVERY_SECONDS",
         "SUBLEDGER_LOG",
         "SUBLEDGER_LOG_FORMAT",
     ] {

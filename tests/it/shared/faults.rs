@@ -145,32 +145,32 @@ async fn a_synchronous_replica_that_is_promoted_has_every_event_that_was_acknowl
     let events: Vec<_> =
         bench_events(400, 20, Format::Compact).map(|event| new_event(&event.body)).collect();
     let (sent, acknowledged) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let load = async {
+    let (log, count, done) = (store.log.clone(), Arc::clone(&sent), Arc::clone(&acknowledged));
+    // While the servers change hands, on a thread of its own.
+    let load = tokio::spawn(async move {
         let mut refused = 0;
         for batch in events.chunks(4) {
-            sent.fetch_add(1, Ordering::SeqCst);
-            while let Err(error) = store.log.append(batch).await {
+            count.fetch_add(1, Ordering::SeqCst);
+            while let Err(error) = log.append(batch).await {
                 assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
                 refused += 1;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            acknowledged.fetch_add(batch.len(), Ordering::SeqCst);
+            done.fetch_add(batch.len(), Ordering::SeqCst);
         }
         refused
-    };
-    let failover = async {
-        while sent.load(Ordering::SeqCst) < 30 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        primary.kill();
-        let before = i64::try_from(acknowledged.load(Ordering::SeqCst)).unwrap();
-        replica.promote();
-        let held: i64 =
-            replica.psql("postgres", "SELECT size FROM subledger.log_head").parse().unwrap();
-        assert!(held >= before, "{held} of {before}");
-        proxy.turn_to(replica.socket());
-    };
-    let (refused, ()) = tokio::join!(load, failover);
+    });
+    while sent.load(Ordering::SeqCst) < 30 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    primary.kill();
+    let before = i64::try_from(acknowledged.load(Ordering::SeqCst)).unwrap();
+    replica.promote();
+    let held = replica.psql("postgres", "SELECT size FROM subledger.log_head");
+    let held: i64 = held.parse().unwrap();
+    assert!(held >= before, "{held} of {before}");
+    proxy.turn_to(replica.socket());
+    let refused = load.await.unwrap();
     assert!(refused > 0);
     let mut ids: Vec<_> = store.log.scan(Position::ZERO, 500, usize::MAX).await.unwrap();
     assert_eq!(ids.len(), 400);

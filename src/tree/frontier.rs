@@ -1,22 +1,6 @@
-//! The Merkle tree over the log, as RFC 6962 defines it.
-//!
-//! The log keeps only the tree's right edge, the [`Frontier`]: the roots of the complete subtrees
-//! that make up its size, greatest first. That is all an append and the root need.
+//! The right edge of a growing tree: all that an append and the root need.
 
-use sha2::{Digest, Sha256};
-
-/// A SHA-256 hash.
-pub type Hash = [u8; 32];
-
-/// The hash of a leaf: `SHA-256(0x00 || record)`.
-pub fn leaf(record: &[u8]) -> Hash {
-    Sha256::new().chain_update([0x00]).chain_update(record).finalize().into()
-}
-
-/// The hash of an inner node: `SHA-256(0x01 || left || right)`.
-fn node(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
-}
+use super::{Hash, Subtree, join, node};
 
 /// The right edge of a tree: what is needed to append to it and to know its root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,22 +13,29 @@ pub struct Frontier {
 impl Frontier {
     /// Appends a leaf.
     pub fn push(&mut self, leaf_hash: Hash) {
-        let mut subtree = leaf_hash;
+        self.push_with(leaf_hash, |_, _| {});
+    }
+
+    /// Appends a leaf, and tells of each subtree that is complete with it, the leaf itself first.
+    pub fn push_with(&mut self, leaf_hash: Hash, mut completed: impl FnMut(Subtree, Hash)) {
+        let mut subtree = Subtree { level: 0, index: self.size };
+        let mut hash = leaf_hash;
+        completed(subtree, hash);
         // Like a carry: each trailing one bit of the size is a subtree as big as the new one.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.subtrees.pop() {
-                subtree = node(&left, &subtree);
+                hash = node(&left, &hash);
             }
+            subtree = subtree.parent();
+            completed(subtree, hash);
         }
-        self.subtrees.push(subtree);
+        self.subtrees.push(hash);
         self.size += 1;
     }
 
     /// The root; of an empty tree the hash of nothing.
     pub fn root(&self) -> Hash {
-        let mut subtrees = self.subtrees.iter().rev();
-        let Some(&smallest) = subtrees.next() else { return Sha256::digest([]).into() };
-        subtrees.fold(smallest, |right, left| node(left, &right))
+        join(&self.subtrees)
     }
 
     /// The number of leaves.
@@ -67,8 +58,10 @@ impl Frontier {
 
 #[cfg(test)]
 mod tests {
+    use super::super::leaf;
     use super::*;
     use ct_merkle::mem_backed_tree::MemoryBackedTree;
+    use sha2::Sha256;
 
     #[test]
     fn every_root_is_that_of_an_independent_implementation() {

@@ -1,0 +1,32 @@
+//! `log check`: checkpoints and proofs, against the public key and each other. No ledger is needed.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::super::output::stdout;
+use super::super::report::Exit;
+use super::checked::Checked;
+use super::{KeyArgs, read};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Checkpoints, proofs and records of events, in any order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+    let mut checked = Checked::new(args.key.required()?);
+    for path in args.files {
+        checked.add(&read(&path)?, path)?;
+    }
+    let mut out = stdout();
+    for line in checked.finish()? {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,41 @@
+//! `log consistency`: that the log of one size begins with that of an older one.
+
+use std::io::Write as _;
+
+use super::super::Context;
+use super::super::output::stdout;
+use super::super::report::{Exit, Failure};
+use crate::audit;
+use crate::config::SigningKeySettings;
+use crate::store::Opening;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// How many events the older checkpoint speaks of
+    old: u64,
+
+    /// How many events the newer one shall speak of [default: all that there are]
+    new: Option<u64>,
+
+    #[command(flatten)]
+    key: SigningKeySettings,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let key = args.key.required()?;
+    let store = context.open(Opening::Existing).await?;
+    let size = audit::checkpoint(&store.log).await?.size;
+    let sizes = (args.old, args.new.unwrap_or(size));
+    let proof = audit::prove_consistency(&store.log, sizes, &key).await;
+    store.close().await;
+    let Some(proof) = proof? else {
+        return Err(Failure::no(
+            format!("a log of {size} events never grew from {} to {} events", sizes.0, sizes.1),
+            "give the older size first; the second line of a checkpoint is its size",
+        ));
+    };
+    let mut out = stdout();
+    out.write_all(proof.to_text().as_bytes())?;
+    out.flush()?;
+    Ok(Exit::Done)
+}

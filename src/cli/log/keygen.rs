@@ -1,0 +1,55 @@
+//! `log keygen`: a key that signs, in a file of its own, and the public one that checks.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use super::super::output::stdout;
+use super::super::report::{Exit, Failure, say};
+use crate::proof::SigningKey;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The log's name, which no other log should have: an address such as example.com/ledger
+    /// [default: a random one]
+    #[arg(long, value_name = "ORIGIN")]
+    name: Option<String>,
+
+    /// The file to write the secret key to; it must not exist yet
+    #[arg(long, value_name = "FILE", default_value = "subledger.key")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+    let name = match args.name {
+        Some(name) => name,
+        None => format!("subledger/{}", hex::encode(random::<8>()?)),
+    };
+    let key = SigningKey::new(&name, &random()?)
+        .map_err(|error| Failure::usage(error.to_string(), "as in --name example.com/ledger"))?;
+    let cannot = |error: io::Error| {
+        let message = format!("cannot write {}: {error}", args.out.display());
+        Failure::usage(message, "choose a file that does not exist yet with --out")
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&args.out).map_err(cannot)?;
+    writeln!(file, "{}", key.to_secret_text()).map_err(cannot)?;
+    file.sync_all().map_err(cannot)?;
+    say(&format!("the key that signs is in {}; whoever checks needs this:", args.out.display()));
+    let mut out = stdout();
+    writeln!(out, "{}", key.verifier())?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::from)?;
+    Ok(bytes)
+}

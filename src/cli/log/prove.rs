@@ -1,0 +1,37 @@
+//! `log prove`: that an event is in the log, with a fresh checkpoint.
+
+use std::io::Write as _;
+
+use super::super::output::stdout;
+use super::super::report::Exit;
+use super::super::{Context, event};
+use crate::audit;
+use crate::config::SigningKeySettings;
+use crate::ids::EventId;
+use crate::store::Opening;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The event, `evt_…`
+    event: String,
+
+    /// The account, where several have an event of this id; "" for your own
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+
+    #[command(flatten)]
+    key: SigningKeySettings,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let key = args.key.required()?;
+    let store = context.open(Opening::Existing).await?;
+    let id = EventId::new(args.event);
+    let event = event::find(&store, &id, args.account, context).await?;
+    let proof = audit::prove_inclusion(&store.log, event.position, &key).await;
+    store.close().await;
+    let mut out = stdout();
+    out.write_all(proof?.to_text().as_bytes())?;
+    out.flush()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,25 @@
+//! `GET /v1/log/checkpoint`: the end of the log, signed, as a text that anybody can check.
+
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+
+use super::Shared;
+use super::params::Params;
+use super::problem::{Kind, Problem};
+use crate::audit;
+use crate::config::SIGNING_KEY;
+
+pub(super) async fn get(
+    State(app): Shared,
+    params: Params,
+) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
+    params.finish()?;
+    let key = app.signing_key.as_ref().ok_or_else(|| {
+        let detail = format!("no checkpoint can be signed: set {SIGNING_KEY} for the server");
+        Problem::new(Kind::NoSigningKey, detail)
+    })?;
+    let checkpoint = audit::checkpoint(&app.store.log).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, checkpoint.sign(key)))
+}

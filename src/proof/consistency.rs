@@ -1,0 +1,75 @@
+//! Proofs that the log of a checkpoint begins with that of an older one, in the text that a log sends to a
+//! [witness](https://c2sp.org/tlog-witness).
+
+use super::{Checkpoint, ProofError, VerifierKey, hashes, lines, number, split};
+use crate::tree::{self, Hash};
+
+/// A proof that the log has only grown since it had so many events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsistencyProof {
+    /// How many events it had.
+    pub old: u64,
+    /// The hashes.
+    pub hashes: Vec<Hash>,
+    /// The signed newer checkpoint.
+    pub checkpoint: String,
+}
+
+impl ConsistencyProof {
+    /// The text.
+    pub fn to_text(&self) -> String {
+        format!("old {}\n{}\n{}", self.old, lines(&self.hashes), self.checkpoint)
+    }
+
+    /// Whether a text says that it is one. What a key signs as a log's name has no spaces.
+    pub fn is_in(text: &str) -> bool {
+        text.starts_with("old ")
+    }
+
+    /// Reads the text; nothing is checked yet.
+    pub fn parse(text: &str) -> Result<Self, ProofError> {
+        let (mut head, checkpoint) = split(text)?;
+        let old = head.next().and_then(|line| number(line.strip_prefix("old ")?));
+        let old = old.ok_or(ProofError::Malformed("its first line is no old size"))?;
+        Ok(Self { old, hashes: hashes(head)?, checkpoint: checkpoint.to_owned() })
+    }
+
+    /// Whether the key signed a log that begins with that of an older checkpoint; answers with the newer
+    /// checkpoint.
+    pub fn check(&self, old: &Checkpoint, key: &VerifierKey) -> Result<Checkpoint, ProofError> {
+        let new = Checkpoint::open(&self.checkpoint, key)?;
+        let is_consistent =
+            tree::is_consistent((old.size, old.root), (new.size, new.root), &self.hashes);
+        if old.size == self.old && is_consistent { Ok(new) } else { Err(ProofError::WrongRoot) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SigningKey;
+    use super::*;
+
+    #[test]
+    fn a_proof_is_written_read_and_holds_for_its_two_checkpoints_alone() {
+        let key = SigningKey::new("example.com/ledger", &[3; 32]).unwrap();
+        let [first, second, third] = [[1], [2], [3]].map(|record| tree::leaf(&record));
+        let old = Checkpoint { size: 2, root: tree::node(&first, &second) };
+        let new = Checkpoint { size: 3, root: tree::node(&old.root, &third) };
+        let checkpoint = new.sign(&key);
+        let proof = ConsistencyProof { old: 2, hashes: vec![third], checkpoint };
+        let text = proof.to_text();
+        assert!(text.starts_with("old 2\n") && ConsistencyProof::is_in(&text), "{text}");
+        assert_eq!(ConsistencyProof::parse(&text).as_ref(), Ok(&proof));
+        assert_eq!(proof.check(&old, key.verifier()), Ok(new));
+
+        let rewritten = Checkpoint { root: tree::node(&second, &first), ..old };
+        assert_eq!(proof.check(&rewritten, key.verifier()), Err(ProofError::WrongRoot));
+        assert_eq!(proof.check(&new, key.verifier()), Err(ProofError::WrongRoot));
+        let other = Checkpoint { root: tree::node(&rewritten.root, &third), ..new }.sign(&key);
+        let of_other = ConsistencyProof { checkpoint: other, ..proof };
+        assert_eq!(of_other.check(&old, key.verifier()), Err(ProofError::WrongRoot));
+        for text in ["", "old 2\n", "old 02\n\nx", "old 2\nxx\n\nx", "new 2\n\nx"] {
+            assert!(ConsistencyProof::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

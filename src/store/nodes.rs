@@ -1,0 +1,203 @@
+//! The hashes of complete subtrees of the tree over the log, at a few heights, so that a proof about a log
+//! of any length reads a few hundred rows. An append keeps those that it completes.
+//!
+//! The table says nothing that the log does not: what is missing, as in a ledger that is older than the
+//! table, is computed from what lies below, and [`Log::fill_nodes`] adds it.
+
+use std::ops::Range;
+
+use futures_util::TryStreamExt as _;
+
+use super::StoreError;
+use super::db::{Column, Session};
+use super::log::{self, Log};
+use crate::tree::{self, Frontier, Hash, Subtree};
+
+/// The heights that are kept. What lies between two of them are at most 256 rows.
+const LEVELS: [u32; 3] = [8, 16, 24];
+/// Leaves that are read in one statement, at most, so that none takes long.
+const LEAVES_MAX: u64 = 1 << 14;
+/// Subtrees that are looked for, and added, in one transaction of filling.
+const STEP: u64 = 64;
+
+/// The columns of a node.
+pub(super) const COLUMNS: [Column; 3] = [Column::Integer, Column::Integer, Column::Bytes];
+
+/// A subtree and its hash.
+pub(super) type Node = (Subtree, Hash);
+
+/// Whether hashes of this height are kept.
+pub(super) fn is_kept(subtree: Subtree) -> bool {
+    LEVELS.contains(&subtree.level)
+}
+
+/// Adds nodes to those that are kept. One that is there already stays: it can be no other, and an append
+/// does not fail for it.
+pub(super) async fn insert(session: &mut Session<'_>, nodes: &[Node]) -> Result<(), StoreError> {
+    let template = session.text(sql::KEEP);
+    let inserted = session.bulk(template, &COLUMNS, nodes, |to, (subtree, hash)| {
+        to.integer(i64::from(subtree.level));
+        to.integer(signed(subtree.index));
+        to.bytes(&hash[..]);
+    });
+    inserted.await.map(drop)
+}
+
+impl Log {
+    /// The root that the log had at a size, which must not be beyond its end.
+    pub async fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        range_hash(&mut reader.session(), &(0..size)).await
+    }
+
+    /// The hashes of these ranges of leaves, which are a proof's.
+    pub async fn range_hashes(&self, ranges: &[Range<u64>]) -> Result<Vec<Hash>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let mut hashes = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            hashes.push(range_hash(&mut session, range).await?);
+        }
+        Ok(hashes)
+    }
+
+    /// Keeps the nodes of the log as it is now that are not kept, a few in each transaction; says how many
+    /// there were.
+    pub async fn fill_nodes(&self) -> Result<u64, StoreError> {
+        let size = self.head().await?.size.0.unsigned_abs();
+        let mut filled = 0;
+        for level in LEVELS {
+            let end = size >> level;
+            let mut start = 0;
+            let mut missing = end - self.count_nodes(level, end).await?;
+            while missing > 0 && start < end {
+                let numbers = start..end.min(start + STEP);
+                let added = self.fill_step(level, numbers.clone()).await?;
+                (start, missing, filled) =
+                    (numbers.end, missing.saturating_sub(added), filled + added);
+            }
+        }
+        Ok(filled)
+    }
+
+    async fn fill_step(&self, level: u32, numbers: Range<u64>) -> Result<u64, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let kept = kept(&mut session, level, &numbers).await?;
+        let mut missing = Vec::new();
+        for index in numbers.filter(|number| !kept.iter().any(|(it, _)| it.index == *number)) {
+            let subtree = Subtree { level, index };
+            missing.push((subtree, below(&mut session, subtree).await?));
+        }
+        drop(reader);
+        if !missing.is_empty() {
+            let mut write = self.0.db.write_once().await?;
+            insert(&mut write.session(), &missing).await?;
+            write.commit().await?;
+        }
+        Ok(missing.len() as u64)
+    }
+
+    /// How many of the first nodes of a level are kept.
+    async fn count_nodes(&self, level: u32, end: u64) -> Result<u64, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let query = session.query(sql::COUNT).bind(i64::from(level)).bind(signed(end));
+        Ok(query.fetch_one().await?.get::<i64, _>(0)?.unsigned_abs())
+    }
+
+    /// Those of these subtrees whose kept hash is another.
+    pub async fn differing_nodes(&self, computed: &[Node]) -> Result<Vec<Subtree>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let mut differing = Vec::new();
+        for level in LEVELS {
+            let of_level: Vec<_> = computed.iter().filter(|(it, _)| it.level == level).collect();
+            let (Some(first), Some(last)) = (of_level.first(), of_level.last()) else { continue };
+            let kept = kept(&mut session, level, &(first.0.index..last.0.index + 1)).await?;
+            let differs = |node: &Node| of_level.iter().any(|it| it.0 == node.0 && it.1 != node.1);
+            differing.extend(kept.into_iter().filter(differs).map(|(subtree, _)| subtree));
+        }
+        Ok(differing)
+    }
+}
+
+async fn range_hash(session: &mut Session<'_>, range: &Range<u64>) -> Result<Hash, StoreError> {
+    let mut hashes = Vec::new();
+    for subtree in tree::subtrees(range) {
+        hashes.push(hash(session, subtree).await?);
+    }
+    Ok(tree::join(&hashes))
+}
+
+/// The hash of a complete subtree: kept, or made of the greatest that are.
+async fn hash(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
+    match &kept(session, subtree.level, &(subtree.index..subtree.index + 1)).await?[..] {
+        [(_, hash)] => Ok(*hash),
+        _ => below(session, subtree).await,
+    }
+}
+
+/// The hash of a complete subtree, made of what lies below it: the highest level that is kept whole, or the
+/// leaves.
+async fn below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
+    for level in LEVELS.into_iter().rev().filter(|level| *level < subtree.level) {
+        let parts = subtree.parts(level);
+        let kept = kept(session, level, &parts).await?;
+        if kept.len() as u64 == parts.end - parts.start {
+            let mut frontier = Frontier::default();
+            for (_, hash) in kept {
+                frontier.push(hash);
+            }
+            return Ok(frontier.root());
+        }
+    }
+    let leaves = subtree.parts(0);
+    let mut frontier = Frontier::default();
+    while frontier.size() < leaves.end - leaves.start {
+        let start = leaves.start + frontier.size();
+        let end = leaves.end.min(start + LEAVES_MAX);
+        let mut rows = session.query(sql::LEAVES).bind(signed(start)).bind(signed(end)).fetch();
+        while let Some(row) = rows.try_next().await? {
+            frontier.push(log::hash(row.get(0)?)?);
+        }
+        if leaves.start + frontier.size() != end {
+            return Err(StoreError::Corrupt(format!("events are missing up to position {end}")));
+        }
+    }
+    Ok(frontier.root())
+}
+
+/// The kept nodes of these numbers, in their order. Of a level that is not kept there are none.
+async fn kept(
+    session: &mut Session<'_>,
+    level: u32,
+    numbers: &Range<u64>,
+) -> Result<Vec<Node>, StoreError> {
+    if !LEVELS.contains(&level) {
+        return Ok(Vec::new());
+    }
+    let query = session.query(sql::NODES).bind(i64::from(level));
+    let rows = query.bind(signed(numbers.start)).bind(signed(numbers.end)).fetch_all().await?;
+    rows.iter()
+        .map(|row| {
+            let index = row.get::<i64, _>(0)?.unsigned_abs();
+            Ok((Subtree { level, index }, log::hash(row.get(1)?)?))
+        })
+        .collect()
+}
+
+/// As the databases have numbers. No log has more events.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) mod sql {
+    crate::store::db::statements! {
+        KEEP = "INSERT INTO nodes (level, number, hash)
+            SELECT * FROM ({rows}) AS bound WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        NODES = "SELECT number, hash FROM nodes WHERE level = $1 AND number >= $2 AND number < $3 ORDER BY number";
+        COUNT = "SELECT count(*) FROM nodes WHERE level = $1 AND number < $2";
+        LEAVES = "SELECT leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
+    }
+}

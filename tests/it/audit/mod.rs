@@ -1,0 +1,4 @@
+//! What an auditor relies on: whoever tampers with a ledger is found out, and whoever erases leaves a record.
+
+mod erasing;
+mod tampering;

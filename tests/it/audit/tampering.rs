@@ -1,0 +1,137 @@
+//! What someone could try who may do anything in the database, after getting rid of the triggers: each is found
+//! and named.
+
+use sqlx::Executor as _;
+use subledger::audit::{self, Finding};
+use subledger::simulate::{self, Plan};
+
+use crate::ledger::{append, follow_to_the_end};
+use crate::raw;
+use crate::store::{Ledger, event};
+
+/// Ten events, tampered with.
+async fn findings_after(sql: &'static str) -> Vec<(Option<i64>, String)> {
+    let ledger = Ledger::new().await;
+    let events: Vec<_> = (1..=10)
+        .map(|number| event(&format!("evt_{number}"), &format!("{{\"number\":{number}}}")))
+        .collect();
+    ledger.store.log.append(&events).await.unwrap();
+    assert!(audit::verify(&ledger.store, None, |_| {}).await.unwrap().is_clean());
+    let mut connection = raw::log(&ledger.url).await;
+    raw::drop_guards(&mut connection).await;
+    connection.execute(sqlx::raw_sql(sql)).await.unwrap();
+    let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
+    assert_eq!(report.differences, report.findings.len());
+    let named = |Finding { position, message }| (position.map(|it| it.0), message);
+    report.findings.into_iter().map(named).collect()
+}
+
+macro_rules! tampering {
+    ($($name:ident: $sql:literal finds [$($position:expr => $message:literal),+];)+) => {
+        $(#[tokio::test]
+        async fn $name() {
+            let expected: Vec<(Option<i64>, String)> = vec![$(($position, $message.to_owned())),+];
+            assert_eq!(findings_after($sql).await, expected);
+        })+
+    };
+}
+
+tampering! {
+    a_changed_byte_in_a_payload:
+        "UPDATE events SET payload = '{\"number\":6}' WHERE position = 5"
+        finds [Some(5) => "the payload is not the one that was hashed"];
+
+    a_changed_received_at:
+        "UPDATE events SET received_at = received_at + 1 WHERE position = 10"
+        finds [Some(10) => "the record is not the one that was hashed",
+        None => "the root that the events give is not the head's"];
+
+    a_changed_type:
+        "UPDATE events SET type = 'customer.deleted' WHERE position = 5"
+        finds [Some(5) => "the record is not the one that was hashed",
+        None => "the root that the events give is not the head's"];
+
+    a_changed_signature:
+        "UPDATE events SET signature = 't=2,v1=99' WHERE position = 5"
+        finds [Some(5) => "the record is not the one that was hashed",
+        None => "the root that the events give is not the head's"];
+
+    a_deleted_event_at_the_start:
+        "DELETE FROM events WHERE position = 1"
+        finds [Some(2) => "position 1 is missing before this event",
+        None => "the head says 10 events, the log holds 9",
+        None => "the root that the events give is not the head's"];
+
+    a_deleted_event_in_the_middle:
+        "DELETE FROM events WHERE position = 5"
+        finds [Some(6) => "position 5 is missing before this event",
+        None => "the head says 10 events, the log holds 9",
+        None => "the root that the events give is not the head's"];
+
+    a_deleted_event_at_the_end:
+        "DELETE FROM events WHERE position = 10"
+        finds [None => "the head says 10 events, the log holds 9",
+        None => "the root that the events give is not the head's"];
+
+    two_swapped_events:
+        "UPDATE events SET position = -1 WHERE position = 4; UPDATE events SET position = 4 WHERE position = 5;
+         UPDATE events SET position = 5 WHERE position = -1"
+        finds [Some(5) => "received_at does not rise",
+        None => "the root that the events give is not the head's"];
+
+    an_inserted_event:
+        "UPDATE events SET position = -position WHERE position > 5; UPDATE events SET position = 1 - position WHERE position < 0;
+         INSERT INTO events (position, event_id, account, livemode, type, created, received_at, source, payload_hash, leaf_hash, salt, payload)
+             SELECT 6, 'evt_forged', account, livemode, type, created, received_at, source, payload_hash, leaf_hash, salt, payload
+             FROM events WHERE position = 5"
+        finds [Some(6) => "received_at does not rise",
+        Some(6) => "the record is not the one that was hashed",
+        Some(11) => "is beyond the end that the head says",
+        None => "the root that the events give is not the head's"];
+
+    an_event_added_at_the_end:
+        "INSERT INTO events (position, event_id, account, livemode, type, created, received_at, source, payload_hash, leaf_hash, salt, payload)
+             SELECT 11, 'evt_forged', account, livemode, type, created, received_at + 1, source, payload_hash, leaf_hash, salt, payload
+             FROM events WHERE position = 10"
+        finds [Some(11) => "is beyond the end that the head says"];
+
+    a_head_of_another_root:
+        "UPDATE log_head SET root = payload_hash FROM events WHERE position = 1"
+        finds [None => "the root that the events give is not the head's"];
+
+    a_shorter_head:
+        "UPDATE log_head SET size = 9"
+        finds [Some(10) => "is beyond the end that the head says",
+        None => "the root that the events give is not the head's"];
+
+    a_body_that_is_gone_without_a_record:
+        "UPDATE events SET payload = NULL, salt = NULL WHERE position = 5"
+        finds [Some(5) => "the payload is gone, and no erasure is recorded"];
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_row_of_the_read_model() {
+    let ledger = Ledger::new().await;
+    let simulation = simulate::simulate(&Plan { seed: 3, subscriptions: 10, ..Plan::default() });
+    append(&ledger.store, &simulation.events).await;
+    follow_to_the_end(&ledger.store, &subledger::projection::Logic::default()).await;
+    let live = ledger.store.read_model.live().await.unwrap().unwrap().id;
+    let mut sql = raw::read(&ledger.url).await;
+    let row = simulation.truth[0].subscription_id.clone();
+    let tamper = format!(
+        "UPDATE current_subscriptions_g{live} SET status = 'tampered', quantity = 1000 WHERE subscription_id = '{row}'"
+    );
+    sql.execute(sqlx::AssertSqlSafe(tamper)).await.unwrap();
+    let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
+    let messages: Vec<_> = report.findings.into_iter().map(|it| it.message).collect();
+    assert_eq!(messages, [format!("{row}: a fresh fold of the log differs in status, quantity")]);
+
+    sql.execute(sqlx::AssertSqlSafe(format!(
+        "DELETE FROM current_subscriptions_g{live} WHERE subscription_id = '{row}'"
+    )))
+    .await
+    .unwrap();
+    let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
+    let messages: Vec<_> = report.findings.into_iter().map(|it| it.message).collect();
+    assert_eq!(messages, [format!("{row}: its row is missing")]);
+}

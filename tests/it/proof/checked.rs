@@ -1,0 +1,134 @@
+//! `log check`: what holds, and what does not hold any more once a byte is another.
+
+use std::path::Path;
+
+use super::commands::Office;
+use crate::app::commands::run;
+
+const IDS: [&str; 7] = ["evt_1", "evt_2", "evt_3", "evt_4", "evt_5", "evt_6", "evt_7"];
+
+fn replace(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{from} is not in {text}");
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn every_event_is_proven_by_its_record_alone() {
+    let office = Office::with(&IDS);
+    let export = office.write("export.jsonl", &["export"]);
+    for (number, (id, line)) in (1..).zip(IDS.into_iter().zip(export.lines())) {
+        office.write("proof", &["log", "prove", id]);
+        std::fs::write(office.path().join("record"), line).unwrap();
+        let checked = office.check(&["proof", "record"]);
+        assert_eq!((checked.status, &*checked.err), (0, ""), "{id}");
+        assert_eq!(checked.out, format!("proof: {id} is event {number} of a log of 7 events\n"));
+        // What the command shows of it does as well, and so does the whole export.
+        office.write("shown", &["event", id]);
+        assert_eq!(office.check(&["shown", "proof"]).status, 0);
+        assert_eq!(office.check(&["proof", "export.jsonl"]).status, 0);
+    }
+}
+
+#[test]
+fn a_record_or_a_proof_that_was_edited_is_refused() {
+    let office = Office::with(&IDS);
+    let record = office.write("export", &["export", "--after", "2"]);
+    let record = record.lines().next().unwrap();
+    let proof = office.write("proof", &["log", "prove", "evt_3"]);
+    let refused = |record: &str, proof: &str| {
+        std::fs::write(office.path().join("record"), record).unwrap();
+        std::fs::write(office.path().join("edited"), proof).unwrap();
+        let checked = office.check(&["edited", "record"]);
+        assert_eq!(checked.out, "", "nothing is said to hold");
+        (checked.status, checked.err)
+    };
+    assert_eq!(office.check(&["proof", "export"]).status, 0);
+
+    for (from, to) in [
+        ("\"received_at\":\"2", "\"received_at\":\"1"),
+        ("\"source\":\"import\"", "\"source\":\"webhook\""),
+        ("\"signature\":null", "\"signature\":\"t=1\""),
+        ("\\\"status\\\":\\\"active\\\"", "\\\"status\\\":\\\"paused\\\""),
+        ("\"account\":\"\"", "\"account\":\"acct_1\""),
+        ("\"payload_hash\":\"", "\"payload_hash\":\"0"),
+        ("{", "{{"),
+    ] {
+        let edited = record.replacen(from, to, 1);
+        assert_ne!(edited, record, "{from} is not in {record}");
+        let (status, said) = refused(&edited, &proof);
+        assert_eq!(status, 1, "{to}: {said}");
+    }
+    let hash = proof.lines().nth(2).unwrap();
+    let root = proof.lines().nth(8).unwrap();
+    for (from, to) in [
+        ("index 2", "index 02"),
+        (hash, root),
+        (hash, ""),
+        (root, hash),
+        ("example.com/ledger", "example.com/other"),
+        ("\n7\n", "\n8\n"),
+        ("tlog-proof@v1", "tlog-proof@v2"),
+    ] {
+        let edited = proof.replacen(from, to, 1);
+        assert_ne!(edited, proof, "{from} is not in {proof}");
+        let (status, said) = refused(record, &edited);
+        assert_eq!(status, 1, "{to}: {said}");
+    }
+    // About an event that is not there: what is missing is asked for.
+    let (status, said) = refused(record, &proof.replace("index 2", "index 3"));
+    assert!(status == 2 && said.contains("give its record"), "{said}");
+
+    // Another key's signature is worth nothing.
+    let other = run(office.path(), &["log", "keygen", "--out", "other.key"]).out;
+    let arguments = ["log", "check", "--key", other.trim(), "proof", "export"];
+    let checked = run(office.path(), &arguments);
+    assert_eq!(checked.status, 1);
+    assert!(checked.err.contains("not signed with this key"), "{}", checked.err);
+    assert_eq!(run(office.path(), &["log", "check", "--key", "nonsense", "proof"]).status, 2);
+    assert_eq!(run(office.path(), &["log", "check", "proof", "export"]).status, 2);
+}
+
+#[test]
+fn a_file_that_shows_nothing_does_not_look_as_if_it_did() {
+    let office = Office::with(&IDS);
+    office.write("proof", &["log", "prove", "evt_3"]);
+    office.write("checkpoint", &["log", "checkpoint"]);
+    for id in ["evt_3", "evt_4"] {
+        office.write(id, &["event", id]);
+    }
+    let refused = |files: &[&str], said: &str| {
+        let checked = office.check(files);
+        assert_eq!((checked.status, &*checked.out), (2, ""), "{files:?}");
+        assert!(checked.err.contains(said), "{files:?}: {}", checked.err);
+    };
+    refused(&["proof"], "give its record");
+    refused(&["evt_3"], "nothing here proves");
+    refused(&["evt_3", "checkpoint"], "nothing here proves");
+    refused(&["evt_3", "evt_4", "proof"], "log prove evt_4");
+    refused(&["missing"], "cannot read missing");
+    assert_eq!(office.check(&["evt_3", "proof", "checkpoint"]).status, 0);
+    replace(&office.path().join("checkpoint"), "7", "6");
+    assert_eq!(office.check(&["evt_3", "proof", "checkpoint"]).status, 1);
+}
+
+/// An erased payload leaves its proof: the record has the salted hash alone.
+#[test]
+fn an_erased_event_is_still_proven() {
+    let office = Office::with(&IDS);
+    office.write("before", &["log", "prove", "evt_3"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        use sqlx::Executor as _;
+        let mut log = crate::raw::log(&crate::database(office.path())).await;
+        log.execute("UPDATE events SET payload = NULL, salt = NULL WHERE position = 3")
+            .await
+            .unwrap();
+    });
+    let record = office.write("record", &["export", "--after", "2"]);
+    assert!(record.lines().next().unwrap().contains("\"erased\":true"), "{record}");
+    office.write("after", &["log", "prove", "evt_3"]);
+    for proof in ["before", "after"] {
+        assert_eq!(office.check(&[proof, "record"]).status, 0, "{proof}");
+    }
+}
