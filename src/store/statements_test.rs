@@ -25,7 +25,7 @@ const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     use Column::{Bool, Bytes, Integer, Text};
     let columns: &[Column] = match name {
-        "AT" => &[Integer],
+        "AT" | "REDELIVERED" => &[Integer],
         "KNOWN" => &[Text],
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
@@ -209,6 +209,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("STRETCH", stretch::sql::STRETCH),
         of("FIRST", redelivery::sql::FIRST),
         of("SCAN", redelivery::sql::SCAN),
+        of("REDELIVERED", redelivery::sql::REDELIVERED),
     ];
     let of_read_model = [
         of("STATES", read_model::fold::sql::STATES),
