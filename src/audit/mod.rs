@@ -10,13 +10,27 @@
 mod erased;
 mod history;
 mod prove;
+mod subject;
+mod tell;
 mod verify;
+mod words;
 
-pub use history::{Change, History, HistoryEvent, Subject, SubjectKind, history};
+pub use history::{Change, History, HistoryEvent, history};
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
+pub use subject::{Past, Subject, SubjectKind};
+pub use tell::Folding;
 pub use verify::{Finding, Report, VerifyProgress, verify, verify_against};
+
+use crate::store::StoreError;
 
 /// How many events are read from the log at once, at most.
 const SCAN_EVENTS_MAX: usize = 4_096;
 /// How many bytes of payload are read from the log at once, at most.
 const SCAN_BYTES_MAX: usize = 16 << 20;
+
+/// Runs work that takes the processor on a thread of its own.
+async fn beside_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
+}

@@ -11,7 +11,7 @@ use super::current::{rows, table};
 use super::post::{Target, post};
 use super::report::{Exit, Failure, say};
 use super::{Context, history, output, progress, signals};
-use crate::audit::{self, History, Subject, SubjectKind};
+use crate::audit::{self, History, Past, Subject, SubjectKind};
 use crate::config::{Mode, Secrets};
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, Scope};
@@ -168,7 +168,7 @@ impl Show<'_> {
         for id in users.take(STORIES_TRIED) {
             let scope = Scope { account: AccountId::default(), livemode: true };
             let subject = Subject { kind: SubjectKind::User, id, scope };
-            let told = audit::history(&app.store, subject, None, None).await?;
+            let told = audit::history(&app.store, subject, Past::default()).await?;
             let Some((_, history)) = told else { continue };
             let late = history.events.iter().filter(|event| event.late).count();
             let late = usize::from((1..=LATE_EVENTS_MAX).contains(&late));

@@ -1,20 +1,21 @@
 //! `history`: what happened to a user, a customer or a subscription.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use serde_json::Value;
 
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
-use super::report::{Exit, Failure};
-use crate::audit::{self, Change, HistoryEvent, Subject, SubjectKind};
+use super::report::{Exit, Failure, say};
+use crate::audit::{self, Folding, HistoryEvent, Past, Subject, SubjectKind};
 use crate::http::HistoryView;
-use crate::ids::{AccountId, Scope};
+use crate::ids::{AccountId, EventId, Scope};
 use crate::store::Opening;
 use crate::time::{ReceivedAt, StripeTime};
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 15] = [
     "position",
     "event_id",
     "type",
@@ -22,13 +23,20 @@ const COLUMNS: [&str; 10] = [
     "received_at",
     "source",
     "late",
+    "redelivered",
+    "ambiguous",
+    "rivals",
+    "folding",
     "subscription_id",
+    "words",
     "changes",
     "note",
 ];
 
-/// Changed fields that a table shows of one event, at most.
-const CHANGES_SHOWN: usize = 5;
+/// Sentences that a table shows of one event, at most.
+const WORDS_SHOWN: usize = 5;
+/// Columns of a terminal that the type of an event takes in one line, at most.
+const TYPE_WIDTH_MAX: usize = 29;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -47,6 +55,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = received_at)]
     known_at: Option<ReceivedAt>,
 
+    /// Only the events that changed something
+    #[arg(long)]
+    changes_only: bool,
+
     /// Of a connected account, instead of your own
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
@@ -64,11 +76,11 @@ enum Kind {
 
 const FORM: &str = "an instant looks like 2026-03-01T00:00:00Z";
 
-fn instant(text: &str) -> Result<StripeTime, &'static str> {
+pub(super) fn instant(text: &str) -> Result<StripeTime, &'static str> {
     StripeTime::parse(text).ok_or(FORM)
 }
 
-fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
+pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
     ReceivedAt::parse(text).ok_or(FORM)
 }
 
@@ -83,7 +95,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };
-    let history = audit::history(&store, subject, args.as_of, args.known_at).await?;
+    let past = Past { as_of: args.as_of, known_at: args.known_at };
+    let history = audit::history(&store, subject, past).await?;
     store.close().await;
     let Some((_, history)) = history else {
         return Err(Failure::no(
@@ -92,7 +105,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
              what the id names",
         ));
     };
-    let history = HistoryView::new(history, context.clock.now().to_stripe_time());
+    let mut history = HistoryView::new(history, context.clock.now().to_stripe_time());
+    if args.changes_only {
+        history = history.changes_only();
+    }
+    if history.truncated {
+        say("the story is longer than is told: these are its first events only");
+    }
     write(&history, args.format.format, &mut stdout())?;
     Ok(Exit::Done)
 }
@@ -106,55 +125,72 @@ fn write(history: &HistoryView, format: Format, out: &mut impl Write) -> anyhow:
     Ok(())
 }
 
-/// The story as a person reads it: when, what, and what it changed.
+/// The story as a person reads it: when, what, what is special about it, and what it changed. What changed
+/// nothing is dimmed where somebody looks.
 pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
-    let mut table = output::table(&["happened", "event", "changed"]);
+    let mut table = output::table(&["happened", "event", "marks", "changed"]);
+    let subscriptions: BTreeSet<_> =
+        events.iter().filter_map(|it| it.subscription_id.as_ref()).collect();
     for event in events {
-        let mut changes: Vec<&Change> = event.changes.iter().collect();
-        changes.sort_by_key(|change| rank(&change.field));
-        let mut lines = Vec::new();
-        if event.late {
-            lines.push("(arrived late)".to_owned());
-        }
-        lines.extend(changes.iter().take(CHANGES_SHOWN).map(|change| sentence(change)));
-        match changes.len().saturating_sub(CHANGES_SHOWN) {
-            0 => {}
-            more => lines.push(format!("and {more} more fields")),
-        }
-        lines.extend(event.note.clone());
-        let happened = event.occurred_at.to_string();
-        table.add_row([minute(&happened), event.event_type.clone(), lines.join("\n")]);
+        let mut name = vec![broken(&event.event_type)];
+        let id = event.subscription_id.as_ref().filter(|_| subscriptions.len() > 1);
+        name.extend(id.map(ToString::to_string));
+        let row = [
+            minute(&event.occurred_at.to_string()),
+            name.join("\n"),
+            marks(event).join("\n"),
+            told(event).join("\n"),
+        ];
+        table.add_row(row.into_iter().map(|text| output::dimmed(text, !event.changed_anything())));
     }
-    output::keep_whole(&mut table, &[0, 1]);
+    output::keep_whole(&mut table, &[0, 1, 2]);
     table
 }
 
-/// What a reader looks for first.
-const FIRST: [&str; 12] = [
-    "status",
-    "entitled",
-    "entitled_until",
-    "price_id",
-    "quantity",
-    "ends_at",
-    "past_due_since",
-    "payment_failed_at",
-    "latest_invoice_status",
-    "paid_through",
-    "current_period_end",
-    "user_id",
-];
-
-fn rank(field: &str) -> usize {
-    FIRST.iter().position(|first| *first == field).unwrap_or(FIRST.len())
+/// A type of event, broken before a dot where it is long.
+fn broken(event_type: &str) -> String {
+    let mut lines = String::new();
+    let mut width = 0;
+    for part in event_type.split('.') {
+        let dot = usize::from(!lines.is_empty());
+        if width > 0 && width + dot + part.len() > TYPE_WIDTH_MAX {
+            lines.push('\n');
+            width = 0;
+        }
+        lines.push_str(&".".repeat(dot));
+        lines.push_str(part);
+        width += dot + part.len();
+    }
+    lines
 }
 
-fn sentence(change: &Change) -> String {
-    if change.from.is_null() {
-        format!("{}: {}", change.field, value(&change.to))
-    } else {
-        format!("{}: {} -> {}", change.field, value(&change.from), value(&change.to))
+/// What is special about an event.
+fn marks(event: &HistoryEvent) -> Vec<String> {
+    let folding = match event.folding {
+        Folding::Folded => None,
+        Folding::NotFolded => Some("not folded"),
+        Folding::Parked => Some("parked"),
+        Folding::Erased => Some("erased"),
+    };
+    let marks = [event.late.then_some("late"), event.ambiguous.then_some("in doubt"), folding];
+    let marks = marks.into_iter().flatten().map(str::to_owned);
+    let again = (event.redelivered > 0).then(|| format!("again ×{}", event.redelivered));
+    marks.chain(again).collect()
+}
+
+/// What an event says and changed.
+fn told(event: &HistoryEvent) -> Vec<String> {
+    let mut lines: Vec<String> = event.note.iter().cloned().collect();
+    lines.extend(event.words.iter().take(WORDS_SHOWN).cloned());
+    match event.words.len().saturating_sub(WORDS_SHOWN) {
+        0 => {}
+        more => lines.push(format!("and {more} more")),
     }
+    if event.ambiguous {
+        let rivals = event.rivals.iter().map(EventId::as_str).collect::<Vec<_>>();
+        lines.push(format!("or {} was the last of this second", rivals.join(" or ")));
+    }
+    lines
 }
 
 /// A value in a few words.
@@ -172,4 +208,24 @@ pub(super) fn value(value: &Value) -> String {
 /// `2026-03-01 12:30` of `2026-03-01T12:30:59Z`.
 pub(super) fn minute(instant: &str) -> String {
     instant.replace('T', " ").chars().take("2026-03-01 12:30".len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broken;
+
+    #[test]
+    fn a_long_type_is_broken_before_a_dot() {
+        for (event_type, lines) in [
+            ("customer.subscription.updated", "customer.subscription.updated"),
+            ("customer.subscription.trial_will_end", "customer.subscription\n.trial_will_end"),
+            (
+                "entitlements.active_entitlement_summary.updated",
+                "entitlements\n.active_entitlement_summary\n.updated",
+            ),
+            ("ping", "ping"),
+        ] {
+            assert_eq!(broken(event_type), lines);
+        }
+    }
 }

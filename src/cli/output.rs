@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -43,10 +43,19 @@ pub(super) fn table(header: &[&str]) -> Table {
         _ => TABLE_WIDTH_MAX,
     };
     table.set_width(width).force_no_tty().set_header(header.iter().map(|name| name.to_uppercase()));
+    if io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()) {
+        table.enforce_styling();
+    }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     table
+}
+
+/// A cell that a person may pass over, where one looks and colours are wanted.
+pub(super) fn dimmed(text: String, is_dim: bool) -> Cell {
+    let cell = Cell::new(text);
+    if is_dim { cell.add_attribute(Attribute::Dim) } else { cell }
 }
 
 /// Keeps the values of these columns in one line, where the table is wide enough.

@@ -93,6 +93,14 @@ impl Erasure {
         (body.r#type == Self::TYPE).then_some(body.data.object)
     }
 
+    /// As a history says it: "erased on 2026-03-01 by Ann (request 7)".
+    pub fn in_words(&self, at: StripeTime) -> String {
+        let day = at.to_string();
+        let day = day.get(..10).unwrap_or(&day);
+        let reason = self.reason.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
+        format!("erased on {day} by {}{reason}", self.by)
+    }
+
     /// Whose history it belongs to.
     pub fn subjects(&self) -> BTreeSet<&Subject> {
         self.events.iter().flat_map(|event| &event.subjects).collect()
@@ -114,6 +122,8 @@ mod tests {
             events: vec![event("evt_1"), event("evt_2")],
         };
         assert_eq!(erasure.subjects().len(), 1);
+        let words = "erased on 2023-11-14 by Ann \"privacy\"\n (request 7)";
+        assert_eq!(erasure.in_words(StripeTime(1_700_000_000)), words);
         let scope = Scope { account: "acct_1".into(), livemode: true };
         let new = erasure.clone().into_event(&scope, StripeTime(1_700_000_000)).unwrap();
         let body = new.body().unwrap();

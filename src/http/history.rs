@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::stamp::Stamped;
 use super::view::HistoryView;
 use super::{App, Shared};
-use crate::audit::{self, Subject, SubjectKind};
+use crate::audit::{self, Past, Subject, SubjectKind};
 use crate::time::{ReceivedAt, StripeTime};
 
 const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
@@ -43,11 +43,13 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
     let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
     let limit = params.limit()?;
     let after = params.after(|key| key.parse::<i64>().ok())?;
+    let changes_only = params.truth("changes_only")?.unwrap_or(false);
     let scope = params.scope(app.mode)?;
     params.finish()?;
 
     let subject = Subject { kind, id, scope };
-    let Some((stamp, history)) = audit::history(&app.store, subject, as_of, known_at).await? else {
+    let past = Past { as_of, known_at };
+    let Some((stamp, history)) = audit::history(&app.store, subject, past).await? else {
         return Err(Problem::unknown(match kind {
             SubjectKind::User => "user",
             SubjectKind::Customer => "customer",
@@ -55,6 +57,9 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
         }));
     };
     let mut history = HistoryView::new(history, app.clock.now().to_stripe_time());
+    if changes_only {
+        history = history.changes_only();
+    }
     let events = &mut history.events;
     if let Some(after) = after {
         let last = events

@@ -54,6 +54,8 @@ pub struct HistoryView {
     pub known_at: Option<ReceivedAt>,
     /// What happened.
     pub events: Vec<HistoryEvent>,
+    /// Whether the story is longer than is told.
+    pub truncated: bool,
     /// The subscriptions at the end of it.
     pub state: Vec<SubscriptionView>,
 }
@@ -61,9 +63,16 @@ pub struct HistoryView {
 impl HistoryView {
     /// The history with its state at the instant that was turned back to, or else now.
     pub fn new(history: History, now: StripeTime) -> Self {
-        let History { subject, as_of, known_at, events, state } = history;
+        let History { subject, as_of, known_at, events, truncated, state } = history;
         let state = SubscriptionView::all(state, as_of.unwrap_or(now));
-        Self { subject, as_of, known_at, events, state }
+        Self { subject, as_of, known_at, events, truncated, state }
+    }
+
+    /// Leaves out the events that changed nothing.
+    #[must_use]
+    pub fn changes_only(mut self) -> Self {
+        self.events.retain(HistoryEvent::changed_anything);
+        self
     }
 }
 

@@ -8,14 +8,21 @@ use std::collections::BTreeMap;
 
 use super::group::Group;
 use super::state::CustomerState;
-use crate::ids::SubscriptionId;
+use crate::ids::{EventId, SubscriptionId};
 
 /// As many combinations are tried; where there are more, nobody can say, which is doubt as well. Ten
 /// objects of two rivals each make as many, and in real life two doubts at a time are rare.
 const COMBINATIONS: usize = 1_024;
 
-/// One object in doubt: the ways to put each of its rivals in its place.
-type Doubt<'a> = Vec<Box<dyn Fn(&mut CustomerState) + 'a>>;
+/// One object in doubt: its rivals, the one that was taken for the last before the others.
+type Doubt<'a> = Vec<Rival<'a>>;
+
+/// An event that might have been the last of its second.
+struct Rival<'a> {
+    event_id: EventId,
+    /// Puts its snapshot in the object's place.
+    put: Box<dyn Fn(&mut CustomerState) + 'a>,
+}
 
 /// Whether any state that might as well be is told apart from this one, as far as this
 /// subscription's row is made of it.
@@ -33,14 +40,43 @@ pub(super) fn any_other(
         || any_combination(&doubts, &mut state.clone(), &is_told_apart)
 }
 
+/// The events between which nothing can decide and which matter, object by object: those that tell a
+/// state apart by themselves, or all of them where only several doubts together do.
+pub(super) fn rivals(
+    state: &CustomerState,
+    id: &SubscriptionId,
+    is_told_apart: impl Fn(&CustomerState) -> bool,
+) -> Vec<Vec<EventId>> {
+    let doubts = doubts(state, id);
+    let matters = |rival: &Rival<'_>| {
+        let mut other = state.clone();
+        (rival.put)(&mut other);
+        is_told_apart(&other)
+    };
+    let alone: Vec<Vec<EventId>> = doubts
+        .iter()
+        .map(|doubt| {
+            let (taken, others) = doubt.split_at(1);
+            let others = others.iter().filter(|rival| matters(rival));
+            taken.iter().chain(others).map(|rival| rival.event_id.clone()).collect()
+        })
+        .filter(|events: &Vec<_>| events.len() > 1)
+        .collect();
+    if !alone.is_empty() {
+        return alone;
+    }
+    let all = doubts.iter().map(|doubt| doubt.iter().map(|it| it.event_id.clone()).collect());
+    all.collect()
+}
+
 fn any_combination(
     doubts: &[Doubt<'_>],
     state: &mut CustomerState,
     is_told_apart: &impl Fn(&CustomerState) -> bool,
 ) -> bool {
     let Some((doubt, others)) = doubts.split_first() else { return is_told_apart(state) };
-    doubt.iter().any(|put| {
-        put(state);
+    doubt.iter().any(|rival| {
+        (rival.put)(state);
         any_combination(others, state, is_told_apart)
     })
 }
@@ -78,14 +114,15 @@ impl<'a> Doubts<'a> {
         if possible.len() < 2 {
             return;
         }
-        let put = |group: Group<F>| -> Box<dyn Fn(&mut CustomerState) + 'a> {
-            Box::new(move |state| {
+        let rival = |group: Group<F>| Rival {
+            event_id: group.winner().event_id.clone(),
+            put: Box::new(move |state| {
                 if let Some(place) = place(state) {
                     place.clone_from(&group);
                 }
-            })
+            }),
         };
-        self.0.push(possible.into_iter().map(put).collect());
+        self.0.push(possible.into_iter().map(rival).collect());
     }
 
     fn of_each<K: Ord + 'static, F: Clone + PartialEq + 'static>(

@@ -31,43 +31,101 @@ pub struct Entitlement {
     pub until: Option<StripeTime>,
 }
 
-impl Entitlement {
-    const NONE: Self = Self { entitled: false, until: None };
+/// A judgement, and what decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether access is granted, and until when.
+    pub entitlement: Entitlement,
+    /// What decided whether.
+    pub access: Ground,
+    /// What decided until when; none where there is no end.
+    pub end: Option<End>,
+}
+
+/// What decided whether access is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// It is over, and no policy can grant.
+    Over,
+    /// The statuses that grant.
+    Status,
+    /// What a status does that nobody knows.
+    UnknownStatus,
+    /// Grace that has to be earned, and was not.
+    UnearnedGrace,
+    /// What a pause of this behaviour does.
+    Pause(String),
+}
+
+/// What sets the end of access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The planned cancellation.
+    CancelAt,
+    /// The end that a schedule sets.
+    Schedule,
+    /// The end of the period, where it cancels then.
+    PeriodEnd,
+    /// The days of grace.
+    Grace,
+    /// A paused collection, as far as it is paid.
+    PaidThrough,
+    /// The end of patience with silence.
+    Stale,
 }
 
 /// Judges a subscription. The end is the least of: the planned cancellation, the end of the period
 /// where it cancels then, the end that a schedule sets, the end of grace, the end that a pause
 /// sets, and the end of patience with silence.
-pub fn entitlement(facts: &SubscriptionFacts, standing: Standing, policy: &Policy) -> Entitlement {
-    if standing.over || facts.is_terminal() || !policy.grants(&facts.status) {
-        return Entitlement::NONE;
+pub fn judge(facts: &SubscriptionFacts, standing: Standing, policy: &Policy) -> Judgement {
+    let denied = |access| {
+        let entitlement = Entitlement { entitled: false, until: None };
+        Judgement { entitlement, access, end: None }
+    };
+    if standing.over || facts.is_terminal() {
+        return denied(Ground::Over);
     }
-    let mut ends = vec![facts.cancel_at, standing.ends_as_scheduled];
+    let by_status =
+        if policy.knows(&facts.status) { Ground::Status } else { Ground::UnknownStatus };
+    if !policy.grants(&facts.status) {
+        return denied(by_status);
+    }
+    let mut ends = vec![(facts.cancel_at, End::CancelAt)];
     if facts.cancel_at_period_end {
-        ends.push(facts.earliest_period_end());
+        ends.push((facts.earliest_period_end(), End::PeriodEnd));
     }
+    ends.push((standing.ends_as_scheduled, End::Schedule));
     if facts.status == "past_due" {
         if policy.grace_requires_payment && !standing.ever_paid {
-            return Entitlement::NONE;
+            return denied(Ground::UnearnedGrace);
         }
         let grace_days = i64::from(policy.past_due_grace_days.0);
-        ends.push(standing.past_due_since.map(|since| since.plus_days(grace_days)));
+        let end = standing.past_due_since.map(|since| since.plus_days(grace_days));
+        ends.push((end, End::Grace));
     }
     if let Some((behavior, _)) = &facts.pause_collection {
         match policy.pause_effect(behavior) {
             PauseEffect::Grant => {}
-            PauseEffect::Deny => return Entitlement::NONE,
-            PauseEffect::UntilPaidThrough => match standing.paid_through {
-                Some(end) => ends.push(Some(end)),
-                None => return Entitlement::NONE,
-            },
+            PauseEffect::UntilPaidThrough if standing.paid_through.is_some() => {
+                ends.push((standing.paid_through, End::PaidThrough));
+            }
+            PauseEffect::UntilPaidThrough | PauseEffect::Deny => {
+                return denied(Ground::Pause(behavior.clone()));
+            }
         }
     }
     let patience_days = i64::from(policy.stale_after_period_end_days.0);
     if patience_days > 0 {
-        ends.push(facts.current_period_end().map(|end| end.plus_days(patience_days)));
+        let end = facts.current_period_end().map(|end| end.plus_days(patience_days));
+        ends.push((end, End::Stale));
     }
-    Entitlement { entitled: true, until: ends.into_iter().flatten().min() }
+    // Of equal ends the first counts: what somebody decided before what the policy does by itself.
+    let first = ends.into_iter().filter_map(|(at, end)| Some((at?, end))).min_by_key(|it| it.0);
+    Judgement {
+        entitlement: Entitlement { entitled: true, until: first.map(|it| it.0) },
+        access: by_status,
+        end: first.map(|it| it.1),
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +148,9 @@ mod tests {
 
     fn until(facts: &SubscriptionFacts, standing: Standing, policy: &str) -> Option<i64> {
         let policy = Policy::parse(policy).unwrap();
-        let found = entitlement(facts, standing, &policy);
+        let Judgement { entitlement: found, end, .. } = judge(facts, standing, &policy);
         assert!(found.entitled || found.until.is_none());
+        assert_eq!(found.until.is_some(), end.is_some());
         found.entitled.then(|| found.until.map_or(i64::MAX, |at| at.0))
     }
 
@@ -156,5 +215,47 @@ mod tests {
         assert_eq!(until(&paused, paid, until_paid), Some(5));
         assert_eq!(until(&paused, Standing::default(), until_paid), None);
         assert_eq!(until(&paused, paid, "[pause_collection]\nkeep_as_draft = \"deny\""), stale);
+    }
+
+    #[test]
+    fn a_judgement_says_what_decided_it() {
+        let decided = |facts: &SubscriptionFacts, standing: Standing, policy: &str| {
+            let found = judge(facts, standing, &Policy::parse(policy).unwrap());
+            (found.access, found.end)
+        };
+        let since = Standing { past_due_since: Some(StripeTime(DAY)), ..Standing::default() };
+        let paid = Standing { paid_through: Some(StripeTime(5)), ..Standing::default() };
+        let over = Standing { over: true, ..Standing::default() };
+        let scheduled = Standing { ends_as_scheduled: Some(StripeTime(9)), ..Standing::default() };
+        let mut ending = facts("active");
+        ending.cancel_at_period_end = true;
+        let mut cancelling = ending.clone();
+        cancelling.cancel_at = Some(StripeTime(PERIOD_END));
+        let mut paused = facts("active");
+        paused.pause_collection = Some(("void".to_owned(), None));
+        let until_paid = "[pause_collection]\nvoid = \"until_paid_through\"";
+        let pause = || Ground::Pause("void".to_owned());
+        for (facts, standing, policy, access, end) in [
+            (facts("canceled"), Standing::default(), "", Ground::Over, None),
+            (facts("active"), over, "", Ground::Over, None),
+            (facts("unpaid"), Standing::default(), "", Ground::Status, None),
+            (facts("hibernating"), Standing::default(), "", Ground::UnknownStatus, None),
+            (
+                facts("past_due"),
+                since,
+                "grace_requires_payment = true",
+                Ground::UnearnedGrace,
+                None,
+            ),
+            (paused.clone(), Standing::default(), until_paid, pause(), None),
+            (facts("active"), Standing::default(), "", Ground::Status, Some(End::Stale)),
+            (facts("past_due"), since, "", Ground::Status, Some(End::Grace)),
+            (facts("active"), scheduled, "", Ground::Status, Some(End::Schedule)),
+            (ending, Standing::default(), "", Ground::Status, Some(End::PeriodEnd)),
+            (cancelling, Standing::default(), "", Ground::Status, Some(End::CancelAt)),
+            (paused, paid, until_paid, Ground::Status, Some(End::PaidThrough)),
+        ] {
+            assert_eq!(decided(&facts, standing, policy), (access, end), "{facts:?}");
+        }
     }
 }

@@ -101,9 +101,13 @@ impl Policy {
 
     /// Whether this status grants access at all.
     pub fn grants(&self, status: &str) -> bool {
-        let unknown = || !KNOWN_STATUSES.contains(&status);
         self.grant.iter().any(|granted| granted == status)
-            || (self.unknown_status == UnknownStatus::Grant && unknown())
+            || (self.unknown_status == UnknownStatus::Grant && !self.knows(status))
+    }
+
+    /// Whether this status is judged by `grant`, and not by what is done with unknown ones.
+    pub fn knows(&self, status: &str) -> bool {
+        KNOWN_STATUSES.contains(&status) || self.grant.iter().any(|granted| granted == status)
     }
 
     /// What a pause of this behaviour does. One that Stripe invents later grants, like those it

@@ -4,13 +4,13 @@
 use super::Logic;
 use super::column::Json;
 use super::doubt;
-use super::entitlement::{self, entitlement};
+use super::entitlement::{self, Judgement, judge};
 use super::group::{Standing, Winner};
 use super::payments::Payments;
 use super::row::{ItemRow, PauseCollection, ScheduledChange, SubscriptionRow};
 use super::state::CustomerState;
 use super::user::UserLink;
-use crate::ids::{CustomerKey, SubscriptionId};
+use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::stripe::price::ItemFacts;
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
@@ -28,6 +28,25 @@ pub fn rows(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<Subs
     rows.collect()
 }
 
+/// Of a row whose order is in doubt, the events that might each have been the last of their second,
+/// object by object; the first of each is the one that was taken for it.
+pub fn rivals(
+    key: &CustomerKey,
+    state: &CustomerState,
+    id: &SubscriptionId,
+    logic: &Logic,
+) -> Vec<Vec<EventId>> {
+    let Some(row) = row(key, state, id, logic) else { return Vec::new() };
+    doubt::rivals(state, id, |other| {
+        self::row(key, other, id, logic).is_some_and(|other| !says_the_same(&row, other))
+    })
+}
+
+/// How the policy judges a subscription, and why. None where no snapshot of it is known.
+pub fn judgement(state: &CustomerState, id: &SubscriptionId, logic: &Logic) -> Option<Judgement> {
+    Circumstances::of(state, id).map(|it| it.judge(logic))
+}
+
 /// Whether two rows differ in nothing but the event that they come from.
 fn says_the_same(row: &SubscriptionRow, mut other: SubscriptionRow) -> bool {
     other.last_event_id.clone_from(&row.last_event_id);
@@ -41,26 +60,11 @@ fn row(
     id: &SubscriptionId,
     logic: &Logic,
 ) -> Option<SubscriptionRow> {
-    let subscription = customer.subscriptions.get(id)?;
-    let winner = subscription.snapshots.as_ref()?.winner();
+    let found = Circumstances::of(customer, id)?;
+    let entitlement = found.judge(logic).entitlement;
+    let Circumstances { winner, payments, ending, past_due_since, plan } = found;
     let facts = &winner.snapshot.facts;
-    let payments = Payments::of(subscription);
     let user = UserLink::of(id, facts, customer, &logic.user_keys);
-    let ending = Ending::of(customer, &winner);
-    let past_due = facts.status == "past_due" && !ending.over;
-    let past_due_since = past_due.then(|| subscription.overdue.since()).flatten();
-    let plan = Plan::of(id, customer, ending.over);
-    let entitlement = entitlement(
-        facts,
-        entitlement::Standing {
-            over: ending.over,
-            ends_as_scheduled: plan.ends_at,
-            past_due_since,
-            paid_through: payments.paid_through,
-            ever_paid: payments.ever_paid,
-        },
-        &logic.policy,
-    );
     let features = customer.features.as_ref().map(|group| &group.winner().snapshot.facts);
     let items: Vec<ItemRow> = facts.items.iter().map(item_row).collect();
     let first = items.first().cloned().unwrap_or_default();
@@ -139,6 +143,42 @@ fn row(
         last_event_at: winner.created,
         event_count: 0,
     })
+}
+
+/// What there is to know of a subscription beside its latest snapshot.
+struct Circumstances<'a> {
+    winner: Winner<'a, SubscriptionFacts>,
+    payments: Payments<'a>,
+    ending: Ending,
+    past_due_since: Option<StripeTime>,
+    plan: Plan,
+}
+
+impl<'a> Circumstances<'a> {
+    fn of(customer: &'a CustomerState, id: &SubscriptionId) -> Option<Self> {
+        let subscription = customer.subscriptions.get(id)?;
+        let winner = subscription.snapshots.as_ref()?.winner();
+        let ending = Ending::of(customer, &winner);
+        let past_due = winner.snapshot.facts.status == "past_due" && !ending.over;
+        Some(Self {
+            payments: Payments::of(subscription),
+            past_due_since: past_due.then(|| subscription.overdue.since()).flatten(),
+            plan: Plan::of(id, customer, ending.over),
+            winner,
+            ending,
+        })
+    }
+
+    fn judge(&self, logic: &Logic) -> Judgement {
+        let standing = entitlement::Standing {
+            over: self.ending.over,
+            ends_as_scheduled: self.plan.ends_at,
+            past_due_since: self.past_due_since,
+            paid_through: self.payments.paid_through,
+            ever_paid: self.payments.ever_paid,
+        };
+        judge(&self.winner.snapshot.facts, standing, &logic.policy)
+    }
 }
 
 /// Whether and when a subscription ended.

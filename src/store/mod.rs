@@ -36,6 +36,7 @@ pub use read_model::{
     SubscriptionKey, TimelineEntry,
 };
 pub use record::payload_hash;
+pub use redelivery::Redelivered;
 pub use stretch::{Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};
 

@@ -4,7 +4,7 @@
 //! endpoint renders another API version. It is never taken for tampering, and never changes what
 //! was logged first.
 
-use super::db::Session;
+use super::db::{Column, Row, Session};
 use super::event::{NewEvent, Redelivery};
 use super::log::{self, Log};
 use super::{StoreError, record};
@@ -73,6 +73,43 @@ impl Log {
     }
 }
 
+/// How often some bytes of an event came again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redelivered {
+    /// The event.
+    pub position: Position,
+    /// When these bytes came first.
+    pub first_received_at: ReceivedAt,
+    /// When they came last.
+    pub last_received_at: ReceivedAt,
+    /// How often, the delivery that made the event not counted.
+    pub count: i64,
+}
+
+impl Log {
+    /// How often these events came again, bytes by bytes and without them.
+    pub async fn redelivered(
+        &self,
+        positions: &[Position],
+    ) -> Result<Vec<Redelivered>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let template = session.text(sql::REDELIVERED);
+        let rows = session.bulk(template, &[Column::Integer], positions, |to, position| {
+            to.integer(position.0);
+        });
+        let read = |row: &Row| {
+            Ok(Redelivered {
+                position: Position(row.get(0)?),
+                first_received_at: ReceivedAt(row.get(1)?),
+                last_received_at: ReceivedAt(row.get(2)?),
+                count: row.get(3)?,
+            })
+        };
+        rows.await?.iter().map(read).collect()
+    }
+}
+
 impl Log {
     /// Puts back the redeliveries of an export; those that are there already stay.
     ///
@@ -122,6 +159,10 @@ pub(super) mod sql {
             WHERE NOT EXISTS (SELECT 1 FROM redeliveries WHERE position = $1 AND payload_hash = $2)",
             postgres "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+        REDELIVERED = sqlite "SELECT position, first_received_at, last_received_at, count FROM redeliveries
+            WHERE position IN ({rows}) ORDER BY position",
+            postgres "SELECT r.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, first_received_at, last_received_at, count
+                FROM redeliveries WHERE position = k.column1 OFFSET 0) AS r ORDER BY r.position";
         SCAN = "SELECT position, payload_hash, api_version, first_received_at, last_received_at, count, payload FROM redeliveries
             WHERE position BETWEEN $1 AND $2 ORDER BY position, first_received_at, payload_hash";
     }

@@ -25,7 +25,7 @@ const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     use Column::{Bool, Bytes, Integer, Text};
     let columns: &[Column] = match name {
-        "AT" | "ERASE" | "ERASE_REDELIVERIES" => &[Integer],
+        "AT" | "ERASE" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
         "KNOWN" => &[Text],
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
@@ -214,6 +214,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("NODES", nodes::sql::NODES),
         of("FIRST", redelivery::sql::FIRST),
         of("SCAN", redelivery::sql::SCAN),
+        of("REDELIVERED", redelivery::sql::REDELIVERED),
     ];
     let of_read_model = [
         of("STATES", read_model::fold::sql::STATES),

@@ -7,7 +7,7 @@ crate::files! {
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use subledger::audit::{self, Subject, SubjectKind};
+use subledger::audit::{self, Past, Subject, SubjectKind};
 use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
 use subledger::projection::Logic;
@@ -214,7 +214,8 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let subject = |kind, id: &str| Subject { kind, id: id.to_owned(), scope: scope.clone() };
         let of = subject(SubjectKind::Subscription, &row.subscription_id);
-        let (_, whole) = audit::history(&store, of.clone(), None, None).await.unwrap().unwrap();
+        let (_, whole) =
+            audit::history(&store, of.clone(), Past::default()).await.unwrap().unwrap();
         let mut folded = row.clone();
         (folded.parked, folded.event_count) = (0, 0);
         assert_eq!(whole.state, [folded]);
@@ -230,7 +231,10 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
 
         // What had happened by the middle is the first half of what happened.
         let middle = whole.events[whole.events.len() / 2].occurred_at;
-        let (_, half) = audit::history(&store, of, Some(middle), None).await.unwrap().unwrap();
+        let (_, half) = audit::history(&store, of, Past { as_of: Some(middle), ..Past::default() })
+            .await
+            .unwrap()
+            .unwrap();
         assert!(half.events.iter().all(|event| event.occurred_at <= middle));
         let positions = |events: &[audit::HistoryEvent]| -> Vec<Position> {
             events.iter().map(|event| event.position).collect()
@@ -239,14 +243,14 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
         assert_eq!(positions(&half.events), expected);
 
         let customer = subject(SubjectKind::Customer, &row.customer_id);
-        let none_yet = Some(ReceivedAt(0));
-        let (_, unknown) = audit::history(&store, customer, None, none_yet).await.unwrap().unwrap();
+        let none_yet = Past { known_at: Some(ReceivedAt(0)), ..Past::default() };
+        let (_, unknown) = audit::history(&store, customer, none_yet).await.unwrap().unwrap();
         assert!(unknown.events.is_empty() && unknown.state.is_empty());
     }
     assert!(late > 0, "the delivery was out of order");
     let nobody =
         Subject { kind: SubjectKind::User, id: "nobody".to_owned(), scope: Scope::default() };
-    assert!(audit::history(&store, nobody, None, None).await.unwrap().is_none());
+    assert!(audit::history(&store, nobody, Past::default()).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,7 +323,7 @@ async fn money_that_goes_back_stands_on_the_timeline_of_its_customer_and_changes
     for ((account, livemode, id), events) in of_customers {
         let scope = Scope { account: account.as_str().into(), livemode };
         let subject = Subject { kind: SubjectKind::Customer, id, scope };
-        let (_, history) = audit::history(&store, subject, None, None).await.unwrap().unwrap();
+        let (_, history) = audit::history(&store, subject, Past::default()).await.unwrap().unwrap();
         for event in events {
             let mut told = history.events.iter().filter(|it| it.event_id.as_str() == event.id);
             let told = told.next().unwrap_or_else(|| panic!("not told: {}", event.body));

@@ -21,6 +21,7 @@ mod corpus;
 mod diff;
 mod fold;
 mod generations;
+mod history;
 mod ingest;
 mod ledger;
 mod order;

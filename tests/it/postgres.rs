@@ -22,6 +22,7 @@ mod corpus;
 mod diff;
 mod fold;
 mod generations;
+mod history;
 mod ingest;
 mod ledger;
 mod order;

@@ -83,13 +83,13 @@ impl ReadModel {
     }
 
     /// What the catalogue calls the products and prices of these rows, as far as it knows them.
-    pub async fn catalogue(
+    pub async fn catalogue<'r>(
         &self,
         generation: GenerationId,
-        rows: &[SubscriptionRow],
+        rows: impl IntoIterator<Item = &'r SubscriptionRow>,
     ) -> Result<Catalogue, StoreError> {
         let wanted: BTreeSet<(Scope, &str)> = rows
-            .iter()
+            .into_iter()
             .flat_map(|row| {
                 let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
                 let of_items = row.items.0.iter().flat_map(|it| [&it.product_id, &it.price_id]);

@@ -106,6 +106,24 @@ async fn what_concerns_a_customer_goes_and_every_proof_stays() {
     store.close().await;
     verified(folder);
 
+    // The history says what is gone, and who did it.
+    let history = run(folder, &[&MODE[..], &["history", &customer, "--format", "json"]].concat());
+    let history: Value = serde_json::from_str(&history.out).unwrap();
+    let told: Vec<_> = history["events"].as_array().unwrap().iter().collect();
+    let erased = told.iter().filter(|it| it["folding"] == "erased");
+    let notes: Vec<_> = erased.map(|it| it["note"].as_str().unwrap()).collect();
+    assert_eq!(notes.len(), of_customer.len());
+    let by_ann =
+        |note: &&str| note.starts_with("erased on 20") && note.ends_with(" by Ann (request 7)");
+    assert!(notes.iter().all(by_ann), "{notes:?}");
+    let record = told.iter().find(|it| it["type"] == "subledger.erasure").unwrap();
+    assert!(
+        record["note"].as_str().unwrap().starts_with(&format!("{} events erased on", notes.len()))
+    );
+    let of_subscription =
+        run(folder, &[&MODE[..], &["history", &who.subscription_id, "--format", "json"]].concat());
+    assert!(of_subscription.out.contains("\"erased\""), "{}", of_subscription.err);
+
     let id = of_customer[0].facts.event_id.to_string();
     let payload = run(folder, &["event", &id, "--payload"]);
     assert_eq!((payload.status, &*payload.out), (1, ""));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use subledger::audit::{self, Subject, SubjectKind};
+use subledger::audit::{self, Past, Subject, SubjectKind};
 use subledger::ids::{CustomerKey, Scope};
 use subledger::projection::Logic;
 use subledger::projection::canonical::canonical_order;
@@ -48,11 +48,11 @@ async fn histories(store: &Store, customers: &[CustomerKey]) -> BTreeMap<String,
     let mut histories = BTreeMap::new();
     for subject in subjects {
         let name = format!("{subject:?}");
-        let (_, history) = audit::history(store, subject, None, None).await.unwrap().unwrap();
+        let (_, history) = audit::history(store, subject, Past::default()).await.unwrap().unwrap();
         let mut history = serde_json::to_value(&history).unwrap();
         for event in history["events"].as_array_mut().unwrap() {
             let event = event.as_object_mut().unwrap();
-            for of_arrival in ["position", "received_at", "late"] {
+            for of_arrival in ["position", "received_at", "late", "redelivered"] {
                 assert!(event.remove(of_arrival).is_some(), "{of_arrival}");
             }
         }

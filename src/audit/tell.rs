@@ -1,0 +1,187 @@
+//! A story told again: its events folded one by one in canonical order, and what each changed.
+//!
+//! *Invariant: pure. The fold depends on the set alone, so the last rows are the current ones.*
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::subject::Heard;
+use crate::ids::{CustomerKey, EventId, Position, SubscriptionId};
+use crate::projection::canonical::canonical_order;
+use crate::projection::entitlement::Judgement;
+use crate::projection::observe::{Observation, observe_as};
+use crate::projection::row::SubscriptionRow;
+use crate::projection::state::CustomerState;
+use crate::projection::{Logic, rows};
+use crate::store::EventFacts;
+use crate::stripe::Envelope;
+
+/// What the fold makes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Folding {
+    /// It is part of a customer's state.
+    Folded,
+    /// No projection folds its type: it is on the timeline only.
+    NotFolded,
+    /// It could not be read.
+    Parked,
+    /// Its payload was erased, and nobody can say what it changed.
+    Erased,
+}
+
+/// An event in its place in the story.
+pub(super) struct Step<'a> {
+    pub(super) heard: &'a Heard,
+    pub(super) folding: Folding,
+    /// Why it is parked.
+    pub(super) reason: Option<String>,
+    pub(super) subscription: Option<SubscriptionId>,
+    pub(super) changed: Vec<Changed>,
+}
+
+/// A row that an event made or changed.
+pub(super) struct Changed {
+    pub(super) before: Option<SubscriptionRow>,
+    pub(super) after: SubscriptionRow,
+    /// How the policy judged it then.
+    pub(super) judgement: Option<Judgement>,
+}
+
+/// A story that was told to its end.
+pub(super) struct Told<'a> {
+    pub(super) steps: Vec<Step<'a>>,
+    /// Of events whose order is in doubt, where it matters, the others that might have been the last.
+    pub(super) rivals: BTreeMap<EventId, BTreeSet<EventId>>,
+    /// What the customers are at the end.
+    pub(super) states: BTreeMap<CustomerKey, Known>,
+}
+
+/// A customer, as far as the story has gone.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) state: CustomerState,
+    pub(super) rows: Vec<SubscriptionRow>,
+}
+
+/// Tells a story from nothing.
+pub(super) fn tell<'a>(events: &'a [Heard], customers: &[CustomerKey], logic: &Logic) -> Told<'a> {
+    let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
+    let order = canonical_order(&envelopes);
+    let mut told = Told {
+        steps: Vec::with_capacity(events.len()),
+        rivals: BTreeMap::new(),
+        states: customers.iter().map(|key| (key.clone(), Known::default())).collect(),
+    };
+    let mut touched = BTreeSet::new();
+    for (place, &at) in order.iter().enumerate() {
+        let (step, customer) = told.fold(&events[at], logic);
+        touched.extend(customer.filter(|_| !step.changed.is_empty()));
+        told.steps.push(step);
+        let next = order.get(place + 1).map(|next| envelopes[*next].created);
+        // Only at the end of a second is it known who its rivals are.
+        if next != Some(envelopes[at].created) {
+            for key in std::mem::take(&mut touched) {
+                told.doubt(&key, logic);
+            }
+        }
+    }
+    told
+}
+
+impl<'a> Told<'a> {
+    fn fold(&mut self, heard: &'a Heard, logic: &Logic) -> (Step<'a>, Option<CustomerKey>) {
+        let mut step = Step {
+            heard,
+            folding: Folding::Erased,
+            reason: None,
+            subscription: heard.subscription.clone(),
+            changed: Vec::new(),
+        };
+        let Some(payload) = heard.logged.payload.as_deref() else { return (step, None) };
+        let observation = match observe_as(&heard.logged.facts.event_type, payload) {
+            Ok(observation) => observation,
+            Err(error) => {
+                (step.folding, step.reason) = (Folding::Parked, Some(error.to_string()));
+                return (step, None);
+            }
+        };
+        let Observation { customer, subscription, change, .. } = observation;
+        step.subscription = subscription.or(step.subscription);
+        let (Some(change), Some(key)) = (change, customer) else {
+            step.folding = Folding::NotFolded;
+            return (step, None);
+        };
+        step.folding = Folding::Folded;
+        if let Some(known) = self.states.get_mut(&key) {
+            known.state.add(change);
+            let after = rows::rows(&key, &known.state, logic);
+            let before = std::mem::replace(&mut known.rows, after);
+            step.changed = changed(before, known, logic);
+        }
+        (step, Some(key))
+    }
+
+    /// Writes down what is in doubt of a customer's rows.
+    fn doubt(&mut self, key: &CustomerKey, logic: &Logic) {
+        let Some(known) = self.states.get(key) else { return };
+        for row in known.rows.iter().filter(|row| row.order_ambiguous) {
+            let id = SubscriptionId::from(row.subscription_id.as_str());
+            for rivals in rows::rivals(key, &known.state, &id, logic) {
+                for rival in &rivals {
+                    let others = rivals.iter().filter(|other| *other != rival).cloned();
+                    self.rivals.entry(rival.clone()).or_default().extend(others);
+                }
+            }
+        }
+    }
+}
+
+/// The rows that are new or not as they were.
+fn changed(before: Vec<SubscriptionRow>, known: &Known, logic: &Logic) -> Vec<Changed> {
+    let mut before: BTreeMap<String, SubscriptionRow> =
+        before.into_iter().map(|row| (row.subscription_id.clone(), row)).collect();
+    let pairs = known.rows.iter().map(|row| (before.remove(&row.subscription_id), row));
+    pairs
+        .filter(|(old, row)| old.as_ref() != Some(*row))
+        .map(|(before, after)| {
+            let id = SubscriptionId::from(after.subscription_id.as_str());
+            let judgement = rows::judgement(&known.state, &id, logic);
+            Changed { before, after: after.clone(), judgement }
+        })
+        .collect()
+}
+
+/// The envelope, or what the log knows of it where the body is gone or cannot be read.
+fn envelope(heard: &Heard) -> Envelope<'_> {
+    let EventFacts { scope, event_id, event_type, api_version, created, created_nanos } =
+        &heard.logged.facts;
+    let parsed = heard.logged.payload.as_deref().and_then(|body| Envelope::parse(body).ok());
+    parsed.unwrap_or_else(|| Envelope {
+        id: Cow::Borrowed(event_id.as_str()),
+        account: Cow::Borrowed(scope.account.as_str()),
+        livemode: scope.livemode,
+        event_type: Cow::Borrowed(event_type),
+        api_version: api_version.as_deref().map(Cow::Borrowed),
+        created: *created,
+        created_nanos: *created_nanos,
+        object: None,
+        previous_attributes: None,
+        thin: false,
+    })
+}
+
+/// The positions before which something had been received that happened later.
+pub(super) fn late(in_order_of_arrival: &[Heard]) -> BTreeSet<Position> {
+    let mut latest = None;
+    let mut late = BTreeSet::new();
+    for Heard { logged, .. } in in_order_of_arrival {
+        if Some(logged.facts.created) < latest {
+            late.insert(logged.position);
+        }
+        latest = latest.max(Some(logged.facts.created));
+    }
+    late
+}

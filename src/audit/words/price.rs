@@ -1,0 +1,114 @@
+//! A price as a person names it: what it is called, how much, how often.
+
+use super::money::{amount, amount_of_decimal};
+use crate::projection::row::{ItemRow, SubscriptionRow};
+
+/// What rows and items say of a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Price<'a> {
+    id: Option<&'a str>,
+    product: Option<&'a str>,
+    names: [Option<&'a str>; 2],
+    lookup_key: Option<&'a str>,
+    currency: Option<&'a str>,
+    unit_amount: Option<i64>,
+    unit_amount_decimal: Option<&'a str>,
+    interval: Option<&'a str>,
+    interval_count: Option<i64>,
+}
+
+macro_rules! price_of {
+    ($row:expr) => {
+        Price {
+            id: $row.price_id.as_deref(),
+            product: $row.product_id.as_deref(),
+            names: [$row.product_name.as_deref(), $row.price_nickname.as_deref()],
+            lookup_key: $row.lookup_key.as_deref(),
+            currency: $row.currency.as_deref(),
+            unit_amount: $row.unit_amount,
+            unit_amount_decimal: $row.unit_amount_decimal.as_deref(),
+            interval: $row.interval.as_deref(),
+            interval_count: $row.interval_count,
+        }
+    };
+}
+
+impl<'a> Price<'a> {
+    pub(super) fn of_row(row: &'a SubscriptionRow) -> Self {
+        price_of!(row)
+    }
+
+    pub(super) fn of_item(item: &'a ItemRow) -> Self {
+        price_of!(item)
+    }
+
+    /// `Pro 20.00 USD/month`; none where nothing is known of it.
+    pub(super) fn in_words(&self) -> Option<String> {
+        let [product, nickname] = self.names;
+        let name = product.or(nickname).or(self.id);
+        let amount = match (self.unit_amount, self.unit_amount_decimal) {
+            (Some(minor_units), _) => Some(amount(minor_units, self.currency)),
+            (None, Some(decimal)) => Some(amount_of_decimal(decimal, self.currency)),
+            (None, None) => None,
+        };
+        let every = self.interval.map(|interval| match self.interval_count {
+            None | Some(1) => interval.to_owned(),
+            Some(count) => format!("{count} {interval}s"),
+        });
+        let text = match (amount, every) {
+            (Some(amount), Some(every)) => Some(format!("{amount}/{every}")),
+            (Some(amount), None) => Some(amount),
+            (None, Some(every)) => Some(format!("every {every}")),
+            (None, None) => None,
+        };
+        let parts: Vec<&str> = name.into_iter().chain(text.as_deref()).collect();
+        Some(parts.join(" ")).filter(|text| !text.is_empty())
+    }
+
+    /// Everything by which a price can differ, for one whose words are the same.
+    fn details(&self) -> [(&'static str, Option<String>); 8] {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        [
+            ("id", owned(self.id)),
+            ("nickname", owned(self.names[1])),
+            ("currency", owned(self.currency)),
+            ("unit amount", self.unit_amount.map(|it| it.to_string())),
+            ("unit amount", owned(self.unit_amount_decimal)),
+            ("interval", owned(self.interval)),
+            ("interval count", self.interval_count.map(|it| it.to_string())),
+            ("product", owned(self.product)),
+        ]
+    }
+}
+
+/// What differs between two prices; `of` is what they are the price of.
+pub(super) fn sentences(of: &str, before: &Price<'_>, after: &Price<'_>) -> Vec<String> {
+    let mut told = Vec::new();
+    let none = || "none".to_owned();
+    match (before.in_words(), after.in_words()) {
+        (Some(old), Some(new)) if old != new => told.push(format!("{of}: {old} → {new}")),
+        (None, Some(new)) => told.push(format!("{of}: {new}")),
+        (Some(old), None) => told.push(format!("{of}: {old} → none")),
+        _ => {
+            let details = before.details().into_iter().zip(after.details());
+            told.extend(details.filter(|(old, new)| old.1 != new.1).map(
+                |((name, old), (_, new))| {
+                    format!(
+                        "{of} {name}: {} → {}",
+                        old.unwrap_or_else(none),
+                        new.unwrap_or_else(none)
+                    )
+                },
+            ));
+        }
+    }
+    match (before.lookup_key, after.lookup_key) {
+        (old, new) if old == new => {}
+        (None, Some(new)) => told.push(format!("lookup key: {new}")),
+        (old, new) => {
+            let (old, new) = (old.unwrap_or("none"), new.unwrap_or("none"));
+            told.push(format!("lookup key: {old} → {new}"));
+        }
+    }
+    told
+}
