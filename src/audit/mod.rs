@@ -7,12 +7,14 @@
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
+mod explain;
 mod history;
 mod subject;
 mod tell;
 mod verify;
 mod words;
 
+pub use explain::{Decision, Explained, Explanation, Rival, Source, Tie, explain};
 pub use history::{Change, History, HistoryEvent, history};
 pub use subject::{Past, Subject, SubjectKind};
 pub use tell::Folding;

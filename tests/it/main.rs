@@ -18,6 +18,7 @@ mod allocations;
 mod app;
 mod corpus;
 mod diff;
+mod explain;
 mod fold;
 mod generations;
 mod history;
