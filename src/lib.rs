@@ -31,7 +31,7 @@
 //! | [`store`] | SQL and transactions: the log with its Merkle tree, the generations of the read model |
 //! | [`ingest`] | the queue before the log, and group commit |
 //! | [`projector`] | follows the log, makes generations anew, says what they change |
-//! | [`audit`] | histories, verification |
+//! | [`audit`] | histories in words, explanations, verification |
 //! | [`http`] | the webhook, the reads, health and metrics |
 //! | [`cli`] | one command, one file; `demo` shows it all |
 //! | [`simulate`] | a Stripe of our own: whole lives of subscriptions as events, with the truth known |
@@ -114,6 +114,11 @@
 //! the rows before: that is what the event changed. Because the fold depends on the set alone, the
 //! last state is the current row. Two clocks can be turned back: `as_of` leaves out what had not
 //! happened by then, `known_at` what had not reached us.
+//!
+//! [`audit::explain`] tells the same story and looks, for each field of one row, for the last event that
+//! changed it. Where in the event the value stands is known from [`stripe::places`], which lists what the
+//! readers read, and is looked up and compared before it is said. What the policy decided comes with
+//! its [judgement](projection::entitlement::judge), and with the line of the policy's text.
 
 pub mod audit;
 pub mod cli;

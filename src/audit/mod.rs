@@ -2,7 +2,8 @@
 //! nobody edited the record.
 //!
 //! A [history](fn@history) is computed from the log each time it is asked for: the read model only
-//! says which events to look at. [Verification](fn@verify) hashes the whole log again and folds it
+//! says which events to look at. An [explanation](fn@explain) is the same story, asked field by field.
+//! [Verification](fn@verify) hashes the whole log again and folds it
 //! afresh.
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*

@@ -84,7 +84,11 @@ fn write_table(explanation: &Explanation, out: &mut impl Write) -> anyhow::Resul
     let is_nothing = |it: &&Explained| it.decision.is_none() && says_nothing(&it.value);
     for explained in explanation.fields.iter().filter(|it| !is_nothing(it)) {
         let because = because(explained).join("\n");
-        table.add_row([explained.field.clone(), value(&explained.value), because]);
+        let value = match &explained.value {
+            object @ Value::Object(_) => object.to_string(),
+            other => value(other),
+        };
+        table.add_row([explained.field.clone(), value, because]);
     }
     output::keep_whole(&mut table, &[0]);
     if let Some(last) = table.column_mut(2) {
