@@ -34,7 +34,7 @@
 //! | [`tree`] | the Merkle tree over the log: its right edge, its proofs |
 //! | [`proof`] | what others check without the log: keys, signed checkpoints, texts of proofs |
 //! | [`erasure`] | erasing what events said, and the record of it |
-//! | [`audit`] | histories, verification, proofs |
+//! | [`audit`] | histories in words, explanations, verification, proofs |
 //! | [`http`] | the webhook, the reads, health and metrics |
 //! | [`publisher`] | checkpoints that leave the machine while the service runs |
 //! | [`cli`] | one command, one file; `demo` shows it all |
@@ -130,6 +130,11 @@
 //! the rows before: that is what the event changed. Because the fold depends on the set alone, the
 //! last state is the current row. Two clocks can be turned back: `as_of` leaves out what had not
 //! happened by then, `known_at` what had not reached us.
+//!
+//! [`audit::explain`] tells the same story and looks, for each field of one row, for the last event that
+//! changed it. Where in the event the value stands is known from [`stripe::places`], which lists what the
+//! readers read, and is looked up and compared before it is said. What the policy decided comes with
+//! its [judgement](projection::entitlement::judge), and with the line of the policy's text.
 
 pub mod audit;
 pub mod cli;

@@ -200,9 +200,11 @@ impl HistoryEvent {
             words: Vec::new(),
             changes: Vec::new(),
             note: match (step.folding, &step.reason) {
-                (Folding::Erased, _) => Some(
-                    step.heard.erased.clone().unwrap_or_else(|| "the payload is gone".to_owned()),
-                ),
+                (Folding::Erased, _) => {
+                    Some(step.heard.erased.clone().unwrap_or_else(|| {
+                        "the payload is gone; no erasure is recorded".to_owned()
+                    }))
+                }
                 (Folding::Parked, Some(reason)) => Some(format!("parked: {reason}")),
                 _ => logged.payload.as_deref().and_then(|body| match Erasure::read(body) {
                     Some(record) if logged.source == Source::Subledger => Some(format!(

@@ -2,12 +2,14 @@
 //! nobody edited the record.
 //!
 //! A [history](fn@history) is computed from the log each time it is asked for: the read model only
-//! says which events to look at. [Verification](fn@verify) hashes the whole log again and folds it
-//! afresh. [Proofs](fn@prove_inclusion) show to others, who do not have the log, that it was not edited.
+//! says which events to look at. An [explanation](fn@explain) is the same story, asked field by field.
+//! [Verification](fn@verify) hashes the whole log again and folds it afresh. [Proofs](fn@prove_inclusion)
+//! show to others, who do not have the log, that it was not edited.
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
 mod erased;
+mod explain;
 mod history;
 mod prove;
 mod subject;
@@ -15,6 +17,7 @@ mod tell;
 mod verify;
 mod words;
 
+pub use explain::{Decision, Explained, Explanation, Rival, Source, Tie, explain};
 pub use history::{Change, History, HistoryEvent, history};
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
 pub use subject::{Past, Subject, SubjectKind};

@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod erase;
 mod event;
+mod explain;
 mod export;
 mod history;
 mod import;
@@ -82,6 +83,8 @@ enum Command {
     Current(current::Args),
     /// Show what happened to a user, a customer or a subscription
     History(history::Args),
+    /// Show for every field of a subscription the event that set it
+    Explain(explain::Args),
     /// Show one event of the log, or its exact bytes
     Event(event::Args),
     /// Build the read model anew from the log, and show what that changes
@@ -146,6 +149,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, &context).await,
         Command::Current(args) => current::run(args, &context).await,
         Command::History(args) => history::run(args, &context).await,
+        Command::Explain(args) => explain::run(args, &context).await,
         Command::Event(args) => event::run(args, &context).await,
         Command::Rebuild(args) => rebuild::run(args, &context).await,
         Command::Projections(args) => projections::run(args, &context).await,

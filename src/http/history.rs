@@ -5,15 +5,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::params::{Id, Params, cursor};
+use super::params::{INSTANT, Id, Params, cursor};
 use super::problem::Problem;
 use super::stamp::Stamped;
 use super::view::HistoryView;
 use super::{App, Shared};
 use crate::audit::{self, Past, Subject, SubjectKind};
 use crate::time::{ReceivedAt, StripeTime};
-
-const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
 
 /// A page of a history; the state is that at the end of all of it.
 #[derive(Serialize)]

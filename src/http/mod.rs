@@ -7,6 +7,7 @@ mod auth;
 mod customers;
 mod event;
 mod event_payload;
+mod explain;
 mod healthz;
 mod history;
 mod log;
@@ -121,6 +122,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/users/{id}/history", get(history::of_user))
         .route("/customers/{id}/history", get(history::of_customer))
         .route("/subscriptions/{id}/history", get(history::of_subscription))
+        .route("/subscriptions/{id}/explain", get(explain::get))
         .route("/events/{id}", get(event::get))
         .route("/events/{id}/payload", get(event_payload::get))
         .route("/log", get(log::get))

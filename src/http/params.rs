@@ -19,6 +19,9 @@ const LIMIT_MAX: usize = 1_000;
 /// Rows in an answer where nothing is said.
 const LIMIT_DEFAULT: usize = 100;
 
+/// What an instant looks like.
+pub(super) const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
+
 /// The query parameters; each is taken once, and what is left over is refused.
 pub(super) struct Params(Vec<(String, String)>);
 

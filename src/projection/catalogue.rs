@@ -59,6 +59,12 @@ impl Catalogue {
         self.0.is_empty()
     }
 
+    /// The event that named a product or a price.
+    pub fn named_by(&self, scope: &Scope, id: &str) -> Option<&EventId> {
+        let (rank, _) = self.0.get(&(scope.clone(), id.to_owned()))?;
+        Some(&rank.event_id)
+    }
+
     /// Puts the names into a row, as the view does: a product has no name but the catalogue's, and a
     /// price keeps the nickname of its snapshot where the catalogue does not know it.
     pub fn name(&self, row: &mut SubscriptionRow) {

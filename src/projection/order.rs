@@ -98,6 +98,39 @@ pub fn sequence(rivals: &[(&EventId, &Evidence)]) -> Sequence {
     Sequence { order, might_be_last }
 }
 
+/// What settled which of two rivals came later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// `*.created` comes before all others, and `*.deleted` after them.
+    Type,
+    /// A chain of `previous_attributes` leads from the one to the other.
+    PreviousAttributes,
+    /// The status of the later one is further along.
+    Status,
+    /// Nothing else does, so their ids decide, which is chance.
+    EventId,
+}
+
+/// What settled that one of the rivals came later than another.
+pub fn settled(rivals: &[(&EventId, &Evidence)], earlier: usize, later: usize) -> Settled {
+    let before = Edges::between(rivals).before;
+    let (a, b) = (rivals[earlier].1, rivals[later].1);
+    let mut reached = vec![earlier];
+    let mut at = 0;
+    while let Some(&from) = reached.get(at) {
+        let next = (0..rivals.len()).filter(|to| before[from][*to] && !reached.contains(to));
+        let next: Vec<usize> = next.collect();
+        reached.extend(next);
+        at += 1;
+    }
+    if reached.contains(&later) {
+        let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
+        return if by_type { Settled::Type } else { Settled::PreviousAttributes };
+    }
+    if a.rank == b.rank { Settled::EventId } else { Settled::Status }
+}
+
 /// Whether one event says only how attributes changed that another API version renders otherwise, and
 /// some rival is of another version: then nobody knows whether it came after that one, and what seems
 /// to be a chain may have lost a link.
@@ -211,6 +244,25 @@ mod tests {
         assert_eq!(ordered(&events), ("bca".to_owned(), 0));
         let equals = [changed(1, "{}", ""), changed(1, "{}", "")];
         assert_eq!(ordered(&equals), ("ab".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_settled_it_is_said() {
+        let by = |events: &[Evidence], earlier: usize, later: usize| {
+            let ids: Vec<EventId> =
+                ('a'..='z').take(events.len()).map(|c| EventId::new(c.to_string())).collect();
+            settled(&ids.iter().zip(events).collect::<Vec<_>>(), earlier, later)
+        };
+        let created = event(Phase::Created, 1, "{}", "");
+        let deleted = event(Phase::Deleted, 1, "{}", "");
+        let chain = [1, 2, 3]
+            .map(|n| changed(1, &format!(r#"{{"n":{n}}}"#), &format!(r#"{{"n":{}}}"#, n - 1)));
+        assert_eq!(by(&[created, changed(1, "{}", "")], 0, 1), Settled::Type);
+        assert_eq!(by(&[changed(1, "{}", ""), deleted], 0, 1), Settled::Type);
+        assert_eq!(by(&chain, 0, 1), Settled::PreviousAttributes);
+        assert_eq!(by(&chain, 0, 2), Settled::PreviousAttributes, "over the one between");
+        assert_eq!(by(&[changed(1, "{}", ""), changed(2, "{}", "")], 0, 1), Settled::Status);
+        assert_eq!(by(&[changed(1, "{}", ""), changed(1, "{}", "")], 0, 1), Settled::EventId);
     }
 
     #[test]

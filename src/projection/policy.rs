@@ -164,6 +164,20 @@ impl TryFrom<u32> for Days {
     }
 }
 
+/// The line that has a key of a policy, from 1, and what stands there; a key in a table is written
+/// `table.key`. None where the text does not have it.
+pub fn line_of_key(text: &str, key: &str) -> Option<(usize, String)> {
+    let parsed = toml::de::DeTable::parse(text).ok()?;
+    let mut table = parsed.get_ref();
+    let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+    if !tables.is_empty() {
+        table = table.get(tables)?.get_ref().as_table()?;
+    }
+    let (key, _) = table.get_key_value(name)?;
+    let line = line_of(text, key.span().start);
+    Some((line, text.lines().nth(line - 1)?.trim().to_owned()))
+}
+
 fn line_of(text: &str, at: usize) -> usize {
     text.char_indices().filter(|(offset, c)| *offset < at && *c == '\n').count() + 1
 }
@@ -176,6 +190,24 @@ mod tests {
     fn the_built_in_file_says_what_the_defaults_are() {
         assert_eq!(Policy::parse(BUILT_IN).unwrap(), Policy::default());
         assert_eq!(Policy::parse("").unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn the_line_of_a_key_is_found_wherever_it_stands() {
+        let text =
+            "# grant = []\n\"grant\" = [\n  \"active\",\n]\npause_collection.void = \"deny\"\n";
+        assert_eq!(line_of_key(text, "grant"), Some((2, "\"grant\" = [".to_owned())));
+        let void = "pause_collection.void = \"deny\"".to_owned();
+        assert_eq!(line_of_key(text, "pause_collection.void"), Some((5, void)));
+        assert_eq!(line_of_key(text, "pause_collection.keep_as_draft"), None);
+        assert_eq!(line_of_key(text, "unknown_status"), None);
+        let tables = "[pause_collection]\nkeep_as_draft = \"deny\"";
+        let (line, _) = line_of_key(tables, "pause_collection.keep_as_draft").unwrap();
+        assert_eq!(line, 2);
+        for key in ["grant", "grace_requires_payment", "pause_collection.void"] {
+            let (_, found) = line_of_key(BUILT_IN, key).unwrap();
+            assert!(found.starts_with(key.rsplit('.').next().unwrap()), "{found}");
+        }
     }
 
     #[test]

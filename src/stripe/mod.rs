@@ -45,6 +45,7 @@ pub mod entitlements;
 pub mod envelope;
 pub mod invoice;
 pub mod json;
+pub mod places;
 pub mod price;
 pub mod product;
 pub mod routing;

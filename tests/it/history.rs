@@ -172,7 +172,7 @@ async fn a_user_with_several_customers_has_one_timeline_with_every_mark() {
     assert_eq!(note(8), "refunded 20.00 USD");
     assert_eq!(note(9), "payment failed 50.00 USD, next attempt 2026-04-03");
     assert_eq!(note(11), "parked: subscription: `status` is an integer where a string belongs");
-    assert_eq!(note(12), "the payload was erased");
+    assert_eq!(note(12), "the payload is gone; no erasure is recorded");
     assert_eq!(
         told[3].1.words[..3],
         [

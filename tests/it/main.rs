@@ -19,6 +19,7 @@ mod app;
 mod audit;
 mod corpus;
 mod diff;
+mod explain;
 mod fold;
 mod generations;
 mod history;

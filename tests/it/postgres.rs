@@ -20,6 +20,7 @@ mod audit;
 mod cluster;
 mod corpus;
 mod diff;
+mod explain;
 mod fold;
 mod generations;
 mod history;

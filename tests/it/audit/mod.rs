@@ -1,4 +1,5 @@
 //! What an auditor relies on: whoever tampers with a ledger is found out, and whoever erases leaves a record.
 
+mod clocks;
 mod erasing;
 mod tampering;

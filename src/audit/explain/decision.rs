@@ -1,0 +1,150 @@
+//! Which line of the policy decided.
+
+use serde::Serialize;
+
+use crate::projection::Logic;
+use crate::projection::entitlement::{End, Ground, Judgement};
+use crate::projection::policy::{self, line_of_key};
+
+/// What decided about access: a sentence and, where the policy has a say, its line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// Why, in words.
+    pub why: String,
+    /// The key of the policy; none where it has no say.
+    pub key: Option<String>,
+    /// The line of the policy's file that has the key; none where it is left out, and what is built in counts.
+    pub line: Option<usize>,
+    /// That line, or the one of the built-in policy.
+    pub text: Option<String>,
+}
+
+impl Decision {
+    /// What decided whether access is granted.
+    pub(super) fn on_access(judgement: &Judgement, status: &str, logic: &Logic) -> Self {
+        let granted = judgement.entitlement.entitled;
+        let (why, key) = match &judgement.access {
+            Ground::Over => ("it is over, and no policy can grant it access".to_owned(), None),
+            Ground::Status if granted => {
+                (format!("`{status}` grants access"), Some("grant".to_owned()))
+            }
+            Ground::Status => {
+                (format!("`{status}` does not grant access"), Some("grant".to_owned()))
+            }
+            Ground::UnknownStatus => {
+                (format!("`{status}` is a status nobody knew"), Some("unknown_status".to_owned()))
+            }
+            Ground::UnearnedGrace => (
+                "nothing was ever paid, and grace has to be earned".to_owned(),
+                Some("grace_requires_payment".to_owned()),
+            ),
+            Ground::Pause(behavior) => {
+                ("collection is paused".to_owned(), Some(format!("pause_collection.{behavior}")))
+            }
+        };
+        Self::by(why, key, logic)
+    }
+
+    /// What decided until when. None where there is no access that could end.
+    pub(super) fn on_end(
+        judgement: &Judgement,
+        pause: Option<&str>,
+        logic: &Logic,
+    ) -> Option<Self> {
+        if !judgement.entitlement.entitled {
+            return None;
+        }
+        let key = |key: &str| Some(key.to_owned());
+        let (why, key) = match judgement.end {
+            None => ("nothing ends it", key("stale_after_period_end_days")),
+            Some(End::CancelAt) => ("it is cancelled then", None),
+            Some(End::Schedule) => ("its schedule ends it then", None),
+            Some(End::PeriodEnd) => ("it is cancelled with the end of the period", None),
+            Some(End::Grace) => {
+                ("so many days after `past_due_since` grace ends", key("past_due_grace_days"))
+            }
+            Some(End::PaidThrough) => (
+                "collection is paused, and it is paid until then",
+                pause.map(|behavior| format!("pause_collection.{behavior}")),
+            ),
+            Some(End::Stale) => (
+                "so many days after the end of the period, unless more is heard",
+                key("stale_after_period_end_days"),
+            ),
+        };
+        Some(Self::by(why.to_owned(), key, logic))
+    }
+
+    fn by(why: String, key: Option<String>, logic: &Logic) -> Self {
+        let own = key.as_deref().and_then(|key| line_of_key(&logic.policy_text, key));
+        let built_in = key.as_deref().and_then(|key| line_of_key(policy::BUILT_IN, key));
+        let line = own.as_ref().map(|(line, _)| *line);
+        Self { why, key, line, text: own.or(built_in).map(|(_, text)| text) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection::entitlement::Entitlement;
+    use crate::time::StripeTime;
+
+    fn judged(access: Ground, end: Option<End>) -> Judgement {
+        let entitled = access == Ground::Status;
+        let until = end.map(|_| StripeTime(5));
+        Judgement { entitlement: Entitlement { entitled, until }, access, end }
+    }
+
+    #[test]
+    fn the_line_is_that_of_the_given_policy_or_the_built_in_text_without_one() {
+        let own =
+            "# mine\n\npast_due_grace_days = 3 # short\n[pause_collection]\nvoid = \"deny\"\n";
+        let logic = Logic::parse(own, "user_id").unwrap();
+        let grace = judged(Ground::Status, Some(End::Grace));
+        let decision = Decision::on_end(&grace, None, &logic).unwrap();
+        assert_eq!(
+            (decision.line, decision.text.as_deref()),
+            (Some(3), Some("past_due_grace_days = 3 # short"))
+        );
+        let access = Decision::on_access(&grace, "past_due", &logic);
+        assert_eq!(access.line, None);
+        assert_eq!(
+            access.text.as_deref(),
+            Some("grant = [\"active\", \"trialing\", \"past_due\"]")
+        );
+        let paused = judged(Ground::Pause("void".to_owned()), None);
+        let decision = Decision::on_access(&paused, "active", &logic);
+        assert_eq!((decision.line, decision.text.as_deref()), (Some(5), Some("void = \"deny\"")));
+        assert_eq!(Decision::on_end(&paused, Some("void"), &logic), None);
+    }
+
+    #[test]
+    fn every_ground_and_every_end_that_the_policy_has_a_say_in_names_its_line() {
+        let logic = Logic::default();
+        for (ground, key) in [
+            (Ground::Over, None),
+            (Ground::Status, Some("grant")),
+            (Ground::UnknownStatus, Some("unknown_status")),
+            (Ground::UnearnedGrace, Some("grace_requires_payment")),
+            (Ground::Pause("keep_as_draft".to_owned()), Some("pause_collection.keep_as_draft")),
+        ] {
+            let decision = Decision::on_access(&judged(ground, None), "active", &logic);
+            assert_eq!(decision.key.as_deref(), key);
+            assert_eq!(decision.line.is_some(), key.is_some(), "{decision:?}");
+        }
+        for (end, key) in [
+            (None, Some("stale_after_period_end_days")),
+            (Some(End::CancelAt), None),
+            (Some(End::Schedule), None),
+            (Some(End::PeriodEnd), None),
+            (Some(End::Grace), Some("past_due_grace_days")),
+            (Some(End::PaidThrough), Some("pause_collection.void")),
+            (Some(End::Stale), Some("stale_after_period_end_days")),
+        ] {
+            let judgement = judged(Ground::Status, end);
+            let decision = Decision::on_end(&judgement, Some("void"), &logic).unwrap();
+            assert_eq!(decision.key.as_deref(), key);
+            assert_eq!(decision.line.is_some(), key.is_some(), "{decision:?}");
+        }
+    }
+}

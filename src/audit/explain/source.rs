@@ -1,0 +1,117 @@
+//! Which event set a field, and which one says its value.
+
+use std::cell::OnceCell;
+
+use serde_json::{Map, Value};
+
+use super::places::{may_say, path_of};
+use super::tie::tie;
+use super::{Explained, Source, fields, says_nothing};
+use crate::audit::tell::{Folding, Step, Told};
+use crate::ids::SubscriptionId;
+use crate::projection::Logic;
+
+/// What is counted, and so set by no single event.
+const COUNTED: [&str; 2] = ["event_count", "parked"];
+
+/// The events of a story, to be looked through for one field after the other.
+pub(super) struct Sources<'a> {
+    told: &'a Told<'a>,
+    id: &'a SubscriptionId,
+    logic: &'a Logic,
+    /// The subscription's row before and after each event that changed it, the latest first.
+    turns: Vec<Turn<'a>>,
+    /// The bodies, once they were looked at; by step.
+    bodies: Vec<OnceCell<Option<Value>>>,
+}
+
+struct Turn<'a> {
+    step: usize,
+    before: Option<Map<String, Value>>,
+    after: Map<String, Value>,
+    heard: &'a Step<'a>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(told: &'a Told<'a>, id: &'a SubscriptionId, logic: &'a Logic) -> Self {
+        let turn = |(step, heard): (usize, &'a Step<'a>)| {
+            let of_row = heard.changed.iter();
+            let changed = of_row.into_iter().find(|it| it.after.subscription_id == id.as_str())?;
+            let before = changed.before.as_ref().map(fields);
+            Some(Turn { step, before, after: fields(&changed.after), heard })
+        };
+        let turns = told.steps.iter().enumerate().rev().filter_map(turn).collect();
+        let bodies = told.steps.iter().map(|_| OnceCell::new()).collect();
+        Self { told, id, logic, turns, bodies }
+    }
+
+    /// Explains a field that has this value at the end.
+    pub(super) fn explain(&self, field: &str, value: Value) -> Explained {
+        let mut explained = Explained {
+            field: field.to_owned(),
+            set_by: None,
+            said_by: None,
+            decision: None,
+            tie: None,
+            value,
+        };
+        let Some((at, is_birth)) = self.set_at(field) else { return explained };
+        let value = &explained.value;
+        let mut set_at = at;
+        let mut path = self.path_in(set_at, field, value);
+        let nothing = says_nothing(value) || value == "";
+        if path.is_none() && !nothing {
+            let said = self.said_at(field, value);
+            // A row begins with what was known before it.
+            if let (Some((at, there)), true) = (&said, is_birth) {
+                (set_at, path) = (*at, Some(there.clone()));
+            } else {
+                explained.said_by = said.map(|(at, there)| self.source(at, Some(there)));
+            }
+        } else if path.is_none() && is_birth {
+            return explained;
+        }
+        explained.set_by = Some(self.source(set_at, path));
+        explained.tie = tie(self.told, &self.told.steps[set_at]);
+        explained
+    }
+
+    /// The last step that changed a field, and whether it made the row.
+    fn set_at(&self, field: &str) -> Option<(usize, bool)> {
+        if COUNTED.contains(&field) {
+            return None;
+        }
+        let turn = self.turns.iter().find(|turn| {
+            turn.before.as_ref().is_none_or(|before| before.get(field) != turn.after.get(field))
+        })?;
+        debug_assert_eq!(turn.heard.folding, Folding::Folded, "only a fold changes a row");
+        Some((turn.step, turn.before.is_none()))
+    }
+
+    /// The last step whose event says that a field has a value.
+    fn said_at(&self, field: &str, value: &Value) -> Option<(usize, String)> {
+        let steps = self.told.steps.iter().enumerate().rev();
+        let may_be_ours = |step: &Step<'_>| {
+            let event_type = &step.heard.logged.facts.event_type;
+            let own = step.subscription.as_ref().is_none_or(|id| id == self.id);
+            // The checkout of another subscription may say whose customer it is.
+            let own = own || event_type.starts_with("checkout.session.");
+            step.folding == Folding::Folded && own && may_say(event_type, field)
+        };
+        steps
+            .filter(|(_, step)| may_be_ours(step))
+            .find_map(|(at, _)| Some((at, self.path_in(at, field, value)?)))
+    }
+
+    fn path_in(&self, step: usize, field: &str, value: &Value) -> Option<String> {
+        let logged = &self.told.steps[step].heard.logged;
+        let body = self.bodies[step]
+            .get_or_init(|| serde_json::from_str(logged.payload.as_deref()?).ok())
+            .as_ref()?;
+        path_of(&logged.facts.event_type, body, field, value, &self.logic.user_keys)
+    }
+
+    fn source(&self, step: usize, path: Option<String>) -> Source {
+        Source::of(&self.told.steps[step].heard.logged, path)
+    }
+}

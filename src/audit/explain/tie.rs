@@ -1,0 +1,65 @@
+//! Which events shared a second with the one that counts, and what put it last.
+
+use serde::Serialize;
+
+use crate::audit::tell::{Folding, Step, Told};
+use crate::ids::EventId;
+use crate::projection::observe::evidence_of;
+use crate::projection::order::{self, Settled};
+use crate::stripe::Envelope;
+
+/// The events about the same object in the same second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tie {
+    /// The others, and what settled the order between each and this one.
+    pub rivals: Vec<Rival>,
+    /// Whether nothing says which was the last, and the row would say something else.
+    pub in_doubt: bool,
+}
+
+/// One of the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rival {
+    /// The event.
+    pub event_id: EventId,
+    /// What settled which of the two came later.
+    pub settled_by: Settled,
+}
+
+/// The tie that an event is in. None where it has its second for itself, as far as its object goes.
+pub(super) fn tie(told: &Told<'_>, step: &Step<'_>) -> Option<Tie> {
+    let created = step.heard.logged.facts.created;
+    let same_second = told.steps.iter().filter(|other| {
+        other.heard.logged.facts.created == created && other.folding == Folding::Folded
+    });
+    let events: Vec<_> = same_second
+        .filter_map(|step| {
+            let logged = &step.heard.logged;
+            let envelope = Envelope::parse(logged.payload.as_deref()?).ok()?;
+            let (object, evidence) = evidence_of(&envelope);
+            Some((object, &logged.facts.event_id, evidence))
+        })
+        .collect();
+    let own_id = &step.heard.logged.facts.event_id;
+    let (object, ..) = events.iter().find(|(_, id, _)| *id == own_id)?;
+    let rivals: Vec<_> = events
+        .iter()
+        .filter(|(of, ..)| of == object)
+        .map(|(_, id, evidence)| (*id, evidence))
+        .collect();
+    if rivals.len() < 2 {
+        return None;
+    }
+    // The steps are in canonical order, and so are the rivals.
+    let own = rivals.iter().position(|(id, _)| *id == own_id)?;
+    let others = (0..rivals.len()).filter(|other| *other != own);
+    Some(Tie {
+        rivals: others
+            .map(|other| Rival {
+                event_id: rivals[other].0.clone(),
+                settled_by: order::settled(&rivals, other.min(own), other.max(own)),
+            })
+            .collect(),
+        in_doubt: told.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),
+    })
+}

@@ -1,0 +1,28 @@
+//! `GET /v1/subscriptions/{id}/explain`: for every field of the row, the event that set it.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::Shared;
+use super::params::{INSTANT, Id, Params};
+use super::problem::Problem;
+use super::stamp::Stamped;
+use crate::audit::{self, Explanation, Past};
+use crate::ids::SubscriptionId;
+use crate::time::{ReceivedAt, StripeTime};
+
+pub(super) async fn get(
+    State(app): Shared,
+    Id(id): Id,
+    mut params: Params,
+) -> Result<Stamped<Json<Explanation>>, Problem> {
+    let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
+    let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
+    let scope = params.scope(app.mode)?;
+    params.finish()?;
+    let past = Past { as_of, known_at };
+    let now = app.clock.now().to_stripe_time();
+    let explained = audit::explain(&app.store, scope, SubscriptionId::new(id), past, now).await?;
+    let (stamp, explanation) = explained.ok_or_else(|| Problem::unknown("subscription"))?;
+    Ok(Stamped(stamp, Json(explanation)))
+}

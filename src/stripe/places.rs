@@ -1,0 +1,173 @@
+//! Where each field of a row stands in an event, as JSON pointers: what the readers here read, written down
+//! so that it can be shown.
+//!
+//! `*` stands for every element of a list, `{user}` for each metadata key that names the application's user.
+//! The places of a field are in reading order. That a field is found at one of them, in every API version, is
+//! checked against simulated lives.
+
+/// A field of a row, and its places.
+type Places = (&'static str, &'static [&'static str]);
+
+/// The places of a row's field in an event of this type, from the event's root. None where no event of
+/// the type says anything about it.
+pub fn places(event_type: &str, field: &str) -> impl Iterator<Item = String> {
+    let find = |table: &'static [Places]| {
+        table.iter().find(|(of, _)| *of == field).map_or(&[][..], |(_, places)| places)
+    };
+    let in_object = find(of_object(event_type)).iter().map(|place| format!("/data/object{place}"));
+    let in_event = find(if of_object(event_type).is_empty() { &[] } else { EVENT });
+    in_object.chain(in_event.iter().map(|place| (*place).to_owned()))
+}
+
+fn of_object(event_type: &str) -> &'static [Places] {
+    let is = |prefix: &str| event_type.starts_with(prefix);
+    match event_type {
+        "invoice.upcoming" => &[],
+        "customer.created" | "customer.updated" | "customer.deleted" => CUSTOMER,
+        _ if is("customer.subscription.") => SUBSCRIPTION,
+        _ if is("invoice.") => INVOICE,
+        _ if is("checkout.session.") => SESSION,
+        _ if is("subscription_schedule.") => SCHEDULE,
+        _ if is("entitlements.active_entitlement_summary.") => FEATURES,
+        _ if is("product.") => PRODUCT,
+        _ if is("price.") || is("plan.") => PRICE,
+        _ => &[],
+    }
+}
+
+/// What the envelope says, of whatever object.
+const EVENT: &[Places] = &[
+    ("account", &["/account"]),
+    ("livemode", &["/livemode"]),
+    ("api_version", &["/api_version"]),
+    ("last_event_id", &["/id"]),
+    ("last_event_at", &["/created"]),
+    ("past_due_since", &["/created"]),
+    ("payment_failed_at", &["/created"]),
+    ("paid_at", &["/created"]),
+    // The deletion of a customer ends its subscriptions.
+    ("status", &["/type"]),
+    ("ended_at", &["/created"]),
+    ("ends_at", &["/created"]),
+];
+
+const SUBSCRIPTION: &[Places] = &[
+    ("subscription_id", &["/id", "/customer"]),
+    ("customer_id", &["/customer", "/customer/id", "/customer_account"]),
+    ("user_id", &["/metadata/{user}"]),
+    ("status", &["/status"]),
+    ("price_id", &["/items/data/0/price/id", "/items/data/0/plan/id", "/plan/id"]),
+    (
+        "product_id",
+        &[
+            "/items/data/0/price/product",
+            "/items/data/0/price/product/id",
+            "/items/data/0/plan/product",
+            "/plan/product",
+        ],
+    ),
+    (
+        "price_nickname",
+        &[
+            "/items/data/0/price/nickname",
+            "/items/data/0/plan/nickname",
+            "/items/data/0/plan/name",
+            "/plan/nickname",
+            "/plan/name",
+        ],
+    ),
+    ("lookup_key", &["/items/data/0/price/lookup_key"]),
+    ("quantity", &["/items/data/0/quantity", "/quantity"]),
+    (
+        "currency",
+        &[
+            "/currency",
+            "/items/data/0/price/currency",
+            "/items/data/0/plan/currency",
+            "/plan/currency",
+        ],
+    ),
+    (
+        "unit_amount",
+        &["/items/data/0/price/unit_amount", "/items/data/0/plan/amount", "/plan/amount"],
+    ),
+    (
+        "unit_amount_decimal",
+        &[
+            "/items/data/0/price/unit_amount_decimal",
+            "/items/data/0/plan/amount_decimal",
+            "/plan/amount_decimal",
+        ],
+    ),
+    (
+        "interval",
+        &[
+            "/items/data/0/price/recurring/interval",
+            "/items/data/0/plan/interval",
+            "/plan/interval",
+        ],
+    ),
+    (
+        "interval_count",
+        &[
+            "/items/data/0/price/recurring/interval_count",
+            "/items/data/0/plan/interval_count",
+            "/plan/interval_count",
+        ],
+    ),
+    ("items", &["/items/data", "/plan"]),
+    ("items_truncated", &["/items/has_more", "/items/total_count"]),
+    ("current_period_start", &["/items/data/*/current_period_start", "/current_period_start"]),
+    ("current_period_end", &["/items/data/*/current_period_end", "/current_period_end"]),
+    ("trial_start", &["/trial_start"]),
+    ("trial_end", &["/trial_end"]),
+    ("cancel_at_period_end", &["/cancel_at_period_end"]),
+    ("cancel_at", &["/cancel_at"]),
+    ("canceled_at", &["/canceled_at"]),
+    ("ended_at", &["/ended_at"]),
+    ("ends_at", ENDS),
+    ("entitled_until", ENDS),
+    ("cancellation_reason", &["/cancellation_details/reason"]),
+    ("paused_reason", &["/status_details/paused/subscription/type"]),
+    ("pause_collection", &["/pause_collection"]),
+    ("discounts", &["/discounts", "/discount"]),
+    ("test_clock_id", &["/test_clock", "/test_clock/id"]),
+    ("collection_method", &["/collection_method", "/billing"]),
+    ("latest_invoice_id", &["/latest_invoice", "/latest_invoice/id"]),
+    ("created_at", &["/created"]),
+    ("started_at", &["/start_date", "/start"]),
+    ("metadata", &["/metadata"]),
+];
+
+const ENDS: &[&str] =
+    &["/ended_at", "/cancel_at", "/items/data/*/current_period_end", "/current_period_end"];
+
+const INVOICE: &[Places] = &[
+    ("email", &["/customer_email"]),
+    ("latest_invoice_id", &["/id"]),
+    ("latest_invoice_status", &["/status", "/paid", "/forgiven", "/closed"]),
+    ("next_payment_attempt", &["/next_payment_attempt"]),
+    ("paid_at", &["/status_transitions/paid_at"]),
+    ("paid_through", &["/lines/data/*/period/end"]),
+    ("entitled_until", &["/lines/data/*/period/end"]),
+];
+
+const SESSION: &[Places] = &[
+    ("user_id", &["/client_reference_id", "/metadata/{user}"]),
+    ("email", &["/customer_details/email", "/customer_email"]),
+];
+
+const CUSTOMER: &[Places] = &[("user_id", &["/metadata/{user}"]), ("email", &["/email"])];
+
+const SCHEDULE: &[Places] = &[
+    ("scheduled_change", &["/phases/*/start_date", "/phases/*/end_date"]),
+    ("ends_at", &["/phases/*/end_date"]),
+    ("entitled_until", &["/phases/*/end_date"]),
+];
+
+const FEATURES: &[Places] =
+    &[("features", &["/entitlements/data"]), ("features_truncated", &["/entitlements/has_more"])];
+
+const PRODUCT: &[Places] = &[("product_name", &["/name"])];
+
+const PRICE: &[Places] = &[("price_nickname", &["/nickname", "/name"])];
