@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::output::{grouped, stdout};
 use super::progress::{self, RebuildProgress};
 use super::report::{Exit, Failure, say};
@@ -25,7 +27,7 @@ pub(super) struct Args {
     customers: Vec<CustomerId>,
 
     /// Who erases; it is recorded
-    #[arg(long, value_name = "NAME", env = "USER")]
+    #[arg(long, value_name = "NAME", env = "USER", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 
     /// Why, as the number of a request; it is recorded. Name nobody here

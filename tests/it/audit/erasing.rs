@@ -203,6 +203,8 @@ async fn single_events_are_erased_and_what_is_not_there_is_said() {
     assert!(missing.err.contains("the log has no event evt_nowhere"), "{}", missing.err);
     let nobody = erase(&["--customer", "cus_nobody"]);
     assert_eq!(nobody.status, 1, "{}", nobody.err);
+    let by_nobody = run(folder, &[&MODE[..], &["erase", "--yes", "--by", "", &id]].concat());
+    assert_eq!(by_nobody.status, 2, "{}", by_nobody.err);
     assert_eq!(erase(&[&id]).status, 0);
     verified(folder);
     let record = format!("erasure_of_{id}");
