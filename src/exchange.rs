@@ -166,6 +166,7 @@ impl EventRecord {
     /// The first field that says something else than the payload's envelope. The projection folds
     /// the payload and orders it by the fields, so they must agree.
     fn contradicted_by(&self, envelope: &Envelope<'_>) -> Option<&'static str> {
+        let of_payload = envelope.api_version.as_deref();
         let agreements = [
             ("event_id", self.event_id.as_str() == envelope.id),
             ("account", self.account.as_str() == envelope.account),
@@ -173,6 +174,11 @@ impl EventRecord {
             ("type", self.r#type == envelope.event_type),
             ("created", self.created == envelope.created),
             ("created_nanos", self.created_nanos == envelope.created_nanos),
+            (
+                "api_version",
+                self.api_version.is_none()
+                    || of_payload.is_none_or(|it| self.api_version.as_deref() == Some(it)),
+            ),
         ];
         agreements.into_iter().find_map(|(field, agrees)| (!agrees).then_some(field))
     }
@@ -273,6 +279,26 @@ mod tests {
             let error = changed.into_event().unwrap_err();
             assert_eq!(error.to_string(), format!("`{field}` is not what the payload says"));
         }
+    }
+
+    #[test]
+    fn an_api_version_is_the_payloads_or_is_taken_from_it() {
+        let version_of = |said: Option<&str>| {
+            let payload = record().payload.unwrap().replace("v2.core.event", "event");
+            let payload = payload.replace(
+                r#""2026-03-01T00:00:00.5Z""#,
+                r#"1772323200,"api_version":"2026-03-25.dahlia""#,
+            );
+            let hash = hex::encode(payload_hash(&[7; 16], &payload));
+            let mut told = EventRecord { created_nanos: 0, payload_hash: hash, ..record() };
+            (told.api_version, told.payload) = (said.map(str::to_owned), Some(payload));
+            told.into_event().map(|(event, _)| event.facts().api_version.clone())
+        };
+        for said in [None, Some("2026-03-25.dahlia")] {
+            assert_eq!(version_of(said).unwrap().as_deref(), Some("2026-03-25.dahlia"));
+        }
+        let error = version_of(Some("2014-06-17")).unwrap_err();
+        assert_eq!(error.to_string(), "`api_version` is not what the payload says");
     }
 
     #[test]

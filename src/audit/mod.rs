@@ -8,7 +8,6 @@
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
-mod erased;
 mod explain;
 mod history;
 mod prove;
@@ -25,11 +24,6 @@ pub use tell::Folding;
 pub use verify::{Finding, Report, VerifyProgress, verify, verify_against};
 
 use crate::store::StoreError;
-
-/// How many events are read from the log at once, at most.
-const SCAN_EVENTS_MAX: usize = 4_096;
-/// How many bytes of payload are read from the log at once, at most.
-const SCAN_BYTES_MAX: usize = 16 << 20;
 
 /// Runs work that takes the processor on a thread of its own.
 async fn beside_the_runtime<T: Send + 'static>(

@@ -41,7 +41,7 @@ pub use auth::Tokens;
 pub use metrics::{Histogram, Metrics};
 pub use problem::{Kind, Problem};
 pub use server::Listener;
-pub use view::{HistoryView, SubscriptionView, UserView};
+pub use view::{Access, HistoryView, SubscriptionView, UserView};
 pub use webhook::{BODY_BYTES_MAX, Notices};
 
 use crate::clock::Clock;

@@ -1,6 +1,6 @@
 //! An event on its way into the log, and as it stands there.
 
-use super::record;
+use super::record::{self, Record};
 use crate::ids::{EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
@@ -125,6 +125,13 @@ impl NewEvent {
         })
     }
 
+    /// The leaf of this event, were it received at that instant.
+    pub fn leaf_hash(&self, received_at: ReceivedAt) -> Hash {
+        let Self { facts, source, signature, payload_hash, .. } = self;
+        let (source, signature) = (*source, signature.as_deref());
+        Record { facts, source, signature, payload_hash, received_at }.leaf_hash()
+    }
+
     /// What the envelope says.
     pub fn facts(&self) -> &EventFacts {
         &self.facts
@@ -211,7 +218,9 @@ impl LoggedEvent {
     /// The leaf hash that this event's columns give: equal to [`Self::leaf_hash`] unless the log
     /// was tampered with.
     pub fn recomputed_leaf_hash(&self) -> Hash {
-        self.as_new().leaf_hash(self.received_at)
+        let Self { facts, source, signature, payload_hash, received_at, .. } = self;
+        let (source, received_at, signature) = (*source, *received_at, signature.as_deref());
+        Record { facts, source, signature, payload_hash, received_at }.leaf_hash()
     }
 
     /// Whether the payload is the one that was hashed; an erased one cannot be wrong.
@@ -220,18 +229,6 @@ impl LoggedEvent {
             (Some(salt), Some(payload)) => record::payload_hash(salt, payload) == self.payload_hash,
             (None, None) => true,
             _ => false,
-        }
-    }
-
-    fn as_new(&self) -> NewEvent {
-        NewEvent {
-            facts: self.facts.clone(),
-            source: self.source,
-            signature: self.signature.clone(),
-            payload: None,
-            salt: None,
-            payload_hash: self.payload_hash,
-            received_at: Some(self.received_at),
         }
     }
 }

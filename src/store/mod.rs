@@ -37,7 +37,7 @@ pub use read_model::{
 };
 pub use record::payload_hash;
 pub use redelivery::Redelivered;
-pub use stretch::{Stretch, StretchEvent};
+pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};
 
 use crate::clock::Clock;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::event::NewEvent;
+use super::event::{EventFacts, Source};
 use crate::time::ReceivedAt;
 use crate::tree::{self, Hash};
 
@@ -19,20 +19,28 @@ pub fn payload_hash(salt: &[u8; 16], payload: &str) -> Hash {
     Sha256::new().chain_update(salt).chain_update(payload).finalize().into()
 }
 
-impl NewEvent {
-    /// The leaf of this event, were it received at that instant.
-    pub fn leaf_hash(&self, received_at: ReceivedAt) -> Hash {
-        tree::leaf(self.record(received_at).as_bytes())
+/// What a leaf commits to.
+pub(super) struct Record<'a> {
+    pub(super) facts: &'a EventFacts,
+    pub(super) source: Source,
+    pub(super) signature: Option<&'a str>,
+    pub(super) payload_hash: &'a Hash,
+    pub(super) received_at: ReceivedAt,
+}
+
+impl Record<'_> {
+    pub(super) fn leaf_hash(&self) -> Hash {
+        tree::leaf(self.text().as_bytes())
     }
 
     /// The canonical text: each part on a line of its own.
-    fn record(&self, received_at: ReceivedAt) -> String {
+    fn text(&self) -> String {
         let mut text = String::with_capacity(RECORD_BYTES);
         let mut line = |part: &str| {
             text.push_str(part);
             text.push('\n');
         };
-        let facts = &self.facts;
+        let facts = self.facts;
         line(VERSION);
         line(facts.scope.account.as_str());
         line(if facts.scope.livemode { "true" } else { "false" });
@@ -44,11 +52,9 @@ impl NewEvent {
             let _ = write!(created, ".{:09}", facts.created_nanos);
         }
         line(&created);
-        line(&received_at.0.to_string());
+        line(&self.received_at.0.to_string());
         line(self.source.as_str());
-        line(
-            &self.signature.as_ref().map(|it| hex::encode(Sha256::digest(it))).unwrap_or_default(),
-        );
+        line(&self.signature.map(|it| hex::encode(Sha256::digest(it))).unwrap_or_default());
         line(&hex::encode(self.payload_hash));
         text
     }
@@ -61,10 +67,9 @@ const RECORD_BYTES: usize = 384;
 mod tests {
     use super::*;
     use crate::ids::Scope;
-    use crate::store::event::{EventFacts, Exported, Source};
     use crate::time::StripeTime;
 
-    fn event(created_nanos: u32, signature: Option<&str>) -> NewEvent {
+    fn text(created_nanos: u32, signature: Option<&str>, received_at: i64) -> String {
         let facts = EventFacts {
             scope: Scope { account: "acct_1".into(), livemode: true },
             event_id: "evt_1".into(),
@@ -73,20 +78,20 @@ mod tests {
             created: StripeTime(1_700_000_000),
             created_nanos,
         };
-        let exported = Exported {
-            received_at: ReceivedAt(1_700_000_000_000_001),
-            salt: Some([7; 16]),
-            payload_hash: payload_hash(&[7; 16], "{}"),
-            payload: Some("{}".to_owned()),
+        let record = Record {
+            facts: &facts,
+            source: Source::Webhook,
+            signature,
+            payload_hash: &payload_hash(&[7; 16], "{}"),
+            received_at: ReceivedAt(received_at),
         };
-        NewEvent::exported(facts, Source::Webhook, signature.map(str::to_owned), exported).unwrap()
+        record.text()
     }
 
     #[test]
     fn the_record_is_this_text() {
-        let event = event(0, Some("t=1,v1=ab"));
         assert_eq!(
-            event.record(ReceivedAt(1_700_000_000_000_001)),
+            text(0, Some("t=1,v1=ab"), 1_700_000_000_000_001),
             "subledger-event-v1\nacct_1\ntrue\nevt_1\ncustomer.created\n1700000000\n\
              1700000000000001\nwebhook\n\
              3ea0a4e0d7d4e9f0\n"
@@ -98,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_fraction_is_written_where_there_is_one_and_no_signature_is_an_empty_line() {
-        let record = event(60_000_000, None).record(ReceivedAt(1));
+        let record = text(60_000_000, None, 1);
         assert!(record.contains("\n1700000000.060000000\n1\nwebhook\n\n"), "{record}");
     }
 }

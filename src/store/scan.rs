@@ -110,7 +110,7 @@ pub(super) mod sql {
     crate::store::db::statements! {
         SCAN = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload
-            FROM events WHERE position > $1 ORDER BY position LIMIT $2";
+            FROM events WHERE position > $1 ORDER BY position LIMIT CAST($2 AS bigint)";
         EVENT = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload
             FROM events WHERE event_id = $1 AND account = coalesce($2, account) AND livemode = coalesce($3, livemode)

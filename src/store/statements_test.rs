@@ -210,6 +210,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("EVENT", scan::sql::EVENT),
         of("AT", scan::sql::AT),
         of("STRETCH", stretch::sql::STRETCH),
+        of("RECORDS", stretch::sql::RECORDS),
         of("LEAVES", nodes::sql::LEAVES),
         of("NODES", nodes::sql::NODES),
         of("FIRST", redelivery::sql::FIRST),

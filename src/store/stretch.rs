@@ -1,5 +1,5 @@
-//! Reading the log as the fold reads it: a stretch of events at a time, with what the fold needs of
-//! them and no more.
+//! Reading the log a stretch of events at a time: with what the fold needs of them and no more, or with
+//! all that there is.
 //!
 //! A row that is handed over costs more than what stands in it, so a stretch is one row: the bodies
 //! one after the other, and beside them where each ends and whose it is. That is four times as fast as
@@ -11,9 +11,10 @@ use serde::Deserialize;
 
 use super::StoreError;
 use super::db::Row;
-use super::event::Source;
+use super::db::Session;
+use super::event::{EventFacts, LoggedEvent, Source};
 use super::log::Log;
-use crate::ids::{AccountId, Position, Scope};
+use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// Bytes of bodies in a stretch, at most, unless a single one is larger.
@@ -64,44 +65,53 @@ impl Log {
     ) -> Result<Option<Stretch>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let mut count = up_to.0 - after.0;
-        while count > 1 {
-            let query = session.query(sql::BYTES).bind(after.0).bind(after.0 + count);
-            if query.fetch_one().await?.get::<i64, _>(0)? <= BYTES_MAX {
-                break;
-            }
-            count /= 2;
-        }
-        let query = session.query(sql::STRETCH).bind(after.0).bind(after.0 + count);
-        let row = query.fetch_one().await?;
+        let end = end(&mut session, after, up_to).await?;
+        let row = session.query(sql::STRETCH).bind(after.0).bind(end.0).fetch_one().await?;
         let Some(to) = row.get::<Option<i64>, _>(0)? else { return Ok(None) };
         Ok(Some(Stretch {
             to: Position(to),
             first_received_at: ReceivedAt(row.get(1)?),
             last_received_at: ReceivedAt(row.get(2)?),
-            is_full: to == after.0 + count,
+            is_full: to == end.0,
             row,
         }))
     }
+
+    /// The same with all that the log holds of them, also where events are missing between these positions.
+    pub async fn records(&self, after: Position, up_to: Position) -> Result<Records, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let end = end(&mut session, after, up_to).await?;
+        let row = session.query(sql::RECORDS).bind(after.0).bind(end.0).fetch_one().await?;
+        Ok(Records { up_to: end, row })
+    }
+}
+
+/// Where a stretch ends that is not too large.
+async fn end(
+    session: &mut Session<'_>,
+    after: Position,
+    up_to: Position,
+) -> Result<Position, StoreError> {
+    let mut count = up_to.0 - after.0;
+    while count > 1 {
+        let query = session.query(sql::BYTES).bind(after.0).bind(after.0 + count);
+        if query.fetch_one().await?.get::<i64, _>(0)? <= BYTES_MAX {
+            break;
+        }
+        count /= 2;
+    }
+    Ok(after.plus(count))
 }
 
 impl Stretch {
     /// The events, in the order of the log.
     pub fn events(&self) -> Result<Vec<StretchEvent<'_>>, StoreError> {
-        let corrupt = || StoreError::Corrupt("a stretch of the log cannot be read".to_owned());
         let facts: Vec<Facts<'_>> =
             serde_json::from_str(self.row.get(3)?).map_err(|_| corrupt())?;
-        let mut rest: &str = self.row.get::<Option<_>, _>(4)?.unwrap_or_default();
+        let mut bodies = Bodies(self.row.get::<Option<_>, _>(4)?.unwrap_or_default());
         let mut events = Vec::with_capacity(facts.len());
         for Facts(position, id, account, livemode, kind, version, created, source, bytes) in facts {
-            let body = match bytes {
-                None => None,
-                Some(bytes) => {
-                    let (body, others) = rest.split_at_checked(bytes).ok_or_else(corrupt)?;
-                    rest = others;
-                    Some(body)
-                }
-            };
             events.push(StretchEvent {
                 position: Position(position),
                 event_id: id,
@@ -110,12 +120,110 @@ impl Stretch {
                 api_version: version,
                 created: StripeTime(created),
                 source: Source::parse(&source).ok_or_else(corrupt)?,
-                body,
+                body: bodies.next(bytes)?,
             });
         }
         let in_order = events.is_sorted_by_key(|event| event.position);
-        (in_order && rest.is_empty()).then_some(events).ok_or_else(corrupt)
+        (in_order && bodies.0.is_empty()).then_some(events).ok_or_else(corrupt)
     }
+}
+
+/// Some successive events of the log, with all that it holds of them.
+pub struct Records {
+    /// The position up to which these are all.
+    pub up_to: Position,
+    /// Holds the texts.
+    row: Row,
+}
+
+impl Records {
+    /// The events, in the order of the log.
+    pub fn events(&self) -> Result<Vec<LoggedEvent>, StoreError> {
+        let list: Option<&str> = self.row.get(0)?;
+        let list: Vec<Listed<'_>> =
+            serde_json::from_str(list.unwrap_or("[]")).map_err(|_| corrupt())?;
+        let mut bodies = Bodies(self.row.get::<Option<_>, _>(1)?.unwrap_or_default());
+        let mut events = Vec::with_capacity(list.len());
+        for listed in list {
+            events.push(listed.event(&mut bodies)?);
+        }
+        let in_order = events.is_sorted_by_key(|event| event.position);
+        (in_order && bodies.0.is_empty()).then_some(events).ok_or_else(corrupt)
+    }
+}
+
+/// The bodies that have not been taken yet, one after the other.
+struct Bodies<'a>(&'a str);
+
+impl<'a> Bodies<'a> {
+    /// The next body, of so many bytes; none where it was erased.
+    fn next(&mut self, bytes: Option<usize>) -> Result<Option<&'a str>, StoreError> {
+        let Some(bytes) = bytes else { return Ok(None) };
+        let (body, others) = self.0.split_at_checked(bytes).ok_or_else(corrupt)?;
+        self.0 = others;
+        Ok(Some(body))
+    }
+}
+
+fn corrupt() -> StoreError {
+    StoreError::Corrupt("a stretch of the log cannot be read".to_owned())
+}
+
+/// As [`sql::RECORDS`] lists them.
+#[derive(Deserialize)]
+struct Listed<'a> {
+    position: i64,
+    #[serde(borrow)]
+    event_id: Cow<'a, str>,
+    #[serde(borrow)]
+    account: Cow<'a, str>,
+    livemode: i64,
+    #[serde(borrow)]
+    event_type: Cow<'a, str>,
+    #[serde(borrow)]
+    api_version: Option<Cow<'a, str>>,
+    created: i64,
+    created_nanos: u32,
+    received_at: i64,
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+    /// This and the next two in hex.
+    payload_hash: &'a str,
+    leaf_hash: &'a str,
+    salt: Option<&'a str>,
+    bytes: Option<usize>,
+}
+
+impl Listed<'_> {
+    fn event(self, bodies: &mut Bodies<'_>) -> Result<LoggedEvent, StoreError> {
+        let livemode = self.livemode != 0;
+        Ok(LoggedEvent {
+            position: Position(self.position),
+            facts: EventFacts {
+                scope: Scope { account: AccountId::new(self.account), livemode },
+                event_id: EventId::new(self.event_id),
+                event_type: self.event_type.into_owned(),
+                api_version: self.api_version.map(Cow::into_owned),
+                created: StripeTime(self.created),
+                created_nanos: self.created_nanos,
+            },
+            received_at: ReceivedAt(self.received_at),
+            source: Source::parse(&self.source).ok_or_else(corrupt)?,
+            signature: self.signature.map(Cow::into_owned),
+            payload_hash: from_hex(self.payload_hash)?,
+            leaf_hash: from_hex(self.leaf_hash)?,
+            salt: self.salt.map(from_hex).transpose()?,
+            payload: bodies.next(self.bytes)?.map(str::to_owned),
+        })
+    }
+}
+
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| corrupt())?;
+    Ok(bytes)
 }
 
 /// As [`sql::STRETCH`] lists them.
@@ -144,6 +252,16 @@ pub(super) mod sql {
             postgres "SELECT max(position), min(received_at), max(received_at),
                 json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created, source, octet_length(payload))
                     ORDER BY position)::text,
+                string_agg(payload, '' ORDER BY position)
+            FROM events WHERE position > $1 AND position <= $2";
+        RECORDS = sqlite "SELECT json_group_array(json_array(position, event_id, account, livemode, type, api_version, created,
+                    created_nanos, received_at, source, signature, hex(payload_hash), hex(leaf_hash), iif(salt IS NULL, NULL, hex(salt)),
+                    octet_length(payload))),
+                group_concat(payload, '')
+            FROM events WHERE position > $1 AND position <= $2",
+            postgres "SELECT json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created,
+                    created_nanos, received_at, source, signature, encode(payload_hash, 'hex'), encode(leaf_hash, 'hex'), encode(salt, 'hex'),
+                    octet_length(payload)) ORDER BY position)::text,
                 string_agg(payload, '' ORDER BY position)
             FROM events WHERE position > $1 AND position <= $2";
     }

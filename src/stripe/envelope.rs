@@ -1,10 +1,11 @@
 //! The event envelope: what every event says of itself, whatever its type, age or API version.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use chrono::DateTime;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json::Text;
@@ -78,6 +79,36 @@ impl<'a, O: Deserialize<'a>> Envelope<'a, O> {
         })?;
         wire.into_envelope().map_err(EnvelopeError::NotAnEvent)
     }
+}
+
+/// The API version that a body says it is rendered at. Stripe writes it near the front, and no more is
+/// read: the body is one that [`Envelope::parse`] reads.
+pub fn api_version(body: &str) -> Option<Text<'_>> {
+    struct Seek<'a, 's>(&'s mut Option<Text<'a>>);
+
+    impl<'a> Visitor<'a> for Seek<'a, '_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an event")
+        }
+
+        fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<Text<'a>>()? {
+                if &*key == "api_version" {
+                    *self.0 = map.next_value()?;
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut found = None;
+    // What it was not read to the end for is not an error of the body.
+    let _ = serde_json::Deserializer::from_str(body).deserialize_map(Seek(&mut found));
+    found
 }
 
 impl<'a, O> Envelope<'a, O> {
@@ -209,6 +240,19 @@ mod tests {
             r#"{{"id":"evt_1","object":"event","type":"customer.subscription.updated","created":7,
             "livemode":false,"data":{{"object":{{"id":"sub_1"}}}}{fields}}}"#
         )
+    }
+
+    #[test]
+    fn the_api_version_is_found_without_the_rest() {
+        let version = |body: &str| api_version(body).map(|it| it.to_owned_string());
+        assert_eq!(version(&event("")), None);
+        assert_eq!(version(&event(r#","api_version":null"#)), None);
+        let of_event = event(r#","api_version":"2014-08-20""#);
+        assert_eq!(version(&of_event).as_deref(), Some("2014-08-20"));
+        let nested = event("").replace(r#"{"id":"sub_1"}"#, r#"{"api_version":"2014-08-20"}"#);
+        assert_eq!(version(&nested), None);
+        assert_eq!(version("[]"), None);
+        assert_eq!(version("{"), None);
     }
 
     #[test]

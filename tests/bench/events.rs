@@ -3,7 +3,8 @@
 use subledger::clock::Clock;
 use subledger::simulate::{Format, bench_events, sign};
 
-pub(crate) const SECRET: &str = "whsec_benchmark";
+use crate::server::SECRET;
+
 /// Events a customer: each customer's subscription changes so often.
 const EVENTS_A_CUSTOMER: usize = 5;
 
@@ -13,8 +14,12 @@ pub(crate) fn bodies(format: Format, count: usize) -> Vec<String> {
     bench_events(count, customers, format).map(|event| event.body).collect()
 }
 
-/// The whole request, ready to be sent, signed now.
-pub(crate) fn request(body: &str) -> Vec<u8> {
+/// A request for each body, ready to be sent, signed now.
+pub(crate) fn posts(bodies: &[String]) -> Vec<Vec<u8>> {
+    bodies.iter().map(|body| post(body)).collect()
+}
+
+fn post(body: &str) -> Vec<u8> {
     let signature = sign(SECRET, Clock::System.now().to_stripe_time().0, body.as_bytes());
     format!(
         "POST /api/stripe/webhook/ HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\n\

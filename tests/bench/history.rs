@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use anyhow::Context as _;
 use subledger::clock::Clock;
 use subledger::simulate::{self, Plan};
 use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store};
@@ -19,6 +21,25 @@ pub(crate) struct Size {
     pub(crate) events: usize,
     pub(crate) subscriptions: usize,
     pub(crate) months: u32,
+}
+
+impl Size {
+    /// A million events, unless `BENCH_EVENTS`, `BENCH_SUBSCRIPTIONS` and `BENCH_MONTHS` say otherwise.
+    pub(crate) fn from_environment() -> anyhow::Result<Self> {
+        Ok(Self {
+            events: from_environment("BENCH_EVENTS", 1_000_000)?,
+            subscriptions: from_environment("BENCH_SUBSCRIPTIONS", 100_000)?,
+            months: from_environment("BENCH_MONTHS", 1)?,
+        })
+    }
+}
+
+/// What a variable says, or else this.
+pub(crate) fn from_environment<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    name: &str,
+    default: T,
+) -> anyhow::Result<T> {
+    std::env::var(name).map_or(Ok(default), |it| it.parse().context(name.to_owned()))
 }
 
 /// The file of a log of this size, which is made if it is not there yet.

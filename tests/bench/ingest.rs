@@ -14,6 +14,7 @@ mod events;
 mod load;
 mod raw;
 mod server;
+mod without_log;
 
 use std::path::Path;
 use std::time::Duration;
@@ -90,7 +91,7 @@ async fn held_back(bodies: &[String], connections: usize) -> anyhow::Result<(Mea
     let mut sleeper =
         SqliteConnection::connect(&format!("sqlite://{}", read_model.display())).await?;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut sleeper).await?;
-    let measured = load::run(service.address(), bodies, connections).await?;
+    let measured = load::run(service.address(), events::posts(bodies), connections).await?;
     sleeper.close().await?;
     let stats = service.app().ingest.stats();
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
@@ -105,7 +106,7 @@ async fn following(bodies: &[String], connections: usize) -> anyhow::Result<(Mea
     let service = ready(directory.path()).await?;
     let done = CancellationToken::new();
     let watch = tokio::spawn(lags(service.app().projector.clone(), done.clone()));
-    let measured = load::run(service.address(), bodies, connections).await?;
+    let measured = load::run(service.address(), events::posts(bodies), connections).await?;
     done.cancel();
     let lags = watch.await?;
     let rest = Clock::stopwatch();
@@ -123,7 +124,7 @@ async fn following(bodies: &[String], connections: usize) -> anyhow::Result<(Mea
 
 /// (b) Every request is verified, read and hashed, and answered at once.
 async fn without_log(bodies: &[String], connections: usize) -> anyhow::Result<Measured> {
-    load::run(server::without_log().await?, bodies, connections).await
+    load::run(without_log::start().await?, events::posts(bodies), connections).await
 }
 
 async fn lags(

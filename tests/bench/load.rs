@@ -11,8 +11,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::events;
-
 /// How long all of it took, and each request.
 pub(crate) struct Measured {
     elapsed: Duration,
@@ -38,13 +36,13 @@ impl Measured {
     }
 }
 
-/// Posts every body once; each must be answered with 200.
+/// Sends every request once; each must be answered with 200.
 pub(crate) async fn run(
     address: SocketAddr,
-    bodies: &[String],
+    requests: Vec<Vec<u8>>,
     connections: usize,
 ) -> anyhow::Result<Measured> {
-    let requests: Arc<Vec<_>> = Arc::new(bodies.iter().map(|it| events::request(it)).collect());
+    let requests = Arc::new(requests);
     let next = Arc::new(AtomicUsize::new(0));
     let mut streams = Vec::new();
     for _ in 0..connections {

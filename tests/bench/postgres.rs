@@ -9,6 +9,7 @@
 mod events;
 mod load;
 mod server;
+mod without_log;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -86,19 +87,19 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
     let bodies = events::bodies(Format::Compact, requests);
 
     let raw = raw_inserts(&server.database("raw").await?, &bodies).await?;
-    let bare = load::run(server::without_log().await?, &bodies, CONNECTIONS).await?;
+    let bare = load::run(without_log::start().await?, events::posts(&bodies), CONNECTIONS).await?;
     let held = held_back(&server.database("held").await?, &bodies).await?;
     let one = DatabaseUrl::parse(&server.database("one").await?)?;
     let service = server::whole(one).await?;
-    let alone = load::run(service.address(), &bodies, CONNECTIONS).await?;
+    let alone = load::run(service.address(), events::posts(&bodies), CONNECTIONS).await?;
     service.stop().await;
     let two = DatabaseUrl::parse(&server.database("two").await?)?;
     let (first, second) = (server::whole(two.clone()).await?, server::whole(two).await?);
     let (half, other) = bodies.split_at(bodies.len() / 2);
     let stopwatch = Clock::stopwatch();
     let (a, b) = tokio::join!(
-        load::run(first.address(), half, CONNECTIONS / 2),
-        load::run(second.address(), other, CONNECTIONS / 2)
+        load::run(first.address(), events::posts(half), CONNECTIONS / 2),
+        load::run(second.address(), events::posts(other), CONNECTIONS / 2)
     );
     let together = rate(bodies.len(), stopwatch.elapsed());
     let p99 = a?.percentile_ms(99).max(b?.percentile_ms(99));
@@ -153,7 +154,7 @@ async fn held_back(url: &str, bodies: &[String]) -> anyhow::Result<load::Measure
     }
     let mut sleeper = connect(url).await?;
     sleeper.execute("BEGIN; LOCK TABLE subledger_read.generations IN EXCLUSIVE MODE").await?;
-    let measured = load::run(service.address(), bodies, CONNECTIONS).await;
+    let measured = load::run(service.address(), events::posts(bodies), CONNECTIONS).await;
     sleeper.execute("ROLLBACK").await?;
     service.stop().await;
     measured

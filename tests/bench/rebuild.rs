@@ -3,8 +3,9 @@
 //! A log of simulated events is made once and kept. One run prints (a) a rebuild as the program does it,
 //! everything included: scanning, parsing, folding, writing, indexing, swapping; (b) scanning and parsing
 //! the same file the same way on as many threads, and nothing else; (c) scanning alone; (d) SQLite's
-//! own scan, which hands nothing over; and (e) the follower on a backlog. The ratio of (a) to (b) is the
-//! figure to watch, and whether the memory of (a) grows with the events.
+//! own scan, which hands nothing over; (e) the follower on a backlog; and (f) a verification of log and read
+//! model. The ratio of (a) to (b) is the figure to watch, whether the memory of (a) grows with the events,
+//! and whether (f) takes longer than (a).
 //!
 //! `cargo bench --bench rebuild`; `BENCH_EVENTS`, `BENCH_SUBSCRIPTIONS` and `BENCH_MONTHS` say how large
 //! the log is.
@@ -19,7 +20,6 @@ mod history;
 mod parse;
 
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,6 +29,7 @@ use comfy_table::{Table, presets};
 use history::Size;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
+use subledger::audit;
 use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
@@ -46,22 +47,11 @@ const STRETCH: i64 = 64;
 const BACKLOG: Size = Size { events: 200_000, subscriptions: 20_000, months: 1 };
 
 fn main() -> anyhow::Result<()> {
-    let size = Size {
-        events: from_environment("BENCH_EVENTS", 1_000_000)?,
-        subscriptions: from_environment("BENCH_SUBSCRIPTIONS", 100_000)?,
-        months: from_environment("BENCH_MONTHS", 1)?,
-    };
+    let size = Size::from_environment()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let table = runtime.block_on(measure(size))?;
     println!("{table}");
     Ok(())
-}
-
-fn from_environment<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
-    name: &str,
-    default: T,
-) -> anyhow::Result<T> {
-    std::env::var(name).map_or(Ok(default), |it| it.parse().context(name.to_owned()))
 }
 
 async fn measure(size: Size) -> anyhow::Result<Table> {
@@ -97,6 +87,10 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let rebuild = stopwatch.elapsed();
     let peak = memory.peak_mb();
     anyhow::ensure!(rebuilt.position == Position(events) && rebuilt.parked == 0);
+    let stopwatch = Clock::stopwatch();
+    let report = audit::verify(&store, None, |_| {}).await?;
+    let verify = stopwatch.elapsed();
+    anyhow::ensure!(report.is_clean() && report.rows.is_some());
     store.close().await;
     let written = std::fs::metadata(directory.path().join("subledger.read.db"))?.len();
     for (name, time) in [
@@ -104,6 +98,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
         ("(b) scanning and parsing", parsed),
         ("(c) scanning", scanned),
         ("(d) SQLite's own scan", own),
+        ("(f) verification", verify),
     ] {
         let rate = rate(events, time);
         let seconds = format!("{:.2}", time.as_secs_f64());

@@ -1,36 +1,23 @@
-//! The servers that are measured: the real one, and one of the same parts that stores nothing.
+//! `subledger serve` as it is, to be measured.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use subledger::clock::Clock;
 use subledger::config::{Mode, Secrets};
-use subledger::http::{Listener, Metrics};
 use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::service::{Options, Service};
-use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Source};
-use subledger::stripe::{Envelope, Verifier};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use subledger::store::DatabaseUrl;
 
-use crate::events::SECRET;
-
+/// What signs the events, and what lets a reader in.
+pub(crate) const SECRET: &str = "whsec_benchmark";
 /// The events are signed before the measurement begins.
-const TOLERANCE_SECONDS: u32 = 3_600;
+pub(crate) const TOLERANCE_SECONDS: u32 = 3_600;
 
-/// `subledger serve` as it is.
+/// A server on a port that is free.
 pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
     let options = Options {
         database,
         webhook_secrets: Secrets::parse(SECRET),
-        api_tokens: Secrets::default(),
+        api_tokens: Secrets::parse(SECRET),
         access_tokens: Secrets::default(),
         listen: "127.0.0.1:0".to_owned(),
         private_listen: None,
@@ -43,38 +30,4 @@ pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
         clock: Clock::System,
     };
     Ok(Service::start(options).await?)
-}
-
-/// The same listener and the same steps but the last: verified, read, hashed, and not stored.
-/// Serves until the process ends.
-pub(crate) async fn without_log() -> anyhow::Result<SocketAddr> {
-    let verifier = Arc::new(Verifier::new([SECRET], Some(TOLERANCE_SECONDS)));
-    let router = Router::new().route("/api/stripe/webhook/", post(webhook)).with_state(verifier);
-    let socket = TcpListener::bind("127.0.0.1:0").await?;
-    let address = socket.local_addr()?;
-    let listener = Listener::new(socket, router, Arc::<Metrics>::default());
-    tokio::spawn(listener.serve(CancellationToken::new()));
-    Ok(address)
-}
-
-async fn webhook(
-    State(verifier): State<Arc<Verifier>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, StatusCode> {
-    let refused = StatusCode::BAD_REQUEST;
-    let signature = headers.get("stripe-signature").ok_or(refused)?;
-    let now = Clock::System.now().to_stripe_time();
-    verifier.verify(Some(signature.as_bytes()), &body, now).map_err(|_| refused)?;
-    let text = std::str::from_utf8(&body).map_err(|_| refused)?;
-    let envelope = Envelope::parse(text).map_err(|_| refused)?;
-    let signature = signature.to_str().map_err(|_| refused)?.to_owned();
-    let facts = EventFacts::from(&envelope);
-    let event = NewEvent::new(facts, Source::Webhook, Some(signature), text.to_owned())
-        .map_err(|_| refused)?;
-    let answer = format!(
-        r#"{{"received":true,"event_id":"{}","position":1,"duplicate":false}}"#,
-        event.facts().event_id
-    );
-    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }

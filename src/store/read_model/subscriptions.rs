@@ -152,7 +152,7 @@ pub(in crate::store) mod sql {
 
     crate::store::db::statements! {
         SELECT = "SELECT {columns} FROM {tables} WHERE {conditions}
-            ORDER BY s.account, s.livemode, s.subscription_id LIMIT $1";
+            ORDER BY s.account, s.livemode, s.subscription_id LIMIT CAST($1 AS bigint)";
         CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
     }
 

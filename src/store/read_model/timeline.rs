@@ -132,25 +132,25 @@ pub(in crate::store) mod sql {
                 SELECT object_id FROM own CROSS JOIN links_g{g} ON account = $3 AND livemode = $4 AND owner_id = own.id)
             SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
             WHERE account = $3 AND livemode = $4 AND position > $1 AND customer_id IN (SELECT id FROM own)
-            ORDER BY position, subscription_id LIMIT $2",
+            ORDER BY position, subscription_id LIMIT CAST($2 AS bigint)",
             postgres "WITH RECURSIVE own (id) AS (SELECT $5::text COLLATE \"C\" UNION
                 SELECT l.object_id FROM own CROSS JOIN LATERAL (SELECT object_id FROM links_g{g}
                     WHERE account = $3 AND livemode = $4 AND owner_id = own.id OFFSET 0) AS l)
             SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
             FROM own CROSS JOIN LATERAL (SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
                 WHERE account = $3 AND livemode = $4 AND customer_id = own.id AND position > $1 OFFSET 0) AS t
-            ORDER BY t.position, t.subscription_id LIMIT $2";
+            ORDER BY t.position, t.subscription_id LIMIT CAST($2 AS bigint)";
         /// Through whom it belongs to: of a timeline there is no other index than the customer's.
         OF_SUBSCRIPTION = sqlite "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
             FROM subscription_customers_g{g} AS c CROSS JOIN timeline_g{g} AS t
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
             WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
-            ORDER BY t.position, t.customer_id LIMIT $2",
+            ORDER BY t.position, t.customer_id LIMIT CAST($2 AS bigint)",
             postgres "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
             FROM subscription_customers_g{g} AS c JOIN timeline_g{g} AS t
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
             WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
-            ORDER BY t.position, t.customer_id LIMIT $2";
+            ORDER BY t.position, t.customer_id LIMIT CAST($2 AS bigint)";
         /// The index by name: for the sake of DISTINCT, SQLite would rather walk through the whole account.
         CUSTOMERS_OF_USER = sqlite "SELECT DISTINCT account, livemode, customer_id
             FROM current_subscriptions_g{g} INDEXED BY current_subscriptions_g{g}_by_user
@@ -158,7 +158,7 @@ pub(in crate::store) mod sql {
             postgres "SELECT DISTINCT account, livemode, customer_id FROM current_subscriptions_g{g}
             WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id";
         PARKED = "SELECT position, event_id, account, livemode, customer_id, subscription_id, type, reason FROM parked_g{g}
-            ORDER BY position LIMIT $1";
+            ORDER BY position LIMIT CAST($1 AS bigint)";
         PARKED_COUNT = "SELECT count(*) FROM parked_g{g}";
     }
 }

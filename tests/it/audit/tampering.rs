@@ -135,3 +135,53 @@ async fn a_changed_row_of_the_read_model() {
     let messages: Vec<_> = report.findings.into_iter().map(|it| it.message).collect();
     assert_eq!(messages, [format!("{row}: its row is missing")]);
 }
+
+/// The one column that is in no hash repeats what the payload says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_api_version() {
+    let ledger = Ledger::new().await;
+    let simulation = simulate::simulate(&Plan { seed: 3, subscriptions: 2, ..Plan::default() });
+    append(&ledger.store, &simulation.events).await;
+    for (tamper, position) in [("'2014-06-17'", 2), ("NULL", 3)] {
+        let mut sql = raw::log(&ledger.url).await;
+        raw::drop_guards(&mut sql).await;
+        let tamper =
+            format!("UPDATE events SET api_version = {tamper} WHERE position = {position}");
+        sql.execute(sqlx::AssertSqlSafe(tamper)).await.unwrap();
+    }
+    let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
+    let found = report.findings.into_iter().map(|it| (it.position.map(|it| it.0), it.message));
+    let message = "api_version is not the payload's".to_owned();
+    assert_eq!(found.collect::<Vec<_>>(), [(Some(2), message.clone()), (Some(3), message)]);
+}
+
+/// A log is looked at in stretches, and what is missing may be longer than one.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_deleted_events_and_the_ones_behind_them() {
+    let ledger = Ledger::new().await;
+    let events: Vec<_> = (1..=1_100).map(|it| event(&format!("evt_{it}"), "{}")).collect();
+    for batch in events.chunks(100) {
+        ledger.store.log.append(batch).await.unwrap();
+    }
+    let mut sql = raw::log(&ledger.url).await;
+    raw::drop_guards(&mut sql).await;
+    let tamper =
+        "DELETE FROM events WHERE position BETWEEN 200 AND 900 OR position IN (1024, 1100);
+        UPDATE events SET received_at = 1 WHERE position = 1025";
+    sql.execute(sqlx::raw_sql(tamper)).await.unwrap();
+    let mut seen = Vec::new();
+    let report = audit::verify(&ledger.store, None, |it| seen.push(it.done)).await.unwrap();
+    let found = report.findings.into_iter().map(|it| (it.position.map(|it| it.0), it.message));
+    let expected = [
+        (Some(901), "position 200 is missing before this event"),
+        (Some(1025), "position 1024 is missing before this event"),
+        (Some(1025), "received_at does not rise"),
+        (Some(1025), "the record is not the one that was hashed"),
+        (None, "the kept hash of the subtree 0 of 2^8 events is not theirs"),
+        (None, "the head says 1100 events, the log holds 397"),
+        (None, "the root that the events give is not the head's"),
+    ];
+    let expected = expected.map(|(at, message)| (at, message.to_owned()));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    assert!(seen.is_sorted() && seen.last() == Some(&1_099), "{seen:?}");
+}

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::verify::Report;
-use crate::erasure::Erasure;
+use super::Report;
+use super::checked::Erasing;
 use crate::ids::{EventId, Position, Scope};
-use crate::store::{LoggedEvent, Source};
 
 /// What a log without bodies must be able to say of each: that it was erased on purpose.
 #[derive(Debug, Default)]
@@ -15,18 +14,14 @@ pub(super) struct Erased {
 }
 
 impl Erased {
-    pub(super) fn note(&mut self, event: &LoggedEvent) {
-        let scope = &event.facts.scope;
-        match event.payload.as_deref() {
-            None => {
-                let id = event.facts.event_id.clone();
-                self.gone.insert((scope.clone(), id), event.position);
+    pub(super) fn note(&mut self, position: Position, erasing: Erasing) {
+        match erasing {
+            Erasing::Gone(scope, id) => {
+                self.gone.insert((scope, id), position);
             }
-            Some(body) if event.source == Source::Subledger => {
-                let events = Erasure::read(body).into_iter().flat_map(|it| it.events);
-                self.recorded.extend(events.map(|it| (scope.clone(), it.event_id)));
+            Erasing::Recorded(scope, events) => {
+                self.recorded.extend(events.into_iter().map(|id| (scope.clone(), id)));
             }
-            Some(_) => {}
         }
     }
 

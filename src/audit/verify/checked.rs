@@ -1,0 +1,119 @@
+//! What can be said of an event by itself: nearly all of the work, and done by as many threads as
+//! there are.
+
+use std::panic::catch_unwind;
+
+use crate::erasure::Erasure;
+use crate::ids::{CustomerKey, EventId, Position, Scope};
+use crate::projection::catalogue::CatalogueEntry;
+use crate::projection::observe::{Observation, observe_as};
+use crate::projection::state::Change;
+use crate::store::{LoggedEvent, Source};
+use crate::stripe::Verifier;
+use crate::stripe::envelope::api_version;
+use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Hash;
+
+/// What every event is looked at with.
+pub(super) struct Checker {
+    /// Checks the stored signatures, where they are asked for.
+    pub(super) verifier: Option<Verifier>,
+    /// The last event that the read model has folded.
+    pub(super) folded: Position,
+}
+
+/// An event that was looked at.
+pub(super) struct Checked {
+    pub(super) position: Position,
+    pub(super) received_at: ReceivedAt,
+    /// The leaf that its columns give.
+    pub(super) leaf: Hash,
+    /// What is wrong with it.
+    pub(super) wrong: Vec<String>,
+    /// Whether there was a signature to check.
+    pub(super) signed: bool,
+    pub(super) erasure: Option<Erasing>,
+    pub(super) folding: Option<Folding>,
+}
+
+/// What an event has to do with erasures.
+pub(super) enum Erasing {
+    /// Its body is gone.
+    Gone(Scope, EventId),
+    /// It records that these are.
+    Recorded(Scope, Vec<EventId>),
+}
+
+/// What an event adds to the read model.
+pub(super) struct Folding {
+    pub(super) change: Option<(CustomerKey, Change)>,
+    pub(super) catalogue: Option<CatalogueEntry>,
+}
+
+impl Checker {
+    pub(super) fn check(&self, event: &LoggedEvent) -> Checked {
+        let mut wrong = Vec::new();
+        if !event.payload_matches_hash() {
+            wrong.push("the payload is not the one that was hashed".to_owned());
+        }
+        let leaf = event.recomputed_leaf_hash();
+        if leaf != event.leaf_hash {
+            wrong.push("the record is not the one that was hashed".to_owned());
+        }
+        // Of all columns this one alone is in no hash: it only repeats what the payload says.
+        if says_another_version(event) {
+            wrong.push("api_version is not the payload's".to_owned());
+        }
+        let signed = self.check_signature(event, &mut wrong);
+        Checked {
+            position: event.position,
+            received_at: event.received_at,
+            leaf,
+            wrong,
+            signed,
+            erasure: erasure(event),
+            folding: if event.position <= self.folded { folding(event) } else { None },
+        }
+    }
+
+    /// Whether there was a signature to check.
+    fn check_signature(&self, event: &LoggedEvent, wrong: &mut Vec<String>) -> bool {
+        let (Some(verifier), Some(signature), Some(payload)) =
+            (&self.verifier, &event.signature, &event.payload)
+        else {
+            return false;
+        };
+        // The verifier has no tolerance: a delivery of years ago is as good as one of today.
+        let now = StripeTime(0);
+        if let Err(error) = verifier.verify(Some(signature.as_bytes()), payload.as_bytes(), now) {
+            wrong.push(format!("the stored signature does not hold: {error}"));
+        }
+        true
+    }
+}
+
+fn says_another_version(event: &LoggedEvent) -> bool {
+    let of_payload = event.payload.as_deref().and_then(api_version);
+    of_payload.is_some_and(|it| event.facts.api_version.as_deref() != Some(&*it))
+}
+
+fn erasure(event: &LoggedEvent) -> Option<Erasing> {
+    let scope = || event.facts.scope.clone();
+    match event.payload.as_deref() {
+        None => Some(Erasing::Gone(scope(), event.facts.event_id.clone())),
+        Some(body) if event.source == Source::Subledger => {
+            let events = Erasure::read(body)?.events.into_iter().map(|it| it.event_id);
+            Some(Erasing::Recorded(scope(), events.collect()))
+        }
+        Some(_) => None,
+    }
+}
+
+fn folding(event: &LoggedEvent) -> Option<Folding> {
+    let body = event.payload.as_deref().filter(|_| event.source != Source::Subledger)?;
+    // A defect that it brings to light parks it, as in the projector.
+    let observed = catch_unwind(|| observe_as(&event.facts.event_type, body)).ok()?;
+    let observation = observed.ok()?;
+    let Observation { customer, change, catalogue, .. } = observation;
+    Some(Folding { change: customer.zip(change), catalogue })
+}

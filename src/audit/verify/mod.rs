@@ -1,0 +1,215 @@
+//! Verification: the log against its own hashes and head, and the read model against a fresh fold of
+//! the log.
+//!
+//! What can be said of an event by itself is found out stretch by stretch on all processors; what it takes
+//! the others for (the tree, the order, the fold) is done in the order of the log as they come in.
+
+mod chain;
+mod checked;
+mod erased;
+mod fresh;
+
+use std::convert::identity;
+use std::num::NonZero;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
+
+use self::chain::Chain;
+use self::checked::{Checked, Checker};
+use self::erased::Erased;
+use self::fresh::FreshFold;
+use super::beside_the_runtime;
+use crate::ids::Position;
+use crate::proof::Checkpoint;
+use crate::store::{Log, Store, StoreError};
+use crate::stripe::Verifier;
+use crate::tree::Subtree;
+
+/// Events that are looked at together.
+const STRETCH_EVENTS: i64 = 256;
+/// Stretches that are on their way for each processor: some are read while others are looked at.
+const STRETCHES_A_PROCESSOR: usize = 2;
+/// Events between two comparisons with the hashes that are kept of subtrees.
+const SUBTREES_EVERY: usize = 1 << 14;
+
+/// How many findings are kept; more of them only say the same.
+const FINDINGS_MAX: usize = 100;
+
+/// What verification found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Events whose hashes were computed again.
+    pub events: i64,
+    /// The root that they give, in hex.
+    pub root: String,
+    /// Signatures that were checked again; none unless secrets were given.
+    pub signatures: Option<i64>,
+    /// Rows of the read model that were compared with a fresh fold; none if there is no read model, or
+    /// if it was made by a version of this program whose fold is another.
+    pub rows: Option<i64>,
+    /// Checkpoints that the log was compared with.
+    pub checkpoints: usize,
+    /// How many differences there are.
+    pub differences: usize,
+    /// The first of them.
+    pub findings: Vec<Finding>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The event, where it is about one.
+    pub position: Option<Position>,
+    /// What is wrong, for a person.
+    pub message: String,
+}
+
+/// How a verification is going.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyProgress {
+    /// Events looked at.
+    pub done: i64,
+    /// Events in all.
+    pub total: i64,
+}
+
+impl Report {
+    /// Whether everything is as it should be.
+    pub fn is_clean(&self) -> bool {
+        self.differences == 0
+    }
+
+    pub(super) fn find(&mut self, position: Option<Position>, message: impl Into<String>) {
+        self.differences += 1;
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { position, message: message.into() });
+        }
+    }
+}
+
+/// Reads the whole log once. With a verifier the stored signature headers are checked as well,
+/// each at the time that it says itself.
+pub async fn verify(
+    store: &Store,
+    signatures: Option<&Verifier>,
+    progress: impl FnMut(VerifyProgress),
+) -> Result<Report, StoreError> {
+    verify_against(store, signatures, &[], progress).await
+}
+
+/// As [`verify`], and the log must have been what these checkpoints say: they are older than whatever
+/// was edited since.
+pub async fn verify_against(
+    store: &Store,
+    signatures: Option<&Verifier>,
+    checkpoints: &[Checkpoint],
+    mut progress: impl FnMut(VerifyProgress),
+) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    // The rows and how far they have folded, before the log is read up to there and beyond.
+    let mut fresh = FreshFold::of_live(store).await?;
+    let head = store.log.head().await?;
+    let folded = fresh.as_ref().map_or(Position::ZERO, FreshFold::until);
+    let checker = Arc::new(Checker { verifier: signatures.cloned(), folded });
+    let mut chain = Chain::new(checkpoints, &mut report);
+    let mut erased = Erased::default();
+    let mut signed = 0;
+    let mut stretches = check_all(&store.log, head.size, &checker);
+    while let Some(stretch) = stretches.try_next().await? {
+        for mut event in stretch {
+            chain.push(&event, &mut report);
+            signed += i64::from(event.signed);
+            if let Some(erasing) = event.erasure.take() {
+                erased.note(event.position, erasing);
+            }
+            if let (Some(fresh), Some(folding)) = (&mut fresh, event.folding) {
+                fresh.join(folding);
+            }
+        }
+        if chain.completed() >= SUBTREES_EVERY {
+            compare_subtrees(&store.log, &mut chain, &mut report).await?;
+        }
+        progress(VerifyProgress { done: chain.position.0, total: head.size.0 });
+    }
+    compare_subtrees(&store.log, &mut chain, &mut report).await?;
+    // What was appended meanwhile came with a head that moved.
+    if let Some(next) = store.log.scan(head.size, 1, 1).await?.first()
+        && store.log.head().await?.size < next.position
+    {
+        report.find(Some(next.position), "is beyond the end that the head says");
+    }
+    if chain.events != head.size.0 {
+        let message = format!("the head says {} events, the log holds {}", head.size, chain.events);
+        report.find(None, message);
+    }
+    if chain.root() != head.root {
+        report.find(None, "the root that the events give is not the head's");
+    }
+    erased.compare(&mut report);
+    chain.end(&mut report);
+    report.checkpoints = checkpoints.len();
+    report.events = chain.events;
+    report.root = hex::encode(chain.root());
+    report.signatures = signatures.map(|_| signed);
+    if let Some(fresh) = fresh {
+        report.rows = Some(fresh.compare(&mut report));
+    }
+    Ok(report)
+}
+
+/// The events up to a position, each looked at by itself, in the order of the log.
+fn check_all(
+    log: &Log,
+    up_to: Position,
+    checker: &Arc<Checker>,
+) -> impl Stream<Item = Result<Vec<Checked>, StoreError>> + Unpin {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let starts = (0..).map(|number| Position(number * STRETCH_EVENTS));
+    let (log, checker) = (log.clone(), Arc::clone(checker));
+    let stretches = starts.take_while(move |start| *start < up_to).map(move |after| {
+        let to = after.plus(STRETCH_EVENTS).min(up_to);
+        // A task of its own goes on also while nobody waits for it.
+        tokio::spawn(check(log.clone(), after, to, Arc::clone(&checker)))
+    });
+    stream::iter(stretches).buffered(STRETCHES_A_PROCESSOR * processors).map(|checked| {
+        checked.map_err(|error| StoreError::Internal(error.into())).and_then(identity)
+    })
+}
+
+/// The events after a position and up to another, each looked at by itself.
+async fn check(
+    log: Log,
+    mut after: Position,
+    to: Position,
+    checker: Arc<Checker>,
+) -> Result<Vec<Checked>, StoreError> {
+    let mut checked = Vec::new();
+    while after < to {
+        let records = log.records(after, to).await?;
+        after = records.up_to;
+        let checker = Arc::clone(&checker);
+        let of_these = beside_the_runtime(move || {
+            let events = records.events()?;
+            Ok::<Vec<_>, StoreError>(events.iter().map(|it| checker.check(it)).collect())
+        });
+        checked.extend(of_these.await??);
+    }
+    Ok(checked)
+}
+
+/// Compares the subtrees that were completed with what is kept of them.
+async fn compare_subtrees(
+    log: &Log,
+    chain: &mut Chain,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    for subtree in log.differing_nodes(&chain.take_completed()).await? {
+        let Subtree { index, level } = subtree;
+        let message =
+            format!("the kept hash of the subtree {index} of 2^{level} events is not theirs");
+        report.find(None, message);
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! The handler of `GET /v1/users/{id}` with rows that are at hand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use subledger::clock::Clock;
+use subledger::http::{Access, Listener, Metrics, SubscriptionView, UserView};
+use subledger::projection::row::SubscriptionRow;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Answers with this row whoever is asked for. Serves until the process ends.
+pub(crate) async fn start(row: SubscriptionRow) -> anyhow::Result<SocketAddr> {
+    let router = Router::new().route("/v1/users/{id}", get(user)).with_state(Arc::new(row));
+    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    let address = socket.local_addr()?;
+    let listener = Listener::new(socket, router, Arc::<Metrics>::default());
+    tokio::spawn(listener.serve(CancellationToken::new()));
+    Ok(address)
+}
+
+async fn user(
+    State(row): State<Arc<SubscriptionRow>>,
+    Path(user_id): Path<String>,
+    Query(_): Query<Vec<(String, String)>>,
+) -> impl IntoResponse {
+    let now = Clock::System.now().to_stripe_time();
+    let subscriptions = SubscriptionView::all([row.as_ref().clone()], now);
+    let access = Access::of(&subscriptions);
+    let stamps = [("subledger-position", "1000000"), ("subledger-lag-seconds", "0.000")];
+    (stamps, Json(UserView { user_id, mode: "live", access, subscriptions, incomplete: false }))
+}
