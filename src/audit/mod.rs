@@ -11,7 +11,9 @@
 mod erased;
 mod explain;
 mod history;
+mod outline;
 mod prove;
+mod stream;
 mod subject;
 mod tell;
 mod verify;
@@ -19,13 +21,17 @@ mod words;
 
 pub use explain::{Decision, Explained, Explanation, Rival, Source, Tie, explain};
 pub use history::{Change, History, HistoryEvent, history};
+pub use outline::Chunk;
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
+pub use stream::HistoryStream;
 pub use subject::{Past, Subject, SubjectKind};
 pub use tell::Folding;
 pub use verify::{Finding, Report, VerifyProgress, verify, verify_against};
 
 use crate::store::StoreError;
 
+/// The longest story that is told in one piece, in events a customer: beyond it only the first are, and it says so.
+const EVENTS_MAX: usize = 100_000;
 /// How many events are read from the log at once, at most.
 const SCAN_EVENTS_MAX: usize = 4_096;
 /// How many bytes of payload are read from the log at once, at most.
