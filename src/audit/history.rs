@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::EVENTS_MAX;
-use super::outline::Chunk;
+use super::chunk::Chunk;
 use super::stream::HistoryStream;
 use super::subject::{Past, Subject};
 use super::tell::{Folding, Step};
@@ -108,7 +108,7 @@ pub async fn history(
     subject: Subject,
     past: Past,
 ) -> Result<Option<(GenerationStamp, History)>, StoreError> {
-    let stream = HistoryStream::open(store, subject, past, EVENTS_MAX, Chunk::default());
+    let stream = HistoryStream::begin(store, subject, past, EVENTS_MAX, Chunk::default());
     let Some(mut stream) = stream.await? else { return Ok(None) };
     let mut events = Vec::new();
     while let Some(some) = stream.next().await? {

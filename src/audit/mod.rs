@@ -8,6 +8,7 @@
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
+mod chunk;
 mod erased;
 mod explain;
 mod history;
@@ -19,9 +20,9 @@ mod tell;
 mod verify;
 mod words;
 
+pub use chunk::Chunk;
 pub use explain::{Decision, Explained, Explanation, Rival, Source, Tie, explain};
 pub use history::{Change, History, HistoryEvent, history};
-pub use outline::Chunk;
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
 pub use stream::HistoryStream;
 pub use subject::{Past, Subject, SubjectKind};

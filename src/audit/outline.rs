@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::subject::{Past, Subject, SubjectKind};
+use super::chunk::{Chunk, whole_seconds};
+use super::subject::{Past, Subject, SubjectKind, customers_of};
 use super::tell::Heard;
 use crate::erasure::Erasure;
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
@@ -18,21 +19,6 @@ use crate::time::ReceivedAt;
 
 /// Headers that are read at once.
 const HEADERS: usize = 4_096;
-
-/// How much is read and told at once, at most, where a single second has no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// So many events.
-    pub events: usize,
-    /// So many bytes of bodies.
-    pub bytes: usize,
-}
-
-impl Default for Chunk {
-    fn default() -> Self {
-        Self { events: 1_024, bytes: 4 << 20 }
-    }
-}
 
 /// The events of a subject, in the order of their seconds, and what they are to be judged by.
 pub(super) struct Outline {
@@ -54,7 +40,7 @@ pub(super) struct Outline {
 /// An event of an outline: forty bytes, because there may be many.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    header: EventHeader,
+    pub(super) header: EventHeader,
     /// The subscription that it named when it could be read.
     subscription: Option<Arc<SubscriptionId>>,
 }
@@ -119,7 +105,7 @@ impl Outline {
     /// The next entries after so many: whole seconds, because the order of a second needs all of it.
     pub(super) fn chunk(&self, after: usize, most: Chunk) -> &[Entry] {
         let rest = &self.entries[after..];
-        &rest[..whole_seconds(rest, most)]
+        &rest[..whole_seconds(rest, |it| it.header, most)]
     }
 
     /// Reads the events of entries, in the order of the log.
@@ -156,13 +142,13 @@ struct Places {
 
 impl Places {
     fn add(&mut self, position: Position, subscription: Option<SubscriptionId>) {
-        let subscription = subscription.map(|id| match self.subscriptions.get(&id) {
-            Some(known) => Arc::clone(known),
-            None => {
+        let subscription = subscription.map(|id| {
+            let known = self.subscriptions.get(&id).map(Arc::clone);
+            known.unwrap_or_else(|| {
                 let id = Arc::new(id);
                 self.subscriptions.insert(Arc::clone(&id));
                 id
-            }
+            })
         });
         self.named.push((position, subscription));
     }
@@ -234,20 +220,6 @@ async fn add_erased(
     Ok(erased)
 }
 
-/// How many of these entries are told at once: whole seconds, so many events and bytes at most, and one second at
-/// least.
-fn whole_seconds(entries: &[Entry], most: Chunk) -> usize {
-    let (mut events, mut bytes) = (0, 0);
-    for second in entries.chunk_by(|a, b| a.header.created == b.header.created) {
-        bytes += second.iter().map(|it| it.header.payload_bytes as usize).sum::<usize>();
-        if events > 0 && (events + second.len() > most.events || bytes > most.bytes) {
-            break;
-        }
-        events += second.len();
-    }
-    events
-}
-
 /// The positions before which something had been received that happened later.
 fn late(in_order_of_arrival: &[Entry]) -> BTreeSet<Position> {
     let mut latest = None;
@@ -270,74 +242,18 @@ fn known_by(again: &Redelivered, known_at: Option<ReceivedAt>) -> i64 {
     }
 }
 
-/// The customers that a subject's events are of, and as of when, where that was asked already.
-async fn customers_of(
-    store: &Store,
-    subject: &Subject,
-) -> Result<(Option<GenerationStamp>, Vec<CustomerKey>), StoreError> {
-    let scope = subject.scope.clone();
-    match subject.kind {
-        SubjectKind::User => {
-            let found = store.read_model.customers_of_user(&scope, &subject.id).await?;
-            Ok((Some(found.0), found.1))
-        }
-        SubjectKind::Customer => {
-            let customer = CustomerId::from(subject.id.as_str());
-            Ok((None, vec![CustomerKey { scope, customer }]))
-        }
-        SubjectKind::Subscription => {
-            let subscription = SubscriptionId::from(subject.id.as_str());
-            let named = Timeline::Subscription(scope, subscription);
-            let mut customers = BTreeSet::new();
-            let read = store.read_model.timeline_each(&named, Position::ZERO, usize::MAX, |it| {
-                if !customers.contains(&it.customer) {
-                    customers.insert(it.customer);
-                }
-            });
-            Ok((Some(read.await?), customers.into_iter().collect()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::StripeTime;
+    use crate::audit::chunk::tests::header;
 
-    fn entry(position: i64, created: i64, payload_bytes: u32) -> Entry {
-        let (position, created) = (Position(position), StripeTime(created));
-        let received_at = ReceivedAt(position.0);
-        let source = Source::Webhook;
-        let header = EventHeader { position, created, received_at, source, payload_bytes };
-        Entry { header, subscription: None }
-    }
-
-    #[test]
-    fn a_second_is_never_split_and_otherwise_no_more_is_told_at_once_than_may_be() {
-        let seconds = [1, 1, 2, 3, 3, 3, 4];
-        let entries: Vec<_> =
-            (1..).zip(seconds).map(|(at, second)| entry(at, second, 10)).collect();
-        let chunks = |events, bytes| {
-            let mut rest = &entries[..];
-            let mut chunks = Vec::new();
-            while !rest.is_empty() {
-                let (chunk, more) = rest.split_at(whole_seconds(rest, Chunk { events, bytes }));
-                chunks.push(chunk.len());
-                rest = more;
-            }
-            chunks
-        };
-        assert_eq!(chunks(100, 1_000), [7]);
-        assert_eq!(chunks(3, 1_000), [3, 3, 1]);
-        assert_eq!(chunks(1, 1_000), [2, 1, 3, 1], "a second of more than that");
-        assert_eq!(chunks(100, 40), [3, 4]);
-        assert_eq!(chunks(100, 1), [2, 1, 3, 1]);
-        assert_eq!(whole_seconds(&[], Chunk::default()), 0);
+    fn entry(position: i64, created: i64) -> Entry {
+        Entry { header: header(position, created, 0), subscription: None }
     }
 
     #[test]
     fn late_is_what_something_came_before_that_happened_later() {
-        let entries = [entry(1, 5, 0), entry(2, 3, 0), entry(3, 5, 0), entry(4, 4, 0)];
+        let entries = [entry(1, 5), entry(2, 3), entry(3, 5), entry(4, 4)];
         assert_eq!(late(&entries).into_iter().map(|it| it.0).collect::<Vec<_>>(), [2, 4]);
     }
 

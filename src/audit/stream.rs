@@ -2,10 +2,11 @@
 //! length takes no more memory than its customers' states and forty bytes an event.
 
 use super::beside_the_runtime;
+use super::chunk::Chunk;
 use super::history::{History, HistoryEvent, changes};
-use super::outline::{Chunk, Outline};
+use super::outline::Outline;
 use super::subject::{Past, Subject, SubjectKind};
-use super::tell::{Changed, Rivals, Step, Teller};
+use super::tell::{Changed, Heard, Step, Teller};
 use super::words::sentences;
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
@@ -26,9 +27,31 @@ pub struct HistoryStream<'s> {
 }
 
 impl<'s> HistoryStream<'s> {
-    /// Opens a history, of each customer the first events up to so many, to be read chunk by chunk. None where
-    /// the subject is not known.
+    /// Opens a history of any length, to be read chunk by chunk. None where the subject is not known.
+    ///
+    /// What is in doubt may show at a later second than it arose, so a history of more than one chunk is read
+    /// and folded to its end here, before the first of it is told.
     pub async fn open(
+        store: &'s Store,
+        subject: Subject,
+        past: Past,
+        chunk: Chunk,
+    ) -> Result<Option<Self>, StoreError> {
+        let opened = Self::begin(store, subject, past, usize::MAX, chunk).await?;
+        let Some(mut stream) = opened else { return Ok(None) };
+        if stream.outline.chunk(0, chunk).len() < stream.outline.entries.len() {
+            while let Some(heard) = stream.hear().await? {
+                stream.tell(heard, |_| ()).await?;
+            }
+            stream.told = 0;
+            stream.teller.states = Teller::new(&stream.outline.customers).states;
+        }
+        Ok(Some(stream))
+    }
+
+    /// Opens it, of each customer the first events up to so many, knowing of what is in doubt only what was told:
+    /// the rest of it is known at the [end](Self::end).
+    pub(super) async fn begin(
         store: &'s Store,
         subject: Subject,
         past: Past,
@@ -36,12 +59,10 @@ impl<'s> HistoryStream<'s> {
         chunk: Chunk,
     ) -> Result<Option<Self>, StoreError> {
         let outline = Outline::read(store, &subject, past, events_max).await?;
-        let Some(outline) = outline else { return Ok(None) };
-        let mut teller = Teller::new(&outline.customers);
-        if outline.chunk(0, chunk).len() < outline.entries.len() {
-            teller.rivals = rivals(store, &outline, chunk).await?;
-        }
-        Ok(Some(Self { store, subject, past, outline, chunk, told: 0, teller, state: Vec::new() }))
+        Ok(outline.map(|outline| {
+            let teller = Teller::new(&outline.customers);
+            Self { store, subject, past, outline, chunk, told: 0, teller, state: Vec::new() }
+        }))
     }
 
     /// The generation whose timeline and policy it is told by.
@@ -51,22 +72,9 @@ impl<'s> HistoryStream<'s> {
 
     /// The next events, none where no event of these seconds is about the subject; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, StoreError> {
-        let chunk = self.outline.chunk(self.told, self.chunk);
-        if chunk.is_empty() {
-            return Ok(None);
-        }
-        let heard = self.outline.hear(self.store, chunk).await?;
-        self.told += chunk.len();
-        let logic = self.outline.logic.clone();
+        let Some(heard) = self.hear().await? else { return Ok(None) };
         let subject = self.subject.clone();
-        let mut teller = std::mem::take(&mut self.teller);
-        // Reading and folding take the processor, not the disk: beside the threads that answer webhooks.
-        let told = beside_the_runtime(move || {
-            let draft = Draft::of(teller.tell(&heard, &logic), &subject);
-            (teller, draft)
-        });
-        let (teller, draft) = told.await?;
-        self.teller = teller;
+        let draft = self.tell(heard, move |steps| Draft::of(steps, &subject)).await?;
         if self.told == self.outline.entries.len() {
             let rows = self.teller.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
             let rows = rows.filter(|row| is_wanted(&self.subject, &row.subscription_id));
@@ -78,36 +86,55 @@ impl<'s> HistoryStream<'s> {
         let mut events = beside_the_runtime(move || draft.finish(&catalogue)).await?;
         for event in &mut events {
             event.late = self.outline.late.contains(&event.position);
-            let rivals = self.teller.rivals.get(&event.event_id);
-            event.rivals = rivals.into_iter().flatten().cloned().collect();
-            event.ambiguous = !event.rivals.is_empty();
         }
+        self.doubt(&mut events);
         Ok(Some(events))
     }
 
     /// The whole, once these events were read of it.
-    pub(super) fn end(self, events: Vec<HistoryEvent>) -> History {
+    pub(super) fn end(self, mut events: Vec<HistoryEvent>) -> History {
+        self.doubt(&mut events);
         let Self { subject, past: Past { as_of, known_at }, outline, state, .. } = self;
         History { subject, as_of, known_at, events, truncated: outline.truncated, state }
     }
-}
 
-/// What is in doubt, of all of it: that the order of a second matters may show at a later one, so a story in
-/// several pieces is folded to its end before it is told.
-async fn rivals(store: &Store, outline: &Outline, most: Chunk) -> Result<Rivals, StoreError> {
-    let mut teller = Teller::new(&outline.customers);
-    let mut told = 0;
-    while let chunk @ [_, ..] = outline.chunk(told, most) {
-        let heard = outline.hear(store, chunk).await?;
-        told += chunk.len();
-        let logic = outline.logic.clone();
-        let folded = beside_the_runtime(move || {
-            teller.tell(&heard, &logic);
-            teller
-        });
-        teller = folded.await?;
+    /// Reads the events of the next chunk.
+    async fn hear(&mut self) -> Result<Option<Vec<Heard>>, StoreError> {
+        let chunk = self.outline.chunk(self.told, self.chunk);
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        let heard = self.outline.hear(self.store, chunk).await?;
+        self.told += chunk.len();
+        Ok(Some(heard))
     }
-    Ok(teller.rivals)
+
+    /// Tells them, and makes something of the steps. Reading and folding take the processor, not the disk: beside the
+    /// threads that answer webhooks.
+    async fn tell<T: Send + 'static>(
+        &mut self,
+        heard: Vec<Heard>,
+        make: impl FnOnce(Vec<Step<'_>>) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let logic = self.outline.logic.clone();
+        let mut teller = std::mem::take(&mut self.teller);
+        let told = beside_the_runtime(move || {
+            let made = make(teller.tell(&heard, &logic));
+            (teller, made)
+        });
+        let (teller, made) = told.await?;
+        self.teller = teller;
+        Ok(made)
+    }
+
+    /// Writes down what is in doubt of these events.
+    fn doubt(&self, events: &mut [HistoryEvent]) {
+        for event in events {
+            let rivals = self.teller.rivals.get(&event.event_id);
+            event.rivals = rivals.into_iter().flatten().cloned().collect();
+            event.ambiguous = !event.rivals.is_empty();
+        }
+    }
 }
 
 fn is_wanted(subject: &Subject, subscription: &str) -> bool {

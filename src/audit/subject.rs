@@ -1,8 +1,11 @@
 //! Whose story is told, and as of when.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use crate::ids::Scope;
+use crate::ids::{CustomerId, CustomerKey, Position, Scope, SubscriptionId};
+use crate::store::{GenerationStamp, Store, StoreError, Subject as Timeline};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// Whose history.
@@ -49,4 +52,33 @@ pub struct Past {
     pub as_of: Option<StripeTime>,
     /// Only what had reached us by then.
     pub known_at: Option<ReceivedAt>,
+}
+
+/// The customers that a subject's events are of, and as of when, where that was asked already.
+pub(super) async fn customers_of(
+    store: &Store,
+    subject: &Subject,
+) -> Result<(Option<GenerationStamp>, Vec<CustomerKey>), StoreError> {
+    let scope = subject.scope.clone();
+    match subject.kind {
+        SubjectKind::User => {
+            let found = store.read_model.customers_of_user(&scope, &subject.id).await?;
+            Ok((Some(found.0), found.1))
+        }
+        SubjectKind::Customer => {
+            let customer = CustomerId::from(subject.id.as_str());
+            Ok((None, vec![CustomerKey { scope, customer }]))
+        }
+        SubjectKind::Subscription => {
+            let subscription = SubscriptionId::from(subject.id.as_str());
+            let named = Timeline::Subscription(scope, subscription);
+            let mut customers = BTreeSet::new();
+            let read = store.read_model.timeline_each(&named, Position::ZERO, usize::MAX, |it| {
+                if !customers.contains(&it.customer) {
+                    customers.insert(it.customer);
+                }
+            });
+            Ok((Some(read.await?), customers.into_iter().collect()))
+        }
+    }
 }

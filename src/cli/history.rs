@@ -110,7 +110,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut after = args.after.map(Position);
     if let Some(format) = args.format.lines() {
-        let stream = HistoryStream::open(&store, subject, past, usize::MAX, Chunk::default());
+        let stream = HistoryStream::open(&store, subject, past, Chunk::default());
         let stream = stream.await?.ok_or_else(unknown)?;
         write_lines(stream, after, args.changes_only, format).await?;
     } else {

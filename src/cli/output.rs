@@ -67,7 +67,7 @@ pub(super) enum LineFormat {
 /// Rows that are written as they come, none of them kept.
 pub(super) enum Lines<'c, W: Write> {
     Jsonl(W),
-    Csv(csv::Writer<W>, &'c [&'c str]),
+    Csv(Box<csv::Writer<W>>, &'c [&'c str]),
 }
 
 impl<'c, W: Write> Lines<'c, W> {
@@ -85,7 +85,7 @@ impl<'c, W: Write> Lines<'c, W> {
         if header {
             csv.write_record(columns).map_err(io_error)?;
         }
-        Ok(Self::Csv(csv, columns))
+        Ok(Self::Csv(Box::new(csv), columns))
     }
 
     /// Writes a row, of which the columns are keys.

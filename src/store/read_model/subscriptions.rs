@@ -46,7 +46,7 @@ pub struct SubscriptionKey {
 ///
 /// As long as it is open, SQLite's write-ahead log of the read model cannot be reset and grows by what is
 /// written; PostgreSQL keeps the old versions of rows, ends the transaction where no page is asked for within 60
-/// seconds, and removes this generation only after it.
+/// seconds, and does not drop this generation before it has ended.
 #[derive(Debug)]
 pub struct SubscriptionPages {
     /// Which generation, and how far it had folded.

@@ -23,7 +23,7 @@ async fn in_chunks(
     events: usize,
 ) -> (Vec<HistoryEvent>, Vec<usize>) {
     let chunk = Chunk { events, ..Chunk::default() };
-    let stream = HistoryStream::open(store, subject.clone(), past, usize::MAX, chunk);
+    let stream = HistoryStream::open(store, subject.clone(), past, chunk);
     let mut stream = stream.await.unwrap().unwrap();
     let (mut told, mut sizes) = (Vec::new(), Vec::new());
     while let Some(some) = stream.next().await.unwrap() {
