@@ -1,5 +1,5 @@
 //! A history in pieces: read from the log, told and put into words some seconds at a time, so that one of any
-//! length takes no more memory than its customers' states and forty bytes an event.
+//! length takes no more memory than its customers' states, what is in doubt, and forty bytes an event.
 
 use super::beside_the_runtime;
 use super::chunk::Chunk;
