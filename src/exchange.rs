@@ -96,6 +96,26 @@ const fn is_false(erased: &bool) -> bool {
 }
 
 impl EventRecord {
+    /// The keys that a record may have, in their order.
+    pub const KEYS: [&'static str; 16] = [
+        "position",
+        "event_id",
+        "account",
+        "livemode",
+        "type",
+        "api_version",
+        "created",
+        "created_nanos",
+        "received_at",
+        "source",
+        "signature",
+        "salt",
+        "payload_hash",
+        "payload",
+        "erased",
+        "redeliveries",
+    ];
+
     /// The record of an event, payload and all.
     pub fn new(event: LoggedEvent, redeliveries: Vec<Redelivery>) -> Self {
         let facts = event.facts;
@@ -299,6 +319,24 @@ mod tests {
         }
         let error = version_of(Some("2014-06-17")).unwrap_err();
         assert_eq!(error.to_string(), "`api_version` is not what the payload says");
+    }
+
+    #[test]
+    fn the_keys_are_those_of_a_record() {
+        let redelivery = RedeliveryRecord {
+            payload_hash: String::new(),
+            api_version: None,
+            first_received_at: ReceivedAt(0),
+            last_received_at: ReceivedAt(0),
+            count: 1,
+            payload: None,
+        };
+        let whole = EventRecord { erased: true, redeliveries: vec![redelivery], ..record() };
+        let text = serde_json::to_string(&whole).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value.as_object().unwrap().len(), EventRecord::KEYS.len());
+        let at = EventRecord::KEYS.map(|key| text.find(&format!("\"{key}\":")).unwrap());
+        assert!(at.is_sorted(), "{text}");
     }
 
     #[test]

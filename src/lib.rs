@@ -131,6 +131,11 @@
 //! last state is the current row. Two clocks can be turned back: `as_of` leaves out what had not
 //! happened by then, `known_at` what had not reached us.
 //!
+//! An [`audit::HistoryStream`] does this some seconds at a time, for a story of any length: of each event it keeps
+//! where it is and when it was, and of the customers the states that are folded on. A second is never
+//! split, because its order needs all of it. What is in doubt may show later than it arose, so a story of
+//! several pieces is folded to its end before it is told.
+//!
 //! [`audit::explain`] tells the same story and looks, for each field of one row, for the last event that
 //! changed it. Where in the event the value stands is known from [`stripe::places`], which lists what the
 //! readers read, and is looked up and compared before it is said. What the policy decided comes with

@@ -5,13 +5,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::beside_the_runtime;
-use super::subject::{Past, Story, Subject, SubjectKind};
-use super::tell::{Changed, Folding, Step, Told, late, tell};
-use super::words::{note, sentences};
+use super::EVENTS_MAX;
+use super::chunk::Chunk;
+use super::stream::HistoryStream;
+use super::subject::{Past, Subject};
+use super::tell::{Folding, Step};
+use super::words::note;
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, SubscriptionId};
-use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
 use crate::store::{GenerationStamp, Source, Store, StoreError};
 use crate::stripe::Envelope;
@@ -107,72 +108,13 @@ pub async fn history(
     subject: Subject,
     past: Past,
 ) -> Result<Option<(GenerationStamp, History)>, StoreError> {
-    let Some(story) = Story::read(store, &subject, past).await? else { return Ok(None) };
-    let (stamp, generation) = (story.stamp, story.generation);
-    // Reading and folding take the processor, not the disk: beside the threads that answer webhooks.
-    let told = beside_the_runtime(move || Draft::of(&story, subject, past)).await?;
-    let rows = told.changed.iter().flatten().map(|changed| &changed.after);
-    let catalogue = store.read_model.catalogue(generation, rows).await?;
-    let history = beside_the_runtime(move || told.finish(&catalogue)).await?;
-    Ok(Some((stamp, history)))
-}
-
-/// A history whose products and prices have no names yet.
-struct Draft {
-    history: History,
-    /// The rows that each event changed.
-    changed: Vec<Vec<Changed>>,
-}
-
-impl Draft {
-    fn of(story: &Story, subject: Subject, past: Past) -> Self {
-        let Told { steps, rivals, states } = tell(&story.events, &story.customers, &story.logic);
-        let late = late(&story.events);
-        let is_wanted = |id: &str| subject.kind != SubjectKind::Subscription || id == subject.id;
-        let mut events = Vec::new();
-        let mut changed = Vec::new();
-        for mut step in steps {
-            step.changed.retain(|it| is_wanted(&it.after.subscription_id));
-            let named = step.subscription.as_ref().map_or("", |id| id.as_str());
-            if is_wanted(named) || !step.changed.is_empty() {
-                let mut event = HistoryEvent::of(&step);
-                event.late = late.contains(&event.position);
-                event.rivals = rivals.get(&event.event_id).into_iter().flatten().cloned().collect();
-                event.ambiguous = !event.rivals.is_empty();
-                events.push(event);
-                changed.push(step.changed);
-            }
-        }
-        let state = states.into_values().flat_map(|known| known.rows);
-        let state = state.filter(|row| is_wanted(&row.subscription_id)).collect();
-        let Past { as_of, known_at } = past;
-        let truncated = story.truncated;
-        let history = History { subject, as_of, known_at, events, truncated, state };
-        Self { history, changed }
+    let stream = HistoryStream::begin(store, subject, past, EVENTS_MAX, Chunk::default());
+    let Some(mut stream) = stream.await? else { return Ok(None) };
+    let mut events = Vec::new();
+    while let Some(some) = stream.next().await? {
+        events.extend(some);
     }
-
-    /// Puts the names in, and with them the words.
-    fn finish(self, catalogue: &Catalogue) -> History {
-        let Self { mut history, changed } = self;
-        history.state.iter_mut().for_each(|row| catalogue.name(row));
-        for (event, changed) in history.events.iter_mut().zip(changed) {
-            let several = changed.len() > 1;
-            for Changed { mut before, mut after, judgement } in changed {
-                event.changes.extend(changes(before.as_ref(), &after));
-                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.name(row));
-                let end = judgement.and_then(|judgement| judgement.end);
-                let of = after.subscription_id.as_str();
-                // Whose row it is goes without saying where the event names it.
-                let own = match &event.subscription_id {
-                    Some(own) => own.as_str() == of,
-                    None => !several,
-                };
-                let words = sentences(before.as_ref(), &after, end).into_iter();
-                event.words.extend(words.map(|it| if own { it } else { format!("{of}: {it}") }));
-            }
-        }
-        history
-    }
+    Ok(Some((stream.stamp(), stream.end(events))))
 }
 
 impl HistoryEvent {
@@ -182,7 +124,7 @@ impl HistoryEvent {
         !self.changes.is_empty() || matches!(self.folding, Folding::Parked | Folding::Erased)
     }
 
-    fn of(step: &Step<'_>) -> Self {
+    pub(super) fn of(step: &Step<'_>) -> Self {
         let logged = &step.heard.logged;
         Self {
             position: logged.position,
@@ -227,7 +169,7 @@ fn note_of(body: &str) -> Option<String> {
 }
 
 /// What differs between a row before and after an event.
-fn changes(before: Option<&SubscriptionRow>, after: &SubscriptionRow) -> Vec<Change> {
+pub(super) fn changes(before: Option<&SubscriptionRow>, after: &SubscriptionRow) -> Vec<Change> {
     let old = before.map(fields).unwrap_or_default();
     let one_item = after.items.0.len() <= 1;
     let mut changes = Vec::new();

@@ -8,23 +8,30 @@
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
+mod chunk;
 mod explain;
 mod history;
+mod outline;
 mod prove;
+mod stream;
 mod subject;
 mod tell;
 mod verify;
 mod words;
 
+pub use chunk::Chunk;
 pub use explain::{Decision, Explained, Explanation, Rival, Source, Tie, explain};
 pub use history::{Change, History, HistoryEvent, history};
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
+pub use stream::HistoryStream;
 pub use subject::{Past, Subject, SubjectKind};
 pub use tell::Folding;
 pub use verify::{Finding, Report, VerifyProgress, verify, verify_against};
 
 use crate::store::StoreError;
 
+/// The longest story that is told in one piece, in events a customer: beyond it only the first are, and it says so.
+const EVENTS_MAX: usize = 100_000;
 /// Runs work that takes the processor on a thread of its own.
 async fn beside_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -7,15 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::subject::Heard;
-use crate::ids::{CustomerKey, EventId, Position, SubscriptionId};
+use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::projection::canonical::canonical_order;
 use crate::projection::entitlement::Judgement;
 use crate::projection::observe::{Observation, observe_as};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
-use crate::store::EventFacts;
+use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
 
 /// What the fold makes of an event.
@@ -50,12 +49,32 @@ pub(super) struct Changed {
     pub(super) judgement: Option<Judgement>,
 }
 
+/// An event of a story, as it stands in the log.
+pub(super) struct Heard {
+    pub(super) logged: LoggedEvent,
+    /// The subscription that it named when it could be read.
+    pub(super) subscription: Option<SubscriptionId>,
+    /// How often it came again.
+    pub(super) redelivered: i64,
+    /// When it was erased and by whom, where that is recorded.
+    pub(super) erased: Option<String>,
+}
+
 /// A story that was told to its end.
 pub(super) struct Told<'a> {
     pub(super) steps: Vec<Step<'a>>,
-    /// Of events whose order is in doubt, where it matters, the others that might have been the last.
-    pub(super) rivals: BTreeMap<EventId, BTreeSet<EventId>>,
-    /// What the customers are at the end.
+    pub(super) rivals: Rivals,
+    pub(super) states: BTreeMap<CustomerKey, Known>,
+}
+
+/// Of events whose order is in doubt, where it matters, the others that might have been the last.
+pub(super) type Rivals = BTreeMap<EventId, BTreeSet<EventId>>;
+
+/// Tells a story piece by piece: what it carries from one to the next.
+#[derive(Default)]
+pub(super) struct Teller {
+    pub(super) rivals: Rivals,
+    /// What the customers are at the end of what was told.
     pub(super) states: BTreeMap<CustomerKey, Known>,
 }
 
@@ -68,31 +87,41 @@ pub(super) struct Known {
 
 /// Tells a story from nothing.
 pub(super) fn tell<'a>(events: &'a [Heard], customers: &[CustomerKey], logic: &Logic) -> Told<'a> {
-    let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
-    let order = canonical_order(&envelopes);
-    let mut told = Told {
-        steps: Vec::with_capacity(events.len()),
-        rivals: BTreeMap::new(),
-        states: customers.iter().map(|key| (key.clone(), Known::default())).collect(),
-    };
-    let mut touched = BTreeSet::new();
-    for (place, &at) in order.iter().enumerate() {
-        let (step, customer) = told.fold(&events[at], logic);
-        touched.extend(customer.filter(|_| !step.changed.is_empty()));
-        told.steps.push(step);
-        let next = order.get(place + 1).map(|next| envelopes[*next].created);
-        // Only at the end of a second is it known who its rivals are.
-        if next != Some(envelopes[at].created) {
-            for key in std::mem::take(&mut touched) {
-                told.doubt(&key, logic);
-            }
-        }
-    }
-    told
+    let mut teller = Teller::new(customers);
+    let steps = teller.tell(events, logic);
+    let Teller { rivals, states } = teller;
+    Told { steps, rivals, states }
 }
 
-impl<'a> Told<'a> {
-    fn fold(&mut self, heard: &'a Heard, logic: &Logic) -> (Step<'a>, Option<CustomerKey>) {
+impl Teller {
+    /// Before the first event of these customers.
+    pub(super) fn new(customers: &[CustomerKey]) -> Self {
+        let states = customers.iter().map(|key| (key.clone(), Known::default())).collect();
+        Self { rivals: BTreeMap::new(), states }
+    }
+
+    /// Tells what comes next: all events of some seconds, each later than those that were told.
+    pub(super) fn tell<'a>(&mut self, events: &'a [Heard], logic: &Logic) -> Vec<Step<'a>> {
+        let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
+        let order = canonical_order(&envelopes);
+        let mut steps = Vec::with_capacity(events.len());
+        let mut touched = BTreeSet::new();
+        for (place, &at) in order.iter().enumerate() {
+            let (step, customer) = self.fold(&events[at], logic);
+            touched.extend(customer.filter(|_| !step.changed.is_empty()));
+            steps.push(step);
+            let next = order.get(place + 1).map(|next| envelopes[*next].created);
+            // Only at the end of a second is it known who its rivals are.
+            if next != Some(envelopes[at].created) {
+                for key in std::mem::take(&mut touched) {
+                    self.doubt(&key, logic);
+                }
+            }
+        }
+        steps
+    }
+
+    fn fold<'a>(&mut self, heard: &'a Heard, logic: &Logic) -> (Step<'a>, Option<CustomerKey>) {
         let mut step = Step {
             heard,
             folding: Folding::Erased,
@@ -171,17 +200,4 @@ fn envelope(heard: &Heard) -> Envelope<'_> {
         previous_attributes: None,
         thin: false,
     })
-}
-
-/// The positions before which something had been received that happened later.
-pub(super) fn late(in_order_of_arrival: &[Heard]) -> BTreeSet<Position> {
-    let mut latest = None;
-    let mut late = BTreeSet::new();
-    for Heard { logged, .. } in in_order_of_arrival {
-        if Some(logged.facts.created) < latest {
-            late.insert(logged.position);
-        }
-        latest = latest.max(Some(logged.facts.created));
-    }
-    late
 }

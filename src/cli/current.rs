@@ -1,14 +1,12 @@
 //! `current`: the read model, as rows.
 
-use std::io::Write;
-
 use super::Context;
-use super::output::{self, Format, FormatArgs, cell, stdout};
+use super::output::{self, LineFormat, Lines, ManyFormat, cell, stdout};
 use super::report::{Exit, Failure, say};
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{Opening, Store, SubscriptionFilter, SubscriptionKey};
+use crate::store::{Opening, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages};
 use crate::time::StripeTime;
 
 /// Rows that are read at once.
@@ -40,8 +38,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    #[command(flatten)]
-    format: FormatArgs,
+    /// Only those whose id is greater than this one, for an export that broke off: CSV then has no header
+    #[arg(long, value_name = "SUBSCRIPTION")]
+    after: Option<String>,
+
+    /// How rows are written; as JSON lines and CSV they are written as they are read, however many there are
+    #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
+    format: ManyFormat,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
@@ -49,9 +52,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let now = context.clock.now().to_stripe_time();
     // Who names one wants to know whether it is there; who names none may find none.
     let named = args.subscription.clone().or_else(|| args.customer.clone());
+    let livemode = context.settings.mode.livemode();
+    let scope = Scope { account: AccountId::new(args.account), livemode };
+    let is_whole = args.after.is_none();
+    let after =
+        args.after.map(|id| SubscriptionKey { scope: scope.clone(), id: id.as_str().into() });
     let filter = SubscriptionFilter {
-        account: Some(AccountId::new(args.account)),
-        livemode: Some(context.settings.mode.livemode()),
+        account: Some(scope.account),
+        livemode: Some(scope.livemode),
         user_id: args.user,
         customer_id: args.customer.map(CustomerId::new),
         subscription_id: args.subscription.map(SubscriptionId::new),
@@ -59,23 +67,57 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         active: args.active.then_some((true, now)),
         ..SubscriptionFilter::default()
     };
-    let rows = rows(&store, &filter, now).await?;
-    let waiting = behind(&store).await?;
-    store.close().await;
+    let mut pages = store.read_model.subscription_pages(filter, after, PAGE_ROWS).await?;
+    let first = pages.next().await?;
+    let waiting = store.log.head().await?.size.0 - pages.stamp.position.0;
     if waiting > 0 {
         say(&format!(
             "the read model is {waiting} events behind the log: `subledger rebuild` or a running \
              `serve` brings it up to date"
         ));
     }
-    if let Some(named) = named.filter(|_| rows.is_empty()) {
+    if let Some(named) = named.filter(|_| first.is_empty() && is_whole) {
         return Err(Failure::no(
             format!("no subscription fits {named} in {} mode", context.settings.mode),
             "--mode test looks at test mode, --account at a connected account",
         ));
     }
-    write(&rows, args.format.format, &mut stdout())?;
+    if let Some(format) = args.format.lines() {
+        if first.len() == PAGE_ROWS {
+            say(&format!("as of position {} of the log", pages.stamp.position));
+        }
+        write_lines(first, pages, now, (format, is_whole)).await?;
+    } else {
+        let rows = all(first, pages, now).await?;
+        let mut out = stdout();
+        if args.format == ManyFormat::Json {
+            output::write_json(&serde_json::json!({ "data": rows, "next": null }), &mut out)?;
+        } else {
+            output::write_table(&table(&rows), &mut out)?;
+        }
+    }
+    store.close().await;
     Ok(Exit::Done)
+}
+
+/// Writes these rows and all that are to come, a page at a time.
+async fn write_lines(
+    mut rows: Vec<SubscriptionRow>,
+    mut pages: SubscriptionPages,
+    now: StripeTime,
+    (format, header): (LineFormat, bool),
+) -> anyhow::Result<()> {
+    let columns = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
+    let columns: Vec<&str> = columns.chain(["active"]).collect();
+    let mut lines = Lines::begin(format, &columns, header, stdout())?;
+    while !rows.is_empty() {
+        for row in rows {
+            lines.write(&SubscriptionView::new(row, now))?;
+        }
+        rows = pages.next().await?;
+    }
+    pages.end().await?;
+    lines.flush()
 }
 
 /// All rows that meet a filter.
@@ -84,39 +126,24 @@ pub(super) async fn rows(
     filter: &SubscriptionFilter,
     now: StripeTime,
 ) -> anyhow::Result<Vec<SubscriptionView>> {
-    let mut views = Vec::new();
-    let mut after = None;
+    let pages = store.read_model.subscription_pages(filter.clone(), None, PAGE_ROWS).await?;
+    all(Vec::new(), pages, now).await
+}
+
+/// These rows, and all that are to come.
+async fn all(
+    mut rows: Vec<SubscriptionRow>,
+    mut pages: SubscriptionPages,
+    now: StripeTime,
+) -> anyhow::Result<Vec<SubscriptionView>> {
     loop {
-        let (_, rows) = store.read_model.subscriptions(filter, after.as_ref(), PAGE_ROWS).await?;
-        let Some(last) = rows.last() else { return Ok(views) };
-        after = Some(SubscriptionKey {
-            scope: Scope { account: last.account.as_str().into(), livemode: last.livemode },
-            id: last.subscription_id.as_str().into(),
-        });
-        views.extend(rows.into_iter().map(|row| SubscriptionView::new(row, now)));
-    }
-}
-
-/// How many events the live generation has not folded.
-async fn behind(store: &Store) -> anyhow::Result<i64> {
-    let size = store.log.head().await?.size;
-    let live = store.read_model.live().await?;
-    Ok(live.map_or(0, |live| size.0 - live.position.0))
-}
-
-fn write(rows: &[SubscriptionView], format: Format, out: &mut impl Write) -> anyhow::Result<()> {
-    match format {
-        Format::Table => output::write_table(&table(rows), out)?,
-        Format::Json => {
-            output::write_json(&serde_json::json!({ "data": rows, "next": null }), out)?;
+        let some = pages.next().await?;
+        if some.is_empty() {
+            pages.end().await?;
+            return Ok(SubscriptionView::all(rows, now));
         }
-        Format::Csv => {
-            let columns = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
-            let columns: Vec<&str> = columns.chain(["active"]).collect();
-            output::write_csv(&columns, rows, out)?;
-        }
+        rows.extend(some);
     }
-    Ok(())
 }
 
 /// What a person wants to see first.

@@ -1,9 +1,7 @@
-//! `export`: the log, one JSON line an event, in constant memory.
-
-use std::io::Write as _;
+//! `export`: the log, one line an event, in constant memory.
 
 use super::Context;
-use super::output::stdout;
+use super::output::{LineFormat, Lines, stdout};
 use super::report::Exit;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
@@ -16,14 +14,20 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Only the events after this position
+    /// Only the events after this position; CSV then has no header, so that it goes on where an export
+    /// broke off
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: i64,
+
+    /// How events are written: `import` reads JSON lines
+    #[arg(long, value_enum, default_value_t = LineFormat::Jsonl)]
+    format: LineFormat,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::Existing).await?;
-    let mut out = stdout();
+    let is_whole = args.after == 0;
+    let mut lines = Lines::begin(args.format, &EventRecord::KEYS, is_whole, stdout())?;
     let mut after = Position(args.after);
     loop {
         let events = store.log.scan(after, BATCH_EVENTS, BATCH_BYTES).await?;
@@ -33,12 +37,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         for event in events {
             let position = event.position;
             let own = redeliveries.extract_if(.., |it| it.position == position).collect();
-            serde_json::to_writer(&mut out, &EventRecord::new(event, own))
-                .map_err(std::io::Error::from)?;
-            out.write_all(b"\n")?;
+            lines.write(&EventRecord::new(event, own))?;
         }
     }
-    out.flush()?;
+    lines.flush()?;
     store.close().await;
     Ok(Exit::Done)
 }

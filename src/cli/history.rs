@@ -1,16 +1,15 @@
 //! `history`: what happened to a user, a customer or a subscription.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use serde_json::Value;
 
 use super::Context;
-use super::output::{self, Format, FormatArgs, stdout};
+use super::output::{self, LineFormat, Lines, ManyFormat, stdout};
 use super::report::{Exit, Failure, say};
-use crate::audit::{self, Folding, HistoryEvent, Past, Subject, SubjectKind};
+use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
 use crate::http::HistoryView;
-use crate::ids::{AccountId, EventId, Scope};
+use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::Opening;
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -51,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<StripeTime>,
 
-    /// Only what had reached the ledger by then
+    /// Only what had reached the ledger by then; what arrives later changes nothing in such a story
     #[arg(long, value_name = "TIME", value_parser = received_at)]
     known_at: Option<ReceivedAt>,
 
@@ -63,8 +62,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    #[command(flatten)]
-    format: FormatArgs,
+    /// Only what comes after the event at this position of the log, for an export that broke off: CSV then has
+    /// no header. With --known-at no event that arrives meanwhile comes in between
+    #[arg(long, value_name = "POSITION")]
+    after: Option<i64>,
+
+    /// How events are written; as JSON lines and CSV they are written as they are told, however many there are
+    #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
+    format: ManyFormat,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -96,33 +101,77 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };
     let past = Past { as_of: args.as_of, known_at: args.known_at };
-    let history = audit::history(&store, subject, past).await?;
-    store.close().await;
-    let Some((_, history)) = history else {
-        return Err(Failure::no(
+    let unknown = || {
+        Failure::no(
             format!("the ledger knows no {} in {mode} mode", args.id),
             "--mode test looks at test mode, --account at a connected account, and --kind says \
              what the id names",
-        ));
+        )
     };
-    let mut history = HistoryView::new(history, context.clock.now().to_stripe_time());
-    if args.changes_only {
-        history = history.changes_only();
+    let mut after = args.after.map(Position);
+    if let Some(format) = args.format.lines() {
+        let stream = HistoryStream::open(&store, subject, past, Chunk::default());
+        let stream = stream.await?.ok_or_else(unknown)?;
+        write_lines(stream, after, args.changes_only, format).await?;
+    } else {
+        let history = audit::history(&store, subject, past).await?;
+        let (_, mut history) = history.ok_or_else(unknown)?;
+        leave_out(&mut after, &mut history.events);
+        all_left_out(after)?;
+        let mut history = HistoryView::new(history, context.clock.now().to_stripe_time());
+        if args.changes_only {
+            history = history.changes_only();
+        }
+        if history.truncated {
+            say("the story is longer than is told: these are its first events only");
+        }
+        let mut out = stdout();
+        if args.format == ManyFormat::Json {
+            output::write_json(&history, &mut out)?;
+        } else {
+            output::write_table(&table(&history.events), &mut out)?;
+        }
     }
-    if history.truncated {
-        say("the story is longer than is told: these are its first events only");
-    }
-    write(&history, args.format.format, &mut stdout())?;
+    store.close().await;
     Ok(Exit::Done)
 }
 
-fn write(history: &HistoryView, format: Format, out: &mut impl Write) -> anyhow::Result<()> {
-    match format {
-        Format::Table => output::write_table(&table(&history.events), out)?,
-        Format::Json => output::write_json(history, out)?,
-        Format::Csv => output::write_csv(&COLUMNS, &history.events, out)?,
+/// Writes a story as it is told.
+async fn write_lines(
+    mut stream: HistoryStream<'_>,
+    mut after: Option<Position>,
+    changes_only: bool,
+    format: LineFormat,
+) -> anyhow::Result<()> {
+    let mut lines = Lines::begin(format, &COLUMNS, after.is_none(), stdout())?;
+    while let Some(mut events) = stream.next().await? {
+        leave_out(&mut after, &mut events);
+        let mut written = events.iter().filter(|it| !changes_only || it.changed_anything());
+        written.try_for_each(|event| lines.write(event))?;
     }
-    Ok(())
+    all_left_out(after)?;
+    lines.flush()
+}
+
+/// Leaves out the events up to the one at this position, and then no more.
+fn leave_out(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
+    let Some(position) = *after else { return };
+    match events.iter().position(|event| event.position == position) {
+        Some(at) => {
+            events.drain(..=at);
+            *after = None;
+        }
+        None => events.clear(),
+    }
+}
+
+/// Fails where the event up to which all was to be left out has not come.
+fn all_left_out(after: Option<Position>) -> anyhow::Result<()> {
+    let Some(position) = after else { return Ok(()) };
+    Err(Failure::usage(
+        format!("this history has no event at position {position}"),
+        "--after takes the `position` of an event that was written before",
+    ))
 }
 
 /// The story as a person reads it: when, what, what is special about it, and what it changed. What changed

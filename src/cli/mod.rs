@@ -99,7 +99,7 @@ enum Command {
     Log(log::Args),
     /// Append events from files: events, lines, list pages, exports
     Import(import::Args),
-    /// Write the log, one JSON line an event
+    /// Write the log, a line an event
     Export(export::Args),
     /// Erase what events said, for a person who asks to be forgotten
     ///

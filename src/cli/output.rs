@@ -1,4 +1,4 @@
-//! Rows for people and for programs: a table, JSON, or CSV.
+//! Rows for people and for programs: a table, JSON, CSV, or a line each as they come.
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
@@ -27,6 +27,89 @@ pub(super) struct FormatArgs {
     /// How rows are written
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
+}
+
+/// How rows are written of which there may be any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ManyFormat {
+    /// For people, at most 100 columns wide.
+    #[default]
+    Table,
+    /// One document, with the names of the HTTP API.
+    Json,
+    /// One object a line, as in the document.
+    Jsonl,
+    /// A header and a line a row; lists and objects as JSON.
+    Csv,
+}
+
+impl ManyFormat {
+    /// How they are written as they come, where they are.
+    pub(super) fn lines(self) -> Option<LineFormat> {
+        match self {
+            Self::Table | Self::Json => None,
+            Self::Jsonl => Some(LineFormat::Jsonl),
+            Self::Csv => Some(LineFormat::Csv),
+        }
+    }
+}
+
+/// How rows are written as they come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LineFormat {
+    /// One object a line.
+    #[default]
+    Jsonl,
+    /// A header and a line a row; lists and objects as JSON.
+    Csv,
+}
+
+/// Rows that are written as they come, none of them kept.
+pub(super) enum Lines<'c, W: Write> {
+    Jsonl(W),
+    Csv(Box<csv::Writer<W>>, &'c [&'c str]),
+}
+
+impl<'c, W: Write> Lines<'c, W> {
+    /// Begins them; a header is written first where it belongs to the format, and is wanted.
+    pub(super) fn begin(
+        format: LineFormat,
+        columns: &'c [&'c str],
+        header: bool,
+        out: W,
+    ) -> anyhow::Result<Self> {
+        if format == LineFormat::Jsonl {
+            return Ok(Self::Jsonl(out));
+        }
+        let mut csv = csv::Writer::from_writer(out);
+        if header {
+            csv.write_record(columns).map_err(io_error)?;
+        }
+        Ok(Self::Csv(Box::new(csv), columns))
+    }
+
+    /// Writes a row, of which the columns are keys.
+    pub(super) fn write(&mut self, row: &impl Serialize) -> anyhow::Result<()> {
+        match self {
+            Self::Jsonl(out) => {
+                serde_json::to_writer(&mut *out, row).map_err(io::Error::from)?;
+                out.write_all(b"\n")?;
+            }
+            Self::Csv(csv, columns) => {
+                let row = serde_json::to_value(row)?;
+                let cells = columns.iter().map(|column| csv_cell(row.get(*column)));
+                csv.write_record(cells).map_err(io_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Jsonl(out) => Ok(out.flush()?),
+            Self::Csv(csv, _) => Ok(csv.flush()?),
+        }
+    }
 }
 
 /// Standard output, buffered.
@@ -89,14 +172,11 @@ pub(super) fn write_csv<T: Serialize>(
     rows: impl IntoIterator<Item = T>,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(columns).map_err(io_error)?;
+    let mut lines = Lines::begin(LineFormat::Csv, columns, true, out)?;
     for row in rows {
-        let row = serde_json::to_value(row)?;
-        let cells = columns.iter().map(|column| csv_cell(row.get(*column)));
-        csv.write_record(cells).map_err(io_error)?;
+        lines.write(&row)?;
     }
-    Ok(csv.flush()?)
+    lines.flush()
 }
 
 /// A value in a cell of CSV: nothing is empty, lists and objects are JSON.

@@ -214,7 +214,34 @@ pub struct LoggedEvent {
     pub payload: Option<String>,
 }
 
+/// What is known of an event without reading its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventHeader {
+    /// Its place.
+    pub position: Position,
+    /// When it happened, by Stripe's clock.
+    pub created: StripeTime,
+    /// When it was received, by our clock.
+    pub received_at: ReceivedAt,
+    /// How it reached us.
+    pub source: Source,
+    /// How long its body is; 0 where it was erased.
+    pub payload_bytes: u32,
+}
+
 impl LoggedEvent {
+    /// The event without its body.
+    pub fn header(&self) -> EventHeader {
+        let bytes = self.payload.as_ref().map_or(0, String::len);
+        EventHeader {
+            position: self.position,
+            created: self.facts.created,
+            received_at: self.received_at,
+            source: self.source,
+            payload_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        }
+    }
+
     /// The leaf hash that this event's columns give: equal to [`Self::leaf_hash`] unless the log
     /// was tampered with.
     pub fn recomputed_leaf_hash(&self) -> Hash {

@@ -25,15 +25,15 @@ mod url;
 
 pub use error::StoreError;
 pub use event::{
-    Appended, EventFacts, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent, Redelivery,
-    Source,
+    Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
+    Redelivery, Source,
 };
 pub use log::Log;
 pub use read_model::{
     AccessCounts, Begun, ChangeKind, ChangedSubscription, Comparison, Completion, DiffCounts,
     Effect, FieldChange, FieldCount, FoldBatch, Generation, GenerationId, GenerationLogic,
     GenerationStamp, GenerationStatus, Lease, Parked, ReadModel, Subject, SubscriptionFilter,
-    SubscriptionKey, TimelineEntry,
+    SubscriptionKey, SubscriptionPages, TimelineEntry,
 };
 pub use record::payload_hash;
 pub use redelivery::Redelivered;

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 
 use super::StoreError;
 use super::db::{Column, Row};
-use super::event::{EventFacts, LoggedEvent, Source};
+use super::event::{EventFacts, EventHeader, LoggedEvent, Source};
 use super::log::{self, Log};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
@@ -66,6 +66,17 @@ impl Log {
         rows.await?.iter().map(read).collect()
     }
 
+    /// The same events without their bodies.
+    pub async fn headers_at(&self, positions: &[Position]) -> Result<Vec<EventHeader>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let template = session.text(sql::HEADERS);
+        let rows = session.bulk(template, &[Column::Integer], positions, |to, position| {
+            to.integer(position.0);
+        });
+        rows.await?.iter().map(read_header).collect()
+    }
+
     /// The leaf hash at a position, if the log reaches that far.
     pub async fn leaf_hash_at(&self, position: Position) -> Result<Option<Hash>, StoreError> {
         let mut reader = self.0.db.read().await?;
@@ -75,10 +86,24 @@ impl Log {
     }
 }
 
-/// Reads the columns in the order that all statements here give them.
+fn read_header(row: &Row) -> Result<EventHeader, StoreError> {
+    Ok(EventHeader {
+        position: Position(row.get(0)?),
+        created: StripeTime(row.get(1)?),
+        received_at: ReceivedAt(row.get(2)?),
+        source: read_source(row.get(3)?)?,
+        payload_bytes: u32::try_from(row.get::<i64, _>(4)?).unwrap_or(u32::MAX),
+    })
+}
+
+fn read_source(source: &str) -> Result<Source, StoreError> {
+    Source::parse(source)
+        .ok_or_else(|| StoreError::Corrupt("an event has an unknown source".to_owned()))
+}
+
+/// Reads the columns in the order that the statements of whole events give them.
 fn read(row: &Row) -> Result<LoggedEvent, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
-    let source: &str = row.get(9)?;
     let salt: Option<&[u8]> = row.get(13)?;
     Ok(LoggedEvent {
         position: Position(row.get(0)?),
@@ -95,7 +120,7 @@ fn read(row: &Row) -> Result<LoggedEvent, StoreError> {
                 .map_err(|_| corrupt("an event has no fraction of a second"))?,
         },
         received_at: ReceivedAt(row.get(8)?),
-        source: Source::parse(source).ok_or_else(|| corrupt("an event has an unknown source"))?,
+        source: read_source(row.get(9)?)?,
         signature: row.get(10)?,
         payload_hash: log::hash(row.get(11)?)?,
         leaf_hash: log::hash(row.get(12)?)?,
@@ -120,6 +145,12 @@ pub(super) mod sql {
             FROM events WHERE position IN ({rows}) ORDER BY position",
             postgres "SELECT e.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, event_id, account, livemode, type, api_version, created,
                 created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload
+                FROM events WHERE position = k.column1 OFFSET 0) AS e ORDER BY e.position";
+        /// The length is read without the payload.
+        HEADERS = sqlite "SELECT position, created, received_at, source, coalesce(octet_length(payload), 0) AS payload_bytes
+            FROM events WHERE position IN ({rows}) ORDER BY position",
+            postgres "SELECT e.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, created, received_at, source,
+                coalesce(octet_length(payload), 0)::bigint AS payload_bytes
                 FROM events WHERE position = k.column1 OFFSET 0) AS e ORDER BY e.position";
         LEAF_HASH = "SELECT leaf_hash FROM events WHERE position = $1";
     }

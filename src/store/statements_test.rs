@@ -25,7 +25,7 @@ const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     use Column::{Bool, Bytes, Integer, Text};
     let columns: &[Column] = match name {
-        "AT" | "ERASE" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
+        "AT" | "HEADERS" | "ERASE" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
         "KNOWN" => &[Text],
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
@@ -209,6 +209,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("SCAN", scan::sql::SCAN),
         of("EVENT", scan::sql::EVENT),
         of("AT", scan::sql::AT),
+        of("HEADERS", scan::sql::HEADERS),
         of("STRETCH", stretch::sql::STRETCH),
         of("RECORDS", stretch::sql::RECORDS),
         of("LEAVES", nodes::sql::LEAVES),

@@ -120,7 +120,7 @@ pub(crate) fn story() -> Vec<String> {
 }
 
 /// A ledger that heard the story, of which one event came three times and one was erased later.
-async fn ledger() -> TempDir {
+pub(crate) async fn ledger() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let events: Vec<NewEvent> = story().iter().map(|body| new_event(body)).collect();
@@ -136,7 +136,7 @@ async fn ledger() -> TempDir {
     folder
 }
 
-fn subject(kind: SubjectKind, id: &str) -> Subject {
+pub(crate) fn subject(kind: SubjectKind, id: &str) -> Subject {
     let scope = Scope { livemode: true, ..Scope::default() };
     Subject { kind, id: id.to_owned(), scope }
 }

@@ -20,6 +20,7 @@ mod audit;
 mod corpus;
 mod diff;
 mod explain;
+mod export;
 mod fold;
 mod generations;
 mod history;

@@ -21,6 +21,7 @@ mod cluster;
 mod corpus;
 mod diff;
 mod explain;
+mod export;
 mod fold;
 mod generations;
 mod history;

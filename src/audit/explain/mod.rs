@@ -15,10 +15,11 @@ pub use decision::Decision;
 pub use tie::{Rival, Tie};
 
 use self::source::Sources;
-use super::beside_the_runtime;
 use super::history::{fields, says_nothing};
-use super::subject::{Heard, Past, Story, Subject, SubjectKind};
-use super::tell::{Folding, Known, Told, tell};
+use super::outline::Outline;
+use super::subject::{Past, Subject, SubjectKind};
+use super::tell::{Folding, Heard, Known, Told, tell};
+use super::{EVENTS_MAX, beside_the_runtime};
 use crate::ids::{CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
@@ -96,13 +97,14 @@ pub async fn explain(
     now: StripeTime,
 ) -> Result<Option<(GenerationStamp, Explanation)>, StoreError> {
     let subject = Subject { kind: SubjectKind::Subscription, id: id.to_string(), scope };
-    let Some(story) = Story::read(store, &subject, past).await? else { return Ok(None) };
-    let (stamp, generation) = (story.stamp, story.generation);
+    let outline = Outline::read(store, &subject, past, EVENTS_MAX).await?;
+    let Some(outline) = outline else { return Ok(None) };
+    let (stamp, generation) = (outline.stamp, outline.generation);
+    let events = outline.hear(store, &outline.entries).await?;
     let explained = beside_the_runtime(move || {
-        let Story { events, customers, logic, truncated, .. } = &story;
-        let (row, fields) = fields_of(events, customers, logic, &id)?;
+        let Outline { customers, logic, truncated, .. } = outline;
+        let (row, fields) = fields_of(&events, &customers, &logic, &id)?;
         let Past { as_of, known_at } = past;
-        let truncated = *truncated;
         Some((row, Explanation { subscription_id: id, as_of, known_at, fields, truncated }))
     });
     let Some((row, mut explanation)) = explained.await? else { return Ok(None) };

@@ -30,7 +30,7 @@ pub use difference::{
 pub use fold::{FoldBatch, Parked, TimelineEntry};
 pub use generation::{Begun, Generation, GenerationId, GenerationLogic, GenerationStatus};
 pub use lease::Lease;
-pub use subscriptions::{SubscriptionFilter, SubscriptionKey};
+pub use subscriptions::{SubscriptionFilter, SubscriptionKey, SubscriptionPages};
 pub use swap::Completion;
 pub use timeline::Subject;
 

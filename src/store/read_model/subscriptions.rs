@@ -1,11 +1,14 @@
 //! Reading subscriptions: by filter, from the live generation.
 
+use std::sync::Arc;
+
 use super::generation::live_stamp;
+use super::shape::Shape;
 use super::{GenerationStamp, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
-use crate::store::db::{Dialect, Query, Row, bind_instant};
+use crate::store::db::{Dialect, Query, Reader, Row, bind_instant};
 use crate::time::StripeTime;
 
 /// Which subscriptions are asked for: those that meet all of what is given.
@@ -38,6 +41,23 @@ pub struct SubscriptionKey {
     pub id: SubscriptionId,
 }
 
+/// Subscriptions of one generation at one position, page by page: all in one read transaction, whatever is
+/// folded or swapped meanwhile.
+///
+/// As long as it is open, SQLite's write-ahead log of the read model cannot be reset and grows by what is
+/// written; PostgreSQL keeps the old versions of rows, ends the transaction where no page is asked for within 60
+/// seconds, and does not drop this generation before it has ended.
+#[derive(Debug)]
+pub struct SubscriptionPages {
+    /// Which generation, and how far it had folded.
+    pub stamp: GenerationStamp,
+    reader: Option<Reader>,
+    shape: Arc<Shape>,
+    filter: SubscriptionFilter,
+    after: Option<SubscriptionKey>,
+    rows: usize,
+}
+
 impl ReadModel {
     /// The subscriptions of the live generation that meet a filter, ordered by [`SubscriptionKey`],
     /// of those after `after` at most `limit`.
@@ -49,16 +69,24 @@ impl ReadModel {
         after: Option<&SubscriptionKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<SubscriptionRow>), StoreError> {
+        let mut pages = self.subscription_pages(filter.clone(), after.cloned(), limit).await?;
+        let rows = pages.next().await?;
+        pages.end().await?;
+        Ok((pages.stamp, rows))
+    }
+
+    /// The same subscriptions, all of them, to be read so many at a time: see [`SubscriptionPages`].
+    pub async fn subscription_pages(
+        &self,
+        filter: SubscriptionFilter,
+        after: Option<SubscriptionKey>,
+        rows: usize,
+    ) -> Result<SubscriptionPages, StoreError> {
         let mut reader = self.0.db.snapshot().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
         let shape = self.live_shape(&mut session, stamp.generation).await?;
-        let conditions = filter.conditions(session.dialect(), after.is_some());
-        let statement = shape.select()?.replace("{conditions}", &conditions);
-        let query = filter.bind(session.query(statement).bind(limit_of(limit)), after);
-        let rows = query.fetch_all().await?;
-        reader.end().await?;
-        Ok((stamp, rows.iter().map(|row| read(row, 0)).collect::<Result<_, _>>()?))
+        Ok(SubscriptionPages { stamp, reader: Some(reader), shape, filter, after, rows })
     }
 
     /// Whether a customer is known to the live generation.
@@ -75,6 +103,39 @@ impl ReadModel {
         let exists = query.bind(customer.customer.as_str()).fetch_one().await?.get(0)?;
         reader.end().await?;
         Ok((stamp, exists))
+    }
+}
+
+impl SubscriptionPages {
+    /// The next rows, fewer than were asked for only where they are the last.
+    pub async fn next(&mut self) -> Result<Vec<SubscriptionRow>, StoreError> {
+        let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
+        let mut session = reader.session();
+        let conditions = self.filter.conditions(session.dialect(), self.after.is_some());
+        let statement = self.shape.select()?.replace("{conditions}", &conditions);
+        let query = session.query(statement).bind(limit_of(self.rows));
+        let rows = self.filter.bind(query, self.after.as_ref()).fetch_all().await?;
+        let rows: Vec<_> = rows.iter().map(|row| read(row, 0)).collect::<Result<_, _>>()?;
+        if let Some(last) = rows.last() {
+            self.after = Some(SubscriptionKey::of(last));
+        }
+        Ok(rows)
+    }
+
+    /// Gives the transaction back; after it there are no more rows.
+    pub async fn end(&mut self) -> Result<(), StoreError> {
+        match self.reader.take() {
+            Some(reader) => reader.end().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl SubscriptionKey {
+    /// Where a row stands.
+    pub fn of(row: &SubscriptionRow) -> Self {
+        let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
+        Self { scope, id: row.subscription_id.as_str().into() }
     }
 }
 

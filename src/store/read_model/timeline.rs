@@ -1,12 +1,14 @@
 //! Reading timelines: which events concern a subject, and what could not be folded.
 
+use futures_util::TryStreamExt as _;
+
 use super::generation::{live_stamp, of};
 use super::shape::Shape;
 use super::subscriptions::{limit_of, read_customer};
 use super::{GenerationId, GenerationStamp, Parked, ReadModel, TimelineEntry};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::store::StoreError;
-use crate::store::db::{Query, Row, Statement};
+use crate::store::db::Row;
 use crate::time::StripeTime;
 
 /// Whose timeline is asked for.
@@ -29,18 +31,38 @@ impl ReadModel {
         after: Position,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<TimelineEntry>), StoreError> {
+        let mut entries = Vec::new();
+        let stamp = self.timeline_each(subject, after, limit, |entry| entries.push(entry)).await?;
+        Ok((stamp, entries))
+    }
+
+    /// Like [`Self::timeline`], one entry after the other and never all of them in memory.
+    pub async fn timeline_each(
+        &self,
+        subject: &Subject,
+        after: Position,
+        limit: usize,
+        mut each: impl FnMut(TimelineEntry) + Send,
+    ) -> Result<GenerationStamp, StoreError> {
         let (template, scope, id) = match subject {
             Subject::Customer(CustomerKey { scope, customer }) => {
                 (sql::OF_CUSTOMER, scope, customer.as_str())
             }
             Subject::Subscription(scope, id) => (sql::OF_SUBSCRIPTION, scope, id.as_str()),
         };
-        let read = self.read_live(template, |query| {
-            let query = query.bind(after.0).bind(limit_of(limit)).bind(scope.account.as_str());
-            query.bind(scope.livemode).bind(id)
-        });
-        let (stamp, rows) = read.await?;
-        Ok((stamp, rows.iter().map(read_entry).collect::<Result<_, _>>()?))
+        let mut reader = self.0.db.snapshot().await?;
+        let mut session = reader.session();
+        let stamp = live_stamp(&mut session).await?;
+        let shape = self.live_shape(&mut session, stamp.generation).await?;
+        let query = session.query(shape.statement(template)?).bind(after.0).bind(limit_of(limit));
+        let query = query.bind(scope.account.as_str()).bind(scope.livemode).bind(id);
+        let mut rows = query.fetch();
+        while let Some(row) = rows.try_next().await? {
+            each(read_entry(&row)?);
+        }
+        drop(rows);
+        reader.end().await?;
+        Ok(stamp)
     }
 
     /// The customers whose subscriptions belong to a user of the application.
@@ -49,10 +71,13 @@ impl ReadModel {
         scope: &Scope,
         user_id: &str,
     ) -> Result<(GenerationStamp, Vec<CustomerKey>), StoreError> {
-        let read = self.read_live(sql::CUSTOMERS_OF_USER, |query| {
-            query.bind(user_id).bind(scope.account.as_str()).bind(scope.livemode)
-        });
-        let (stamp, rows) = read.await?;
+        let mut reader = self.0.db.snapshot().await?;
+        let mut session = reader.session();
+        let stamp = live_stamp(&mut session).await?;
+        let shape = self.live_shape(&mut session, stamp.generation).await?;
+        let query = session.query(shape.statement(sql::CUSTOMERS_OF_USER)?).bind(user_id);
+        let rows = query.bind(scope.account.as_str()).bind(scope.livemode).fetch_all().await?;
+        reader.end().await?;
         Ok((stamp, rows.iter().map(read_customer).collect::<Result<_, _>>()?))
     }
 
@@ -81,21 +106,6 @@ impl ReadModel {
         }
         let statement = of(session.text(sql::PARKED_COUNT), generation);
         session.query(statement).fetch_one().await?.get(0)
-    }
-
-    /// Runs a template on the live generation, in one snapshot with its stamp.
-    async fn read_live(
-        &self,
-        template: Statement,
-        bind: impl FnOnce(Query<'_>) -> Query<'_>,
-    ) -> Result<(GenerationStamp, Vec<Row>), StoreError> {
-        let mut reader = self.0.db.snapshot().await?;
-        let mut session = reader.session();
-        let stamp = live_stamp(&mut session).await?;
-        let shape = self.live_shape(&mut session, stamp.generation).await?;
-        let rows = bind(session.query(shape.statement(template)?)).fetch_all().await?;
-        reader.end().await?;
-        Ok((stamp, rows))
     }
 }
 

@@ -1,0 +1,287 @@
+//! Which events a story is made of, second by second, without their bodies: so a story of any length can be
+//! read a few seconds at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::chunk::{Chunk, whole_seconds};
+use super::subject::{Past, Subject, SubjectKind, customers_of};
+use super::tell::Heard;
+use crate::erasure::Erasure;
+use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
+use crate::projection::Logic;
+use crate::projector::logic_of;
+use crate::store::{
+    EventHeader, GenerationId, GenerationStamp, Redelivered, Source, Store, StoreError,
+    Subject as Timeline,
+};
+use crate::time::ReceivedAt;
+
+/// Headers that are read at once.
+const HEADERS: usize = 4_096;
+
+/// The events of a subject, in the order of their seconds, and what they are to be judged by.
+pub(super) struct Outline {
+    pub(super) stamp: GenerationStamp,
+    pub(super) generation: GenerationId,
+    pub(super) logic: Arc<Logic>,
+    pub(super) customers: Vec<CustomerKey>,
+    /// By second; those of a second in the order of the log.
+    pub(super) entries: Vec<Entry>,
+    /// Before what came later by our clock, something had come that happened later.
+    pub(super) late: BTreeSet<Position>,
+    /// Whether there are more than are told.
+    pub(super) truncated: bool,
+    known_at: Option<ReceivedAt>,
+    /// When events were erased and by whom, where that is recorded.
+    erased: BTreeMap<Position, Arc<str>>,
+}
+
+/// An event of an outline: forty bytes, because there may be many.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) header: EventHeader,
+    /// The subscription that it named when it could be read.
+    subscription: Option<Arc<SubscriptionId>>,
+}
+
+impl Outline {
+    /// Reads it, of each customer the first events up to so many. None where the subject is not known.
+    pub(super) async fn read(
+        store: &Store,
+        subject: &Subject,
+        past: Past,
+        events_max: usize,
+    ) -> Result<Option<Self>, StoreError> {
+        let live = store.read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
+        let (mut stamp, customers) = customers_of(store, subject).await?;
+        let mut places = Places::default();
+        let mut truncated = false;
+        for customer in &customers {
+            let of_customer = Timeline::Customer(customer.clone());
+            let mut count = 0;
+            let limit = events_max.saturating_add(1);
+            let read =
+                store.read_model.timeline_each(&of_customer, Position::ZERO, limit, |entry| {
+                    count += 1;
+                    if count <= events_max {
+                        places.add(entry.position, entry.subscription);
+                    }
+                });
+            stamp = stamp.or(Some(read.await?));
+            truncated |= count > events_max;
+        }
+        // A customer is known where anything is, such as parked events alone.
+        let is_known = match subject.kind {
+            SubjectKind::Customer => !places.named.is_empty(),
+            SubjectKind::User | SubjectKind::Subscription => !customers.is_empty(),
+        };
+        let Some(stamp) = stamp.filter(|_| is_known) else { return Ok(None) };
+
+        let mut entries = places.read(store).await?;
+        let erased = add_erased(store, &customers, &mut entries).await?;
+        let Past { as_of, known_at } = past;
+        entries.retain(|Entry { header, .. }| {
+            as_of.is_none_or(|at| header.created <= at)
+                && known_at.is_none_or(|at| header.received_at <= at)
+        });
+        let late = late(&entries);
+        entries.sort_by_key(|entry| entry.header.created);
+        let logic = Arc::new(logic_of(&live)?);
+        let generation = live.id;
+        Ok(Some(Self {
+            stamp,
+            generation,
+            logic,
+            customers,
+            entries,
+            late,
+            truncated,
+            known_at,
+            erased,
+        }))
+    }
+
+    /// The next entries after so many: whole seconds, because the order of a second needs all of it.
+    pub(super) fn chunk(&self, after: usize, most: Chunk) -> &[Entry] {
+        let rest = &self.entries[after..];
+        &rest[..whole_seconds(rest, |it| it.header, most)]
+    }
+
+    /// Reads the events of entries, in the order of the log.
+    pub(super) async fn hear(
+        &self,
+        store: &Store,
+        entries: &[Entry],
+    ) -> Result<Vec<Heard>, StoreError> {
+        let subscriptions: BTreeMap<_, _> =
+            entries.iter().map(|it| (it.header.position, it.subscription.as_deref())).collect();
+        let positions: Vec<_> = subscriptions.keys().copied().collect();
+        let logged = store.log.events_at(&positions).await?;
+        let mut counts: BTreeMap<Position, i64> = BTreeMap::new();
+        for again in store.log.redelivered(&positions).await? {
+            *counts.entry(again.position).or_default() += known_by(&again, self.known_at);
+        }
+        let heard = logged.into_iter().map(|logged| Heard {
+            subscription: subscriptions.get(&logged.position).copied().flatten().cloned(),
+            redelivered: counts.get(&logged.position).copied().unwrap_or_default(),
+            erased: self.erased.get(&logged.position).map(ToString::to_string),
+            logged,
+        });
+        Ok(heard.collect())
+    }
+}
+
+/// What timelines say of many events: where they are, and which subscription each names.
+#[derive(Default)]
+struct Places {
+    named: Vec<(Position, Option<Arc<SubscriptionId>>)>,
+    /// Each once, because many events name the same.
+    subscriptions: BTreeSet<Arc<SubscriptionId>>,
+}
+
+impl Places {
+    fn add(&mut self, position: Position, subscription: Option<SubscriptionId>) {
+        let subscription = subscription.map(|id| {
+            let known = self.subscriptions.get(&id).map(Arc::clone);
+            known.unwrap_or_else(|| {
+                let id = Arc::new(id);
+                self.subscriptions.insert(Arc::clone(&id));
+                id
+            })
+        });
+        self.named.push((position, subscription));
+    }
+
+    /// The events at these places, in the order of the log; of several names the first counts.
+    async fn read(mut self, store: &Store) -> Result<Vec<Entry>, StoreError> {
+        self.named.sort_by_key(|it| it.0);
+        self.named.dedup_by(|again, kept| {
+            let is_same = again.0 == kept.0;
+            if is_same && kept.1.is_none() {
+                kept.1 = again.1.take();
+            }
+            is_same
+        });
+        let mut entries = Vec::with_capacity(self.named.len());
+        for some in self.named.chunks(HEADERS) {
+            let positions: Vec<_> = some.iter().map(|it| it.0).collect();
+            for header in store.log.headers_at(&positions).await? {
+                let at = positions.binary_search(&header.position);
+                let subscription = at.ok().and_then(|at| some[at].1.clone());
+                entries.push(Entry { header, subscription });
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// Adds the events of these customers of which nothing is left but that they were, as the records of their
+/// erasures say; and says of each when that was and by whom.
+async fn add_erased(
+    store: &Store,
+    customers: &[CustomerKey],
+    entries: &mut Vec<Entry>,
+) -> Result<BTreeMap<Position, Arc<str>>, StoreError> {
+    let of_records = entries.iter().map(|it| it.header);
+    let of_records = of_records.filter(|header| header.source == Source::Subledger);
+    let records: Vec<_> = of_records.map(|header| header.position).collect();
+    let mut erased = BTreeMap::new();
+    let mut found = Vec::new();
+    for position in records {
+        for event in store.log.events_at(&[position]).await? {
+            let Some(record) = event.payload.as_deref().and_then(Erasure::read) else { continue };
+            let words: Arc<str> = record.in_words(event.facts.created).into();
+            let scope = &event.facts.scope;
+            let is_ours = |customer: &CustomerId| {
+                customers.iter().any(|it| it.scope == *scope && it.customer == *customer)
+            };
+            for of_record in record.events {
+                let mut subjects = of_record.subjects.into_iter();
+                let Some(subject) = subjects.find(|it| is_ours(&it.customer)) else { continue };
+                let (account, mode) = (Some(&scope.account), Some(scope.livemode));
+                for event in store.log.event(&of_record.event_id, account, mode).await? {
+                    erased.insert(event.position, Arc::clone(&words));
+                    let subscription = subject.subscription.clone().map(Arc::new);
+                    found.push(Entry { header: event.header(), subscription });
+                }
+            }
+        }
+    }
+    entries.append(&mut found);
+    entries.sort_by_key(|entry| entry.header.position);
+    entries.dedup_by(|again, kept| {
+        let is_same = again.header.position == kept.header.position;
+        if is_same && kept.subscription.is_none() {
+            kept.subscription = again.subscription.take();
+        }
+        is_same
+    });
+    Ok(erased)
+}
+
+/// The positions before which something had been received that happened later.
+fn late(in_order_of_arrival: &[Entry]) -> BTreeSet<Position> {
+    let mut latest = None;
+    let mut late = BTreeSet::new();
+    for Entry { header, .. } in in_order_of_arrival {
+        if Some(header.created) < latest {
+            late.insert(header.position);
+        }
+        latest = latest.max(Some(header.created));
+    }
+    late
+}
+
+/// How often it had come again by then, as far as is known: only the first and the last time are.
+fn known_by(again: &Redelivered, known_at: Option<ReceivedAt>) -> i64 {
+    match known_at {
+        Some(at) if again.first_received_at > at => 0,
+        Some(at) if again.last_received_at > at => 1,
+        _ => again.count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::chunk::tests::header;
+
+    fn entry(position: i64, created: i64) -> Entry {
+        Entry { header: header(position, created, 0), subscription: None }
+    }
+
+    #[test]
+    fn late_is_what_something_came_before_that_happened_later() {
+        let entries = [entry(1, 5), entry(2, 3), entry(3, 5), entry(4, 4)];
+        assert_eq!(late(&entries).into_iter().map(|it| it.0).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[test]
+    fn names_of_subscriptions_are_kept_once() {
+        let mut places = Places::default();
+        for position in 1..=3 {
+            places.add(Position(position), Some("sub_1".into()));
+        }
+        places.add(Position(4), None);
+        assert_eq!(places.subscriptions.len(), 1);
+        assert!(Arc::ptr_eq(
+            places.named[0].1.as_ref().unwrap(),
+            places.named[2].1.as_ref().unwrap()
+        ));
+        assert_eq!(places.named[3].1, None);
+    }
+
+    #[test]
+    fn what_came_again_later_was_not_known_earlier() {
+        let again = Redelivered {
+            position: Position(1),
+            first_received_at: ReceivedAt(10),
+            last_received_at: ReceivedAt(20),
+            count: 4,
+        };
+        let known = [None, Some(9), Some(10), Some(19), Some(20)]
+            .map(|at| known_by(&again, at.map(ReceivedAt)));
+        assert_eq!(known, [4, 0, 1, 1, 4]);
+    }
+}

@@ -1,0 +1,187 @@
+//! A history in pieces: read from the log, told and put into words some seconds at a time, so that one of any
+//! length takes no more memory than its customers' states, what is in doubt, and forty bytes an event.
+
+use super::beside_the_runtime;
+use super::chunk::Chunk;
+use super::history::{History, HistoryEvent, changes};
+use super::outline::Outline;
+use super::subject::{Past, Subject, SubjectKind};
+use super::tell::{Changed, Heard, Step, Teller};
+use super::words::sentences;
+use crate::projection::catalogue::Catalogue;
+use crate::projection::row::SubscriptionRow;
+use crate::store::{GenerationStamp, Store, StoreError};
+
+/// A history on its way, in canonical order and from its beginning.
+pub struct HistoryStream<'s> {
+    store: &'s Store,
+    subject: Subject,
+    past: Past,
+    outline: Outline,
+    chunk: Chunk,
+    /// How many of its entries were told.
+    told: usize,
+    teller: Teller,
+    /// The subscriptions at the end of it, once that is reached.
+    state: Vec<SubscriptionRow>,
+}
+
+impl<'s> HistoryStream<'s> {
+    /// Opens a history of any length, to be read chunk by chunk. None where the subject is not known.
+    ///
+    /// What is in doubt may show at a later second than it arose, so a history of more than one chunk is read
+    /// and folded to its end here, before the first of it is told.
+    pub async fn open(
+        store: &'s Store,
+        subject: Subject,
+        past: Past,
+        chunk: Chunk,
+    ) -> Result<Option<Self>, StoreError> {
+        let opened = Self::begin(store, subject, past, usize::MAX, chunk).await?;
+        let Some(mut stream) = opened else { return Ok(None) };
+        if stream.outline.chunk(0, chunk).len() < stream.outline.entries.len() {
+            while let Some(heard) = stream.hear().await? {
+                stream.tell(heard, |_| ()).await?;
+            }
+            stream.told = 0;
+            stream.teller.states = Teller::new(&stream.outline.customers).states;
+        }
+        Ok(Some(stream))
+    }
+
+    /// Opens it, of each customer the first events up to so many, knowing of what is in doubt only what was told:
+    /// the rest of it is known at the [end](Self::end).
+    pub(super) async fn begin(
+        store: &'s Store,
+        subject: Subject,
+        past: Past,
+        events_max: usize,
+        chunk: Chunk,
+    ) -> Result<Option<Self>, StoreError> {
+        let outline = Outline::read(store, &subject, past, events_max).await?;
+        Ok(outline.map(|outline| {
+            let teller = Teller::new(&outline.customers);
+            Self { store, subject, past, outline, chunk, told: 0, teller, state: Vec::new() }
+        }))
+    }
+
+    /// The generation whose timeline and policy it is told by.
+    pub fn stamp(&self) -> GenerationStamp {
+        self.outline.stamp
+    }
+
+    /// The next events, none where no event of these seconds is about the subject; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, StoreError> {
+        let Some(heard) = self.hear().await? else { return Ok(None) };
+        let subject = self.subject.clone();
+        let draft = self.tell(heard, move |steps| Draft::of(steps, &subject)).await?;
+        if self.told == self.outline.entries.len() {
+            let rows = self.teller.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
+            let rows = rows.filter(|row| is_wanted(&self.subject, &row.subscription_id));
+            self.state = rows.collect();
+        }
+        let rows = draft.rows().chain(&self.state);
+        let catalogue = self.store.read_model.catalogue(self.outline.generation, rows).await?;
+        self.state.iter_mut().for_each(|row| catalogue.name(row));
+        let mut events = beside_the_runtime(move || draft.finish(&catalogue)).await?;
+        for event in &mut events {
+            event.late = self.outline.late.contains(&event.position);
+        }
+        self.doubt(&mut events);
+        Ok(Some(events))
+    }
+
+    /// The whole, once these events were read of it.
+    pub(super) fn end(self, mut events: Vec<HistoryEvent>) -> History {
+        self.doubt(&mut events);
+        let Self { subject, past: Past { as_of, known_at }, outline, state, .. } = self;
+        History { subject, as_of, known_at, events, truncated: outline.truncated, state }
+    }
+
+    /// Reads the events of the next chunk.
+    async fn hear(&mut self) -> Result<Option<Vec<Heard>>, StoreError> {
+        let chunk = self.outline.chunk(self.told, self.chunk);
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        let heard = self.outline.hear(self.store, chunk).await?;
+        self.told += chunk.len();
+        Ok(Some(heard))
+    }
+
+    /// Tells them, and makes something of the steps. Reading and folding take the processor, not the disk: beside the
+    /// threads that answer webhooks.
+    async fn tell<T: Send + 'static>(
+        &mut self,
+        heard: Vec<Heard>,
+        make: impl FnOnce(Vec<Step<'_>>) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let logic = self.outline.logic.clone();
+        let mut teller = std::mem::take(&mut self.teller);
+        let told = beside_the_runtime(move || {
+            let made = make(teller.tell(&heard, &logic));
+            (teller, made)
+        });
+        let (teller, made) = told.await?;
+        self.teller = teller;
+        Ok(made)
+    }
+
+    /// Writes down what is in doubt of these events.
+    fn doubt(&self, events: &mut [HistoryEvent]) {
+        for event in events {
+            let rivals = self.teller.rivals.get(&event.event_id);
+            event.rivals = rivals.into_iter().flatten().cloned().collect();
+            event.ambiguous = !event.rivals.is_empty();
+        }
+    }
+}
+
+fn is_wanted(subject: &Subject, subscription: &str) -> bool {
+    subject.kind != SubjectKind::Subscription || subscription == subject.id
+}
+
+/// Events whose products and prices have no names yet, and the rows that each changed.
+struct Draft(Vec<(HistoryEvent, Vec<Changed>)>);
+
+impl Draft {
+    /// Of these steps those that are about the subject.
+    fn of(steps: Vec<Step<'_>>, subject: &Subject) -> Self {
+        let mut drafts = Vec::new();
+        for mut step in steps {
+            step.changed.retain(|it| is_wanted(subject, &it.after.subscription_id));
+            let named = step.subscription.as_ref().map_or("", |id| id.as_str());
+            if is_wanted(subject, named) || !step.changed.is_empty() {
+                drafts.push((HistoryEvent::of(&step), step.changed));
+            }
+        }
+        Self(drafts)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &SubscriptionRow> {
+        let changed = self.0.iter().flat_map(|it| &it.1);
+        changed.flat_map(|it| it.before.iter().chain([&it.after]))
+    }
+
+    /// Puts the names in, and with them the words.
+    fn finish(self, catalogue: &Catalogue) -> Vec<HistoryEvent> {
+        let finished = self.0.into_iter().map(|(mut event, changed)| {
+            let several = changed.len() > 1;
+            for Changed { mut before, mut after, judgement } in changed {
+                event.changes.extend(changes(before.as_ref(), &after));
+                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.name(row));
+                let end = judgement.and_then(|judgement| judgement.end);
+                let of = after.subscription_id.as_str();
+                // Whose row it is goes without saying where the event names it.
+                let own = match &event.subscription_id {
+                    Some(own) => own.as_str() == of,
+                    None => !several,
+                };
+                let words = sentences(before.as_ref(), &after, end).into_iter();
+                event.words.extend(words.map(|it| if own { it } else { format!("{of}: {it}") }));
+            }
+            event
+        });
+        finished.collect()
+    }
+}
