@@ -209,7 +209,11 @@ impl GenerationStatus {
 /// The generation that answers, inside the transaction of a read.
 pub(super) async fn live_stamp(session: &mut Session<'_>) -> Result<GenerationStamp, StoreError> {
     let row = session.query(sql::LIVE_STAMP).fetch_optional().await?;
-    let row = row.ok_or(StoreError::ReadModelBuilding)?;
+    read_stamp(&row.ok_or(StoreError::ReadModelBuilding)?)
+}
+
+/// Reads a stamp from the first three columns.
+pub(super) fn read_stamp(row: &Row) -> Result<GenerationStamp, StoreError> {
     Ok(GenerationStamp {
         generation: row.get(0)?,
         position: Position(row.get(1)?),

@@ -34,7 +34,7 @@ const INDISPENSABLE: [&str; 13] = [
 /// The columns of one generation's tables, and the statements that read them.
 #[derive(Debug)]
 pub(in crate::store) struct Shape {
-    generation: GenerationId,
+    pub(super) generation: GenerationId,
     dialect: Dialect,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
@@ -49,13 +49,17 @@ impl ReadModel {
         session: &mut Session<'_>,
         live: GenerationId,
     ) -> Result<Arc<Shape>, StoreError> {
-        let remembered = || self.0.shape.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shape) = remembered().as_ref().filter(|it| it.generation == live) {
-            return Ok(Arc::clone(shape));
+        if let Some(shape) = self.remembered_shape().filter(|it| it.generation == live) {
+            return Ok(shape);
         }
         let shape = Arc::new(Shape::load(session, live).await?);
-        *remembered() = Some(Arc::clone(&shape));
+        *self.0.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shape));
         Ok(shape)
+    }
+
+    /// The shape of the generation that was live when it was asked for last.
+    pub(super) fn remembered_shape(&self) -> Option<Arc<Shape>> {
+        self.0.shape.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -119,6 +123,11 @@ impl Shape {
     pub(in crate::store) fn select(&self) -> Result<&str, StoreError> {
         let readable = self.has("current_subscriptions");
         readable.then_some(&*self.select).ok_or(StoreError::OtherVersion(self.generation))
+    }
+
+    /// How they are read together with the stamp of the live generation, in one statement.
+    pub(in crate::store) fn select_stamped(&self) -> Result<String, StoreError> {
+        Ok(subscriptions::sql::STAMPED.replace("{page}", self.select()?))
     }
 
     /// What points the view at this generation.

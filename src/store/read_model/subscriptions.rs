@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::generation::live_stamp;
+use super::generation::{live_stamp, read_stamp};
 use super::shape::Shape;
 use super::{GenerationStamp, ReadModel, cells};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope, SubscriptionId};
@@ -69,10 +69,42 @@ impl ReadModel {
         after: Option<&SubscriptionKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<SubscriptionRow>), StoreError> {
+        if let Some(answer) = self.subscriptions_at_once(filter, after, limit).await? {
+            return Ok(answer);
+        }
         let mut pages = self.subscription_pages(filter.clone(), after.cloned(), limit).await?;
         let rows = pages.next().await?;
         pages.end().await?;
         Ok((pages.stamp, rows))
+    }
+
+    /// In one statement, which sees one moment by itself: a snapshot is three trips more. None where the tables
+    /// that are known are not, or no longer, those of the live generation.
+    async fn subscriptions_at_once(
+        &self,
+        filter: &SubscriptionFilter,
+        after: Option<&SubscriptionKey>,
+        limit: usize,
+    ) -> Result<Option<(GenerationStamp, Vec<SubscriptionRow>)>, StoreError> {
+        let Some(shape) = self.remembered_shape() else { return Ok(None) };
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let conditions = filter.conditions(session.dialect(), after.is_some());
+        let statement = shape.select_stamped()?.replace("{conditions}", &conditions);
+        let query = filter.bind(session.query(statement).bind(limit_of(limit)), after);
+        let rows = match query.fetch_all().await {
+            // They may have been dropped.
+            Err(StoreError::Internal(_)) => return Ok(None),
+            rows => rows?,
+        };
+        let Some(first) = rows.first() else { return Ok(None) };
+        let stamp = read_stamp(first)?;
+        if stamp.generation != shape.generation {
+            return Ok(None);
+        }
+        let is_none = first.get::<Option<&str>, _>(STAMP_COLUMNS)?.is_none();
+        let rows = rows.iter().skip(usize::from(is_none)).map(|row| read(row, STAMP_COLUMNS));
+        Ok(Some((stamp, rows.collect::<Result<_, _>>()?)))
     }
 
     /// The same subscriptions, all of them, to be read so many at a time: see [`SubscriptionPages`].
@@ -191,6 +223,9 @@ impl SubscriptionFilter {
     }
 }
 
+/// Columns before those of the subscription, where a statement tells of the generation too.
+const STAMP_COLUMNS: usize = 3;
+
 pub(super) fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
@@ -216,6 +251,12 @@ pub(in crate::store) mod sql {
             ORDER BY s.account, s.livemode, s.subscription_id LIMIT CAST($1 AS bigint)";
         CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
     }
+
+    /// The live generation, and beside it what there is on a page of another statement.
+    pub(in crate::store) const STAMPED: &str =
+        "SELECT g.id, g.position, g.folded_received_at, page.*
+            FROM generations AS g LEFT JOIN ({page}) AS page ON TRUE WHERE g.status = 'live'
+            ORDER BY page.account, page.livemode, page.subscription_id";
 
     // Conditions that a filter adds.
     pub(in crate::store) const ACTIVE: Statement = Statement {
