@@ -58,7 +58,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
 
 /// How the subscriptions of a generation of this program are read.
 fn select(dialect: Dialect) -> String {
-    read_model::shape::Shape::of_this_program(1, dialect).select_stamped().unwrap()
+    read_model::shape::Shape::of_this_program(1, dialect).select_stamped().unwrap().to_owned()
 }
 
 /// Statements that hold several, which are sent as they are.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{PgPool, Postgres, Sqlite, Transaction};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::readers::{Lent, Readers};
 use super::writer::Writer;
 use super::{Dialect, Session, Statement, Text};
 use crate::store::StoreError;
@@ -19,7 +20,7 @@ use crate::store::StoreError;
 )]
 pub(in crate::store) enum Database {
     /// One connection writes, so that nobody waits inside a transaction; others read beside it.
-    Sqlite { writer: Mutex<Writer>, readers: SqlitePool },
+    Sqlite { writer: Mutex<Writer>, readers: Readers },
     /// Any connection does.
     Postgres(PgPool),
 }
@@ -27,8 +28,7 @@ pub(in crate::store) enum Database {
 /// A connection that reads.
 #[derive(Debug)]
 pub(in crate::store) enum Reader {
-    Sqlite(PoolConnection<Sqlite>),
-    SqliteSnapshot(Transaction<'static, Sqlite>),
+    Sqlite(Lent),
     Postgres(PoolConnection<Postgres>),
     PostgresSnapshot(Transaction<'static, Postgres>),
 }
@@ -61,7 +61,11 @@ impl Database {
     /// A connection to which everything looks as it did at one moment, for several statements.
     pub(in crate::store) async fn snapshot(&self) -> Result<Reader, StoreError> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => Reader::SqliteSnapshot(readers.begin().await?),
+            Self::Sqlite { readers, .. } => {
+                let mut lent = readers.acquire().await?;
+                lent.begin().await?;
+                Reader::Sqlite(lent)
+            }
             Self::Postgres(pool) => {
                 Reader::PostgresSnapshot(begin_to_the_end(pool, sql::SNAPSHOT).await?)
             }
@@ -125,8 +129,7 @@ impl Database {
 impl Reader {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
-            Self::Sqlite(connection) => Session::Sqlite(connection),
-            Self::SqliteSnapshot(transaction) => Session::Sqlite(transaction),
+            Self::Sqlite(lent) => lent.session(),
             Self::Postgres(connection) => Session::Postgres(connection),
             Self::PostgresSnapshot(transaction) => Session::Postgres(transaction),
         }
@@ -135,8 +138,8 @@ impl Reader {
     /// Gives the connection back at once.
     pub(in crate::store) async fn end(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(_) | Self::Postgres(_) => {}
-            Self::SqliteSnapshot(transaction) => transaction.commit().await?,
+            Self::Sqlite(lent) => lent.end().await?,
+            Self::Postgres(_) => {}
             Self::PostgresSnapshot(transaction) => transaction.commit().await?,
         }
         Ok(())

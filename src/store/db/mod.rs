@@ -7,6 +7,7 @@ mod bulk;
 mod database;
 mod migrate;
 mod postgres;
+mod readers;
 mod session;
 mod sqlite;
 mod statement;

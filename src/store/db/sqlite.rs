@@ -4,15 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::database::ACQUIRE_TIMEOUT;
+use super::readers::Readers;
 use crate::store::StoreError;
 
 /// How long a verb waits for another process's lock before it is unavailable.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections that read one file at the same time.
-const READERS: u32 = 4;
 /// How much of a file readers map into memory, in bytes. Only address space until it is read.
 const READER_MMAP_BYTES: &str = "1099511627776";
 
@@ -24,14 +22,9 @@ pub(in crate::store) fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// A pool of connections that cannot write.
-pub(in crate::store) fn readers(path: &Path) -> SqlitePool {
-    let options = options(path).pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES);
-    SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .connect_lazy_with(options)
+/// Connections that cannot write.
+pub(in crate::store) fn readers(path: &Path) -> Readers {
+    Readers::new(options(path).pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES))
 }
 
 /// Opens a connection; failing that, says which file it was.

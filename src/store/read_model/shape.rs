@@ -38,8 +38,10 @@ pub(in crate::store) struct Shape {
     dialect: Dialect,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
-    /// How subscriptions are read, but for the conditions.
-    select: String,
+    /// How subscriptions are read, but for the conditions; none where an answer about access cannot rest on them.
+    select: Option<String>,
+    /// The same together with the stamp of the live generation.
+    stamped: Option<String>,
 }
 
 impl ReadModel {
@@ -94,8 +96,12 @@ impl Shape {
         dialect: Dialect,
         columns: HashMap<String, HashSet<(String, String)>>,
     ) -> Self {
-        let mut shape = Self { generation, dialect, columns, select: String::new() };
-        shape.select = shape.filled(subscriptions::sql::SELECT.of(dialect));
+        let mut shape = Self { generation, dialect, columns, select: None, stamped: None };
+        if shape.has("current_subscriptions") {
+            let select = shape.filled(subscriptions::sql::SELECT.of(dialect));
+            shape.stamped = Some(subscriptions::sql::STAMPED.replace("{page}", &select));
+            shape.select = Some(select);
+        }
         shape
     }
 
@@ -121,13 +127,12 @@ impl Shape {
 
     /// How subscriptions are read, but for the conditions.
     pub(in crate::store) fn select(&self) -> Result<&str, StoreError> {
-        let readable = self.has("current_subscriptions");
-        readable.then_some(&*self.select).ok_or(StoreError::OtherVersion(self.generation))
+        self.select.as_deref().ok_or(StoreError::OtherVersion(self.generation))
     }
 
     /// How they are read together with the stamp of the live generation, in one statement.
-    pub(in crate::store) fn select_stamped(&self) -> Result<String, StoreError> {
-        Ok(subscriptions::sql::STAMPED.replace("{page}", self.select()?))
+    pub(in crate::store) fn select_stamped(&self) -> Result<&str, StoreError> {
+        self.stamped.as_deref().ok_or(StoreError::OtherVersion(self.generation))
     }
 
     /// What points the view at this generation.
