@@ -1,9 +1,13 @@
 //! The fold of the log from nothing, held against the rows of the read model.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::Report;
-use super::checked::Folding;
+use futures_util::TryStreamExt as _;
+
+use super::checked::{Checker, Folding};
+use super::{Report, check_all, processors};
+use crate::audit::beside_the_runtime;
 use crate::ids::{CustomerKey, Position};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
@@ -14,45 +18,27 @@ use crate::store::{Store, StoreError, SubscriptionFilter};
 
 /// Changes until the evidence of order in them is read. Many are superseded before, and need never be.
 const UNSETTLED_MAX: usize = 1 << 15;
+/// Rows that are compared at once.
+const PAGE_ROWS: usize = 1_000;
 
-/// The fold of the log from nothing, up to where the live generation stands.
+/// The fold of the log from nothing.
+#[derive(Default)]
 pub(super) struct FreshFold {
-    logic: Logic,
-    until: Position,
-    stored: Vec<SubscriptionRow>,
+    /// The last event that is to be in it.
+    position: Position,
     states: HashMap<CustomerKey, CustomerState>,
     /// The customers that were changed and not settled since.
     unsettled: Vec<CustomerKey>,
     catalogue: Catalogue,
 }
 
-impl FreshFold {
-    /// Nothing yet, to be compared with the rows as they are now. None where there are none, or where
-    /// another program made them.
-    pub(super) async fn of_live(store: &Store) -> Result<Option<Self>, StoreError> {
-        let everything = SubscriptionFilter::default();
-        let rows = store.read_model.subscriptions(&everything, None, usize::MAX).await;
-        let (stamp, stored) = match rows {
-            Err(StoreError::ReadModelBuilding) => return Ok(None),
-            rows => rows?,
-        };
-        let generations = store.read_model.generations().await?;
-        // One that was dropped meanwhile has nothing to compare with either.
-        let of_rows = generations.iter().find(|generation| generation.id == stamp.generation);
-        let Some(of_rows) = of_rows.filter(|it| can_fold(it)) else { return Ok(None) };
-        Ok(Some(Self {
-            logic: logic_of(of_rows)?,
-            until: stamp.position,
-            stored,
-            states: HashMap::new(),
-            unsettled: Vec::new(),
-            catalogue: Catalogue::default(),
-        }))
-    }
+/// Whose row it is.
+type Identity = (String, bool, String, String);
 
-    /// The last event that the rows hold.
-    pub(super) const fn until(&self) -> Position {
-        self.until
+impl FreshFold {
+    /// Nothing yet; the events up to this position are to be joined in.
+    pub(super) fn up_to(position: Position) -> Self {
+        Self { position, ..Self::default() }
     }
 
     pub(super) fn join(&mut self, Folding { change, catalogue }: Folding) {
@@ -75,38 +61,103 @@ impl FreshFold {
         }
     }
 
-    /// Compares, and says how many rows there were.
-    pub(super) fn compare(mut self, report: &mut Report) -> i64 {
-        self.settle();
-        let identity = |row: &SubscriptionRow| {
-            let SubscriptionRow { account, livemode, customer_id, subscription_id, .. } = row;
-            (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
+    /// Compares it with the rows as they are now, all of one moment, and says how many there are. None where
+    /// no generation is live, where another program made it, or where it has gone back.
+    pub(super) async fn compare(
+        mut self,
+        store: &Store,
+        report: &mut Report,
+    ) -> Result<Option<i64>, StoreError> {
+        let everything = SubscriptionFilter::default();
+        let pages = store.read_model.subscription_pages(everything, None, PAGE_ROWS).await;
+        let mut pages = match pages {
+            Err(StoreError::ReadModelBuilding) => return Ok(None),
+            pages => pages?,
         };
-        let folded = self.states.iter().flat_map(|(key, s)| rows::rows(key, s, &self.logic));
-        let mut folded: BTreeMap<_, _> = folded
-            .map(|mut row| {
-                self.catalogue.name(&mut row);
-                (identity(&row), row)
-            })
-            .collect();
-        let count = self.stored.len();
-        for mut stored in self.stored {
-            let id = stored.subscription_id.clone();
-            // What the view counts is not folded.
-            (stored.parked, stored.event_count) = (0, 0);
-            match folded.remove(&identity(&stored)) {
-                None => report.find(None, format!("{id}: the log knows no such subscription")),
-                Some(row) if row != stored => {
-                    let fields = differing_fields(&stored, &row).join(", ");
-                    report.find(None, format!("{id}: a fresh fold of the log differs in {fields}"));
-                }
-                Some(_) => {}
+        let generations = store.read_model.generations().await?;
+        let live = generations.iter().find(|it| it.id == pages.stamp.generation);
+        let live = live.filter(|it| can_fold(it) && pages.stamp.position >= self.position);
+        let Some(live) = live else { return Ok(None) };
+        self.follow(store, pages.stamp.position).await?;
+        let mut folded = self.rows(logic_of(live)?).await?;
+        let mut count = 0;
+        loop {
+            let page = pages.next().await?;
+            if page.is_empty() {
+                break;
+            }
+            for mut stored in page {
+                count += 1;
+                // What the view counts is not folded.
+                (stored.parked, stored.event_count) = (0, 0);
+                let found = folded.remove(&identity(&stored));
+                compare(&stored, found.as_ref(), report);
             }
         }
+        pages.end().await?;
         for row in folded.into_values() {
             report.find(None, format!("{}: its row is missing", row.subscription_id));
         }
-        i64::try_from(count).unwrap_or(i64::MAX)
+        Ok(Some(count))
+    }
+
+    /// Folds what was folded elsewhere in the meantime.
+    async fn follow(&mut self, store: &Store, to: Position) -> Result<(), StoreError> {
+        let checker = Arc::new(Checker { verifier: None, folded: to });
+        let mut stretches = check_all(&store.log, self.position, to, &checker);
+        while let Some(stretch) = stretches.try_next().await? {
+            stretch.into_iter().filter_map(|event| event.folding).for_each(|it| self.join(it));
+        }
+        self.position = to;
+        Ok(())
+    }
+
+    /// The rows that it makes, on all processors.
+    async fn rows(
+        mut self,
+        logic: Logic,
+    ) -> Result<BTreeMap<Identity, SubscriptionRow>, StoreError> {
+        self.settle();
+        let shared = Arc::new((logic, self.catalogue));
+        let mut customers = self.states.into_iter();
+        let each = customers.len().div_ceil(processors()).max(1);
+        let parts = std::iter::from_fn(|| {
+            let part: Vec<_> = customers.by_ref().take(each).collect();
+            let shared = Arc::clone(&shared);
+            (!part.is_empty()).then(|| beside_the_runtime(move || named(&part, &shared)))
+        });
+        let parts = futures_util::future::try_join_all(parts).await?;
+        Ok(parts.into_iter().flatten().map(|row| (identity(&row), row)).collect())
+    }
+}
+
+/// The rows of these customers, with the names of what they bought.
+fn named(
+    customers: &[(CustomerKey, CustomerState)],
+    (logic, catalogue): &(Logic, Catalogue),
+) -> Vec<SubscriptionRow> {
+    let rows = customers.iter().flat_map(|(key, state)| rows::rows(key, state, logic));
+    rows.map(|mut row| {
+        catalogue.name(&mut row);
+        row
+    })
+    .collect()
+}
+
+fn identity(row: &SubscriptionRow) -> Identity {
+    let SubscriptionRow { account, livemode, customer_id, subscription_id, .. } = row;
+    (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
+}
+
+fn compare(stored: &SubscriptionRow, folded: Option<&SubscriptionRow>, report: &mut Report) {
+    let id = &stored.subscription_id;
+    match folded {
+        None => report.find(None, format!("{id}: the log knows no such subscription")),
+        Some(folded) if folded != stored => {
+            let fields = differing_fields(stored, folded).join(", ");
+            report.find(None, format!("{id}: a fresh fold of the log differs in {fields}"));
+        }
+        Some(_) => {}
     }
 }
 

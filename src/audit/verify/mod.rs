@@ -22,6 +22,7 @@ use self::erased::Erased;
 use self::fresh::FreshFold;
 use super::beside_the_runtime;
 use crate::ids::Position;
+use crate::projector::can_fold;
 use crate::proof::Checkpoint;
 use crate::store::{Log, Store, StoreError};
 use crate::stripe::Verifier;
@@ -29,8 +30,8 @@ use crate::tree::Subtree;
 
 /// Events that are looked at together.
 const STRETCH_EVENTS: i64 = 256;
-/// Stretches that are on their way for each processor: some are read while others are looked at.
-const STRETCHES_A_PROCESSOR: usize = 2;
+/// Stretches that are on their way for each processor: some are read, some looked at, some wait for their turn.
+const STRETCHES_A_PROCESSOR: usize = 8;
 /// Events between two comparisons with the hashes that are kept of subtrees.
 const SUBTREES_EVERY: usize = 1 << 14;
 
@@ -108,15 +109,16 @@ pub async fn verify_against(
     mut progress: impl FnMut(VerifyProgress),
 ) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    // The rows and how far they have folded, before the log is read up to there and beyond.
-    let mut fresh = FreshFold::of_live(store).await?;
+    // How far the rows have folded, before the log is read up to there and beyond.
+    let live = store.read_model.live().await?.filter(can_fold);
+    let folded = live.map_or(Position::ZERO, |live| live.position);
+    let mut fresh = FreshFold::up_to(folded);
     let head = store.log.head().await?;
-    let folded = fresh.as_ref().map_or(Position::ZERO, FreshFold::until);
     let checker = Arc::new(Checker { verifier: signatures.cloned(), folded });
     let mut chain = Chain::new(checkpoints, &mut report);
     let mut erased = Erased::default();
     let mut signed = 0;
-    let mut stretches = check_all(&store.log, head.size, &checker);
+    let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
     while let Some(stretch) = stretches.try_next().await? {
         for mut event in stretch {
             chain.push(&event, &mut report);
@@ -124,9 +126,7 @@ pub async fn verify_against(
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
-            if let (Some(fresh), Some(folding)) = (&mut fresh, event.folding) {
-                fresh.join(folding);
-            }
+            event.folding.into_iter().for_each(|folding| fresh.join(folding));
         }
         if chain.completed() >= SUBTREES_EVERY {
             compare_subtrees(&store.log, &mut chain, &mut report).await?;
@@ -153,27 +153,29 @@ pub async fn verify_against(
     report.events = chain.events;
     report.root = hex::encode(chain.root());
     report.signatures = signatures.map(|_| signed);
-    if let Some(fresh) = fresh {
-        report.rows = Some(fresh.compare(&mut report));
-    }
+    report.rows = fresh.compare(store, &mut report).await?;
     Ok(report)
 }
 
-/// The events up to a position, each looked at by itself, in the order of the log.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// The events after a position and up to another, each looked at by itself, in the order of the log.
 fn check_all(
     log: &Log,
+    after: Position,
     up_to: Position,
     checker: &Arc<Checker>,
 ) -> impl Stream<Item = Result<Vec<Checked>, StoreError>> + Unpin {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let starts = (0..).map(|number| Position(number * STRETCH_EVENTS));
+    let starts = (0..).map(move |number| after.plus(number * STRETCH_EVENTS));
     let (log, checker) = (log.clone(), Arc::clone(checker));
     let stretches = starts.take_while(move |start| *start < up_to).map(move |after| {
         let to = after.plus(STRETCH_EVENTS).min(up_to);
         // A task of its own goes on also while nobody waits for it.
         tokio::spawn(check(log.clone(), after, to, Arc::clone(&checker)))
     });
-    stream::iter(stretches).buffered(STRETCHES_A_PROCESSOR * processors).map(|checked| {
+    stream::iter(stretches).buffered(STRETCHES_A_PROCESSOR * processors()).map(|checked| {
         checked.map_err(|error| StoreError::Internal(error.into())).and_then(identity)
     })
 }
