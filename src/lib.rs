@@ -119,7 +119,9 @@
 //! which ranges of leaves the hashes are needed, and the log for those hashes: each is a kept one, or made
 //! of at most 256 rows of the level below. Whoever checks computes the leaf from the record, the root from
 //! leaf and hashes, and compares it with the signed one; no ledger is needed for that. [`audit::verify_against`]
-//! computes every root on its way through the log, and compares those that were signed.
+//! looks at every event by itself on all processors (bytes, record, signature, what it says), and takes them into
+//! the tree and a fresh fold in the order of the log; on its way it compares the roots that were signed, and at the
+//! end the rows.
 //!
 //! # Someone asks for a history
 //!

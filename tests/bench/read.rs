@@ -7,7 +7,11 @@
 //!
 //! `cargo bench --bench read`; `BENCH_EVENTS`, `BENCH_SUBSCRIPTIONS` and `BENCH_MONTHS` say how large
 //! the log is, `BENCH_REQUESTS` of how many requests a figure is made.
-#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints what it measured"
+)]
 #![allow(missing_docs, reason = "a program, not a library")]
 
 mod history;

@@ -42,7 +42,9 @@ impl FreshFold {
     }
 
     pub(super) fn join(&mut self, Folding { change, catalogue }: Folding) {
-        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        if let Some(entry) = catalogue {
+            self.catalogue.join(entry);
+        }
         if let Some((key, change)) = change {
             self.states.entry(key.clone()).or_default().add(change);
             self.unsettled.push(key);
