@@ -39,16 +39,16 @@ pub(super) struct Batch {
 
 /// One event of a batch.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) position: Position,
-    pub(super) created: StripeTime,
-    pub(super) read: Read,
+pub(crate) struct Entry {
+    pub(crate) position: Position,
+    pub(crate) created: StripeTime,
+    pub(crate) read: Read,
 }
 
 /// What became of an event's body.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every event is of the largest variant")]
-pub(super) enum Read {
+pub(crate) enum Read {
     /// It was understood.
     Observed(Observation),
     /// It is of a kind that is folded, and it could not be.
@@ -116,7 +116,8 @@ impl Batch {
 }
 
 impl Entry {
-    fn read(event: &StretchEvent<'_>) -> Self {
+    /// Understands an event.
+    pub(crate) fn read(event: &StretchEvent<'_>) -> Self {
         Self::guarded(event, || Read::of(event))
     }
 
@@ -140,17 +141,17 @@ impl Entry {
 
 /// What one event comes to.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) timeline: Vec<TimelineEntry>,
-    pub(super) change: Option<(CustomerKey, Change)>,
-    pub(super) links: Vec<Link>,
-    pub(super) catalogue: Option<CatalogueEntry>,
-    pub(super) parked: Option<Parked>,
+pub(crate) struct Outcome {
+    pub(crate) timeline: Vec<TimelineEntry>,
+    pub(crate) change: Option<(CustomerKey, Change)>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) catalogue: Option<CatalogueEntry>,
+    pub(crate) parked: Option<Parked>,
 }
 
 impl Entry {
     /// What is to be joined in and written down.
-    pub(super) fn outcome(self) -> Outcome {
+    pub(crate) fn outcome(self) -> Outcome {
         let Self { position, created, read } = self;
         let entry =
             |customer, subscription| TimelineEntry { customer, subscription, position, created };

@@ -29,6 +29,7 @@ mod rebuilding;
 mod status;
 mod sweep;
 
+pub(crate) use batch::{Entry, Outcome};
 pub use choose::{ChoiceError, activate, drop_generation};
 pub use consent::reason_to_ask;
 pub use diff::{Difference, Listing, Summary};

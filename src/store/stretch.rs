@@ -55,6 +55,22 @@ pub struct StretchEvent<'a> {
     pub body: Option<&'a str>,
 }
 
+impl<'a> From<&'a LoggedEvent> for StretchEvent<'a> {
+    fn from(event: &'a LoggedEvent) -> Self {
+        let facts = &event.facts;
+        Self {
+            position: event.position,
+            event_id: Cow::Borrowed(facts.event_id.as_str()),
+            scope: facts.scope.clone(),
+            event_type: Cow::Borrowed(&facts.event_type),
+            api_version: facts.api_version.as_deref().map(Cow::Borrowed),
+            created: facts.created,
+            source: event.source,
+            body: event.payload.as_deref(),
+        }
+    }
+}
+
 impl Log {
     /// The events after a position and up to another; none if there are none. Fewer where their
     /// bodies are more than a few MiB together.

@@ -1,13 +1,9 @@
 //! What can be said of an event by itself: nearly all of the work, and done by as many threads as
 //! there are.
 
-use std::panic::catch_unwind;
-
 use crate::erasure::Erasure;
-use crate::ids::{CustomerKey, EventId, Position, Scope};
-use crate::projection::catalogue::CatalogueEntry;
-use crate::projection::observe::{Observation, observe_as};
-use crate::projection::state::Change;
+use crate::ids::{EventId, Position, Scope};
+use crate::projector::{Entry, Outcome};
 use crate::store::{LoggedEvent, Source};
 use crate::stripe::Verifier;
 use crate::stripe::envelope::api_version;
@@ -33,7 +29,8 @@ pub(super) struct Checked {
     /// Whether there was a signature to check.
     pub(super) signed: bool,
     pub(super) erasure: Option<Erasing>,
-    pub(super) folding: Option<Folding>,
+    /// What it comes to in the read model, as far as that has folded.
+    pub(super) outcome: Option<Outcome>,
 }
 
 /// What an event has to do with erasures.
@@ -42,12 +39,6 @@ pub(super) enum Erasing {
     Gone(Scope, EventId),
     /// It records that these are.
     Recorded(Scope, Vec<EventId>),
-}
-
-/// What an event adds to the read model.
-pub(super) struct Folding {
-    pub(super) change: Option<(CustomerKey, Change)>,
-    pub(super) catalogue: Option<CatalogueEntry>,
 }
 
 impl Checker {
@@ -72,7 +63,7 @@ impl Checker {
             wrong,
             signed,
             erasure: erasure(event),
-            folding: if event.position <= self.folded { folding(event) } else { None },
+            outcome: (event.position <= self.folded).then(|| Entry::read(&event.into()).outcome()),
         }
     }
 
@@ -107,13 +98,4 @@ fn erasure(event: &LoggedEvent) -> Option<Erasing> {
         }
         Some(_) => None,
     }
-}
-
-fn folding(event: &LoggedEvent) -> Option<Folding> {
-    let body = event.payload.as_deref().filter(|_| event.source != Source::Subledger)?;
-    // A defect that it brings to light parks it, as in the projector.
-    let observed = catch_unwind(|| observe_as(&event.facts.event_type, body)).ok()?;
-    let observation = observed.ok()?;
-    let Observation { customer, change, catalogue, .. } = observation;
-    Some(Folding { change: customer.zip(change), catalogue })
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 
-use super::checked::{Checker, Folding};
+use super::checked::Checker;
 use super::{Report, check_all, processors};
 use crate::audit::beside_the_runtime;
-use crate::ids::{CustomerKey, Position};
+use crate::ids::{CustomerKey, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
-use crate::projector::{can_fold, logic_of};
+use crate::projector::{Outcome, can_fold, logic_of};
 use crate::store::{Store, StoreError, SubscriptionFilter};
 
 /// Changes until the evidence of order in them is read. Many are superseded before, and need never be.
@@ -30,6 +30,16 @@ pub(super) struct FreshFold {
     /// The customers that were changed and not settled since.
     unsettled: Vec<CustomerKey>,
     catalogue: Catalogue,
+    counts: Counts,
+}
+
+/// What a row says that its customer's state does not.
+#[derive(Default)]
+struct Counts {
+    /// Events on the timeline.
+    events: HashMap<(CustomerKey, SubscriptionId), i64>,
+    /// Events that are parked.
+    parked: HashMap<(Scope, SubscriptionId), i64>,
 }
 
 /// Whose row it is.
@@ -41,7 +51,16 @@ impl FreshFold {
         Self { position, ..Self::default() }
     }
 
-    pub(super) fn join(&mut self, Folding { change, catalogue }: Folding) {
+    pub(super) fn join(&mut self, outcome: Outcome) {
+        let Outcome { timeline, change, catalogue, parked, links: _ } = outcome;
+        for entry in timeline {
+            if let Some(subscription) = entry.subscription {
+                *self.counts.events.entry((entry.customer, subscription)).or_default() += 1;
+            }
+        }
+        if let Some((scope, Some(subscription))) = parked.map(|it| (it.scope, it.subscription)) {
+            *self.counts.parked.entry((scope, subscription)).or_default() += 1;
+        }
         if let Some(entry) = catalogue {
             self.catalogue.join(entry);
         }
@@ -88,10 +107,8 @@ impl FreshFold {
             if page.is_empty() {
                 break;
             }
-            for mut stored in page {
+            for stored in page {
                 count += 1;
-                // What the view counts is not folded.
-                (stored.parked, stored.event_count) = (0, 0);
                 let found = folded.remove(&identity(&stored));
                 compare(&stored, found.as_ref(), report);
             }
@@ -108,7 +125,7 @@ impl FreshFold {
         let checker = Arc::new(Checker { verifier: None, folded: to });
         let mut stretches = check_all(&store.log, self.position, to, &checker);
         while let Some(stretch) = stretches.try_next().await? {
-            stretch.into_iter().filter_map(|event| event.folding).for_each(|it| self.join(it));
+            stretch.into_iter().filter_map(|event| event.outcome).for_each(|it| self.join(it));
         }
         self.position = to;
         Ok(())
@@ -120,7 +137,7 @@ impl FreshFold {
         logic: Logic,
     ) -> Result<BTreeMap<Identity, SubscriptionRow>, StoreError> {
         self.settle();
-        let shared = Arc::new((logic, self.catalogue));
+        let shared = Arc::new((logic, self.catalogue, self.counts));
         let mut customers = self.states.into_iter();
         let each = customers.len().div_ceil(processors()).max(1);
         let parts = std::iter::from_fn(|| {
@@ -133,17 +150,23 @@ impl FreshFold {
     }
 }
 
-/// The rows of these customers, with the names of what they bought.
+/// The rows of these customers, with the names of what they bought and what is counted.
 fn named(
     customers: &[(CustomerKey, CustomerState)],
-    (logic, catalogue): &(Logic, Catalogue),
+    (logic, catalogue, counts): &(Logic, Catalogue, Counts),
 ) -> Vec<SubscriptionRow> {
-    let rows = customers.iter().flat_map(|(key, state)| rows::rows(key, state, logic));
-    rows.map(|mut row| {
-        catalogue.name(&mut row);
-        row
-    })
-    .collect()
+    let mut named = Vec::new();
+    for (key, state) in customers {
+        for mut row in rows::rows(key, state, logic) {
+            catalogue.name(&mut row);
+            let id = SubscriptionId::from(row.subscription_id.as_str());
+            let of_scope = (key.scope.clone(), id.clone());
+            row.parked = counts.parked.get(&of_scope).copied().unwrap_or_default();
+            row.event_count = counts.events.get(&(key.clone(), id)).copied().unwrap_or_default();
+            named.push(row);
+        }
+    }
+    named
 }
 
 fn identity(row: &SubscriptionRow) -> Identity {

@@ -126,7 +126,7 @@ pub async fn verify_against(
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
-            event.folding.into_iter().for_each(|folding| fresh.join(folding));
+            event.outcome.into_iter().for_each(|outcome| fresh.join(outcome));
         }
         if chain.completed() >= SUBTREES_EVERY {
             compare_subtrees(&store.log, &mut chain, &mut report).await?;

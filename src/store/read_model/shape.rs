@@ -131,8 +131,8 @@ impl Shape {
     }
 
     /// How they are read together with the stamp of the live generation, in one statement.
-    pub(in crate::store) fn select_stamped(&self) -> Result<&str, StoreError> {
-        self.stamped.as_deref().ok_or(StoreError::OtherVersion(self.generation))
+    pub(in crate::store) fn select_stamped(&self) -> Option<&str> {
+        self.stamped.as_deref()
     }
 
     /// What points the view at this generation.

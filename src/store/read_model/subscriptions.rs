@@ -87,10 +87,11 @@ impl ReadModel {
         limit: usize,
     ) -> Result<Option<(GenerationStamp, Vec<SubscriptionRow>)>, StoreError> {
         let Some(shape) = self.remembered_shape() else { return Ok(None) };
+        let Some(select) = shape.select_stamped() else { return Ok(None) };
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let conditions = filter.conditions(session.dialect(), after.is_some());
-        let statement = shape.select_stamped()?.replace("{conditions}", &conditions);
+        let statement = select.replace("{conditions}", &conditions);
         let query = filter.bind(session.query(statement).bind(limit_of(limit)), after);
         let rows = match query.fetch_all().await {
             // They may have been dropped.
