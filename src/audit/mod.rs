@@ -32,6 +32,7 @@ use crate::store::StoreError;
 
 /// The longest story that is told in one piece, in events a customer: beyond it only the first are, and it says so.
 const EVENTS_MAX: usize = 100_000;
+
 /// Runs work that takes the processor on a thread of its own.
 async fn beside_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -86,23 +86,6 @@ pub enum Change {
     Features(Group<FeatureFacts>),
 }
 
-impl Change {
-    /// Reads the evidence of order that was put off, where the state is kept in memory for long: its
-    /// text is ten times as large.
-    #[must_use]
-    pub fn settled(mut self) -> Self {
-        match &mut self {
-            Self::Customer(group) => group.settle(),
-            Self::Subscription(_, group, _) => group.settle(),
-            Self::Invoice(_, _, invoice) => invoice.snapshots.settle(),
-            Self::Session(_, group) => group.settle(),
-            Self::Schedule(_, group) => group.settle(),
-            Self::Features(group) => group.settle(),
-        }
-        self
-    }
-}
-
 impl CustomerState {
     /// Joins in what one event adds.
     pub fn add(&mut self, change: Change) {

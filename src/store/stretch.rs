@@ -10,8 +10,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::StoreError;
-use super::db::Row;
-use super::db::Session;
+use super::db::{Row, Session};
 use super::event::{EventFacts, LoggedEvent, Source};
 use super::log::Log;
 use crate::ids::{AccountId, EventId, Position, Scope};

@@ -196,6 +196,9 @@ async fn begin_to_the_end(
     Ok(begun.await.map_err(|error| StoreError::Internal(error.into()))??)
 }
 
+/// How long a connection may have been silent before it is asked whether it still answers: it costs a trip,
+/// and no server is away and back within so little.
+pub(super) const TRUSTED: Duration = Duration::from_millis(20);
 /// How long a read waits for a free connection.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 

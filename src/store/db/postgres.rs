@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::database::ACQUIRE_TIMEOUT;
+use super::database::{ACQUIRE_TIMEOUT, TRUSTED};
 use crate::store::{DatabaseUrl, StoreError};
 
 /// The schema of the log.
@@ -18,9 +18,6 @@ pub(in crate::store) const POSTGRES_READ_SCHEMA: &str = "subledger_read";
 const CONNECTIONS: u32 = 8;
 /// How long a connection may be silent before it is closed.
 const IDLE: Duration = Duration::from_mins(5);
-/// How long a connection may have been silent before it is asked whether it still answers: it costs a trip,
-/// and no server is away and back within so little.
-const TRUSTED: Duration = Duration::from_millis(20);
 
 /// What every session is told. A statement that takes longer than this is not answered to anybody;
 /// a rebuild's are shorter, but for its indexes, which say so themselves.

@@ -4,21 +4,18 @@
 //! of a file, a third.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Session;
-use super::database::{ACQUIRE_TIMEOUT, sql};
+use super::database::{ACQUIRE_TIMEOUT, TRUSTED, sql};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::StoreError;
 
 /// Connections that read one file at the same time.
 const READERS: u32 = 4;
-/// How long a connection may have been silent before it is asked whether it still answers.
-const TRUSTED: Duration = Duration::from_millis(20);
 
 /// Connections that are opened when they are needed, and kept.
 #[derive(Clone, Debug)]

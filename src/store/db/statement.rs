@@ -3,8 +3,9 @@
 //! Parameters are `$1`, `$2`, … in both databases. A statement may be a template: `{rows}` stands for
 //! as many rows of parameters as are bound at once, `{g}` for the number of a generation.
 //!
-//! In a statement that is asked often a limit stands as `CAST($1 AS bigint)`: SQLite looks at the value of a bare parameter there when it
-//! plans a statement, and so plans it again each time one is bound, which takes longer than a short answer.
+//! In a statement that is asked often a limit stands as `CAST($1 AS bigint)`: SQLite looks at the value of a bare
+//! parameter there when it plans a statement, and so plans it again each time one is bound, which takes longer than
+//! a short answer.
 
 use std::borrow::Cow;
 
