@@ -2,7 +2,7 @@
 --
 -- Columns come only at the end, so that the view keeps its place and what was granted on it.
 -- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
--- that the view joins: product_name, parked, event_count. The view also puts the catalogue's names into
+-- that the view joins: parked, event_count. The view also puts the catalogue's names into product_name,
 -- price_nickname and items.
 
 CREATE TABLE current_subscriptions_g{g} (
@@ -19,6 +19,7 @@ CREATE TABLE current_subscriptions_g{g} (
     entitled_until          timestamptz,
     price_id                text COLLATE "C",
     product_id              text COLLATE "C",
+    product_name            text,
     price_nickname          text,
     lookup_key              text COLLATE "C",
     quantity                bigint,
@@ -61,6 +62,9 @@ CREATE TABLE current_subscriptions_g{g} (
     order_ambiguous         boolean NOT NULL,
     last_event_id           text NOT NULL,
     last_event_at           timestamptz NOT NULL,
+    billing_currency        text,
+    transform_quantity      jsonb,
+    paid_through_unknown    boolean NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 );
 
@@ -91,6 +95,16 @@ CREATE TABLE subscription_customers_g{g} (
     subscription_id text COLLATE "C" NOT NULL,
     customer_id     text COLLATE "C" NOT NULL,
     PRIMARY KEY (account, livemode, subscription_id, customer_id)
+);
+
+-- Which customers ever were a user's: those that any event links to the user, whoever owns their
+-- subscriptions now.
+CREATE TABLE user_customers_g{g} (
+    account         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    user_id         text COLLATE "C" NOT NULL,
+    customer_id     text COLLATE "C" NOT NULL,
+    PRIMARY KEY (account, livemode, user_id, customer_id)
 );
 
 -- Which customer a payment belongs to: charges, payment intents and invoices, which events name without

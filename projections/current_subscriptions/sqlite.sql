@@ -2,7 +2,7 @@
 --
 -- Truth values are 0 and 1, instants are text as 2026-03-01T00:00:00Z, lists and objects are JSON.
 -- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
--- that the view joins: product_name, parked, event_count. The view also puts the catalogue's names into
+-- that the view joins: parked, event_count. The view also puts the catalogue's names into product_name,
 -- price_nickname and items.
 
 CREATE TABLE current_subscriptions_g{g} (
@@ -19,6 +19,7 @@ CREATE TABLE current_subscriptions_g{g} (
     entitled_until          TEXT,
     price_id                TEXT,
     product_id              TEXT,
+    product_name            TEXT,
     price_nickname          TEXT,
     lookup_key              TEXT,
     quantity                INTEGER,
@@ -61,6 +62,9 @@ CREATE TABLE current_subscriptions_g{g} (
     order_ambiguous         INTEGER NOT NULL,
     last_event_id           TEXT NOT NULL,
     last_event_at           TEXT NOT NULL,
+    billing_currency        TEXT,
+    transform_quantity      TEXT,
+    paid_through_unknown    INTEGER NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 ) STRICT;
 
@@ -91,6 +95,16 @@ CREATE TABLE subscription_customers_g{g} (
     subscription_id TEXT    NOT NULL,
     customer_id     TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, subscription_id, customer_id)
+) STRICT, WITHOUT ROWID;
+
+-- Which customers ever were a user's: those that any event links to the user, whoever owns their
+-- subscriptions now.
+CREATE TABLE user_customers_g{g} (
+    account     TEXT    NOT NULL,
+    livemode    INTEGER NOT NULL,
+    user_id     TEXT    NOT NULL,
+    customer_id TEXT    NOT NULL,
+    PRIMARY KEY (account, livemode, user_id, customer_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Which customer a payment belongs to: charges, payment intents and invoices, which events name without

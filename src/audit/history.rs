@@ -154,7 +154,10 @@ impl HistoryEvent {
                         record.events.len(),
                         record.in_words(logged.facts.created)
                     )),
-                    _ => note_of(body),
+                    _ => {
+                        let notes = note_of(body).into_iter().chain(step.notes.iter().cloned());
+                        Some(notes.collect::<Vec<_>>().join("; ")).filter(|it| !it.is_empty())
+                    }
                 }),
             },
         }

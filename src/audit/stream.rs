@@ -44,7 +44,7 @@ impl<'s> HistoryStream<'s> {
                 stream.tell(heard, |_| ()).await?;
             }
             stream.told = 0;
-            stream.teller.states = Teller::new(&stream.outline.customers).states;
+            stream.teller.begin(&stream.outline.customers);
         }
         Ok(Some(stream))
     }
@@ -60,7 +60,8 @@ impl<'s> HistoryStream<'s> {
     ) -> Result<Option<Self>, StoreError> {
         let outline = Outline::read(store, &subject, past, events_max).await?;
         Ok(outline.map(|outline| {
-            let teller = Teller::new(&outline.customers);
+            let user = Some(&subject).filter(|it| it.kind == SubjectKind::User);
+            let teller = Teller::new(&outline.customers, user.map(|it| it.id.clone()));
             Self { store, subject, past, outline, chunk, told: 0, teller, state: Vec::new() }
         }))
     }
@@ -77,7 +78,7 @@ impl<'s> HistoryStream<'s> {
         let draft = self.tell(heard, move |steps| Draft::of(steps, &subject)).await?;
         if self.told == self.outline.entries.len() {
             let rows = self.teller.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
-            let rows = rows.filter(|row| is_wanted(&self.subject, &row.subscription_id));
+            let rows = rows.filter(|row| is_wanted(&self.subject, row));
             self.state = rows.collect();
         }
         let rows = draft.rows().chain(&self.state);
@@ -137,8 +138,24 @@ impl<'s> HistoryStream<'s> {
     }
 }
 
-fn is_wanted(subject: &Subject, subscription: &str) -> bool {
-    subject.kind != SubjectKind::Subscription || subscription == subject.id
+/// Whether a row is the subject's.
+fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
+    match subject.kind {
+        SubjectKind::Subscription => row.subscription_id == subject.id,
+        SubjectKind::User => row.user_id.as_ref() == Some(&subject.id),
+        SubjectKind::Customer => true,
+    }
+}
+
+/// Whether what an event changed belongs to the subject's story: a row that is or was theirs or, before
+/// anybody is known to have it, nobody's.
+fn is_told(subject: &Subject, changed: &Changed) -> bool {
+    let Changed { before, after, .. } = changed;
+    let is_wanted = |row: &SubscriptionRow| {
+        let is_nobodys = subject.kind == SubjectKind::User && row.user_id.is_none();
+        is_nobodys || is_wanted(subject, row)
+    };
+    before.as_ref().is_some_and(is_wanted) || is_wanted(after)
 }
 
 /// Events whose products and prices have no names yet, and the rows that each changed.
@@ -149,9 +166,13 @@ impl Draft {
     fn of(steps: Vec<Step<'_>>, subject: &Subject) -> Self {
         let mut drafts = Vec::new();
         for mut step in steps {
-            step.changed.retain(|it| is_wanted(subject, &it.after.subscription_id));
+            step.changed.retain(|it| step.is_theirs && is_told(subject, it));
             let named = step.subscription.as_ref().map_or("", |id| id.as_str());
-            if is_wanted(subject, named) || !step.changed.is_empty() {
+            let is_about_it = match subject.kind {
+                SubjectKind::Subscription => named == subject.id,
+                SubjectKind::Customer | SubjectKind::User => step.is_theirs,
+            };
+            if is_about_it || !step.changed.is_empty() {
                 drafts.push((HistoryEvent::of(&step), step.changed));
             }
         }

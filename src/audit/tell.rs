@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
-use crate::projection::canonical::canonical_order;
+use crate::projection::canonical::{instants, order_of_instant};
 use crate::projection::entitlement::Judgement;
 use crate::projection::observe::{Observation, observe_as};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
+use crate::projection::user::named_by_customer;
 use crate::projection::{Logic, rows};
 use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
@@ -37,8 +38,12 @@ pub(super) struct Step<'a> {
     pub(super) folding: Folding,
     /// Why it is parked.
     pub(super) reason: Option<String>,
+    /// Fields of it that could not be read and were passed over.
+    pub(super) notes: Vec<String>,
     pub(super) subscription: Option<SubscriptionId>,
     pub(super) changed: Vec<Changed>,
+    /// Whether it belongs to the story, where that is a user's: the event is about what was theirs then.
+    pub(super) is_theirs: bool,
 }
 
 /// A row that an event made or changed.
@@ -73,6 +78,8 @@ pub(super) type Rivals = BTreeMap<EventId, BTreeSet<EventId>>;
 /// Tells a story piece by piece: what it carries from one to the next.
 #[derive(Default)]
 pub(super) struct Teller {
+    /// The user whose story it is; none where it is a customer's or a subscription's.
+    user: Option<String>,
     pub(super) rivals: Rivals,
     /// What the customers are at the end of what was told.
     pub(super) states: BTreeMap<CustomerKey, Known>,
@@ -87,32 +94,44 @@ pub(super) struct Known {
 
 /// Tells a story from nothing.
 pub(super) fn tell<'a>(events: &'a [Heard], customers: &[CustomerKey], logic: &Logic) -> Told<'a> {
-    let mut teller = Teller::new(customers);
+    let mut teller = Teller::new(customers, None);
     let steps = teller.tell(events, logic);
-    let Teller { rivals, states } = teller;
+    let Teller { rivals, states, .. } = teller;
     Told { steps, rivals, states }
 }
 
 impl Teller {
     /// Before the first event of these customers.
-    pub(super) fn new(customers: &[CustomerKey]) -> Self {
-        let states = customers.iter().map(|key| (key.clone(), Known::default())).collect();
-        Self { rivals: BTreeMap::new(), states }
+    pub(super) fn new(customers: &[CustomerKey], user: Option<String>) -> Self {
+        let mut teller = Self { user, ..Self::default() };
+        teller.begin(customers);
+        teller
+    }
+
+    /// Goes back to before the first event, and keeps what is known to be in doubt.
+    pub(super) fn begin(&mut self, customers: &[CustomerKey]) {
+        self.states = customers.iter().map(|key| (key.clone(), Known::default())).collect();
     }
 
     /// Tells what comes next: all events of some seconds, each later than those that were told.
     pub(super) fn tell<'a>(&mut self, events: &'a [Heard], logic: &Logic) -> Vec<Step<'a>> {
         let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
-        let order = canonical_order(&envelopes);
+        let instants = instants(&envelopes);
         let mut steps = Vec::with_capacity(events.len());
         let mut touched = BTreeSet::new();
-        for (place, &at) in order.iter().enumerate() {
-            let (step, customer) = self.fold(&events[at], logic);
-            touched.extend(customer.filter(|_| !step.changed.is_empty()));
-            steps.push(step);
-            let next = order.get(place + 1).map(|next| envelopes[*next].created);
+        for (place, instant) in instants.iter().enumerate() {
+            let before = |object: &str| {
+                let states = self.states.iter();
+                states.flat_map(|(key, known)| known.state.possibly_last(key, object)).collect()
+            };
+            for at in order_of_instant(&envelopes, instant, before) {
+                let (step, customer) = self.fold(&events[at], logic);
+                touched.extend(customer.filter(|_| !step.changed.is_empty()));
+                steps.push(step);
+            }
+            let second_of = |instant: &Vec<usize>| envelopes[instant[0]].created;
             // Only at the end of a second is it known who its rivals are.
-            if next != Some(envelopes[at].created) {
+            if instants.get(place + 1).map(second_of) != Some(second_of(instant)) {
                 for key in std::mem::take(&mut touched) {
                     self.doubt(&key, logic);
                 }
@@ -122,12 +141,49 @@ impl Teller {
     }
 
     fn fold<'a>(&mut self, heard: &'a Heard, logic: &Logic) -> (Step<'a>, Option<CustomerKey>) {
+        let (mut step, customer) = self.understand(heard, logic);
+        step.is_theirs = self.is_theirs(&step, customer.as_ref(), logic);
+        let folded = step.folding == Folding::Folded;
+        (step, customer.filter(|_| folded))
+    }
+
+    /// Whether an event is about what is or was the user's when it happened: a subscription of theirs, or a
+    /// customer that nobody else has a part in.
+    fn is_theirs(&self, step: &Step<'_>, customer: Option<&CustomerKey>, logic: &Logic) -> bool {
+        let Some(user) = self.user.as_deref() else { return true };
+        let is_theirs = |row: &SubscriptionRow| row.user_id.as_deref() == Some(user);
+        if step.changed.iter().any(|it| it.before.iter().chain([&it.after]).any(is_theirs)) {
+            return true;
+        }
+        let rows = || self.states.values().flat_map(|known| &known.rows);
+        let named = step.subscription.as_ref();
+        let named = named.and_then(|id| rows().find(|row| row.subscription_id == id.as_str()));
+        if let Some(owner) = named.and_then(|row| row.user_id.as_deref()) {
+            return owner == user;
+        }
+        let is_theirs = |known: &Known| match named_by_customer(&known.state, logic) {
+            Some(owner) => owner == user,
+            None => known.rows.iter().all(|row| row.user_id.as_deref().is_none_or(|it| it == user)),
+        };
+        match customer.and_then(|key| self.states.get(key)) {
+            Some(known) => is_theirs(known),
+            None => self.states.values().any(is_theirs),
+        }
+    }
+
+    fn understand<'a>(
+        &mut self,
+        heard: &'a Heard,
+        logic: &Logic,
+    ) -> (Step<'a>, Option<CustomerKey>) {
         let mut step = Step {
             heard,
             folding: Folding::Erased,
             reason: None,
+            notes: Vec::new(),
             subscription: heard.subscription.clone(),
             changed: Vec::new(),
+            is_theirs: true,
         };
         let Some(payload) = heard.logged.payload.as_deref() else { return (step, None) };
         let observation = match observe_as(&heard.logged.facts.event_type, payload) {
@@ -137,11 +193,15 @@ impl Teller {
                 return (step, None);
             }
         };
-        let Observation { customer, subscription, change, .. } = observation;
+        let Observation { customer, subscription, change, notes, .. } = observation;
+        step.notes = notes;
         step.subscription = subscription.or(step.subscription);
-        let (Some(change), Some(key)) = (change, customer) else {
-            step.folding = Folding::NotFolded;
-            return (step, None);
+        let (change, key) = match (change, customer) {
+            (Some(change), Some(key)) => (change, key),
+            (_, customer) => {
+                step.folding = Folding::NotFolded;
+                return (step, customer);
+            }
         };
         step.folding = Folding::Folded;
         if let Some(known) = self.states.get_mut(&key) {

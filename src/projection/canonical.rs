@@ -7,44 +7,45 @@
 use std::collections::BTreeMap;
 
 use super::observe;
-use super::order;
+use super::order::{self, Evidence};
 use crate::ids::EventId;
 use crate::stripe::Envelope;
 
-/// The indexes of the envelopes, from the first event to the last.
-pub fn canonical_order(envelopes: &[Envelope<'_>]) -> Vec<usize> {
-    let mut seconds: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+/// The indexes of the envelopes, by the instants of their events, from the first to the last.
+pub fn instants(envelopes: &[Envelope<'_>]) -> Vec<Vec<usize>> {
+    let mut instants: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (at, envelope) in envelopes.iter().enumerate() {
-        seconds.entry((envelope.created, envelope.created_nanos)).or_default().push(at);
+        instants.entry((envelope.created, envelope.created_nanos)).or_default().push(at);
     }
-    let mut all = Vec::with_capacity(envelopes.len());
-    for second in seconds.into_values() {
-        if second.len() == 1 {
-            all.extend(second);
-        } else {
-            all.extend(order_of_second(envelopes, &second));
-        }
-    }
-    all
+    instants.into_values().collect()
 }
 
-fn order_of_second(envelopes: &[Envelope<'_>], second: &[usize]) -> Vec<usize> {
-    let mut objects: BTreeMap<String, Vec<(usize, EventId, order::Evidence)>> = BTreeMap::new();
-    for at in second {
+/// Puts the events of one instant, given by their indexes, into order. `start` gives, for an object's id,
+/// the events that might have been the last about it before.
+pub fn order_of_instant<'s>(
+    envelopes: &[Envelope<'_>],
+    instant: &[usize],
+    start: impl Fn(&str) -> Vec<&'s Evidence>,
+) -> Vec<usize> {
+    if instant.len() == 1 {
+        return instant.to_vec();
+    }
+    let mut objects: BTreeMap<String, Vec<(usize, EventId, Evidence)>> = BTreeMap::new();
+    for at in instant {
         let (object, evidence) = observe::evidence_of(&envelopes[*at]);
         let event_id = EventId::new(envelopes[*at].id.clone());
         objects.entry(object).or_default().push((*at, event_id, evidence));
     }
     let mut queues: Vec<std::vec::IntoIter<usize>> = objects
-        .into_values()
-        .map(|events| {
+        .into_iter()
+        .map(|(object, events)| {
             let rivals: Vec<_> = events.iter().map(|(_, id, evidence)| (id, evidence)).collect();
-            let order = order::sequence(&rivals).order;
+            let order = order::sequence(&rivals, &start(&object)).order;
             order.into_iter().map(|index| events[index].0).collect::<Vec<_>>().into_iter()
         })
         .collect();
-    let mut merged = Vec::with_capacity(second.len());
-    while merged.len() < second.len() {
+    let mut merged = Vec::with_capacity(instant.len());
+    while merged.len() < instant.len() {
         let heads = queues.iter().enumerate().filter_map(|(queue, events)| {
             events.as_slice().first().map(|at| (queue, &envelopes[*at]))
         });
@@ -108,7 +109,9 @@ mod tests {
             event("evt_9", "customer.updated", 4, r#"{"id":"cus_1"}"#, "null"),
         ];
         let envelopes: Vec<_> = bodies.iter().map(|body| Envelope::parse(body).unwrap()).collect();
-        let order = canonical_order(&envelopes);
+        let instants = instants(&envelopes).into_iter();
+        let order: Vec<_> =
+            instants.flat_map(|it| order_of_instant(&envelopes, &it, |_| Vec::new())).collect();
         let names: Vec<_> = order.iter().map(|at| envelopes[*at].id.as_ref()).collect();
         assert_eq!(names, ["evt_9", "evt_f", "evt_e", "evt_d", "evt_c", "evt_b", "evt_a", "evt_0"]);
     }

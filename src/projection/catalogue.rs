@@ -65,15 +65,17 @@ impl Catalogue {
         Some(&rank.event_id)
     }
 
-    /// Puts the names into a row, as the view does: a product has no name but the catalogue's, and a
-    /// price keeps the nickname of its snapshot where the catalogue does not know it.
+    /// Puts the names into a row, as the view does: products and prices keep the names of their snapshot
+    /// where the catalogue does not know them.
     pub fn name(&self, row: &mut SubscriptionRow) {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let find = |id: &Option<String>| self.0.get(&(scope.clone(), id.clone()?));
         let name = |product: &mut Option<String>,
                     price: &mut Option<String>,
                     ids: [&Option<String>; 2]| {
-            *product = find(ids[0]).and_then(|(_, name)| name.clone());
+            if let Some((_, name)) = find(ids[0]) {
+                product.clone_from(name);
+            }
             if let Some((_, nickname)) = find(ids[1]) {
                 price.clone_from(nickname);
             }

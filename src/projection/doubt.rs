@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::group::Group;
-use super::state::CustomerState;
-use crate::ids::{EventId, SubscriptionId};
+use super::group::{Group, Standing, Winner};
+use super::state::{CustomerState, SubscriptionState};
+use crate::ids::{EventId, InvoiceId, SubscriptionId};
+use crate::stripe::invoice::InvoiceFacts;
+use crate::time::StripeTime;
 
 /// As many combinations are tried; where there are more, nobody can say, which is doubt as well. Ten
 /// objects of two rivals each make as many, and in real life two doubts at a time are rare.
@@ -98,7 +100,50 @@ fn doubts<'a>(state: &'a CustomerState, id: &'a SubscriptionId) -> Vec<Doubt<'a>
             Some(&mut invoices.get_mut(invoice)?.snapshots)
         });
     }
+    doubts.0.extend(ties_of_invoices(id, subscription));
     doubts.0
+}
+
+/// Invoices that were made in one second, where it may matter which was made last: for the latest one, and
+/// where one gives back what another is paid for.
+fn ties_of_invoices<'a>(
+    id: &'a SubscriptionId,
+    subscription: &'a SubscriptionState,
+) -> impl Iterator<Item = Doubt<'a>> {
+    let mut by_second: BTreeMap<StripeTime, Vec<(&InvoiceId, Winner<'_, InvoiceFacts>)>> =
+        BTreeMap::new();
+    for (invoice, known) in &subscription.invoices {
+        let winner = known.snapshots.winner();
+        if winner.standing != Standing::Terminal {
+            let made = winner.snapshot.facts.created.unwrap_or(known.heard_first);
+            by_second.entry(made).or_default().push((invoice, winner));
+        }
+    }
+    let last = by_second.keys().next_back().copied();
+    let tied = by_second.into_iter().filter(move |(made, invoices)| {
+        let gives_back = || {
+            let lines = invoices.iter().flat_map(|(_, winner)| &winner.snapshot.facts.lines);
+            lines.into_iter().any(|line| line.credit)
+        };
+        invoices.len() > 1 && (Some(*made) == last || gives_back())
+    });
+    tied.map(move |(_, invoices)| {
+        let ids: Vec<&InvoiceId> = invoices.iter().map(|it| it.0).collect();
+        // Where nothing else decides, the greatest id is taken for the last.
+        let rivals = invoices.into_iter().rev().map(|(last, winner)| {
+            let ids = ids.clone();
+            let put = move |state: &mut CustomerState| {
+                let Some(subscription) = state.subscriptions.get_mut(id) else { return };
+                for invoice in &ids {
+                    if let Some(known) = subscription.invoices.get_mut(*invoice) {
+                        known.put_last = *invoice == last;
+                    }
+                }
+            };
+            Rival { event_id: winner.event_id.clone(), put: Box::new(put) }
+        });
+        rivals.collect()
+    })
 }
 
 #[derive(Default)]

@@ -16,9 +16,11 @@ pub struct Standing {
     pub ends_as_scheduled: Option<StripeTime>,
     /// Since when it is past due.
     pub past_due_since: Option<StripeTime>,
-    /// Until when it is paid; none if nothing was ever paid.
+    /// Until when it is paid; none if nothing was ever paid, or if that is unknown.
     pub paid_through: Option<StripeTime>,
-    /// Whether money was ever paid: the invoice of a trial asks for none.
+    /// Whether it is paid and nobody can say until when.
+    pub paid_through_unknown: bool,
+    /// Whether an invoice that asked for money was ever settled: that of a trial asks for none.
     pub ever_paid: bool,
 }
 
@@ -109,15 +111,20 @@ pub fn judge(facts: &SubscriptionFacts, standing: Standing, policy: &Policy) -> 
             PauseEffect::UntilPaidThrough if standing.paid_through.is_some() => {
                 ends.push((standing.paid_through, End::PaidThrough));
             }
+            // It is paid, and the period is the best that is known of how far.
+            PauseEffect::UntilPaidThrough if standing.paid_through_unknown => {
+                ends.push((facts.current_period_end(), End::PaidThrough));
+            }
             PauseEffect::UntilPaidThrough | PauseEffect::Deny => {
                 return denied(Ground::Pause(behavior.clone()));
             }
         }
     }
     let patience_days = i64::from(policy.stale_after_period_end_days.0);
-    if patience_days > 0 {
-        let end = facts.current_period_end().map(|end| end.plus_days(patience_days));
-        ends.push((end, End::Stale));
+    // What is paid for in advance gives no reason to write, and on a test clock time stands still.
+    if patience_days > 0 && facts.test_clock.is_none() {
+        let expected = facts.current_period_end().max(standing.paid_through);
+        ends.push((expected.map(|end| end.plus_days(patience_days)), End::Stale));
     }
     // Of equal ends the first counts: what somebody decided before what the policy does by itself.
     let first = ends.into_iter().filter_map(|(at, end)| Some((at?, end))).min_by_key(|it| it.0);
@@ -192,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn silence_counts_from_what_is_paid_for_and_not_at_all_on_a_test_clock() {
+        let paid = |at: i64| Standing { paid_through: Some(StripeTime(at)), ..Standing::default() };
+        let month = 30 * DAY;
+        assert_eq!(until(&facts("active"), paid(3 * PERIOD_END), ""), Some(3 * PERIOD_END + month));
+        assert_eq!(until(&facts("active"), paid(DAY), ""), Some(PERIOD_END + month));
+        let unknown_period = SubscriptionFacts { items: Vec::new(), ..facts("active") };
+        assert_eq!(until(&unknown_period, paid(DAY), ""), Some(DAY + month));
+        let simulated = SubscriptionFacts { test_clock: Some("clock_1".into()), ..facts("active") };
+        assert_eq!(until(&simulated, paid(DAY), ""), Some(i64::MAX));
+    }
+
+    #[test]
     fn grace_counts_from_the_first_unpaid_moment_and_may_have_to_be_earned() {
         let standing = Standing { past_due_since: Some(StripeTime(DAY)), ..Standing::default() };
         assert_eq!(until(&facts("past_due"), standing, ""), Some(8 * DAY));
@@ -214,6 +233,8 @@ mod tests {
         let until_paid = "[pause_collection]\nvoid = \"until_paid_through\"";
         assert_eq!(until(&paused, paid, until_paid), Some(5));
         assert_eq!(until(&paused, Standing::default(), until_paid), None);
+        let unknown = Standing { paid_through_unknown: true, ..Standing::default() };
+        assert_eq!(until(&paused, unknown, until_paid), Some(PERIOD_END));
         assert_eq!(until(&paused, paid, "[pause_collection]\nkeep_as_draft = \"deny\""), stale);
     }
 

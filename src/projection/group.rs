@@ -1,8 +1,12 @@
 //! The snapshots of one object that might be its latest: a join.
 //!
-//! Of all snapshots of an object, those of the greatest (standing, second) are kept, *all* of them.
-//! Which of them is the latest is found over the whole set, so neither the order of arrival nor
+//! Of all snapshots of an object, those of the greatest (standing, second) are kept, *all* of them, and of
+//! the second before it what they say about their order: the state that a second starts from decides
+//! within it. Which of them is the latest is found over the whole set, so neither the order of arrival nor
 //! the way in which events were batched can show.
+//!
+//! A group is the set of its snapshots, cut to the two greatest (standing, second): joining is the union of
+//! such sets, cut again.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,13 +35,53 @@ pub struct Snapshot<F> {
     pub evidence: Evidence,
 }
 
-/// The snapshots of the greatest (standing, second).
+/// The snapshots of the greatest (standing, second), and the order of the second before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group<F> {
     standing: Standing,
     created: StripeTime,
     /// By their event ids. Nearly always there is one, which a map would give the room of eleven.
     rivals: Vec<(EventId, Snapshot<F>)>,
+    /// None where nothing is known that yields to these.
+    before: Option<Box<Before>>,
+}
+
+/// The snapshots of the next lower (standing, second), as far as they say what the state was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Before {
+    standing: Standing,
+    created: StripeTime,
+    /// By their event ids.
+    rivals: Vec<(EventId, Evidence)>,
+}
+
+impl Before {
+    /// Joins another one in: the greater of the two, or all snapshots of both where they are equal.
+    fn join_into(self, place: &mut Option<Box<Self>>) {
+        let Some(present) = place else {
+            *place = Some(Box::new(self));
+            return;
+        };
+        match (self.standing, self.created).cmp(&(present.standing, present.created)) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => {
+                for rival in self.rivals {
+                    if let Err(at) = present.rivals.binary_search_by(|(id, _)| id.cmp(&rival.0)) {
+                        present.rivals.insert(at, rival);
+                    }
+                }
+            }
+            std::cmp::Ordering::Greater => **present = self,
+        }
+    }
+
+    /// What might have been the last of them, as far as anything says.
+    fn possibly_last(&self) -> Vec<&Evidence> {
+        let rivals: Vec<_> = self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect();
+        let Sequence { order, might_be_last } = order::sequence(&rivals, &[]);
+        let last = order.last().into_iter().chain(&might_be_last);
+        last.map(|at| rivals[*at].1).collect()
+    }
 }
 
 /// The snapshot that a group stands for.
@@ -63,16 +107,39 @@ impl<F: Clone + PartialEq> Group<F> {
         event_id: EventId,
         snapshot: Snapshot<F>,
     ) -> Self {
-        Self { standing, created, rivals: vec![(event_id, snapshot)] }
+        Self { standing, created, rivals: vec![(event_id, snapshot)], before: None }
     }
 
     /// Joins two groups: commutative, associative, idempotent.
     pub fn join(&mut self, other: Self) {
         match (other.standing, other.created).cmp(&(self.standing, self.created)) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => other.rivals.into_iter().for_each(|it| self.admit(it)),
-            std::cmp::Ordering::Greater => *self = other,
+            std::cmp::Ordering::Less => other.into_before().join_into(&mut self.before),
+            std::cmp::Ordering::Equal => {
+                other.rivals.into_iter().for_each(|it| self.admit(it));
+                other.before.into_iter().for_each(|it| it.join_into(&mut self.before));
+            }
+            std::cmp::Ordering::Greater => {
+                let superseded = std::mem::replace(self, other);
+                superseded.into_before().join_into(&mut self.before);
+            }
         }
+    }
+
+    /// The group as what comes before another.
+    fn into_before(self) -> Before {
+        let evidence = |(id, snapshot): (EventId, Snapshot<F>)| (id, snapshot.evidence);
+        let rivals = self.rivals.into_iter().map(evidence).collect();
+        Before { standing: self.standing, created: self.created, rivals }
+    }
+
+    /// The second of the latest snapshots.
+    pub fn created(&self) -> StripeTime {
+        self.created
+    }
+
+    /// What the latest snapshots say.
+    pub fn facts(&self) -> impl Iterator<Item = &F> {
+        self.rivals.iter().map(|(_, snapshot)| &snapshot.facts)
     }
 
     /// One more rival; the same event again is none.
@@ -87,6 +154,18 @@ impl<F: Clone + PartialEq> Group<F> {
     /// Reads the evidence of order that was put off so far, and lets its text go.
     pub fn settle(&mut self) {
         self.rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.leaves.settle());
+        let before = self.before.iter_mut().flat_map(|before| &mut before.rivals);
+        before.for_each(|(_, evidence)| evidence.leaves.settle());
+    }
+
+    /// What might have been the last of the snapshots, for a second that starts after them.
+    pub fn possibly_last(&self) -> Vec<&Evidence> {
+        if let [(_, snapshot)] = &self.rivals[..] {
+            return vec![&snapshot.evidence];
+        }
+        let Sequence { order, might_be_last } = self.sequence();
+        let last = order.last().into_iter().chain(&might_be_last);
+        last.map(|at| &self.rivals[*at].1.evidence).collect()
     }
 
     /// The snapshot that was the latest, as far as anything says.
@@ -109,23 +188,34 @@ impl<F: Clone + PartialEq> Group<F> {
         let (last, contenders) = self.last_and_contenders();
         let mut possible: Vec<usize> = vec![last];
         for contender in contenders {
-            if possible.iter().all(|at| self.facts(*at) != self.facts(contender)) {
+            if possible.iter().all(|at| self.facts_at(*at) != self.facts_at(contender)) {
                 possible.push(contender);
             }
         }
-        let alone = |at: usize| Self { rivals: vec![self.rivals[at].clone()], ..*self };
+        let alone = |at: usize| {
+            let rivals = vec![self.rivals[at].clone()];
+            Self { standing: self.standing, created: self.created, rivals, before: None }
+        };
         possible.into_iter().map(alone).collect()
     }
 
     fn last_and_contenders(&self) -> (usize, Vec<usize>) {
-        let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
-        let Sequence { order, might_be_last } = order::sequence(&rivals);
+        let Sequence { order, might_be_last } = self.sequence();
         let last = *order.last().expect("a group is never empty");
-        let differs = |at: &usize| self.facts(*at) != self.facts(last);
+        let differs = |at: &usize| self.facts_at(*at) != self.facts_at(last);
         (last, might_be_last.into_iter().filter(differs).collect())
     }
 
-    fn facts(&self, at: usize) -> &F {
+    fn sequence(&self) -> Sequence {
+        let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
+        // An echo may carry any earlier state. A second before this one is one that ended before it.
+        let before = self.before.as_ref();
+        let before = before.filter(|it| it.standing != Standing::Echo && it.created < self.created);
+        let start = before.map(|it| it.possibly_last()).unwrap_or_default();
+        order::sequence(&rivals, &start)
+    }
+
+    fn facts_at(&self, at: usize) -> &F {
         &self.rivals[at].1.facts
     }
 }

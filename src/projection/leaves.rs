@@ -18,7 +18,9 @@ use self::hash::{ROOT, hash};
 use self::read::{Node, Root};
 
 /// The leaves of an object, or of a part of one: sorted, each `path << 32 | value` in eight bytes,
-/// the highest first. They are kept as the bytes that are stored, because most of them are stored
+/// the highest first. A path begins with the hash of its top-level attribute, so that the leaves of one
+/// attribute stand together, and ends with a bit that is set where that attribute is a
+/// [stable](STABLE) one. They are kept as the bytes that are stored, because most of them are stored
 /// and read many times before anybody asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaves(Box<[u8]>);
@@ -29,6 +31,10 @@ const OBJECT: u64 = 1;
 const NULL: u64 = 0;
 /// The half of a leaf that stands for the value.
 const VALUE: u64 = 0xffff_ffff;
+/// Bits of a path that stand for its top-level attribute, and for the rest of it. Of the other two, one is
+/// set at the attribute itself and one where the attribute is stable.
+const ATTRIBUTE_BITS: u32 = 14;
+const REST_BITS: u32 = 16;
 /// Attributes whose name and form are the same in every API version. Only these can link two
 /// snapshots that are rendered at different versions.
 const STABLE: [u64; 28] = [
@@ -87,14 +93,36 @@ impl Leaves {
         let all = compared.all(|wanted| {
             any = true;
             if wanted & VALUE == NULL {
-                let path = |leaf: &[u8; 8]| u64::from_be_bytes(*leaf) >> 32;
-                let at = present.partition_point(|leaf| path(leaf) < wanted >> 32);
-                present.get(at).is_none_or(|leaf| path(leaf) != wanted >> 32)
+                let path_of = |leaf: &[u8; 8]| path(u64::from_be_bytes(*leaf));
+                let at = present.partition_point(|leaf| path_of(leaf) < path(wanted));
+                present.get(at).is_none_or(|leaf| path_of(leaf) != path(wanted))
             } else {
                 present.binary_search(&wanted.to_be_bytes()).is_ok()
             }
         });
         any && all
+    }
+
+    /// Whether an object with these leaves is what `later` was before its event: equal to it but for
+    /// `previous`, which holds the old values of what changed. Without `previous` nothing changed.
+    ///
+    /// Between different API versions only the attributes that never moved are compared.
+    pub fn is_what_was(&self, later: &Self, previous: Option<&Self>, same_version: bool) -> bool {
+        let comparable = |leaf: &u64| same_version || is_stable(*leaf);
+        let leaves = |of: &Self| -> Vec<u64> {
+            let numbers = of.numbers().iter().map(|leaf| u64::from_be_bytes(*leaf));
+            numbers.filter(comparable).collect()
+        };
+        let (present, later) = (leaves(self), leaves(later));
+        let previous = previous.map(leaves).unwrap_or_default();
+        let mut attributes: Vec<u64> =
+            [&present, &later, &previous].into_iter().flatten().map(|leaf| attribute(*leaf)).collect();
+        attributes.sort_unstable();
+        attributes.dedup();
+        attributes.into_iter().all(|at| {
+            let before = before(of_attribute(&later, at), of_attribute(&previous, at));
+            before.is_some_and(|before| before == of_attribute(&present, at))
+        })
     }
 
     /// Whether any attribute is of those that can be compared between API versions.
@@ -114,6 +142,7 @@ impl Leaves {
         let mut leaves = Vec::with_capacity(96);
         deserializer.deserialize_any(Root(Node {
             path: ROOT,
+            attribute: None,
             stable: false,
             nulls_count,
             leaves: &mut leaves,
@@ -137,6 +166,51 @@ impl<'de> Deserialize<'de> for ObjectLeaves {
 /// The lowest bit of a path's half tells whether its top-level attribute is a stable one.
 fn is_stable(leaf: u64) -> bool {
     leaf >> 32 & 1 == 1
+}
+
+/// The top-level attribute that a leaf belongs to.
+fn attribute(leaf: u64) -> u64 {
+    leaf >> (64 - ATTRIBUTE_BITS)
+}
+
+/// Whether a leaf is that of its top-level attribute itself.
+fn is_top(leaf: u64) -> bool {
+    leaf >> (33 + REST_BITS) & 1 == 1
+}
+
+fn path(leaf: u64) -> u64 {
+    leaf >> 32
+}
+
+fn is_object(leaf: u64) -> bool {
+    leaf & VALUE == OBJECT
+}
+
+/// The leaves of one attribute, of sorted ones.
+fn of_attribute(leaves: &[u64], at: u64) -> &[u64] {
+    let from = leaves.partition_point(|leaf| attribute(*leaf) < at);
+    let to = leaves.partition_point(|leaf| attribute(*leaf) <= at);
+    &leaves[from..to]
+}
+
+/// One attribute before a change: its leaves after it, with the old values in the place of the new ones.
+/// None where that cannot be told, because an object came or went inside the attribute.
+fn before(later: &[u64], previous: &[u64]) -> Option<Vec<u64>> {
+    let mut before = later.to_vec();
+    for old in previous {
+        let new = before.iter().position(|leaf| path(*leaf) == path(*old)).map(|at| before.swap_remove(at));
+        if new.is_some_and(is_object) && !is_object(*old) {
+            // The leaves that came with the object go with it; inside the attribute they cannot be told
+            // from others.
+            if !is_top(*old) {
+                return None;
+            }
+            before.retain(|leaf| is_top(*leaf));
+        }
+    }
+    before.extend(previous.iter().filter(|leaf| **leaf & VALUE != NULL));
+    before.sort_unstable();
+    Some(before)
 }
 
 impl Serialize for Leaves {
@@ -212,6 +286,86 @@ mod tests {
         assert!(!matches_with(OBJECT, r#"{"status":"past_due","n":7}"#, false));
         assert!(!matches_with(OBJECT, r#"{"n":7}"#, false));
         assert!(matches_with(r#"{"metadata":{"a":"1"}}"#, r#"{"metadata":{"a":"1"}}"#, false));
+    }
+
+    fn was(before: &str, later: &str, previous: &str, same_version: bool) -> bool {
+        let of = |json| Leaves::of_object(json).unwrap();
+        let previous = Leaves::of_previous_attributes(previous);
+        of(before).is_what_was(&of(later), previous.as_ref(), same_version)
+    }
+
+    #[test]
+    fn what_an_object_was_is_equal_to_it_but_for_what_changed() {
+        let object = |fields: &str| format!(r#"{{"status":"active","kept":[1],{fields}}}"#);
+        for (before, later, previous) in [
+            (r#""n":1"#, r#""n":2"#, r#"{"n":1}"#),
+            (r#""n":null"#, r#""n":2"#, r#"{"n":null}"#),
+            (r#""n":1"#, r#""n":null"#, r#"{"n":1}"#),
+            (r#""n":[1,2]"#, r#""n":[2]"#, r#"{"n":[1,2]}"#),
+            (r#""n":{"a":1,"b":2}"#, r#""n":{"a":1,"b":3}"#, r#"{"n":{"b":2}}"#),
+            (r#""n":{"a":1}"#, r#""n":{"a":1,"b":3}"#, r#"{"n":{"b":null}}"#),
+            (r#""n":{"a":{"x":1,"y":2}}"#, r#""n":{"a":{"x":1,"y":3}}"#, r#"{"n":{"a":{"y":2}}}"#),
+            (r#""n":{"a":{"x":1}}"#, r#""n":{"a":null}"#, r#"{"n":{"a":{"x":1}}}"#),
+            (r#""n":{"a":1,"b":null}"#, r#""n":null"#, r#"{"n":{"a":1,"b":null}}"#),
+            (r#""n":null"#, r#""n":{"a":{"b":1}}"#, r#"{"n":null}"#),
+            (r#""n":2"#, r#""n":2"#, "{}"),
+        ] {
+            assert!(was(&object(before), &object(later), previous, true), "{before} {later}");
+            // Another change, which `previous` does not tell, came between.
+            let other = object(before).replace("[1]", "[2]");
+            assert!(!was(&other, &object(later), previous, true), "{before} {later}");
+            let other = object(&format!(r#"{before},"more":1"#));
+            assert!(!was(&other, &object(later), previous, true), "{before} {later}");
+        }
+        for (before, later, previous) in [
+            (r#""n":3"#, r#""n":2"#, r#"{"n":1}"#),
+            (r#""n":{"a":9,"b":2}"#, r#""n":{"a":1,"b":3}"#, r#"{"n":{"b":2}}"#),
+            (r#""n":{"a":1,"b":2,"c":1}"#, r#""n":{"a":1,"b":3}"#, r#"{"n":{"b":2}}"#),
+            (r#""n":null"#, r#""n":2"#, "{}"),
+            // It cannot be told whether `x` was inside `a`.
+            (r#""n":{"a":null}"#, r#""n":{"a":{"x":1}}"#, r#"{"n":{"a":null}}"#),
+        ] {
+            assert!(!was(&object(before), &object(later), previous, true), "{before} {later}");
+        }
+    }
+
+    #[test]
+    fn no_two_attributes_of_stripes_objects_share_their_place() {
+        let names = "id object account amount_due amount_paid amount_remaining application attempt_count \
+            attempted auto_advance automatic_tax billing_cycle_anchor billing_mode billing_reason \
+            billing_thresholds cancel_at cancel_at_period_end canceled_at cancellation_details \
+            client_reference_id closed collection_method completed_at created currency current_phase \
+            current_period_end current_period_start customer customer_account customer_details \
+            customer_email days_until_due default_payment_method default_settings default_source \
+            default_tax_rates description discount discounts due_date email end_behavior ended_at \
+            ending_balance entitlements expires_at footer forgiven from_invoice invoice invoice_settings \
+            items last_finalization_error latest_invoice latest_revision lines livemode managed_payments \
+            metadata mode name next_payment_attempt next_pending_invoice_item_invoice number on_behalf_of \
+            paid parent pause_collection payment_intent payment_settings payment_status payments \
+            pending_invoice_item_interval pending_setup_intent pending_update period_end period_start phases \
+            phone plan presentment_details quantity released_at released_subscription schedule start \
+            start_date starting_balance status status_details status_transitions subscription \
+            subscription_details subtotal tax tax_percent test_clock total total_count transfer_data \
+            trial_end trial_settings trial_start url webhooks_delivered_at";
+        let mut places: Vec<u64> = names
+            .split_whitespace()
+            .map(|name| {
+                let leaves = Leaves::of_object(&format!("{{\"{name}\":1}}")).unwrap();
+                attribute(u64::from_be_bytes(leaves.numbers()[0]))
+            })
+            .collect();
+        let count = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), count);
+    }
+
+    #[test]
+    fn between_versions_an_object_was_another_in_what_never_moved() {
+        let (before, later) = (r#"{"status":"a","n":1}"#, r#"{"status":"b","n":2,"m":[1]}"#);
+        assert!(was(before, later, r#"{"status":"a"}"#, false));
+        assert!(!was(before, later, r#"{"status":"a"}"#, true));
+        assert!(!was(r#"{"status":"a","cancel_at":7}"#, later, r#"{"status":"a"}"#, false));
     }
 
     #[test]

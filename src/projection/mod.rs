@@ -10,6 +10,7 @@
 pub mod canonical;
 pub mod catalogue;
 pub mod column;
+mod coverage;
 mod doubt;
 pub mod entitlement;
 pub mod group;
@@ -28,7 +29,7 @@ use policy::{Policy, PolicyError};
 use sha2::{Digest, Sha256};
 
 /// Raised with every change of the fold that can change a row or the form of the stored state.
-pub const FOLD_VERSION: i64 = 3;
+pub const FOLD_VERSION: i64 = 4;
 
 /// The metadata key that names the application's user, unless configured otherwise.
 pub const DEFAULT_USER_KEY: &str = "user_id";

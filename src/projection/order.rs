@@ -5,14 +5,23 @@
 //! finer ones. It works on the whole set of rivals at once, because a pairwise comparison is not
 //! transitive and would let the order of arrival through.
 //!
-//! 1. Edges "before": `*.created` before all, all before `*.deleted`; A before B where B's
-//!    `previous_attributes` match A's object. Edges inside a cycle are dropped.
-//! 2. From the end: repeatedly take, among the events without a remaining successor, the greatest by
+//! 1. **Walks.** An event's `previous_attributes`, put into its object, give the state that it started from.
+//!    If the events can be put into a row in which each starts from the state that the one before left, the
+//!    first from the state before the second (or from nothing, where it is the object's creation), then
+//!    that row is what happened. A value that came back within the second (cancelled, and resumed) is
+//!    decided by this alone: without the state before, both ways round look right. See [`walk`].
+//! 2. Where there is no such row, because an event is missing or does not say what changed: edges "before":
+//!    `*.created` before all, all before `*.deleted`; A before B where B's `previous_attributes` match A's
+//!    object. Edges inside a cycle are dropped.
+//! 3. From the end: repeatedly take, among the events without a remaining successor, the greatest by
 //!    (rank, event id). So the last is the one of greatest rank that nothing is known to follow,
 //!    and where an id decides, it decides among equals. (Taken from the beginning, an id could
 //!    decide which of two different ranks comes last.)
-//! 3. Those that might as well have been last are kept beside it, so that whoever reads the result can
-//!    say so where it matters.
+//! 4. Those that might as well have been last are kept beside it, so that whoever reads the result can
+//!    say so where it matters. Where an edge is known to be missing, the rank is a guess, too, and counts
+//!    for nothing here.
+
+mod walk;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,18 +68,26 @@ pub struct Evidence {
 pub struct Sequence {
     /// Their indexes, first to last.
     pub order: Vec<usize>,
-    /// The others that might as well have been last: those in a cycle of edges with the last one,
-    /// those of its rank from which no edge leads to another event, and all of them where different
-    /// API versions may hide a link.
+    /// The others that might as well have been last: other ends of [walks](walk); without a walk those in a
+    /// cycle of edges with the last one, those of its rank (or of any, where an edge is missing) from which no
+    /// edge leads to another event, and all of them where different API versions may hide a link.
     pub might_be_last: Vec<usize>,
 }
 
-/// Puts rivals into order. The result depends on the set alone, not on the order of the slice
-/// (but for the indexes, which mean the slice).
-pub fn sequence(rivals: &[(&EventId, &Evidence)]) -> Sequence {
+/// One event and what it says about its place.
+pub type Rival<'a> = (&'a EventId, &'a Evidence);
+
+/// Puts rivals into order. `start` holds the events that might have been the last before the second; none
+/// where no earlier one is known. The result depends on the sets alone, not on the order of the slices
+/// (but for the indexes, which mean the first slice).
+pub fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Sequence {
     if rivals.len() <= 1 {
         let order = (0..rivals.len()).collect();
         return Sequence { order, might_be_last: Vec::new() };
+    }
+    let hidden = versions_hide_a_link(rivals);
+    if !hidden && let Some(sequence) = walk::sequence(rivals, start) {
+        return sequence;
     }
     let edges = Edges::between(rivals);
     let count = rivals.len();
@@ -86,13 +103,14 @@ pub fn sequence(rivals: &[(&EventId, &Evidence)]) -> Sequence {
     }
     order.reverse();
     let last = order[count - 1];
-    let hidden = versions_hide_a_link(rivals);
+    let a_link_is_missing = is_a_link_missing(rivals, start);
     let might_be_last = (0..count)
         .filter(|a| *a != last)
         .filter(|a| {
             let equal = rivals[*a].1.rank == rivals[last].1.rank;
             let unfollowed = !edges.before[*a].contains(&true);
-            hidden || edges.in_one_cycle(*a, last) || (equal && unfollowed)
+            let comparable = equal || a_link_is_missing;
+            hidden || edges.in_one_cycle(*a, last) || (comparable && unfollowed)
         })
         .collect();
     Sequence { order, might_be_last }
@@ -113,7 +131,17 @@ pub enum Settled {
 }
 
 /// What settled that one of the rivals came later than another.
-pub fn settled(rivals: &[(&EventId, &Evidence)], earlier: usize, later: usize) -> Settled {
+pub fn settled(
+    rivals: &[Rival<'_>],
+    start: &[&Evidence],
+    earlier: usize,
+    later: usize,
+) -> Settled {
+    if !versions_hide_a_link(rivals) && walk::sequence(rivals, start).is_some() {
+        let (a, b) = (rivals[earlier].1, rivals[later].1);
+        let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
+        return if by_type { Settled::Type } else { Settled::PreviousAttributes };
+    }
     let before = Edges::between(rivals).before;
     let (a, b) = (rivals[earlier].1, rivals[later].1);
     let mut reached = vec![earlier];
@@ -134,12 +162,25 @@ pub fn settled(rivals: &[(&EventId, &Evidence)], earlier: usize, later: usize) -
 /// Whether one event says only how attributes changed that another API version renders otherwise, and
 /// some rival is of another version: then nobody knows whether it came after that one, and what seems
 /// to be a chain may have lost a link.
-fn versions_hide_a_link(rivals: &[(&EventId, &Evidence)]) -> bool {
+fn versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
     let differ = rivals.windows(2).any(|two| two[0].1.api_version != two[1].1.api_version);
     let only_moved = |evidence: &Evidence| {
         evidence.leaves.leaves().previous.as_ref().is_some_and(|it| !it.has_stable())
     };
     differ && rivals.iter().any(|(_, evidence)| only_moved(evidence))
+}
+
+/// Whether more events say what changed, and follow none that is here, than can be: each but the first
+/// follows another event of the second, and the first follows the state before it, where that is known.
+fn is_a_link_missing(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
+    let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == Phase::Created);
+    let follows_nothing = |b: &Evidence| {
+        let is_told = b.phase == Phase::Changed && b.leaves.leaves().previous.is_some();
+        let mut before = rivals.iter().map(|it| it.1).filter(|a| !std::ptr::eq(*a, b)).chain(start.iter().copied());
+        is_told && !before.any(|a| is_told_before(a, b))
+    };
+    let heads = rivals.iter().filter(|(_, evidence)| follows_nothing(evidence)).count();
+    heads > usize::from(start.is_empty() && !is_new)
 }
 
 /// The edges that are left once those inside a cycle are dropped.
@@ -151,7 +192,7 @@ struct Edges {
 }
 
 impl Edges {
-    fn between(rivals: &[(&EventId, &Evidence)]) -> Self {
+    fn between(rivals: &[Rival<'_>]) -> Self {
         let count = rivals.len();
         let mut before = vec![vec![false; count]; count];
         for (a, (_, earlier)) in rivals.iter().enumerate() {
@@ -182,9 +223,11 @@ impl Edges {
 }
 
 fn is_before(a: &Evidence, b: &Evidence) -> bool {
-    if a.phase == Phase::Created || b.phase == Phase::Deleted {
-        return true;
-    }
+    a.phase == Phase::Created || b.phase == Phase::Deleted || is_told_before(a, b)
+}
+
+/// Whether the later event's `previous_attributes` match the earlier one's object.
+fn is_told_before(a: &Evidence, b: &Evidence) -> bool {
     match (&a.leaves.leaves().object, &b.leaves.leaves().previous) {
         (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),
         _ => false,
@@ -210,7 +253,7 @@ mod tests {
         let ids: Vec<EventId> =
             ('a'..='z').take(events.len()).map(|c| EventId::new(c.to_string())).collect();
         let rivals: Vec<_> = ids.iter().zip(events).collect();
-        let sequence = sequence(&rivals);
+        let sequence = sequence(&rivals, &[]);
         let text = sequence.order.iter().map(|at| ids[*at].as_str()).collect();
         (text, sequence.might_be_last.len())
     }
@@ -251,7 +294,7 @@ mod tests {
         let by = |events: &[Evidence], earlier: usize, later: usize| {
             let ids: Vec<EventId> =
                 ('a'..='z').take(events.len()).map(|c| EventId::new(c.to_string())).collect();
-            settled(&ids.iter().zip(events).collect::<Vec<_>>(), earlier, later)
+            settled(&ids.iter().zip(events).collect::<Vec<_>>(), &[], earlier, later)
         };
         let created = event(Phase::Created, 1, "{}", "");
         let deleted = event(Phase::Deleted, 1, "{}", "");
@@ -294,7 +337,7 @@ mod tests {
             }
             let names = |events: &[&(EventId, Evidence)]| {
                 let rivals: Vec<_> = events.iter().map(|(id, evidence)| (id, evidence)).collect();
-                let found = sequence(&rivals);
+                let found = sequence(&rivals, &[]);
                 let order: Vec<_> = found.order.iter().map(|at| rivals[*at].0.clone()).collect();
                 let mut equals: Vec<_> = found.might_be_last.iter().map(|at| rivals[*at].0.clone()).collect();
                 equals.sort();

@@ -1,57 +1,207 @@
 //! What the invoices of a subscription say together.
 
+use super::coverage::Coverage;
 use super::group::{Standing, Winner};
 use super::state::{InvoiceState, SubscriptionState};
 use crate::ids::InvoiceId;
+use crate::stripe::invoice::InvoiceFacts;
+use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
 
 /// What the invoices of a subscription say together.
+#[derive(Debug, Default)]
 pub(super) struct Payments<'a> {
-    /// The latest invoice and its status; a deleted draft is none.
-    pub(super) latest: Option<(&'a InvoiceId, &'a str)>,
+    /// The latest invoice and, where an event of it is known, its status; a deleted draft is none.
+    pub(super) latest: Option<(&'a str, Option<&'a str>)>,
     /// When Stripe tries to collect the latest one again.
     pub(super) next_attempt: Option<StripeTime>,
     /// When one was paid last.
     pub(super) paid_at: Option<StripeTime>,
-    /// Whether money was ever paid.
+    /// Whether an invoice that asked for money was ever settled.
     pub(super) ever_paid: bool,
-    /// The latest period end that a paid one covers.
+    /// The end of what the paid lines of its items cover.
     pub(super) paid_through: Option<StripeTime>,
+    /// Whether that is unknown: the list of lines of a paid invoice was cut, and nothing else says what it
+    /// pays for.
+    pub(super) paid_through_unknown: bool,
     /// When a payment failed last.
     pub(super) failed_at: Option<StripeTime>,
     /// The address that the latest one went to.
     pub(super) email: Option<&'a str>,
 }
 
+/// An invoice as it is known.
+struct Known<'a> {
+    /// When it was made, by the clock of its subscription.
+    made: StripeTime,
+    /// When it is known to have been there, by the clock of events.
+    heard: StripeTime,
+    id: &'a InvoiceId,
+    facts: &'a InvoiceFacts,
+    state: &'a InvoiceState,
+}
+
 impl<'a> Payments<'a> {
-    pub(super) fn of(subscription: &'a SubscriptionState) -> Self {
-        let mut kept: Vec<(StripeTime, &InvoiceId, Winner<'_, _>, &InvoiceState)> = subscription
-            .invoices
-            .iter()
-            .map(|(id, invoice)| (id, invoice.snapshots.winner(), invoice))
-            .filter(|(_, winner, _)| winner.standing != Standing::Terminal)
-            .map(|(id, winner, invoice)| {
-                let made = winner.snapshot.facts.created.unwrap_or(winner.created);
-                (made, id, winner, invoice)
-            })
-            .collect();
-        kept.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        let latest = kept.last().map(|(_, id, winner, _)| (*id, &winner.snapshot.facts));
-        let paid = || kept.iter().filter(|(_, _, winner, _)| winner.snapshot.facts.is_paid());
+    pub(super) fn of(
+        subscription: &'a SubscriptionState,
+        snapshot: &Winner<'a, SubscriptionFacts>,
+    ) -> Self {
+        let facts = &snapshot.snapshot.facts;
+        let invoices = in_order(subscription, facts);
+        let own = || invoices.iter().filter(|it| it.facts.own);
+        let (latest_id, latest) = latest(&invoices, snapshot).unzip();
+        let latest = latest.flatten();
+        let paid = || own().filter(|it| it.facts.is_paid());
+        let (paid_through, paid_through_unknown) = paid_through(&invoices, facts);
         Self {
-            latest: latest.map(|(id, facts)| (id, facts.status.as_str())),
-            next_attempt: latest.and_then(|(_, facts)| facts.next_payment_attempt),
-            paid_at: paid()
-                .filter_map(|(_, _, winner, invoice)| {
-                    winner.snapshot.facts.paid_at.or(invoice.paid_first)
-                })
-                .max(),
-            ever_paid: kept.iter().any(|(_, _, winner, _)| winner.snapshot.facts.has_earned()),
-            paid_through: paid()
-                .filter_map(|(_, _, winner, _)| winner.snapshot.facts.line_period_end)
-                .max(),
-            failed_at: kept.iter().filter_map(|(.., invoice)| invoice.failed_last).max(),
-            email: latest.and_then(|(_, facts)| facts.email.as_deref()),
+            latest: latest_id.map(|id| (id, latest.map(|it| it.facts.status.as_str()))),
+            next_attempt: latest.and_then(|it| it.facts.next_payment_attempt),
+            paid_at: paid().filter_map(|it| it.facts.paid_at.or(it.state.paid_first)).max(),
+            ever_paid: own().any(|it| it.facts.has_earned()),
+            paid_through,
+            paid_through_unknown,
+            failed_at: own().filter_map(|it| it.state.failed_last).max(),
+            email: own().next_back().and_then(|it| it.facts.email.as_deref()),
+        }
+    }
+}
+
+/// The invoices that say something of the subscription, in the order in which they were made.
+fn in_order<'a>(subscription: &'a SubscriptionState, facts: &SubscriptionFacts) -> Vec<Known<'a>> {
+    let known = subscription.invoices.iter().filter_map(|(id, state)| {
+        let winner = state.snapshots.winner();
+        if winner.standing == Standing::Terminal {
+            return None;
+        }
+        let invoice = &winner.snapshot.facts;
+        let made = invoice.created.unwrap_or(state.heard_first);
+        let heard = if facts.test_clock.is_some() { state.heard_first } else { made };
+        Some(Known { made, heard, id, facts: invoice, state })
+    });
+    let mut known: Vec<_> = known.collect();
+    known.sort_by(|a, b| {
+        (a.made, a.state.put_last, a.id).cmp(&(b.made, b.state.put_last, b.id))
+    });
+    known
+}
+
+/// The latest invoice, and what is known of it.
+///
+/// The snapshot points at it, and that counts where the snapshot or the invoice that it points at is not
+/// older than the invoices that are known: also of several that were made in one second. Otherwise it is the
+/// one that was made last.
+fn latest<'a, 'k>(
+    invoices: &'k [Known<'a>],
+    snapshot: &Winner<'a, SubscriptionFacts>,
+) -> Option<(&'a str, Option<&'k Known<'a>>)> {
+    let own = || invoices.iter().filter(|it| it.facts.own);
+    let made_last = own().next_back();
+    if let Some(pointer) = snapshot.snapshot.facts.latest_invoice.as_deref() {
+        let pointed_at = own().find(|it| it.id.as_str() == pointer);
+        let none_is_newer = own().all(|it| {
+            it.heard < snapshot.created || pointed_at.is_some_and(|pointed| it.made <= pointed.made)
+        });
+        if none_is_newer {
+            return Some((pointer, pointed_at));
+        }
+    }
+    made_last.map(|it| (it.id.as_str(), Some(it)))
+}
+
+/// The end of what the paid lines cover, and whether it is unknown.
+fn paid_through(invoices: &[Known<'_>], facts: &SubscriptionFacts) -> (Option<StripeTime>, bool) {
+    let mut coverage = Coverage::default();
+    let mut unknown = false;
+    for Known { id, facts: invoice, .. } in invoices.iter().filter(|it| it.facts.is_paid()) {
+        coverage.enter(&invoice.lines);
+        if !invoice.lines_cut {
+            // A line for a period says anew how far it is paid.
+            unknown &= !invoice.own || invoice.lines.iter().all(|line| line.credit || line.proration);
+        } else if facts.latest_invoice.as_deref() == Some(id.as_str()) {
+            for item in &facts.items {
+                let (start, end) = (item.current_period_start, item.current_period_end);
+                coverage.pay(item.item_id.as_deref(), start, end);
+            }
+            unknown = false;
+        } else {
+            unknown = true;
+        }
+    }
+    let end = coverage.end(&facts.items, facts.items_truncated);
+    (end.filter(|_| !unknown), unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::ids::EventId;
+    use crate::projection::group::{Group, Snapshot};
+    use crate::projection::late::LateLeaves;
+    use crate::projection::order::{Evidence, Phase};
+
+    fn snapshot<F: Clone + PartialEq>(at: i64, facts: F) -> Group<F> {
+        let leaves = LateLeaves::of("{}", None);
+        let evidence = Evidence { phase: Phase::Changed, rank: 0, api_version: None, leaves };
+        let snapshot = Snapshot { facts, evidence };
+        Group::of(Standing::Live, StripeTime(at), EventId::from("evt_1"), snapshot)
+    }
+
+    /// Invoices by id and second, the snapshot's pointer and second: which is the latest, and whether its
+    /// status is known.
+    fn latest_of(invoices: &[(&str, i64)], pointer: Option<&str>, at: i64) -> Option<(String, bool)> {
+        let invoice = |(id, made): &(&str, i64)| {
+            let created = Some(StripeTime(*made));
+            let facts = InvoiceFacts {
+                own: true,
+                created,
+                status: "open".to_owned(),
+                ..InvoiceFacts::default()
+            };
+            let state = InvoiceState {
+                snapshots: snapshot(*made, facts),
+                paid_first: None,
+                failed_last: None,
+                heard_first: StripeTime(*made),
+                put_last: false,
+            };
+            (InvoiceId::from(*id), state)
+        };
+        let facts = SubscriptionFacts {
+            latest_invoice: pointer.map(str::to_owned),
+            ..SubscriptionFacts::default()
+        };
+        let subscription = SubscriptionState {
+            snapshots: Some(snapshot(at, facts)),
+            invoices: invoices.iter().map(invoice).collect::<BTreeMap<_, _>>(),
+            ..SubscriptionState::default()
+        };
+        let winner = subscription.snapshots.as_ref()?.winner();
+        let latest = Payments::of(&subscription, &winner).latest?;
+        Some((latest.0.to_owned(), latest.1.is_some()))
+    }
+
+    #[test]
+    fn the_snapshot_points_at_the_latest_invoice_unless_a_newer_one_is_known() {
+        let is = |id: &str, known: bool| Some((id.to_owned(), known));
+        let two = [("in_1", 5), ("in_2", 9)];
+        assert_eq!(latest_of(&two, Some("in_2"), 9), is("in_2", true));
+        assert_eq!(latest_of(&two, Some("in_1"), 5), is("in_2", true), "the snapshot is older");
+        assert_eq!(latest_of(&two, Some("in_1"), 9), is("in_2", true), "as old as the invoice");
+        assert_eq!(latest_of(&two, Some("in_1"), 10), is("in_1", true), "the other was taken back");
+        assert_eq!(latest_of(&two, Some("in_3"), 10), is("in_3", false), "no event of it is known");
+        assert_eq!(latest_of(&two, Some("in_0"), 8), is("in_2", true));
+        assert_eq!(latest_of(&two, None, 10), is("in_2", true));
+        assert_eq!(latest_of(&[], Some("in_1"), 10), is("in_1", false));
+        assert_eq!(latest_of(&[], None, 10), None);
+    }
+
+    #[test]
+    fn of_invoices_of_one_second_the_snapshot_says_which_is_the_latest() {
+        for pointer in ["in_a", "in_z"] {
+            let found = latest_of(&[("in_a", 9), ("in_z", 9), ("in_0", 5)], Some(pointer), 9);
+            assert_eq!(found, Some((pointer.to_owned(), true)));
         }
     }
 }

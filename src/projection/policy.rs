@@ -25,6 +25,51 @@ pub struct Policy {
     pub stale_after_period_end_days: Days,
     /// What a status does that this version does not know.
     pub unknown_status: UnknownStatus,
+    /// Sources of a user's id that count.
+    pub user_sources: Vec<UserSource>,
+}
+
+/// Source of a user's id, in the order in which they count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum UserSource {
+    /// The subscription's metadata, which only the merchant writes.
+    #[serde(rename = "subscription.metadata")]
+    SubscriptionMetadata,
+    /// The reference of the checkout session that made the subscription. Behind a payment link, whoever pays
+    /// writes it.
+    #[serde(rename = "checkout.client_reference_id")]
+    CheckoutReference,
+    /// The metadata of that session.
+    #[serde(rename = "checkout.metadata")]
+    CheckoutMetadata,
+    /// The customer's metadata.
+    #[serde(rename = "customer.metadata")]
+    CustomerMetadata,
+    /// The reference of another completed session of the same customer.
+    #[serde(rename = "customer.checkout")]
+    CustomerCheckout,
+}
+
+impl UserSource {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SubscriptionMetadata,
+        Self::CheckoutReference,
+        Self::CheckoutMetadata,
+        Self::CustomerMetadata,
+        Self::CustomerCheckout,
+    ];
+
+    /// The word for it, in a policy and in `user_id_source`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SubscriptionMetadata => "subscription.metadata",
+            Self::CheckoutReference => "checkout.client_reference_id",
+            Self::CheckoutMetadata => "checkout.metadata",
+            Self::CustomerMetadata => "customer.metadata",
+            Self::CustomerCheckout => "customer.checkout",
+        }
+    }
 }
 
 /// What a paused collection does to access, by its `behavior`.
@@ -131,6 +176,7 @@ impl Default for Policy {
             pause_collection: PausePolicy::default(),
             stale_after_period_end_days: Days(30),
             unknown_status: UnknownStatus::Deny,
+            user_sources: UserSource::ALL.to_vec(),
         }
     }
 }
@@ -193,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn sources_of_users_are_written_as_rows_show_them() {
+        for source in UserSource::ALL {
+            let text = format!("user_sources = [\"{}\"]", source.as_str());
+            assert_eq!(Policy::parse(&text).unwrap().user_sources, [source]);
+        }
+        assert!(Policy::parse("user_sources = []").unwrap().user_sources.is_empty());
+    }
+
+    #[test]
     fn the_line_of_a_key_is_found_wherever_it_stands() {
         let text =
             "# grant = []\n\"grant\" = [\n  \"active\",\n]\npause_collection.void = \"deny\"\n";
@@ -225,6 +280,7 @@ mod tests {
             ("grace_requires_payment = 1", 1, "integer"),
             ("[pause_collection]\nvoid = \"deny\"\nkeep = \"deny\"", 3, "keep"),
             ("grant = [\"active\"", 1, ""),
+            ("\nuser_sources = [\"customer.email\"]", 2, "customer.email"),
         ] {
             let error = Policy::parse(text).unwrap_err();
             assert_eq!(error.line, line, "{text}: {error}");

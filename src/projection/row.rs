@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Json, row};
+use crate::stripe::price::Package;
 use crate::stripe::subscription_schedule::{PlannedAction, PlannedItem};
 use crate::time::StripeTime;
 
 row! {
     /// The current state of one subscription, as the API and the SQL view show it.
     ///
-    /// Instants are Stripe's, money is in minor units of `currency`. `active` is not here: it
+    /// Instants are Stripe's, money is in minor units of `currency`. New columns come last, so that the view
+    /// keeps its place in PostgreSQL. `active` is not here: it
     /// depends on the instant of asking, see [`SubscriptionRow::active_at`].
     #[derive(Clone, Debug, Default, PartialEq, Serialize)]
     pub struct SubscriptionRow {
@@ -42,7 +44,7 @@ row! {
         pub price_id: Option<String>,
         /// Its product.
         pub product_id: Option<String>,
-        /// The product's name, where the catalogue knows it.
+        /// The product's name: the catalogue's, or else the one that a plan carried until 2018-02-05.
         pub product_name: Option<String>,
         /// The price's nickname: the catalogue's, or else that of the snapshot.
         pub price_nickname: Option<String>,
@@ -50,9 +52,10 @@ row! {
         pub lookup_key: Option<String>,
         /// How many of the first item.
         pub quantity: Option<i64>,
-        /// Three-letter currency, lower case.
+        /// Three-letter currency of `unit_amount`, lower case. A price of several currencies shows its base
+        /// where Stripe does not embed the others; compare [`Self::billing_currency`].
         pub currency: Option<String>,
-        /// Price of one unit in minor units.
+        /// Price of one unit, or of one package, in minor units of `currency`.
         pub unit_amount: Option<i64>,
         /// The same where it has fractions of a minor unit.
         pub unit_amount_decimal: Option<String>,
@@ -68,7 +71,7 @@ row! {
         pub current_period_start: Option<StripeTime>,
         /// End of the current period: the latest of the items'.
         pub current_period_end: Option<StripeTime>,
-        /// Until when it is paid: the greatest period end of a line of a paid invoice.
+        /// Until when it is paid: the end of what the paid lines of its items cover, less what was credited.
         pub paid_through: Option<StripeTime>,
         /// Start of the trial; stays set when it is over.
         pub trial_start: Option<StripeTime>,
@@ -92,7 +95,8 @@ row! {
         pub pause_collection: Option<Json<PauseCollection>>,
         /// The next planned change of a schedule.
         pub scheduled_change: Option<Json<ScheduledChange>>,
-        /// Discounts in force.
+        /// Discounts in force: the promotion code or the coupon of each, or the discount's id where no event
+        /// says more.
         pub discounts: Json<Vec<String>>,
         /// Entitlement features of the customer, by their lookup keys.
         pub features: Json<Vec<String>>,
@@ -133,6 +137,12 @@ row! {
         pub last_event_at: StripeTime,
         /// How many events are on this subscription's timeline.
         pub event_count: i64,
+        /// Three-letter currency that the subscription is billed in, lower case.
+        pub billing_currency: Option<String>,
+        /// Package of units that `unit_amount` buys; null where it buys one unit.
+        pub transform_quantity: Option<Json<Package>>,
+        /// Whether nobody can say until when it is paid: Stripe cut the list of lines of its last paid invoice.
+        pub paid_through_unknown: bool,
     }
 }
 
@@ -145,7 +155,7 @@ pub struct ItemRow {
     pub price_id: Option<String>,
     /// Its product.
     pub product_id: Option<String>,
-    /// The product's name, where the catalogue knows it.
+    /// The product's name: the catalogue's, or else the one that a plan carried until 2018-02-05.
     pub product_name: Option<String>,
     /// The price's nickname: the catalogue's, or else that of the snapshot.
     pub price_nickname: Option<String>,
@@ -153,9 +163,9 @@ pub struct ItemRow {
     pub lookup_key: Option<String>,
     /// How many.
     pub quantity: Option<i64>,
-    /// Three-letter currency, lower case.
+    /// Three-letter currency of `unit_amount`, lower case.
     pub currency: Option<String>,
-    /// Price of one unit in minor units.
+    /// Price of one unit, or of one package, in minor units of `currency`.
     pub unit_amount: Option<i64>,
     /// The same where it has fractions of a minor unit.
     pub unit_amount_decimal: Option<String>,
@@ -167,6 +177,9 @@ pub struct ItemRow {
     pub current_period_start: Option<StripeTime>,
     /// End of this item's period.
     pub current_period_end: Option<StripeTime>,
+    /// Package of units that `unit_amount` buys; null where it buys one unit.
+    #[serde(default)]
+    pub transform_quantity: Option<Package>,
 }
 
 /// A pause of collection: what happens to the invoices meanwhile, and until when.
@@ -194,7 +207,7 @@ pub struct ScheduledChange {
 impl SubscriptionRow {
     /// The columns that no fold knows: the view joins them from other tables, and a folded row
     /// holds nothing in them.
-    pub const JOINED: &'static [&'static str] = &["product_name", "parked", "event_count"];
+    pub const JOINED: &'static [&'static str] = &["parked", "event_count"];
 
     /// Whether access is granted at this instant.
     pub fn active_at(&self, now: StripeTime) -> bool {

@@ -11,6 +11,7 @@ use super::row::{ItemRow, PauseCollection, ScheduledChange, SubscriptionRow};
 use super::state::CustomerState;
 use super::user::UserLink;
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
+use crate::stripe::discount::DiscountFacts;
 use crate::stripe::price::ItemFacts;
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
@@ -64,7 +65,7 @@ fn row(
     let entitlement = found.judge(logic).entitlement;
     let Circumstances { winner, payments, ending, past_due_since, plan } = found;
     let facts = &winner.snapshot.facts;
-    let user = UserLink::of(id, facts, customer, &logic.user_keys);
+    let user = UserLink::of(id, facts, customer, logic);
     let features = customer.features.as_ref().map(|group| &group.winner().snapshot.facts);
     let items: Vec<ItemRow> = facts.items.iter().map(item_row).collect();
     let first = items.first().cloned().unwrap_or_default();
@@ -86,11 +87,11 @@ fn row(
         entitled_until: entitlement.until,
         price_id: first.price_id,
         product_id: first.product_id,
-        product_name: None,
+        product_name: first.product_name,
         price_nickname: first.price_nickname,
         lookup_key: first.lookup_key,
         quantity: first.quantity,
-        currency: facts.currency.clone(),
+        currency: first.currency.or_else(|| facts.currency.clone()),
         unit_amount: first.unit_amount,
         unit_amount_decimal: first.unit_amount_decimal,
         interval: first.interval,
@@ -118,18 +119,14 @@ fn row(
             .clone()
             .map(|(behavior, resumes_at)| Json(PauseCollection { behavior, resumes_at })),
         scheduled_change: plan.change.map(Json),
-        discounts: Json(facts.discounts.clone()),
+        discounts: Json(facts.discounts.iter().map(|it| discount_label(customer, it)).collect()),
         features: Json(features.map(|it| it.features.clone()).unwrap_or_default()),
         features_truncated: features.is_some_and(|it| it.truncated),
         test_clock_id: facts.test_clock.clone(),
         parked: 0,
         collection_method: facts.collection_method.clone(),
-        latest_invoice_id: match payments.latest {
-            Some((id, _)) => Some(id.to_string()),
-            // No invoice has been heard of: the snapshot's own word for it.
-            None => facts.latest_invoice.clone(),
-        },
-        latest_invoice_status: payments.latest.map(|(_, status)| status.to_owned()),
+        latest_invoice_id: payments.latest.map(|(id, _)| id.to_owned()),
+        latest_invoice_status: payments.latest.and_then(|it| it.1).map(str::to_owned),
         past_due_since,
         payment_failed_at: payments.failed_at,
         next_payment_attempt: payments.next_attempt,
@@ -142,6 +139,9 @@ fn row(
         last_event_id: winner.event_id.to_string(),
         last_event_at: winner.created,
         event_count: 0,
+        billing_currency: facts.currency.clone(),
+        transform_quantity: first.transform_quantity.map(Json),
+        paid_through_unknown: payments.paid_through_unknown,
     })
 }
 
@@ -161,9 +161,9 @@ impl<'a> Circumstances<'a> {
         let ending = Ending::of(customer, &winner);
         let past_due = winner.snapshot.facts.status == "past_due" && !ending.over;
         Some(Self {
-            payments: Payments::of(subscription),
+            payments: Payments::of(subscription, &winner),
             past_due_since: past_due.then(|| subscription.overdue.since()).flatten(),
-            plan: Plan::of(id, customer, ending.over),
+            plan: if ending.over { Plan::default() } else { Plan::of(id, customer, &winner) },
             winner,
             ending,
         })
@@ -175,6 +175,7 @@ impl<'a> Circumstances<'a> {
             ends_as_scheduled: self.plan.ends_at,
             past_due_since: self.past_due_since,
             paid_through: self.payments.paid_through,
+            paid_through_unknown: self.payments.paid_through_unknown,
             ever_paid: self.payments.ever_paid,
         };
         judge(&self.winner.snapshot.facts, standing, &logic.policy)
@@ -212,15 +213,26 @@ struct Plan {
 
 impl Plan {
     /// By the schedule in force that drives it. There is one at most; should more be known, the one that
-    /// was heard of last, by Stripe's clock. What is over has no plans.
-    fn of(id: &SubscriptionId, customer: &CustomerState, over: bool) -> Self {
+    /// was heard of last, by Stripe's clock. What the subscription says of its schedule at a later second
+    /// wins over the schedule's own word: it may have been released, and the event of that lost.
+    fn of(
+        id: &SubscriptionId,
+        customer: &CustomerState,
+        subscription: &Winner<'_, SubscriptionFacts>,
+    ) -> Self {
         let schedules = customer.schedules.iter().map(|(id, group)| (group.winner(), id));
-        let driving = schedules.filter(|(winner, _)| {
+        let driving = schedules.filter(|(winner, schedule_id)| {
             let facts = &winner.snapshot.facts;
-            facts.is_in_force() && facts.subscription.as_deref() == Some(id.as_str())
+            let is_denied = match &subscription.snapshot.facts.schedule {
+                Some(named) if subscription.created > winner.created => {
+                    named.as_deref() != Some(schedule_id.as_str())
+                }
+                _ => false,
+            };
+            facts.is_in_force() && facts.subscription.as_deref() == Some(id.as_str()) && !is_denied
         });
         let latest = driving.max_by_key(|(winner, id)| (winner.created, *id));
-        let Some((winner, schedule_id)) = latest.filter(|_| !over) else { return Self::default() };
+        let Some((winner, schedule_id)) = latest else { return Self::default() };
         let facts = &winner.snapshot.facts;
         let change = facts.next.clone().map(|planned| ScheduledChange {
             schedule_id: schedule_id.to_string(),
@@ -232,14 +244,24 @@ impl Plan {
     }
 }
 
-/// The customer's own address, else the latest invoice's, else the one given at checkout.
+/// The customer's own address, else that of the subscription's latest invoice, else the one given at its
+/// checkout, else the last that any invoice or checkout of the customer gave.
 fn email(customer: &CustomerState, id: &SubscriptionId, payments: &Payments<'_>) -> Option<String> {
     let own = customer.customer.as_ref().and_then(|g| g.winner().snapshot.facts.email.clone());
-    own.or_else(|| payments.email.map(str::to_owned)).or_else(|| {
+    let of_invoice = || payments.email.map(str::to_owned);
+    let of_checkout = || {
         let sessions = customer.sessions.values().map(|group| &group.winner().snapshot.facts);
         let mut made_it = sessions.filter(|s| s.subscription.as_deref() == Some(id.as_str()));
         made_it.find_map(|session| session.email.clone())
-    })
+    };
+    let of_any = || customer.email_heard.as_ref().map(|(_, email)| email.clone());
+    own.or_else(of_invoice).or_else(of_checkout).or_else(of_any)
+}
+
+/// The code of a discount where any event says it, else its id.
+fn discount_label(customer: &CustomerState, discount: &DiscountFacts) -> String {
+    let known = || customer.discount_codes.get(discount.id.as_ref()?).map(|(_, code)| code.clone());
+    discount.code.clone().or_else(known).unwrap_or_else(|| discount.label().to_owned())
 }
 
 fn item_row(item: &ItemFacts) -> ItemRow {
@@ -248,7 +270,7 @@ fn item_row(item: &ItemFacts) -> ItemRow {
         item_id: item.item_id.clone(),
         price_id: price.price_id,
         product_id: price.product_id,
-        product_name: None,
+        product_name: price.product_name,
         price_nickname: price.nickname,
         lookup_key: price.lookup_key,
         quantity: item.quantity,
@@ -259,5 +281,6 @@ fn item_row(item: &ItemFacts) -> ItemRow {
         interval_count: price.interval_count,
         current_period_start: item.current_period_start,
         current_period_end: item.current_period_end,
+        transform_quantity: price.package,
     }
 }

@@ -12,7 +12,8 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::group::{Group, join_into};
-use crate::ids::{InvoiceId, ScheduleId, SessionId, SubscriptionId};
+use super::order::Evidence;
+use crate::ids::{CustomerKey, EventId, InvoiceId, ScheduleId, SessionId, SubscriptionId};
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::customer::CustomerFacts;
 use crate::stripe::entitlements::FeatureFacts;
@@ -34,6 +35,10 @@ pub struct CustomerState {
     pub schedules: BTreeMap<ScheduleId, Group<ScheduleFacts>>,
     /// The features that it is entitled to.
     pub features: Option<Group<FeatureFacts>>,
+    /// Codes of discounts by their ids, and when they were said: snapshots name discounts by id alone.
+    pub discount_codes: BTreeMap<String, (StripeTime, String)>,
+    /// Address that an invoice or a checkout session gave last, and when.
+    pub email_heard: Option<(StripeTime, String)>,
 }
 
 /// What is known of one subscription.
@@ -56,6 +61,11 @@ pub struct InvoiceState {
     pub paid_first: Option<StripeTime>,
     /// The last second in which a payment failed.
     pub failed_last: Option<StripeTime>,
+    /// The first second of a snapshot of it, by the clock of events: on a test clock `created` is not.
+    pub heard_first: StripeTime,
+    /// Whether it is put after other invoices of its second, to see whether that would show.
+    #[serde(skip)]
+    pub put_last: bool,
 }
 
 /// Since when a subscription is past due, which its latest snapshot does not say.
@@ -76,14 +86,16 @@ pub enum Change {
     Customer(Group<CustomerFacts>),
     /// A snapshot of a subscription, and what it says of debt.
     Subscription(SubscriptionId, Group<SubscriptionFacts>, Overdue),
-    /// A snapshot of an invoice of a subscription.
-    Invoice(SubscriptionId, InvoiceId, InvoiceState),
+    /// A snapshot of an invoice, for each subscription that it says something of, and its address.
+    Invoice(InvoiceId, Vec<(SubscriptionId, InvoiceState)>, Option<(StripeTime, String)>),
     /// A snapshot of a checkout session.
     Session(SessionId, Group<SessionFacts>),
     /// A snapshot of a schedule.
     Schedule(ScheduleId, Group<ScheduleFacts>),
     /// A summary of features.
     Features(Group<FeatureFacts>),
+    /// The code of a discount.
+    Discount(String, (StripeTime, String)),
 }
 
 impl CustomerState {
@@ -92,17 +104,38 @@ impl CustomerState {
         match change {
             Change::Customer(group) => join_into(&mut self.customer, group),
             Change::Subscription(id, group, overdue) => {
+                for discount in group.facts().flat_map(|facts| &facts.discounts) {
+                    if let (Some(id), Some(code)) = (&discount.id, &discount.code) {
+                        let code = (group.created(), code.clone());
+                        join_greatest(&mut self.discount_codes, id.clone(), code);
+                    }
+                }
                 let subscription = self.subscriptions.entry(id).or_default();
                 join_into(&mut subscription.snapshots, group);
                 subscription.overdue.join(overdue);
             }
-            Change::Invoice(subscription, id, invoice) => {
-                let of_subscription = self.subscriptions.entry(subscription).or_default();
-                join_at(&mut of_subscription.invoices, id, invoice, InvoiceState::join);
+            Change::Invoice(id, invoices, email) => {
+                for (subscription, invoice) in invoices {
+                    let of_subscription = self.subscriptions.entry(subscription).or_default();
+                    join_at(&mut of_subscription.invoices, id.clone(), invoice, InvoiceState::join);
+                }
+                self.hear(email);
             }
-            Change::Session(id, group) => join_at(&mut self.sessions, id, group, Group::join),
+            Change::Session(id, group) => {
+                let email = group.facts().find_map(|facts| facts.email.clone());
+                self.hear(email.map(|email| (group.created(), email)));
+                join_at(&mut self.sessions, id, group, Group::join);
+            }
+            Change::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),
             Change::Schedule(id, group) => join_at(&mut self.schedules, id, group, Group::join),
             Change::Features(group) => join_into(&mut self.features, group),
+        }
+    }
+
+    /// Joins an address in: the one that was given last counts.
+    fn hear(&mut self, email: Option<(StripeTime, String)>) {
+        if email > self.email_heard {
+            self.email_heard = email;
         }
     }
 
@@ -118,6 +151,41 @@ impl CustomerState {
         }
     }
 
+    /// What might have been the last event about an object of this customer, or about the customer itself.
+    pub fn possibly_last(&self, key: &CustomerKey, object: &str) -> Vec<&Evidence> {
+        if object == key.customer.as_str() {
+            return self.customer.iter().flat_map(Group::possibly_last).collect();
+        }
+        let subscription = self.subscriptions.get(&SubscriptionId::from(object));
+        let subscription = subscription.and_then(|it| it.snapshots.as_ref());
+        let session = self.sessions.get(&SessionId::from(object));
+        let schedule = self.schedules.get(&ScheduleId::from(object));
+        let invoice = InvoiceId::from(object);
+        let invoice = self.subscriptions.values().find_map(|it| it.invoices.get(&invoice));
+        subscription
+            .map(Group::possibly_last)
+            .or_else(|| session.map(Group::possibly_last))
+            .or_else(|| schedule.map(Group::possibly_last))
+            .or_else(|| invoice.map(|it| it.snapshots.possibly_last()))
+            .unwrap_or_default()
+    }
+
+    /// The events whose snapshots stand for their objects now.
+    pub fn winners(&self) -> impl Iterator<Item = &EventId> {
+        fn of<F: Clone + PartialEq>(group: &Group<F>) -> &EventId {
+            group.winner().event_id
+        }
+        let subscriptions = || self.subscriptions.values();
+        let invoices = subscriptions().flat_map(|it| it.invoices.values());
+        let snapshots = subscriptions().filter_map(|it| it.snapshots.as_ref());
+        (self.customer.iter().map(of))
+            .chain(snapshots.map(of))
+            .chain(invoices.map(|it| of(&it.snapshots)))
+            .chain(self.sessions.values().map(of))
+            .chain(self.schedules.values().map(of))
+            .chain(self.features.iter().map(of))
+    }
+
     /// Joins another state of the same customer into this one.
     pub fn join(&mut self, other: Self) {
         other.customer.into_iter().for_each(|group| join_into(&mut self.customer, group));
@@ -125,6 +193,10 @@ impl CustomerState {
         join_each(&mut self.sessions, other.sessions, Group::join);
         join_each(&mut self.schedules, other.schedules, Group::join);
         other.features.into_iter().for_each(|group| join_into(&mut self.features, group));
+        for (id, code) in other.discount_codes {
+            join_greatest(&mut self.discount_codes, id, code);
+        }
+        self.hear(other.email_heard);
     }
 }
 
@@ -143,6 +215,15 @@ fn join_each<K: Ord, V>(into: &mut BTreeMap<K, V>, other: BTreeMap<K, V>, join: 
     }
 }
 
+/// Joins one more value into a map in which the greatest counts.
+fn join_greatest<K: Ord, V: Ord>(into: &mut BTreeMap<K, V>, key: K, value: V) {
+    join_at(into, key, value, |present, value| {
+        if value > *present {
+            *present = value;
+        }
+    });
+}
+
 /// Joins one more value into a map of joins.
 fn join_at<K: Ord, V>(into: &mut BTreeMap<K, V>, key: K, value: V, join: fn(&mut V, V)) {
     match into.entry(key) {
@@ -158,6 +239,7 @@ impl InvoiceState {
         self.snapshots.join(other.snapshots);
         self.paid_first = self.paid_first.into_iter().chain(other.paid_first).min();
         self.failed_last = self.failed_last.max(other.failed_last);
+        self.heard_first = self.heard_first.min(other.heard_first);
     }
 }
 

@@ -1,41 +1,45 @@
-//! Whose subscription it is: the application's own user id.
+//! Owner of a subscription: the application's own user id.
 //!
 //! It may be said by several objects, in any order of arrival, and they may disagree. One order of
 //! precedence decides; the row says who decided and whether others named somebody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::CustomerState;
+use super::Logic;
+use super::policy::UserSource;
+use super::state::{Change, CustomerState};
 use crate::ids::SubscriptionId;
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::subscription::SubscriptionFacts;
 
-/// Who a subscription belongs to.
+/// Owner of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserLink {
     /// The application's user.
     pub user_id: Option<String>,
-    /// What said it.
+    /// The source that named it.
     pub source: Option<&'static str>,
-    /// Whether anything else named another user.
+    /// Whether another source named another user.
     pub conflict: bool,
 }
 
 impl UserLink {
     /// Looks, in this order, at the subscription's metadata; the reference and then the metadata
     /// of the checkout session that made it; the customer's metadata; the reference of the latest
-    /// other session of the customer.
+    /// other session of the customer. Only sources that the policy counts, and only sessions that were
+    /// completed: one that was abandoned bought nothing.
     pub fn of(
         id: &SubscriptionId,
         subscription: &SubscriptionFacts,
         customer: &CustomerState,
-        user_keys: &[String],
+        logic: &Logic,
     ) -> Self {
         // (session's time, session's id): the latest is the greatest.
         let mut sessions: Vec<_> = customer
             .sessions
             .iter()
             .map(|(id, group)| (group.winner(), id))
+            .filter(|(winner, _)| winner.snapshot.facts.completed)
             .map(|(winner, id)| {
                 let facts = &winner.snapshot.facts;
                 (facts.created.unwrap_or(winner.created), id, facts)
@@ -45,35 +49,79 @@ impl UserLink {
         let is_own = |session: &SessionFacts| session.subscription.as_deref() == Some(id.as_str());
         let own = || sessions.iter().map(|s| s.2).filter(|session| is_own(session));
         let other = sessions.iter().map(|s| s.2).filter(|session| !is_own(session));
-        let by_metadata = |metadata: &BTreeMap<String, String>| {
-            let named = |key: &String| metadata.get(key).filter(|user| !user.is_empty());
-            user_keys.iter().find_map(named).cloned()
-        };
-        let by_reference = |session: &SessionFacts| {
-            session.client_reference_id.clone().filter(|id| !id.is_empty())
-        };
-        let of_customer = customer
-            .customer
-            .as_ref()
-            .map(|group| by_metadata(&group.winner().snapshot.facts.metadata));
 
         let mut link = Self::default();
-        link.consider("subscription.metadata", by_metadata(&subscription.metadata));
-        own().for_each(|s| link.consider("checkout.client_reference_id", by_reference(s)));
-        own().for_each(|s| link.consider("checkout.metadata", by_metadata(&s.metadata)));
-        link.consider("customer.metadata", of_customer.flatten());
-        if link.user_id.is_none() {
+        let mut consider = |source: UserSource, user: Option<&str>| {
+            if logic.policy.user_sources.contains(&source) {
+                link.consider(source, user);
+            }
+        };
+        let by_metadata = |metadata| named_by_metadata(metadata, logic);
+        consider(UserSource::SubscriptionMetadata, by_metadata(&subscription.metadata));
+        own().for_each(|s| consider(UserSource::CheckoutReference, named_by_reference(s)));
+        own().for_each(|s| consider(UserSource::CheckoutMetadata, by_metadata(&s.metadata)));
+        consider(UserSource::CustomerMetadata, named_by_customer(customer, logic));
+        if link.user_id.is_none() && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
+        {
             // Another session of the same customer is a hint, and no objection to anything firmer.
-            other.for_each(|s| link.consider("customer.checkout", by_reference(s)));
+            other.for_each(|s| link.consider(UserSource::CustomerCheckout, named_by_reference(s)));
         }
         link
     }
 
-    fn consider(&mut self, source: &'static str, user: Option<String>) {
+    fn consider(&mut self, source: UserSource, user: Option<&str>) {
         match (&self.user_id, user) {
             (_, None) => {}
-            (None, user) => (self.user_id, self.source) = (user, Some(source)),
-            (Some(present), Some(user)) => self.conflict |= *present != user,
+            (None, Some(user)) => {
+                (self.user_id, self.source) = (Some(user.to_owned()), Some(source.as_str()));
+            }
+            (Some(present), Some(user)) => self.conflict |= present != user,
         }
     }
+}
+
+/// The users that one event names, from whatever source counts. A customer that ever was a user's is found
+/// by these when that user's history is told, whoever owns its subscriptions now.
+pub fn named_by(change: &Change, logic: &Logic) -> BTreeSet<String> {
+    let counts = |source: UserSource| logic.policy.user_sources.contains(&source);
+    let metadata = |metadata, source| named_by_metadata(metadata, logic).filter(|_| counts(source));
+    let mut named: BTreeSet<&str> = BTreeSet::new();
+    match change {
+        Change::Customer(group) => {
+            named.extend(group.facts().filter_map(|facts| {
+                metadata(&facts.metadata, UserSource::CustomerMetadata)
+            }));
+        }
+        Change::Subscription(_, group, _) => {
+            named.extend(group.facts().filter_map(|facts| {
+                metadata(&facts.metadata, UserSource::SubscriptionMetadata)
+            }));
+        }
+        Change::Session(_, group) => {
+            let by_reference =
+                counts(UserSource::CheckoutReference) || counts(UserSource::CustomerCheckout);
+            for facts in group.facts().filter(|facts| facts.completed) {
+                named.extend(named_by_reference(facts).filter(|_| by_reference));
+                named.extend(metadata(&facts.metadata, UserSource::CheckoutMetadata));
+            }
+        }
+        _ => {}
+    }
+    named.into_iter().map(str::to_owned).collect()
+}
+
+/// The user that a customer's metadata names.
+pub fn named_by_customer<'a>(customer: &'a CustomerState, logic: &Logic) -> Option<&'a str> {
+    let facts = &customer.customer.as_ref()?.winner().snapshot.facts;
+    named_by_metadata(&facts.metadata, logic)
+}
+
+/// The user that metadata names: the first key that has a value counts.
+fn named_by_metadata<'a>(metadata: &'a BTreeMap<String, String>, logic: &Logic) -> Option<&'a str> {
+    let named = |key: &String| metadata.get(key).filter(|user| !user.is_empty());
+    logic.user_keys.iter().find_map(named).map(String::as_str)
+}
+
+fn named_by_reference(session: &SessionFacts) -> Option<&str> {
+    session.client_reference_id.as_deref().filter(|id| !id.is_empty())
 }

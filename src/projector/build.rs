@@ -116,7 +116,7 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
     /// In rounds, each folded while the events of the one before are written; at last all that was
     /// kept of the customers.
     pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
-        let bulk = Arc::new(Bulk::new());
+        let bulk = Arc::new(Bulk::new(self.held.logic().clone()));
         let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
         loop {
             let size = self.store.log.head().await?.size;

@@ -5,7 +5,7 @@
 //! that is held for one join. What grows with the customers stays here until the end, and each row is
 //! written once; what grows with the events (timelines, links) is taken out from time to time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,7 @@ use crate::projection::Logic;
 use crate::projection::catalogue::Catalogue;
 use crate::projection::observe::Link;
 use crate::projection::state::{Change, CustomerState};
+use crate::projection::user::named_by;
 use crate::store::{FoldBatch, Parked, StoreError, TimelineEntry};
 use crate::time::StripeTime;
 
@@ -30,6 +31,7 @@ const ROWS_PER_WRITE: usize = 16_384;
 /// The fold so far.
 #[derive(Debug)]
 pub(super) struct Bulk {
+    logic: Logic,
     shards: Vec<Mutex<Shard>>,
     shard_of: RandomState,
     aside: Mutex<Aside>,
@@ -50,6 +52,8 @@ pub(super) struct Customer {
     /// None where nothing but the timeline is known.
     state: Option<CustomerState>,
     timeline: Vec<Seen>,
+    /// Users that events link it to.
+    users: BTreeSet<String>,
 }
 
 /// An event on a timeline.
@@ -69,9 +73,9 @@ struct Aside {
 }
 
 impl Bulk {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(logic: Logic) -> Self {
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { shards, shard_of: RandomState::new(), aside: Mutex::default() }
+        Self { logic, shards, shard_of: RandomState::new(), aside: Mutex::default() }
     }
 
     /// Joins the events of a stretch in: any stretch, at any time, from any thread. Says how many of
@@ -84,7 +88,8 @@ impl Bulk {
                 self.shard(&customer).see(customer, Seen { subscription, position, created });
             }
             if let Some((key, change)) = change {
-                self.shard(&key).change(key, change);
+                let users = named_by(&change, &self.logic);
+                self.shard(&key).change(key, change, users);
             }
             aside.links.extend(links);
             aside.parked.extend(parked);
@@ -105,7 +110,7 @@ impl Bulk {
                 let timeline = std::mem::take(&mut customer.timeline);
                 if !timeline.is_empty() {
                     let key = customer.key.clone();
-                    customers.push(Customer { key, state: None, timeline });
+                    customers.push(Customer { key, state: None, timeline, users: BTreeSet::new() });
                 }
             }
         }
@@ -168,9 +173,11 @@ impl Shard {
         self.customers[place].timeline.push(seen);
     }
 
-    fn change(&mut self, key: CustomerKey, change: Change) {
+    fn change(&mut self, key: CustomerKey, change: Change, users: BTreeSet<String>) {
         let place = self.place(key);
-        self.customers[place].state.get_or_insert_default().add(change);
+        let customer = &mut self.customers[place];
+        customer.state.get_or_insert_default().add(change);
+        customer.users.extend(users);
         self.unsettled.push(place);
         if self.unsettled.len() >= UNSETTLED_MAX {
             self.unsettled.sort_unstable();
@@ -186,7 +193,8 @@ impl Shard {
             return *place;
         }
         let place = self.customers.len();
-        self.customers.push(Customer { key: key.clone(), state: None, timeline: Vec::new() });
+        let (timeline, users) = (Vec::new(), BTreeSet::new());
+        self.customers.push(Customer { key: key.clone(), state: None, timeline, users });
         self.places.insert(key, place);
         place
     }
@@ -206,7 +214,8 @@ pub(super) fn to_be_written(
     logic: &Logic,
 ) -> Result<FoldBatch, StoreError> {
     let mut batch = FoldBatch::default();
-    for Customer { key, state, mut timeline } in customers {
+    for Customer { key, state, mut timeline, users } in customers {
+        batch.users.extend(users.into_iter().map(|user| (key.clone(), user)));
         // As the table has them, so that each is written beside the one before.
         timeline.sort_by(|a, b| (&a.subscription, a.position).cmp(&(&b.subscription, b.position)));
         batch.timeline.extend(timeline.into_iter().map(|seen| TimelineEntry {

@@ -12,6 +12,7 @@ use crate::projection::catalogue::Catalogue;
 use crate::projection::column::Value;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
+use crate::projection::user::named_by;
 use crate::projection::{Logic, rows};
 use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
@@ -94,6 +95,7 @@ impl Folder {
             FoldBatch { folded_received_at: batch.last_received_at, ..FoldBatch::default() };
         let mut changed = BTreeSet::new();
         let mut links = BTreeSet::new();
+        let mut users = BTreeSet::new();
         let mut catalogue = Catalogue::default();
         for outcome in batch.entries.into_iter().map(Entry::outcome) {
             folded.timeline.extend(outcome.timeline);
@@ -101,11 +103,14 @@ impl Folder {
             outcome.catalogue.into_iter().for_each(|entry| catalogue.join(entry));
             folded.parked.extend(outcome.parked);
             if let Some((key, change)) = outcome.change {
+                let named = named_by(&change, &self.logic).into_iter();
+                users.extend(named.map(|user| (key.clone(), user)));
                 self.cache.entry(key.clone()).or_default().add(change);
                 changed.insert(key);
             }
         }
         folded.links.extend(links);
+        folded.users.extend(users);
         folded.catalogue.extend(catalogue.into_entries());
         for key in changed {
             let state = self.cache.entry(key.clone()).or_default();

@@ -29,7 +29,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "KNOWN" => &[Text],
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
-        "LINK" | "PAIR" => &[Text, Bool, Text, Text],
+        "LINK" | "PAIR" | "USER" => &[Text, Bool, Text, Text],
         "TIMELINE" => &[Text, Bool, Text, Text, Integer, Integer],
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],

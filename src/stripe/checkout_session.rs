@@ -14,6 +14,8 @@ use crate::time::StripeTime;
 pub struct SessionFacts {
     /// The subscription that the session made; none in the modes `payment` and `setup`.
     pub subscription: Option<String>,
+    /// Whether the buyer went through with it. A session that was abandoned bought nothing and names nobody.
+    pub completed: bool,
     /// The application's own reference, given when the session was made.
     pub client_reference_id: Option<String>,
     /// When the session was made, where Stripe says so (2022-11-15).
@@ -47,6 +49,8 @@ pub struct CheckoutSession<'a> {
     #[serde(borrow)]
     payment_intent: Option<Id<'a>>,
     #[serde(borrow)]
+    status: Option<Text<'a>>,
+    #[serde(borrow)]
     client_reference_id: Option<Text<'a>>,
     created: Option<Seconds>,
     #[serde(borrow)]
@@ -74,10 +78,18 @@ impl<'a> CheckoutSession<'a> {
     }
 
     /// The facts, in the [reading order](super#where-each-fact-is-found).
-    pub fn facts(&self) -> SessionFacts {
+    /// Before `status` (2020-08-27) only the event's type says whether it was completed.
+    pub fn facts(&self, event_type: &str) -> SessionFacts {
+        let is_of_completed = matches!(
+            event_type,
+            "checkout.session.completed"
+                | "checkout.session.async_payment_succeeded"
+                | "checkout.session.async_payment_failed"
+        );
         let details = self.customer_details.as_ref().and_then(|details| details.email.as_ref());
         SessionFacts {
             subscription: self.subscription.as_ref().map(Id::to_owned_string),
+            completed: is_of_completed || self.status.as_deref() == Some("complete"),
             client_reference_id: owned(self.client_reference_id.as_ref()),
             created: self.created.map(StripeTime::from),
             email: owned(details.or(self.customer_email.as_ref())),
@@ -92,7 +104,10 @@ mod tests {
 
     #[test]
     fn a_session_of_any_mode_is_read() {
-        let facts = |json| serde_json::from_str::<CheckoutSession<'_>>(json).unwrap().facts();
+        let facts = |json| {
+            let session = serde_json::from_str::<CheckoutSession<'_>>(json).unwrap();
+            session.facts("checkout.session.completed")
+        };
         let paid = facts(
             r#"{"id":"cs_1","customer":"cus_1","subscription":"sub_1","client_reference_id":"7",
             "customer_details":{"email":"a@example.com"},"customer_email":"b@example.com","metadata":{}}"#,
@@ -103,6 +118,21 @@ mod tests {
             r#"{"id":"cs_2","mode":"setup","customer":null,"subscription":null,
             "customer_details":null,"client_reference_id":null,"metadata":null}"#,
         );
-        assert_eq!(setup, SessionFacts::default());
+        assert_eq!(setup, SessionFacts { completed: true, ..SessionFacts::default() });
+    }
+
+    #[test]
+    fn a_session_is_completed_by_its_status_or_by_the_type_of_the_event() {
+        let completed = |event_type: &str, fields: &str| {
+            let json = format!(r#"{{"id":"cs_1"{fields}}}"#);
+            let session: CheckoutSession<'_> = serde_json::from_str(&json).unwrap();
+            session.facts(event_type).completed
+        };
+        assert!(completed("checkout.session.completed", ""));
+        assert!(completed("checkout.session.async_payment_failed", ""));
+        assert!(completed("checkout.session.novelty", r#","status":"complete""#));
+        assert!(!completed("checkout.session.expired", ""));
+        assert!(!completed("checkout.session.expired", r#","status":"expired""#));
+        assert!(!completed("checkout.session.novelty", r#","status":"open""#));
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json::Text;
+use super::json::{MaybeText, Text};
 use crate::ids::{AccountId, Scope};
 use crate::time::StripeTime;
 
@@ -22,12 +22,13 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// events (`object: "v2.core.event"`) carry only a reference, and their `created` is ISO 8601
 /// text with up to nanoseconds. Events from before 2014-10-31 have no `api_version`; `request` was
 /// text before 2017-05-25 and is an object since, so nobody here relies on it. `account` is there
-/// for connected accounts alone.
+/// for connected accounts alone. Where the endpoint of an organization receives the events of its
+/// accounts, they have no `account`, and `context` (2025-04-30) names it.
 #[derive(Clone, Debug)]
 pub struct Envelope<'a, O = &'a RawValue> {
     /// `evt_…`.
     pub id: Cow<'a, str>,
-    /// The connected account, or empty for the platform's own.
+    /// The connected account, or the account of an organization; empty for the platform's own.
     pub account: Cow<'a, str>,
     /// Live or test mode. A thin event that does not say is live.
     pub livemode: bool,
@@ -154,6 +155,8 @@ struct Wire<'a, O> {
     livemode: Option<bool>,
     #[serde(borrow)]
     account: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    context: MaybeText<'a>,
     #[serde(borrow)]
     data: Option<WireData<'a, O>>,
 }
@@ -188,7 +191,7 @@ impl<'a, O> Wire<'a, O> {
         Ok(Envelope {
             id: name(self.id).ok_or("`id` is empty, too long, or has control characters")?,
             account: match self.account {
-                None => Cow::Borrowed(""),
+                None => self.context.0.and_then(account_of_context).unwrap_or_default(),
                 Some(account) => name(account)
                     .ok_or("`account` is empty, too long, or has control characters")?,
             },
@@ -209,6 +212,15 @@ impl<'a, O> Wire<'a, O> {
             thin,
         })
     }
+}
+
+/// The account that a context names: `acct_…`, or the last one of a path such as `org_…/acct_…`.
+fn account_of_context(context: Text<'_>) -> Option<Cow<'_, str>> {
+    let account = match context.0 {
+        Cow::Borrowed(path) => Cow::Borrowed(path.rsplit('/').next()?),
+        Cow::Owned(path) => Cow::Owned(path.rsplit('/').next()?.to_owned()),
+    };
+    name(Text(account)).filter(|it| it.starts_with("acct_"))
 }
 
 /// A name that can stand in a line of the log's record: not empty, not endless, no control
@@ -273,6 +285,19 @@ mod tests {
         let envelope = Envelope::parse(&body).unwrap();
         assert_eq!(&*envelope.account, "acct_1");
         assert_eq!(envelope.api_version.as_deref(), Some("2026-03-25.dahlia"));
+    }
+
+    #[test]
+    fn the_context_names_the_account_where_the_event_has_none() {
+        let account = |fields: &str| Envelope::parse(&event(fields)).unwrap().account.into_owned();
+        assert_eq!(account(r#","context":"acct_1""#), "acct_1");
+        assert_eq!(account(r#","context":"org_1/acct_1""#), "acct_1");
+        assert_eq!(account(r#","context":"acct_1/acct_2""#), "acct_2");
+        assert_eq!(account(r#","context":"acct\u005f1""#), "acct_1");
+        assert_eq!(account(r#","account":"acct_2","context":"acct_1""#), "acct_2");
+        for none in ["null", "\"\"", "\"org_1\"", "\"acct_1/\"", "7", "{}", "[\"acct_1\"]"] {
+            assert_eq!(account(&format!(r#","context":{none}"#)), "", "{none}");
+        }
     }
 
     #[test]

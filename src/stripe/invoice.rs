@@ -7,23 +7,45 @@ use super::price::owned;
 use super::routing::Trail;
 use crate::time::StripeTime;
 
-/// What the ledger keeps of one snapshot of an invoice.
+/// What the ledger keeps of one snapshot of an invoice, for one subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceFacts {
+    /// Whether the subscription generated it. A manual invoice may pick up the subscription's prorations,
+    /// and an invoice of another subscription may hold a line for this one: both pay for it, and neither is
+    /// an invoice of it.
+    pub own: bool,
     /// When the invoice was made.
     pub created: Option<StripeTime>,
     /// `draft`, `open`, `paid`, `uncollectible`, `void`, or what Stripe calls it later.
     pub status: String,
     /// When it was paid, where Stripe says so.
     pub paid_at: Option<StripeTime>,
-    /// What was paid, in minor units; none where nothing says.
-    pub amount_paid: Option<i64>,
+    /// Total in minor units, before credit balance is applied; none where nothing says.
+    pub total: Option<i64>,
     /// When Stripe tries to collect again.
     pub next_payment_attempt: Option<StripeTime>,
-    /// The greatest period end of a line for the subscription that is no credit: until when it pays.
-    pub line_period_end: Option<StripeTime>,
+    /// Lines for the subscription's items, of a paid invoice.
+    pub lines: Vec<LineFacts>,
+    /// Whether Stripe cut the list of lines before the subscription's own line for its new period, so that
+    /// nothing here says what a paid invoice pays for.
+    pub lines_cut: bool,
     /// The address that the invoice goes to.
     pub email: Option<String>,
+}
+
+/// Line for an item of a subscription: a stretch of time that is paid for, or credited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineFacts {
+    /// `si_…`, where the line names it.
+    pub item: Option<String>,
+    /// Start of the stretch.
+    pub start: Option<StripeTime>,
+    /// End of the stretch.
+    pub end: StripeTime,
+    /// Whether it gives back money for the stretch.
+    pub credit: bool,
+    /// Whether it is for the rest of a period, after a change in the middle of it.
+    pub proration: bool,
 }
 
 impl InvoiceFacts {
@@ -32,9 +54,10 @@ impl InvoiceFacts {
         self.status == "paid"
     }
 
-    /// Whether money was paid for it: the invoice of a trial is paid, too, and asks for nothing.
+    /// Whether it asked for money and was settled, by whatever means: a card, a bank transfer that was
+    /// noted, a credit balance. The invoice of a trial is paid, too, and asks for nothing.
     pub fn has_earned(&self) -> bool {
-        self.is_paid() && self.amount_paid.is_none_or(|amount| amount > 0)
+        self.is_paid() && self.total.is_none_or(|total| total > 0)
     }
 }
 
@@ -68,6 +91,7 @@ pub struct Invoice<'a> {
     paid: Option<bool>,
     closed: Option<bool>,
     forgiven: Option<bool>,
+    total: Option<i64>,
     amount_paid: Option<i64>,
     amount_due: Option<i64>,
     created: Option<Seconds>,
@@ -87,15 +111,20 @@ struct StatusTransitions {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Parent<'a> {
     #[serde(borrow)]
-    subscription_details: Option<ParentSubscription<'a>>,
+    subscription_details: Option<ParentDetails<'a>>,
     #[serde(borrow)]
-    subscription_item_details: Option<ParentSubscription<'a>>,
+    subscription_item_details: Option<ParentDetails<'a>>,
+    #[serde(borrow)]
+    invoice_item_details: Option<ParentDetails<'a>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct ParentSubscription<'a> {
+struct ParentDetails<'a> {
     #[serde(borrow)]
     subscription: Option<Id<'a>>,
+    #[serde(borrow)]
+    subscription_item: Option<Id<'a>>,
+    proration: Option<bool>,
 }
 
 /// `lines.data[]`.
@@ -107,29 +136,49 @@ pub(super) struct Line<'a> {
     parent: Option<Parent<'a>>,
     #[serde(borrow)]
     subscription: Option<Id<'a>>,
+    #[serde(borrow)]
+    subscription_item: Option<Id<'a>>,
     #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
+    proration: Option<bool>,
     amount: Option<i64>,
     period: Option<Period>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 struct Period {
+    start: Option<Seconds>,
     end: Option<Seconds>,
+}
+
+/// What a line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineKind {
+    /// A period of an item of a subscription.
+    Recurring,
+    /// The rest of a period, after a change in the middle of it: a charge or a credit.
+    Proration,
+    /// Something that was sold once. Its period says when its revenue is recognized, and nothing about the
+    /// subscription.
+    OneOff,
 }
 
 impl<'a> Parent<'a> {
     /// The subscription that an invoice's or a line's parent names.
     pub(super) fn subscription(&self) -> Option<&Text<'a>> {
-        let details = self.subscription_details.as_ref();
-        let details = details.or(self.subscription_item_details.as_ref())?;
-        details.subscription.as_ref().map(|id| &id.0)
+        self.details().find_map(|it| it.subscription.as_ref()).map(|id| &id.0)
+    }
+
+    fn details(&self) -> impl Iterator<Item = &ParentDetails<'a>> {
+        [&self.subscription_details, &self.subscription_item_details, &self.invoice_item_details]
+            .into_iter()
+            .flatten()
     }
 }
 
 impl<'a> Line<'a> {
-    /// The subscription that a line is for: `parent.subscription_item_details.subscription`
-    /// (2025-03-31.basil), `subscription`, or, on the oldest invoices, the line's own id.
+    /// The subscription that a line is for: the one that its `parent` names (2025-03-31.basil),
+    /// `subscription`, or, on the oldest invoices, the line's own id.
     pub(super) fn subscription(&self) -> Option<&Text<'a>> {
         self.parent
             .as_ref()
@@ -142,18 +191,71 @@ impl<'a> Line<'a> {
                 is_subscription.then_some(id)
             })
     }
+
+    fn kind(&self) -> LineKind {
+        let details = || self.parent.iter().flat_map(Parent::details);
+        let is_sold_once = self.kind.as_deref() == Some("invoiceitem")
+            || self.parent.as_ref().is_some_and(|it| it.invoice_item_details.is_some());
+        if self.proration == Some(true) || details().any(|it| it.proration == Some(true)) {
+            LineKind::Proration
+        } else if self.item().is_none() && is_sold_once {
+            LineKind::OneOff
+        } else {
+            LineKind::Recurring
+        }
+    }
+
+    fn item(&self) -> Option<&Id<'a>> {
+        let details = self.parent.iter().flat_map(Parent::details);
+        details.filter_map(|it| it.subscription_item.as_ref()).next().or(self.subscription_item.as_ref())
+    }
+
+    fn is_credit(&self) -> bool {
+        self.amount.is_some_and(|amount| amount < 0)
+    }
+
+    fn facts(&self) -> Option<LineFacts> {
+        let period = self.period?;
+        Some(LineFacts {
+            item: self.item().map(Id::to_owned_string),
+            start: period.start.map(StripeTime::from),
+            end: period.end?.into(),
+            credit: self.is_credit(),
+            proration: self.kind() == LineKind::Proration,
+        })
+    }
 }
 
 impl<'a> Invoice<'a> {
-    /// The subscription that the invoice is for, from the first place that names one:
-    /// `parent.subscription_details.subscription`, `subscription`, then the lines.
+    /// The subscription that generated the invoice: `parent.subscription_details.subscription`,
+    /// `subscription`, or on the oldest invoices a line for a period of one.
+    pub fn own_subscription(&self) -> Option<&str> {
+        let mut periods = self.lines().iter().filter(|it| it.kind() == LineKind::Recurring);
+        self.named_subscription().or_else(|| periods.find_map(|it| Some(&**it.subscription()?)))
+    }
+
+    /// The subscription that the invoice is about, for the timeline: the one that generated it, or else one
+    /// that a line of it names.
     pub fn subscription(&self) -> Option<&str> {
-        self.parent
-            .as_ref()
-            .and_then(Parent::subscription)
-            .or_else(|| self.subscription.as_ref().map(|id| &id.0))
-            .or_else(|| self.lines().iter().find_map(Line::subscription))
-            .map(|id| &**id)
+        self.named_subscription()
+            .or_else(|| self.lines().iter().find_map(Line::subscription).map(|id| &**id))
+    }
+
+    /// The subscriptions that the invoice says something of: the one that generated it, and those that its
+    /// lines name. Each once.
+    pub fn subscriptions(&self) -> Vec<&str> {
+        let of_lines = self.lines().iter().filter(|it| it.kind() != LineKind::OneOff);
+        let of_lines = of_lines.filter_map(Line::subscription).map(|id| &**id);
+        let mut all: Vec<&str> = self.own_subscription().into_iter().chain(of_lines).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|id| !id.is_empty());
+        all
+    }
+
+    fn named_subscription(&self) -> Option<&str> {
+        let of_parent = self.parent.as_ref().and_then(Parent::subscription);
+        of_parent.or_else(|| self.subscription.as_ref().map(|id| &id.0)).map(|id| &**id)
     }
 
     /// The invoice itself and, before 2025-03-31.basil, the payment that it names.
@@ -170,27 +272,40 @@ impl<'a> Invoice<'a> {
         self.status.as_deref().unwrap_or_else(|| self.status_before_2018())
     }
 
-    /// The facts, in the [reading order](super#where-each-fact-is-found).
-    pub fn facts(&self) -> InvoiceFacts {
-        let subscription = self.subscription();
-        // A line for another subscription says nothing about how far this one is paid, nor does a
-        // credit: after a change of plan it ends where the old period would have.
-        let own_lines = self.lines().iter().filter(|line| {
-            line.amount.is_none_or(|amount| amount >= 0)
-                && line.subscription().is_none_or(|of_line| Some(&**of_line) == subscription)
-        });
+    /// The facts for one of its [subscriptions](Self::subscriptions), in the
+    /// [reading order](super#where-each-fact-is-found).
+    pub fn facts(&self, subscription: &str) -> InvoiceFacts {
+        let own = self.own_subscription() == Some(subscription);
+        // A line belongs to the subscription that it names, and to the invoice's own where it names none.
+        let is_of = |line: &&Line<'_>| {
+            let named = line.subscription().map(|id| &**id);
+            line.kind() != LineKind::OneOff && named.map_or(own, |named| named == subscription)
+        };
+        let lines = || self.lines().iter().filter(is_of);
+        let pays_a_period = |line: &Line<'_>| line.kind() == LineKind::Recurring && !line.is_credit();
+        let is_paid = self.status() == "paid";
+        let lines_cut = self.lines.as_ref().is_some_and(List::is_truncated);
         InvoiceFacts {
-            created: self.created.or(self.date).map(StripeTime::from),
+            own,
+            created: self.made(),
             status: self.status().to_owned(),
             paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime::from),
-            amount_paid: self.amount_paid.or(self.amount_due),
+            total: self.total.or(self.amount_paid.max(self.amount_due)),
             next_payment_attempt: self.next_payment_attempt.map(StripeTime::from),
-            line_period_end: own_lines
-                .filter_map(|line| line.period.as_ref()?.end)
-                .max()
-                .map(StripeTime::from),
-            email: owned(self.customer_email.as_ref()),
+            lines: if is_paid { lines().filter_map(Line::facts).collect() } else { Vec::new() },
+            lines_cut: is_paid && own && lines_cut && !lines().any(pays_a_period),
+            email: self.email(),
         }
+    }
+
+    /// The address that the invoice goes to.
+    pub fn email(&self) -> Option<String> {
+        owned(self.customer_email.as_ref())
+    }
+
+    /// When the invoice was made.
+    pub fn made(&self) -> Option<StripeTime> {
+        self.created.or(self.date).map(StripeTime::from)
     }
 
     fn lines(&self) -> &[Line<'a>] {
@@ -243,13 +358,13 @@ mod tests {
             (r#"{"paid":false,"closed":true,"forgiven":false}"#, "void"),
             (r#"{"paid":false,"closed":false,"forgiven":false}"#, "open"),
         ] {
-            assert_eq!(invoice(json).facts().status, status, "{json}");
+            assert_eq!(invoice(json).facts("sub_1").status, status, "{json}");
         }
     }
 
     #[test]
     fn an_invoice_of_before_2019_is_dated_by_date() {
-        let made = |json| invoice(json).facts().created;
+        let made = |json| invoice(json).facts("sub_1").created;
         assert_eq!(made(r#"{"date":7}"#), Some(StripeTime(7)));
         assert_eq!(made(r#"{"date":7,"created":8}"#), Some(StripeTime(8)));
     }
@@ -258,26 +373,89 @@ mod tests {
     fn an_invoice_of_nothing_is_paid_and_earns_nothing() {
         for (json, earned) in [
             (r#"{"status":"paid","amount_paid":900,"amount_due":0}"#, true),
-            (r#"{"status":"paid","amount_paid":0,"amount_due":900}"#, false),
+            (r#"{"status":"paid","amount_paid":0,"amount_due":900}"#, true),
+            (r#"{"status":"paid","total":900,"amount_paid":0,"amount_due":0}"#, true),
+            (r#"{"status":"paid","total":0,"amount_paid":0,"amount_due":0}"#, false),
+            (r#"{"status":"paid","total":-500,"amount_paid":0,"amount_due":0}"#, false),
             (r#"{"paid":true,"amount_due":900}"#, true),
             (r#"{"paid":true,"amount_due":0}"#, false),
             (r#"{"status":"paid"}"#, true),
             (r#"{"status":"open","amount_paid":900}"#, false),
         ] {
-            assert_eq!(invoice(json).facts().has_earned(), earned, "{json}");
+            assert_eq!(invoice(json).facts("sub_1").has_earned(), earned, "{json}");
+        }
+    }
+
+    fn lines(json: &str, subscription: &str) -> Vec<(i64, bool)> {
+        let facts = invoice(json).facts(subscription);
+        facts.lines.iter().map(|line| (line.end.0, line.credit)).collect()
+    }
+
+    #[test]
+    fn a_line_belongs_to_the_subscription_that_it_names_in_every_shape() {
+        let old = r#"{"status":"paid","subscription":"sub_1","lines":{"data":[
+            {"type":"subscription","subscription":"sub_1","period":{"start":1,"end":9}},
+            {"type":"subscription","subscription":"sub_2","period":{"start":1,"end":99}},
+            {"type":"invoiceitem","proration":true,"subscription":"sub_1","amount":-500,
+             "period":{"start":1,"end":70}},
+            {"type":"invoiceitem","period":{"start":3,"end":200}},
+            {"type":"invoiceitem","subscription":"sub_1","proration":false,
+             "period":{"start":3,"end":300}}]}}"#;
+        let new = r#"{"status":"paid","parent":{"subscription_details":{"subscription":"sub_1"}},
+            "lines":{"data":[
+            {"parent":{"subscription_item_details":{"subscription":"sub_1","subscription_item":"si_1",
+             "proration":false}},"period":{"start":1,"end":9}},
+            {"parent":{"invoice_item_details":{"subscription":"sub_2","proration":true}},
+             "period":{"start":1,"end":99}},
+            {"parent":{"subscription_item_details":{"subscription":"sub_1","subscription_item":"si_1",
+             "proration":true}},"amount":-500,"period":{"start":1,"end":70}},
+            {"parent":{"invoice_item_details":{"subscription":null,"proration":false}},
+             "period":{"start":3,"end":200}},
+            {"parent":{"invoice_item_details":{"subscription":"sub_1","proration":false}},
+             "period":{"start":3,"end":300}}]}}"#;
+        for json in [old, new] {
+            assert_eq!(lines(json, "sub_1"), [(9, false), (70, true)], "{json}");
+            assert_eq!(lines(json, "sub_2"), [(99, false)], "{json}");
+            assert_eq!(invoice(json).subscriptions(), ["sub_1", "sub_2"]);
+            assert!(invoice(json).facts("sub_1").own && !invoice(json).facts("sub_2").own);
+            assert!(lines(&json.replace("paid", "open"), "sub_1").is_empty());
         }
     }
 
     #[test]
-    fn only_lines_of_the_same_subscription_say_how_far_it_is_paid() {
-        let facts = invoice(
-            r#"{"subscription":"sub_1","lines":{"data":[
-            {"subscription":"sub_1","period":{"start":1,"end":9}},
-            {"subscription":"sub_2","period":{"start":1,"end":99}},
-            {"subscription":"sub_1","amount":-500,"period":{"start":1,"end":70}},
-            {"type":"invoiceitem","period":{"start":3,"end":3}}]}}"#,
-        )
-        .facts();
-        assert_eq!(facts.line_period_end, Some(StripeTime(9)));
+    fn a_manual_invoice_that_picks_up_a_proration_is_no_invoice_of_the_subscription() {
+        for line in [
+            r#"{"type":"invoiceitem","subscription":"sub_1","proration":true,"period":{"end":9}}"#,
+            r#"{"parent":{"invoice_item_details":{"subscription":"sub_1","proration":true}},
+            "period":{"end":9}}"#,
+        ] {
+            let json = format!(
+                r#"{{"status":"paid","subscription":null,"parent":null,"lines":{{"data":[{line}]}}}}"#
+            );
+            let invoice = invoice(&json);
+            assert_eq!(invoice.own_subscription(), None);
+            assert_eq!(invoice.subscription(), Some("sub_1"));
+            assert_eq!(invoice.subscriptions(), ["sub_1"]);
+            assert!(!invoice.facts("sub_1").own);
+            assert_eq!(lines(&json, "sub_1"), [(9, false)]);
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_cut_before_the_line_for_the_new_period_is_noticed() {
+        let cut = |lines: &str, more: &str| {
+            let json = format!(
+                r#"{{"status":"paid","subscription":"sub_1","lines":{{"data":[{lines}]{more}}}}}"#
+            );
+            invoice(&json).facts("sub_1").lines_cut
+        };
+        let proration = r#"{"type":"invoiceitem","proration":true,"subscription":"sub_1",
+            "period":{"start":1,"end":9}}"#;
+        let period = r#"{"type":"subscription","subscription":"sub_1","period":{"start":1,"end":9}}"#;
+        for more in [r#","has_more":true"#, r#","total_count":12"#, r#","count":12"#] {
+            assert!(cut(proration, more), "{more}");
+            assert!(!cut(&format!("{proration},{period}"), more), "{more}");
+        }
+        assert!(!cut(proration, r#","has_more":false,"total_count":1"#));
     }
 }

@@ -150,6 +150,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for MaybeId<'a> {
     }
 }
 
+/// Text in a place where other types may stand in later versions: anything else is none, and no error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaybeText<'a>(pub Option<Text<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for MaybeText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(serde_json::from_str(raw).ok()))
+    }
+}
+
 /// An instant as Stripe writes it, in whole seconds since 1970. One beyond the year 9999 (it happens:
 /// milliseconds by mistake) is no instant, and an error here rather than in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +194,16 @@ pub struct List<T> {
     pub has_more: Option<bool>,
     /// How many there are in all, where Stripe says so.
     pub total_count: Option<i64>,
+    /// The same under the name that it had until 2014.
+    pub count: Option<i64>,
+}
+
+/// Presence of a field: `None` where the object does not have it, `Some(None)` where it is null.
+/// For `#[serde(default, deserialize_with = "present")]`.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -195,7 +216,7 @@ impl<T> List<T> {
     /// Whether there are more elements than these.
     pub fn is_truncated(&self) -> bool {
         self.has_more.unwrap_or(false)
-            || self.total_count.is_some_and(|count| {
+            || self.total_count.or(self.count).is_some_and(|count| {
                 usize::try_from(count).is_ok_and(|count| count > self.data.len())
             })
     }

@@ -21,13 +21,18 @@
 //! | | currency | `currency` (2022-08-01), the first item's |
 //! | | collection method | `collection_method` (2019-05-16), `billing` |
 //! | | started | `start_date` (2019-03-14), `start` |
-//! | | discounts | `discounts[]` (2024-04-10), `discount`; its id (2020-08-27), its coupon's |
+//! | | discounts | `discounts[]` (2024-04-10), `discount` |
+//! | | schedule | `schedule` (2019-08-14); absent before, and then nothing is said of it |
+//! | discount | what it goes by | `promotion_code.code` where expanded, `coupon`, `source.coupon` (2025-09-30.clover), its id (2020-08-27) |
 //! | | why it is paused | `status_details.paused.subscription.type` (2026-09-30.endive) |
-//! | price | name | `nickname`; of a plan `nickname`, `name` (until 2018-02-05) |
+//! | price | amount | in the subscription's currency from `currency_options` where embedded, else the price's own `currency` and `unit_amount` |
+//! | | package | `transform_quantity` (2020-03-02), `transform_usage` of a plan |
+//! | plan | name of its product | `name` (until 2018-02-05) |
 //! | invoice | subscription | `parent.subscription_details.subscription` (2025-03-31.basil), `subscription`, `lines.data[].parent.subscription_item_details.subscription`, `lines.data[].subscription`, `lines.data[].id` of a line of type `subscription` |
 //! | | status | `status` (2018-11-08), what `paid`, `forgiven` and `closed` meant; a draft was open then |
 //! | | made | `created` (2019-02-19), `date` |
-//! | | amount paid | `amount_paid`, `amount_due` |
+//! | | total | `total`, `amount_paid`, `amount_due` |
+//! | | what it pays for | the lines for items of the subscription: `lines.data[].parent.subscription_item_details` (2025-03-31.basil), a `subscription_item`, a `type` of `subscription`, or a `proration`; a line belongs to the subscription that it names |
 //! | | paid at | `status_transitions.paid_at` (2019-02-19), the first event that says `paid` |
 //! | | id | none in `invoice.upcoming`, which is no invoice yet |
 //! | checkout.session | e-mail | `customer_details.email` (2020-08-27), `customer_email` |
@@ -41,6 +46,7 @@
 
 pub mod checkout_session;
 pub mod customer;
+pub mod discount;
 pub mod entitlements;
 pub mod envelope;
 pub mod invoice;

@@ -25,6 +25,7 @@ fn of_object(event_type: &str) -> &'static [Places] {
         "invoice.upcoming" => &[],
         "customer.created" | "customer.updated" | "customer.deleted" => CUSTOMER,
         _ if is("customer.subscription.") => SUBSCRIPTION,
+        _ if is("customer.discount.") => DISCOUNT,
         _ if is("invoice.") => INVOICE,
         _ if is("checkout.session.") => SESSION,
         _ if is("subscription_schedule.") => SCHEDULE,
@@ -71,15 +72,23 @@ const SUBSCRIPTION: &[Places] = &[
         &[
             "/items/data/0/price/nickname",
             "/items/data/0/plan/nickname",
-            "/items/data/0/plan/name",
             "/plan/nickname",
-            "/plan/name",
         ],
     ),
+    ("product_name", &["/items/data/0/plan/name", "/plan/name"]),
     ("lookup_key", &["/items/data/0/price/lookup_key"]),
     ("quantity", &["/items/data/0/quantity", "/quantity"]),
     (
         "currency",
+        &[
+            "/items/data/0/price/currency",
+            "/items/data/0/plan/currency",
+            "/plan/currency",
+            "/currency",
+        ],
+    ),
+    (
+        "billing_currency",
         &[
             "/currency",
             "/items/data/0/price/currency",
@@ -89,12 +98,26 @@ const SUBSCRIPTION: &[Places] = &[
     ),
     (
         "unit_amount",
-        &["/items/data/0/price/unit_amount", "/items/data/0/plan/amount", "/plan/amount"],
+        &[
+            "/items/data/0/price/unit_amount",
+            "/items/data/0/price/currency_options/*/unit_amount",
+            "/items/data/0/plan/amount",
+            "/plan/amount",
+        ],
+    ),
+    (
+        "transform_quantity",
+        &[
+            "/items/data/0/price/transform_quantity",
+            "/items/data/0/plan/transform_usage",
+            "/plan/transform_usage",
+        ],
     ),
     (
         "unit_amount_decimal",
         &[
             "/items/data/0/price/unit_amount_decimal",
+            "/items/data/0/price/currency_options/*/unit_amount_decimal",
             "/items/data/0/plan/amount_decimal",
             "/plan/amount_decimal",
         ],
@@ -148,7 +171,8 @@ const INVOICE: &[Places] = &[
     ("latest_invoice_status", &["/status", "/paid", "/forgiven", "/closed"]),
     ("next_payment_attempt", &["/next_payment_attempt"]),
     ("paid_at", &["/status_transitions/paid_at"]),
-    ("paid_through", &["/lines/data/*/period/end"]),
+    ("paid_through", &["/lines/data/*/period/end", "/lines/data/*/period/start"]),
+    ("paid_through_unknown", &["/lines/has_more", "/lines/total_count"]),
     ("entitled_until", &["/lines/data/*/period/end"]),
 ];
 
@@ -164,6 +188,11 @@ const SCHEDULE: &[Places] = &[
     ("ends_at", &["/phases/*/end_date"]),
     ("entitled_until", &["/phases/*/end_date"]),
 ];
+
+const DISCOUNT: &[Places] = &[(
+    "discounts",
+    &["/promotion_code/code", "/coupon/id", "/coupon", "/source/coupon/id", "/source/coupon"],
+)];
 
 const FEATURES: &[Places] =
     &[("features", &["/entitlements/data"]), ("features_truncated", &["/entitlements/has_more"])];

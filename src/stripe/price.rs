@@ -1,6 +1,9 @@
 //! Prices, the plans that they replaced, and the items that hold them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::json::{Id, Seconds, Text};
 use crate::time::StripeTime;
@@ -27,20 +30,33 @@ pub struct PriceFacts {
     pub price_id: Option<String>,
     /// `prod_…`; a plan has one since 2018-02-05.
     pub product_id: Option<String>,
-    /// The nickname; the `name` of the oldest plans.
+    /// The product's name, which plans carried as `name` until 2018-02-05.
+    pub product_name: Option<String>,
+    /// The nickname.
     pub nickname: Option<String>,
     /// The lookup key; plans have none.
     pub lookup_key: Option<String>,
-    /// Three-letter currency, lower case.
+    /// Three-letter currency of the amount, lower case.
     pub currency: Option<String>,
-    /// Price of one unit in minor units.
+    /// Price of one unit, or of one package, in minor units of that currency.
     pub unit_amount: Option<i64>,
     /// The same as decimal text.
     pub unit_amount_decimal: Option<String>,
+    /// Package that the amount buys; none where it buys one unit.
+    pub package: Option<Package>,
     /// `day`, `week`, `month` or `year`.
     pub interval: Option<String>,
     /// How many of them make a period.
     pub interval_count: Option<i64>,
+}
+
+/// Package of units that are sold together: `transform_quantity`, and `transform_usage` of plans.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Units in a package.
+    pub divide_by: i64,
+    /// `up` or `down`: what becomes of a package that is not full.
+    pub round: Option<String>,
 }
 
 /// `items.data[]`. Reading order of the price: `price`, then `plan`.
@@ -77,8 +93,27 @@ pub struct Price<'a> {
     unit_amount: Option<i64>,
     #[serde(borrow)]
     unit_amount_decimal: Option<Text<'a>>,
+    /// Amounts in other currencies, by currency; embedded only where the reader's side expanded it.
+    #[serde(borrow)]
+    currency_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    transform_quantity: Option<Transform<'a>>,
     #[serde(borrow)]
     recurring: Option<Recurring<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CurrencyOption<'a> {
+    unit_amount: Option<i64>,
+    #[serde(borrow)]
+    unit_amount_decimal: Option<Text<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Transform<'a> {
+    divide_by: Option<i64>,
+    #[serde(borrow)]
+    round: Option<Text<'a>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -109,15 +144,23 @@ pub struct Plan<'a> {
     #[serde(borrow)]
     amount_decimal: Option<Text<'a>>,
     #[serde(borrow)]
+    transform_usage: Option<Transform<'a>>,
+    #[serde(borrow)]
     interval: Option<Text<'a>>,
     interval_count: Option<i64>,
 }
 
 impl Item<'_> {
-    /// The facts; the period is the item's own, or else the subscription's.
-    pub fn facts(&self, start: Option<StripeTime>, end: Option<StripeTime>) -> ItemFacts {
+    /// The facts; the period is the item's own, or else the subscription's. `currency` is the one that
+    /// the subscription is billed in, where it says so.
+    pub fn facts(
+        &self,
+        start: Option<StripeTime>,
+        end: Option<StripeTime>,
+        currency: Option<&str>,
+    ) -> ItemFacts {
         let price = match (&self.price, &self.plan) {
-            (Some(price), _) => price.facts(),
+            (Some(price), _) => price.facts(currency),
             (None, Some(plan)) => plan.facts(),
             (None, None) => PriceFacts::default(),
         };
@@ -132,31 +175,65 @@ impl Item<'_> {
 }
 
 impl Price<'_> {
-    /// What it is called.
-    pub fn name(&self) -> Option<&str> {
+    /// The nickname.
+    pub fn nickname(&self) -> Option<&str> {
         self.nickname.as_deref()
     }
 
-    fn facts(&self) -> PriceFacts {
+    fn facts(&self, billed_in: Option<&str>) -> PriceFacts {
         let recurring = self.recurring.as_ref();
+        // An amount never stands beside the name of another currency. Where the one that is billed is not
+        // embedded, the price shows its base.
+        let option = billed_in.and_then(|it| Some((it.to_owned(), self.option(it)?)));
+        let (currency, unit_amount, unit_amount_decimal) = match option {
+            Some((currency, it)) => (Some(currency), it.unit_amount, it.unit_amount_decimal),
+            None => {
+                let decimal = self.unit_amount_decimal.clone();
+                (owned(self.currency.as_ref()), self.unit_amount, decimal)
+            }
+        };
         PriceFacts {
             price_id: owned(self.id.as_ref()),
             product_id: self.product.as_ref().map(Id::to_owned_string),
+            product_name: None,
             nickname: owned(self.nickname.as_ref()),
             lookup_key: owned(self.lookup_key.as_ref()),
-            currency: owned(self.currency.as_ref()),
-            unit_amount: self.unit_amount,
-            unit_amount_decimal: owned(self.unit_amount_decimal.as_ref()),
+            currency,
+            unit_amount,
+            unit_amount_decimal: owned(unit_amount_decimal.as_ref()),
+            package: self.transform_quantity.as_ref().and_then(Transform::package),
             interval: recurring.and_then(|recurring| owned(recurring.interval.as_ref())),
             interval_count: recurring.and_then(|recurring| recurring.interval_count),
         }
     }
+
+    /// The amount in another currency than the price's own, where it is embedded.
+    fn option(&self, currency: &str) -> Option<CurrencyOption<'_>> {
+        if self.currency.as_deref() == Some(currency) {
+            return None;
+        }
+        let options = self.currency_options?.get();
+        let mut options: BTreeMap<String, CurrencyOption<'_>> = serde_json::from_str(options).ok()?;
+        options.remove(currency)
+    }
+}
+
+impl Transform<'_> {
+    fn package(&self) -> Option<Package> {
+        let round = owned(self.round.as_ref());
+        self.divide_by.map(|divide_by| Package { divide_by, round })
+    }
 }
 
 impl Plan<'_> {
-    /// What it is called: the nickname, or the name that plans had before 2018-02-05.
-    pub fn name(&self) -> Option<&str> {
-        self.nickname.as_deref().or(self.name.as_deref())
+    /// The nickname.
+    pub fn nickname(&self) -> Option<&str> {
+        self.nickname.as_deref()
+    }
+
+    /// The name of its product, which plans carried until 2018-02-05.
+    pub fn product_name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// The facts, under the names of a price.
@@ -164,11 +241,13 @@ impl Plan<'_> {
         PriceFacts {
             price_id: owned(self.id.as_ref()),
             product_id: self.product.as_ref().map(Id::to_owned_string),
-            nickname: self.name().map(str::to_owned),
+            product_name: owned(self.name.as_ref()),
+            nickname: owned(self.nickname.as_ref()),
             lookup_key: None,
             currency: owned(self.currency.as_ref()),
             unit_amount: self.amount,
             unit_amount_decimal: owned(self.amount_decimal.as_ref()),
+            package: self.transform_usage.as_ref().and_then(Transform::package),
             interval: owned(self.interval.as_ref()),
             interval_count: self.interval_count,
         }

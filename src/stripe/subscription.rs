@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::{Id, List, Metadata, Seconds, Text};
+use super::discount::DiscountFacts;
+use super::json::{Id, List, Metadata, Seconds, Text, present};
 use super::price::{Item, ItemFacts, Plan, owned};
 use crate::time::StripeTime;
 
@@ -18,7 +19,9 @@ pub struct SubscriptionFacts {
     pub items: Vec<ItemFacts>,
     /// Whether the list of items was cut short: a webhook embeds its first page only.
     pub items_truncated: bool,
-    /// Three-letter currency, lower case.
+    /// Period of the subscription itself, for a snapshot that lists no items.
+    pub own_period: (Option<StripeTime>, Option<StripeTime>),
+    /// Three-letter currency that it is billed in, lower case.
     pub currency: Option<String>,
     /// Whether it ends with the current period.
     pub cancel_at_period_end: bool,
@@ -38,14 +41,17 @@ pub struct SubscriptionFacts {
     pub trial_start: Option<StripeTime>,
     /// End of the trial; it stays when the trial is over.
     pub trial_end: Option<StripeTime>,
-    /// Discounts in force: their ids, or their coupons' where a discount has none.
-    pub discounts: Vec<String>,
+    /// Discounts in force.
+    pub discounts: Vec<DiscountFacts>,
     /// The invoice that the snapshot points at.
     pub latest_invoice: Option<String>,
     /// `charge_automatically` or `send_invoice`.
     pub collection_method: Option<String>,
     /// The test clock that moves its time.
     pub test_clock: Option<String>,
+    /// Schedule that drives it: `Some(None)` where the snapshot says that there is none, `None` where it
+    /// does not say (before 2019-08-14).
+    pub schedule: Option<Option<String>>,
     /// When it was made.
     pub created: Option<StripeTime>,
     /// When it began.
@@ -63,18 +69,19 @@ impl SubscriptionFacts {
 
     /// Start of the period: the earliest of the items'.
     pub fn current_period_start(&self) -> Option<StripeTime> {
-        self.items.iter().filter_map(|item| item.current_period_start).min()
+        let of_items = self.items.iter().filter_map(|item| item.current_period_start).min();
+        of_items.or(self.own_period.0)
     }
 
     /// End of the period: the latest of the items'.
     pub fn current_period_end(&self) -> Option<StripeTime> {
-        self.items.iter().filter_map(|item| item.current_period_end).max()
+        self.items.iter().filter_map(|item| item.current_period_end).max().or(self.own_period.1)
     }
 
     /// The earliest end of an item's period: where items have different intervals, cancelling at
     /// the period's end takes effect then.
     pub fn earliest_period_end(&self) -> Option<StripeTime> {
-        self.items.iter().filter_map(|item| item.current_period_end).min()
+        self.items.iter().filter_map(|item| item.current_period_end).min().or(self.own_period.1)
     }
 }
 
@@ -116,9 +123,9 @@ pub struct Subscription<'a> {
     trial_start: Option<Seconds>,
     trial_end: Option<Seconds>,
     #[serde(borrow)]
-    discount: Option<DiscountOrId<'a>>,
+    discount: Option<&'a RawValue>,
     #[serde(borrow)]
-    discounts: Option<Vec<DiscountOrId<'a>>>,
+    discounts: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     latest_invoice: Option<Id<'a>>,
     #[serde(borrow)]
@@ -127,6 +134,8 @@ pub struct Subscription<'a> {
     billing: Option<Text<'a>>,
     #[serde(borrow)]
     test_clock: Option<Id<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    schedule: Option<Option<Id<'a>>>,
     created: Option<Seconds>,
     start_date: Option<Seconds>,
     start: Option<Seconds>,
@@ -147,10 +156,6 @@ struct PauseCollection<'a> {
     resumes_at: Option<Seconds>,
 }
 
-/// A discount: an id, or the object, whose own id is younger than its coupon's.
-#[derive(Clone, Debug)]
-struct DiscountOrId<'a>(Text<'a>);
-
 impl Subscription<'_> {
     /// `sub_…`. Until 2013 a subscription had no id, because a customer had one at most: it goes by
     /// the customer's.
@@ -168,8 +173,9 @@ impl Subscription<'_> {
         let period_start = self.current_period_start.map(StripeTime::from);
         let period_end = self.current_period_end.map(StripeTime::from);
         let listed = self.items.as_ref().map_or(&[][..], |items| &items.data);
+        let billed_in = self.currency.as_deref();
         let mut items: Vec<ItemFacts> =
-            listed.iter().map(|item| item.facts(period_start, period_end)).collect();
+            listed.iter().map(|item| item.facts(period_start, period_end, billed_in)).collect();
         if items.is_empty()
             && let Some(plan) = &self.plan
         {
@@ -180,25 +186,19 @@ impl Subscription<'_> {
                 current_period_start: period_start,
                 current_period_end: period_end,
             });
-        } else if items.is_empty() && (period_start.is_some() || period_end.is_some()) {
-            // Neither items nor a plan, but a period: it is worth keeping.
-            items.push(ItemFacts {
-                current_period_start: period_start,
-                current_period_end: period_end,
-                ..ItemFacts::default()
-            });
         }
         let currency = owned(self.currency.as_ref())
             .or_else(|| items.first().and_then(|item| item.price.currency.clone()));
-        let discounts = match (&self.discounts, &self.discount) {
-            (Some(discounts), _) if !discounts.is_empty() => discounts.as_slice(),
-            (_, Some(discount)) => std::slice::from_ref(discount),
-            _ => &[],
-        };
+        let discounts = self.discounts.iter().flatten().copied();
+        let mut discounts: Vec<_> = discounts.filter_map(DiscountFacts::read).collect();
+        if discounts.is_empty() {
+            discounts.extend(self.discount.and_then(DiscountFacts::read));
+        }
         SubscriptionFacts {
             status: self.status.to_owned_string(),
             items_truncated: self.items.as_ref().is_some_and(List::is_truncated),
             items,
+            own_period: (period_start, period_end),
             currency,
             cancel_at_period_end: self.cancel_at_period_end.unwrap_or(false),
             cancel_at: self.cancel_at.map(StripeTime::from),
@@ -215,10 +215,11 @@ impl Subscription<'_> {
             }),
             trial_start: self.trial_start.map(StripeTime::from),
             trial_end: self.trial_end.map(StripeTime::from),
-            discounts: discounts.iter().map(|discount| discount.0.to_owned_string()).collect(),
+            discounts,
             latest_invoice: self.latest_invoice.as_ref().map(Id::to_owned_string),
             collection_method: owned(self.collection_method.as_ref().or(self.billing.as_ref())),
             test_clock: self.test_clock.as_ref().map(Id::to_owned_string),
+            schedule: self.schedule.as_ref().map(|it| it.as_ref().map(Id::to_owned_string)),
             created: self.created.map(StripeTime::from),
             started: self.start_date.or(self.start).map(StripeTime::from),
             metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
@@ -231,27 +232,6 @@ impl Subscription<'_> {
 fn paused_reason(details: &RawValue) -> Option<String> {
     let details: serde_json::Value = serde_json::from_str(details.get()).ok()?;
     details.pointer("/paused/subscription/type")?.as_str().map(str::to_owned)
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for DiscountOrId<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Discount<'a> {
-            #[serde(borrow)]
-            id: Option<Text<'a>>,
-            #[serde(borrow)]
-            coupon: Option<Id<'a>>,
-        }
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let id = if raw.starts_with('"') {
-            serde_json::from_str(raw).ok()
-        } else {
-            serde_json::from_str::<Discount<'de>>(raw)
-                .ok()
-                .and_then(|discount| discount.id.or(discount.coupon.map(|coupon| coupon.0)))
-        };
-        Ok(Self(id.unwrap_or_default()))
-    }
 }
 
 #[cfg(test)]
@@ -272,8 +252,9 @@ mod tests {
             r#"{"id":"sub_1","status":"active","items":{"data":[{"id":"si_1","price":{"id":"price_1"},
             "quantity":2,"current_period_start":1,"current_period_end":9}]}}"#,
         );
-        assert_eq!(old, new);
+        assert_eq!(old.items, new.items);
         assert_eq!(old.current_period_end(), Some(StripeTime(9)));
+        assert_eq!(new.current_period_end(), Some(StripeTime(9)));
     }
 
     #[test]
@@ -299,22 +280,82 @@ mod tests {
         assert_eq!(facts.items.len(), 1);
         let item = &facts.items[0];
         assert_eq!(item.price.price_id.as_deref(), Some("gold"));
-        assert_eq!(item.price.nickname.as_deref(), Some("Gold"));
+        assert_eq!(item.price.product_name.as_deref(), Some("Gold"));
+        assert_eq!(item.price.nickname, None);
         assert_eq!((item.quantity, item.price.unit_amount), (Some(3), Some(500)));
         assert_eq!(facts.currency.as_deref(), Some("usd"));
         assert_eq!(facts.started, Some(StripeTime(5)));
     }
 
     #[test]
-    fn discounts_are_ids_objects_or_one_object() {
-        let ids = |json: &str| facts(json).discounts;
+    fn discounts_are_a_list_or_one_object() {
+        let labels = |json: &str| -> Vec<String> {
+            let of_subscription = facts(json).discounts;
+            of_subscription.iter().map(|it| it.label().to_owned()).collect()
+        };
         let base = r#"{"id":"sub_1","status":"active","#;
         assert_eq!(
-            ids(&format!(r#"{base}"discounts":["di_1",{{"id":"di_2"}}]}}"#)),
+            labels(&format!(r#"{base}"discounts":["di_1",{{"id":"di_2"}},7]}}"#)),
             ["di_1", "di_2"]
         );
-        assert_eq!(ids(&format!(r#"{base}"discount":{{"coupon":{{"id":"half"}}}}}}"#)), ["half"]);
-        assert!(ids(&format!(r#"{base}"discounts":[],"discount":null}}"#)).is_empty());
+        let one = r#""discount":{"coupon":{"id":"half"}}}"#;
+        assert_eq!(labels(&format!("{base}{one}")), ["half"]);
+        assert_eq!(labels(&format!(r#"{base}"discounts":[],{one}"#)), ["half"]);
+        assert!(labels(&format!(r#"{base}"discounts":[],"discount":null}}"#)).is_empty());
+    }
+
+    #[test]
+    fn a_list_of_items_that_is_absent_is_no_item_and_the_period_stays() {
+        let facts = facts(
+            r#"{"id":"sub_1","status":"active","current_period_start":1,"current_period_end":9}"#,
+        );
+        assert!(facts.items.is_empty());
+        assert_eq!(facts.current_period_start(), Some(StripeTime(1)));
+        assert_eq!(facts.current_period_end(), Some(StripeTime(9)));
+        assert_eq!(facts.earliest_period_end(), Some(StripeTime(9)));
+    }
+
+    #[test]
+    fn a_schedule_may_be_named_denied_or_not_spoken_of() {
+        let schedule = |fields: &str| facts(&format!(r#"{{"status":"active"{fields}}}"#)).schedule;
+        assert_eq!(schedule(""), None);
+        assert_eq!(schedule(r#","schedule":null"#), Some(None));
+        assert_eq!(schedule(r#","schedule":{"id":"s"}"#), Some(Some("s".to_owned())));
+    }
+
+    #[test]
+    fn an_amount_stands_beside_the_currency_that_it_is_in() {
+        let price = |options: &str| {
+            let json = format!(
+                r#"{{"id":"sub_1","status":"active","currency":"eur","items":{{"data":[{{"price":{{
+                "id":"price_1","currency":"usd","unit_amount":2000,"unit_amount_decimal":"2000"
+                {options}}}}}]}}}}"#
+            );
+            let price = facts(&json).items.remove(0).price;
+            (price.currency.unwrap(), price.unit_amount, price.unit_amount_decimal)
+        };
+        let base = ("usd".to_owned(), Some(2000), Some("2000".to_owned()));
+        assert_eq!(price(""), base);
+        assert_eq!(price(r#","currency_options":{"gbp":{"unit_amount":1700}}"#), base);
+        assert_eq!(price(r#","currency_options":7"#), base);
+        let eur = r#","currency_options":{"usd":{"unit_amount":2000},
+            "eur":{"unit_amount":1800,"unit_amount_decimal":"1800"}}"#;
+        assert_eq!(price(eur), ("eur".to_owned(), Some(1800), Some("1800".to_owned())));
+        // A price by tiers has an amount in no currency.
+        let tiered = r#","currency_options":{"eur":{"unit_amount":null}}"#;
+        assert_eq!(price(tiered), ("eur".to_owned(), None, None));
+    }
+
+    #[test]
+    fn a_package_price_says_how_many_it_buys() {
+        let package = |item: &str| {
+            let json = format!(r#"{{"status":"active","items":{{"data":[{item}]}}}}"#);
+            facts(&json).items.remove(0).price.package.map(|it| (it.divide_by, it.round.unwrap()))
+        };
+        let five = Some((5, "up".to_owned()));
+        assert_eq!(package(r#"{"price":{"transform_quantity":{"divide_by":5,"round":"up"}}}"#), five);
+        assert_eq!(package(r#"{"plan":{"transform_usage":{"divide_by":5,"round":"up"}}}"#), five);
+        assert_eq!(package(r#"{"price":{"transform_quantity":null}}"#), None);
     }
 
     #[test]

@@ -68,7 +68,8 @@ impl Decision {
                 pause.map(|behavior| format!("pause_collection.{behavior}")),
             ),
             Some(End::Stale) => (
-                "so many days after the end of the period, unless more is heard",
+                "so many days after the end of the period, or of what is paid for if that is later, unless \
+                 more is heard",
                 key("stale_after_period_end_days"),
             ),
         };

@@ -1,6 +1,7 @@
 //! Which event set a field, and which one says its value.
 
 use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -10,9 +11,13 @@ use super::{Explained, Source, fields, says_nothing};
 use crate::audit::tell::{Folding, Step, Told};
 use crate::ids::SubscriptionId;
 use crate::projection::Logic;
+use crate::projection::entitlement::{End, Ground, Judgement};
 
 /// What is counted, and so set by no single event.
 const COUNTED: [&str; 2] = ["event_count", "parked"];
+/// Fields that say when something happened. That is said once, and a later snapshot of the object does not
+/// repeat it.
+const HAPPENED: [&str; 3] = ["paid_at", "past_due_since", "payment_failed_at"];
 
 /// The events of a story, to be looked through for one field after the other.
 pub(super) struct Sources<'a> {
@@ -23,6 +28,8 @@ pub(super) struct Sources<'a> {
     turns: Vec<Turn<'a>>,
     /// The bodies, once they were looked at; by step.
     bodies: Vec<OnceCell<Option<Value>>>,
+    /// By object: the step whose snapshot stands for it at the end.
+    current: OnceCell<HashMap<String, usize>>,
 }
 
 struct Turn<'a> {
@@ -30,6 +37,31 @@ struct Turn<'a> {
     before: Option<Map<String, Value>>,
     after: Map<String, Value>,
     heard: &'a Step<'a>,
+    /// How the policy judged the row then.
+    judgement: Option<&'a Judgement>,
+}
+
+impl Turn<'_> {
+    /// What decided a field that depends on the policy: its reason may change while its value stays.
+    fn reason(&self, field: &str) -> Option<Reason<'_>> {
+        let judgement = self.judgement?;
+        match field {
+            "entitled" => {
+                let by_status = matches!(judgement.access, Ground::Status | Ground::UnknownStatus);
+                let status = self.after.get("status").filter(|_| by_status);
+                Some(Reason::Access(&judgement.access, status))
+            }
+            "entitled_until" => Some(Reason::End(judgement.end)),
+            _ => None,
+        }
+    }
+}
+
+/// What decided about access: the ground, with the status where that is the ground, or what set its end.
+#[derive(PartialEq)]
+enum Reason<'a> {
+    Access(&'a Ground, Option<&'a Value>),
+    End(Option<End>),
 }
 
 impl<'a> Sources<'a> {
@@ -38,11 +70,12 @@ impl<'a> Sources<'a> {
             let of_row = heard.changed.iter();
             let changed = of_row.into_iter().find(|it| it.after.subscription_id == id.as_str())?;
             let before = changed.before.as_ref().map(fields);
-            Some(Turn { step, before, after: fields(&changed.after), heard })
+            let judgement = changed.judgement.as_ref();
+            Some(Turn { step, before, after: fields(&changed.after), heard, judgement })
         };
         let turns = told.steps.iter().enumerate().rev().filter_map(turn).collect();
         let bodies = told.steps.iter().map(|_| OnceCell::new()).collect();
-        Self { told, id, logic, turns, bodies }
+        Self { told, id, logic, turns, bodies, current: OnceCell::new() }
     }
 
     /// Explains a field that has this value at the end.
@@ -59,6 +92,9 @@ impl<'a> Sources<'a> {
         let value = &explained.value;
         let mut set_at = at;
         let mut path = self.path_in(set_at, field, value);
+        if self.is_taken_back(set_at, field, value) {
+            path = None;
+        }
         let nothing = says_nothing(value) || value == "";
         if path.is_none() && !nothing {
             let said = self.said_at(field, value);
@@ -81,8 +117,11 @@ impl<'a> Sources<'a> {
         if COUNTED.contains(&field) {
             return None;
         }
-        let turn = self.turns.iter().find(|turn| {
-            turn.before.as_ref().is_none_or(|before| before.get(field) != turn.after.get(field))
+        let mut turns = self.turns.iter().enumerate();
+        let (_, turn) = turns.find(|(at, turn)| {
+            let reason_before = self.turns.get(at + 1).and_then(|it| it.reason(field));
+            let changed = |before: &Map<String, Value>| before.get(field) != turn.after.get(field);
+            turn.before.as_ref().is_none_or(changed) || turn.reason(field) != reason_before
         })?;
         debug_assert_eq!(turn.heard.folding, Folding::Folded, "only a fold changes a row");
         Some((turn.step, turn.before.is_none()))
@@ -100,18 +139,49 @@ impl<'a> Sources<'a> {
         };
         steps
             .filter(|(_, step)| may_be_ours(step))
-            .find_map(|(at, _)| Some((at, self.path_in(at, field, value)?)))
+            .filter_map(|(at, _)| Some((at, self.path_in(at, field, value)?)))
+            .find(|(at, _)| !self.is_taken_back(*at, field, value))
+    }
+
+    /// Whether the object that a step's event is about says something else of a field in the end.
+    fn is_taken_back(&self, step: usize, field: &str, value: &Value) -> bool {
+        if HAPPENED.contains(&field) {
+            return false;
+        }
+        let object = self.body(step).and_then(object_id);
+        let current = object.and_then(|object| self.current().get(object)).copied();
+        current.is_some_and(|at| at != step && self.path_in(at, field, value).is_none())
+    }
+
+    fn current(&self) -> &HashMap<String, usize> {
+        self.current.get_or_init(|| {
+            let states = self.told.states.values();
+            let winners: HashSet<_> = states.flat_map(|known| known.state.winners()).collect();
+            let steps = self.told.steps.iter().enumerate();
+            let current = steps
+                .filter(|(_, step)| winners.contains(&step.heard.logged.facts.event_id))
+                .filter_map(|(at, _)| Some((object_id(self.body(at)?)?.to_owned(), at)));
+            current.collect()
+        })
+    }
+
+    fn body(&self, step: usize) -> Option<&Value> {
+        let logged = &self.told.steps[step].heard.logged;
+        let read = || serde_json::from_str(logged.payload.as_deref()?).ok();
+        self.bodies[step].get_or_init(read).as_ref()
     }
 
     fn path_in(&self, step: usize, field: &str, value: &Value) -> Option<String> {
         let logged = &self.told.steps[step].heard.logged;
-        let body = self.bodies[step]
-            .get_or_init(|| serde_json::from_str(logged.payload.as_deref()?).ok())
-            .as_ref()?;
+        let body = self.body(step)?;
         path_of(&logged.facts.event_type, body, field, value, &self.logic.user_keys)
     }
 
     fn source(&self, step: usize, path: Option<String>) -> Source {
         Source::of(&self.told.steps[step].heard.logged, path)
     }
+}
+
+fn object_id(body: &Value) -> Option<&str> {
+    body.pointer("/data/object/id")?.as_str()
 }

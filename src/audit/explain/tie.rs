@@ -5,8 +5,9 @@ use serde::Serialize;
 use crate::audit::tell::{Folding, Step, Told};
 use crate::ids::EventId;
 use crate::projection::observe::evidence_of;
-use crate::projection::order::{self, Settled};
+use crate::projection::order::{self, Evidence, Settled};
 use crate::stripe::Envelope;
+use crate::time::StripeTime;
 
 /// The events about the same object in the same second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +25,19 @@ pub struct Rival {
     pub event_id: EventId,
     /// What settled which of the two came later.
     pub settled_by: Settled,
+}
+
+/// The last event about an object before a second.
+fn last_before(told: &Told<'_>, second: StripeTime, object: &str) -> Option<Evidence> {
+    let earlier = told.steps.iter().rev().filter(|step| {
+        step.heard.logged.facts.created < second && step.folding == Folding::Folded
+    });
+    let mut about_it = earlier.filter_map(|step| {
+        let envelope = Envelope::parse(step.heard.logged.payload.as_deref()?).ok()?;
+        let (of, evidence) = evidence_of(&envelope);
+        (of == object).then_some(evidence)
+    });
+    about_it.next()
 }
 
 /// The tie that an event is in. None where it has its second for itself, as far as its object goes.
@@ -53,11 +67,13 @@ pub(super) fn tie(told: &Told<'_>, step: &Step<'_>) -> Option<Tie> {
     // The steps are in canonical order, and so are the rivals.
     let own = rivals.iter().position(|(id, _)| *id == own_id)?;
     let others = (0..rivals.len()).filter(|other| *other != own);
+    let before = last_before(told, created, object);
+    let start: Vec<_> = before.iter().collect();
     Some(Tie {
         rivals: others
             .map(|other| Rival {
                 event_id: rivals[other].0.clone(),
-                settled_by: order::settled(&rivals, other.min(own), other.max(own)),
+                settled_by: order::settled(&rivals, &start, other.min(own), other.max(own)),
             })
             .collect(),
         in_doubt: told.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),

@@ -122,6 +122,13 @@ impl Told {
     fn price(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
         let of = price::Price::of_row;
         self.0.extend(price::sentences("price", &of(before), &of(after)));
+        // It goes without saying where the price is in that currency.
+        let billed_in = |row: &'_ SubscriptionRow| {
+            row.billing_currency.clone().filter(|it| Some(it) != row.currency.as_ref())
+        };
+        if before.currency == after.currency || billed_in(after).is_some() {
+            self.text("billed in", billed_in(before).as_deref(), billed_in(after).as_deref());
+        }
     }
 
     fn end(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
@@ -191,6 +198,11 @@ impl Told {
         }
         self.at("paid", before.paid_at, after.paid_at);
         self.at("paid through", before.paid_through, after.paid_through);
+        let (on, off) = (
+            "until when it is paid is unknown: the list of the invoice's lines was cut",
+            "until when it is paid is known again",
+        );
+        self.turn(before.paid_through_unknown, after.paid_through_unknown, on, off);
     }
 
     fn periods(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {

@@ -2,6 +2,7 @@
 
 use super::money::{amount, amount_of_decimal};
 use crate::projection::row::{ItemRow, SubscriptionRow};
+use crate::stripe::price::Package;
 
 /// What rows and items say of a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +14,13 @@ pub(super) struct Price<'a> {
     currency: Option<&'a str>,
     unit_amount: Option<i64>,
     unit_amount_decimal: Option<&'a str>,
+    package: Option<&'a Package>,
     interval: Option<&'a str>,
     interval_count: Option<i64>,
 }
 
 macro_rules! price_of {
-    ($row:expr) => {
+    ($row:expr, $package:expr) => {
         Price {
             id: $row.price_id.as_deref(),
             product: $row.product_id.as_deref(),
@@ -27,6 +29,7 @@ macro_rules! price_of {
             currency: $row.currency.as_deref(),
             unit_amount: $row.unit_amount,
             unit_amount_decimal: $row.unit_amount_decimal.as_deref(),
+            package: $package,
             interval: $row.interval.as_deref(),
             interval_count: $row.interval_count,
         }
@@ -35,14 +38,14 @@ macro_rules! price_of {
 
 impl<'a> Price<'a> {
     pub(super) fn of_row(row: &'a SubscriptionRow) -> Self {
-        price_of!(row)
+        price_of!(row, row.transform_quantity.as_ref().map(|it| &it.0))
     }
 
     pub(super) fn of_item(item: &'a ItemRow) -> Self {
-        price_of!(item)
+        price_of!(item, item.transform_quantity.as_ref())
     }
 
-    /// `Pro 20.00 USD/month`; none where nothing is known of it.
+    /// `Pro 20.00 USD/month`, or `Pro 20.00 USD per 5/month` for packages of five; none where nothing is known of it.
     pub(super) fn in_words(&self) -> Option<String> {
         let [product, nickname] = self.names;
         let name = product.or(nickname).or(self.id);
@@ -50,6 +53,10 @@ impl<'a> Price<'a> {
             (Some(minor_units), _) => Some(amount(minor_units, self.currency)),
             (None, Some(decimal)) => Some(amount_of_decimal(decimal, self.currency)),
             (None, None) => None,
+        };
+        let amount = match (amount, self.package) {
+            (Some(amount), Some(package)) => Some(format!("{amount} per {}", package.divide_by)),
+            (amount, _) => amount,
         };
         let every = self.interval.map(|interval| match self.interval_count {
             None | Some(1) => interval.to_owned(),
@@ -66,7 +73,7 @@ impl<'a> Price<'a> {
     }
 
     /// Everything by which a price can differ, for one whose words are the same.
-    fn details(&self) -> [(&'static str, Option<String>); 8] {
+    fn details(&self) -> [(&'static str, Option<String>); 9] {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         [
             ("id", owned(self.id)),
@@ -74,10 +81,21 @@ impl<'a> Price<'a> {
             ("currency", owned(self.currency)),
             ("unit amount", self.unit_amount.map(|it| it.to_string())),
             ("unit amount", owned(self.unit_amount_decimal)),
+            ("package", self.package.map(Package::in_words)),
             ("interval", owned(self.interval)),
             ("interval count", self.interval_count.map(|it| it.to_string())),
             ("product", owned(self.product)),
         ]
+    }
+}
+
+impl Package {
+    /// `5, rounded up`.
+    fn in_words(&self) -> String {
+        match &self.round {
+            Some(round) => format!("{}, rounded {round}", self.divide_by),
+            None => self.divide_by.to_string(),
+        }
     }
 }
 

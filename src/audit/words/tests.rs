@@ -6,6 +6,7 @@ use super::*;
 use crate::audit::history::UNTOLD;
 use crate::projection::column::{Json, Kind, Value};
 use crate::projection::row::ItemRow;
+use crate::stripe::price::Package;
 
 /// A row that says something in every field.
 fn full() -> SubscriptionRow {
@@ -19,6 +20,7 @@ fn full() -> SubscriptionRow {
             "pause_collection" => json!({ "behavior": "void", "resumes_at": null }).to_string(),
             "scheduled_change" => json!({ "schedule_id": "s", "at": "2026-03-01T00:00:00Z", "action": "cancel", "items": [] }).to_string(),
             "metadata" => json!({ "team": "a" }).to_string(),
+            "transform_quantity" => json!({ "divide_by": 5, "round": "up" }).to_string(),
             _ => json!(["one"]).to_string(),
         }),
     });
@@ -42,6 +44,9 @@ fn changed(row: &SubscriptionRow, column: &str, empty: bool) -> SubscriptionRow 
         (Value::Json(_), "pause_collection") => Value::Json(
             json!({ "behavior": "novelty", "resumes_at": "2026-03-01T00:00:00Z" }).to_string(),
         ),
+        (Value::Json(_), "transform_quantity") => {
+            Value::Json(json!({ "divide_by": 5, "round": "down" }).to_string())
+        }
         (Value::Json(_), _) => {
             let items = json!([{ "price_id": "price_2", "quantity": 2 }]);
             Value::Json(json!({ "schedule_id": "s", "at": "2026-03-02T00:00:00Z", "action": "update", "items": items }).to_string())
@@ -116,6 +121,12 @@ fn a_price_is_told_by_name_amount_and_interval() {
     assert_eq!(between(&basic, &pro), "price: Basic 20.00 USD/month → Pro 50.00 USD/month");
     let yen = priced("Basic", 2000, "jpy", "month", 3);
     assert_eq!(between(&basic, &yen), "price: Basic 20.00 USD/month → Basic 2000 JPY/3 months");
+    let package = Package { divide_by: 5, round: Some("up".to_owned()) };
+    let packed = SubscriptionRow { transform_quantity: Some(Json(package)), ..basic.clone() };
+    assert_eq!(
+        between(&basic, &packed),
+        "price: Basic 20.00 USD/month → Basic 20.00 USD per 5/month"
+    );
     let dinar = priced("Basic", 2000, "kwd", "year", 1);
     assert_eq!(between(&yen, &dinar), "price: Basic 2000 JPY/3 months → Basic 2.000 KWD/year");
     let nameless = SubscriptionRow { product_name: None, ..basic.clone() };

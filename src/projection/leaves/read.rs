@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::hash::{ROOT, finish, hash, value_hash};
-use super::{NULL, OBJECT, STABLE, VALUE};
+use super::{ATTRIBUTE_BITS, NULL, OBJECT, REST_BITS, STABLE, VALUE};
 
 /// The whole of what is read: an object, and nothing else.
 pub(super) struct Root<'o>(pub(super) Node<'o>);
@@ -25,6 +25,8 @@ impl<'de> Visitor<'de> for Root<'_> {
 /// One value at one path, which writes its leaves.
 pub(super) struct Node<'o> {
     pub(super) path: u64,
+    /// The hash of the top-level attribute that this is or is under; none for the object itself.
+    pub(super) attribute: Option<u64>,
     /// Whether the top-level attribute that this is under is a stable one.
     pub(super) stable: bool,
     pub(super) nulls_count: bool,
@@ -33,7 +35,11 @@ pub(super) struct Node<'o> {
 
 impl Node<'_> {
     fn leaf(self, value: u64) {
-        let path = (finish(self.path) >> 32 & !1) | u64::from(self.stable);
+        let attribute = self.attribute.unwrap_or(self.path);
+        let is_top = u64::from(attribute == self.path);
+        let attribute = finish(attribute) >> (64 - ATTRIBUTE_BITS);
+        let rest = finish(self.path) & ((1 << REST_BITS) - 1);
+        let path = ((attribute << 1 | is_top) << REST_BITS | rest) << 1 | u64::from(self.stable);
         self.leaves.push(path << 32 | value);
     }
 
@@ -64,6 +70,7 @@ impl<'de> Visitor<'de> for Node<'_> {
             asks = true;
             map.next_value_seed(Node {
                 path: key,
+                attribute: self.attribute.or(Some(key)),
                 stable: if self.path == ROOT { STABLE.contains(&key) } else { self.stable },
                 nulls_count: self.nulls_count,
                 leaves: &mut *self.leaves,

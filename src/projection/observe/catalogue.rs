@@ -18,14 +18,14 @@ pub(super) fn observe_price(body: &str) -> Result<Option<Observation>, FoldError
     let read = read("price", body, |it: &Price<'_>| it.object.as_ref())?;
     let Some((envelope, price)) = read else { return Ok(None) };
     let id = price.id.as_ref().ok_or_else(|| missing("price", "id"))?;
-    Ok(Some(named(&envelope, id, price.name())))
+    Ok(Some(named(&envelope, id, price.nickname())))
 }
 
 pub(super) fn observe_plan(body: &str) -> Result<Option<Observation>, FoldError> {
     let read = read("plan", body, |it: &Plan<'_>| it.object.as_ref())?;
     let Some((envelope, plan)) = read else { return Ok(None) };
     let id = plan.id.as_ref().ok_or_else(|| missing("plan", "id"))?;
-    Ok(Some(named(&envelope, id, plan.name())))
+    Ok(Some(named(&envelope, id, plan.nickname())))
 }
 
 fn named(envelope: &Envelope<'_, ()>, id: &str, name: Option<&str>) -> Observation {

@@ -11,7 +11,7 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let read = read("checkout.session", body, |it: &CheckoutSession<'_>| it.object.as_ref())?;
     let Some((envelope, session)) = read else { return Ok(None) };
     let envelope = &envelope;
-    let facts = session.facts();
+    let facts = session.facts(&envelope.event_type);
     let trail = session.trail();
     let subscription = facts.subscription.as_deref().map(SubscriptionId::from);
     let group = group(envelope, Standing::Live, facts, evidence(envelope, body, 0));

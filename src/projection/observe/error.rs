@@ -1,5 +1,7 @@
 //! Why an event could not be folded, in words for a person and without anybody's data.
 
+use serde_path_to_error::{Path, Segment};
+
 use crate::stripe::json::Text;
 use crate::stripe::{Envelope, EnvelopeError};
 
@@ -16,6 +18,8 @@ pub enum FoldError {
         kind: &'static str,
         /// The field and what is wrong with it.
         detail: String,
+        /// JSON pointer to the field, from the object; empty for the object itself, none where it is unknown.
+        pointer: Option<String>,
     },
     /// The object of a folded type is not there.
     #[error("the event carries no object")]
@@ -64,21 +68,47 @@ fn why_not<'a, T: serde::Deserialize<'a>>(
     let object = envelope.object.ok_or(FoldError::NoObject)?.get();
     match serde_json::from_str::<Kind<'_>>(object) {
         Ok(it) if it.object.as_deref().is_some_and(|said| said != kind) => Ok(()),
-        _ => Err(FoldError::Shape { kind, detail: shape_error::<T>(object) }),
+        _ => Err(shape_error::<T>(kind, object)),
     }
 }
 
 pub(super) fn missing(kind: &'static str, field: &str) -> FoldError {
-    FoldError::Shape { kind, detail: format!("missing field `{field}`") }
+    FoldError::Shape {
+        kind,
+        detail: format!("missing field `{field}`"),
+        pointer: Some(String::new()),
+    }
 }
 
-/// Which field is wrong and how, for a person; without the value, which may be anybody's. Read
+/// Field that is wrong, and how, for a person; without the value, which may be anybody's. Read
 /// again only here, because following the path costs time.
-fn shape_error<'a, T: serde::Deserialize<'a>>(object: &'a str) -> String {
+fn shape_error<'a, T: serde::Deserialize<'a>>(kind: &'static str, object: &'a str) -> FoldError {
     let mut deserializer = serde_json::Deserializer::from_str(object);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
-        return "cannot be read".to_owned();
-    };
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Ok(_) => FoldError::Shape { kind, detail: "cannot be read".to_owned(), pointer: None },
+        Err(error) => {
+            let pointer = pointer(error.path());
+            FoldError::Shape { kind, detail: in_words(error), pointer }
+        }
+    }
+}
+
+fn pointer(path: &Path) -> Option<String> {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => return None,
+        }
+    }
+    Some(pointer)
+}
+
+fn in_words(error: serde_path_to_error::Error<serde_json::Error>) -> String {
     let path = match error.path().to_string() {
         whole if whole == "." => "the object".to_owned(),
         path => format!("`{path}`"),

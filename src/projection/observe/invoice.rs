@@ -5,29 +5,36 @@ use super::{FoldError, Observation, evidence, follow, group, named_customer, obs
 use crate::ids::{InvoiceId, SubscriptionId};
 use crate::projection::group::Standing;
 use crate::projection::state::{Change, InvoiceState};
-use crate::stripe::invoice::Invoice;
+use crate::stripe::invoice::{Invoice, InvoiceFacts};
 
 pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let read = read("invoice", body, |it: &Invoice<'_>| it.object.as_ref())?;
     let Some((envelope, invoice)) = read else { return Ok(None) };
     let envelope = &envelope;
     let subscription = invoice.subscription().map(SubscriptionId::from);
-    let mut change = None;
-    if let (Some(subscription), Some(id)) = (&subscription, &invoice.id) {
-        let facts = invoice.facts();
-        let deleted = envelope.event_type == "invoice.deleted";
-        let standing = if deleted { Standing::Terminal } else { Standing::Live };
+    let deleted = envelope.event_type == "invoice.deleted";
+    let standing = if deleted { Standing::Terminal } else { Standing::Live };
+    let failed = envelope.event_type == "invoice.payment_failed";
+    let state = |facts: InvoiceFacts| {
         let evidence = evidence(envelope, body, rank(&envelope.event_type, &facts.status));
-        let paid_first = facts.is_paid().then_some(envelope.created);
-        let failed = envelope.event_type == "invoice.payment_failed";
-        let of_invoice = InvoiceState {
+        InvoiceState {
+            paid_first: facts.is_paid().then_some(envelope.created),
             snapshots: group(envelope, standing, facts, evidence),
-            paid_first,
             failed_last: failed.then_some(envelope.created),
-        };
-        let id = InvoiceId::from(&**id);
-        change = Some(Change::Invoice(subscription.clone(), id, of_invoice));
-    }
+            heard_first: envelope.created,
+            put_last: false,
+        }
+    };
+    let of_each = invoice.subscriptions();
+    let of_each = of_each.iter().map(|id| (SubscriptionId::from(*id), state(invoice.facts(id))));
+    let of_each: Vec<_> = of_each.collect();
+    let email = invoice.email().map(|email| (envelope.created, email));
+    let change = match &invoice.id {
+        Some(id) if !of_each.is_empty() || email.is_some() => {
+            Some(Change::Invoice(InvoiceId::from(&**id), of_each, email))
+        }
+        _ => None,
+    };
     let trail = invoice.trail();
     let customer = named_customer(invoice.customer, invoice.customer_account);
     let mut observed = observation(envelope, customer, subscription, change);

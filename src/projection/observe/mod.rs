@@ -6,9 +6,11 @@
 mod catalogue;
 mod checkout_session;
 mod customer;
+mod discount;
 mod entitlements;
 mod error;
 mod invoice;
+mod side;
 mod subscription;
 mod subscription_schedule;
 
@@ -41,6 +43,8 @@ pub struct Observation {
     pub catalogue: Option<CatalogueEntry>,
     /// What it adds to the customer's state; none for events that are only on the timeline.
     pub change: Option<Change>,
+    /// Fields that could not be read and were passed over, in words and without their values.
+    pub notes: Vec<String>,
 }
 
 /// An object of a payment (a charge, a payment intent, an invoice) and the customer it belongs to, or
@@ -64,6 +68,7 @@ enum Folded {
     Customer,
     Schedule,
     Entitlements,
+    Discount,
     Product,
     Price,
     Plan,
@@ -79,6 +84,7 @@ impl Folded {
             "invoice.upcoming" => return None,
             "customer.created" | "customer.updated" | "customer.deleted" => Self::Customer,
             _ if is("customer.subscription.") => Self::Subscription,
+            _ if is("customer.discount.") => Self::Discount,
             _ if is("invoice.") => Self::Invoice,
             _ if is("checkout.session.") => Self::Session,
             _ if is("subscription_schedule.") => Self::Schedule,
@@ -98,19 +104,26 @@ pub fn observe(body: &str) -> Result<Observation, FoldError> {
 
 /// Reads the body of an event whose type is known, in one pass.
 pub fn observe_as(event_type: &str, body: &str) -> Result<Observation, FoldError> {
-    let observed = match Folded::of_type(event_type) {
-        None => None,
-        Some(Folded::Subscription) => subscription::observe(body)?,
-        Some(Folded::Invoice) => invoice::observe(body)?,
-        Some(Folded::Session) => checkout_session::observe(body)?,
-        Some(Folded::Customer) => customer::observe(body)?,
-        Some(Folded::Schedule) => subscription_schedule::observe(body)?,
-        Some(Folded::Entitlements) => entitlements::observe(body)?,
-        Some(Folded::Product) => catalogue::observe_product(body)?,
-        Some(Folded::Price) => catalogue::observe_price(body)?,
-        Some(Folded::Plan) => catalogue::observe_plan(body)?,
-    };
-    observed.map_or_else(|| on_the_timeline(body), Ok)
+    let Some(folded) = Folded::of_type(event_type) else { return on_the_timeline(body) };
+    let (observed, notes) =
+        side::read_without_wrong_side_fields(body, |body| observe_folded(folded, body))?;
+    let observed = observed.map_or_else(|| on_the_timeline(body), Ok)?;
+    Ok(Observation { notes, ..observed })
+}
+
+fn observe_folded(folded: Folded, body: &str) -> Result<Option<Observation>, FoldError> {
+    match folded {
+        Folded::Subscription => subscription::observe(body),
+        Folded::Invoice => invoice::observe(body),
+        Folded::Session => checkout_session::observe(body),
+        Folded::Customer => customer::observe(body),
+        Folded::Schedule => subscription_schedule::observe(body),
+        Folded::Entitlements => entitlements::observe(body),
+        Folded::Discount => discount::observe(body),
+        Folded::Product => catalogue::observe_product(body),
+        Folded::Price => catalogue::observe_price(body),
+        Folded::Plan => catalogue::observe_plan(body),
+    }
 }
 
 /// The object that an event is about, and what the event says about its place among the events
@@ -227,12 +240,39 @@ mod tests {
             "subscription: `cancel_at` is a string where an integer belongs"
         );
         assert_eq!(
-            reason(r#"{"id":"sub_1","status":"active","items":{"data":[{"quantity":"2"}]}}"#),
-            "subscription: `items.data[0].quantity` is a string where an integer belongs"
+            reason(r#"{"id":"sub_1","status":"active","items":{"data":[{"current_period_end":"2"}]}}"#),
+            "subscription: `items.data[0].current_period_end` is a string where an integer belongs"
         );
         assert_eq!(
             reason(r#"{"id":"sub_1","status":{"secret":1}}"#),
             "subscription: `status` is an object where a string belongs"
+        );
+    }
+
+    #[test]
+    fn a_side_field_of_a_wrong_type_is_read_as_absent_with_a_note() {
+        let object = r#"{"id":"sub_1","customer":"cus_1","status":"active","cancellation_details":"secret",
+            "created":"secret","discounts":{"a":1},"items":{"data":[{"id":"si_1","quantity":"2",
+            "price":{"id":"price_1","unit_amount":"5","recurring":7},"current_period_end":9}]}}"#;
+        let observed = observe(&event("customer.subscription.updated", object)).unwrap();
+        let Some(Change::Subscription(_, group, _)) = observed.change else { panic!("no change") };
+        let facts = group.facts().next().unwrap();
+        assert_eq!((facts.status.as_str(), facts.created), ("active", None));
+        assert_eq!(facts.items[0].price.price_id.as_deref(), Some("price_1"));
+        assert_eq!((facts.items[0].quantity, facts.items[0].price.unit_amount), (None, None));
+        assert_eq!(facts.current_period_end().map(|at| at.0), Some(9));
+        let mut notes = observed.notes;
+        notes.sort_unstable();
+        assert_eq!(
+            notes,
+            [
+                "`cancellation_details` is a string where an object belongs: read as absent",
+                "`created` is a string where an integer belongs: read as absent",
+                "`discounts` is an object where a list belongs: read as absent",
+                "`items.data[0].price.recurring` is an integer where an object belongs: read as absent",
+                "`items.data[0].price.unit_amount` is a string where an integer belongs: read as absent",
+                "`items.data[0].quantity` is a string where an integer belongs: read as absent",
+            ]
         );
     }
 

@@ -29,6 +29,8 @@ pub struct FoldBatch {
     pub timeline: Vec<TimelineEntry>,
     /// Which objects belong to whom.
     pub links: Vec<Link>,
+    /// Customers and the users that events link them to.
+    pub users: Vec<(CustomerKey, String)>,
     /// Names of products and prices.
     pub catalogue: Vec<CatalogueEntry>,
     /// Events whose fold failed.
@@ -238,6 +240,13 @@ async fn write_batch(
             to.text(link.owner_id.as_str());
         })
         .await?;
+    let columns = [Text, Bool, Text, Text];
+    session
+        .bulk(&template(sql::USER), &columns, &batch.users, |to, (customer, user)| {
+            customer_cells(to, customer);
+            to.text(user.as_str());
+        })
+        .await?;
     let columns = [Text, Bool, Text, Text, Bool, Integer, Bool, Text];
     // One statement changes a row once.
     let mut names = Catalogue::default();
@@ -327,6 +336,8 @@ pub(in crate::store) mod sql {
         PAIR = "INSERT INTO subscription_customers_g{g} (account, livemode, customer_id, subscription_id)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
         LINK = "INSERT INTO links_g{g} (account, livemode, object_id, owner_id)
+            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        USER = "INSERT INTO user_customers_g{g} (account, livemode, customer_id, user_id)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
         CATALOGUE_ENTRY = "INSERT INTO catalogue_g{g} AS c (account, livemode, id, name, deleted, created, changed, event_id)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL

@@ -21,11 +21,12 @@ const TABLES: Statement = Statement {
     postgres: include_str!("../../../projections/current_subscriptions/postgres.sql"),
 };
 /// Their names.
-pub(super) const TABLE_NAMES: [&str; 7] = [
+pub(super) const TABLE_NAMES: [&str; 8] = [
     "current_subscriptions",
     "customers",
     "timeline",
     "subscription_customers",
+    "user_customers",
     "links",
     "catalogue",
     "parked",

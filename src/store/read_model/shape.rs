@@ -166,6 +166,11 @@ impl Shape {
             Some((_, expression)) if stored || is_joined(column) => {
                 format!("{expression} AS {name}")
             }
+            // What other tables have to say may still be known.
+            Some((_, expression)) => {
+                let absent = self.literal(column, absent);
+                format!("{} AS {name}", expression.replace(&format!("s.{name}"), &absent))
+            }
             _ if stored => format!("s.{name}"),
             _ => format!("{} AS {name}", self.literal(column, absent)),
         }
@@ -256,23 +261,26 @@ pub(in crate::store) mod sql {
     pub(in crate::store) const CATALOGUE_JOINS: &str = "
             LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode AND product.id = s.product_id
             LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode AND price.id = s.price_id";
-    pub(in crate::store) const PRODUCT_NAME: &str = "product.name";
+    pub(in crate::store) const PRODUCT_NAME: &str =
+        "CASE WHEN product.id IS NULL THEN s.product_name ELSE product.name END";
     pub(in crate::store) const PRICE_NICKNAME: &str =
         "CASE WHEN price.id IS NULL THEN s.price_nickname ELSE price.name END";
     /// PostgreSQL cannot know that a row has few items, and with OFFSET it looks each name up.
     pub(in crate::store) const ITEMS: Statement = Statement {
-        sqlite: "(SELECT json_group_array(json_set(item.value, '$.product_name', product.name,
+        sqlite: "(SELECT json_group_array(json_set(item.value,
+                '$.product_name', iif(product.id IS NULL, item.value ->> 'product_name', product.name),
                 '$.price_nickname', iif(price.id IS NULL, item.value ->> 'price_nickname', price.name)) ORDER BY item.key)
             FROM json_each(s.items) AS item
             LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
                 AND product.id = item.value ->> 'product_id'
             LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
                 AND price.id = item.value ->> 'price_id')",
-        postgres: "(SELECT coalesce(jsonb_agg(item.value || jsonb_build_object('product_name', product.name,
+        postgres: "(SELECT coalesce(jsonb_agg(item.value || jsonb_build_object(
+                'product_name', CASE WHEN product.id IS NULL THEN item.value ->> 'product_name' ELSE product.name END,
                 'price_nickname', CASE WHEN price.id IS NULL THEN item.value ->> 'price_nickname' ELSE price.name END)
                 ORDER BY item.ordinality), '[]'::jsonb)
             FROM jsonb_array_elements(s.items) WITH ORDINALITY AS item
-            LEFT JOIN LATERAL (SELECT name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
+            LEFT JOIN LATERAL (SELECT id, name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
                 AND id = item.value ->> 'product_id' OFFSET 0) AS product ON TRUE
             LEFT JOIN LATERAL (SELECT id, name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
                 AND id = item.value ->> 'price_id' OFFSET 0) AS price ON TRUE)",

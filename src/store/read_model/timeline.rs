@@ -65,7 +65,7 @@ impl ReadModel {
         Ok(stamp)
     }
 
-    /// The customers whose subscriptions belong to a user of the application.
+    /// The customers that are or ever were a user's: those that any event links to the user.
     pub async fn customers_of_user(
         &self,
         scope: &Scope,
@@ -162,10 +162,7 @@ pub(in crate::store) mod sql {
             WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
             ORDER BY t.position, t.customer_id LIMIT CAST($2 AS bigint)";
         /// The index by name: for the sake of DISTINCT, SQLite would rather walk through the whole account.
-        CUSTOMERS_OF_USER = sqlite "SELECT DISTINCT account, livemode, customer_id
-            FROM current_subscriptions_g{g} INDEXED BY current_subscriptions_g{g}_by_user
-            WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id",
-            postgres "SELECT DISTINCT account, livemode, customer_id FROM current_subscriptions_g{g}
+        CUSTOMERS_OF_USER = "SELECT account, livemode, customer_id FROM user_customers_g{g}
             WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id";
         PARKED = "SELECT position, event_id, account, livemode, customer_id, subscription_id, type, reason FROM parked_g{g}
             ORDER BY position LIMIT CAST($1 AS bigint)";

@@ -43,6 +43,7 @@ pub(super) async fn fill(databases: &mut Databases) {
          INSERT INTO timeline_g1 SELECT '', TRUE, 'cus_' || i % 5000, 'sub_' || i % 5000, i, i
             FROM generate_series(1, 20000) AS i;
          INSERT INTO subscription_customers_g1 SELECT '', TRUE, 'sub_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
+         INSERT INTO user_customers_g1 SELECT '', TRUE, 'user_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
          INSERT INTO links_g1 SELECT '', TRUE, 'in_' || i, 'cus_' || i % 5000 FROM generate_series(1, 20000) AS i;
          INSERT INTO catalogue_g1 SELECT '', TRUE, 'prod_' || i, 'name', FALSE, i, FALSE, '' FROM generate_series(1, 3000) AS i;
          INSERT INTO parked_g1 SELECT i, 'evt_' || i, '', TRUE, 'cus_' || i, 'sub_' || i, 'x', 'y' FROM generate_series(1, 2000) AS i;

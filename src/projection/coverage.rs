@@ -1,0 +1,167 @@
+//! Time that is paid for, item by item, as intervals.
+//!
+//! A change of plan pays time and gives it back: what is paid for does not only grow. So the lines of paid
+//! invoices are entered in the order in which the invoices were made, of each invoice its credits before its
+//! charges.
+
+use std::collections::BTreeMap;
+
+use crate::stripe::invoice::LineFacts;
+use crate::stripe::price::ItemFacts;
+use crate::time::StripeTime;
+
+/// Time that is paid for, by item. Lines that name no item, as on old invoices, have a place of their own.
+#[derive(Debug, Default)]
+pub(super) struct Coverage<'a>(BTreeMap<Option<&'a str>, Vec<Interval>>);
+
+/// From the first second to the one before the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Interval {
+    from: StripeTime,
+    to: StripeTime,
+}
+
+impl<'a> Coverage<'a> {
+    /// Enters the lines of one paid invoice.
+    pub(super) fn enter(&mut self, lines: &'a [LineFacts]) {
+        for credit in lines.iter().filter(|line| line.credit) {
+            self.give_back(credit);
+        }
+        for charge in lines.iter().filter(|line| !line.credit) {
+            self.pay(charge.item.as_deref(), charge.start, Some(charge.end));
+        }
+    }
+
+    /// Enters a stretch of time that an item is paid for.
+    pub(super) fn pay(
+        &mut self,
+        item: Option<&'a str>,
+        start: Option<StripeTime>,
+        end: Option<StripeTime>,
+    ) {
+        let Some(to) = end else { return };
+        // Without a start the stretch is as long as it can be: only its end is asked for.
+        let from = start.unwrap_or(StripeTime(i64::MIN));
+        self.0.entry(item).or_default().push(Interval { from, to });
+    }
+
+    /// Takes a stretch away from its item and from what names none; from every item where it names none
+    /// itself.
+    fn give_back(&mut self, credit: &'a LineFacts) {
+        let Some(from) = credit.start else { return };
+        let item = credit.item.as_deref();
+        for (of, paid) in &mut self.0 {
+            if item.is_none() || of.is_none() || *of == item {
+                *paid = paid.iter().flat_map(|it| it.without(from, credit.end)).collect();
+            }
+        }
+    }
+
+    /// The end of what is paid for, of these items. An item that was removed is not paid for any more,
+    /// unless nothing is known of any other.
+    pub(super) fn end(&self, items: &[ItemFacts], items_truncated: bool) -> Option<StripeTime> {
+        let is_current = |item: &Option<&str>| {
+            item.is_none() || items.iter().any(|it| it.item_id.as_deref() == *item)
+        };
+        let ends = |some: &dyn Fn(&Option<&str>) -> bool| {
+            let of_items = self.0.iter().filter(|(item, _)| some(item)).flat_map(|it| it.1);
+            of_items.map(|it| it.to).max()
+        };
+        let of_current = if items_truncated { None } else { ends(&is_current) };
+        of_current.or_else(|| ends(&|_| true))
+    }
+}
+
+impl Interval {
+    /// What is left of it without a stretch.
+    fn without(self, from: StripeTime, to: StripeTime) -> impl Iterator<Item = Self> {
+        let before = Self { from: self.from, to: self.to.min(from) };
+        let after = Self { from: self.from.max(to), to: self.to };
+        // A stretch that ends before it begins takes nothing away.
+        let parts = if from < to { [Some(before), Some(after)] } else { [Some(self), None] };
+        parts.into_iter().flatten().filter(|it| it.from < it.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(item: &str, start: i64, end: i64, credit: bool) -> LineFacts {
+        let item = Some(item.to_owned()).filter(|it| !it.is_empty());
+        let (start, end) = (Some(StripeTime(start)), StripeTime(end));
+        LineFacts { item, start, end, credit, proration: credit }
+    }
+
+    fn charge(item: &str, start: i64, end: i64) -> LineFacts {
+        line(item, start, end, false)
+    }
+
+    fn credit(item: &str, start: i64, end: i64) -> LineFacts {
+        line(item, start, end, true)
+    }
+
+    fn items(ids: &[&str]) -> Vec<ItemFacts> {
+        let item = |id: &&str| ItemFacts { item_id: Some((*id).to_owned()), ..ItemFacts::default() };
+        ids.iter().map(item).collect()
+    }
+
+    fn end(invoices: &[Vec<LineFacts>], current: &[&str]) -> Option<i64> {
+        let mut coverage = Coverage::default();
+        invoices.iter().for_each(|lines| coverage.enter(lines));
+        coverage.end(&items(current), false).map(|at| at.0)
+    }
+
+    #[test]
+    fn a_change_from_a_year_to_a_month_gives_the_year_back() {
+        let year = vec![charge("si_1", 0, 365)];
+        let change = vec![charge("si_1", 60, 90), credit("si_1", 60, 365)];
+        assert_eq!(end(&[year.clone(), change], &["si_1"]), Some(90));
+        // A change of quantity gives the rest back and charges it anew.
+        let change = vec![credit("si_1", 60, 365), charge("si_1", 60, 365)];
+        assert_eq!(end(&[year, change], &["si_1"]), Some(365));
+    }
+
+    #[test]
+    fn what_a_pause_credits_is_not_paid_until_it_is_charged_again() {
+        let month = vec![charge("si_1", 0, 30)];
+        let pause = vec![credit("si_1", 10, 30)];
+        let paused = [month.clone(), pause.clone()];
+        assert_eq!(end(&paused, &["si_1"]), Some(10));
+        let resumed = [month, pause, vec![charge("si_1", 40, 70)]];
+        assert_eq!(end(&resumed, &["si_1"]), Some(70));
+        // The whole of it is given back.
+        assert_eq!(end(&[vec![charge("si_1", 0, 30)], vec![credit("si_1", 0, 30)]], &["si_1"]), None);
+    }
+
+    #[test]
+    fn an_item_that_was_removed_covers_nothing() {
+        let both = vec![charge("si_month", 0, 30), charge("si_year", 0, 365)];
+        assert_eq!(end(std::slice::from_ref(&both), &["si_month", "si_year"]), Some(365));
+        assert_eq!(end(std::slice::from_ref(&both), &["si_month"]), Some(30));
+        let removed = vec![credit("si_year", 10, 365)];
+        assert_eq!(end(&[both.clone(), removed], &["si_month"]), Some(30));
+        // The one item was replaced, and nothing was charged for the other one.
+        assert_eq!(end(&[vec![charge("si_1", 0, 30)]], &["si_2"]), Some(30));
+    }
+
+    #[test]
+    fn lines_that_name_no_item_are_given_back_by_any_credit() {
+        let old = [vec![charge("", 0, 365)], vec![credit("", 60, 365), charge("", 60, 90)]];
+        assert_eq!(end(&old, &["si_1"]), Some(90));
+        let mixed = [vec![charge("", 0, 365)], vec![credit("si_1", 60, 365), charge("si_1", 60, 90)]];
+        assert_eq!(end(&mixed, &["si_1"]), Some(90));
+        let mixed = [vec![charge("si_1", 0, 365)], vec![credit("", 60, 365)]];
+        assert_eq!(end(&mixed, &["si_1"]), Some(60));
+    }
+
+    #[test]
+    fn a_credit_takes_away_what_was_paid_before_it_and_nothing_else() {
+        let gap = [vec![charge("si_1", 0, 30), charge("si_1", 60, 90)], vec![credit("si_1", 10, 70)]];
+        assert_eq!(end(&gap, &["si_1"]), Some(90));
+        let nothing = [vec![charge("si_1", 0, 30)], vec![credit("si_1", 20, 20)]];
+        assert_eq!(end(&nothing, &["si_1"]), Some(30));
+        let unknown = LineFacts { start: None, ..credit("si_1", 0, 30) };
+        assert_eq!(end(&[vec![charge("si_1", 0, 30)], vec![unknown]], &["si_1"]), Some(30));
+    }
+}
