@@ -9,8 +9,9 @@
 //!    If the events can be put into a row in which each starts from the state that the one before left, the
 //!    first from the state before the second (or from nothing, where it is the object's creation), then
 //!    that row is what happened. A value that came back within the second (cancelled, and resumed) is
-//!    decided by this alone: without the state before, both ways round look right. See [`walk`].
-//! 2. Where there is no such row, because an event is missing or does not say what changed: edges "before":
+//!    decided by this alone: without the state before, both ways round look right. Where an event is
+//!    missing, the rows with the fewest gaps count. See [`walk`].
+//! 2. Where no state before is known, or an event does not say what changed: edges "before":
 //!    `*.created` before all, all before `*.deleted`; A before B where B's `previous_attributes` match A's
 //!    object. Edges inside a cycle are dropped.
 //! 3. From the end: repeatedly take, among the events without a remaining successor, the greatest by
@@ -171,7 +172,7 @@ fn versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
 }
 
 /// Whether more events say what changed, and follow none that is here, than can be: each but the first
-/// follows another event of the second, and the first follows the state before it, where that is known.
+/// follows another event of the second, and the first one follows the state before it, where that is known.
 fn is_a_link_missing(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
     let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == Phase::Created);
     let follows_nothing = |b: &Evidence| {

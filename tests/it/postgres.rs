@@ -22,6 +22,7 @@ mod corpus;
 mod diff;
 mod explain;
 mod export;
+mod field;
 mod fold;
 mod generations;
 mod history;

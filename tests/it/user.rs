@@ -177,18 +177,69 @@ fn a_guest_who_pays_once_touches_nothing() {
 }
 
 #[test]
-fn the_address_given_at_another_checkout_is_not_this_subscriptions() {
+fn an_address_that_any_checkout_or_invoice_of_the_customer_gave_is_known_and_its_own_comes_first() {
     let session = |created: i64, subscription: &str, email: &str| {
         let object = json!({ "id": format!("cs_{created}"), "object": "checkout.session",
             "mode": "subscription", "customer": "cus_1", "subscription": subscription,
             "customer_details": { "email": email }, "created": created });
         event(created, "checkout.session.completed", &object)
     };
+    // Of no subscription: what a customer bought once.
+    let invoice = |created: i64, email: &str| {
+        let object = json!({ "id": format!("in_{created}"), "object": "invoice", "customer": "cus_1",
+            "subscription": null, "customer_email": email, "status": "paid" });
+        event(created, "invoice.paid", &object)
+    };
+    let email = |events: &[String]| row(events, "user_id").email;
+    let bare = subscription(1, &json!({}));
     let other = session(2, "sub_2", "other@example.com");
-    let alone = [subscription(1, &json!({})), other.clone()];
-    assert_eq!(row(&alone, "user_id").email, None);
-    let both = [subscription(1, &json!({})), other, session(3, "sub_1", "own@example.com")];
-    assert_eq!(row(&both, "user_id").email.as_deref(), Some("own@example.com"));
+    assert_eq!(email(&[bare.clone(), other.clone()]).as_deref(), Some("other@example.com"));
+    let later = [bare.clone(), other.clone(), invoice(3, "later@example.com")];
+    assert_eq!(email(&later).as_deref(), Some("later@example.com"));
+    let own = [bare.clone(), other.clone(), session(1, "sub_1", "own@example.com")];
+    assert_eq!(email(&own).as_deref(), Some("own@example.com"));
+    let object = json!({ "id": "cus_1", "object": "customer", "email": "customer@example.com" });
+    let customers = [bare, other, event(3, "customer.updated", &object)];
+    assert_eq!(email(&customers).as_deref(), Some("customer@example.com"));
+}
+
+#[test]
+fn a_session_that_was_not_completed_names_nobody_and_is_no_objection() {
+    let session = |created: i64, event_type: &str, status: &str, user: &str| {
+        let object = json!({ "id": format!("cs_{user}"), "object": "checkout.session",
+            "mode": "subscription", "customer": "cus_1", "subscription": null, "status": status,
+            "client_reference_id": user, "metadata": named(user), "created": created });
+        event(created, event_type, &object)
+    };
+    let abandoned = session(5, "checkout.session.expired", "expired", "b");
+    let open = session(6, "checkout.session.novelty", "open", "c");
+    let alone = [subscription(1, &json!({})), abandoned.clone(), open.clone()];
+    assert_eq!(row(&alone, "user_id").user_id, None);
+    let bought = session(2, "checkout.session.completed", "complete", "a");
+    let events = [subscription(1, &json!({})), bought, abandoned, open];
+    assert_user(&events, "user_id", "a", "customer.checkout", false);
+}
+
+#[test]
+fn the_policy_says_which_sources_of_a_user_count() {
+    let events = [
+        subscription(1, &json!({})),
+        session(2, "sub_1", Some("stranger"), &named("buyer")),
+        customer(3, &named("customer")),
+    ];
+    let user = |sources: &str| {
+        let logic = Logic::parse(&format!("user_sources = [{sources}]"), "user_id").unwrap();
+        let row = fold(&events, &logic).remove(0);
+        (row.user_id, row.user_id_source, row.user_id_conflict)
+    };
+    let is = |id: &str, source: &str, conflict| (Some(id.to_owned()), Some(source.to_owned()), conflict);
+    let all = r#""subscription.metadata", "checkout.client_reference_id", "checkout.metadata",
+        "customer.metadata", "customer.checkout""#;
+    assert_eq!(user(all), is("stranger", "checkout.client_reference_id", true));
+    let written_by_us = r#""subscription.metadata", "checkout.metadata", "customer.metadata""#;
+    assert_eq!(user(written_by_us), is("buyer", "checkout.metadata", true));
+    assert_eq!(user(r#""customer.metadata""#), is("customer", "customer.metadata", false));
+    assert_eq!(user(r#""subscription.metadata""#), (None, None, false));
 }
 
 #[test]

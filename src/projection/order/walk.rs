@@ -2,91 +2,123 @@
 //!
 //! States are the places and events are the ways between them, so a row that uses every event is a walk
 //! over all ways. Where such walks start in one state, they end in one state, whichever way round they
-//! take their circles. A walk is evidence only as far as all events of the second are here: one that was
-//! lost and led from the end of the walk to where another event ended cannot be noticed.
+//! take their circles. Where an event is missing there is no such walk, and rows with the fewest gaps count:
+//! if they end differently, nobody knows.
+//!
+//! This is evidence only as far as it goes: a lost event that led from the end of a whole walk to the state
+//! that another event left cannot be noticed. (Cancelled, resumed and cancelled, of which the first is lost,
+//! looks like cancelled and resumed.)
 
 use super::{Evidence, Phase, Rival, Sequence};
 
 /// Events of one object in one second for which walks are looked for; there are two or three in real life,
 /// and the search takes time and memory that doubles with each.
 const EVENTS_MAX: usize = 12;
+/// Gaps of a row that cannot be.
+const NEVER: u8 = u8::MAX;
 
-/// The order by a walk that starts from one of these states, and the other ends of such walks. None where no
-/// walk uses every event.
+/// The order by a walk with the fewest gaps from one of these states, and the other ends of such walks. None
+/// where no state is known to start from, or where there is a gap and an event does not say from which state
+/// it started.
 pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequence> {
-    if rivals.len() > EVENTS_MAX {
+    let is_new = rivals.iter().any(|(_, it)| it.phase == Phase::Created);
+    if rivals.len() > EVENTS_MAX || (start.is_empty() && !is_new) {
         return None;
     }
-    let walks = Walks::search(rivals, start);
+    let walks = Walks::search(rivals, start, is_new);
+    let fewest = *walks.gaps[walks.all()].iter().min()?;
+    if fewest == NEVER || (fewest > 0 && !all_say_their_start(rivals, start)) {
+        return None;
+    }
     let greatest = |some: &mut dyn Iterator<Item = usize>| {
         some.max_by_key(|at| (rivals[*at].1.rank, rivals[*at].0))
     };
     let mut used = walks.all();
-    let last = greatest(&mut walks.ends(used))?;
-    let might_be_last = walks.ends(used).filter(|end| *end != last).collect();
-    let mut order = vec![last];
+    let last = greatest(&mut walks.ends(used, fewest))?;
+    let might_be_last = walks.ends(used, fewest).filter(|end| *end != last).collect();
+    let (mut order, mut left) = (vec![last], fewest);
     loop {
         let later = order[order.len() - 1];
         used &= !(1 << later);
-        let mut earlier = walks.ends(used).filter(|at| walks.follows[later] & 1 << at != 0);
-        match greatest(&mut earlier) {
-            Some(at) => order.push(at),
-            None => break,
-        }
+        let leads_here = |at: &usize| {
+            let gap = walks.gap_between[*at][later];
+            gap != NEVER && walks.gaps[used][*at] != NEVER && walks.gaps[used][*at] + gap == left
+        };
+        let Some(earlier) = greatest(&mut (0..rivals.len()).filter(leads_here)) else { break };
+        left = walks.gaps[used][earlier];
+        order.push(earlier);
     }
     order.reverse();
     Some(Sequence { order, might_be_last })
+}
+
+/// Whether each event says from which state it started: by what changed, or because it left a state that is
+/// known from another.
+fn all_say_their_start(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
+    rivals.iter().all(|(_, b)| {
+        let others = || rivals.iter().map(|it| it.1).filter(|a| !std::ptr::eq(*a, *b));
+        b.phase != Phase::Changed
+            || b.leaves.leaves().previous.is_some()
+            || others().chain(start.iter().copied()).any(|a| is_right_before(a, b))
+    })
 }
 
 /// Sets of events are bits by their indexes.
 type Set = usize;
 
 struct Walks {
-    /// By event: those that it may follow.
-    follows: Vec<Set>,
-    /// By the set of events that a walk uses: those that it may end with.
-    ends: Vec<Set>,
+    /// By two events: 0 where the second started from the state that the first left, 1 where something is
+    /// missing between them.
+    gap_between: Vec<Vec<u8>>,
+    /// By the set of events that a walk uses and the one that it ends with: the fewest gaps.
+    gaps: Vec<Vec<u8>>,
 }
 
 impl Walks {
-    fn search(rivals: &[Rival<'_>], start: &[&Evidence]) -> Self {
+    fn search(rivals: &[Rival<'_>], start: &[&Evidence], is_new: bool) -> Self {
         let count = rivals.len();
-        let set = |holds: &dyn Fn(usize) -> bool| -> Set {
-            (0..count).filter(|at| holds(*at)).map(|at| 1 << at).sum()
+        let gap = |a: &Evidence, b: &Evidence| match (a.phase, b.phase) {
+            (Phase::Deleted, _) | (_, Phase::Created) => NEVER,
+            _ => u8::from(!is_right_before(a, b)),
         };
-        let follows: Vec<Set> = (0..count)
-            .map(|b| set(&|a| a != b && is_right_before(rivals[a].1, rivals[b].1)))
+        let gap_between: Vec<Vec<u8>> = (0..count)
+            .map(|a| (0..count).map(|b| gap(rivals[a].1, rivals[b].1)).collect())
             .collect();
-        let is_new = rivals.iter().any(|(_, it)| it.phase == Phase::Created);
-        let first = set(&|at| match rivals[at].1 {
-            it if is_new => it.phase == Phase::Created,
-            it => start.iter().any(|before| is_right_before(before, it)),
-        });
-        let mut ends = vec![0; 1 << count];
-        for at in (0..count).filter(|at| first & 1 << at != 0) {
-            ends[1 << at] = 1 << at;
+        let gap_before = |b: &Evidence| match b.phase {
+            Phase::Created => 0,
+            _ if is_new => NEVER,
+            _ => u8::from(!start.iter().any(|a| is_right_before(a, b))),
+        };
+        let mut gaps = vec![vec![NEVER; count]; 1 << count];
+        for at in 0..count {
+            gaps[1 << at][at] = gap_before(rivals[at].1);
         }
-        for used in 1..ends.len() {
-            if ends[used] == 0 {
-                continue;
-            }
-            for (next, may_follow) in follows.iter().enumerate() {
-                if used & 1 << next == 0 && may_follow & ends[used] != 0 {
-                    ends[used | 1 << next] |= 1 << next;
+        for used in 1..gaps.len() {
+            for last in (0..count).filter(|at| used & 1 << at != 0) {
+                let so_far = gaps[used][last];
+                if so_far == NEVER {
+                    continue;
+                }
+                for next in (0..count).filter(|at| used & 1 << at == 0) {
+                    let more = gap_between[last][next];
+                    if more != NEVER {
+                        let known = &mut gaps[used | 1 << next][next];
+                        *known = (*known).min(so_far + more);
+                    }
                 }
             }
         }
-        Self { follows, ends }
+        Self { gap_between, gaps }
     }
 
     fn all(&self) -> Set {
-        self.ends.len() - 1
+        self.gaps.len() - 1
     }
 
-    /// The events that a walk over all of these may end with.
-    fn ends(&self, used: Set) -> impl Iterator<Item = usize> {
-        let ends = self.ends[used];
-        (0..self.follows.len()).filter(move |at| ends & 1 << at != 0)
+    /// The events that a walk over all of these may end with, with so many gaps.
+    fn ends(&self, used: Set, gaps: u8) -> impl Iterator<Item = usize> {
+        let ends = self.gaps[used].iter().enumerate();
+        ends.filter(move |(_, found)| **found == gaps).map(|(at, _)| at)
     }
 }
 
@@ -141,14 +173,27 @@ mod tests {
     }
 
     #[test]
-    fn without_a_state_to_start_from_or_with_a_missing_event_there_is_no_walk() {
-        let there_and_back = [change(2, 1), change(1, 2)];
-        assert_eq!(walk(&[], &there_and_back), None);
-        assert_eq!(walk(&[3], &there_and_back), None);
-        assert_eq!(walk(&[1], &[change(1, 2), change(3, 4)]), None);
-        let too_many: Vec<_> = (1..=13).map(|n| change(n, n + 1)).collect();
-        assert_eq!(walk(&[1], &too_many), None);
-        assert_eq!(walk(&[1], &too_many[..12]).unwrap().0, "abcdefghijkl");
+    fn without_a_state_to_start_from_or_of_too_many_events_there_is_no_walk() {
+        assert_eq!(walk(&[], &[change(2, 1), change(1, 2)]), None);
+        let many: Vec<_> = (1..=13).map(|n| change(n, n + 1)).collect();
+        assert_eq!(walk(&[1], &many), None);
+        assert_eq!(walk(&[1], &many[..12]).unwrap().0, "abcdefghijkl");
+    }
+
+    #[test]
+    fn where_an_event_is_missing_the_fewest_gaps_count_and_ends_that_differ_are_in_doubt() {
+        // 1 to 2 is missing: whichever came first, something is.
+        let (_, others) = walk(&[1], &[change(3, 4), change(4, 3)]).unwrap();
+        assert_eq!(others.len(), 1);
+        // 2 to 3 is missing, or what led to 3: both leave one gap.
+        let (_, others) = walk(&[1], &[change(1, 2), change(3, 1)]).unwrap();
+        assert_eq!(others.len(), 1);
+        // Here the other way round leaves two.
+        assert_eq!(walk(&[1], &[change(3, 4), change(1, 2)]), Some(("ba".into(), "".into())));
+        assert_eq!(walk(&[1], &[change(4, 5), change(3, 4)]), Some(("ba".into(), "".into())));
+        // Nothing says what the second one changed.
+        let silent = event(Phase::Changed, r#"{"n":5}"#, "");
+        assert_eq!(walk(&[1], &[change(1, 2), silent]), None);
     }
 
     #[test]

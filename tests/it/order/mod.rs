@@ -60,6 +60,7 @@
 //!    - `ledger::an_event_that_cannot_be_folded_is_parked_and_the_others_go_on`
 
 crate::once! {
+    mod came_back;
     mod chains;
     mod deliveries;
     mod endings;

@@ -66,7 +66,8 @@ fn any_rivals(dice: &mut Dice, pool: &[Evidence]) -> Vec<Rival> {
             evidence: pool[dice.below(pool.len())].clone(),
         };
         let standing = if dice.one_in(16) { Standing::Terminal } else { Standing::Live };
-        let second = if dice.one_in(16) { 6 } else { 5 };
+        // The second before the latest one counts, too, and often has rivals of its own.
+        let second = if dice.one_in(3) { 4 } else { 5 };
         // Ids in no order, and none twice: 7 and 1,009 have no common divisor.
         let id = EventId::new(format!("evt_{:04}", (first + number) * 7 % 1_009));
         (standing, StripeTime(second), id, snapshot)
@@ -93,11 +94,14 @@ fn joined_in_any_grouping(dice: &mut Dice, rivals: &[Rival]) -> Group<Facts> {
     heaps.remove(0)
 }
 
-/// The ids from first to last, and those that might be last.
-fn sequence_of<'a>(rivals: &[&'a Rival]) -> (Vec<&'a EventId>, Vec<&'a EventId>) {
+/// The ids from first to last, and those that might be last, after these events.
+fn sequence_of<'a>(
+    rivals: &[&'a Rival],
+    before: &[&Evidence],
+) -> (Vec<&'a EventId>, Vec<&'a EventId>) {
     let pairs: Vec<(&EventId, &Evidence)> =
         rivals.iter().map(|(_, _, id, snapshot)| (id, &snapshot.evidence)).collect();
-    let found = sequence(&pairs);
+    let found = sequence(&pairs, before);
     let order = found.order.iter().map(|at| pairs[*at].0).collect();
     let mut might_be_last: Vec<_> = found.might_be_last.iter().map(|at| pairs[*at].0).collect();
     might_be_last.sort_unstable();
@@ -125,9 +129,12 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
         assert!(same, "seed {seed}: stored and read, another wins: {rivals:#?}");
 
         let mut shuffled: Vec<&Rival> = rivals.iter().collect();
-        let in_order = sequence_of(&shuffled);
+        let mut before: Vec<&Evidence> =
+            (0..dice.below(3)).map(|_| &pool[dice.below(pool.len())]).collect();
+        let in_order = sequence_of(&shuffled, &before);
         dice.shuffle(&mut shuffled);
-        assert_eq!(sequence_of(&shuffled), in_order, "seed {seed}: {rivals:#?}");
+        dice.shuffle(&mut before);
+        assert_eq!(sequence_of(&shuffled, &before), in_order, "seed {seed}: {rivals:#?}");
 
         let agree = rivals.iter().all(|rival| rival.3.facts == rivals[0].3.facts);
         assert!(!(agree && winner.ambiguous), "seed {seed}: marked, though all agree: {rivals:#?}");
