@@ -102,7 +102,8 @@ mod tests {
     }
 
     fn items(ids: &[&str]) -> Vec<ItemFacts> {
-        let item = |id: &&str| ItemFacts { item_id: Some((*id).to_owned()), ..ItemFacts::default() };
+        let item =
+            |id: &&str| ItemFacts { item_id: Some((*id).to_owned()), ..ItemFacts::default() };
         ids.iter().map(item).collect()
     }
 
@@ -131,7 +132,10 @@ mod tests {
         let resumed = [month, pause, vec![charge("si_1", 40, 70)]];
         assert_eq!(end(&resumed, &["si_1"]), Some(70));
         // The whole of it is given back.
-        assert_eq!(end(&[vec![charge("si_1", 0, 30)], vec![credit("si_1", 0, 30)]], &["si_1"]), None);
+        assert_eq!(
+            end(&[vec![charge("si_1", 0, 30)], vec![credit("si_1", 0, 30)]], &["si_1"]),
+            None
+        );
     }
 
     #[test]
@@ -149,7 +153,8 @@ mod tests {
     fn lines_that_name_no_item_are_given_back_by_any_credit() {
         let old = [vec![charge("", 0, 365)], vec![credit("", 60, 365), charge("", 60, 90)]];
         assert_eq!(end(&old, &["si_1"]), Some(90));
-        let mixed = [vec![charge("", 0, 365)], vec![credit("si_1", 60, 365), charge("si_1", 60, 90)]];
+        let mixed =
+            [vec![charge("", 0, 365)], vec![credit("si_1", 60, 365), charge("si_1", 60, 90)]];
         assert_eq!(end(&mixed, &["si_1"]), Some(90));
         let mixed = [vec![charge("si_1", 0, 365)], vec![credit("", 60, 365)]];
         assert_eq!(end(&mixed, &["si_1"]), Some(60));
@@ -157,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_credit_takes_away_what_was_paid_before_it_and_nothing_else() {
-        let gap = [vec![charge("si_1", 0, 30), charge("si_1", 60, 90)], vec![credit("si_1", 10, 70)]];
+        let gap =
+            [vec![charge("si_1", 0, 30), charge("si_1", 60, 90)], vec![credit("si_1", 10, 70)]];
         assert_eq!(end(&gap, &["si_1"]), Some(90));
         let nothing = [vec![charge("si_1", 0, 30)], vec![credit("si_1", 20, 20)]];
         assert_eq!(end(&nothing, &["si_1"]), Some(30));

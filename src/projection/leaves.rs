@@ -115,8 +115,11 @@ impl Leaves {
         };
         let (present, later) = (leaves(self), leaves(later));
         let previous = previous.map(leaves).unwrap_or_default();
-        let mut attributes: Vec<u64> =
-            [&present, &later, &previous].into_iter().flatten().map(|leaf| attribute(*leaf)).collect();
+        let mut attributes: Vec<u64> = [&present, &later, &previous]
+            .into_iter()
+            .flatten()
+            .map(|leaf| attribute(*leaf))
+            .collect();
         attributes.sort_unstable();
         attributes.dedup();
         attributes.into_iter().all(|at| {
@@ -198,7 +201,10 @@ fn of_attribute(leaves: &[u64], at: u64) -> &[u64] {
 fn before(later: &[u64], previous: &[u64]) -> Option<Vec<u64>> {
     let mut before = later.to_vec();
     for old in previous {
-        let new = before.iter().position(|leaf| path(*leaf) == path(*old)).map(|at| before.swap_remove(at));
+        let new = before
+            .iter()
+            .position(|leaf| path(*leaf) == path(*old))
+            .map(|at| before.swap_remove(at));
         if new.is_some_and(is_object) && !is_object(*old) {
             // The leaves that came with the object go with it; inside the attribute they cannot be told
             // from others.

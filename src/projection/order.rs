@@ -132,12 +132,7 @@ pub enum Settled {
 }
 
 /// What settled that one of the rivals came later than another.
-pub fn settled(
-    rivals: &[Rival<'_>],
-    start: &[&Evidence],
-    earlier: usize,
-    later: usize,
-) -> Settled {
+pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later: usize) -> Settled {
     if !versions_hide_a_link(rivals) && walk::sequence(rivals, start).is_some() {
         let (a, b) = (rivals[earlier].1, rivals[later].1);
         let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
@@ -177,7 +172,11 @@ fn is_a_link_missing(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
     let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == Phase::Created);
     let follows_nothing = |b: &Evidence| {
         let is_told = b.phase == Phase::Changed && b.leaves.leaves().previous.is_some();
-        let mut before = rivals.iter().map(|it| it.1).filter(|a| !std::ptr::eq(*a, b)).chain(start.iter().copied());
+        let mut before = rivals
+            .iter()
+            .map(|it| it.1)
+            .filter(|a| !std::ptr::eq(*a, b))
+            .chain(start.iter().copied());
         is_told && !before.any(|a| is_told_before(a, b))
     };
     let heads = rivals.iter().filter(|(_, evidence)| follows_nothing(evidence)).count();

@@ -79,9 +79,7 @@ fn in_order<'a>(subscription: &'a SubscriptionState, facts: &SubscriptionFacts) 
         Some(Known { made, heard, id, facts: invoice, state })
     });
     let mut known: Vec<_> = known.collect();
-    known.sort_by(|a, b| {
-        (a.made, a.state.put_last, a.id).cmp(&(b.made, b.state.put_last, b.id))
-    });
+    known.sort_by(|a, b| (a.made, a.state.put_last, a.id).cmp(&(b.made, b.state.put_last, b.id)));
     known
 }
 
@@ -116,7 +114,8 @@ fn paid_through(invoices: &[Known<'_>], facts: &SubscriptionFacts) -> (Option<St
         coverage.enter(&invoice.lines);
         if !invoice.lines_cut {
             // A line for a period says anew how far it is paid.
-            unknown &= !invoice.own || invoice.lines.iter().all(|line| line.credit || line.proration);
+            unknown &=
+                !invoice.own || invoice.lines.iter().all(|line| line.credit || line.proration);
         } else if facts.latest_invoice.as_deref() == Some(id.as_str()) {
             for item in &facts.items {
                 let (start, end) = (item.current_period_start, item.current_period_end);
@@ -150,7 +149,11 @@ mod tests {
 
     /// Invoices by id and second, the snapshot's pointer and second: which is the latest, and whether its
     /// status is known.
-    fn latest_of(invoices: &[(&str, i64)], pointer: Option<&str>, at: i64) -> Option<(String, bool)> {
+    fn latest_of(
+        invoices: &[(&str, i64)],
+        pointer: Option<&str>,
+        at: i64,
+    ) -> Option<(String, bool)> {
         let invoice = |(id, made): &(&str, i64)| {
             let created = Some(StripeTime(*made));
             let facts = InvoiceFacts {

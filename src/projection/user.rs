@@ -61,7 +61,8 @@ impl UserLink {
         own().for_each(|s| consider(UserSource::CheckoutReference, named_by_reference(s)));
         own().for_each(|s| consider(UserSource::CheckoutMetadata, by_metadata(&s.metadata)));
         consider(UserSource::CustomerMetadata, named_by_customer(customer, logic));
-        if link.user_id.is_none() && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
+        if link.user_id.is_none()
+            && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
         {
             // Another session of the same customer is a hint, and no objection to anything firmer.
             other.for_each(|s| link.consider(UserSource::CustomerCheckout, named_by_reference(s)));
@@ -88,14 +89,18 @@ pub fn named_by(change: &Change, logic: &Logic) -> BTreeSet<String> {
     let mut named: BTreeSet<&str> = BTreeSet::new();
     match change {
         Change::Customer(group) => {
-            named.extend(group.facts().filter_map(|facts| {
-                metadata(&facts.metadata, UserSource::CustomerMetadata)
-            }));
+            named.extend(
+                group
+                    .facts()
+                    .filter_map(|facts| metadata(&facts.metadata, UserSource::CustomerMetadata)),
+            );
         }
         Change::Subscription(_, group, _) => {
-            named.extend(group.facts().filter_map(|facts| {
-                metadata(&facts.metadata, UserSource::SubscriptionMetadata)
-            }));
+            named.extend(
+                group.facts().filter_map(|facts| {
+                    metadata(&facts.metadata, UserSource::SubscriptionMetadata)
+                }),
+            );
         }
         Change::Session(_, group) => {
             let by_reference =

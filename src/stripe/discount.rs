@@ -90,7 +90,10 @@ mod tests {
             (r#"{"coupon":{"id":"half"}}"#, Some("half")),
             (r#"{"id":"di_1","source":{"type":"coupon","coupon":"half"}}"#, Some("half")),
             (r#"{"id":"di_1","coupon":"half","promotion_code":"promo_1"}"#, Some("half")),
-            (r#"{"coupon":"half","promotion_code":{"id":"promo_1","code":"SPRING"}}"#, Some("SPRING")),
+            (
+                r#"{"coupon":"half","promotion_code":{"id":"promo_1","code":"SPRING"}}"#,
+                Some("SPRING"),
+            ),
             ("{}", None),
             ("7", None),
         ] {

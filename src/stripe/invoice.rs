@@ -207,7 +207,10 @@ impl<'a> Line<'a> {
 
     fn item(&self) -> Option<&Id<'a>> {
         let details = self.parent.iter().flat_map(Parent::details);
-        details.filter_map(|it| it.subscription_item.as_ref()).next().or(self.subscription_item.as_ref())
+        details
+            .filter_map(|it| it.subscription_item.as_ref())
+            .next()
+            .or(self.subscription_item.as_ref())
     }
 
     fn is_credit(&self) -> bool {
@@ -282,7 +285,8 @@ impl<'a> Invoice<'a> {
             line.kind() != LineKind::OneOff && named.map_or(own, |named| named == subscription)
         };
         let lines = || self.lines().iter().filter(is_of);
-        let pays_a_period = |line: &Line<'_>| line.kind() == LineKind::Recurring && !line.is_credit();
+        let pays_a_period =
+            |line: &Line<'_>| line.kind() == LineKind::Recurring && !line.is_credit();
         let is_paid = self.status() == "paid";
         let lines_cut = self.lines.as_ref().is_some_and(List::is_truncated);
         InvoiceFacts {
@@ -451,7 +455,8 @@ mod tests {
         };
         let proration = r#"{"type":"invoiceitem","proration":true,"subscription":"sub_1",
             "period":{"start":1,"end":9}}"#;
-        let period = r#"{"type":"subscription","subscription":"sub_1","period":{"start":1,"end":9}}"#;
+        let period =
+            r#"{"type":"subscription","subscription":"sub_1","period":{"start":1,"end":9}}"#;
         for more in [r#","has_more":true"#, r#","total_count":12"#, r#","count":12"#] {
             assert!(cut(proration, more), "{more}");
             assert!(!cut(&format!("{proration},{period}"), more), "{more}");

@@ -69,11 +69,7 @@ const SUBSCRIPTION: &[Places] = &[
     ),
     (
         "price_nickname",
-        &[
-            "/items/data/0/price/nickname",
-            "/items/data/0/plan/nickname",
-            "/plan/nickname",
-        ],
+        &["/items/data/0/price/nickname", "/items/data/0/plan/nickname", "/plan/nickname"],
     ),
     ("product_name", &["/items/data/0/plan/name", "/plan/name"]),
     ("lookup_key", &["/items/data/0/price/lookup_key"]),

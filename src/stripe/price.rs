@@ -213,7 +213,8 @@ impl Price<'_> {
             return None;
         }
         let options = self.currency_options?.get();
-        let mut options: BTreeMap<String, CurrencyOption<'_>> = serde_json::from_str(options).ok()?;
+        let mut options: BTreeMap<String, CurrencyOption<'_>> =
+            serde_json::from_str(options).ok()?;
         options.remove(currency)
     }
 }

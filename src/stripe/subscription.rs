@@ -353,7 +353,10 @@ mod tests {
             facts(&json).items.remove(0).price.package.map(|it| (it.divide_by, it.round.unwrap()))
         };
         let five = Some((5, "up".to_owned()));
-        assert_eq!(package(r#"{"price":{"transform_quantity":{"divide_by":5,"round":"up"}}}"#), five);
+        assert_eq!(
+            package(r#"{"price":{"transform_quantity":{"divide_by":5,"round":"up"}}}"#),
+            five
+        );
         assert_eq!(package(r#"{"plan":{"transform_usage":{"divide_by":5,"round":"up"}}}"#), five);
         assert_eq!(package(r#"{"price":{"transform_quantity":null}}"#), None);
     }

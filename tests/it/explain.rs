@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::app::commands::run;
 use crate::app::server::TestServer;
 use crate::app::snapshots;
-use crate::history::story;
+use crate::history::{event, story};
 use crate::ledger::{follow_to_the_end, new_event, open};
 
 /// A ledger that heard the story of a user.
@@ -140,4 +140,40 @@ async fn http_explains_what_the_command_does() {
         changes.iter().all(|it| it["folding"] == "parked" || it["changes"] != Value::Array(vec![]))
     );
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_never_points_at_a_value_that_was_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let user = |id: &str| serde_json::json!({ "user_id": id });
+    let subscription = |at: i64, metadata: Value| {
+        let object = serde_json::json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1",
+            "status": "active", "metadata": metadata });
+        event(&format!("evt_{at}"), "customer.subscription.updated", at, &object, &Value::Null)
+    };
+    let customer = |at: i64, metadata: Value| {
+        let object =
+            serde_json::json!({ "id": "cus_1", "object": "customer", "metadata": metadata });
+        event(&format!("evt_{at}"), "customer.updated", at, &object, &Value::Null)
+    };
+    // The customer names the user first; the subscription does, and takes it back; then the customer is
+    // asked again.
+    let events = [
+        customer(1, user("a")),
+        subscription(2, user("a")),
+        subscription(3, user("b")),
+        subscription(4, serde_json::json!({})),
+    ];
+    let events: Vec<NewEvent> = events.iter().map(|body| new_event(body)).collect();
+    store.log.append(&events).await.unwrap();
+    follow_to_the_end(&store, &Logic::default()).await;
+    store.close().await;
+    let ran = run(folder.path(), &["explain", "sub_1", "--format", "json"]);
+    let explained: Value = serde_json::from_str(&ran.out).unwrap();
+    let user = field(&explained, "user_id");
+    assert_eq!((&user["value"], &user["set_by"]["event_id"]), (&"a".into(), &"evt_4".into()));
+    assert_eq!(user["set_by"]["path"], Value::Null);
+    assert_eq!(user["said_by"]["event_id"], "evt_1");
+    assert_eq!(user["said_by"]["path"], "/data/object/metadata/user_id");
 }

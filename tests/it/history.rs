@@ -226,3 +226,88 @@ async fn a_history_is_printed_for_a_person_and_what_changed_nothing_can_be_left_
     }
     assert_eq!(csv.lines().count(), 14);
 }
+
+/// One customer pays for two users, and moves from one of them to the other on the tenth day.
+fn shared_customer() -> Vec<String> {
+    let none = &Value::Null;
+    let price = &price("basic", 2_000, "usd");
+    let of = |id: &str, status: &str, user: &str| {
+        let mut object = subscription(id, "cus_1", status, price, 1);
+        object["metadata"] = if user.is_empty() { json!({}) } else { json!({ "user_id": user }) };
+        object
+    };
+    let customer = |user: Value| json!({ "id": "cus_1", "object": "customer", "email": "payer@example.com", "metadata": user });
+    let charge = json!({ "id": "ch_1", "object": "charge", "customer": "cus_1", "amount": 5_000,
+        "currency": "usd" });
+    let moved = event(
+        "evt_7",
+        "customer.subscription.updated",
+        10 * DAY,
+        &of("sub_b", "active", "payer"),
+        &json!({ "metadata": { "user_id": "friend" } }),
+    );
+    vec![
+        event("evt_1", "customer.created", 0, &customer(json!({})), none),
+        event(
+            "evt_2",
+            "customer.subscription.created",
+            HOUR,
+            &of("sub_a", "active", "payer"),
+            none,
+        ),
+        event("evt_3", "charge.succeeded", 2 * HOUR, &charge, none),
+        event(
+            "evt_4",
+            "customer.subscription.created",
+            DAY,
+            &of("sub_b", "active", "friend"),
+            none,
+        ),
+        event("evt_5", "charge.succeeded", 2 * DAY, &charge, none),
+        event("evt_6", "customer.updated", 3 * DAY, &customer(json!({ "user_id": "payer" })), none),
+        moved,
+        event("evt_8", "charge.succeeded", 11 * DAY, &charge, none),
+        event(
+            "evt_9",
+            "customer.subscription.deleted",
+            12 * DAY,
+            &of("sub_b", "canceled", "payer"),
+            none,
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_history_tells_what_was_theirs_when_it_happened_and_nothing_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let events: Vec<NewEvent> =
+        shared_customer().iter().rev().map(|body| new_event(body)).collect();
+    store.log.append(&events).await.unwrap();
+    follow_to_the_end(&store, &Logic::default()).await;
+    let history = async |user: &str, as_of: Option<i64>| {
+        let past = Past {
+            as_of: as_of.map(|at| subledger::time::StripeTime(START + at)),
+            ..Past::default()
+        };
+        let found = audit::history(&store, subject(SubjectKind::User, user), past).await.unwrap();
+        let (_, history) = found.unwrap();
+        let ids = told(&history.events).iter().map(|it| it.0).collect::<Vec<_>>().join(" ");
+        let of = |change: &audit::Change| change.subscription_id.clone();
+        let changed: std::collections::BTreeSet<_> =
+            history.events.iter().flat_map(|event| &event.changes).map(of).collect();
+        let state: Vec<_> = history.state.iter().map(|row| row.subscription_id.clone()).collect();
+        (ids, changed.into_iter().collect::<Vec<_>>().join(" "), state.join(" "))
+    };
+    let is = |ids: &str, changed: &str, state: &str| {
+        (ids.to_owned(), changed.to_owned(), state.to_owned())
+    };
+    // What the customer does alone is the payer's, as long as nobody else has a part in it, and once its
+    // metadata says so.
+    assert_eq!(history("payer", None).await, is("1 2 3 6 7 8 9", "sub_a sub_b", "sub_a sub_b"));
+    // That the customer's metadata names another user is a fact about the friend's subscription, too.
+    assert_eq!(history("friend", None).await, is("1 4 6 7", "sub_b", ""));
+    assert_eq!(history("payer", Some(5 * DAY)).await, is("1 2 3 6", "sub_a", "sub_a"));
+    assert_eq!(history("friend", Some(5 * DAY)).await, is("1 4 6", "sub_b", "sub_b"));
+    store.close().await;
+}

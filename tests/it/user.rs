@@ -232,7 +232,8 @@ fn the_policy_says_which_sources_of_a_user_count() {
         let row = fold(&events, &logic).remove(0);
         (row.user_id, row.user_id_source, row.user_id_conflict)
     };
-    let is = |id: &str, source: &str, conflict| (Some(id.to_owned()), Some(source.to_owned()), conflict);
+    let is =
+        |id: &str, source: &str, conflict| (Some(id.to_owned()), Some(source.to_owned()), conflict);
     let all = r#""subscription.metadata", "checkout.client_reference_id", "checkout.metadata",
         "customer.metadata", "customer.checkout""#;
     assert_eq!(user(all), is("stranger", "checkout.client_reference_id", true));

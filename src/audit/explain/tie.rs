@@ -29,9 +29,10 @@ pub struct Rival {
 
 /// The last event about an object before a second.
 fn last_before(told: &Told<'_>, second: StripeTime, object: &str) -> Option<Evidence> {
-    let earlier = told.steps.iter().rev().filter(|step| {
-        step.heard.logged.facts.created < second && step.folding == Folding::Folded
-    });
+    let earlier =
+        told.steps.iter().rev().filter(|step| {
+            step.heard.logged.facts.created < second && step.folding == Folding::Folded
+        });
     let mut about_it = earlier.filter_map(|step| {
         let envelope = Envelope::parse(step.heard.logged.payload.as_deref()?).ok()?;
         let (of, evidence) = evidence_of(&envelope);

@@ -240,7 +240,9 @@ mod tests {
             "subscription: `cancel_at` is a string where an integer belongs"
         );
         assert_eq!(
-            reason(r#"{"id":"sub_1","status":"active","items":{"data":[{"current_period_end":"2"}]}}"#),
+            reason(
+                r#"{"id":"sub_1","status":"active","items":{"data":[{"current_period_end":"2"}]}}"#
+            ),
             "subscription: `items.data[0].current_period_end` is a string where an integer belongs"
         );
         assert_eq!(

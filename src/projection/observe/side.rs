@@ -80,7 +80,9 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/phases/*/start_date",
             "/phases/*/end_date",
         ],
-        "entitlements.active_entitlement_summary" => &["/customer", "/entitlements/data/*/lookup_key"],
+        "entitlements.active_entitlement_summary" => {
+            &["/customer", "/entitlements/data/*/lookup_key"]
+        }
         _ => &["/id", "/customer"],
     }
 }
@@ -152,7 +154,10 @@ mod tests {
         for (pointer, expected) in [
             ("/a/0", r#" { "a" : [ null, {"b/c": "x", "\u0062": {"d": 7}} ], "e": "\ud800" } "#),
             ("/a/1/b~1c", r#" { "a" : [ 1, {"b/c": null, "\u0062": {"d": 7}} ], "e": "\ud800" } "#),
-            ("/a/1/b/d", r#" { "a" : [ 1, {"b/c": "x", "\u0062": {"d": null}} ], "e": "\ud800" } "#),
+            (
+                "/a/1/b/d",
+                r#" { "a" : [ 1, {"b/c": "x", "\u0062": {"d": null}} ], "e": "\ud800" } "#,
+            ),
             ("/a", r#" { "a" : null, "e": "\ud800" } "#),
         ] {
             assert_eq!(with_null(json, pointer).as_deref(), Some(expected));
@@ -164,10 +169,13 @@ mod tests {
 
     #[test]
     fn what_access_depends_on_is_needed_and_so_is_what_holds_it() {
-        for pointer in ["", "/status", "/items", "/items/data/3/price", "/items/data/0/price/id/x"] {
+        for pointer in ["", "/status", "/items", "/items/data/3/price", "/items/data/0/price/id/x"]
+        {
             assert!(is_needed("subscription", pointer), "{pointer}");
         }
-        for pointer in ["/cancellation_details", "/items/data/0/quantity", "/created", "/discounts/0"] {
+        for pointer in
+            ["/cancellation_details", "/items/data/0/quantity", "/created", "/discounts/0"]
+        {
             assert!(!is_needed("subscription", pointer), "{pointer}");
         }
     }

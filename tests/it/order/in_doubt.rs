@@ -76,3 +76,32 @@ fn a_link_that_two_versions_hide_does_not_make_a_value_that_came_back_certain() 
     let found = (row.cancel_at, row.quantity);
     assert!(found == (None, Some(3)) || row.order_ambiguous, "{found:?} without a doubt");
 }
+
+#[test]
+fn of_invoices_of_one_second_the_snapshot_decides_and_without_it_they_are_in_doubt() {
+    let invoice = |id: &str, status: &str, credit: bool| {
+        let (amount, from) = if credit { (-900, 10) } else { (900, 1) };
+        let object = format!(
+            r#"{{"id":"{id}","object":"invoice","customer":"cus_1","subscription":"sub_1",
+            "status":"{status}","created":5,"lines":{{"data":[{{"amount":{amount},
+            "subscription":"sub_1","subscription_item":"si_1","period":{{"start":{from},"end":90}}}}]}}}}"#
+        );
+        Told::new(&format!("evt_{id}"), "invoice.updated", 6, &object)
+    };
+    let row = |pointer: &str, invoices: [Told; 2]| {
+        let fields = format!(r#""status":"active","latest_invoice":{pointer}"#);
+        let [one, other] = invoices;
+        the_row(&[Told::sub("evt_1", UPDATED, 5, &fields), one, other])
+    };
+    let two = || [invoice("in_a", "open", false), invoice("in_z", "paid", false)];
+    for (pointer, latest, status) in [("in_a", "in_a", "open"), ("in_z", "in_z", "paid")] {
+        let row = row(&format!("\"{pointer}\""), two());
+        assert_eq!(row.latest_invoice_id.as_deref(), Some(latest));
+        assert_eq!(row.latest_invoice_status.as_deref(), Some(status));
+        assert!(!row.order_ambiguous, "{pointer}");
+    }
+    assert!(row("null", two()).order_ambiguous);
+    // Which of a charge and a credit came first decides how far it is paid.
+    let both = [invoice("in_a", "paid", false), invoice("in_z", "paid", true)];
+    assert!(row("\"in_z\"", both).order_ambiguous);
+}

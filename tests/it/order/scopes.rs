@@ -32,6 +32,37 @@ fn two_accounts_in_one_database_are_two_subscriptions() {
 }
 
 #[test]
+fn a_customer_that_accounts_of_an_organization_share_has_in_each_what_is_that_accounts() {
+    let of = |account: &str, event_type: &str, created: i64, object: &str| {
+        let body = Told::new("evt_1", event_type, created, object).body();
+        body.replace(r#""livemode""#, &format!(r#""context":"org_1/{account}","livemode""#))
+    };
+    let subscription = |fields: &str| {
+        format!(r#"{{"id":"sub_1","object":"subscription","customer":"cus_1",{fields}}}"#)
+    };
+    let customer = r#"{"id":"cus_1","object":"customer","email":"b@example.com","metadata":{"user_id":"b"}}"#;
+    let invoice = r#"{"id":"in_1","object":"invoice","customer":"cus_1","subscription":"sub_1","status":"paid",
+        "customer_email":"b@example.com","created":5,
+        "lines":{"data":[{"subscription":"sub_1","period":{"start":1,"end":99}}]}}"#;
+    let session = r#"{"id":"cs_1","object":"checkout.session","customer":"cus_1","subscription":"sub_1",
+        "client_reference_id":"b","status":"complete"}"#;
+    let bodies = [
+        of("acct_a", UPDATED, 5, &subscription(r#""status":"active""#)),
+        of("acct_b", DELETED, 9, &subscription(r#""status":"canceled""#)),
+        of("acct_b", "customer.updated", 9, customer),
+        of("acct_b", "customer.deleted", 9, customer),
+        of("acct_b", "invoice.paid", 9, invoice),
+        of("acct_b", "checkout.session.completed", 9, session),
+    ];
+    let rows = rows_of(&tell_all(bodies.iter().map(String::as_str)));
+    let alone = rows_of(&tell_all([bodies[0].as_str()]));
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0].account.as_str(), &rows[..1]), ("acct_a", &alone[..]));
+    let of_b = (rows[1].account.as_str(), rows[1].user_id.as_deref(), rows[1].status.as_str());
+    assert_eq!(of_b, ("acct_b", Some("b"), "canceled"));
+}
+
+#[test]
 fn any_interleaving_of_accounts_and_modes_folds_each_as_if_it_were_alone() {
     let scopes = ["", "acct_a", "acct_b"].map(|account| [(account, true), (account, false)]);
     for seed in 0..400 {

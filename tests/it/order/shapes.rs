@@ -119,3 +119,32 @@ fn an_invoice_that_does_not_say_when_it_was_paid_was_paid_when_that_was_first_he
     ]);
     assert_eq!(row.paid_at, Some(StripeTime(5)));
 }
+
+#[test]
+fn a_discount_goes_by_its_code_though_snapshots_name_its_id_alone() {
+    let discount = r#"{"id":"di_1","object":"discount","customer":"cus_1","subscription":"sub_1",
+        "coupon":{"id":"half","object":"coupon"},"promotion_code":null}"#;
+    let row = the_row(&[
+        Told::sub("evt_1", UPDATED, 5, r#""status":"active","discounts":["di_1","di_2"]"#),
+        Told::new("evt_2", "customer.discount.created", 4, discount),
+    ]);
+    assert_eq!(row.discounts.0, ["half", "di_2"]);
+    // A snapshot of another version holds the whole discount.
+    let row = the_row(&[
+        Told::sub("evt_1", UPDATED, 5, r#""status":"active","discounts":["di_1"]"#),
+        Told::sub("evt_2", UPDATED, 4, r#""status":"active","discount":{"id":"di_1","coupon":{"id":"half"}}"#),
+    ]);
+    assert_eq!(row.discounts.0, ["half"]);
+}
+
+#[test]
+fn a_plan_of_before_2018_names_its_product_and_a_list_of_items_that_is_absent_is_empty() {
+    let plan = r#""status":"active","plan":{"id":"gold","name":"Gold","nickname":null}"#;
+    let row = the_row(&[Told::sub("evt_1", UPDATED, 5, plan)]);
+    assert_eq!((row.product_name.as_deref(), row.price_nickname.as_deref()), (Some("Gold"), None));
+    assert_eq!(row.items.0[0].product_name.as_deref(), Some("Gold"));
+    let bare = r#""status":"active","current_period_end":99"#;
+    let row = the_row(&[Told::sub("evt_1", UPDATED, 5, bare)]);
+    assert!(row.items.0.is_empty());
+    assert_eq!(row.current_period_end.map(|at| at.0), Some(99));
+}

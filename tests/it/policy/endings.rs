@@ -9,7 +9,7 @@ use super::life::{
 };
 
 #[test]
-fn an_immediate_cancellation_ends_access_and_its_credit_extends_nothing() {
+fn an_immediate_cancellation_ends_access_and_its_credit_gives_the_rest_back() {
     let over = json!({ "status": "canceled", "canceled_at": day(10), "ended_at": day(10) });
     life([
         on(0, created(json!({ "status": "active" }))),
@@ -18,7 +18,7 @@ fn an_immediate_cancellation_ends_access_and_its_credit_extends_nothing() {
         shows("paid_through", instant(30)),
         on(10, deleted(over)),
         on(10, paid_lines("in_3", 10, &[line(-600, 10, 98)])),
-        shows("paid_through", instant(30)),
+        shows("paid_through", instant(10)),
         shows("ends_at", instant(10)),
         status("canceled"),
         inactive(10),

@@ -119,3 +119,38 @@ fn a_subscription_that_is_over_has_nothing_planned() {
         inactive(9),
     ]);
 }
+
+#[test]
+fn what_the_subscription_says_later_of_its_schedule_wins_over_the_schedules_own_word() {
+    let made = || on(1, other("subscription_schedule.created", schedule((0, 30), "cancel")));
+    let says = |at: i64, schedule: Value| on(at, updated(json!({ "schedule": schedule })));
+    let planned = || shows("ends_at", instant(45));
+    let nothing_planned = || shows("ends_at", Value::Null);
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        made(),
+        planned(),
+        // It says nothing of any schedule, as before 2019-08-14.
+        on(2, updated(json!({ "quantity": 2 }))),
+        planned(),
+        says(3, json!("sub_sched_1")),
+        planned(),
+        says(4, Value::Null),
+        nothing_planned(),
+        shows("scheduled_change", Value::Null),
+        active(46),
+        // Another one drives it now, of which no event is known.
+        says(5, json!("sub_sched_2")),
+        nothing_planned(),
+        // And the schedule itself says later that it still does.
+        on(6, other("subscription_schedule.updated", schedule((0, 30), "cancel"))),
+        planned(),
+    ]);
+    // In one second nothing says which came later, and the schedule's own word counts.
+    life([
+        on(0, created(json!({ "status": "active" }))),
+        on(1, updated(json!({ "schedule": null }))),
+        made(),
+        planned(),
+    ]);
+}
