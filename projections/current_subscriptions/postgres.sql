@@ -133,5 +133,7 @@ CREATE TABLE parked_g{g} (
 -- The indexes come last: they are made when the rows of a rebuild are there.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
-CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
+-- Those that the policy grants access come first.
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_access ON current_subscriptions_g{g} (account, livemode, user_id, entitled DESC, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_cut_short ON current_subscriptions_g{g} (account, livemode, user_id) WHERE items_truncated;
 CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);

@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
-use super::read_model::{self, SubscriptionFilter};
+use super::read_model::filter::Parameters;
+use super::read_model::{
+    self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
+};
 use super::{append, checkpoint, erase, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -191,14 +194,25 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
     // Every read is of one account and mode, and goes on after what it has answered.
     let filter = |change: fn(&mut SubscriptionFilter)| {
         let scope = Scope::default();
+        let after = SubscriptionKey { scope: scope.clone(), id: "sub_1".into() };
         let mut filter = SubscriptionFilter {
             account: Some(scope.account.clone()),
             livemode: Some(scope.livemode),
             ..SubscriptionFilter::default()
         };
         change(&mut filter);
-        select(dialect).replace("{conditions}", &filter.conditions(dialect, true))
+        let conditions = filter.conditions(Some(&after), &mut Parameters::new(dialect, 1));
+        select(dialect).replace("{conditions}", &conditions)
     };
+    let access = |holder, item| {
+        let after = AccessKey { entitled: true, id: "sub_1".into() };
+        let question = AccessQuestion { scope: Scope::default(), holder, item };
+        let shape = read_model::shape::Shape::of_this_program(1, dialect);
+        let mut parameters = Parameters::new(dialect, 1);
+        question.filled(shape.access().unwrap(), Some(&after), &mut parameters)
+    };
+    let of_user = || Holder::User("1".to_owned());
+    let price = || ItemFilter { price_id: Some("price_1".to_owned()), ..ItemFilter::default() };
     let known = match dialect {
         Dialect::Sqlite => append::sqlite::sql::KNOWN,
         Dialect::Postgres => append::postgres::sql::KNOWN,
@@ -230,7 +244,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         ("by user", filter(|it| it.user_id = Some("1".to_owned()))),
         ("by id", filter(|it| it.subscription_id = Some("sub_1".into()))),
         ("by customer", filter(|it| it.customer_id = Some("cus_1".into()))),
-        ("by price", filter(|it| it.price_id = Some("price_1".to_owned()))),
+        ("by price", filter(|it| it.item.price_id = Some("price_1".to_owned()))),
         (
             "active",
             filter(|it| {
@@ -238,6 +252,9 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
                 it.active = Some((true, StripeTime(0)));
             }),
         ),
+        ("access of a user", access(of_user(), ItemFilter::default())),
+        ("access of a user to a price", access(of_user(), price())),
+        ("access of a customer", access(Holder::Customer("cus_1".into()), ItemFilter::default())),
     ];
     // Bound rows, the items of one row, a customer's own links and a page are not tables; and there are no more
     // than a few generations.

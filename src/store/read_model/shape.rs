@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use super::generation::{TABLE_NAMES, is_joined, of, tables_and_indexes};
-use super::{GenerationId, ReadModel, subscriptions};
+use super::{GenerationId, ReadModel, access, subscriptions};
 use crate::projection::column::{Column, Kind, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -42,6 +42,8 @@ pub(in crate::store) struct Shape {
     select: Option<String>,
     /// The same together with the stamp of the live generation.
     stamped: Option<String>,
+    /// How the access of a user or customer is read.
+    access: Option<String>,
 }
 
 impl ReadModel {
@@ -96,11 +98,13 @@ impl Shape {
         dialect: Dialect,
         columns: HashMap<String, HashSet<(String, String)>>,
     ) -> Self {
-        let mut shape = Self { generation, dialect, columns, select: None, stamped: None };
+        let mut shape =
+            Self { generation, dialect, columns, select: None, stamped: None, access: None };
         if shape.has("current_subscriptions") {
             let select = shape.filled(subscriptions::sql::SELECT.of(dialect));
             shape.stamped = Some(subscriptions::sql::STAMPED.replace("{page}", &select));
             shape.select = Some(select);
+            shape.access = Some(shape.filled(access::sql::ACCESS));
         }
         shape
     }
@@ -131,8 +135,13 @@ impl Shape {
     }
 
     /// How they are read together with the stamp of the live generation, in one statement.
-    pub(in crate::store) fn select_stamped(&self) -> Option<&str> {
-        self.stamped.as_deref()
+    pub(in crate::store) fn select_stamped(&self) -> Result<&str, StoreError> {
+        self.stamped.as_deref().ok_or(StoreError::OtherVersion(self.generation))
+    }
+
+    /// How the access of a user or customer is read, but for whose it is and to what.
+    pub(in crate::store) fn access(&self) -> Result<&str, StoreError> {
+        self.access.as_deref().ok_or(StoreError::OtherVersion(self.generation))
     }
 
     /// What points the view at this generation.

@@ -1,5 +1,6 @@
 //! The edges: HTTP as a client sees it, and the commands as a shell sees them.
 
+mod access;
 mod auth;
 mod bad_input;
 pub(crate) mod commands;
