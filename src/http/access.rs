@@ -10,7 +10,7 @@ use crate::config::Mode;
 use crate::ids::Scope;
 use crate::store::{AccessKey, AccessQuestion, GenerationStamp, Holder, ItemFilter};
 
-/// What a request asks about access, beside whose it is.
+/// Parameters of a request about access.
 pub(super) struct Asked {
     pub(super) scope: Scope,
     item: ItemFilter,
@@ -31,7 +31,7 @@ pub struct AccessView {
     /// Value of `after` for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// Whether one of them may hold what was asked for and is not known to: Stripe cut its list of
+    /// True if one of them may hold what was asked for and is not known to: Stripe cut its list of
     /// items short, and what is left does not have it. Such a one grants nothing here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,

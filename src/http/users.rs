@@ -19,7 +19,7 @@ use crate::store::Holder;
 pub struct UserView {
     /// The user, as the application names them.
     pub user_id: String,
-    /// What they may use, and why.
+    /// Their access.
     #[serde(flatten)]
     pub access: AccessView,
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
-use super::read_model::filter::Parameters;
+use super::read_model::filter::{By, Parameters};
 use super::read_model::{
     self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
@@ -33,6 +33,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
         "LINK" | "PAIR" => &[Text, Bool, Text, Text],
+        "ITEM_PROPERTY" => &[Text, Bool, Text, Text, Text, Text],
         "TIMELINE" => &[Text, Bool, Text, Text, Integer, Integer],
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
@@ -42,7 +43,8 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     };
     assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");
     let sql = match name {
-        "SELECT" => select(dialect).replace("{conditions}", "TRUE"),
+        "SELECT" => select(dialect, By::Itself).replace("{conditions}", "TRUE"),
+        "SELECT_BY_ITEMS" => select(dialect, By::Items).replace("{conditions}", "TRUE"),
         "COUNTS" | "CHANGES" | "LEFT_OUT" => {
             let columns = SubscriptionRow::COLUMNS.iter();
             // Three stand for all.
@@ -60,8 +62,9 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
 }
 
 /// How the subscriptions of a generation of this program are read.
-fn select(dialect: Dialect) -> String {
-    read_model::shape::Shape::of_this_program(1, dialect).select_stamped().unwrap().to_owned()
+fn select(dialect: Dialect, by: By) -> String {
+    let shape = read_model::shape::Shape::of_this_program(1, dialect);
+    shape.select_stamped(by).unwrap().text.clone()
 }
 
 /// Statements that hold several, which are sent as they are.
@@ -201,8 +204,9 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
             ..SubscriptionFilter::default()
         };
         change(&mut filter);
-        let conditions = filter.conditions(Some(&after), &mut Parameters::new(dialect, 1));
-        select(dialect).replace("{conditions}", &conditions)
+        let by = filter.by();
+        let conditions = filter.conditions(by, Some(&after), &mut Parameters::new(dialect, 1));
+        select(dialect, by).replace("{conditions}", &conditions)
     };
     let access = |holder, item| {
         let after = AccessKey { entitled: true, id: "sub_1".into() };
@@ -245,6 +249,13 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         ("by id", filter(|it| it.subscription_id = Some("sub_1".into()))),
         ("by customer", filter(|it| it.customer_id = Some("cus_1".into()))),
         ("by price", filter(|it| it.item.price_id = Some("price_1".to_owned()))),
+        (
+            "by user and price",
+            filter(|it| {
+                it.user_id = Some("1".to_owned());
+                it.item.price_id = Some("price_1".to_owned());
+            }),
+        ),
         (
             "active",
             filter(|it| {

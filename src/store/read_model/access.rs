@@ -35,7 +35,7 @@ pub enum Holder {
 /// then the id decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
-    /// Whether the policy grants access.
+    /// True if the policy grants access.
     pub entitled: bool,
     /// The subscription.
     pub id: SubscriptionId,
@@ -46,7 +46,7 @@ pub struct AccessKey {
 pub struct AccessAnswer {
     /// The access that all of the subscriptions grant together.
     pub grant: Grant,
-    /// Whether Stripe cut the items of a subscription short, and those that are known are not what
+    /// True if Stripe cut the items of a subscription short, and those that are known are not what
     /// is asked for.
     pub incomplete: bool,
     /// Some of the subscriptions: those with the item, and those that make the answer incomplete.
@@ -65,8 +65,8 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// Whether access is granted at this instant. Equal to whether a subscription is active then,
-    /// because the one with the latest end decides.
+    /// True if access is granted at this instant: if any of the subscriptions is active then, because
+    /// the one with the latest end decides.
     pub fn is_active_at(self, now: StripeTime) -> bool {
         match self {
             Self::None => false,
@@ -160,8 +160,7 @@ fn read_grant(row: &Row) -> Result<Grant, StoreError> {
 pub(in crate::store) mod sql {
     /// The live generation, the answer over all of the subscriptions, and some of them.
     ///
-    /// Whether access is granted follows from the greatest end, so the instant of asking is no
-    /// parameter. `= TRUE`, because SQLite looks up a comparison in an index and not a bare column.
+    /// The greatest end decides, so the instant of asking is no parameter. `= TRUE`, because SQLite looks up a comparison in an index and not a bare column.
     pub(in crate::store) const ACCESS: &str = "SELECT g.id, g.position, g.folded_received_at,
                 EXISTS (SELECT 1 FROM current_subscriptions_g{g} AS s WHERE {held} AND {item}
                     AND s.entitled = TRUE AND s.entitled_until IS NULL) AS endless,

@@ -1,7 +1,7 @@
 //! Filters of subscriptions: conditions of a statement, with the values of their parameters.
 
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
-use crate::projection::row::SubscriptionRow;
+use crate::projection::row::{ItemRow, SubscriptionRow};
 use crate::store::db::{Dialect, Query, Statement, bind_instant};
 use crate::time::StripeTime;
 
@@ -36,6 +36,25 @@ pub struct ItemFilter {
     pub product_id: Option<String>,
     /// The price's lookup key.
     pub lookup_key: Option<String>,
+}
+
+/// Table that leads to the rows of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum By {
+    /// That of the rows.
+    Itself,
+    /// That of the properties of items.
+    Items,
+}
+
+impl By {
+    /// Its name in a statement.
+    pub(super) const fn alias(self) -> &'static str {
+        match self {
+            Self::Itself => "s",
+            Self::Items => "k",
+        }
+    }
 }
 
 /// Sort key of subscriptions: account, mode, id.
@@ -103,49 +122,77 @@ impl<'a> Parameters<'a> {
 }
 
 impl SubscriptionFilter {
+    /// The table that leads to the subscriptions: that of the properties of items, unless something
+    /// is given that fewer subscriptions share than an item.
+    pub(in crate::store) fn by(&self) -> By {
+        let of_one =
+            self.user_id.is_some() || self.customer_id.is_some() || self.subscription_id.is_some();
+        if of_one || self.item.is_any() { By::Itself } else { By::Items }
+    }
+
     /// The conditions, also that a row comes after a key.
     pub(in crate::store) fn conditions<'a>(
         &'a self,
+        by: By,
         after: Option<&'a SubscriptionKey>,
         parameters: &mut Parameters<'a>,
     ) -> String {
         let texts = [
-            ("account", self.account.as_ref().map(AccountId::as_str)),
             ("user_id", self.user_id.as_deref()),
             ("customer_id", self.customer_id.as_ref().map(CustomerId::as_str)),
             ("subscription_id", self.subscription_id.as_ref().map(SubscriptionId::as_str)),
             ("status", self.status.as_deref()),
         ];
         let mut conditions = vec!["TRUE".to_owned()];
+        let account = self.account.as_ref().map(|it| parameters.text(it.as_str()));
+        conditions.extend(account.iter().map(|it| format!("s.account = {it}")));
         for (column, text) in texts.into_iter().filter_map(|(column, text)| Some((column, text?))) {
             conditions.push(format!("s.{column} = {}", parameters.text(text)));
         }
-        if let Some(livemode) = self.livemode {
-            conditions.push(format!("s.livemode = {}", parameters.truth(livemode)));
-        }
+        let livemode = self.livemode.map(|it| parameters.truth(it));
+        conditions.extend(livemode.iter().map(|it| format!("s.livemode = {it}")));
         if let Some((active, now)) = self.active {
             let condition = sql::ACTIVE.of(parameters.dialect);
             let condition = condition.replace("{now}", &parameters.add(Parameter::Instant(now)));
             conditions.push(condition.replace("{active}", &parameters.truth(active)));
+        }
+        if let (By::Items, Some((property, value))) = (by, self.item.properties().next()) {
+            let (property, value) = (parameters.text(property), parameters.text(value));
+            conditions.push(format!("k.property = {property} AND k.value = {value}"));
+            conditions.extend(account.map(|it| format!("k.account = {it}")));
+            conditions.extend(livemode.map(|it| format!("k.livemode = {it}")));
         }
         conditions.extend(self.item.condition(parameters));
         if let Some(SubscriptionKey { scope, id }) = after {
             let account = parameters.text(scope.account.as_str());
             let livemode = parameters.truth(scope.livemode);
             let id = parameters.text(id.as_str());
-            conditions.push(sql::AFTER.replace("{key}", &[account, livemode, id].join(", ")));
+            let key = [account, livemode, id].join(", ");
+            conditions.push(sql::AFTER.replace("{by}", by.alias()).replace("{key}", &key));
         }
         conditions.join(" AND ")
     }
 }
 
 impl ItemFilter {
-    /// Each property that is asked for, and its value.
-    pub(super) fn properties(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// True if nothing is asked for.
+    pub(super) fn is_any(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The properties that an item can be found by, and their values.
+    pub(super) fn of(item: ItemRow) -> impl Iterator<Item = (&'static str, String)> {
+        let ItemRow { price_id, product_id, lookup_key, .. } = item;
+        let all = [("price_id", price_id), ("product_id", product_id), ("lookup_key", lookup_key)];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Each property that is asked for, and its value; a property that few items share comes first.
+    fn properties(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [
             ("price_id", &self.price_id),
-            ("product_id", &self.product_id),
             ("lookup_key", &self.lookup_key),
+            ("product_id", &self.product_id),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
@@ -164,10 +211,10 @@ impl ItemFilter {
         (!all.is_empty()).then(|| condition.replace("{properties}", &all.join(between)))
     }
 
-    /// Whether a row has such an item. Equal to the condition.
+    /// True if a row has such an item. Equal to the condition.
     pub fn is_in(&self, row: &SubscriptionRow) -> bool {
         let asks = |wanted: &Option<String>, has| wanted.is_none() || wanted == has;
-        *self == Self::default()
+        self.is_any()
             || row.items.0.iter().any(|item| {
                 asks(&self.price_id, &item.price_id)
                     && asks(&self.product_id, &item.product_id)
@@ -188,5 +235,5 @@ mod sql {
         sqlite: "EXISTS (SELECT 1 FROM json_each(s.items) AS item WHERE {properties})",
         postgres: "s.items @> jsonb_build_array(jsonb_build_object({properties}))",
     };
-    pub(super) const AFTER: &str = "(s.account, s.livemode, s.subscription_id) > ({key})";
+    pub(super) const AFTER: &str = "({by}.account, {by}.livemode, {by}.subscription_id) > ({key})";
 }

@@ -21,13 +21,14 @@ const TABLES: Statement = Statement {
     postgres: include_str!("../../../projections/current_subscriptions/postgres.sql"),
 };
 /// Their names.
-pub(super) const TABLE_NAMES: [&str; 7] = [
+pub(super) const TABLE_NAMES: [&str; 8] = [
     "current_subscriptions",
     "customers",
     "timeline",
     "subscription_customers",
     "links",
     "catalogue",
+    "item_properties",
     "parked",
 ];
 /// Where the tables end and their indexes begin, which are made when the rows are there.

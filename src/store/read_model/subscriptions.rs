@@ -41,8 +41,9 @@ impl ReadModel {
     ) -> Result<(GenerationStamp, Vec<SubscriptionRow>), StoreError> {
         let fill = |shape: &Shape, dialect: Dialect| {
             let mut parameters = Parameters::new(dialect, limit);
-            let conditions = filter.conditions(after, &mut parameters);
-            Ok((shape.select_stamped()?.replace("{conditions}", &conditions), parameters))
+            let select = shape.select_stamped(filter.by())?;
+            let conditions = filter.conditions(select.by, after, &mut parameters);
+            Ok((select.text.replace("{conditions}", &conditions), parameters))
         };
         let (stamp, rows) = self.stamped(fill).await?;
         let is_none = rows[0].get::<Option<&str>, _>(STAMP_COLUMNS)?.is_none();
@@ -126,8 +127,9 @@ impl SubscriptionPages {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         let mut session = reader.session();
         let mut parameters = Parameters::new(session.dialect(), self.rows);
-        let conditions = self.filter.conditions(self.after.as_ref(), &mut parameters);
-        let statement = self.shape.select()?.replace("{conditions}", &conditions);
+        let select = self.shape.select(self.filter.by())?;
+        let conditions = self.filter.conditions(select.by, self.after.as_ref(), &mut parameters);
+        let statement = select.text.replace("{conditions}", &conditions);
         let rows = parameters.bind(session.query(statement)).fetch_all().await?;
         let rows: Vec<_> = rows.iter().map(|row| read(row, 0)).collect::<Result<_, _>>()?;
         if let Some(last) = rows.last() {
@@ -170,6 +172,16 @@ pub(in crate::store) mod sql {
     crate::store::db::statements! {
         SELECT = "SELECT {columns} FROM {tables} WHERE {conditions}
             ORDER BY s.account, s.livemode, s.subscription_id LIMIT CAST($1 AS bigint)";
+        /// The table of the properties leads: in SQLite CROSS JOIN keeps it first, in PostgreSQL OFFSET does.
+        SELECT_BY_ITEMS = sqlite "SELECT {columns} FROM item_properties_g{g} AS k CROSS JOIN {tables}
+            WHERE s.account = k.account AND s.livemode = k.livemode AND s.customer_id = k.customer_id
+                AND s.subscription_id = k.subscription_id AND {conditions}
+            ORDER BY k.account, k.livemode, k.subscription_id LIMIT CAST($1 AS bigint)",
+            postgres "SELECT {columns} FROM item_properties_g{g} AS k CROSS JOIN LATERAL (SELECT * FROM current_subscriptions_g{g}
+                WHERE account = k.account AND livemode = k.livemode AND customer_id = k.customer_id
+                    AND subscription_id = k.subscription_id OFFSET 0) AS s {joins}
+            WHERE {conditions}
+            ORDER BY k.account, k.livemode, k.subscription_id LIMIT CAST($1 AS bigint)";
         CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
     }
 

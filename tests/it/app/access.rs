@@ -32,7 +32,8 @@ async fn multiply(url: &DatabaseUrl, subscription: &str, times: usize) {
 
 /// Takes the copies away again: whoever compares the rows with the log finds them.
 async fn remove_copies(url: &DatabaseUrl, subscription: &str) {
-    let sql = "DELETE FROM current_subscriptions_g1 WHERE subscription_id LIKE $1 || '#_%' ESCAPE '#'";
+    let sql =
+        "DELETE FROM current_subscriptions_g1 WHERE subscription_id LIKE $1 || '#_%' ESCAPE '#'";
     let mut connection = raw::read(url).await;
     sqlx::query(sql).bind(subscription).execute(&mut connection).await.unwrap();
 }

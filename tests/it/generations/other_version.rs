@@ -3,7 +3,7 @@
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector;
-use subledger::store::{StoreError, Subject};
+use subledger::store::{ItemFilter, StoreError, Subject, SubscriptionFilter};
 
 use super::{of_another_version, of_two_generations, rebuild};
 use crate::app::server::{Event, TestServer, json_of, options};
@@ -59,6 +59,19 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
     .unwrap();
     let nothing = ("active".to_owned(), None, true, "{}".to_owned(), "[]".to_owned());
     assert_eq!(shown, nothing);
+}
+
+/// Every subscription is looked at if the table that leads to items is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_are_found_without_the_table_that_leads_to_them() {
+    let ledger = of_one_generation("DROP TABLE item_properties_g1").await;
+    let store = ledger.open_again().await;
+    for (price, found) in [("price_1", 1), ("price_2", 0)] {
+        let item = ItemFilter { price_id: Some(price.to_owned()), ..ItemFilter::default() };
+        let filter = SubscriptionFilter { item, ..SubscriptionFilter::default() };
+        let (_, rows) = store.read_model.subscriptions(&filter, None, 10).await.unwrap();
+        assert_eq!(rows.len(), found, "{price}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

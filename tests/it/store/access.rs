@@ -4,11 +4,11 @@ use subledger::projection::column::Value;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
     AccessAnswer, AccessKey, AccessQuestion, FoldBatch, Grant, Holder, ItemFilter, Store,
-    SubscriptionFilter,
+    SubscriptionFilter, SubscriptionKey,
 };
 use subledger::time::StripeTime;
 
-use super::read_model::{live, row, scope, text};
+use super::read_model::{fold, live, row, scope, text};
 
 const NOW: StripeTime = StripeTime(1_700_000_000);
 
@@ -114,6 +114,50 @@ async fn the_answer_about_access_is_what_the_rows_say_one_by_one_at_every_instan
         assert_eq!(found.iter().collect::<Vec<_>>(), matching);
     }
     assert!(active > 20, "the cases are not all alike: {active}");
+}
+
+#[tokio::test]
+async fn a_list_by_an_item_goes_by_what_the_rows_have_now_and_comes_in_pages() {
+    let of_price = |number: usize, price: &str| {
+        let first = item("price_metered", "prod_1", None);
+        let given = [("items", items(&[first, item(price, "prod_2", None)]))];
+        of_user(&format!("sub_{number:02}"), number.is_multiple_of(2), Value::Null, &given)
+    };
+    let rows = (0..17).map(|number| of_price(number, "price_base")).collect();
+    let (ledger, lease) = live(&FoldBatch { rows, ..FoldBatch::default() }).await;
+    // Three have another price since then.
+    let rows = [2, 3, 16].map(|number| of_price(number, "price_new")).to_vec();
+    assert!(fold(&ledger.store, &lease, 6, &FoldBatch { rows, ..FoldBatch::default() }).await);
+    let ids = async |price: &str, active: Option<bool>| {
+        let item = ItemFilter { price_id: Some(price.to_owned()), ..ItemFilter::default() };
+        let filter = SubscriptionFilter {
+            account: Some(scope().account),
+            livemode: Some(true),
+            active: active.map(|active| (active, NOW)),
+            item,
+            ..SubscriptionFilter::default()
+        };
+        let mut after = None;
+        let mut seen = Vec::new();
+        loop {
+            let read = &ledger.store.read_model;
+            let (_, rows) = read.subscriptions(&filter, after.as_ref(), 4).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            after = Some(SubscriptionKey::of(last));
+            seen.extend(rows.iter().map(|row| row.subscription_id[4..].parse::<usize>().unwrap()));
+        }
+        let mut pages =
+            ledger.store.read_model.subscription_pages(filter, None, usize::MAX).await.unwrap();
+        assert_eq!(pages.next().await.unwrap().len(), seen.len());
+        seen
+    };
+    let old: Vec<usize> = (0..16).filter(|number| ![2, 3].contains(number)).collect();
+    let even: Vec<_> = old.iter().copied().filter(|number| number.is_multiple_of(2)).collect();
+    assert_eq!(ids("price_base", None).await, old);
+    assert_eq!(ids("price_base", Some(true)).await, even);
+    assert_eq!(ids("price_new", None).await, [2, 3, 16]);
+    assert_eq!(ids("price_metered", None).await, (0..17).collect::<Vec<_>>());
+    assert_eq!(ids("price_of_nobody", None).await, [0; 0]);
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn begin(store: &Store, fingerprint: &str) -> (Generation, Lease) {
     super::begin(store, &logic(fingerprint), ("me", NOON, 10)).await
 }
 
-async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
+pub(super) async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
     let generations = store.read_model.generations().await.unwrap();
     let from = generations.iter().find(|it| it.id == lease.generation).unwrap().position;
     store.read_model.fold_commit(lease, from, Position(to), [9; 32], batch).await.unwrap()
