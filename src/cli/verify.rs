@@ -13,7 +13,7 @@ use crate::stripe::signature::Verifier;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET`
+    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET` and what they are bound to
     #[arg(long)]
     signatures: bool,
 

@@ -131,6 +131,7 @@ fn read(variable: &'static str) -> Result<Option<(String, SecretString)>, Config
     let twin = format!("{variable}_FILE");
     let file = std::env::var_os(&twin).filter(|path| !path.is_empty()).map(PathBuf::from);
     let text = match std::env::var(variable) {
+        Ok(text) if text.trim().is_empty() => None,
         Ok(text) => Some(SecretString::from(text)),
         Err(std::env::VarError::NotPresent) => None,
         Err(std::env::VarError::NotUnicode(_)) => return Err(ConfigError::NotUnicode(variable)),

@@ -151,6 +151,7 @@ async fn every_statement_of_the_read_model_prepares() {
             ("space", read_model::space::sql::CATALOGUE),
             ("lease", read_model::lease::sql::CATALOGUE),
             ("fold", read_model::fold::sql::CATALOGUE),
+            ("item_properties", read_model::item_properties::sql::CATALOGUE),
             ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
             ("diff", read_model::diff::sql::CATALOGUE),
             ("timeline", read_model::timeline::sql::CATALOGUE),

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::filter::ItemFilter;
 use super::generation::{is_joined, of};
 use super::shape::Shape;
 use super::subscriptions::read_customer;
-use super::{GenerationId, Lease, ReadModel};
+use super::{GenerationId, Lease, ReadModel, item_properties};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
 use crate::projection::column::Value;
 use crate::projection::observe::Link;
-use crate::projection::row::{ItemRow, SubscriptionRow};
+use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
 use crate::store::db::{Cells, Column, Session, Statement};
 use crate::time::{ReceivedAt, StripeTime};
@@ -211,7 +210,7 @@ async fn write_batch(
         )
         .await?;
     write_rows(session, generation, &batch.rows).await?;
-    write_item_properties(session, generation, &batch.rows).await?;
+    item_properties::write(session, generation, &batch.rows).await?;
     let columns = [Text, Bool, Text, Text, Integer, Integer];
     session
         .bulk(&template(sql::TIMELINE), &columns, &batch.timeline, |to, entry| {
@@ -292,37 +291,6 @@ async fn write_rows(
     Ok(())
 }
 
-/// Writes the properties of items by which each of these rows is found.
-async fn write_item_properties(
-    session: &mut Session<'_>,
-    generation: GenerationId,
-    rows: &[Vec<Value>],
-) -> Result<(), StoreError> {
-    use Column::{Bool, Text};
-    let column = |name| SubscriptionRow::COLUMNS.iter().position(|it| it.name == name);
-    let key = ["account", "livemode", "customer_id", "subscription_id"].map(column);
-    let items = column("items");
-    let mut entries = Vec::new();
-    for row in rows {
-        let value = |column: Option<usize>| column.and_then(|column| row.get(column));
-        let Some(Value::Json(items)) = value(items) else { continue };
-        let items: Vec<ItemRow> =
-            serde_json::from_str(items).map_err(|error| StoreError::Internal(error.into()))?;
-        let of_row: BTreeSet<_> = items.into_iter().flat_map(ItemFilter::of).collect();
-        entries.extend(of_row.into_iter().map(|property| (key.map(value), property)));
-    }
-    let template = of(session.text(sql::ITEM_PROPERTY), generation);
-    let columns = [Text, Bool, Text, Text, Text, Text];
-    session
-        .bulk(&template, &columns, &entries, |to, (key, (property, value))| {
-            key.iter().flatten().for_each(|it| to.value(it));
-            to.text(*property);
-            to.text(value.as_str());
-        })
-        .await?;
-    Ok(())
-}
-
 /// The stored columns.
 pub(in crate::store) fn row_columns() -> Vec<Column> {
     let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
@@ -366,8 +334,6 @@ pub(in crate::store) mod sql {
             ON CONFLICT (account, livemode, id) DO UPDATE SET name = excluded.name, deleted = excluded.deleted,
                 created = excluded.created, changed = excluded.changed, event_id = excluded.event_id
                 WHERE (excluded.deleted, excluded.created, excluded.changed, excluded.event_id) > (c.deleted, c.created, c.changed, c.event_id)";
-        ITEM_PROPERTY = "INSERT INTO item_properties_g{g} (account, livemode, customer_id, subscription_id, property, value)
-            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
         PARK = "INSERT INTO parked_g{g} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
     }

@@ -11,6 +11,7 @@ mod difference;
 pub(super) mod filter;
 pub(super) mod fold;
 pub(super) mod generation;
+pub(super) mod item_properties;
 pub(super) mod lease;
 pub(super) mod shape;
 pub(super) mod space;

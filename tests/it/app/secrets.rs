@@ -32,6 +32,10 @@ fn what_is_no_signing_secret_is_refused_with_its_variable_and_not_shown() {
     std::fs::write(folder.join("empty"), "\u{feff}\"\"\n").unwrap();
     for (environment, named) in [
         (&[("STRIPE_WEBHOOK_SECRET_FILE", "empty")][..], "STRIPE_WEBHOOK_SECRET is not set"),
+        (
+            &[("STRIPE_WEBHOOK_SECRET", " "), ("STRIPE_WEBHOOK_SECRET_FILE", "empty")],
+            "STRIPE_WEBHOOK_SECRET is not set",
+        ),
         (&[("STRIPE_WEBHOOK_SECRET_FILE", "missing")], "STRIPE_WEBHOOK_SECRET_FILE: cannot read"),
         (
             &[("STRIPE_WEBHOOK_SECRET", "whsec_a"), ("STRIPE_WEBHOOK_SECRET_FILE", "secret")],
