@@ -3,6 +3,7 @@
 //! Secrets and tokens come from the environment alone, because a flag would show in the process
 //! list. Nothing here prints one.
 
+mod secrets;
 mod signing;
 
 use std::fmt;
@@ -10,8 +11,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
 
+pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
 use crate::projection::policy::{self, PolicyError};
@@ -133,6 +134,27 @@ pub enum ConfigError {
     /// `serve` without a secret could verify nothing.
     #[error("{WEBHOOK_SECRET} is not set, so no webhook could be verified")]
     NoWebhookSecret,
+    /// A signing secret of an endpoint.
+    #[error("{name}: {source}")]
+    WebhookSecret {
+        /// The variable.
+        name: String,
+        /// Reason.
+        source: NotASecret,
+    },
+    /// Nobody can tell which of two is meant.
+    #[error("{0} and {0}_FILE are both set")]
+    SecretTwice(&'static str),
+    /// The file of a secret or token.
+    #[error("{name}: cannot read {}: {source}", .path.display())]
+    SecretUnreadable {
+        /// The variable.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The key that signs.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -156,6 +178,12 @@ impl ConfigError {
                 "Stripe shows it as whsec_… under Developers > Webhooks > your endpoint; \
                  `stripe listen` prints one; `subledger demo` needs none"
             }
+            Self::WebhookSecret { .. } => {
+                "give the endpoint's signing secret, whsec_… (not an API key, not the endpoint's id), and \
+                 before it live:, test: or connect: to bind it"
+            }
+            Self::SecretTwice(_) => "set one of the two",
+            Self::SecretUnreadable { .. } => "the file must be readable, and hold UTF-8 text",
             Self::Signing(error) => error.hint(),
             Self::NotUnicode(_) => "secrets and tokens are plain text",
         }
@@ -202,44 +230,6 @@ impl Settings {
     }
 }
 
-/// The endpoint secrets, of which there must be one.
-pub fn webhook_secrets() -> Result<Secrets, ConfigError> {
-    match Secrets::from_env(WEBHOOK_SECRET)? {
-        secrets if secrets.is_empty() => Err(ConfigError::NoWebhookSecret),
-        secrets => Ok(secrets),
-    }
-}
-
-/// Secrets or tokens, separated by commas or white space where they were written.
-#[derive(Clone, Debug, Default)]
-pub struct Secrets(Vec<SecretString>);
-
-impl Secrets {
-    /// Reads an environment variable; none where it is not set.
-    pub fn from_env(variable: &'static str) -> Result<Self, ConfigError> {
-        match std::env::var(variable) {
-            Ok(text) => Ok(Self::parse(&text)),
-            Err(std::env::VarError::NotPresent) => Ok(Self::default()),
-            Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::NotUnicode(variable)),
-        }
-    }
-
-    /// Splits the text; surrounding white space, and a stray newline from a file, are dropped.
-    pub fn parse(text: &str) -> Self {
-        Self(split(text).map(SecretString::from).collect())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Each as text, for whoever must compare it.
-    pub fn expose(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(ExposeSecret::expose_secret)
-    }
-}
-
 /// A word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/:._-,=+@%".contains(c);
@@ -281,23 +271,5 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         <Self as clap::ValueEnum>::from_str(text, false)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_trimmed_and_split_at_commas_and_white_space() {
-        let secrets = Secrets::parse(" whsec_a,whsec_b\twhsec_c ,, whsec_d\r\n");
-        let exposed: Vec<&str> = secrets.expose().collect();
-        assert_eq!(exposed, ["whsec_a", "whsec_b", "whsec_c", "whsec_d"]);
-        assert!(Secrets::parse(" \n,").is_empty());
-    }
-
-    #[test]
-    fn debugging_shows_no_secret() {
-        assert!(!format!("{:?}", Secrets::parse("whsec_a")).contains("whsec_a"));
     }
 }

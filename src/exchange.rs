@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::{EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source};
+use crate::stripe::SignedWith;
 use crate::stripe::envelope::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -51,6 +52,10 @@ pub struct EventRecord {
     /// What came again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redeliveries: Vec<RedeliveryRecord>,
+    /// The secret that the signature fitted when it was received: what it is bound to, and an
+    /// identifier that does not give it away. Absent where nothing was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_with: Option<String>,
 }
 
 /// Later deliveries of one event with one content.
@@ -97,7 +102,7 @@ const fn is_false(erased: &bool) -> bool {
 
 impl EventRecord {
     /// The keys that a record may have, in their order.
-    pub const KEYS: [&'static str; 16] = [
+    pub const KEYS: [&'static str; 17] = [
         "position",
         "event_id",
         "account",
@@ -114,6 +119,7 @@ impl EventRecord {
         "payload",
         "erased",
         "redeliveries",
+        "signed_with",
     ];
 
     /// The record of an event, payload and all.
@@ -136,6 +142,7 @@ impl EventRecord {
             erased: event.payload.is_none(),
             payload: event.payload,
             redeliveries: redeliveries.into_iter().map(RedeliveryRecord::from).collect(),
+            signed_with: event.signed_with,
         }
     }
 
@@ -168,6 +175,11 @@ impl EventRecord {
             created_nanos: self.created_nanos,
         };
         let source = Source::parse(&self.source).ok_or(BadRecord::Field("source"))?;
+        let signed_with: Option<SignedWith> = self
+            .signed_with
+            .map(|it| it.parse())
+            .transpose()
+            .map_err(|_| BadRecord::Field("signed_with"))?;
         let salt = self.salt.map(|salt| bytes(&salt, "salt")).transpose()?;
         let exported = Exported {
             received_at: self.received_at,
@@ -176,6 +188,7 @@ impl EventRecord {
             payload: self.payload,
         };
         let event = NewEvent::exported(facts, source, self.signature, exported)?;
+        let event = event.signed_with(signed_with);
         let position = self.position;
         let redeliveries = self.redeliveries.into_iter().map(|it| it.into_redelivery(position));
         Ok((event, redeliveries.collect::<Result<_, _>>()?))
@@ -276,6 +289,7 @@ mod tests {
             payload: Some(payload.to_owned()),
             erased: false,
             redeliveries: Vec::new(),
+            signed_with: Some("live:1f3a5b7c".to_owned()),
         }
     }
 
@@ -299,6 +313,13 @@ mod tests {
             let error = changed.into_event().unwrap_err();
             assert_eq!(error.to_string(), format!("`{field}` is not what the payload says"));
         }
+    }
+
+    #[test]
+    fn a_signer_that_no_log_names_is_refused() {
+        let signed_with = Some("live:whsec_1f3a".to_owned());
+        let error = EventRecord { signed_with, ..record() }.into_event().unwrap_err();
+        assert_eq!(error.to_string(), "`signed_with` is not in the form that an export has");
     }
 
     #[test]

@@ -77,7 +77,8 @@
 //!
 //! [`http`]'s webhook handler takes the raw bytes; nothing may parse them before the signature is
 //! checked. [`stripe::Verifier`] tries every `v1` of the header against every configured secret in
-//! constant time, then looks at the age. [`stripe::Envelope`] reads id, type, account, mode and time.
+//! constant time, then looks at the age. [`stripe::Envelope`] reads id, type, account, mode and time, and
+//! one of the secrets that fitted must be [bound](stripe::Binding) to such events.
 //! The event goes to [`ingest`], which puts it into a bounded queue and waits. One writer takes
 //! whatever has arrived while the last commit ran, and appends it in one transaction: it reads the
 //! head, leaves out what the log has already (a redelivery is counted), gives each event the next
@@ -93,7 +94,15 @@
 //! the timeline under its charge, payment intent and invoice, and *links*, taken from every event that
 //! names such an object and a customer, or two such objects, lead from there to whose it is when a
 //! timeline is read; so it does not matter which of them arrived first. Products and prices are named
-//! by the *catalogue*, which the view joins.
+//! by the *catalogue*, which the view joins. Where to look for the subscriptions of a price, a product or a
+//! lookup key, whichever item it is of, the *properties of items* say; entries are only added, and the row
+//! decides.
+//!
+//! # Somebody asks for access
+//!
+//! [`store::ReadModel::access`] answers in one statement, which sees one moment: the latest end that the policy
+//! grants among *all* subscriptions of the user that have the item, and a page of them. Whether access is granted
+//! follows from that end and the instant of asking. Nothing that is cut off at a number of rows decides it.
 //!
 //! # A rebuild runs
 //!

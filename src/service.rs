@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Mode, Secrets};
+use crate::config::{Mode, Secrets, WebhookSecrets};
 use crate::http::{self, App, Face, Listener, Notices, Tokens};
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
@@ -28,8 +28,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Options {
     /// The ledger.
     pub database: DatabaseUrl,
-    /// The endpoint secrets.
-    pub webhook_secrets: Secrets,
+    /// The signing secrets of the endpoints.
+    pub webhook_secrets: WebhookSecrets,
     /// Tokens that may read everything.
     pub api_tokens: Secrets,
     /// Tokens that may only ask for one user's access.
@@ -125,7 +125,7 @@ impl Service {
             store,
             ingest,
             projector: projector.handle(),
-            verifier: Verifier::new(options.webhook_secrets.expose(), tolerance),
+            verifier: Verifier::bound(options.webhook_secrets.expose(), tolerance),
             tokens: Tokens::new(&options.api_tokens, &options.access_tokens),
             signing_key,
             mode: options.mode,

@@ -131,6 +131,18 @@ CREATE TABLE catalogue_g{g} (
     PRIMARY KEY (account, livemode, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Properties of items by which subscriptions are found: price, product and lookup key of every item, not only of
+-- the first. Entries are only added: the row says whether a subscription still has such an item.
+CREATE TABLE item_properties_g{g} (
+    account         TEXT    NOT NULL,
+    livemode        INTEGER NOT NULL,
+    customer_id     TEXT    NOT NULL,
+    subscription_id TEXT    NOT NULL,
+    property        TEXT    NOT NULL,
+    value           TEXT    NOT NULL,
+    PRIMARY KEY (account, livemode, customer_id, subscription_id, property, value)
+) STRICT, WITHOUT ROWID;
+
 -- Events whose fold failed.
 CREATE TABLE parked_g{g} (
     position        INTEGER NOT NULL,
@@ -147,5 +159,8 @@ CREATE TABLE parked_g{g} (
 -- The indexes come last: they are made when the rows of a rebuild are there.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
-CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_price ON current_subscriptions_g{g} (account, livemode, price_id, subscription_id);
+-- Those that the policy grants access come first.
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_access ON current_subscriptions_g{g} (account, livemode, user_id, entitled DESC, subscription_id);
+CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_cut_short ON current_subscriptions_g{g} (account, livemode, user_id) WHERE items_truncated;
 CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);
+CREATE INDEX IF NOT EXISTS item_properties_g{g}_by_value ON item_properties_g{g} (account, livemode, property, value, subscription_id, customer_id);

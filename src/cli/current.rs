@@ -6,7 +6,9 @@ use super::report::{Exit, Failure, say};
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{Opening, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages};
+use crate::store::{
+    ItemFilter, Opening, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
+};
 use crate::time::StripeTime;
 
 /// Rows that are read at once.
@@ -29,6 +31,18 @@ pub(super) struct Args {
     /// With this status
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
+
+    /// With an item of this price, `price_…`
+    #[arg(long, value_name = "PRICE")]
+    price: Option<String>,
+
+    /// With an item of this product, `prod_…`
+    #[arg(long, value_name = "PRODUCT")]
+    product: Option<String>,
+
+    /// With an item whose price has this lookup key
+    #[arg(long, value_name = "KEY")]
+    lookup_key: Option<String>,
 
     /// Only those that grant access now
     #[arg(long)]
@@ -65,7 +79,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         subscription_id: args.subscription.map(SubscriptionId::new),
         status: args.status,
         active: args.active.then_some((true, now)),
-        ..SubscriptionFilter::default()
+        item: ItemFilter {
+            price_id: args.price,
+            product_id: args.product,
+            lookup_key: args.lookup_key,
+        },
     };
     let mut pages = store.read_model.subscription_pages(filter, after, PAGE_ROWS).await?;
     let first = pages.next().await?;

@@ -12,7 +12,7 @@ use super::post::{Target, post};
 use super::report::{Exit, Failure, say};
 use super::{Context, history, output, progress, signals};
 use crate::audit::{self, History, Past, Subject, SubjectKind};
-use crate::config::{Mode, Secrets};
+use crate::config::{Mode, Secrets, WebhookSecrets};
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, Scope};
 use crate::ingest::Limits;
@@ -53,10 +53,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let directory = tempfile::Builder::new().prefix("subledger-demo-").tempdir()?;
-    let (secret, token) = (random("whsec_")?, random("demo_")?);
+    let (secrets, token) = (WebhookSecrets::parse(&random("whsec_")?)?, random("demo_")?);
     let options = Options {
         database: DatabaseUrl::from_path(directory.path().join("subledger.db")),
-        webhook_secrets: Secrets::parse(&secret),
+        webhook_secrets: secrets.clone(),
         api_tokens: Secrets::parse(&token),
         access_tokens: Secrets::default(),
         listen: LISTEN.to_owned(),
@@ -75,7 +75,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
         started => started?,
     };
-    let show = Show { service: &service, secret, token, context };
+    let show = Show { service: &service, secrets, token, context };
     let exit = tokio::select! {
         exit = show.run() => exit?,
         () = stop.cancelled() => Exit::Done,
@@ -90,7 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 
 struct Show<'a> {
     service: &'a Service,
-    secret: String,
+    secrets: WebhookSecrets,
     token: String,
     context: &'a Context,
 }
@@ -122,7 +122,7 @@ impl Show<'_> {
         out.flush()?;
         let target = Target {
             url: format!("{url}/api/stripe/webhook/"),
-            secret: self.secret.clone(),
+            secrets: self.secrets.clone(),
             concurrency: CONCURRENCY,
             clock: self.context.clock.clone(),
         };

@@ -40,9 +40,13 @@ pub use report::Exit;
 const ENVIRONMENT: &str = "\
 Environment:
   STRIPE_WEBHOOK_SECRET        the endpoint's signing secret, whsec_…; several by commas or white
-                               space; `serve` needs one  [no flag: it would show in a process list]
+                               space, each bound to the events of its endpoint by live:, test: or
+                               connect: before it; `serve` needs one
+                               [no flag: it would show in a process list]
   SUBLEDGER_API_TOKEN          bearer tokens that may read everything under /v1  [default: none]
   SUBLEDGER_ACCESS_TOKEN       bearer tokens that may only ask /v1/users/{id}  [default: none]
+  STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE, SUBLEDGER_ACCESS_TOKEN_FILE
+                               files that hold them, where the variables do not  [default: none]
   SUBLEDGER_LISTEN             `serve --listen`  [default: 127.0.0.1:8000]
   SUBLEDGER_PRIVATE_LISTEN     `serve --private-listen`: a second address for /v1 and /metrics
                                [default: none]

@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 
 use super::report::Failure;
 use crate::clock::Clock;
+use crate::config::{WEBHOOK_SECRET, WebhookSecrets};
+use crate::ids::Scope;
 use crate::simulate::{SimulatedEvent, sign};
 
 /// How often an event is sent, at most.
@@ -25,7 +27,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) url: String,
-    pub(super) secret: String,
+    pub(super) secrets: WebhookSecrets,
     pub(super) concurrency: usize,
     pub(super) clock: Clock,
 }
@@ -93,9 +95,17 @@ impl Work {
     }
 
     async fn deliver(&self, event: &SimulatedEvent) -> anyhow::Result<Receipt> {
+        let scope = Scope { account: event.account.as_str().into(), livemode: event.livemode };
+        let secret = self.target.secrets.vouching_for(&scope).ok_or_else(|| {
+            Failure::usage(
+                format!("no secret of {WEBHOOK_SECRET} may vouch for {}", event.id),
+                "simulated events are live ones, test ones and those of connected accounts: give a \
+                 secret for each, or one that is not bound",
+            )
+        })?;
         for attempt in 1.. {
             let now = self.target.clock.now().to_stripe_time().0;
-            let signature = sign(&self.target.secret, now, event.body.as_bytes());
+            let signature = sign(secret, now, event.body.as_bytes());
             let sent = self
                 .client
                 .post(&self.target.url)

@@ -3,7 +3,9 @@
 use super::Context;
 use super::report::{Exit, Failure};
 use super::signals;
-use crate::config::{self, ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings};
+use crate::config::{
+    ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings, WEBHOOK_SECRET, WebhookSecrets,
+};
 use crate::ingest::Limits;
 use crate::service::{Options, Service, StartError};
 
@@ -17,7 +19,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     let options = Options {
         database: settings.database_url()?,
-        webhook_secrets: config::webhook_secrets()?,
+        webhook_secrets: WebhookSecrets::from_env()?,
         api_tokens: Secrets::from_env(API_TOKEN)?,
         access_tokens: Secrets::from_env(ACCESS_TOKEN)?,
         listen: args.settings.listen,
@@ -31,6 +33,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         clock: context.clock.clone(),
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
+    let unbound = options.webhook_secrets.unbound_among_several();
     let stop = signals::stop_token()?;
     let service = Service::start(options).await.map_err(|error| match error {
         StartError::RebuildNeeded(_) => {
@@ -40,6 +43,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         error => error.into(),
     })?;
     announce(&service, settings.mode, readable);
+    if let Some(unbound) = unbound {
+        tracing::warn!(
+            unbound,
+            "of several signing secrets {unbound} may vouch for any event: who knows the secret of a test or \
+             Connect endpoint could write live events; put live:, test: or connect: before each in \
+             {WEBHOOK_SECRET}"
+        );
+    }
     stop.cancelled().await;
     service.stop().await;
     tracing::info!("stopped");
@@ -52,6 +63,9 @@ fn announce(service: &Service, mode: Mode, readable: bool) {
     if let Some(address) = service.private_address() {
         tracing::info!(%address, "the API and metrics are on http://{address} alone");
     }
+    let signers: Vec<_> = service.app().verifier.signers().map(|it| it.to_string()).collect();
+    let signers = signers.join(", ");
+    tracing::info!(signers, "events must be signed with one of: {signers}");
     let other = Mode::of(!mode.livemode());
     tracing::info!(
         mode = mode.as_str(),

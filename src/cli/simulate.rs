@@ -11,7 +11,7 @@ use super::output::stdout;
 use super::post::{Target, post};
 use super::progress;
 use super::report::{Exit, Failure, say};
-use crate::config;
+use crate::config::WebhookSecrets;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::simulate::{
@@ -103,10 +103,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let events = deliver(simulation.events, &delivery);
     if let Some(url) = args.to {
-        let secrets = config::webhook_secrets()?;
         let target = Target {
             url,
-            secret: secrets.expose().next().unwrap_or_default().to_owned(),
+            secrets: WebhookSecrets::from_env()?,
             concurrency: args.concurrency,
             clock: context.clock.clone(),
         };
@@ -171,6 +170,7 @@ fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> i
             payload: Some(event.body.clone()),
             erased: false,
             redeliveries: Vec::new(),
+            signed_with: None,
         };
         serde_json::to_writer(&mut *out, &record)?;
         out.write_all(b"\n")?;

@@ -7,13 +7,13 @@ use super::output::{self, Format, FormatArgs, stdout};
 use super::report::Exit;
 use super::{Context, progress};
 use crate::audit::{self, Report};
-use crate::config;
+use crate::config::WebhookSecrets;
 use crate::store::Opening;
 use crate::stripe::signature::Verifier;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET`
+    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET` and what they are bound to
     #[arg(long)]
     signatures: bool,
 
@@ -31,7 +31,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let verifier = if args.signatures {
         // A delivery of years ago is as good as one of today.
-        Some(Verifier::new(config::webhook_secrets()?.expose(), None))
+        Some(Verifier::bound(WebhookSecrets::from_env()?.expose(), None))
     } else {
         None
     };

@@ -3,6 +3,7 @@
 //!
 //! *Invariant: nothing here knows SQL, and no answer holds a secret or a database's words.*
 
+mod access;
 mod auth;
 mod customers;
 mod event;
@@ -37,11 +38,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use access::AccessView;
 pub use auth::Tokens;
 pub use metrics::{Histogram, Metrics};
 pub use problem::{Kind, Problem};
 pub use server::Listener;
-pub use view::{Access, HistoryView, SubscriptionView, UserView};
+pub use users::UserView;
+pub use view::{Access, HistoryView, SubscriptionView};
 pub use webhook::{BODY_BYTES_MAX, Notices};
 
 use crate::clock::Clock;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::problem::{Kind, Problem};
 use crate::config::Mode;
 use crate::ids::{AccountId, Scope};
+use crate::store::ItemFilter;
 
 /// Rows in an answer, at most.
 const LIMIT_MAX: usize = 1_000;
@@ -86,6 +87,15 @@ impl Params {
         self.read("after", "it is the `next` of another answer", |text| {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             read(std::str::from_utf8(&bytes).ok()?)
+        })
+    }
+
+    /// The item that a subscription must have.
+    pub(super) fn item(&mut self) -> Result<ItemFilter, Problem> {
+        Ok(ItemFilter {
+            price_id: self.text("price_id")?,
+            product_id: self.text("product_id")?,
+            lookup_key: self.text("lookup_key")?,
         })
     }
 

@@ -13,10 +13,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::App;
+use crate::config::WEBHOOK_SECRET;
 use crate::ingest::Refused;
 use crate::store::StoreError;
 use crate::stripe::envelope::EnvelopeError;
-use crate::stripe::signature::SignatureError;
+use crate::stripe::signature::{SignatureError, WrongBinding};
 
 /// How long a client should wait before it tries again, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -65,6 +66,8 @@ kinds! {
     SignatureWithoutV1 = "signature-without-v1", BAD_REQUEST, "No v1 signature";
     /// Signed with another secret, or over other bytes.
     SignatureMismatch = "signature-mismatch", BAD_REQUEST, "No matching signature";
+    /// Signed with a secret that may not vouch for such events.
+    SignatureWrongBinding = "signature-wrong-binding", BAD_REQUEST, "Secret bound to other events";
     /// Signed too long ago.
     SignatureTooOld = "signature-too-old", BAD_REQUEST, "Signature outside the tolerance";
     /// Signed in the future.
@@ -201,6 +204,16 @@ impl From<SignatureError> for Problem {
             SignatureError::TooNew => Kind::SignatureTooNew,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<WrongBinding> for Problem {
+    fn from(error: WrongBinding) -> Self {
+        let detail = format!(
+            "{error}: let the endpoint send what its secret is bound to, or correct the binding in \
+             {WEBHOOK_SECRET}"
+        );
+        Self::new(Kind::SignatureWrongBinding, detail)
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn get(
         customer_id: params.text("customer_id")?.map(CustomerId::new),
         status: params.text("status")?,
         active: params.truth("active")?.map(|active| (active, now)),
-        price_id: params.text("price_id")?,
+        item: params.item()?,
         ..SubscriptionFilter::default()
     };
     params.finish()?;

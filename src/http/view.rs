@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::audit::{History, HistoryEvent, Subject};
-use crate::projection::row::{ItemRow, SubscriptionRow};
+use crate::projection::row::SubscriptionRow;
+use crate::store::Grant;
 use crate::time::{ReceivedAt, StripeTime};
 
 /// A subscription at the instant of asking.
@@ -16,31 +17,13 @@ pub struct SubscriptionView {
     pub active: bool,
 }
 
-/// What subscriptions grant together.
+/// Access that subscriptions grant together.
 #[derive(Clone, Debug, Serialize)]
 pub struct Access {
     /// Whether any grants access now.
     pub active: bool,
     /// Until when, by what is known now: the latest end, or null for none.
     pub entitled_until: Option<StripeTime>,
-}
-
-/// A user of the application, and what they may use.
-#[derive(Clone, Debug, Serialize)]
-pub struct UserView {
-    /// The user, as the application names them.
-    pub user_id: String,
-    /// The mode that was asked about.
-    pub mode: &'static str,
-    /// What the subscriptions grant.
-    #[serde(flatten)]
-    pub access: Access,
-    /// The subscriptions that were asked about.
-    pub subscriptions: Vec<SubscriptionView>,
-    /// Whether one of them may hold what was asked for and is not known to: Stripe cut its list of
-    /// items short, and what is left does not have it. Such a one grants nothing here.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub incomplete: bool,
 }
 
 /// A history as it is shown.
@@ -95,40 +78,8 @@ impl SubscriptionView {
 }
 
 impl Access {
-    /// What these grant together: the greatest end wins, and no end is the greatest.
-    pub fn of(subscriptions: &[SubscriptionView]) -> Self {
-        let ends =
-            || subscriptions.iter().filter(|it| it.row.entitled).map(|it| it.row.entitled_until);
-        let endless = ends().any(|end| end.is_none());
-        Self {
-            active: subscriptions.iter().any(|it| it.active),
-            entitled_until: if endless { None } else { ends().flatten().max() },
-        }
-    }
-}
-
-/// "Is this one of what was bought?": every property that is given must be of one and the same
-/// item.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// The product.
-    pub(super) product_id: Option<String>,
-    /// The price.
-    pub(super) price_id: Option<String>,
-    /// The price's lookup key.
-    pub(super) lookup_key: Option<String>,
-}
-
-impl Wanted {
-    /// Whether any item is what is wanted; everything is, where nothing is said.
-    pub(super) fn is_in(&self, row: &SubscriptionRow) -> bool {
-        let asks =
-            |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
-        *self == Self::default()
-            || row.items.0.iter().any(|item: &ItemRow| {
-                asks(&self.product_id, &item.product_id)
-                    && asks(&self.price_id, &item.price_id)
-                    && asks(&self.lookup_key, &item.lookup_key)
-            })
+    /// The grant at this instant.
+    pub fn of(grant: Grant, now: StripeTime) -> Self {
+        Self { active: grant.is_active_at(now), entitled_until: grant.until() }
     }
 }

@@ -56,11 +56,12 @@ pub(super) async fn receive(
     let signature = signature(&head.headers)?;
     let body = read(body).await?;
     let now = app.clock.now().to_stripe_time();
-    app.verifier.verify(Some(signature.as_bytes()), &body, now)?;
+    let signers = app.verifier.verify(Some(signature.as_bytes()), &body, now)?;
 
     let text = std::str::from_utf8(&body)
         .map_err(|_| Problem::new(Kind::NotUtf8, "the body is signed, but it is not UTF-8"))?;
     let envelope = Envelope::parse(text)?;
+    let signed_with = signers.vouching_for(&envelope.scope())?;
     app.notices.notice(&envelope, app.mode);
     let event = NewEvent::new(
         EventFacts::from(&envelope),
@@ -68,7 +69,8 @@ pub(super) async fn receive(
         Some(signature.to_owned()),
         text.to_owned(),
     )
-    .map_err(|invalid| Problem::new(Kind::NotAnEvent, invalid.to_string()))?;
+    .map_err(|invalid| Problem::new(Kind::NotAnEvent, invalid.to_string()))?
+    .signed_with(Some(signed_with));
 
     let appended = app.ingest.submit(event).await?;
     let counter = if appended.duplicate {

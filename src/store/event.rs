@@ -2,6 +2,7 @@
 
 use super::record::{self, Record};
 use crate::ids::{EventId, Position, Scope};
+use crate::stripe::SignedWith;
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
@@ -11,6 +12,7 @@ pub struct NewEvent {
     pub(super) facts: EventFacts,
     pub(super) source: Source,
     pub(super) signature: Option<String>,
+    pub(super) signed_with: Option<String>,
     pub(super) payload: Option<String>,
     pub(super) salt: Option<[u8; 16]>,
     pub(super) payload_hash: Hash,
@@ -90,6 +92,7 @@ impl NewEvent {
             facts,
             source,
             signature,
+            signed_with: None,
             payload: Some(payload),
             salt: Some(salt),
             received_at: None,
@@ -118,11 +121,18 @@ impl NewEvent {
             facts,
             source,
             signature,
+            signed_with: None,
             payload,
             salt,
             payload_hash,
             received_at: Some(received_at),
         })
+    }
+
+    /// The same, with the secret that the signature fits.
+    #[must_use]
+    pub fn signed_with(self, signed_with: Option<SignedWith>) -> Self {
+        Self { signed_with: signed_with.map(|it| it.to_string()), ..self }
     }
 
     /// The leaf of this event, were it received at that instant.
@@ -204,6 +214,10 @@ pub struct LoggedEvent {
     pub source: Source,
     /// The signature header exactly as received.
     pub signature: Option<String>,
+    /// The secret that the signature fitted when it was received, as [`SignedWith`] writes it; none
+    /// where nothing was verified, and for what was received before this was kept. No hash commits
+    /// to it.
+    pub signed_with: Option<String>,
     /// `SHA-256(salt || payload)`.
     pub payload_hash: Hash,
     /// Its leaf in the Merkle tree.

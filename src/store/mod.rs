@@ -30,10 +30,11 @@ pub use event::{
 };
 pub use log::Log;
 pub use read_model::{
-    AccessCounts, Begun, ChangeKind, ChangedSubscription, Comparison, Completion, DiffCounts,
-    Effect, FieldChange, FieldCount, FoldBatch, Generation, GenerationId, GenerationLogic,
-    GenerationStamp, GenerationStatus, Lease, Parked, ReadModel, Subject, SubscriptionFilter,
-    SubscriptionKey, SubscriptionPages, TimelineEntry,
+    AccessAnswer, AccessCounts, AccessKey, AccessQuestion, Begun, ChangeKind, ChangedSubscription,
+    Comparison, Completion, DiffCounts, Effect, FieldChange, FieldCount, FoldBatch, Generation,
+    GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Grant, Holder, ItemFilter,
+    Lease, Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
+    TimelineEntry,
 };
 pub use record::payload_hash;
 pub use redelivery::Redelivered;

@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
-use super::read_model::{self, SubscriptionFilter};
+use super::read_model::filter::{By, Parameters};
+use super::read_model::{
+    self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
+};
 use super::{append, checkpoint, erase, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -30,6 +33,7 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
         "LINK" | "PAIR" | "USER" => &[Text, Bool, Text, Text],
+        "ITEM_PROPERTY" => &[Text, Bool, Text, Text, Text, Text],
         "TIMELINE" => &[Text, Bool, Text, Text, Integer, Integer],
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
@@ -39,7 +43,8 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     };
     assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");
     let sql = match name {
-        "SELECT" => select(dialect).replace("{conditions}", "TRUE"),
+        "SELECT" => select(dialect, By::Itself).replace("{conditions}", "TRUE"),
+        "SELECT_BY_ITEMS" => select(dialect, By::Items).replace("{conditions}", "TRUE"),
         "COUNTS" | "CHANGES" | "LEFT_OUT" => {
             let columns = SubscriptionRow::COLUMNS.iter();
             // Three stand for all.
@@ -57,8 +62,9 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
 }
 
 /// How the subscriptions of a generation of this program are read.
-fn select(dialect: Dialect) -> String {
-    read_model::shape::Shape::of_this_program(1, dialect).select_stamped().unwrap().to_owned()
+fn select(dialect: Dialect, by: By) -> String {
+    let shape = read_model::shape::Shape::of_this_program(1, dialect);
+    shape.select_stamped(by).unwrap().text.clone()
 }
 
 /// Statements that hold several, which are sent as they are.
@@ -145,6 +151,7 @@ async fn every_statement_of_the_read_model_prepares() {
             ("space", read_model::space::sql::CATALOGUE),
             ("lease", read_model::lease::sql::CATALOGUE),
             ("fold", read_model::fold::sql::CATALOGUE),
+            ("item_properties", read_model::item_properties::sql::CATALOGUE),
             ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
             ("diff", read_model::diff::sql::CATALOGUE),
             ("timeline", read_model::timeline::sql::CATALOGUE),
@@ -191,14 +198,26 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
     // Every read is of one account and mode, and goes on after what it has answered.
     let filter = |change: fn(&mut SubscriptionFilter)| {
         let scope = Scope::default();
+        let after = SubscriptionKey { scope: scope.clone(), id: "sub_1".into() };
         let mut filter = SubscriptionFilter {
             account: Some(scope.account.clone()),
             livemode: Some(scope.livemode),
             ..SubscriptionFilter::default()
         };
         change(&mut filter);
-        select(dialect).replace("{conditions}", &filter.conditions(dialect, true))
+        let by = filter.by();
+        let conditions = filter.conditions(by, Some(&after), &mut Parameters::new(dialect, 1));
+        select(dialect, by).replace("{conditions}", &conditions)
     };
+    let access = |holder, item| {
+        let after = AccessKey { entitled: true, id: "sub_1".into() };
+        let question = AccessQuestion { scope: Scope::default(), holder, item };
+        let shape = read_model::shape::Shape::of_this_program(1, dialect);
+        let mut parameters = Parameters::new(dialect, 1);
+        question.filled(shape.access().unwrap(), Some(&after), &mut parameters)
+    };
+    let of_user = || Holder::User("1".to_owned());
+    let price = || ItemFilter { price_id: Some("price_1".to_owned()), ..ItemFilter::default() };
     let known = match dialect {
         Dialect::Sqlite => append::sqlite::sql::KNOWN,
         Dialect::Postgres => append::postgres::sql::KNOWN,
@@ -230,7 +249,14 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         ("by user", filter(|it| it.user_id = Some("1".to_owned()))),
         ("by id", filter(|it| it.subscription_id = Some("sub_1".into()))),
         ("by customer", filter(|it| it.customer_id = Some("cus_1".into()))),
-        ("by price", filter(|it| it.price_id = Some("price_1".to_owned()))),
+        ("by price", filter(|it| it.item.price_id = Some("price_1".to_owned()))),
+        (
+            "by user and price",
+            filter(|it| {
+                it.user_id = Some("1".to_owned());
+                it.item.price_id = Some("price_1".to_owned());
+            }),
+        ),
         (
             "active",
             filter(|it| {
@@ -238,6 +264,9 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
                 it.active = Some((true, StripeTime(0)));
             }),
         ),
+        ("access of a user", access(of_user(), ItemFilter::default())),
+        ("access of a user to a price", access(of_user(), price())),
+        ("access of a customer", access(Holder::Customer("cus_1".into()), ItemFilter::default())),
     ];
     // Bound rows, the items of one row, a customer's own links and a page are not tables; and there are no more
     // than a few generations.

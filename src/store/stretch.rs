@@ -209,6 +209,8 @@ struct Listed<'a> {
     leaf_hash: &'a str,
     salt: Option<&'a str>,
     bytes: Option<usize>,
+    #[serde(borrow)]
+    signed_with: Option<Cow<'a, str>>,
 }
 
 impl Listed<'_> {
@@ -231,6 +233,7 @@ impl Listed<'_> {
             leaf_hash: from_hex(self.leaf_hash)?,
             salt: self.salt.map(from_hex).transpose()?,
             payload: bodies.next(self.bytes)?.map(str::to_owned),
+            signed_with: self.signed_with.map(Cow::into_owned),
         })
     }
 }
@@ -271,12 +274,12 @@ pub(super) mod sql {
             FROM events WHERE position > $1 AND position <= $2";
         RECORDS = sqlite "SELECT json_group_array(json_array(position, event_id, account, livemode, type, api_version, created,
                     created_nanos, received_at, source, signature, hex(payload_hash), hex(leaf_hash), iif(salt IS NULL, NULL, hex(salt)),
-                    octet_length(payload))),
+                    octet_length(payload), signed_with)),
                 group_concat(payload, '')
             FROM events WHERE position > $1 AND position <= $2",
             postgres "SELECT json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created,
                     created_nanos, received_at, source, signature, encode(payload_hash, 'hex'), encode(leaf_hash, 'hex'), encode(salt, 'hex'),
-                    octet_length(payload)) ORDER BY position)::text,
+                    octet_length(payload), signed_with) ORDER BY position)::text,
                 string_agg(payload, '' ORDER BY position)
             FROM events WHERE position > $1 AND position <= $2";
     }

@@ -60,4 +60,4 @@ pub mod subscription;
 pub mod subscription_schedule;
 
 pub use envelope::{Envelope, EnvelopeError};
-pub use signature::{SignatureError, Verifier};
+pub use signature::{Binding, SignatureError, SignedWith, Verifier};

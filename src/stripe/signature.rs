@@ -5,11 +5,15 @@
 //! one `v1` for each live secret, in any order, so every `v1` is tried against every secret. `v0`
 //! is a decoy on test events and never counts. Each retry is signed anew with a fresh `t`.
 
+mod binding;
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
+
+pub use binding::{Binding, NotASigner, SecretId, SignedWith, Signers, WrongBinding};
 
 use crate::time::StripeTime;
 
@@ -19,12 +23,22 @@ pub const HEADER_BYTES_MAX: usize = 4096;
 /// The tolerance that Stripe's own libraries use, in seconds.
 pub const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
 
+/// Text whose keyed hash begins with the identifier of a secret.
+const ID_LABEL: &[u8] = b"subledger: identifier of a signing secret";
+
 /// Checks signatures against the configured endpoint secrets.
 #[derive(Clone)]
 pub struct Verifier {
-    /// One keyed state a secret, so that a verification does not hash the key again.
-    keys: Vec<Hmac<Sha256>>,
+    keys: Vec<Key>,
     tolerance_seconds: Option<u32>,
+}
+
+/// A secret and what it may vouch for.
+#[derive(Clone)]
+struct Key {
+    /// The keyed state, so that a verification does not hash the key again.
+    mac: Hmac<Sha256>,
+    signer: SignedWith,
 }
 
 /// Why a delivery is refused. Nothing of the body or of a secret is in it.
@@ -56,17 +70,38 @@ pub enum SignatureError {
 }
 
 impl Verifier {
-    /// Takes the secrets as they are (configuration has trimmed them) and the greatest age and
-    /// lead of a timestamp in seconds; `None` accepts any timestamp.
+    /// Verifier with secrets that are not bound; see [`Self::bound`].
     pub fn new<S: AsRef<str>>(
         secrets: impl IntoIterator<Item = S>,
         tolerance_seconds: Option<u32>,
     ) -> Self {
-        let keys = secrets.into_iter().map(|secret| keyed(secret.as_ref())).collect();
-        Self { keys, tolerance_seconds }
+        Self::bound(secrets.into_iter().map(|secret| (Binding::Any, secret)), tolerance_seconds)
     }
 
-    /// Whether these raw bytes were signed with one of the secrets, near `now`.
+    /// Takes the secrets as they are (configuration has trimmed them) and the greatest age and
+    /// lead of a timestamp in seconds; `None` accepts any timestamp.
+    pub fn bound<S: AsRef<str>>(
+        secrets: impl IntoIterator<Item = (Binding, S)>,
+        tolerance_seconds: Option<u32>,
+    ) -> Self {
+        let key = |(binding, secret): (Binding, S)| {
+            let mac = keyed(secret.as_ref());
+            let mut label = mac.clone();
+            label.update(ID_LABEL);
+            let digest: [u8; 32] = label.finalize().into_bytes().into();
+            let [a, b, c, d, ..] = digest;
+            Key { mac, signer: SignedWith { binding, secret: SecretId([a, b, c, d]) } }
+        };
+        Self { keys: secrets.into_iter().map(key).collect(), tolerance_seconds }
+    }
+
+    /// The secrets, as the log names them.
+    pub fn signers(&self) -> impl Iterator<Item = SignedWith> {
+        self.keys.iter().map(|key| key.signer)
+    }
+
+    /// The secrets that these raw bytes were signed with, near `now`. Whether one of them may vouch
+    /// for the event, [`Signers::vouching_for`] says: what the event is, the bytes say.
     ///
     /// The signature is judged before the timestamp, so that only Stripe learns about our clock.
     /// The time taken depends on the header's form and the body's length, not on which signature
@@ -76,27 +111,30 @@ impl Verifier {
         header: Option<&[u8]>,
         body: &[u8],
         now: StripeTime,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<Signers, SignatureError> {
         let header = SignatureHeader::parse(header.ok_or(SignatureError::Missing)?)?;
-        let mut matched = Choice::from(0);
-        for key in &self.keys {
-            let mut mac = key.clone();
+        let fits = |key: &Key| {
+            let mut mac = key.mac.clone();
             mac.update(header.timestamp_text);
             mac.update(b".");
             mac.update(body);
             let expected = mac.finalize().into_bytes();
-            for signature in &header.v1 {
-                matched |= signature.as_slice().ct_eq(expected.as_slice());
-            }
-        }
-        if !bool::from(matched) {
+            header.v1.iter().fold(Choice::from(0), |fits, signature| {
+                fits | signature.as_slice().ct_eq(expected.as_slice())
+            })
+        };
+        // All of them, before anything depends on one.
+        let fitting: Vec<Choice> = self.keys.iter().map(fits).collect();
+        let signers = self.signers().zip(fitting).filter(|(_, fits)| bool::from(*fits));
+        let signers = Signers(signers.map(|(signer, _)| signer).collect());
+        if signers.0.is_empty() {
             return Err(SignatureError::NoMatch);
         }
-        let Some(tolerance) = self.tolerance_seconds.map(i64::from) else { return Ok(()) };
+        let Some(tolerance) = self.tolerance_seconds.map(i64::from) else { return Ok(signers) };
         match now.0.saturating_sub(header.timestamp) {
             age if age > tolerance => Err(SignatureError::TooOld),
             age if age < -tolerance => Err(SignatureError::TooNew),
-            _ => Ok(()),
+            _ => Ok(signers),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `subledger serve` as it is, to be measured.
 
 use subledger::clock::Clock;
-use subledger::config::{Mode, Secrets};
+use subledger::config::{Mode, Secrets, WebhookSecrets};
 use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::service::{Options, Service};
@@ -16,7 +16,7 @@ pub(crate) const TOLERANCE_SECONDS: u32 = 3_600;
 pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
     let options = Options {
         database,
-        webhook_secrets: Secrets::parse(SECRET),
+        webhook_secrets: WebhookSecrets::parse(SECRET)?,
         api_tokens: Secrets::parse(SECRET),
         access_tokens: Secrets::default(),
         listen: "127.0.0.1:0".to_owned(),

@@ -8,8 +8,9 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use subledger::clock::Clock;
-use subledger::http::{Access, Listener, Metrics, SubscriptionView, UserView};
+use subledger::http::{Access, AccessView, Listener, Metrics, SubscriptionView, UserView};
 use subledger::projection::row::SubscriptionRow;
+use subledger::store::Grant;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +30,18 @@ async fn user(
     Query(_): Query<Vec<(String, String)>>,
 ) -> impl IntoResponse {
     let now = Clock::System.now().to_stripe_time();
-    let subscriptions = SubscriptionView::all([row.as_ref().clone()], now);
-    let access = Access::of(&subscriptions);
+    let grant = match row.entitled_until {
+        _ if !row.entitled => Grant::None,
+        Some(end) => Grant::Until(end),
+        None => Grant::Endless,
+    };
+    let access = AccessView {
+        mode: "live",
+        access: Access::of(grant, now),
+        subscriptions: SubscriptionView::all([row.as_ref().clone()], now),
+        next: None,
+        incomplete: false,
+    };
     let stamps = [("subledger-position", "1000000"), ("subledger-lag-seconds", "0.000")];
-    (stamps, Json(UserView { user_id, mode: "live", access, subscriptions, incomplete: false }))
+    (stamps, Json(UserView { user_id, access }))
 }

@@ -19,6 +19,10 @@ pub(crate) const FAULT_AT_EVT_20: &str =
 /// What ends that.
 pub(crate) const NO_FAULT: &str = "DROP TRIGGER fault";
 
+/// Makes a log one of before `signed_with`.
+pub(crate) const WITHOUT_SIGNED_WITH: &str = "DROP TRIGGER events_are_unchanged;
+    ALTER TABLE events DROP COLUMN signed_with; DELETE FROM _sqlx_migrations WHERE version = 3";
+
 /// The log.
 pub(crate) async fn log(url: &DatabaseUrl) -> Connection {
     file(url.log_path().unwrap()).await

@@ -31,6 +31,7 @@ fn heard(position: i64, body: &str) -> Heard {
         facts,
         received_at: ReceivedAt(position),
         source: Arrival::Webhook,
+        signed_with: None,
         signature: None,
         payload_hash: [0; 32],
         leaf_hash: [0; 32],

@@ -5,8 +5,8 @@ use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, Scope};
 use crate::projector::{Entry, Outcome};
 use crate::store::{LoggedEvent, Source};
-use crate::stripe::Verifier;
 use crate::stripe::envelope::api_version;
+use crate::stripe::{SignedWith, Verifier};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
@@ -51,11 +51,12 @@ impl Checker {
         if leaf != event.leaf_hash {
             wrong.push("the record is not the one that was hashed".to_owned());
         }
-        // Of all columns this one alone is in no hash: it only repeats what the payload says.
+        // In no hash, because it only repeats what the payload says.
         if says_another_version(event) {
             wrong.push("api_version is not the payload's".to_owned());
         }
-        let signed = self.check_signature(event, &mut wrong);
+        let signer = signer(event, &mut wrong);
+        let signed = self.check_signature(event, signer, &mut wrong);
         Checked {
             position: event.position,
             received_at: event.received_at,
@@ -68,7 +69,12 @@ impl Checker {
     }
 
     /// Whether there was a signature to check.
-    fn check_signature(&self, event: &LoggedEvent, wrong: &mut Vec<String>) -> bool {
+    fn check_signature(
+        &self,
+        event: &LoggedEvent,
+        signer: Option<SignedWith>,
+        wrong: &mut Vec<String>,
+    ) -> bool {
         let (Some(verifier), Some(signature), Some(payload)) =
             (&self.verifier, &event.signature, &event.payload)
         else {
@@ -76,11 +82,32 @@ impl Checker {
         };
         // The verifier has no tolerance: a delivery of years ago is as good as one of today.
         let now = StripeTime(0);
-        if let Err(error) = verifier.verify(Some(signature.as_bytes()), payload.as_bytes(), now) {
-            wrong.push(format!("the stored signature does not hold: {error}"));
+        match verifier.verify(Some(signature.as_bytes()), payload.as_bytes(), now) {
+            Err(error) => wrong.push(format!("the stored signature does not hold: {error}")),
+            Ok(signers) => {
+                if let Err(error) = signers.vouching_for(&event.facts.scope) {
+                    wrong.push(error.to_string());
+                }
+                if signer.is_some_and(|it| !signers.include(it.secret)) {
+                    wrong.push(
+                        "signed_with names another secret than the signature fits".to_owned(),
+                    );
+                }
+            }
         }
         true
     }
+}
+
+/// The secret that the log names, if it may vouch for the event. Nothing commits to it, but it has
+/// to fit the rest.
+fn signer(event: &LoggedEvent, wrong: &mut Vec<String>) -> Option<SignedWith> {
+    let signer = event.signed_with.as_deref()?.parse::<SignedWith>().ok();
+    let signer = signer.filter(|it| it.binding.admits(&event.facts.scope));
+    if signer.is_none() {
+        wrong.push("signed_with names no secret that may vouch for the event".to_owned());
+    }
+    signer
 }
 
 fn says_another_version(event: &LoggedEvent) -> bool {

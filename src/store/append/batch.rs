@@ -146,7 +146,7 @@ impl<'a> Batch<'a> {
 }
 
 /// The columns of an event, as [`Placed::cells`] gives them.
-pub(in crate::store) const COLUMNS: [Column; 15] = [
+pub(in crate::store) const COLUMNS: [Column; 16] = [
     Column::Integer,
     Column::Text,
     Column::Text,
@@ -161,6 +161,7 @@ pub(in crate::store) const COLUMNS: [Column; 15] = [
     Column::Bytes,
     Column::Bytes,
     Column::Bytes,
+    Column::Text,
     Column::Text,
 ];
 
@@ -196,5 +197,6 @@ impl Placed<'_> {
         to.bytes(&self.leaf_hash[..]);
         to.bytes(event.salt.as_ref().map(|salt| &salt[..]));
         to.text(event.payload.as_deref());
+        to.text(event.signed_with.as_deref());
     }
 }

@@ -40,7 +40,8 @@ fn json(row: &Row, index: usize) -> Result<Option<String>, StoreError> {
     })
 }
 
-fn instant(row: &Row, index: usize) -> Result<Option<StripeTime>, StoreError> {
+/// Reads an instant: text in SQLite.
+pub(super) fn instant(row: &Row, index: usize) -> Result<Option<StripeTime>, StoreError> {
     match row {
         Row::Postgres(row) => {
             let at = row.try_get::<Option<DateTime<Utc>>, _>(index)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::generation::{is_joined, of};
 use super::shape::Shape;
 use super::subscriptions::read_customer;
-use super::{GenerationId, Lease, ReadModel};
+use super::{GenerationId, Lease, ReadModel, item_properties};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
 use crate::projection::column::Value;
@@ -212,6 +212,7 @@ async fn write_batch(
         )
         .await?;
     write_rows(session, generation, &batch.rows).await?;
+    item_properties::write(session, generation, &batch.rows).await?;
     let columns = [Text, Bool, Text, Text, Integer, Integer];
     session
         .bulk(&template(sql::TIMELINE), &columns, &batch.timeline, |to, entry| {

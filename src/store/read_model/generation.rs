@@ -21,7 +21,7 @@ const TABLES: Statement = Statement {
     postgres: include_str!("../../../projections/current_subscriptions/postgres.sql"),
 };
 /// Their names.
-pub(super) const TABLE_NAMES: [&str; 8] = [
+pub(super) const TABLE_NAMES: [&str; 9] = [
     "current_subscriptions",
     "customers",
     "timeline",
@@ -29,6 +29,7 @@ pub(super) const TABLE_NAMES: [&str; 8] = [
     "user_customers",
     "links",
     "catalogue",
+    "item_properties",
     "parked",
 ];
 /// Where the tables end and their indexes begin, which are made when the rows are there.

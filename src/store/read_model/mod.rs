@@ -4,11 +4,14 @@
 //! A [`Generation`] is one build of all projections, in tables of its own. The view
 //! `current_subscriptions` shows the live one.
 
+pub(super) mod access;
 mod cells;
 pub(super) mod diff;
 mod difference;
+pub(super) mod filter;
 pub(super) mod fold;
 pub(super) mod generation;
+pub(super) mod item_properties;
 pub(super) mod lease;
 pub(super) mod shape;
 pub(super) mod space;
@@ -23,14 +26,16 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Mutex;
 
+pub use access::{AccessAnswer, AccessKey, AccessQuestion, Grant, Holder};
 pub use diff::Comparison;
 pub use difference::{
     AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
 };
+pub use filter::{ItemFilter, SubscriptionFilter, SubscriptionKey};
 pub use fold::{FoldBatch, Parked, TimelineEntry};
 pub use generation::{Begun, Generation, GenerationId, GenerationLogic, GenerationStatus};
 pub use lease::Lease;
-pub use subscriptions::{SubscriptionFilter, SubscriptionKey, SubscriptionPages};
+pub use subscriptions::SubscriptionPages;
 pub use swap::Completion;
 pub use timeline::Subject;
 

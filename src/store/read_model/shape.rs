@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
+use super::filter::By;
 use super::generation::{TABLE_NAMES, is_joined, of, tables_and_indexes};
-use super::{GenerationId, ReadModel, subscriptions};
+use super::{GenerationId, ReadModel, access, subscriptions};
 use crate::projection::column::{Column, Kind, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -38,10 +39,27 @@ pub(in crate::store) struct Shape {
     dialect: Dialect,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
-    /// How subscriptions are read, but for the conditions; none where an answer about access cannot rest on them.
-    select: Option<String>,
-    /// The same together with the stamp of the live generation.
-    stamped: Option<String>,
+    /// Statements that read subscriptions; none where an answer about access cannot rest on them.
+    selects: Option<Selects>,
+    /// The same by the properties of items; none where that table is missing.
+    selects_by_items: Option<Selects>,
+    /// Statement that reads the access of a user or customer.
+    access: Option<String>,
+}
+
+/// Statements that read subscriptions: by themselves, and together with the stamp of the live generation.
+#[derive(Debug)]
+struct Selects {
+    alone: Select,
+    stamped: Select,
+}
+
+/// A statement that reads subscriptions, but for its conditions.
+#[derive(Debug)]
+pub(in crate::store) struct Select {
+    /// The table that leads.
+    pub(in crate::store) by: By,
+    pub(in crate::store) text: String,
 }
 
 impl ReadModel {
@@ -96,11 +114,19 @@ impl Shape {
         dialect: Dialect,
         columns: HashMap<String, HashSet<(String, String)>>,
     ) -> Self {
-        let mut shape = Self { generation, dialect, columns, select: None, stamped: None };
+        let mut shape = Self {
+            generation,
+            dialect,
+            columns,
+            selects: None,
+            selects_by_items: None,
+            access: None,
+        };
         if shape.has("current_subscriptions") {
-            let select = shape.filled(subscriptions::sql::SELECT.of(dialect));
-            shape.stamped = Some(subscriptions::sql::STAMPED.replace("{page}", &select));
-            shape.select = Some(select);
+            shape.selects = Some(shape.selects_by(By::Itself));
+            let by_items = shape.has("item_properties").then(|| shape.selects_by(By::Items));
+            shape.selects_by_items = by_items;
+            shape.access = Some(shape.filled(access::sql::ACCESS));
         }
         shape
     }
@@ -125,19 +151,39 @@ impl Shape {
         Err(StoreError::OtherVersion(self.generation))
     }
 
-    /// How subscriptions are read, but for the conditions.
-    pub(in crate::store) fn select(&self) -> Result<&str, StoreError> {
-        self.select.as_deref().ok_or(StoreError::OtherVersion(self.generation))
+    /// Statement that reads subscriptions; by another table where this one is missing.
+    pub(in crate::store) fn select(&self, by: By) -> Result<&Select, StoreError> {
+        self.selects(by).map(|it| &it.alone)
     }
 
-    /// How they are read together with the stamp of the live generation, in one statement.
-    pub(in crate::store) fn select_stamped(&self) -> Option<&str> {
-        self.stamped.as_deref()
+    /// Statement that reads them together with the stamp of the live generation.
+    pub(in crate::store) fn select_stamped(&self, by: By) -> Result<&Select, StoreError> {
+        self.selects(by).map(|it| &it.stamped)
+    }
+
+    fn selects(&self, by: By) -> Result<&Selects, StoreError> {
+        let by_items = self.selects_by_items.as_ref().filter(|_| by == By::Items);
+        by_items.or(self.selects.as_ref()).ok_or(StoreError::OtherVersion(self.generation))
+    }
+
+    fn selects_by(&self, by: By) -> Selects {
+        let template = match by {
+            By::Itself => subscriptions::sql::SELECT,
+            By::Items => subscriptions::sql::SELECT_BY_ITEMS,
+        };
+        let text = self.filled(template.of(self.dialect));
+        let stamped = subscriptions::sql::STAMPED.replace("{page}", &text);
+        Selects { alone: Select { by, text }, stamped: Select { by, text: stamped } }
+    }
+
+    /// Statement that reads the access of a user or customer.
+    pub(in crate::store) fn access(&self) -> Result<&str, StoreError> {
+        self.access.as_deref().ok_or(StoreError::OtherVersion(self.generation))
     }
 
     /// What points the view at this generation.
     pub(super) fn view(&self) -> Result<String, StoreError> {
-        self.select()?;
+        self.selects(By::Itself)?;
         Ok(self.filled(sql::VIEW.of(self.dialect)))
     }
 
@@ -148,11 +194,12 @@ impl Shape {
         let columns: Vec<_> =
             columns.map(|(column, absent)| self.expression(column, absent)).collect();
         let joins = if self.has("catalogue") { sql::CATALOGUE_JOINS } else { "" };
-        let tables = format!("{}{joins}", sql::SUBSCRIPTIONS);
-        of(
-            &template.replace("{columns}", &columns.join(", ")).replace("{tables}", &tables),
-            self.generation,
-        )
+        let tables = format!("{}{{joins}}", sql::SUBSCRIPTIONS);
+        let text = template
+            .replace("{columns}", &columns.join(", "))
+            .replace("{tables}", &tables)
+            .replace("{joins}", joins);
+        of(&text, self.generation)
     }
 
     /// What is shown in a column: what other tables have to say, what is stored, or else nothing.

@@ -2,6 +2,7 @@
 
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
+use subledger::config::WebhookSecrets;
 use subledger::http::BODY_BYTES_MAX;
 use subledger::ingest::Limits;
 use subledger::simulate::sign;
@@ -12,6 +13,9 @@ use tokio::task::JoinSet;
 
 use super::server::{Event, NOW, SECRET, TestServer, json_of};
 use super::snapshots;
+
+/// A secret of an endpoint of test mode.
+const TEST_SECRET: &str = "whsec_of_test_mode";
 
 /// A delivery with this header, or none.
 fn signed(server: &TestServer, header: Option<&str>) -> RequestBuilder {
@@ -24,7 +28,9 @@ fn signed(server: &TestServer, header: Option<&str>) -> RequestBuilder {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_bad_delivery_has_its_problem_and_stores_nothing() {
-    let server = TestServer::start().await;
+    let secrets = format!("{SECRET},test:{TEST_SECRET}");
+    let secrets = WebhookSecrets::parse(&secrets).unwrap();
+    let server = TestServer::with(|options| options.webhook_secrets = secrets).await;
     let now = ReceivedAt::parse(NOW).unwrap().to_stripe_time().0;
     let body = Event::default().body();
     let at = |seconds: i64| sign(SECRET, now + seconds, body.as_bytes());
@@ -33,6 +39,10 @@ async fn each_kind_of_bad_delivery_has_its_problem_and_stores_nothing() {
         ("signature-malformed", signed(&server, Some("v1=abc"))),
         ("signature-without-v1", signed(&server, Some(&format!("t={now},v0=ab")))),
         ("signature-mismatch", signed(&server, Some(&sign("whsec_other", now, body.as_bytes())))),
+        (
+            "signature-wrong-binding",
+            signed(&server, Some(&sign(TEST_SECRET, now, body.as_bytes()))),
+        ),
         ("signature-too-old", signed(&server, Some(&at(-301)))),
         ("signature-too-new", signed(&server, Some(&at(301)))),
         ("not-utf-8", server.delivery(b"{\"id\":\"\xff\"}".to_vec())),

@@ -1,13 +1,18 @@
 //! The edges: HTTP as a client sees it, and the commands as a shell sees them.
 
+mod access;
 mod auth;
 mod bad_input;
+mod binding;
 pub(crate) mod commands;
 #[cfg(unix)]
 pub(crate) mod crash;
 mod exchange;
 mod flow;
 mod reads;
+crate::once! {
+    mod secrets;
+}
 pub(crate) mod server;
 
 use insta::Settings;

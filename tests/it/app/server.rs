@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use subledger::clock::Clock;
-use subledger::config::{Mode, Secrets};
+use subledger::config::{Mode, Secrets, WebhookSecrets};
 use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::projector::FollowerState;
@@ -27,7 +27,7 @@ pub(crate) const NOW: &str = "2026-03-01T00:00:00Z";
 pub(crate) fn options(folder: &Path) -> Options {
     Options {
         database: crate::database(folder),
-        webhook_secrets: Secrets::parse(SECRET),
+        webhook_secrets: WebhookSecrets::parse(SECRET).unwrap(),
         api_tokens: Secrets::parse(TOKEN),
         access_tokens: Secrets::default(),
         listen: "127.0.0.1:0".to_owned(),

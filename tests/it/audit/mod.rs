@@ -2,4 +2,5 @@
 
 mod clocks;
 mod erasing;
+mod signers;
 mod tampering;

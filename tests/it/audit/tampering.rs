@@ -154,7 +154,7 @@ async fn a_changed_row_of_the_read_model() {
     assert!(messages.contains(&missing) && messages.len() == 2, "{messages:?}");
 }
 
-/// The one column that is in no hash repeats what the payload says.
+/// A column that is in no hash, because it repeats what the payload says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_api_version() {
     let ledger = Ledger::new().await;

@@ -3,7 +3,7 @@
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector;
-use subledger::store::{StoreError, Subject};
+use subledger::store::{ItemFilter, StoreError, Subject, SubscriptionFilter};
 
 use super::{of_another_version, of_two_generations, rebuild};
 use crate::app::server::{Event, TestServer, json_of, options};
@@ -61,6 +61,19 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
     assert_eq!(shown, nothing);
 }
 
+/// Every subscription is looked at if the table that leads to items is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_are_found_without_the_table_that_leads_to_them() {
+    let ledger = of_one_generation("DROP TABLE item_properties_g1").await;
+    let store = ledger.open_again().await;
+    for (price, found) in [("price_1", 1), ("price_2", 0)] {
+        let item = ItemFilter { price_id: Some(price.to_owned()), ..ItemFilter::default() };
+        let filter = SubscriptionFilter { item, ..SubscriptionFilter::default() };
+        let (_, rows) = store.read_model.subscriptions(&filter, None, 10).await.unwrap();
+        assert_eq!(rows.len(), found, "{price}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_told_without_a_table_is_refused_and_not_told_wrongly() {
     let ledger = of_one_generation(
@@ -92,6 +105,7 @@ async fn a_generation_that_cannot_say_who_has_access_cannot_be_activated() {
 async fn where_access_rests_on_what_it_lacks_the_answer_is_503() {
     let ledger = of_one_generation(
         "DROP VIEW current_subscriptions;
+         DROP INDEX current_subscriptions_g1_by_access;
          ALTER TABLE current_subscriptions_g1 DROP COLUMN entitled",
     )
     .await;
@@ -101,7 +115,12 @@ async fn where_access_rests_on_what_it_lacks_the_answer_is_503() {
     ledger.store.close().await;
     let options = options(ledger.directory.path());
     let server = TestServer::run(ledger.directory, options).await;
-    for path in ["/v1/users/user_1", "/v1/subscriptions", "/v1/subscriptions/sub_1"] {
+    for path in [
+        "/v1/users/user_1",
+        "/v1/customers/cus_of_user_1",
+        "/v1/subscriptions",
+        "/v1/subscriptions/sub_1",
+    ] {
         let response = server.get(path).await;
         assert_eq!(response.status(), 503, "{path}");
         let problem = json_of(response).await;

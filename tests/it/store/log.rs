@@ -17,7 +17,7 @@ use subledger::store::{
 };
 use subledger::time::ReceivedAt;
 
-use super::{Ledger, NOON, event, facts};
+use super::{Ledger, NOON, event, facts, refused};
 use crate::raw;
 
 const ALL: usize = 1_000_000;
@@ -91,6 +91,9 @@ async fn an_event_is_kept_to_the_byte_with_everything_known_of_it() {
     thin.api_version = None;
     thin.created_nanos = 60_000_000;
     let thin = NewEvent::new(thin, Source::Api, None, "{}".to_owned()).unwrap();
+    let signer = "connect:1f3a5b7c".parse().unwrap();
+    let (plain, thin) = (thin.clone(), thin.signed_with(Some(signer)));
+    assert_eq!(plain.leaf_hash(NOON), thin.leaf_hash(NOON), "no leaf commits to it");
     let answers = ledger.store.log.append(&[event("evt_1", payload), thin.clone()]).await.unwrap();
     assert_eq!(answers, [new(1), new(2)]);
 
@@ -102,11 +105,35 @@ async fn an_event_is_kept_to_the_byte_with_everything_known_of_it() {
     assert_eq!(events[0].received_at, NOON);
     assert_eq!(&events[1].facts, thin.facts());
     assert_eq!((events[1].signature.as_ref(), events[1].source), (None, Source::Api));
+    let signers = events.iter().map(|it| it.signed_with.as_deref());
+    assert_eq!(signers.collect::<Vec<_>>(), [None, Some("connect:1f3a5b7c")]);
+    let records = ledger.store.log.records(Position::ZERO, Position(2)).await.unwrap();
+    assert_eq!(records.events().unwrap(), events);
     assert_sound(&ledger.store).await;
 
     let reopened = ledger.open_again().await;
     assert_eq!(all(&reopened).await, events);
     assert_eq!(reopened.log.head().await.unwrap(), ledger.store.log.head().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_log_of_before_signers_were_kept_goes_on_with_the_root_that_it_had() {
+    let ledger = Ledger::new().await;
+    ledger.store.log.append(&[event("evt_1", "one"), event("evt_2", "two")]).await.unwrap();
+    let before = (all(&ledger.store).await, ledger.store.log.head().await.unwrap());
+    ledger.store.close().await;
+    let mut sql = raw::log(&ledger.url).await;
+    sqlx::raw_sql(raw::WITHOUT_SIGNED_WITH).execute(&mut sql).await.unwrap();
+    let store = ledger.open_again().await;
+    assert_eq!((all(&store).await, store.log.head().await.unwrap()), before);
+    let signer = "test:1f3a5b7c".parse().unwrap();
+    let signed = event("evt_3", "three").signed_with(Some(signer));
+    assert_eq!(store.log.append(&[signed]).await.unwrap(), [new(3)]);
+    assert_eq!(all(&store).await[2].signed_with.as_deref(), Some("test:1f3a5b7c"));
+    assert_sound(&store).await;
+    let erased =
+        "UPDATE events SET payload = NULL, salt = NULL, signed_with = NULL WHERE position = 3";
+    assert!(refused(&mut sql, erased).await.contains("only erased"));
 }
 
 #[tokio::test]

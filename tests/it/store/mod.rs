@@ -1,5 +1,6 @@
 //! The store, through its public verbs, and through SQL where the file itself must hold a promise.
 
+mod access;
 crate::files! {
     mod log_faults;
 }

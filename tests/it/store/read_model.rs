@@ -30,7 +30,7 @@ fn logic(fingerprint: &str) -> GenerationLogic {
     }
 }
 
-fn scope() -> Scope {
+pub(super) fn scope() -> Scope {
     Scope { account: "".into(), livemode: true }
 }
 
@@ -39,7 +39,7 @@ fn customer(id: &str) -> CustomerKey {
 }
 
 /// A row whose columns are all filled, by their types; what is given by name stands as given.
-fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
+pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
     use subledger::projection::column::Kind;
     let own = [
         ("subscription_id", Value::Text(id.to_owned())),
@@ -70,7 +70,7 @@ fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         .collect()
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
@@ -87,14 +87,14 @@ async fn begin(store: &Store, fingerprint: &str) -> (Generation, Lease) {
     super::begin(store, &logic(fingerprint), ("me", NOON, 10)).await
 }
 
-async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
+pub(super) async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
     let generations = store.read_model.generations().await.unwrap();
     let from = generations.iter().find(|it| it.id == lease.generation).unwrap().position;
     store.read_model.fold_commit(lease, from, Position(to), [9; 32], batch).await.unwrap()
 }
 
 /// A live generation with this folded into it.
-async fn live(batch: &FoldBatch) -> (Ledger, Lease) {
+pub(super) async fn live(batch: &FoldBatch) -> (Ledger, Lease) {
     let ledger = Ledger::new().await;
     let (_, lease) = begin(&ledger.store, "one").await;
     assert!(fold(&ledger.store, &lease, 5, batch).await);
@@ -289,7 +289,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
                 "sub_5",
                 &[("livemode", Value::Bool(false)), ("customer_id", text("cus_5")), until(1)],
             ),
-            row("sub_6", &[("account", text("acct_1")), ("price_id", text("price_6")), until(-1)]),
+            row("sub_6", &[("account", text("acct_1")), until(-1)]),
         ],
         ..FoldBatch::default()
     };
@@ -309,7 +309,6 @@ async fn a_filter_narrows_by_each_of_its_fields() {
         "3"
     );
     assert_eq!(ids(SubscriptionFilter { status: Some("past_due".into()), ..none() }).await, "2");
-    assert_eq!(ids(SubscriptionFilter { price_id: Some("price_6".into()), ..none() }).await, "6");
     assert_eq!(ids(SubscriptionFilter { active: Some((true, now)), ..none() }).await, "513");
     assert_eq!(ids(SubscriptionFilter { active: Some((false, now)), ..none() }).await, "246");
     let (_, customers) = ledger.store.read_model.customers_of_user(&scope(), "1").await.unwrap();

@@ -1,0 +1,239 @@
+//! Filters of subscriptions: conditions of a statement, with the values of their parameters.
+
+use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
+use crate::projection::row::{ItemRow, SubscriptionRow};
+use crate::store::db::{Dialect, Query, Statement, bind_instant};
+use crate::time::StripeTime;
+
+/// Filter of subscriptions. A subscription must meet all that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionFilter {
+    /// Of this account.
+    pub account: Option<AccountId>,
+    /// In this mode.
+    pub livemode: Option<bool>,
+    /// Of this user of the application.
+    pub user_id: Option<String>,
+    /// Of this customer.
+    pub customer_id: Option<CustomerId>,
+    /// This one.
+    pub subscription_id: Option<SubscriptionId>,
+    /// With this status.
+    pub status: Option<String>,
+    /// Whether access is granted at this instant.
+    pub active: Option<(bool, StripeTime)>,
+    /// With an item like this.
+    pub item: ItemFilter,
+}
+
+/// Filter of items. All that is given must be true of one and the same item; every item of a
+/// subscription counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemFilter {
+    /// The price.
+    pub price_id: Option<String>,
+    /// Its product.
+    pub product_id: Option<String>,
+    /// The price's lookup key.
+    pub lookup_key: Option<String>,
+}
+
+/// Table that leads to the rows of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum By {
+    /// That of the rows.
+    Itself,
+    /// That of the properties of items.
+    Items,
+}
+
+impl By {
+    /// Its name in a statement.
+    pub(super) const fn alias(self) -> &'static str {
+        match self {
+            Self::Itself => "s",
+            Self::Items => "k",
+        }
+    }
+}
+
+/// Sort key of subscriptions: account, mode, id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubscriptionKey {
+    /// The account and mode.
+    pub scope: Scope,
+    /// The subscription.
+    pub id: SubscriptionId,
+}
+
+impl SubscriptionKey {
+    /// The key of a row.
+    pub fn of(row: &SubscriptionRow) -> Self {
+        let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
+        Self { scope, id: row.subscription_id.as_str().into() }
+    }
+}
+
+/// Parameters of a statement, numbered in the order in which they are added. The first is the limit.
+pub(in crate::store) struct Parameters<'a> {
+    dialect: Dialect,
+    values: Vec<Parameter<'a>>,
+}
+
+enum Parameter<'a> {
+    Text(&'a str),
+    Bool(bool),
+    Instant(StripeTime),
+    Limit(usize),
+}
+
+impl<'a> Parameters<'a> {
+    pub(in crate::store) fn new(dialect: Dialect, limit: usize) -> Self {
+        Self { dialect, values: vec![Parameter::Limit(limit)] }
+    }
+
+    /// Adds a text, and answers with the name of its parameter.
+    pub(super) fn text(&mut self, text: &'a str) -> String {
+        self.add(Parameter::Text(text))
+    }
+
+    /// Adds a truth value, and answers with the name of its parameter.
+    pub(super) fn truth(&mut self, truth: bool) -> String {
+        self.add(Parameter::Bool(truth))
+    }
+
+    fn add(&mut self, value: Parameter<'a>) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// Binds all of them.
+    pub(super) fn bind<'q>(&self, mut query: Query<'q>) -> Query<'q> {
+        for value in &self.values {
+            query = match value {
+                Parameter::Text(text) => query.bind(*text),
+                Parameter::Bool(truth) => query.bind(*truth),
+                Parameter::Instant(at) => bind_instant(query, *at),
+                Parameter::Limit(limit) => query.bind(i64::try_from(*limit).unwrap_or(i64::MAX)),
+            };
+        }
+        query
+    }
+}
+
+impl SubscriptionFilter {
+    /// The table that leads to the subscriptions: that of the properties of items, unless something
+    /// is given that fewer subscriptions share than an item.
+    pub(in crate::store) fn by(&self) -> By {
+        let of_one =
+            self.user_id.is_some() || self.customer_id.is_some() || self.subscription_id.is_some();
+        if of_one || self.item.is_any() { By::Itself } else { By::Items }
+    }
+
+    /// The conditions, also that a row comes after a key.
+    pub(in crate::store) fn conditions<'a>(
+        &'a self,
+        by: By,
+        after: Option<&'a SubscriptionKey>,
+        parameters: &mut Parameters<'a>,
+    ) -> String {
+        let texts = [
+            ("user_id", self.user_id.as_deref()),
+            ("customer_id", self.customer_id.as_ref().map(CustomerId::as_str)),
+            ("subscription_id", self.subscription_id.as_ref().map(SubscriptionId::as_str)),
+            ("status", self.status.as_deref()),
+        ];
+        let mut conditions = vec!["TRUE".to_owned()];
+        let account = self.account.as_ref().map(|it| parameters.text(it.as_str()));
+        conditions.extend(account.iter().map(|it| format!("s.account = {it}")));
+        for (column, text) in texts.into_iter().filter_map(|(column, text)| Some((column, text?))) {
+            conditions.push(format!("s.{column} = {}", parameters.text(text)));
+        }
+        let livemode = self.livemode.map(|it| parameters.truth(it));
+        conditions.extend(livemode.iter().map(|it| format!("s.livemode = {it}")));
+        if let Some((active, now)) = self.active {
+            let condition = sql::ACTIVE.of(parameters.dialect);
+            let condition = condition.replace("{now}", &parameters.add(Parameter::Instant(now)));
+            conditions.push(condition.replace("{active}", &parameters.truth(active)));
+        }
+        if let (By::Items, Some((property, value))) = (by, self.item.properties().next()) {
+            let (property, value) = (parameters.text(property), parameters.text(value));
+            conditions.push(format!("k.property = {property} AND k.value = {value}"));
+            conditions.extend(account.map(|it| format!("k.account = {it}")));
+            conditions.extend(livemode.map(|it| format!("k.livemode = {it}")));
+        }
+        conditions.extend(self.item.condition(parameters));
+        if let Some(SubscriptionKey { scope, id }) = after {
+            let account = parameters.text(scope.account.as_str());
+            let livemode = parameters.truth(scope.livemode);
+            let id = parameters.text(id.as_str());
+            let key = [account, livemode, id].join(", ");
+            conditions.push(sql::AFTER.replace("{by}", by.alias()).replace("{key}", &key));
+        }
+        conditions.join(" AND ")
+    }
+}
+
+impl ItemFilter {
+    /// True if nothing is asked for.
+    pub(super) fn is_any(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The properties that an item can be found by, and their values.
+    pub(super) fn of(item: ItemRow) -> impl Iterator<Item = (&'static str, String)> {
+        let ItemRow { price_id, product_id, lookup_key, .. } = item;
+        let all = [("price_id", price_id), ("product_id", product_id), ("lookup_key", lookup_key)];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Each property that is asked for, and its value; a property that few items share comes first.
+    fn properties(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("price_id", &self.price_id),
+            ("lookup_key", &self.lookup_key),
+            ("product_id", &self.product_id),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// The condition that a row has such an item; none where any row will do.
+    pub(super) fn condition<'a>(&'a self, parameters: &mut Parameters<'a>) -> Option<String> {
+        let (one, between) = match parameters.dialect {
+            Dialect::Sqlite => ("item.value ->> '{name}' = {value}", " AND "),
+            Dialect::Postgres => ("'{name}', {value}::text", ", "),
+        };
+        let all = self.properties().map(|(name, value)| {
+            one.replace("{name}", name).replace("{value}", &parameters.text(value))
+        });
+        let all: Vec<_> = all.collect();
+        let condition = sql::HAS_ITEM.of(parameters.dialect);
+        (!all.is_empty()).then(|| condition.replace("{properties}", &all.join(between)))
+    }
+
+    /// True if a row has such an item. Equal to the condition.
+    pub fn is_in(&self, row: &SubscriptionRow) -> bool {
+        let asks = |wanted: &Option<String>, has| wanted.is_none() || wanted == has;
+        self.is_any()
+            || row.items.0.iter().any(|item| {
+                asks(&self.price_id, &item.price_id)
+                    && asks(&self.product_id, &item.product_id)
+                    && asks(&self.lookup_key, &item.lookup_key)
+            })
+    }
+}
+
+/// Conditions that a filter adds.
+mod sql {
+    use super::Statement;
+
+    pub(super) const ACTIVE: Statement = Statement {
+        sqlite: "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > {now})) = {active}",
+        postgres: "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > to_timestamp({now}))) = {active}",
+    };
+    pub(super) const HAS_ITEM: Statement = Statement {
+        sqlite: "EXISTS (SELECT 1 FROM json_each(s.items) AS item WHERE {properties})",
+        postgres: "s.items @> jsonb_build_array(jsonb_build_object({properties}))",
+    };
+    pub(super) const AFTER: &str = "({by}.account, {by}.livemode, {by}.subscription_id) > ({key})";
+}
