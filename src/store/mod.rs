@@ -23,7 +23,10 @@ mod statements_test;
 mod stretch;
 mod url;
 
+pub use db::Rewritten;
+pub use erase::LEFT_ON_SERVER;
 pub use error::StoreError;
+pub(crate) use event::draw;
 pub use event::{
     Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
     Redelivery, Source,
@@ -35,7 +38,7 @@ pub use read_model::{
     GenerationStamp, GenerationStatus, Lease, Parked, ReadModel, Subject, SubscriptionFilter,
     SubscriptionKey, SubscriptionPages, TimelineEntry,
 };
-pub use record::payload_hash;
+pub use record::{payload_hash, signature_hash, signature_salt};
 pub use redelivery::Redelivered;
 pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};

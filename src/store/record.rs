@@ -1,7 +1,7 @@
 //! The canonical text of an event: what its leaf in the Merkle tree commits to.
 //!
-//! The payload stands in it only as its salted hash, so that erasing a payload leaves every proof
-//! valid and gives nothing away.
+//! The payload and the signature stand in it only as salted hashes, so that erasing them leaves every proof
+//! valid and gives nothing away. (The hash of a signature that an earlier version logged has no salt.)
 
 use std::fmt::Write as _;
 
@@ -19,11 +19,30 @@ pub fn payload_hash(salt: &[u8; 16], payload: &str) -> Hash {
     Sha256::new().chain_update(salt).chain_update(payload).finalize().into()
 }
 
+/// Salt of the signature's hash, made of the event's salt. Whoever is shown it learns nothing about the
+/// event's salt, and so can check a signature without being able to guess a payload.
+pub fn signature_salt(salt: &[u8; 16]) -> [u8; 16] {
+    let digest: Hash =
+        Sha256::new().chain_update(SIGNATURE_SALT).chain_update(salt).finalize().into();
+    let mut derived = [0; 16];
+    derived.copy_from_slice(&digest[..16]);
+    derived
+}
+
+/// `SHA-256(signature salt || signature)`, or `SHA-256(signature)` without a salt.
+pub fn signature_hash(signature_salt: Option<&[u8; 16]>, signature: &str) -> Hash {
+    let salt = signature_salt.map_or(&[][..], |salt| salt);
+    Sha256::new().chain_update(salt).chain_update(signature).finalize().into()
+}
+
+/// Prefix that separates the derived salt from other hashes of the event's salt.
+const SIGNATURE_SALT: &str = "subledger-signature-salt-v1\n";
+
 /// What a leaf commits to.
 pub(super) struct Record<'a> {
     pub(super) facts: &'a EventFacts,
     pub(super) source: Source,
-    pub(super) signature: Option<&'a str>,
+    pub(super) signature_hash: Option<Hash>,
     pub(super) payload_hash: &'a Hash,
     pub(super) received_at: ReceivedAt,
 }
@@ -54,7 +73,7 @@ impl Record<'_> {
         line(&created);
         line(&self.received_at.0.to_string());
         line(self.source.as_str());
-        line(&self.signature.map(|it| hex::encode(Sha256::digest(it))).unwrap_or_default());
+        line(&self.signature_hash.map(hex::encode).unwrap_or_default());
         line(&hex::encode(self.payload_hash));
         text
     }
@@ -81,7 +100,7 @@ mod tests {
         let record = Record {
             facts: &facts,
             source: Source::Webhook,
-            signature,
+            signature_hash: signature.map(|it| signature_hash(None, it)),
             payload_hash: &payload_hash(&[7; 16], "{}"),
             received_at: ReceivedAt(received_at),
         };
@@ -99,6 +118,13 @@ mod tests {
                 + &hex::encode(Sha256::digest([&[7; 16][..], b"{}"].concat()))
                 + "\n"
         );
+    }
+
+    #[test]
+    fn the_salt_of_a_signature_hides_the_salt_it_is_made_of() {
+        let salt = signature_salt(&[7; 16]);
+        assert_eq!(hex::encode(salt), "3aa05befdbbcdfd205aa4c1d53820a7d");
+        assert_ne!(signature_hash(Some(&salt), "t=1,v1=ab"), signature_hash(None, "t=1,v1=ab"));
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn heard(position: i64, body: &str) -> Heard {
         received_at: ReceivedAt(position),
         source: Arrival::Webhook,
         signature: None,
+        signature_hash: None,
         payload_hash: [0; 32],
         leaf_hash: [0; 32],
         salt: Some([0; 16]),

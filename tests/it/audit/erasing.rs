@@ -207,8 +207,11 @@ async fn single_events_are_erased_and_what_is_not_there_is_said() {
     assert_eq!(by_nobody.status, 2, "{}", by_nobody.err);
     assert_eq!(erase(&[&id]).status, 0);
     verified(folder);
-    let record = format!("erasure_of_{id}");
-    let refused = erase(&[&record]);
+    let store = open(folder).await;
+    let record = all(&store).await.into_iter().next_back().unwrap();
+    store.close().await;
+    assert_eq!(record.source.as_str(), "subledger");
+    let refused = erase(&[record.facts.event_id.as_str()]);
     assert_eq!(refused.status, 2, "{}", refused.err);
 
     // The log with its hole is exported and imported as it is.
