@@ -95,12 +95,15 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
     match finished {
         Err(error) => Err(Failure::failed(
             format!("the erasure is not finished, the bytes are still stored: {error}"),
-            format!("{RUN_AGAIN}. {}", error.hint().unwrap_or_default()).trim_end_matches(['.', ' ']),
+            format!("{RUN_AGAIN}. {}", error.hint().unwrap_or_default())
+                .trim_end_matches(['.', ' ']),
         )),
         Ok(Finished::HeldByReader) => Err(Failure::failed(
             "the erasure is not finished: another process reads an older state of the ledger, and the \
              write-ahead log still holds the bytes for it",
-            format!("wait until that export, backup or query has ended, or end it; then {RUN_AGAIN}"),
+            format!(
+                "wait until that export, backup or query has ended, or end it; then {RUN_AGAIN}"
+            ),
         )),
         Ok(Finished::Gone) => {
             say("erased: the read model was rebuilt, and no file of the ledger holds the bytes");
@@ -115,7 +118,9 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
             for command in LEFT_ON_SERVER {
                 say(&format!("  {command};"));
             }
-            say("its write-ahead log, replicas, archives and backups hold them until each is recycled");
+            say(
+                "its write-ahead log, replicas, archives and backups hold them until each is recycled",
+            );
             Ok(Exit::Done)
         }
     }

@@ -135,7 +135,8 @@ mod tests {
         assert_eq!(erasure.in_words(StripeTime(1_700_000_000)), words);
         let scope = Scope { account: "acct_1".into(), livemode: true };
         let id = Erasure::draw_id();
-        let new = erasure.clone().into_event(id.clone(), &scope, StripeTime(1_700_000_000)).unwrap();
+        let new =
+            erasure.clone().into_event(id.clone(), &scope, StripeTime(1_700_000_000)).unwrap();
         let body = new.body().unwrap();
         assert_eq!(Erasure::read(body), Some(erasure));
         let facts = EventFacts::from(&Envelope::parse(body).unwrap());

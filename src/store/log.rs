@@ -45,8 +45,11 @@ pub(super) struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
-    /// A log of this schema version.
-    Log(i64),
+    /// A log of this schema version, and how many migrations made it.
+    Log {
+        version: i64,
+        migrations: i64,
+    },
     /// Tables of another program.
     Other,
 }
@@ -125,7 +128,7 @@ impl Log {
             }
         };
         let mut reader = db.read().await?;
-        let is_log = matches!(found(&mut reader.session()).await?, Found::Log(_));
+        let is_log = matches!(found(&mut reader.session()).await?, Found::Log { .. });
         drop(reader);
         Ok(is_log.then(|| Self::new(url, clock, db)))
     }
@@ -218,7 +221,7 @@ async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
     let (tables, is_log): (i64, bool) = (row.get(0)?, row.get(1)?);
     if is_log {
         let version = session.query(sql::VERSION).fetch_one().await?;
-        return Ok(Found::Log(version.get(0)?));
+        return Ok(Found::Log { version: version.get(0)?, migrations: version.get(1)? });
     }
     Ok(if tables > 0 { Found::Other } else { Found::Nothing })
 }
@@ -228,8 +231,13 @@ fn needs_migration(url: &DatabaseUrl, dialect: Dialect, found: Found) -> Result<
     let known = db::known(dialect);
     match found {
         Found::Nothing => Ok(true),
-        Found::Log(version) if version <= known => Ok(version < known),
-        Found::Log(found) => Err(StoreError::NewerSchema { ledger: place(url), found, known }),
+        // Counted as well: one of them may be missing although a later one was applied.
+        Found::Log { version, migrations } if version <= known => {
+            Ok(migrations < db::migrations(dialect))
+        }
+        Found::Log { version: found, .. } => {
+            Err(StoreError::NewerSchema { ledger: place(url), found, known })
+        }
         Found::Other => {
             let reason = "it is a database of another program".to_owned();
             Err(match url {
@@ -272,7 +280,7 @@ pub(super) mod sql {
         /// How many tables there are, and whether they are a log's.
         SCHEMA = sqlite "SELECT count(*), ifnull(max(name = 'log_head'), 0) FROM sqlite_schema WHERE type = 'table'",
             postgres "SELECT count(*), coalesce(bool_or(tablename = 'log_head'), FALSE) FROM pg_tables WHERE schemaname = 'subledger'";
-        VERSION = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+        VERSION = "SELECT coalesce(max(version), 0), count(*) FROM _sqlx_migrations";
         /// One process at a time, for as long as its transaction lasts; the number is this program's own.
         MAKE_SCHEMA = postgres "SELECT pg_advisory_xact_lock(7163520240001); CREATE SCHEMA IF NOT EXISTS subledger";
     }

@@ -2,7 +2,7 @@
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
-use super::Session;
+use super::{Dialect, Session};
 use crate::store::StoreError;
 
 /// Schema versions of the log; only ever added to.
@@ -13,12 +13,20 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const TABLE: &str = "_sqlx_migrations";
 
 /// The newest schema version that this program knows.
-pub(in crate::store) fn known(dialect: super::Dialect) -> i64 {
-    let migrations = match dialect {
-        super::Dialect::Sqlite => &SQLITE,
-        super::Dialect::Postgres => &POSTGRES,
-    };
-    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+pub(in crate::store) fn known(dialect: Dialect) -> i64 {
+    migrator(dialect).iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Number of migrations that this program knows.
+pub(in crate::store) fn migrations(dialect: Dialect) -> i64 {
+    i64::try_from(migrator(dialect).iter().count()).unwrap_or(i64::MAX)
+}
+
+fn migrator(dialect: Dialect) -> &'static Migrator {
+    match dialect {
+        Dialect::Sqlite => &SQLITE,
+        Dialect::Postgres => &POSTGRES,
+    }
 }
 
 /// Applies what was not yet applied, in the caller's transaction.

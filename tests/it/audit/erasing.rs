@@ -1,5 +1,10 @@
 //! A customer who asks to be forgotten: what was said of them is gone, and the log is as provable as before.
 
+crate::files! {
+    mod bytes;
+}
+mod found;
+
 use std::path::Path;
 
 use serde_json::Value;
@@ -135,32 +140,6 @@ async fn what_concerns_a_customer_goes_and_every_proof_stays() {
     assert_eq!(once_more.status, 0, "{}", once_more.err);
     assert!(once_more.err.contains("nothing is left to erase"), "{}", once_more.err);
     verified(folder);
-}
-
-crate::files! {
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_bytes_are_gone_from_the_files_as_well() {
-        let directory = tempfile::tempdir().unwrap();
-        let folder = directory.path();
-        let who = somebody(&ledger(folder).await);
-        let email = who.email.clone().unwrap();
-        std::fs::remove_file(folder.join("made.jsonl")).unwrap();
-        let files_with_it = || -> Vec<String> {
-            let files = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
-            let holds = |path: &std::path::PathBuf| {
-                let bytes = std::fs::read(path).unwrap();
-                bytes.windows(email.len()).any(|it| it == email.as_bytes())
-            };
-            let names = files.filter(holds).map(|it| it.display().to_string());
-            names.collect()
-        };
-        assert!(!files_with_it().is_empty());
-        let customer = who.customer_id.clone();
-        let erase = ["erase", "--customer", &customer, "--by", "Ann", "--yes"];
-        let erased = run(folder, &[&MODE[..], &erase].concat());
-        assert_eq!(erased.status, 0, "{}{}", erased.out, erased.err);
-        assert_eq!(files_with_it(), Vec::<String>::new());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,13 +245,20 @@ async fn an_erased_payload_leaves_the_tree_valid_and_does_not_come_back() {
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "one"), event("evt_2", "two")]).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    sql.execute("UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1").await.unwrap();
+    sql.execute(
+        "UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1",
+    )
+    .await
+    .unwrap();
     let mut other = facts("evt_1");
     other.api_version = None;
     let other = NewEvent::new(other, Source::Webhook, None, "one".to_owned()).unwrap();
     assert_eq!(log.append(&[other]).await.unwrap(), [known(1)]);
     let erased = &all(&ledger.store).await[0];
-    assert_eq!((erased.payload.as_ref(), erased.signature.as_ref(), erased.salt), (None, None, None));
+    assert_eq!(
+        (erased.payload.as_ref(), erased.signature.as_ref(), erased.salt),
+        (None, None, None)
+    );
     let redelivery = &log.redeliveries(Position(1), Position(1)).await.unwrap()[0];
     assert_eq!(redelivery.payload_hash, erased.payload_hash);
     assert_eq!(redelivery.payload, None);
