@@ -75,6 +75,8 @@ async fn the_commands_that_it_names_end_what_a_server_still_holds() {
     let erased = run(&erase);
     assert_eq!(erased.status, 0, "{}", erased.err);
     assert!(erased.err.contains("PostgreSQL still holds old versions"), "{}", erased.err);
+    // What is in memory yet is written to the files.
+    cluster.psql("postgres", "CHECKPOINT");
     let tables = cluster.data().join("base");
     assert_ne!(files_with(&tables, &of(1)), Vec::<PathBuf>::new(), "it says so because it is so");
     let commands: Vec<_> =

@@ -20,8 +20,8 @@ use crate::ledger::{SWAP, new_event, open, rows};
 use crate::raw;
 
 /// Random ledgers, and tasks that make them at the same time.
-const LEDGERS: u64 = 1_000;
-const TASKS: u64 = 4;
+const LEDGERS: u64 = 80;
+const TASKS: u64 = 8;
 const CUSTOMERS: usize = 5;
 
 /// Random numbers of a seed (SplitMix64).
@@ -54,7 +54,7 @@ impl Dice {
 
 /// An event about a customer, whose word is in all that it says of them.
 fn body(dice: &mut Dice, number: usize, customer: usize, word: &str, version: &str) -> String {
-    let most = if dice.one_in(20) { 4_000 } else { 250 };
+    let most = if dice.one_in(20) { 3_000 } else { 120 };
     let words = vec![word; 1 + dice.below(most)].join("-");
     let head = |event_type: &str| {
         format!(
@@ -83,7 +83,7 @@ fn body(dice: &mut Dice, number: usize, customer: usize, word: &str, version: &s
 async fn fill(store: &Store, dice: &mut Dice, words: &[String]) -> BTreeSet<usize> {
     let mut batch: Vec<NewEvent> = Vec::new();
     let mut customers = BTreeSet::new();
-    for number in 0..20 + dice.below(40) {
+    for number in 0..12 + dice.below(30) {
         let customer = dice.below(CUSTOMERS);
         customers.insert(customer);
         batch.push(new_event(&body(dice, number, customer, &words[customer], "2020-08-27")));
@@ -124,7 +124,7 @@ async fn erase_of_a_random_ledger(seed: u64) {
     let mut erased = fill(&store, dice, &words).await;
     let one = *erased.first().unwrap();
     erased.retain(|customer| *customer == one || dice.one_in(3));
-    if !dice.one_in(4) {
+    if dice.one_in(2) {
         for _ in 0..1 + dice.below(2) {
             let (logic, stop) = (Logic::default(), CancellationToken::new());
             let clock = &Clock::System;
@@ -134,7 +134,8 @@ async fn erase_of_a_random_ledger(seed: u64) {
     let url = crate::database(folder);
     let (mut of_log, mut of_read_model) = (raw::log(&url).await, raw::read(&url).await);
     let read = "BEGIN; SELECT count(*) FROM sqlite_schema";
-    let is_read = [dice.one_in(2), dice.one_in(2)];
+    // Where it reads the read models, dropping a generation waits for it a while.
+    let is_read = [dice.one_in(2), dice.one_in(16)];
     if is_read[0] {
         of_log.execute(read).await.unwrap();
     }
@@ -155,10 +156,12 @@ async fn erase_of_a_random_ledger(seed: u64) {
     let expected =
         if is_read.contains(&true) { Finished::HeldByReader } else { Finished::Gone };
     assert_eq!(finished, expected, "{seed}: {is_read:?}");
-    for (reader, _) in [&mut of_log, &mut of_read_model].into_iter().zip(is_read).filter(|it| it.1) {
-        reader.execute("COMMIT").await.unwrap();
+    if finished == Finished::HeldByReader {
+        for (reader, is_read) in [&mut of_log, &mut of_read_model].into_iter().zip(is_read) {
+            reader.execute(if is_read { "COMMIT" } else { "SELECT 1" }).await.unwrap();
+        }
+        assert_eq!(finish(&store).await, Finished::Gone, "{seed}");
     }
-    assert_eq!(finish(&store).await, Finished::Gone, "{seed}");
     for customer in erased {
         let left = files_with(folder, &words[customer]);
         assert_eq!(left, Vec::<String>::new(), "{seed}: customer {customer}");
