@@ -82,7 +82,9 @@ async fn the_commands_that_it_names_end_what_a_server_still_holds() {
     let commands: Vec<_> =
         erased.err.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(';')).collect();
     assert_eq!(commands, subledger::store::LEFT_ON_SERVER);
+    let readme = include_str!("../../../README.md");
     for command in commands {
+        assert!(readme.contains(&format!("  {command};\n")), "{command}");
         cluster.psql("postgres", command);
     }
     assert_eq!(files_with(&tables, &of(1)), Vec::<PathBuf>::new());

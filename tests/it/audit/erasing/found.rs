@@ -8,17 +8,20 @@ use subledger::clock::Clock;
 use subledger::erasure::{self, ErasedEvent, Erasure, Finished, Order};
 use subledger::ids::{EventId, Position, Scope};
 use subledger::projection::Logic;
+use subledger::projector::RebuildError;
 use subledger::store::{
-    EventFacts, Exported, LoggedEvent, NewEvent, Source, Store, StoreError, signature_hash,
+    EventFacts, Exported, GenerationLogic, LoggedEvent, NewEvent, Source, Store, StoreError,
+    signature_hash,
 };
 use subledger::stripe::{Envelope, Verifier};
-use subledger::time::StripeTime;
+use subledger::time::{ReceivedAt, StripeTime};
 use tokio_util::sync::CancellationToken;
 
 use super::{MODE, all, verified};
 use crate::app::commands::run;
 use crate::app::server::SECRET;
 use crate::ledger::{new_event, open};
+use crate::store::begin;
 
 /// An event of live mode, some seconds after the first of March.
 fn body(id: &str, event_type: &str, second: i64, object: &str) -> String {
@@ -47,9 +50,9 @@ async fn erase(store: &Store, ids: &[&str]) {
     erasure::erase(store, &found, &order, &Clock::System).await.unwrap();
 }
 
-async fn finish(store: &Store) -> Finished {
+async fn finish(store: &Store) -> Result<Finished, RebuildError> {
     let (stop, how) = (CancellationToken::new(), (&Clock::System, std::time::Duration::ZERO));
-    erasure::finish(store, &Logic::default(), how, &stop, |_| {}).await.unwrap()
+    erasure::finish(store, &Logic::default(), how, &stop, |_| {}).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,7 +270,7 @@ async fn a_signature_that_an_earlier_version_logged_or_left_is_erased_as_well() 
     let before = all(&store).await;
     assert_eq!(before.iter().filter(|it| it.signature.is_some()).count(), 2);
     erase(&store, &["evt_1"]).await;
-    finish(&store).await;
+    finish(&store).await.unwrap();
     let after = all(&store).await;
     for (before, after) in before.iter().zip(&after) {
         let plain = signature_hash(None, before.signature.as_deref().unwrap());
@@ -277,5 +280,29 @@ async fn a_signature_that_an_earlier_version_logged_or_left_is_erased_as_well() 
             (before.leaf_hash, before.leaf_hash)
         );
     }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_model_that_was_never_completed_is_dropped_unless_somebody_makes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let object = r#"{"id":"cus_1","object":"customer"}"#;
+    store.log.append(&[new_event(&body("evt_1", "customer.created", 0, object))]).await.unwrap();
+    let logic = GenerationLogic {
+        fingerprint: String::new(),
+        fold_version: 1,
+        policy: String::new(),
+        user_keys: String::new(),
+    };
+    // Whoever began it has ended; nothing is live.
+    begin(&store, &logic, ("gone", ReceivedAt(1), 1)).await;
+    erase(&store, &["evt_1"]).await;
+    finish(&store).await.unwrap();
+    assert_eq!(store.read_model.generations().await.unwrap(), []);
+
+    begin(&store, &logic, ("busy", Clock::System.now(), 600)).await;
+    let refused = finish(&store).await;
+    assert!(matches!(refused, Err(RebuildError::AlreadyRunning { .. })), "{refused:?}");
     store.close().await;
 }
