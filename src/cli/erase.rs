@@ -73,9 +73,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         let at: Vec<_> = records.iter().map(|it| it.position.to_string()).collect();
         let erased = grouped(count(&found.events));
         say(&format!(
-            "the log no longer answers with {erased} events; the record of the erasure is event {}",
+            "the bodies of {erased} events are removed from the log; the record of the erasure is event {}",
             at.join(", ")
         ));
+        say("the read model is rebuilt, and the files are cleaned, before this ends");
     }
     finish(&store, &logic, context).await
 }

@@ -128,8 +128,8 @@ async fn erase_of_a_random_ledger(seed: u64, empty: &Path) {
     let mut erased = fill(&store, dice, &words).await;
     let one = *erased.first().unwrap();
     erased.retain(|customer| *customer == one || dice.one_in(3));
-    if dice.one_in(2) {
-        for _ in 0..=dice.below(2) {
+    if dice.one_in(3) {
+        for _ in 0..=usize::from(dice.one_in(4)) {
             let (logic, stop) = (Logic::default(), CancellationToken::new());
             let clock = &Clock::System;
             projector::rebuild(&store, &logic, clock, &stop, SWAP, |_| {}).await.unwrap();
@@ -170,7 +170,7 @@ async fn erase_of_a_random_ledger(seed: u64, empty: &Path) {
         let left = files_with(folder, &words[customer]);
         assert_eq!(left, Vec::<String>::new(), "{seed}: customer {customer}");
     }
-    if seed.is_multiple_of(10) {
+    if seed.is_multiple_of(20) {
         let report = subledger::audit::verify(&store, None, |_| {}).await.unwrap();
         assert!(report.is_clean(), "{seed}: {:?}", report.findings);
     }
