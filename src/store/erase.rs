@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::db::{Column, Rewritten, Session};
 use super::event::{Appended, NewEvent};
 use super::log::Log;
-use super::{StoreError, record};
+use super::{StoreError, signature};
 use crate::ids::Position;
 use crate::tree::Hash;
 
@@ -81,7 +81,7 @@ pub(super) async fn bodies(
     let template = session.text(sql::UNSALTED);
     let mut unsalted: BTreeMap<Position, Hash> = BTreeMap::new();
     for row in session.bulk(template, &position, positions, bind).await? {
-        unsalted.insert(Position(row.get(0)?), record::signature_hash(None, row.get(1)?));
+        unsalted.insert(Position(row.get(0)?), signature::signature_hash(None, row.get(1)?));
     }
     let template = session.text(sql::ERASE);
     let erased = session.bulk(template, &[Column::Integer, Column::Bytes], positions, |to, it| {

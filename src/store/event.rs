@@ -1,6 +1,7 @@
 //! An event on its way into the log, and as it stands there.
 
 use super::record::{self, Record};
+use super::signature;
 use crate::ids::{EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
@@ -94,7 +95,7 @@ impl NewEvent {
         let salt = draw();
         Ok(Self {
             payload_hash: record::payload_hash(&salt, &payload),
-            signature_hash: signature.as_deref().map(|it| salted(&salt, it)),
+            signature_hash: signature.as_deref().map(|it| signature::salted(&salt, it)),
             facts,
             source,
             signature,
@@ -122,7 +123,7 @@ impl NewEvent {
             (Some(_), Some(_)) | (None, None) => {}
             _ => return Err(InvalidEvent::HalfErased),
         }
-        if !signature_fits(signature.as_deref(), signature_hash.as_ref(), salt.as_ref()) {
+        if !signature::fits(signature.as_deref(), signature_hash.as_ref(), salt.as_ref()) {
             return Err(InvalidEvent::WrongSignatureHash);
         }
         Ok(Self {
@@ -140,7 +141,7 @@ impl NewEvent {
     /// The leaf of this event, were it received at that instant.
     pub fn leaf_hash(&self, received_at: ReceivedAt) -> Hash {
         let Self { facts, source, payload_hash, .. } = self;
-        let signature_hash = committed(self.signature.as_deref(), self.signature_hash);
+        let signature_hash = signature::committed(self.signature.as_deref(), self.signature_hash);
         Record { facts, source: *source, signature_hash, payload_hash, received_at }.leaf_hash()
     }
 
@@ -192,30 +193,6 @@ impl Source {
         [Self::Webhook, Self::Api, Self::Import, Self::Subledger]
             .into_iter()
             .find(|source| source.as_str() == word)
-    }
-}
-
-/// Hash of a signature with the salt that is derived from the event's.
-fn salted(salt: &[u8; 16], signature: &str) -> Hash {
-    record::signature_hash(Some(&record::signature_salt(salt)), signature)
-}
-
-/// The hash of the signature that the leaf commits to.
-fn committed(signature: Option<&str>, signature_hash: Option<Hash>) -> Option<Hash> {
-    signature_hash.or_else(|| signature.map(|it| record::signature_hash(None, it)))
-}
-
-/// Whether a signature is the one that was hashed, as far as its salt is known; and whether it is gone only
-/// where the salt is gone too.
-fn signature_fits(
-    signature: Option<&str>,
-    signature_hash: Option<&Hash>,
-    salt: Option<&[u8; 16]>,
-) -> bool {
-    match (signature, signature_hash, salt) {
-        (Some(signature), Some(hash), Some(salt)) => salted(salt, signature) == *hash,
-        (None, Some(_), Some(_)) => false,
-        _ => true,
     }
 }
 
@@ -286,7 +263,7 @@ impl LoggedEvent {
     pub fn recomputed_leaf_hash(&self) -> Hash {
         let Self { facts, source, payload_hash, received_at, .. } = self;
         let (source, received_at) = (*source, *received_at);
-        let signature_hash = committed(self.signature.as_deref(), self.signature_hash);
+        let signature_hash = signature::committed(self.signature.as_deref(), self.signature_hash);
         Record { facts, source, signature_hash, payload_hash, received_at }.leaf_hash()
     }
 
@@ -298,13 +275,11 @@ impl LoggedEvent {
             _ => false,
         }
     }
-}
 
-impl LoggedEvent {
     /// Whether the signature is the one that was hashed; an erased one cannot be wrong.
     pub fn signature_matches_hash(&self) -> bool {
         let (signature, hash) = (self.signature.as_deref(), self.signature_hash.as_ref());
-        signature_fits(signature, hash, self.salt.as_ref())
+        signature::fits(signature, hash, self.salt.as_ref())
     }
 
     /// Whether there was a signature, which was erased with the payload.
@@ -395,7 +370,7 @@ mod tests {
                 salt,
                 payload_hash: record::payload_hash(&[1; 16], "{}"),
                 payload: salt.map(|_| "{}".to_owned()),
-                signature_hash: Some(salted(&[1; 16], "t=1,v1=ab")),
+                signature_hash: Some(signature::salted(&[1; 16], "t=1,v1=ab")),
             };
             let signature = signature.map(str::to_owned);
             NewEvent::exported(facts("evt_1"), Source::Webhook, signature, exported).map(|_| ())

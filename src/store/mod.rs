@@ -18,6 +18,7 @@ mod read_model;
 mod record;
 mod redelivery;
 mod scan;
+mod signature;
 #[cfg(test)]
 mod statements_test;
 mod stretch;
@@ -38,8 +39,9 @@ pub use read_model::{
     GenerationStamp, GenerationStatus, Lease, Parked, ReadModel, Subject, SubscriptionFilter,
     SubscriptionKey, SubscriptionPages, TimelineEntry,
 };
-pub use record::{payload_hash, signature_hash, signature_salt};
+pub use record::payload_hash;
 pub use redelivery::Redelivered;
+pub use signature::{signature_hash, signature_salt};
 pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};
 

@@ -19,25 +19,6 @@ pub fn payload_hash(salt: &[u8; 16], payload: &str) -> Hash {
     Sha256::new().chain_update(salt).chain_update(payload).finalize().into()
 }
 
-/// Salt of the signature's hash, made of the event's salt. Whoever is shown it learns nothing about the
-/// event's salt, and so can check a signature without being able to guess a payload.
-pub fn signature_salt(salt: &[u8; 16]) -> [u8; 16] {
-    let digest: Hash =
-        Sha256::new().chain_update(SIGNATURE_SALT).chain_update(salt).finalize().into();
-    let mut derived = [0; 16];
-    derived.copy_from_slice(&digest[..16]);
-    derived
-}
-
-/// `SHA-256(signature salt || signature)`, or `SHA-256(signature)` without a salt.
-pub fn signature_hash(signature_salt: Option<&[u8; 16]>, signature: &str) -> Hash {
-    let salt = signature_salt.map_or(&[][..], |salt| salt);
-    Sha256::new().chain_update(salt).chain_update(signature).finalize().into()
-}
-
-/// Prefix that separates the derived salt from other hashes of the event's salt.
-const SIGNATURE_SALT: &str = "subledger-signature-salt-v1\n";
-
 /// What a leaf commits to.
 pub(super) struct Record<'a> {
     pub(super) facts: &'a EventFacts,
@@ -84,6 +65,7 @@ const RECORD_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests {
+    use super::super::signature::signature_hash;
     use super::*;
     use crate::ids::Scope;
     use crate::time::StripeTime;
@@ -118,13 +100,6 @@ mod tests {
                 + &hex::encode(Sha256::digest([&[7; 16][..], b"{}"].concat()))
                 + "\n"
         );
-    }
-
-    #[test]
-    fn the_salt_of_a_signature_hides_the_salt_it_is_made_of() {
-        let salt = signature_salt(&[7; 16]);
-        assert_eq!(hex::encode(salt), "3aa05befdbbcdfd205aa4c1d53820a7d");
-        assert_ne!(signature_hash(Some(&salt), "t=1,v1=ab"), signature_hash(None, "t=1,v1=ab"));
     }
 
     #[test]
