@@ -6,10 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventId, Position, Scope};
-use crate::store::{EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source};
+use crate::store::{
+    EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source, signature_hash,
+    signature_salt,
+};
 use crate::stripe::SignedWith;
 use crate::stripe::envelope::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Hash;
 
 /// An event as the log holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +40,14 @@ pub struct EventRecord {
     pub received_at: ReceivedAt,
     /// `webhook`, `api`, `import` or `subledger`.
     pub source: String,
-    /// The signature header as received.
+    /// The signature header as received; null where there was none, and where it was erased.
     pub signature: Option<String>,
+    /// The salt of the signature's hash, in hex; absent where there is no signature, or its hash has no salt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_salt: Option<String>,
+    /// The hash of an erased signature, in hex; absent where none was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_hash: Option<String>,
     /// The salt of the payload's hash, in hex; absent where the payload was erased or is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
@@ -102,7 +112,7 @@ const fn is_false(erased: &bool) -> bool {
 
 impl EventRecord {
     /// The keys that a record may have, in their order.
-    pub const KEYS: [&'static str; 17] = [
+    pub const KEYS: [&'static str; 19] = [
         "position",
         "event_id",
         "account",
@@ -114,6 +124,8 @@ impl EventRecord {
         "received_at",
         "source",
         "signature",
+        "signature_salt",
+        "signature_hash",
         "salt",
         "payload_hash",
         "payload",
@@ -124,6 +136,9 @@ impl EventRecord {
 
     /// The record of an event, payload and all.
     pub fn new(event: LoggedEvent, redeliveries: Vec<Redelivery>) -> Self {
+        let is_salted = event.signature.is_some() && event.signature_hash.is_some();
+        let signature_salt = event.salt.as_ref().filter(|_| is_salted).map(signature_salt);
+        let signature_hash = event.signature_hash.filter(|_| event.signature.is_none());
         let facts = event.facts;
         Self {
             position: event.position,
@@ -137,6 +152,8 @@ impl EventRecord {
             received_at: event.received_at,
             source: event.source.as_str().to_owned(),
             signature: event.signature,
+            signature_salt: signature_salt.map(hex::encode),
+            signature_hash: signature_hash.map(hex::encode),
             salt: event.salt.map(hex::encode),
             payload_hash: hex::encode(event.payload_hash),
             erased: event.payload.is_none(),
@@ -166,6 +183,11 @@ impl EventRecord {
         }
         let of_payload = envelope.and_then(|it| it.api_version).map(String::from);
         let api_version = self.api_version.or(of_payload);
+        let signature_hash = committed_signature_hash(
+            self.signature.as_deref(),
+            self.signature_salt.as_deref(),
+            self.signature_hash.as_deref(),
+        )?;
         let facts = EventFacts {
             scope: Scope { account: self.account, livemode: self.livemode },
             event_id: self.event_id,
@@ -186,6 +208,7 @@ impl EventRecord {
             salt,
             payload_hash: bytes(&self.payload_hash, "payload_hash")?,
             payload: self.payload,
+            signature_hash,
         };
         let event = NewEvent::exported(facts, source, self.signature, exported)?;
         let event = event.signed_with(signed_with);
@@ -244,6 +267,23 @@ impl From<Redelivery> for RedeliveryRecord {
     }
 }
 
+/// The hash of the signature, where it does not follow from the signature alone.
+fn committed_signature_hash(
+    signature: Option<&str>,
+    salt: Option<&str>,
+    hash: Option<&str>,
+) -> Result<Option<Hash>, BadRecord> {
+    match (signature, salt, hash) {
+        (Some(signature), Some(salt), None) => {
+            Ok(Some(signature_hash(Some(&bytes(salt, "signature_salt")?), signature)))
+        }
+        (_, None, None) => Ok(None),
+        (None, None, Some(hash)) => Ok(Some(bytes(hash, "signature_hash")?)),
+        (None, Some(_), _) => Err(BadRecord::Field("signature_salt")),
+        (Some(_), _, Some(_)) => Err(BadRecord::Field("signature_hash")),
+    }
+}
+
 fn bytes<const N: usize>(text: &str, field: &'static str) -> Result<[u8; N], BadRecord> {
     let mut bytes = [0; N];
     hex::decode_to_slice(text, &mut bytes).map_err(|_| BadRecord::Field(field))?;
@@ -284,6 +324,8 @@ mod tests {
             received_at: ReceivedAt(0),
             source: "webhook".to_owned(),
             signature: None,
+            signature_salt: None,
+            signature_hash: None,
             salt: Some(hex::encode([7; 16])),
             payload_hash: hex::encode(payload_hash(&[7; 16], payload)),
             payload: Some(payload.to_owned()),
@@ -352,12 +394,39 @@ mod tests {
             count: 1,
             payload: None,
         };
-        let whole = EventRecord { erased: true, redeliveries: vec![redelivery], ..record() };
+        let whole = EventRecord {
+            erased: true,
+            signature_salt: Some(String::new()),
+            signature_hash: Some(String::new()),
+            redeliveries: vec![redelivery],
+            ..record()
+        };
         let text = serde_json::to_string(&whole).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value.as_object().unwrap().len(), EventRecord::KEYS.len());
         let at = EventRecord::KEYS.map(|key| text.find(&format!("\"{key}\":")).unwrap());
         assert!(at.is_sorted(), "{text}");
+    }
+
+    #[test]
+    fn a_signature_is_the_hashed_one_or_its_hash_alone() {
+        let salt = signature_salt(&[7; 16]);
+        let hash = hex::encode(signature_hash(Some(&salt), "t=1,v1=ab"));
+        let salt = hex::encode(salt);
+        let (mut signed, mut erased) = (record(), record());
+        (signed.signature, signed.signature_salt) = (Some("t=1,v1=ab".to_owned()), Some(salt));
+        (erased.signature_hash, erased.salt, erased.payload) = (Some(hash), None, None);
+        let leaf = |record: EventRecord| Ok(record.into_event()?.0.leaf_hash(ReceivedAt(0)));
+        let same: Result<_, BadRecord> = leaf(signed.clone());
+        assert_eq!(leaf(signed.clone().without_payload()).unwrap(), same.unwrap());
+        assert_eq!(leaf(erased).unwrap(), leaf(signed.clone()).unwrap());
+        let mut edited = signed.clone().without_payload();
+        edited.signature = Some("t=1,v1=ac".to_owned());
+        assert_ne!(leaf(edited).unwrap(), leaf(signed.clone()).unwrap());
+        let mut both = signed;
+        both.signature_hash = Some(hex::encode([0; 32]));
+        let error = leaf(both).unwrap_err();
+        assert_eq!(error.to_string(), "`signature_hash` is not in the form that an export has");
     }
 
     #[test]

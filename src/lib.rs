@@ -33,7 +33,7 @@
 //! | [`projector`] | follows the log, makes generations anew, says what they change |
 //! | [`tree`] | the Merkle tree over the log: its right edge, its proofs |
 //! | [`proof`] | what others check without the log: keys, signed checkpoints, texts of proofs |
-//! | [`erasure`] | erasing what events said, and the record of it |
+//! | [`erasure`] | erasing what events said, in the log, the read models and the files, and the record of it |
 //! | [`audit`] | histories in words, explanations, verification, proofs |
 //! | [`http`] | the webhook, the reads, health and metrics |
 //! | [`publisher`] | checkpoints that leave the machine while the service runs |

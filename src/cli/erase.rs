@@ -1,20 +1,28 @@
-//! `erase`: what events said goes, for good; that they were, and that it was erased, stays.
+//! `erase`: what events said is erased, in every file; that they were, and a record of the erasure, stays.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 
-use super::output::{grouped, stdout};
+use super::output::{self, grouped, stdout};
 use super::progress::{self, RebuildProgress};
 use super::report::{Exit, Failure, say};
 use super::{Context, signals};
-use crate::erasure::{self, FindError, Found, Order};
+use crate::erasure::{self, FindError, Finished, Found, Order};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
+use crate::projection::Logic;
 use crate::projector::Told;
-use crate::store::{Opening, Store};
+use crate::store::{LEFT_ON_SERVER, Opening, Store};
+use crate::time::StripeTime;
 
 /// Event ids that are shown before it is asked, at most.
 const SHOWN: usize = 10;
+/// How long each process that reads or writes a file is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What ends an erasure that was not finished.
+const RUN_AGAIN: &str = "run the same command again: it goes on where this one ended";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -52,7 +60,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let found = find(&store, &scope, &args).await?;
     if found.events.is_empty() {
-        say("nothing is left to erase");
+        say("nothing is left to erase in the log");
     } else {
         show(&found)?;
         if !args.yes && !confirmed(&args)? {
@@ -64,25 +72,59 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         let records = erasure::erase(&store, &found, &order, &context.clock).await?;
         let at: Vec<_> = records.iter().map(|it| it.position.to_string()).collect();
         let erased = grouped(count(&found.events));
-        say(&format!("{erased} events are erased; the record of it stands at {}", at.join(", ")));
+        say(&format!(
+            "the bodies of {erased} events are removed from the log; the record of the erasure is event {}",
+            at.join(", ")
+        ));
+        say("the read model is rebuilt, and the files are cleaned, before this ends");
     }
+    finish(&store, &logic, context).await
+}
+
+/// Does all that is left to do until no file holds the bytes, and says what remains.
+async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut progress = RebuildProgress::new();
     let told = |told: Told<'_>| match told {
         Told::Progress(now) => progress.show(now),
         Told::Difference(_) | Told::NotCompared(_) => {}
     };
-    let renewed = erasure::renew(&store, &logic, &context.clock, &stop, told).await;
+    let how = (&context.clock, PATIENCE);
+    let finished = erasure::finish(store, logic, how, &stop, told).await;
     progress.clear();
     store.close().await;
-    if let Err(error) = renewed {
-        return Err(Failure::failed(
-            format!("the read model still says what was erased: {error}"),
-            "run the same command again: it goes on where this one ended",
-        ));
+    match finished {
+        Err(error) => Err(Failure::failed(
+            format!("the erasure is not finished, the bytes are still stored: {error}"),
+            format!("{RUN_AGAIN}. {}", error.hint().unwrap_or_default())
+                .trim_end_matches(['.', ' ']),
+        )),
+        Ok(Finished::HeldByReader) => Err(Failure::failed(
+            "the erasure is not finished: another process reads an older state of the ledger, and the \
+             write-ahead log still holds the bytes for it",
+            format!(
+                "wait until that export, backup or query has ended, or end it; then {RUN_AGAIN}"
+            ),
+        )),
+        Ok(Finished::Gone) => {
+            say("erased: the read model was rebuilt, and no file of the ledger holds the bytes");
+            Ok(Exit::Done)
+        }
+        Ok(Finished::OnServer) => {
+            say("erased: the read model was rebuilt, and no query finds the events");
+            say(
+                "PostgreSQL still holds old versions of the rows in its files. These commands, run by the \
+                 owner of the database, end that (the first locks the log):",
+            );
+            for command in LEFT_ON_SERVER {
+                say(&format!("  {command};"));
+            }
+            say(
+                "its write-ahead log, replicas, archives and backups hold them until each is recycled",
+            );
+            Ok(Exit::Done)
+        }
     }
-    say("the read model was made anew without it, and every older generation is dropped");
-    Ok(Exit::Done)
 }
 
 async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<Found> {
@@ -109,19 +151,42 @@ async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<Found
     }
 }
 
+/// Shows what would be erased: how many events of each type and from when, and the first of them.
 fn show(found: &Found) -> io::Result<()> {
     let mut out = stdout();
     writeln!(out, "{} events say something that would be erased:", grouped(count(&found.events)))?;
-    for (position, event) in found.positions.iter().zip(&found.events).take(SHOWN) {
-        writeln!(out, "  {position:>8}  {}", event.event_id)?;
+    let mut types: BTreeMap<&str, Vec<StripeTime>> = BTreeMap::new();
+    for event in &found.events {
+        types.entry(&event.event_type).or_default().push(event.created);
     }
+    let mut table = output::table(&["events", "type", "first (UTC)", "last (UTC)"]);
+    for (event_type, times) in types {
+        let (first, last) = (times.iter().min(), times.iter().max());
+        let number = grouped(count(&times));
+        table.add_row([number, event_type.to_owned(), day(first), day(last)]);
+    }
+    output::write_table(&table, &mut out)?;
+    writeln!(out)?;
+    let mut table = output::table(&["position", "event", "type", "date (UTC)"]);
+    for event in found.events.iter().take(SHOWN) {
+        let id = event.entry.event_id.to_string();
+        let at = day(Some(&event.created));
+        table.add_row([event.position.to_string(), id, event.event_type.clone(), at]);
+    }
+    output::write_table(&table, &mut out)?;
     if found.events.len() > SHOWN {
-        writeln!(out, "  and {} more", grouped(count(&found.events[SHOWN..])))?;
+        writeln!(out, "and {} more", grouped(count(&found.events[SHOWN..])))?;
     }
     if found.erased_before > 0 {
         writeln!(out, "{} more were erased before", found.erased_before)?;
     }
     out.flush()
+}
+
+/// The day of an instant, as `2026-03-01`.
+fn day(at: Option<&StripeTime>) -> String {
+    let text = output::cell(at);
+    text.split('T').next().unwrap_or_default().to_owned()
 }
 
 fn count<T>(items: &[T]) -> i64 {

@@ -107,9 +107,10 @@ enum Command {
     Export(export::Args),
     /// Erase what events said, for a person who asks to be forgotten
     ///
-    /// The body of each event goes, for good, and so do those of its redeliveries. That the event was, its hash,
-    /// and a record of the erasure stay, so that every proof holds. The read model is made anew from
-    /// what is left, and older generations are dropped.
+    /// Erases the body and signature of each event, and the bodies of its redeliveries. That the event was, its
+    /// hashes, and a record of the erasure stay, so that every proof holds. Then the read model is rebuilt from
+    /// what is left, older generations are dropped, and the files are rewritten. Exits with 3 while a file
+    /// still holds the bytes: run the same command again.
     Erase(erase::Args),
     /// Make up the events of whole subscription lives, with the truth known
     Simulate(simulate::Args),

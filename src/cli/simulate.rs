@@ -165,6 +165,8 @@ fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> i
             received_at: last,
             source: Source::Import.as_str().to_owned(),
             signature: None,
+            signature_salt: None,
+            signature_hash: None,
             salt: Some(hex::encode(salt)),
             payload_hash: hex::encode(payload_hash(&salt, &event.body)),
             payload: Some(event.body.clone()),

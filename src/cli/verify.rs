@@ -61,7 +61,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
     writeln!(out, "log         {} events, root {}", report.events, report.root)?;
     if let Some(signatures) = report.signatures {
-        writeln!(out, "signatures  {signatures} checked")?;
+        match report.signatures_erased.unwrap_or_default() {
+            0 => writeln!(out, "signatures  {signatures} checked")?,
+            erased => writeln!(
+                out,
+                "signatures  {signatures} checked, {erased} erased with their events and cannot be checked"
+            )?,
+        }
     }
     if report.checkpoints > 0 {
         writeln!(out, "checkpoints {} compared", report.checkpoints)?;

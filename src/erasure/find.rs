@@ -1,13 +1,15 @@
 //! Which events are to be erased.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::Decoded;
 use super::record::{ErasedEvent, Subject};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::observe::observe_as;
-use crate::store::{LoggedEvent, Source, Store, StoreError, Subject as Timeline};
+use crate::store::{LoggedEvent, Redelivery, Source, Store, StoreError, Subject as Timeline};
 use crate::stripe::Envelope;
 use crate::stripe::routing::Routing;
+use crate::time::StripeTime;
 
 /// How many events, and bytes of bodies, are read at once, at most.
 const EVENTS_AT_ONCE: usize = 4_096;
@@ -19,11 +21,22 @@ pub struct Found {
     /// The account and mode.
     pub scope: Scope,
     /// The events that still say something, in the order of the log.
-    pub events: Vec<ErasedEvent>,
-    /// Where they stand.
-    pub positions: Vec<Position>,
+    pub events: Vec<FoundEvent>,
     /// Events that were asked for and are erased already.
     pub erased_before: usize,
+}
+
+/// An event that still says something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundEvent {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its type.
+    pub event_type: String,
+    /// When it happened, by Stripe's clock.
+    pub created: StripeTime,
+    /// The entry of it in the record of the erasure.
+    pub entry: ErasedEvent,
 }
 
 /// Why there is nothing to erase.
@@ -44,8 +57,8 @@ pub enum FindError {
 }
 
 /// Finds events by their ids, and all that concern a customer: what stands on the customer's timeline, and
-/// what names the customer anywhere in its body, for which the whole log is read. `progress` is told how many
-/// events were looked at.
+/// what names the customer anywhere in its body or in that of a redelivery, for which the whole log is read.
+/// `progress` is told how many events were looked at.
 pub async fn find(
     store: &Store,
     scope: &Scope,
@@ -60,36 +73,33 @@ pub async fn find(
         if event.source == Source::Subledger {
             return Err(FindError::OwnRecord(id.clone()));
         }
-        chosen.add(&event, None);
+        let redelivered = Redelivered::of(store, std::slice::from_ref(&event)).await?;
+        chosen.add(&event, redelivered.bodies(event.position), None);
     }
     for customer in customers {
         let key = CustomerKey { scope: scope.clone(), customer: customer.clone() };
-        let of_customer = Timeline::Customer(key);
-        let timeline = store.read_model.timeline(&of_customer, Position::ZERO, usize::MAX);
-        let positions: Vec<_> = match timeline.await {
-            Ok((_, entries)) => entries.into_iter().map(|entry| entry.position).collect(),
-            // Without a read model there is the log.
-            Err(StoreError::ReadModelBuilding) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        for some in positions.chunks(EVENTS_AT_ONCE) {
-            for event in store.log.events_at(some).await? {
-                chosen.add(&event, Some(customer));
+        for some in timeline(store, key).await?.chunks(EVENTS_AT_ONCE) {
+            let events = store.log.events_at(some).await?;
+            let redelivered = Redelivered::of(store, &events).await?;
+            for event in events {
+                chosen.add(&event, redelivered.bodies(event.position), Some(customer));
             }
         }
     }
     if !customers.is_empty() {
-        let quoted: Vec<_> = customers.iter().map(|it| format!("\"{it}\"")).collect();
         let mut after = Position::ZERO;
         loop {
             let events = store.log.scan(after, EVENTS_AT_ONCE, BYTES_AT_ONCE).await?;
             let Some(last) = events.last() else { break };
             after = last.position;
+            let redelivered = Redelivered::of(store, &events).await?;
             for event in events.iter().filter(|event| event.facts.scope == *scope) {
-                let names =
-                    |quoted: &String| event.payload.as_ref().is_some_and(|it| it.contains(quoted));
-                for (customer, _) in customers.iter().zip(&quoted).filter(|(_, it)| names(it)) {
-                    chosen.add(event, Some(customer));
+                let again = redelivered.bodies(event.position);
+                let bodies = event.payload.iter().map(String::as_str).chain(again.clone());
+                let decoded: Vec<_> = bodies.map(Decoded::new).collect();
+                let names = |id: &CustomerId| decoded.iter().any(|it| it.names(id.as_str()));
+                for customer in customers.iter().filter(|it| names(it)) {
+                    chosen.add(event, again.clone(), Some(customer));
                 }
             }
             progress(after);
@@ -98,40 +108,82 @@ pub async fn find(
             return Err(FindError::NoCustomer(customer.clone()));
         }
     }
-    let (positions, events) = chosen.events.into_iter().unzip();
-    let erased_before = chosen.erased_before.len();
-    Ok(Found { scope: scope.clone(), events, positions, erased_before })
+    let events = chosen.events.into_values().collect();
+    Ok(Found { scope: scope.clone(), events, erased_before: chosen.erased_before.len() })
+}
+
+/// The positions on a customer's timeline; none without a read model, because then there is the log.
+async fn timeline(store: &Store, key: CustomerKey) -> Result<Vec<Position>, StoreError> {
+    let of_customer = Timeline::Customer(key);
+    match store.read_model.timeline(&of_customer, Position::ZERO, usize::MAX).await {
+        Ok((_, entries)) => Ok(entries.into_iter().map(|entry| entry.position).collect()),
+        Err(StoreError::ReadModelBuilding) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Redeliveries of some events that have a body of their own.
+struct Redelivered(Vec<Redelivery>);
+
+impl Redelivered {
+    /// Reads those of these events, which are in the order of the log.
+    async fn of(store: &Store, events: &[LoggedEvent]) -> Result<Self, StoreError> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return Ok(Self(Vec::new()));
+        };
+        let mut all = store.log.redeliveries(first.position, last.position).await?;
+        all.retain(|it| it.payload.is_some());
+        Ok(Self(all))
+    }
+
+    /// The bodies of one event's.
+    fn bodies(&self, position: Position) -> impl Iterator<Item = &str> + Clone {
+        let from = self.0.partition_point(|it| it.position < position);
+        let of_event = self.0[from..].iter().take_while(move |it| it.position == position);
+        of_event.filter_map(|it| it.payload.as_deref())
+    }
 }
 
 /// What was chosen so far.
 #[derive(Default)]
 struct Chosen {
-    events: BTreeMap<Position, ErasedEvent>,
-    erased_before: std::collections::BTreeSet<Position>,
-    customers: Vec<CustomerId>,
+    events: BTreeMap<Position, FoundEvent>,
+    erased_before: BTreeSet<Position>,
+    customers: BTreeSet<CustomerId>,
 }
 
 impl Chosen {
-    /// Chooses an event; of a customer, where one was asked for.
-    fn add(&mut self, event: &LoggedEvent, of: Option<&CustomerId>) {
+    /// Chooses an event, with the bodies of its redeliveries; of a customer, where one was asked for.
+    fn add<'b>(
+        &mut self,
+        event: &'b LoggedEvent,
+        redelivered: impl Iterator<Item = &'b str>,
+        of: Option<&CustomerId>,
+    ) {
         if let Some(customer) = of.filter(|it| !self.customers.contains(it)) {
-            self.customers.push(customer.clone());
+            self.customers.insert(customer.clone());
         }
         if event.source == Source::Subledger {
             return;
         }
-        let Some(body) = event.payload.as_deref() else {
+        let Some(body) = event.payload.as_deref().or(redelivered.into_iter().next()) else {
             self.erased_before.insert(event.position);
             return;
         };
-        let chosen = self.events.entry(event.position).or_insert_with(|| ErasedEvent {
-            event_id: event.facts.event_id.clone(),
-            subjects: subjects(&event.facts.event_type, body),
+        let chosen = self.events.entry(event.position).or_insert_with(|| FoundEvent {
+            position: event.position,
+            event_type: event.facts.event_type.clone(),
+            created: event.facts.created,
+            entry: ErasedEvent {
+                event_id: event.facts.event_id.clone(),
+                subjects: subjects(&event.facts.event_type, body),
+            },
         });
+        let subjects = &mut chosen.entry.subjects;
         if let Some(customer) = of
-            && chosen.subjects.iter().all(|subject| subject.customer != *customer)
+            && subjects.iter().all(|subject| subject.customer != *customer)
         {
-            chosen.subjects.push(Subject { customer: customer.clone(), subscription: None });
+            subjects.push(Subject { customer: customer.clone(), subscription: None });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CustomerId, EventId, Scope, SubscriptionId};
-use crate::store::{EventFacts, InvalidEvent, NewEvent, Source};
+use crate::store::{EventFacts, InvalidEvent, NewEvent, Source, draw};
 use crate::time::StripeTime;
 
 /// What was erased, by whom and why. When is the event's own time.
@@ -61,12 +61,16 @@ impl Erasure {
     /// The type of the record.
     pub const TYPE: &str = "subledger.erasure";
 
-    /// The record as an event of its own. Its id is made of the first event's, which is erased once.
-    pub fn into_event(self, scope: &Scope, at: StripeTime) -> Result<NewEvent, InvalidEvent> {
-        let first = self.events.first().map_or("", |event| event.event_id.as_str());
+    /// The record as an event of its own.
+    pub fn into_event(
+        self,
+        id: EventId,
+        scope: &Scope,
+        at: StripeTime,
+    ) -> Result<NewEvent, InvalidEvent> {
         let facts = EventFacts {
             scope: scope.clone(),
-            event_id: EventId::new(format!("erasure_of_{first}")),
+            event_id: id,
             event_type: Self::TYPE.to_owned(),
             api_version: None,
             created: at,
@@ -85,6 +89,11 @@ impl Erasure {
         // Text, numbers and lists of them are always written.
         let body = serde_json::to_string(&body).unwrap_or_default();
         NewEvent::new(facts, Source::Subledger, None, body)
+    }
+
+    /// A new id of a record. Nobody can guess it, and so no event can take it before the record does.
+    pub fn draw_id() -> EventId {
+        EventId::new(format!("erasure_{}", hex::encode(draw::<16>())))
     }
 
     /// The record that a body is, if it is one.
@@ -125,12 +134,21 @@ mod tests {
         let words = "erased on 2023-11-14 by Ann \"privacy\"\n (request 7)";
         assert_eq!(erasure.in_words(StripeTime(1_700_000_000)), words);
         let scope = Scope { account: "acct_1".into(), livemode: true };
-        let new = erasure.clone().into_event(&scope, StripeTime(1_700_000_000)).unwrap();
+        let id = Erasure::draw_id();
+        let new =
+            erasure.clone().into_event(id.clone(), &scope, StripeTime(1_700_000_000)).unwrap();
         let body = new.body().unwrap();
         assert_eq!(Erasure::read(body), Some(erasure));
         let facts = EventFacts::from(&Envelope::parse(body).unwrap());
         assert_eq!(&facts, new.facts());
-        assert_eq!(facts.event_id.as_str(), "erasure_of_evt_1");
+        assert_eq!(facts.event_id, id);
+    }
+
+    #[test]
+    fn the_id_of_a_record_is_never_the_same_again() {
+        let (one, other) = (Erasure::draw_id(), Erasure::draw_id());
+        assert_ne!(one, other);
+        assert_eq!(one.as_str().len(), "erasure_".len() + 32);
     }
 
     #[test]

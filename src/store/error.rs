@@ -98,6 +98,12 @@ pub enum StoreError {
         /// How many events the log has.
         size: Position,
     },
+    /// The record of an erasure has the id of an event that the log holds. Nothing was erased.
+    #[error("the log already holds an event with the id {event_id}")]
+    IdTaken {
+        /// The id.
+        event_id: EventId,
+    },
     /// The events of an export must be restored in the order of the log.
     #[error("the event {event_id} was received no later than the one before it")]
     NotInOrder {
@@ -148,6 +154,7 @@ impl StoreError {
                 Some("`subledger rebuild` makes another one, which goes live")
             }
             Self::OtherVersion(_) => Some("`subledger rebuild` makes one that this version reads"),
+            Self::IdTaken { .. } => Some("run the same command again: it takes another id"),
             Self::NotInOrder { .. } | Self::Internal(_) => None,
         }
     }

@@ -1,6 +1,7 @@
 //! An event on its way into the log, and as it stands there.
 
 use super::record::{self, Record};
+use super::signature;
 use crate::ids::{EventId, Position, Scope};
 use crate::stripe::SignedWith;
 use crate::time::{ReceivedAt, StripeTime};
@@ -13,6 +14,8 @@ pub struct NewEvent {
     pub(super) source: Source,
     pub(super) signature: Option<String>,
     pub(super) signed_with: Option<String>,
+    /// None where there is no signature, or its hash has no salt.
+    pub(super) signature_hash: Option<Hash>,
     pub(super) payload: Option<String>,
     pub(super) salt: Option<[u8; 16]>,
     pub(super) payload_hash: Hash,
@@ -48,6 +51,8 @@ pub struct Exported {
     pub payload_hash: Hash,
     /// Absent where it was erased.
     pub payload: Option<String>,
+    /// The hash that the leaf commits to, where the signature was erased or its hash is salted.
+    pub signature_hash: Option<Hash>,
 }
 
 /// How an event reached us.
@@ -75,6 +80,9 @@ pub enum InvalidEvent {
     /// The payload is not the one that was exported.
     #[error("the payload does not match its hash")]
     WrongHash,
+    /// The signature is not the one that was exported, or it is gone and the payload is not.
+    #[error("the signature does not match its hash")]
+    WrongSignatureHash,
 }
 
 impl NewEvent {
@@ -89,6 +97,7 @@ impl NewEvent {
         let salt = draw();
         Ok(Self {
             payload_hash: record::payload_hash(&salt, &payload),
+            signature_hash: signature.as_deref().map(|it| signature::salted(&salt, it)),
             facts,
             source,
             signature,
@@ -109,7 +118,7 @@ impl NewEvent {
         exported: Exported,
     ) -> Result<Self, InvalidEvent> {
         facts.check()?;
-        let Exported { received_at, salt, payload_hash, payload } = exported;
+        let Exported { received_at, salt, payload_hash, payload, signature_hash } = exported;
         match (&salt, &payload) {
             (Some(salt), Some(payload)) if record::payload_hash(salt, payload) != payload_hash => {
                 return Err(InvalidEvent::WrongHash);
@@ -117,11 +126,15 @@ impl NewEvent {
             (Some(_), Some(_)) | (None, None) => {}
             _ => return Err(InvalidEvent::HalfErased),
         }
+        if !signature::fits(signature.as_deref(), signature_hash.as_ref(), salt.as_ref()) {
+            return Err(InvalidEvent::WrongSignatureHash);
+        }
         Ok(Self {
             facts,
             source,
             signature,
             signed_with: None,
+            signature_hash,
             payload,
             salt,
             payload_hash,
@@ -137,9 +150,9 @@ impl NewEvent {
 
     /// The leaf of this event, were it received at that instant.
     pub fn leaf_hash(&self, received_at: ReceivedAt) -> Hash {
-        let Self { facts, source, signature, payload_hash, .. } = self;
-        let (source, signature) = (*source, signature.as_deref());
-        Record { facts, source, signature, payload_hash, received_at }.leaf_hash()
+        let Self { facts, source, payload_hash, .. } = self;
+        let signature_hash = signature::committed(self.signature.as_deref(), self.signature_hash);
+        Record { facts, source: *source, signature_hash, payload_hash, received_at }.leaf_hash()
     }
 
     /// What the envelope says.
@@ -194,7 +207,7 @@ impl Source {
 }
 
 /// Random bytes from the operating system.
-pub(super) fn draw<const N: usize>() -> [u8; N] {
+pub(crate) fn draw<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "a machine without randomness can keep no secret")]
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes once it is up");
@@ -212,12 +225,15 @@ pub struct LoggedEvent {
     pub received_at: ReceivedAt,
     /// How it reached us.
     pub source: Source,
-    /// The signature header exactly as received.
+    /// The signature header exactly as received; absent where it was erased with the payload.
     pub signature: Option<String>,
     /// The secret that the signature fitted when it was received, as [`SignedWith`] writes it; none
     /// where nothing was verified, and for what was received before this was kept. No hash commits
     /// to it.
     pub signed_with: Option<String>,
+    /// The hash of the signature that the leaf commits to; absent where there was no signature, or its hash
+    /// has no salt and can be computed from it.
+    pub signature_hash: Option<Hash>,
     /// `SHA-256(salt || payload)`.
     pub payload_hash: Hash,
     /// Its leaf in the Merkle tree.
@@ -259,9 +275,10 @@ impl LoggedEvent {
     /// The leaf hash that this event's columns give: equal to [`Self::leaf_hash`] unless the log
     /// was tampered with.
     pub fn recomputed_leaf_hash(&self) -> Hash {
-        let Self { facts, source, signature, payload_hash, received_at, .. } = self;
-        let (source, received_at, signature) = (*source, *received_at, signature.as_deref());
-        Record { facts, source, signature, payload_hash, received_at }.leaf_hash()
+        let Self { facts, source, payload_hash, received_at, .. } = self;
+        let (source, received_at) = (*source, *received_at);
+        let signature_hash = signature::committed(self.signature.as_deref(), self.signature_hash);
+        Record { facts, source, signature_hash, payload_hash, received_at }.leaf_hash()
     }
 
     /// Whether the payload is the one that was hashed; an erased one cannot be wrong.
@@ -271,6 +288,17 @@ impl LoggedEvent {
             (None, None) => true,
             _ => false,
         }
+    }
+
+    /// Whether the signature is the one that was hashed; an erased one cannot be wrong.
+    pub fn signature_matches_hash(&self) -> bool {
+        let (signature, hash) = (self.signature.as_deref(), self.signature_hash.as_ref());
+        signature::fits(signature, hash, self.salt.as_ref())
+    }
+
+    /// Whether there was a signature, which was erased with the payload.
+    pub fn is_signature_erased(&self) -> bool {
+        self.signature.is_none() && self.signature_hash.is_some()
     }
 }
 
@@ -338,6 +366,7 @@ mod tests {
                 salt,
                 payload_hash: record::payload_hash(&[1; 16], "{}"),
                 payload: payload.map(str::to_owned),
+                signature_hash: None,
             };
             NewEvent::exported(facts("evt_1"), Source::Webhook, None, exported).map(|_| ())
         };
@@ -345,6 +374,27 @@ mod tests {
         assert_eq!(restore(None, None), Ok(()));
         assert_eq!(restore(Some(salt), Some("{ }")), Err(InvalidEvent::WrongHash));
         assert_eq!(restore(None, Some("{}")), Err(InvalidEvent::HalfErased));
+    }
+
+    #[test]
+    fn an_export_whose_signature_was_edited_is_refused() {
+        let restore = |signature: Option<&str>, salt: Option<[u8; 16]>| {
+            let exported = Exported {
+                received_at: ReceivedAt(1),
+                salt,
+                payload_hash: record::payload_hash(&[1; 16], "{}"),
+                payload: salt.map(|_| "{}".to_owned()),
+                signature_hash: Some(signature::salted(&[1; 16], "t=1,v1=ab")),
+            };
+            let signature = signature.map(str::to_owned);
+            NewEvent::exported(facts("evt_1"), Source::Webhook, signature, exported).map(|_| ())
+        };
+        assert_eq!(restore(Some("t=1,v1=ab"), Some([1; 16])), Ok(()));
+        assert_eq!(restore(None, None), Ok(()), "it was erased");
+        for signature in [Some("t=1,v1=ac"), None] {
+            let refused = restore(signature, Some([1; 16]));
+            assert_eq!(refused, Err(InvalidEvent::WrongSignatureHash), "{signature:?}");
+        }
     }
 
     #[test]

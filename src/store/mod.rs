@@ -18,12 +18,16 @@ mod read_model;
 mod record;
 mod redelivery;
 mod scan;
+mod signature;
 #[cfg(test)]
 mod statements_test;
 mod stretch;
 mod url;
 
+pub use db::Rewritten;
+pub use erase::LEFT_ON_SERVER;
 pub use error::StoreError;
+pub(crate) use event::draw;
 pub use event::{
     Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
     Redelivery, Source,
@@ -38,6 +42,7 @@ pub use read_model::{
 };
 pub use record::payload_hash;
 pub use redelivery::Redelivered;
+pub use signature::{signature_hash, signature_salt};
 pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};
 

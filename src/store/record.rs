@@ -1,7 +1,7 @@
 //! The canonical text of an event: what its leaf in the Merkle tree commits to.
 //!
-//! The payload stands in it only as its salted hash, so that erasing a payload leaves every proof
-//! valid and gives nothing away.
+//! The payload and the signature stand in it only as salted hashes, so that erasing them leaves every proof
+//! valid and gives nothing away. (The hash of a signature that an earlier version logged has no salt.)
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ pub fn payload_hash(salt: &[u8; 16], payload: &str) -> Hash {
 pub(super) struct Record<'a> {
     pub(super) facts: &'a EventFacts,
     pub(super) source: Source,
-    pub(super) signature: Option<&'a str>,
+    pub(super) signature_hash: Option<Hash>,
     pub(super) payload_hash: &'a Hash,
     pub(super) received_at: ReceivedAt,
 }
@@ -54,7 +54,7 @@ impl Record<'_> {
         line(&created);
         line(&self.received_at.0.to_string());
         line(self.source.as_str());
-        line(&self.signature.map(|it| hex::encode(Sha256::digest(it))).unwrap_or_default());
+        line(&self.signature_hash.map(hex::encode).unwrap_or_default());
         line(&hex::encode(self.payload_hash));
         text
     }
@@ -65,6 +65,7 @@ const RECORD_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests {
+    use super::super::signature::signature_hash;
     use super::*;
     use crate::ids::Scope;
     use crate::time::StripeTime;
@@ -81,7 +82,7 @@ mod tests {
         let record = Record {
             facts: &facts,
             source: Source::Webhook,
-            signature,
+            signature_hash: signature.map(|it| signature_hash(None, it)),
             payload_hash: &payload_hash(&[7; 16], "{}"),
             received_at: ReceivedAt(received_at),
         };

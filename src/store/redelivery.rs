@@ -111,7 +111,8 @@ impl Log {
 }
 
 impl Log {
-    /// Puts back the redeliveries of an export; those that are there already stay.
+    /// Puts back the redeliveries of an export; those that are there already stay, and of an erased event none has
+    /// a body.
     ///
     /// Only while the log holds nothing but what was restored, like [`Log::restore`].
     pub async fn restore_redeliveries(&self, rows: &[Redelivery]) -> Result<(), StoreError> {
@@ -155,10 +156,11 @@ pub(super) mod sql {
         RESTORED = sqlite "SELECT size, restored FROM log_head",
             postgres "SELECT size, restored FROM log_head FOR UPDATE";
         RESTORE = sqlite "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
-            SELECT $1, $2, $3, $4, $5, $6, $7
+            SELECT $1, $2, $3, $4, $5, $6, iif(EXISTS (SELECT 1 FROM events WHERE position = $1 AND payload IS NOT NULL), $7, NULL)
             WHERE NOT EXISTS (SELECT 1 FROM redeliveries WHERE position = $1 AND payload_hash = $2)",
             postgres "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+            VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT 1 FROM events WHERE position = $1 AND payload IS NOT NULL) THEN $7 END)
+            ON CONFLICT DO NOTHING";
         REDELIVERED = sqlite "SELECT position, first_received_at, last_received_at, count FROM redeliveries
             WHERE position IN ({rows}) ORDER BY position",
             postgres "SELECT r.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, first_received_at, last_received_at, count

@@ -129,23 +129,24 @@ fn read(row: &Row) -> Result<LoggedEvent, StoreError> {
             .transpose()?,
         payload: row.get(14)?,
         signed_with: row.get(15)?,
+        signature_hash: row.get::<Option<&[u8]>, _>(16)?.map(log::hash).transpose()?,
     })
 }
 
 pub(super) mod sql {
     crate::store::db::statements! {
         SCAN = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
-                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash
             FROM events WHERE position > $1 ORDER BY position LIMIT CAST($2 AS bigint)";
         EVENT = "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
-                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash
             FROM events WHERE event_id = $1 AND account = coalesce($2, account) AND livemode = coalesce($3, livemode)
             ORDER BY position";
         AT = sqlite "SELECT position, event_id, account, livemode, type, api_version, created, created_nanos,
-                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash
             FROM events WHERE position IN ({rows}) ORDER BY position",
             postgres "SELECT e.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, event_id, account, livemode, type, api_version, created,
-                created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with
+                created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash
                 FROM events WHERE position = k.column1 OFFSET 0) AS e ORDER BY e.position";
         /// The length is read without the payload.
         HEADERS = sqlite "SELECT position, created, received_at, source, coalesce(octet_length(payload), 0) AS payload_bytes

@@ -28,7 +28,8 @@ const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     use Column::{Bool, Bytes, Integer, Text};
     let columns: &[Column] = match name {
-        "AT" | "HEADERS" | "ERASE" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
+        "AT" | "HEADERS" | "UNSALTED" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
+        "ERASE" => &[Integer, Bytes],
         "KNOWN" => &[Text],
         "STATES" | "NAMES" => &[Text, Bool, Text],
         "STATE" => &[Text, Bool, Text, Bytes],
@@ -124,6 +125,7 @@ async fn every_statement_of_the_log_prepares() {
         let mut databases = databases(dialect).await;
         let rooms = [
             ("db", db::sql::CATALOGUE),
+            ("rewrite", db::REWRITE_CATALOGUE),
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),

@@ -204,10 +204,11 @@ struct Listed<'a> {
     source: Cow<'a, str>,
     #[serde(borrow)]
     signature: Option<Cow<'a, str>>,
-    /// This and the next two in hex.
+    /// This and the next three in hex.
     payload_hash: &'a str,
     leaf_hash: &'a str,
     salt: Option<&'a str>,
+    signature_hash: Option<&'a str>,
     bytes: Option<usize>,
     #[serde(borrow)]
     signed_with: Option<Cow<'a, str>>,
@@ -229,6 +230,7 @@ impl Listed<'_> {
             received_at: ReceivedAt(self.received_at),
             source: Source::parse(&self.source).ok_or_else(corrupt)?,
             signature: self.signature.map(Cow::into_owned),
+            signature_hash: self.signature_hash.map(from_hex).transpose()?,
             payload_hash: from_hex(self.payload_hash)?,
             leaf_hash: from_hex(self.leaf_hash)?,
             salt: self.salt.map(from_hex).transpose()?,
@@ -274,12 +276,12 @@ pub(super) mod sql {
             FROM events WHERE position > $1 AND position <= $2";
         RECORDS = sqlite "SELECT json_group_array(json_array(position, event_id, account, livemode, type, api_version, created,
                     created_nanos, received_at, source, signature, hex(payload_hash), hex(leaf_hash), iif(salt IS NULL, NULL, hex(salt)),
-                    octet_length(payload), signed_with)),
+                    iif(signature_hash IS NULL, NULL, hex(signature_hash)), octet_length(payload), signed_with)),
                 group_concat(payload, '')
             FROM events WHERE position > $1 AND position <= $2",
             postgres "SELECT json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created,
                     created_nanos, received_at, source, signature, encode(payload_hash, 'hex'), encode(leaf_hash, 'hex'), encode(salt, 'hex'),
-                    octet_length(payload), signed_with) ORDER BY position)::text,
+                    encode(signature_hash, 'hex'), octet_length(payload), signed_with) ORDER BY position)::text,
                 string_agg(payload, '' ORDER BY position)
             FROM events WHERE position > $1 AND position <= $2";
     }

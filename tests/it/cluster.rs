@@ -153,7 +153,8 @@ impl Cluster {
         cluster
     }
 
-    fn data(&self) -> PathBuf {
+    /// The directory of its files.
+    pub(crate) fn data(&self) -> PathBuf {
         self.data.as_ref().unwrap().path().join("data")
     }
 

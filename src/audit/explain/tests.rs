@@ -33,6 +33,7 @@ fn heard(position: i64, body: &str) -> Heard {
         source: Arrival::Webhook,
         signed_with: None,
         signature: None,
+        signature_hash: None,
         payload_hash: [0; 32],
         leaf_hash: [0; 32],
         salt: Some([0; 16]),

@@ -28,6 +28,8 @@ pub(super) struct Checked {
     pub(super) wrong: Vec<String>,
     /// Whether there was a signature to check.
     pub(super) signed: bool,
+    /// Whether there was a signature to check until it was erased.
+    pub(super) is_signature_erased: bool,
     pub(super) erasure: Option<Erasing>,
     /// What it comes to in the read model, as far as that has folded.
     pub(super) outcome: Option<Outcome>,
@@ -47,6 +49,9 @@ impl Checker {
         if !event.payload_matches_hash() {
             wrong.push("the payload is not the one that was hashed".to_owned());
         }
+        if !event.signature_matches_hash() {
+            wrong.push("the signature is not the one that was hashed".to_owned());
+        }
         let leaf = event.recomputed_leaf_hash();
         if leaf != event.leaf_hash {
             wrong.push("the record is not the one that was hashed".to_owned());
@@ -63,6 +68,7 @@ impl Checker {
             leaf,
             wrong,
             signed,
+            is_signature_erased: event.is_signature_erased(),
             erasure: erasure(event),
             outcome: (event.position <= self.folded).then(|| Entry::read(&event.into()).outcome()),
         }

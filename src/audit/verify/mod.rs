@@ -47,6 +47,8 @@ pub struct Report {
     pub root: String,
     /// Signatures that were checked again; none unless secrets were given.
     pub signatures: Option<i64>,
+    /// Signatures that were erased with their events and cannot be checked; none unless secrets were given.
+    pub signatures_erased: Option<i64>,
     /// Rows of the read model that were compared with a fresh fold; none if there is no read model, or
     /// if it was made by a version of this program whose fold is another.
     pub rows: Option<i64>,
@@ -117,12 +119,13 @@ pub async fn verify_against(
     let checker = Arc::new(Checker { verifier: signatures.cloned(), folded });
     let mut chain = Chain::new(checkpoints, &mut report);
     let mut erased = Erased::default();
-    let mut signed = 0;
+    let (mut signed, mut signatures_erased) = (0, 0);
     let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
     while let Some(stretch) = stretches.try_next().await? {
         for mut event in stretch {
             chain.push(&event, &mut report);
             signed += i64::from(event.signed);
+            signatures_erased += i64::from(event.is_signature_erased);
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
@@ -153,6 +156,7 @@ pub async fn verify_against(
     report.events = chain.events;
     report.root = hex::encode(chain.root());
     report.signatures = signatures.map(|_| signed);
+    report.signatures_erased = signatures.map(|_| signatures_erased);
     report.rows = fresh.compare(store, &mut report).await?;
     Ok(report)
 }

@@ -133,6 +133,13 @@ impl<'a> Batch<'a> {
         Ok(Self { start, end, new, nodes, duplicates, answers })
     }
 
+    /// Refuses a batch of which the log holds an event already.
+    pub(super) fn must_be_new(&self) -> Result<(), StoreError> {
+        self.duplicates.first().map_or(Ok(()), |duplicate| {
+            Err(StoreError::IdTaken { event_id: duplicate.event.facts.event_id.clone() })
+        })
+    }
+
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.new.is_empty() && self.duplicates.is_empty()
@@ -146,7 +153,7 @@ impl<'a> Batch<'a> {
 }
 
 /// The columns of an event, as [`Placed::cells`] gives them.
-pub(in crate::store) const COLUMNS: [Column; 16] = [
+pub(in crate::store) const COLUMNS: [Column; 17] = [
     Column::Integer,
     Column::Text,
     Column::Text,
@@ -163,6 +170,7 @@ pub(in crate::store) const COLUMNS: [Column; 16] = [
     Column::Bytes,
     Column::Text,
     Column::Text,
+    Column::Bytes,
 ];
 
 impl End {
@@ -198,5 +206,6 @@ impl Placed<'_> {
         to.bytes(event.salt.as_ref().map(|salt| &salt[..]));
         to.text(event.payload.as_deref());
         to.text(event.signed_with.as_deref());
+        to.bytes(event.signature_hash.as_ref().map(|hash| &hash[..]));
     }
 }

@@ -72,6 +72,9 @@ async fn append_locked<'e>(
         batch = Batch::assign(events, end.clone(), &known, times, now())?;
         moved = batch.new.is_empty() || move_end(&mut session, &end, &batch).await?;
     }
+    if !erased.is_empty() {
+        batch.must_be_new()?;
+    }
     if !moved {
         return Err(StoreError::Corrupt("the log's head moved while it was locked".to_owned()));
     }
@@ -127,15 +130,15 @@ pub(in crate::store) mod sql {
         KNOWN = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
                 (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
         APPEND = postgres "WITH head AS (
-                UPDATE log_head SET size = $17, root = $18, frontier = $19, last_received_at = $20, restored = $21
-                WHERE (size, frontier, last_received_at, restored) = ($22, $23, $24, $25)
+                UPDATE log_head SET size = $18, root = $19, frontier = $20, last_received_at = $21, restored = $22
+                WHERE (size, frontier, last_received_at, restored) = ($23, $24, $25, $26)
                     AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::text[], $4::boolean[]) AS k (event_id, account, livemode)
                         CROSS JOIN LATERAL (SELECT FROM events AS e WHERE (e.event_id, e.account, e.livemode)
                             = (k.event_id, k.account, k.livemode) OFFSET 0) AS known)
                 RETURNING size),
             appended AS (
                 INSERT INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
-                    received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with)
+                    received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash)
                 SELECT bound.* FROM ({rows}) AS bound CROSS JOIN head)
             SELECT count(*) = 1 FROM head";
         /// Whether the head can be locked: SQLite's transaction has done it already.

@@ -33,6 +33,9 @@ pub(super) async fn append<'e>(
     let (end, known) = begin(&mut session, events).await?;
     erase::bodies(&mut session, erased).await?;
     let batch = Batch::assign(events, end, &known, times, now())?;
+    if !erased.is_empty() {
+        batch.must_be_new()?;
+    }
     write(&mut session, &batch).await?;
     Ok(batch)
 }
@@ -138,7 +141,7 @@ pub(in crate::store) mod sql {
         /// OR ROLLBACK, because the whole batch fails anyway, and SQLite then needs no journal of the
         /// statement beside that of the transaction: about a quarter less time for a batch.
         INSERT = sqlite "INSERT OR ROLLBACK INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
-                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with)
+                received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash)
             SELECT * FROM ({rows}) WHERE column1 IS NOT NULL";
     }
 }

@@ -8,6 +8,7 @@ mod database;
 mod migrate;
 mod postgres;
 mod readers;
+mod rewrite;
 mod session;
 mod sqlite;
 mod statement;
@@ -17,6 +18,9 @@ pub(super) use bulk::{Cells, Column, bind_instant, with_rows};
 pub(super) use database::{Database, Reader, sql};
 pub(super) use migrate::{known, migrate, migrations};
 pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA, pool};
+pub use rewrite::Rewritten;
+#[cfg(test)]
+pub(super) use rewrite::sql::CATALOGUE as REWRITE_CATALOGUE;
 pub(super) use session::{Query, Row, Session};
 pub(super) use sqlite::{connect, options, readers};
 pub(super) use statement::{Statement, Text, statements};

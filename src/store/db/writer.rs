@@ -1,6 +1,6 @@
 //! The one connection of a file that writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -51,6 +51,11 @@ impl Writer {
             StoreError::CannotOpen { source: Some(source), .. } => StoreError::Unavailable(source),
             other => other,
         })
+    }
+
+    /// The file.
+    pub(in crate::store) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Gives the connection back after a verb that went well.

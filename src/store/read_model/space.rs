@@ -4,13 +4,15 @@
 //! goes table by table, the file shrinks a little at a time, and between any two steps there is
 //! time for others.
 
+use std::time::Duration;
+
 use super::generation::sql::IDS;
 use super::generation::{TABLE_NAMES, of, status_of};
 use super::swap::sql::ALONE;
 use super::{GenerationId, GenerationStatus, ReadModel};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::StoreError;
-use crate::store::db::{Dialect, Query, Session};
+use crate::store::db::{Dialect, Query, Rewritten, Session};
 use crate::time::ReceivedAt;
 
 impl ReadModel {
@@ -47,6 +49,12 @@ impl ReadModel {
         }
         write.commit().await?;
         self.discard(&all).await
+    }
+
+    /// Rewrites the file, so that neither it nor its write-ahead log holds what was dropped or changed. Folding waits
+    /// meanwhile. Waits so long for other processes.
+    pub async fn rewrite(&self, patience: Duration) -> Result<Rewritten, StoreError> {
+        self.0.db.rewrite(patience).await
     }
 
     /// Drops what is abandoned, table by table.

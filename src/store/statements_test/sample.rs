@@ -14,7 +14,7 @@ pub(super) async fn fill(databases: &mut Databases) {
     };
     log.execute(
         "INSERT INTO events SELECT i, 'evt_' || i, '', TRUE, 'customer.updated', NULL, i, 0, i, 'webhook', NULL, '', '', '',
-            repeat('x', 100) FROM generate_series(1, 20000) AS i;
+            repeat('x', 100), NULL FROM generate_series(1, 20000) AS i;
          INSERT INTO redeliveries SELECT i, '', NULL, i, i, 1, NULL FROM generate_series(1, 5000) AS i;
          INSERT INTO nodes SELECT 8, i, '' FROM generate_series(0, 5000) AS i;
          ANALYZE events; ANALYZE redeliveries; ANALYZE nodes",

@@ -55,7 +55,16 @@ tampering! {
 
     a_changed_signature:
         "UPDATE events SET signature = 't=2,v1=99' WHERE position = 5"
-        finds [Some(5) => "the record is not the one that was hashed",
+        finds [Some(5) => "the signature is not the one that was hashed"];
+
+    a_signature_that_is_gone_without_its_event:
+        "UPDATE events SET signature = NULL WHERE position = 5"
+        finds [Some(5) => "the signature is not the one that was hashed"];
+
+    a_changed_hash_of_a_signature:
+        "UPDATE events SET signature_hash = payload_hash WHERE position = 5"
+        finds [Some(5) => "the signature is not the one that was hashed",
+        Some(5) => "the record is not the one that was hashed",
         None => "the root that the events give is not the head's"];
 
     a_deleted_event_at_the_start:
@@ -107,7 +116,7 @@ tampering! {
         None => "the root that the events give is not the head's"];
 
     a_body_that_is_gone_without_a_record:
-        "UPDATE events SET payload = NULL, salt = NULL WHERE position = 5"
+        "UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 5"
         finds [Some(5) => "the payload is gone, and no erasure is recorded"];
 }
 

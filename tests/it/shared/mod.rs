@@ -1,6 +1,7 @@
 //! A database that is not a file: shared by processes, reached by a network, kept by a server that stops and
 //! starts.
 
+mod erased;
 mod faults;
 mod moving;
 mod processes;

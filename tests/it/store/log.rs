@@ -61,7 +61,16 @@ struct Leaf(LoggedEvent);
 impl ct_merkle::HashableLeaf for Leaf {
     fn hash<H: sha2::digest::Update>(&self, hasher: &mut H) {
         let LoggedEvent { facts, received_at, source, signature, payload_hash, .. } = &self.0;
-        let signature = signature.as_ref().map(|it| hex::encode(Sha256::digest(it)));
+        let signature = match (signature, self.0.salt) {
+            (Some(signature), Some(salt)) => {
+                let salt =
+                    Sha256::digest([&b"subledger-signature-salt-v1\n"[..], &salt[..]].concat());
+                let salted = [&salt[..16], signature.as_bytes()].concat();
+                Some(hex::encode(Sha256::digest(salted)))
+            }
+            (None, None) => self.0.signature_hash.map(hex::encode),
+            _ => None,
+        };
         let lines = [
             "subledger-event-v1".to_owned(),
             facts.scope.account.to_string(),
@@ -263,13 +272,20 @@ async fn an_erased_payload_leaves_the_tree_valid_and_does_not_come_back() {
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "one"), event("evt_2", "two")]).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    sql.execute("UPDATE events SET payload = NULL, salt = NULL WHERE position = 1").await.unwrap();
+    sql.execute(
+        "UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1",
+    )
+    .await
+    .unwrap();
     let mut other = facts("evt_1");
     other.api_version = None;
     let other = NewEvent::new(other, Source::Webhook, None, "one".to_owned()).unwrap();
     assert_eq!(log.append(&[other]).await.unwrap(), [known(1)]);
     let erased = &all(&ledger.store).await[0];
-    assert_eq!((erased.payload.as_ref(), erased.salt), (None, None));
+    assert_eq!(
+        (erased.payload.as_ref(), erased.signature.as_ref(), erased.salt),
+        (None, None, None)
+    );
     let redelivery = &log.redeliveries(Position(1), Position(1)).await.unwrap()[0];
     assert_eq!(redelivery.payload_hash, erased.payload_hash);
     assert_eq!(redelivery.payload, None);
@@ -283,6 +299,7 @@ fn exported(event: &LoggedEvent) -> NewEvent {
         salt: event.salt,
         payload_hash: event.payload_hash,
         payload: event.payload.clone(),
+        signature_hash: event.signature_hash,
     };
     let signature = event.signature.clone();
     NewEvent::exported(event.facts.clone(), event.source, signature, exported).unwrap()

@@ -11,14 +11,27 @@ async fn no_program_can_change_or_delete_what_was_logged() {
     log.append(&[event("evt_1", "one")]).await.unwrap();
     let before = all(&ledger.store).await;
     let mut sql = raw::log(&ledger.url).await;
-    let copy = "INSERT OR REPLACE INTO events SELECT 3, event_id, account, livemode, 'x', api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with FROM events WHERE position = 1";
-    let replace = "INSERT OR REPLACE INTO events SELECT position, 'evt_9', account, livemode, 'x', api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with FROM events WHERE position = 1";
+    let copy = "INSERT OR REPLACE INTO events SELECT 3, event_id, account, livemode, 'x', api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash FROM events WHERE position = 1";
+    let replace = "INSERT OR REPLACE INTO events SELECT position, 'evt_9', account, livemode, 'x', api_version, created, created_nanos, received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash FROM events WHERE position = 1";
     for (statement, reason) in [
         ("DELETE FROM events", "events are never deleted"),
         ("UPDATE events SET payload = 'x'", "only erased"),
         ("UPDATE events SET payload = NULL", "only erased"),
-        ("UPDATE events SET payload = NULL, salt = NULL, type = 'x'", "only erased"),
-        ("UPDATE events SET payload = NULL, salt = NULL, signed_with = 'x'", "only erased"),
+        ("UPDATE events SET payload = NULL, salt = NULL", "only erased"),
+        ("UPDATE events SET signature = NULL", "only erased"),
+        ("UPDATE events SET payload = NULL, salt = NULL, signature = NULL, type = 'x'", "only erased"),
+        (
+            "UPDATE events SET payload = NULL, salt = NULL, signature = NULL, signature_hash = NULL",
+            "only erased",
+        ),
+        (
+            "UPDATE events SET payload = NULL, salt = NULL, signature = NULL, signature_hash = x'00'",
+            "only erased",
+        ),
+        (
+            "UPDATE events SET payload = NULL, salt = NULL, signature = NULL, signed_with = 'x'",
+            "only erased",
+        ),
         ("UPDATE events SET signed_with = 'live:00000000'", "only erased"),
         ("UPDATE OR REPLACE events SET position = 2 WHERE position = 1", "only erased"),
         (copy, "the log only grows"),

@@ -1,0 +1,77 @@
+//! The second half of an erasure: read models without the erased bodies, and files without their bytes.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::ids::Position;
+use crate::projection::Logic;
+use crate::projector::{self, Listing, Mode, RebuildError, Told};
+use crate::store::{Generation, GenerationId, GenerationStatus, Rewritten, Store};
+
+/// Where the bytes of erased bodies may still be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// In no file of the ledger.
+    Gone,
+    /// In the write-ahead log of a file, because another process reads an older state of it.
+    HeldByReader,
+    /// In a server's files, until its owner runs [`LEFT_ON_SERVER`](crate::store::LEFT_ON_SERVER).
+    OnServer,
+}
+
+/// Rebuilds the live read model from what the log still holds, with the logic it has, and drops every other one. Then
+/// rewrites the files, waiting so long for other processes that use them.
+///
+/// It may be repeated; what was done already is done again.
+pub async fn finish(
+    store: &Store,
+    logic: &Logic,
+    (clock, patience): (&Clock, Duration),
+    stop: &CancellationToken,
+    tell: impl FnMut(Told<'_>),
+) -> Result<Finished, RebuildError> {
+    store.log.erase_left_signatures().await?;
+    // The log first, and also where the read model cannot be rebuilt now: each is done as soon as possible.
+    let log = store.log.rewrite(patience).await;
+    renew(store, logic, clock, stop, tell).await?;
+    let read_model = store.read_model.rewrite(patience).await?;
+    Ok(match (log?, read_model) {
+        (Rewritten::HeldByReader, _) | (_, Rewritten::HeldByReader) => Finished::HeldByReader,
+        (Rewritten::NoFile, _) | (_, Rewritten::NoFile) => Finished::OnServer,
+        (Rewritten::Whole, Rewritten::Whole) => Finished::Gone,
+    })
+}
+
+/// Makes the live generation anew, and drops every other: they were made while the log held more.
+async fn renew(
+    store: &Store,
+    logic: &Logic,
+    clock: &Clock,
+    stop: &CancellationToken,
+    tell: impl FnMut(Told<'_>),
+) -> Result<(), RebuildError> {
+    let model = &store.read_model;
+    let newest = match model.live().await? {
+        Some(live) => {
+            let of_live = projector::logic_of(&live);
+            let logic = of_live.as_ref().unwrap_or(logic);
+            let mode = (Mode::Swap, Listing::Nothing);
+            projector::rebuild(store, logic, clock, stop, mode, tell).await?.generation
+        }
+        None => GenerationId::MAX,
+    };
+    model.abandoned_drop(clock.now()).await?;
+    for generation in model.generations().await?.into_iter().filter(|it| it.id < newest) {
+        if generation.status == GenerationStatus::Building {
+            // Whoever makes it may have read the log before the erasure.
+            let Generation { id, position, built, .. } = generation;
+            let total = store.log.head().await?.size;
+            let position = position.max(Position(built));
+            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
+        }
+        model.generation_drop(generation.id).await?;
+    }
+    Ok(())
+}
