@@ -12,6 +12,7 @@ mod db;
 mod erase;
 mod error;
 mod event;
+mod inspect;
 mod log;
 mod nodes;
 mod read_model;
@@ -24,10 +25,12 @@ mod stretch;
 mod url;
 
 pub use error::StoreError;
+pub(crate) use event::no_nul;
 pub use event::{
     Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
     Redelivery, Source,
 };
+pub use inspect::Inspection;
 pub use log::Log;
 pub use read_model::{
     AccessCounts, Begun, ChangeKind, ChangedSubscription, Comparison, Completion, DiffCounts,

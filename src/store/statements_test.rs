@@ -10,7 +10,7 @@ use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
 use super::db::{self, Column, Dialect, Statement, with_rows};
 use super::read_model::{self, SubscriptionFilter};
-use super::{append, checkpoint, erase, log, nodes, redelivery, scan, stretch};
+use super::{append, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -40,6 +40,10 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");
     let sql = match name {
         "SELECT" => select(dialect).replace("{conditions}", "TRUE"),
+        "COUNT_TABLE" | "COUNT_INDEX" | "LIKE" | "DROP" => {
+            inspect::integrity::filled(template.of(dialect), "events", "position")
+                .replace("{trigger}", "events_are_kept")
+        }
         "COUNTS" | "CHANGES" | "LEFT_OUT" => {
             let columns = SubscriptionRow::COLUMNS.iter();
             // Three stand for all.
@@ -62,7 +66,16 @@ fn select(dialect: Dialect) -> String {
 }
 
 /// Statements that hold several, which are sent as they are.
-const NOT_PREPARED: [&str; 5] = ["SCHEMA", "MAKE_SCHEMA", "ALONE", "INDEXING", "TAKING"];
+const NOT_PREPARED: [&str; 8] = [
+    "SCHEMA",
+    "MAKE_SCHEMA",
+    "ALONE",
+    "INDEXING",
+    "TAKING",
+    "CHECK_INDEX",
+    "ALONG_THE_TABLE",
+    "ALONG_AN_INDEX",
+];
 
 /// Name, parameters, columns and text of each statement.
 async fn catalogue(
@@ -127,6 +140,8 @@ async fn every_statement_of_the_log_prepares() {
             ("scan", scan::sql::CATALOGUE),
             ("stretch", stretch::sql::CATALOGUE),
             ("checkpoint", checkpoint::sql::CATALOGUE),
+            ("inspect::integrity", inspect::integrity::sql::CATALOGUE),
+            ("inspect::guards", inspect::guards::sql::CATALOGUE),
         ];
         let text = catalogue(&mut databases.log, dialect, &rooms).await;
         assert_snapshot("statements_log", dialect, &text);

@@ -35,6 +35,7 @@ mod raw_postgres;
 mod rebuild;
 mod shared;
 mod store;
+mod upgrade;
 mod user;
 
 use std::path::Path;

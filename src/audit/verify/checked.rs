@@ -1,6 +1,9 @@
 //! What can be said of an event by itself: nearly all of the work, and done by as many threads as
 //! there are.
 
+use std::hash::RandomState;
+
+use super::ids;
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, Scope};
 use crate::projector::{Entry, Outcome};
@@ -16,12 +19,16 @@ pub(super) struct Checker {
     pub(super) verifier: Option<Verifier>,
     /// The last event that the read model has folded.
     pub(super) folded: Position,
+    /// Keys of the hashes of identities.
+    pub(super) keys: RandomState,
 }
 
 /// An event that was looked at.
 pub(super) struct Checked {
     pub(super) position: Position,
     pub(super) received_at: ReceivedAt,
+    /// Hash of its identity.
+    pub(super) identity: u64,
     /// The leaf that its columns give.
     pub(super) leaf: Hash,
     /// What is wrong with it.
@@ -59,6 +66,7 @@ impl Checker {
         Checked {
             position: event.position,
             received_at: event.received_at,
+            identity: ids::hash(&event.facts, &self.keys),
             leaf,
             wrong,
             signed,

@@ -1,6 +1,7 @@
 //! The fold of the log from nothing, held against the rows of the read model.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -122,7 +123,7 @@ impl FreshFold {
 
     /// Folds what was folded elsewhere in the meantime.
     async fn follow(&mut self, store: &Store, to: Position) -> Result<(), StoreError> {
-        let checker = Arc::new(Checker { verifier: None, folded: to });
+        let checker = Arc::new(Checker { verifier: None, folded: to, keys: RandomState::new() });
         let mut stretches = check_all(&store.log, self.position, to, &checker);
         while let Some(stretch) = stretches.try_next().await? {
             stretch.into_iter().filter_map(|event| event.outcome).for_each(|it| self.join(it));

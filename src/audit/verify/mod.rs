@@ -1,5 +1,5 @@
-//! Verification: the log against its own hashes and head, and the read model against a fresh fold of
-//! the log.
+//! Verification: the log against its own hashes and head, both databases by their own means, and the read model
+//! against a fresh fold of the log.
 //!
 //! What can be said of an event by itself is found out stretch by stretch on all processors; what it takes
 //! the others for (the tree, the order, the fold) is done in the order of the log as they come in.
@@ -8,23 +8,27 @@ mod chain;
 mod checked;
 mod erased;
 mod fresh;
+mod ids;
 
 use std::convert::identity;
+use std::hash::RandomState;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::chain::Chain;
 use self::checked::{Checked, Checker};
 use self::erased::Erased;
 use self::fresh::FreshFold;
+use self::ids::Ids;
 use super::beside_the_runtime;
 use crate::ids::Position;
 use crate::projector::can_fold;
 use crate::proof::Checkpoint;
-use crate::store::{Log, Store, StoreError};
+use crate::store::{Inspection, Log, Store, StoreError};
 use crate::stripe::Verifier;
 use crate::tree::Subtree;
 
@@ -43,6 +47,8 @@ const FINDINGS_MAX: usize = 100;
 pub struct Report {
     /// Events whose hashes were computed again.
     pub events: i64,
+    /// Distinct ids of events, within an account and mode: as many as there are events.
+    pub ids: i64,
     /// The root that they give, in hex.
     pub root: String,
     /// Signatures that were checked again; none unless secrets were given.
@@ -52,6 +58,8 @@ pub struct Report {
     pub rows: Option<i64>,
     /// Checkpoints that the log was compared with.
     pub checkpoints: usize,
+    /// Checks that were not possible, and what was done instead.
+    pub notes: Vec<String>,
     /// How many differences there are.
     pub differences: usize,
     /// The first of them.
@@ -88,6 +96,12 @@ impl Report {
             self.findings.push(Finding { position, message: message.into() });
         }
     }
+
+    fn take(&mut self, inspection: Inspection) {
+        inspection.findings.into_iter().for_each(|message| self.find(None, message));
+        self.notes.extend(inspection.notes);
+        self.notes.dedup();
+    }
 }
 
 /// Reads the whole log once. With a verifier the stored signature headers are checked as well,
@@ -114,14 +128,30 @@ pub async fn verify_against(
     let folded = live.map_or(Position::ZERO, |live| live.position);
     let mut fresh = FreshFold::up_to(folded);
     let head = store.log.head().await?;
-    let checker = Arc::new(Checker { verifier: signatures.cloned(), folded });
+    let keys = RandomState::new();
+    let checker = Arc::new(Checker { verifier: signatures.cloned(), folded, keys });
+    // Beside the events: it takes about as long where the log is long.
+    let inspecting = AbortOnDropHandle::new(tokio::spawn(inspect(store.clone())));
     let mut chain = Chain::new(checkpoints, &mut report);
     let mut erased = Erased::default();
+    let mut ids = Ids::default();
     let mut signed = 0;
+    let mut is_read = true;
     let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
-    while let Some(stretch) = stretches.try_next().await? {
+    while let Some(stretch) = stretches.next().await {
+        let stretch = match stretch {
+            // What cannot be read is missing from here on, and the rest is said all the same.
+            Err(StoreError::Corrupt(why)) => {
+                let message = format!("the log cannot be read after {}: {why}", chain.position);
+                report.find(None, message);
+                is_read = false;
+                break;
+            }
+            stretch => stretch?,
+        };
         for mut event in stretch {
             chain.push(&event, &mut report);
+            ids.note(event.identity, event.position);
             signed += i64::from(event.signed);
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
@@ -149,12 +179,29 @@ pub async fn verify_against(
     }
     erased.compare(&mut report);
     chain.end(&mut report);
+    report.ids = ids.compare(&store.log, &mut report).await?;
     report.checkpoints = checkpoints.len();
     report.events = chain.events;
     report.root = hex::encode(chain.root());
     report.signatures = signatures.map(|_| signed);
-    report.rows = fresh.compare(store, &mut report).await?;
+    if is_read {
+        report.rows = match fresh.compare(store, &mut report).await {
+            Err(StoreError::Corrupt(why)) => {
+                report.find(None, format!("the read model cannot be read: {why}"));
+                None
+            }
+            compared => compared?,
+        };
+    }
+    for inspection in inspecting.await.map_err(|error| StoreError::Internal(error.into()))?? {
+        report.take(inspection);
+    }
     Ok(report)
+}
+
+/// Both databases, each by its own means.
+async fn inspect(store: Store) -> Result<[Inspection; 2], StoreError> {
+    Ok([store.log.inspect().await?, store.read_model.inspect().await?])
 }
 
 fn processors() -> usize {

@@ -12,13 +12,21 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 /// Where the schema versions of a log are noted; as `sqlx` names it.
 const TABLE: &str = "_sqlx_migrations";
 
-/// The newest schema version that this program knows.
-pub(in crate::store) fn known(dialect: super::Dialect) -> i64 {
-    let migrations = match dialect {
+fn migrations(dialect: super::Dialect) -> &'static Migrator {
+    match dialect {
         super::Dialect::Sqlite => &SQLITE,
         super::Dialect::Postgres => &POSTGRES,
-    };
-    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+}
+
+/// The scripts of all schema versions, in their order.
+pub(in crate::store) fn scripts(dialect: super::Dialect) -> impl Iterator<Item = &'static str> {
+    migrations(dialect).iter().map(|migration| migration.sql.as_str())
+}
+
+/// The newest schema version that this program knows.
+pub(in crate::store) fn known(dialect: super::Dialect) -> i64 {
+    migrations(dialect).iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 /// Applies what was not yet applied, in the caller's transaction.

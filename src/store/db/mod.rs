@@ -15,7 +15,7 @@ mod writer;
 
 pub(super) use bulk::{Cells, Column, bind_instant, with_rows};
 pub(super) use database::{Database, Reader, sql};
-pub(super) use migrate::{known, migrate};
+pub(super) use migrate::{known, migrate, scripts};
 pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA, pool};
 pub(super) use session::{Query, Row, Session};
 pub(super) use sqlite::{connect, options, readers};

@@ -7,6 +7,7 @@ pub(crate) mod commands;
 pub(crate) mod crash;
 mod exchange;
 mod flow;
+mod imports;
 mod reads;
 pub(crate) mod server;
 

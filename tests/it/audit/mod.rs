@@ -2,4 +2,5 @@
 
 mod clocks;
 mod erasing;
+pub(crate) mod inspected;
 mod tampering;

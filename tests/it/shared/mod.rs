@@ -2,6 +2,7 @@
 //! starts.
 
 mod faults;
+mod inspected;
 mod moving;
 mod processes;
 mod proxy;
