@@ -29,8 +29,9 @@ pub(crate) const UNINDEX_BEFORE: &str = "UPDATE pg_index SET indisready = FALSE
 pub(crate) const UNINDEX_EVT_5_AFTER: &str = "UPDATE pg_index SET indisready = TRUE
     WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass";
 /// What verification says of that index.
-pub(crate) const INDEX_IS_DAMAGED: &str =
-    "the log: the index events_event_id_account_livemode_key is damaged: it leads to 10 of 11 rows";
+pub(crate) const INDEX_IS_DAMAGED: &[&str] = &[
+    "the log: the index events_event_id_account_livemode_key is damaged: it leads to 10 of 11 rows",
+];
 
 /// Loads the ledger that version 0.1.0 left into the database of a folder.
 pub(crate) fn lay_out_0_1_0(folder: &Path) {

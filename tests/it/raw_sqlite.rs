@@ -32,8 +32,10 @@ pub(crate) const UNINDEX_EVT_5_AFTER: &str = "PRAGMA writable_schema = ON;
     DELETE FROM sqlite_schema WHERE name = 'imposter';
     PRAGMA writable_schema = RESET";
 /// What verification says of that index.
-pub(crate) const INDEX_IS_DAMAGED: &str =
-    "the file of the log is damaged: row 5 missing from index sqlite_autoindex_events_1";
+pub(crate) const INDEX_IS_DAMAGED: &[&str] = &[
+    "the file of the log is damaged: wrong # of entries in index sqlite_autoindex_events_1",
+    "the file of the log is damaged: row 5 missing from index sqlite_autoindex_events_1",
+];
 
 /// Copies the ledger that version 0.1.0 left into a folder.
 pub(crate) fn lay_out_0_1_0(folder: &Path) {

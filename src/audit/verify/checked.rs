@@ -7,7 +7,7 @@ use super::ids;
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, Scope};
 use crate::projector::{Entry, Outcome};
-use crate::store::{LoggedEvent, Source};
+use crate::store::{LoggedEvent, Records, Source, StoreError};
 use crate::stripe::Verifier;
 use crate::stripe::envelope::api_version;
 use crate::time::{ReceivedAt, StripeTime};
@@ -21,6 +21,14 @@ pub(super) struct Checker {
     pub(super) folded: Position,
     /// Keys of the hashes of identities.
     pub(super) keys: RandomState,
+}
+
+/// An event in its turn.
+pub(super) enum Looked {
+    /// It was read.
+    At(Box<Checked>),
+    /// The database cannot give it, for this reason.
+    Unreadable(Position, String),
 }
 
 /// An event that was looked at.
@@ -49,7 +57,12 @@ pub(super) enum Erasing {
 }
 
 impl Checker {
-    pub(super) fn check(&self, event: &LoggedEvent) -> Checked {
+    pub(super) fn check_all(&self, records: &Records) -> Result<Vec<Looked>, StoreError> {
+        let events = records.events()?;
+        Ok(events.iter().map(|it| Looked::At(Box::new(self.check(it)))).collect())
+    }
+
+    fn check(&self, event: &LoggedEvent) -> Checked {
         let mut wrong = Vec::new();
         if !event.payload_matches_hash() {
             wrong.push("the payload is not the one that was hashed".to_owned());

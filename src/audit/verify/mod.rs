@@ -15,12 +15,12 @@ use std::hash::RandomState;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::chain::Chain;
-use self::checked::{Checked, Checker};
+use self::checked::{Checker, Looked};
 use self::erased::Erased;
 use self::fresh::FreshFold;
 use self::ids::Ids;
@@ -99,8 +99,8 @@ impl Report {
 
     fn take(&mut self, inspection: Inspection) {
         inspection.findings.into_iter().for_each(|message| self.find(None, message));
-        self.notes.extend(inspection.notes);
-        self.notes.dedup();
+        let new = inspection.notes.into_iter().filter(|it| !self.notes.contains(it));
+        self.notes.extend(new.collect::<Vec<_>>());
     }
 }
 
@@ -138,18 +138,16 @@ pub async fn verify_against(
     let mut signed = 0;
     let mut is_read = true;
     let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
-    while let Some(stretch) = stretches.next().await {
-        let stretch = match stretch {
-            // What cannot be read is missing from here on, and the rest is said all the same.
-            Err(StoreError::Corrupt(why)) => {
-                let message = format!("the log cannot be read after {}: {why}", chain.position);
-                report.find(None, message);
-                is_read = false;
-                break;
-            }
-            stretch => stretch?,
-        };
-        for mut event in stretch {
+    while let Some(stretch) = stretches.try_next().await? {
+        for event in stretch {
+            let mut event = match event {
+                Looked::At(event) => event,
+                Looked::Unreadable(position, why) => {
+                    report.find(Some(position), format!("the event cannot be read: {why}"));
+                    is_read = false;
+                    continue;
+                }
+            };
             chain.push(&event, &mut report);
             ids.note(event.identity, event.position);
             signed += i64::from(event.signed);
@@ -214,7 +212,7 @@ fn check_all(
     after: Position,
     up_to: Position,
     checker: &Arc<Checker>,
-) -> impl Stream<Item = Result<Vec<Checked>, StoreError>> + Unpin {
+) -> impl Stream<Item = Result<Vec<Looked>, StoreError>> + Unpin {
     let starts = (0..).map(move |number| after.plus(number * STRETCH_EVENTS));
     let (log, checker) = (log.clone(), Arc::clone(checker));
     let stretches = starts.take_while(move |start| *start < up_to).map(move |after| {
@@ -227,25 +225,39 @@ fn check_all(
     })
 }
 
-/// The events after a position and up to another, each looked at by itself.
+/// The events after a position and up to another, each looked at by itself. A range that cannot be read is read
+/// in halves, down to the events that cannot.
 async fn check(
     log: Log,
     mut after: Position,
     to: Position,
     checker: Arc<Checker>,
-) -> Result<Vec<Checked>, StoreError> {
-    let mut checked = Vec::new();
+) -> Result<Vec<Looked>, StoreError> {
+    let mut looked = Vec::new();
+    let mut up_to = to;
     while after < to {
-        let records = log.records(after, to).await?;
-        after = records.up_to;
-        let checker = Arc::clone(&checker);
-        let of_these = beside_the_runtime(move || {
-            let events = records.events()?;
-            Ok::<Vec<_>, StoreError>(events.iter().map(|it| checker.check(it)).collect())
-        });
-        checked.extend(of_these.await??);
+        let of_these = match log.records(after, up_to).await {
+            Ok(records) => {
+                up_to = records.up_to;
+                let checker = Arc::clone(&checker);
+                beside_the_runtime(move || checker.check_all(&records)).await?
+            }
+            Err(error) => Err(error),
+        };
+        match of_these {
+            Ok(events) => looked.extend(events),
+            Err(StoreError::Corrupt(why)) if up_to.0 - after.0 == 1 => {
+                looked.push(Looked::Unreadable(up_to, why));
+            }
+            Err(StoreError::Corrupt(_)) => {
+                up_to = after.plus((up_to.0 - after.0) / 2);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        (after, up_to) = (up_to, to);
     }
-    Ok(checked)
+    Ok(looked)
 }
 
 /// Compares the subtrees that were completed with what is kept of them.
