@@ -22,13 +22,13 @@ pub(crate) const FAULT_AT_EVT_20: &str =
 /// What ends that.
 pub(crate) const NO_FAULT: &str = "DROP TRIGGER fault ON events";
 
-/// What keeps the next event out of the index of ids, before it is appended: the index is not maintained.
+/// Statement before an event is appended that is to be in no index of ids: the index is not maintained.
 pub(crate) const UNINDEX_BEFORE: &str = "UPDATE pg_index SET indisready = FALSE
     WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass";
-/// The same, after it.
+/// Statement after it.
 pub(crate) const UNINDEX_EVT_5_AFTER: &str = "UPDATE pg_index SET indisready = TRUE
     WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass";
-/// What verification says of that index.
+/// Findings about that index.
 pub(crate) const INDEX_IS_DAMAGED: &[&str] = &[
     "the log: the index events_event_id_account_livemode_key is damaged: it leads to 10 of 11 rows",
 ];

@@ -19,9 +19,9 @@ pub(crate) const FAULT_AT_EVT_20: &str =
 /// What ends that.
 pub(crate) const NO_FAULT: &str = "DROP TRIGGER fault";
 
-/// What keeps the next event out of the index of ids, before it is appended.
+/// Statement before an event is appended that is to be in no index of ids.
 pub(crate) const UNINDEX_BEFORE: &str = "SELECT 1";
-/// The same, after it: a table over the pages of the index is the way to its rows.
+/// Statements after it: a table over the pages of the index is the way to its rows.
 pub(crate) const UNINDEX_EVT_5_AFTER: &str = "PRAGMA writable_schema = ON;
     INSERT INTO sqlite_schema SELECT 'table', 'imposter', 'imposter', rootpage,
         'CREATE TABLE imposter (a, b, c, d, PRIMARY KEY (a, b, c, d)) WITHOUT ROWID'
@@ -31,7 +31,7 @@ pub(crate) const UNINDEX_EVT_5_AFTER: &str = "PRAGMA writable_schema = ON;
     PRAGMA writable_schema = ON;
     DELETE FROM sqlite_schema WHERE name = 'imposter';
     PRAGMA writable_schema = RESET";
-/// What verification says of that index.
+/// Findings about that index.
 pub(crate) const INDEX_IS_DAMAGED: &[&str] = &[
     "the file of the log is damaged: wrong # of entries in index sqlite_autoindex_events_1",
     "the file of the log is damaged: row 5 missing from index sqlite_autoindex_events_1",

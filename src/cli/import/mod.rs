@@ -225,7 +225,7 @@ impl Import<'_> {
             Err(StoreError::NotEmpty { .. }) => {
                 for entry in batch.into_entries() {
                     self.end_restore(&entry.place);
-                    // At most one batch, so that it is not flushed on the way.
+                    // A flush on the way appends: the restore has ended.
                     Box::pin(self.admit(entry)).await?;
                 }
                 Ok(())

@@ -40,7 +40,7 @@ pub(super) enum Content {
     Exported(NewEvent, Vec<Redelivery>),
 }
 
-/// What tells the forms apart.
+/// Fields that tell the forms apart.
 #[derive(Deserialize)]
 struct Form<'a> {
     object: Option<&'a str>,

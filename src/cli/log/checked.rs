@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::super::report::Failure;
@@ -189,7 +188,7 @@ impl Record {
         // The position inside of the record would be counted from its own start.
         let not_a_record = "it is no record of an event, or a field is of a wrong type";
         let record: EventRecord = serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
-        let fields: BTreeMap<String, IgnoredAny> =
+        let fields: BTreeMap<String, &RawValue> =
             serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
         let covered = record.covered_by_proof();
         let uncovered = fields.into_keys().filter(|it| !covered.contains(&it.as_str())).collect();

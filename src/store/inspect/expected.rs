@@ -7,7 +7,7 @@ use super::script;
 /// A trigger: its table and its name.
 pub(super) type Trigger = (String, String);
 
-/// What the scripts make, once all of them have run.
+/// Triggers and functions after all scripts have run.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
     /// Each trigger with the statement that makes it.

@@ -85,7 +85,9 @@ async fn check_indexes(
         };
         match checked {
             Ok(findings) => {
-                findings.into_iter().for_each(|it| inspection.find(format!("{what}: {it}")));
+                for finding in findings {
+                    inspection.find(format!("{what}: {finding}"));
+                }
             }
             // A generation of the read model may be dropped meanwhile.
             Err(_) if self::indexes(db).await?.iter().all(|it| it.table != table) => {}

@@ -1,4 +1,4 @@
-//! What no hash of the log shows: an index that lost a row, a trigger that is gone or is somebody else's.
+//! Damage that no hash of the log shows: an index that lost a row, a trigger that is gone or is somebody else's.
 
 use sqlx::Executor as _;
 use subledger::audit;

@@ -1,5 +1,5 @@
-//! What holds for a server alone: triggers that are switched off or written otherwise, and what a role may not
-//! check.
+//! Verification on a server: triggers that are switched off or written otherwise, and checks that a role may
+//! not make.
 
 use sqlx::Executor as _;
 use subledger::audit::{self, Report};
@@ -99,7 +99,7 @@ async fn amcheck_is_used_where_it_may_be_and_said_to_be_missing_where_not() {
     assert_eq!(messages(&ledger.store).await, [off]);
 }
 
-/// Whoever may only read is told what was not compared, and finds the rest.
+/// A role that may only read is told which checks were not made, and finds the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_only_reads_is_told_what_it_cannot_compare() {
     let ledger = Ledger::new().await;

@@ -115,7 +115,7 @@ once! {
     }
 }
 
-/// What 0.1.0 exported is restored to the log that it signed.
+/// The export of 0.1.0 is restored to the log that was signed.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_of_0_1_0_is_restored_to_the_same_root() {
     let directory = tempfile::tempdir().unwrap();

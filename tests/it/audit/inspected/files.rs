@@ -1,4 +1,4 @@
-//! What holds for files of SQLite alone.
+//! Damage to files of SQLite.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
 
