@@ -13,6 +13,15 @@ pub(super) struct Entry {
     pub(super) place: Place,
     pub(super) event: NewEvent,
     pub(super) redeliveries: Vec<Redelivery>,
+    /// Whether its line named a source that no signature proves.
+    pub(super) unproven: bool,
+}
+
+impl Entry {
+    /// An event without redeliveries.
+    pub(super) fn bare(place: Place, event: NewEvent, unproven: bool) -> Self {
+        Self { place, event, redeliveries: Vec::new(), unproven }
+    }
 }
 
 /// Entries that wait for their transaction.
@@ -22,16 +31,19 @@ pub(super) struct Batch {
     events: Vec<NewEvent>,
     /// Redeliveries, each with the index of its event.
     redeliveries: Vec<(usize, Redelivery)>,
+    unproven: Vec<bool>,
     bytes: usize,
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, Entry { place, event, redeliveries }: Entry) {
+    pub(super) fn push(&mut self, entry: Entry) {
+        let Entry { place, event, redeliveries, unproven } = entry;
         let index = self.events.len();
         self.redeliveries.extend(redeliveries.into_iter().map(|it| (index, it)));
         self.bytes += event.stored_bytes();
         self.places.push(place);
         self.events.push(event);
+        self.unproven.push(unproven);
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -55,9 +67,15 @@ impl Batch {
         Ok(restored)
     }
 
+    /// Number of new events whose source is not the one that their line named.
+    pub(super) fn unproven(&self, appended: &[Appended]) -> usize {
+        let new = appended.iter().zip(&self.unproven).filter(|(it, _)| !it.duplicate);
+        new.filter(|(_, unproven)| **unproven).count()
+    }
+
     /// The entries, without the redeliveries that only a restore takes.
     pub(super) fn into_entries(self) -> impl Iterator<Item = Entry> {
         let entries = self.places.into_iter().zip(self.events);
-        entries.map(|(place, event)| Entry { place, event, redeliveries: Vec::new() })
+        entries.map(|(place, event)| Entry::bare(place, event, false))
     }
 }

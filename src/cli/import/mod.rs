@@ -75,8 +75,8 @@ struct Tally {
     new: u64,
     known: u64,
     bad: u64,
-    /// Events whose line named a source that no signature proves.
-    unproven: u64,
+    /// New events whose line named a source that no signature proves.
+    unproven: usize,
 }
 
 impl Tally {
@@ -124,10 +124,11 @@ impl Import<'_> {
                     self.flush().await?;
                     self.restore = None;
                 }
-                self.push(Entry { place, event, redeliveries: Vec::new() }).await?;
+                self.push(Entry::bare(place, event, false)).await?;
             }
             Ok(Content::Exported(event, redeliveries)) => {
-                self.take_exported(Entry { place, event, redeliveries }).await?;
+                let entry = Entry { redeliveries, ..Entry::bare(place, event, false) };
+                self.take_exported(entry).await?;
             }
         }
         Ok(())
@@ -163,9 +164,7 @@ impl Import<'_> {
     async fn admit(&mut self, entry: Entry) -> Result<(), StoreError> {
         match admit(&entry.event, self.verifier) {
             Ok(admitted) => {
-                self.tally.unproven += u64::from(admitted.unproven);
-                let Entry { place, .. } = entry;
-                self.push(Entry { place, event: admitted.event, redeliveries: Vec::new() }).await
+                self.push(Entry::bare(entry.place, admitted.event, admitted.unproven)).await
             }
             Err(reason) => {
                 self.flush().await?;
@@ -218,6 +217,7 @@ impl Import<'_> {
         if self.restore.is_none() {
             let appended = batch.append(log).await?;
             self.tally.count(&appended);
+            self.tally.unproven += batch.unproven(&appended);
             return Ok(());
         }
         match batch.restore(log).await {

@@ -128,6 +128,7 @@ fn a_log_that_has_events_believes_a_signature_and_no_line() {
     // Once more: all that the log took is known, and what it refused is refused.
     let again = import(folder, "export.jsonl");
     assert!(again.err.contains("imported 0 events, skipped 5 "), "{}", again.err);
+    assert!(!again.err.contains("with the source"), "nothing new was imported: {}", again.err);
     assert_eq!(again.status, 1);
     verified(folder);
 }
@@ -206,6 +207,25 @@ fn a_restored_log_takes_nothing_but_the_rest_of_its_own_export_for_a_restore() {
         assert_eq!(logged.len(), 5, "{}", ran.err);
         assert_eq!(logged[4]["source"], "import");
         assert!(!logged[4]["received_at"].as_str().unwrap().starts_with("2099"));
+        verified(folder);
+    }
+}
+
+#[test]
+fn an_export_in_parts_is_restored_by_one_command_and_not_by_two() {
+    let lines = whole_export();
+    for commands in [&[&["a.jsonl", "b.jsonl"][..]][..], &[&["a.jsonl"], &["b.jsonl"]]] {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path();
+        write(folder, "a.jsonl", &lines[..1]);
+        write(folder, "b.jsonl", &lines[1..]);
+        let ran = commands.iter().map(|files| run(folder, &[&["import"], *files].concat()));
+        let ran: Vec<Ran> = ran.collect();
+        let restored = run(folder, &["export"]).out.lines().eq(lines.iter());
+        assert_eq!(
+            (restored, ran.last().unwrap().status),
+            if ran.len() == 1 { (true, 0) } else { (false, 1) }
+        );
         verified(folder);
     }
 }
