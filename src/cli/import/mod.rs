@@ -228,7 +228,7 @@ impl Import<'_> {
                     // A flush on the way appends: the restore has ended.
                     Box::pin(self.admit(entry)).await?;
                 }
-                Ok(())
+                Box::pin(self.flush()).await
             }
             restored => {
                 self.tally.count(&restored?);

@@ -56,12 +56,14 @@ impl<'k> Checked<'k> {
             self.consistencies.push((path, proof));
         } else if text.trim_start().starts_with('{') {
             let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-            let mut offset = 0;
+            let (mut offset, mut line) = (0, 1);
             while let Some(value) = values.next() {
                 let value = value.map_err(|error| does_not_hold(&path, &error))?;
-                let skipped = text[offset..].len() - text[offset..].trim_start().len();
-                let line = 1 + text[..offset + skipped].matches('\n').count();
+                let between = text[offset..].len() - text[offset..].trim_start().len();
+                let breaks = |range: std::ops::Range<usize>| text[range].matches('\n').count();
+                line += breaks(offset..offset + between);
                 self.records.push(Record::new(value.get(), (path.clone(), line))?);
+                line += breaks(offset + between..values.byte_offset());
                 offset = values.byte_offset();
             }
         } else {

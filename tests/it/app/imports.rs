@@ -1,7 +1,9 @@
 //! Imports into a log that has events: nothing that only a line says is believed.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use subledger::simulate::sign;
@@ -247,6 +249,47 @@ fn a_restore_ends_where_another_event_has_come() {
     assert!(ran.err.contains("export.jsonl:4: it is a record of Subledger itself"), "{}", ran.err);
     assert_eq!(export(folder).len(), 3);
     verified(folder);
+}
+
+/// The first batch of a restore is in the log when another process appends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_ends_where_another_process_appends_meanwhile() {
+    const BATCH: usize = 500;
+    let lines: Vec<String> = (0..BATCH + 2)
+        .map(|number| {
+            let id = format!("evt_{number}");
+            let body = body("evt_x").replace("evt_x", &id);
+            let at = format!("2026-03-01T00:00:00.{number:06}Z");
+            line(&body, &json!({ "received_at": at })) + "\n"
+        })
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    let store = crate::ledger::open(folder).await;
+    let mut command = subledger(folder, &["import", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines[..BATCH].concat().as_bytes()).unwrap();
+    input.flush().unwrap();
+    while store.log.head().await.unwrap().size.0 < 500 {
+        assert!(child.try_wait().unwrap().is_none(), "the import has ended");
+        tokio::task::yield_now().await;
+    }
+    store.log.append(&[crate::ledger::new_event(&body("evt_own"))]).await.unwrap();
+    input.write_all(lines[BATCH..].concat().as_bytes()).unwrap();
+    drop(input);
+    let ran = ran(&child.wait_with_output().unwrap());
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("-:501: the log has other events already"), "{}", ran.err);
+    assert!(ran.err.contains("2 events are imported with the source `import`"), "{}", ran.err);
+    store.close().await;
+    let logged = export(folder);
+    assert_eq!(logged.len(), BATCH + 3);
+    assert_eq!(
+        (&logged[499]["source"], &logged[499]["received_at"]),
+        (&"webhook".into(), &"2026-03-01T00:00:00.000499Z".into())
+    );
+    assert!(logged[501..].iter().all(|it| it["source"] == "import"));
 }
 
 #[test]
