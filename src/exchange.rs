@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::{
-    EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source, signature_hash,
-    signature_salt,
+    EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source, no_nul,
+    signature_hash, signature_salt,
 };
 use crate::stripe::SignedWith;
 use crate::stripe::envelope::Envelope;
@@ -134,6 +134,34 @@ impl EventRecord {
         "signed_with",
     ];
 
+    /// Fields that the leaf of an event covers; its place in the tree covers the position. A payload is covered by
+    /// its salted hash.
+    const COVERED: [&'static str; 15] = [
+        "position",
+        "event_id",
+        "account",
+        "livemode",
+        "type",
+        "created",
+        "created_nanos",
+        "received_at",
+        "source",
+        "signature",
+        "signature_salt",
+        "signature_hash",
+        "salt",
+        "payload_hash",
+        "payload",
+    ];
+
+    /// Fields of this record that a proof of its leaf covers. The API version is among them where the payload
+    /// repeats it, because [`EventRecord::into_event`] compares the two.
+    pub fn covered_by_proof(&self) -> Vec<&'static str> {
+        let envelope = self.payload.as_deref().and_then(|it| Envelope::parse(it).ok());
+        let repeated = envelope.and_then(|it| it.api_version).map(|_| "api_version");
+        Self::COVERED.into_iter().chain(repeated).collect()
+    }
+
     /// The record of an event, payload and all.
     pub fn new(event: LoggedEvent, redeliveries: Vec<Redelivery>) -> Self {
         let is_salted = event.signature.is_some() && event.signature_hash.is_some();
@@ -225,7 +253,11 @@ impl EventRecord {
         let of_payload = envelope.api_version.as_deref();
         let agreements = [
             ("event_id", self.event_id.as_str() == envelope.id),
-            ("account", self.account.as_str() == envelope.account),
+            (
+                "account",
+                self.account.as_str() == envelope.account
+                    || (self.account.as_str().is_empty() && envelope.is_account_in_context),
+            ),
             ("livemode", self.livemode == envelope.livemode),
             ("type", self.r#type == envelope.event_type),
             ("created", self.created == envelope.created),
@@ -242,6 +274,8 @@ impl EventRecord {
 
 impl RedeliveryRecord {
     fn into_redelivery(self, position: Position) -> Result<Redelivery, BadRecord> {
+        no_nul("API version of a redelivery", self.api_version.as_deref())?;
+        no_nul("payload of a redelivery", self.payload.as_deref())?;
         Ok(Redelivery {
             position,
             payload_hash: bytes(&self.payload_hash, "payload_hash")?,
@@ -427,6 +461,48 @@ mod tests {
         both.signature_hash = Some(hex::encode([0; 32]));
         let error = leaf(both).unwrap_err();
         assert_eq!(error.to_string(), "`signature_hash` is not in the form that an export has");
+    }
+
+    #[test]
+    fn every_field_that_is_called_covered_changes_the_leaf_or_is_refused() {
+        let leaf = |record: &EventRecord| {
+            let (event, _) = record.clone().into_event().ok()?;
+            Some(event.leaf_hash(record.received_at))
+        };
+        let mut bare = record();
+        (bare.salt, bare.payload) = (None, None);
+        let changes: [(&str, Change); 12] = [
+            ("event_id", |it| it.event_id = "evt_2".into()),
+            ("account", |it| it.account = AccountId::default()),
+            ("livemode", |it| it.livemode = false),
+            ("type", |it| it.r#type = "v1.y".to_owned()),
+            ("created", |it| it.created.0 += 1),
+            ("created_nanos", |it| it.created_nanos = 0),
+            ("received_at", |it| it.received_at.0 += 1),
+            ("source", |it| it.source = "api".to_owned()),
+            ("signature", |it| it.signature = Some(String::new())),
+            ("payload_hash", |it| it.payload_hash = hex::encode([0; 32])),
+            ("salt", |it| it.salt = Some(hex::encode([8; 16]))),
+            ("payload", |it| it.payload = Some("{}".to_owned())),
+        ];
+        assert_eq!(changes.len() + 1, EventRecord::COVERED.len(), "all but the position");
+        for (field, change) in changes {
+            for original in [record(), bare.clone()] {
+                let mut changed = original.clone();
+                change(&mut changed);
+                assert!(original.covered_by_proof().contains(&field), "{field}");
+                assert_ne!(leaf(&changed), leaf(&original), "{field}");
+            }
+        }
+        for (field, change) in [
+            ("api_version", (|it| it.api_version = Some("2014-06-17".to_owned())) as Change),
+            ("erased", |it| it.erased = true),
+        ] {
+            let mut changed = record();
+            change(&mut changed);
+            assert!(!changed.covered_by_proof().contains(&field), "{field}");
+            assert_eq!(leaf(&changed), leaf(&record()), "{field}");
+        }
     }
 
     #[test]

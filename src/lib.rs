@@ -130,7 +130,8 @@
 //! leaf and hashes, and compares it with the signed one; no ledger is needed for that. [`audit::verify_against`]
 //! looks at every event by itself on all processors (bytes, record, signature, what it says), and takes them into
 //! the tree and a fresh fold in the order of the log; on its way it compares the roots that were signed, and at the
-//! end the rows.
+//! end the rows. Beside that [`store::Log::inspect`] and [`store::ReadModel::inspect`] let each database check itself, and
+//! compare the triggers with those that the migrations make.
 //!
 //! # Someone asks for a history
 //!

@@ -251,6 +251,7 @@ fn envelope(heard: &Heard) -> Envelope<'_> {
     parsed.unwrap_or_else(|| Envelope {
         id: Cow::Borrowed(event_id.as_str()),
         account: Cow::Borrowed(scope.account.as_str()),
+        is_account_in_context: false,
         livemode: scope.livemode,
         event_type: Cow::Borrowed(event_type),
         api_version: api_version.as_deref().map(Cow::Borrowed),

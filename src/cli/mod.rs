@@ -41,7 +41,8 @@ const ENVIRONMENT: &str = "\
 Environment:
   STRIPE_WEBHOOK_SECRET        the endpoint's signing secret, whsec_…; several by commas or white
                                space, each bound to the events of its endpoint by live:, test: or
-                               connect: before it; `serve` needs one
+                               connect: before it; `serve` needs one, `import` and `verify
+                               --signatures` verify with it
                                [no flag: it would show in a process list]
   SUBLEDGER_API_TOKEN          bearer tokens that may read everything under /v1  [default: none]
   SUBLEDGER_ACCESS_TOKEN       bearer tokens that may only ask /v1/users/{id}  [default: none]
@@ -97,11 +98,19 @@ enum Command {
     Projections(projections::Args),
     /// Copy the log while it is in use
     Backup(backup::Args),
-    /// Check the log against its head and hashes, and the read model against a fresh fold
+    /// Check the log, its indexes and triggers, and the read model against a fresh fold
+    ///
+    /// The log is checked against its head and hashes; its ids are counted; the database runs its own check;
+    /// the triggers are compared with those that the migrations make. Exit status: 1 where anything differs.
     Verify(verify::Args),
     /// Prove that nobody edited the log: sign checkpoints, make proofs, check them
     Log(log::Args),
     /// Append events from files: events, lines, list pages, exports
+    ///
+    /// An export into an empty ledger is restored: the same log, root and all; if it is interrupted, import the
+    /// same export again. Any other ledger takes from a line of an export the payload alone: the event says
+    /// `webhook` if its signature verifies with `STRIPE_WEBHOOK_SECRET`, and `import` otherwise; records of erasures
+    /// and erased events are refused.
     Import(import::Args),
     /// Write the log, a line an event
     Export(export::Args),

@@ -1,4 +1,5 @@
-//! `verify`: the log against its head and hashes, the read model against a fresh fold.
+//! `verify`: the log against its head and hashes, the databases by their own means, the read model against a
+//! fresh fold.
 
 use std::path::PathBuf;
 
@@ -60,6 +61,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 
 fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
     writeln!(out, "log         {} events, root {}", report.events, report.root)?;
+    writeln!(out, "ids         {} distinct", report.ids)?;
     if let Some(signatures) = report.signatures {
         match report.signatures_erased.unwrap_or_default() {
             0 => writeln!(out, "signatures  {signatures} checked")?,
@@ -75,6 +77,9 @@ fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result
     match report.rows {
         Some(rows) => writeln!(out, "read model  {rows} rows compared with a fresh fold")?,
         None => writeln!(out, "read model  none is complete")?,
+    }
+    for note in &report.notes {
+        writeln!(out, "note        {note}")?;
     }
     for finding in &report.findings {
         match finding.position {

@@ -74,6 +74,12 @@ pub enum InvalidEvent {
     /// The record is text in lines; a line break in an id would forge another record.
     #[error("the {0} holds a control character")]
     ControlCharacter(&'static str),
+    /// No index takes a name of any length.
+    #[error("the {0} is longer than {NAME_BYTES_MAX} bytes")]
+    TooLong(&'static str),
+    /// No text of PostgreSQL holds the character U+0000.
+    #[error("the {0} holds the character U+0000")]
+    Nul(&'static str),
     /// No bytes are stored without their salt, and no salt without bytes.
     #[error("payload and salt must both be there, or both be erased")]
     HalfErased,
@@ -85,6 +91,9 @@ pub enum InvalidEvent {
     WrongSignatureHash,
 }
 
+/// Longest id, account or type, in bytes. Names from Stripe are far shorter; the record of an erasure adds to one.
+const NAME_BYTES_MAX: usize = 512;
+
 impl NewEvent {
     /// An event that has just been received: draws its salt and hashes the payload.
     pub fn new(
@@ -94,6 +103,7 @@ impl NewEvent {
         payload: String,
     ) -> Result<Self, InvalidEvent> {
         facts.check()?;
+        no_nul("signature", signature.as_deref())?;
         let salt = draw();
         Ok(Self {
             payload_hash: record::payload_hash(&salt, &payload),
@@ -119,6 +129,8 @@ impl NewEvent {
     ) -> Result<Self, InvalidEvent> {
         facts.check()?;
         let Exported { received_at, salt, payload_hash, payload, signature_hash } = exported;
+        no_nul("signature", signature.as_deref())?;
+        no_nul("payload", payload.as_deref())?;
         match (&salt, &payload) {
             (Some(salt), Some(payload)) if record::payload_hash(salt, payload) != payload_hash => {
                 return Err(InvalidEvent::WrongHash);
@@ -160,6 +172,26 @@ impl NewEvent {
         &self.facts
     }
 
+    /// How it reached the log that it comes from.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The signature header, if there is one.
+    pub fn signature(&self) -> Option<&str> {
+        self.signature.as_deref()
+    }
+
+    /// `SHA-256(salt || payload)`.
+    pub fn payload_hash(&self) -> Hash {
+        self.payload_hash
+    }
+
+    /// When it was received, where it comes from an export.
+    pub fn received_at(&self) -> Option<ReceivedAt> {
+        self.received_at
+    }
+
     /// The body, unless it was erased.
     pub fn body(&self) -> Option<&str> {
         self.payload.as_deref()
@@ -182,8 +214,19 @@ impl EventFacts {
             if text.chars().any(char::is_control) {
                 return Err(InvalidEvent::ControlCharacter(name));
             }
+            if text.len() > NAME_BYTES_MAX {
+                return Err(InvalidEvent::TooLong(name));
+            }
         }
-        Ok(())
+        no_nul("API version", self.api_version.as_deref())
+    }
+}
+
+/// Refuses text that only one of the two databases would store.
+pub(crate) fn no_nul(name: &'static str, text: Option<&str>) -> Result<(), InvalidEvent> {
+    match text {
+        Some(text) if text.contains('\0') => Err(InvalidEvent::Nul(name)),
+        _ => Ok(()),
     }
 }
 
@@ -341,6 +384,8 @@ pub struct LogHead {
     pub root: Hash,
     /// When the last event was received; zero for an empty log.
     pub last_received_at: ReceivedAt,
+    /// Last of the events that a restore brought. While it is the end, the restore may go on.
+    pub restored: Position,
 }
 
 #[cfg(test)]
@@ -355,6 +400,18 @@ mod tests {
     fn a_line_break_in_an_id_cannot_forge_a_record() {
         let event = NewEvent::new(facts("evt_1\nlive"), Source::Webhook, None, String::new());
         assert_eq!(event.unwrap_err(), InvalidEvent::ControlCharacter("event id"));
+    }
+
+    #[test]
+    fn what_one_database_would_not_store_is_refused_for_both() {
+        let refused = |facts: EventFacts, signature: Option<&str>| {
+            let signature = signature.map(str::to_owned);
+            NewEvent::new(facts, Source::Webhook, signature, "{}".to_owned()).map(drop).unwrap_err()
+        };
+        assert_eq!(refused(facts(&"e".repeat(513)), None), InvalidEvent::TooLong("event id"));
+        assert_eq!(refused(facts("evt_1"), Some("t=1\0")), InvalidEvent::Nul("signature"));
+        let version = EventFacts { api_version: Some("\0".to_owned()), ..facts("evt_1") };
+        assert_eq!(refused(version, None), InvalidEvent::Nul("API version"));
     }
 
     #[test]

@@ -153,6 +153,7 @@ impl Log {
             size: Position(row.get(1)?),
             root: hash(row.get(2)?)?,
             last_received_at: ReceivedAt(row.get(3)?),
+            restored: Position(row.get(4)?),
         })
     }
 
@@ -271,7 +272,7 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
 
 pub(super) mod sql {
     crate::store::db::statements! {
-        HEAD = "SELECT log_id, size, root, last_received_at FROM log_head";
+        HEAD = "SELECT log_id, size, root, last_received_at, restored FROM log_head";
         HEAD_CREATE = sqlite "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)
             SELECT 1, $1, 0, $2, x'', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)",
             postgres "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)

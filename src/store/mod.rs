@@ -12,6 +12,7 @@ mod db;
 mod erase;
 mod error;
 mod event;
+mod inspect;
 mod log;
 mod nodes;
 mod read_model;
@@ -27,11 +28,12 @@ mod url;
 pub use db::Rewritten;
 pub use erase::LEFT_ON_SERVER;
 pub use error::StoreError;
-pub(crate) use event::draw;
+pub(crate) use event::{draw, no_nul};
 pub use event::{
     Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
     Redelivery, Source,
 };
+pub use inspect::Inspection;
 pub use log::Log;
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessKey, AccessQuestion, Begun, ChangeKind, ChangedSubscription,

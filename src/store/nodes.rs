@@ -11,6 +11,7 @@ use futures_util::TryStreamExt as _;
 use super::StoreError;
 use super::db::{Column, Session};
 use super::log::{self, Log};
+use crate::ids::Position;
 use crate::tree::{self, Frontier, Hash, Subtree};
 
 /// The heights that are kept. What lies between two of them are at most 256 rows.
@@ -48,6 +49,14 @@ impl Log {
     pub async fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
         let mut reader = self.0.db.read().await?;
         range_hash(&mut reader.session(), &(0..size)).await
+    }
+
+    /// The stored leaf hashes of the events after a position, so many at most.
+    pub async fn leaf_hashes(&self, after: Position, limit: i64) -> Result<Vec<Hash>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let query = session.query(sql::LEAVES).bind(after.0).bind(after.plus(limit).0);
+        query.fetch_all().await?.iter().map(|row| log::hash(row.get(0)?)).collect()
     }
 
     /// The hashes of these ranges of leaves, which are a proof's.

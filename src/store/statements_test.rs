@@ -13,7 +13,7 @@ use super::read_model::filter::{By, Parameters};
 use super::read_model::{
     self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
-use super::{append, checkpoint, erase, log, nodes, redelivery, scan, stretch};
+use super::{append, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -46,6 +46,10 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
     let sql = match name {
         "SELECT" => select(dialect, By::Itself).replace("{conditions}", "TRUE"),
         "SELECT_BY_ITEMS" => select(dialect, By::Items).replace("{conditions}", "TRUE"),
+        "COUNT_TABLE" | "COUNT_INDEX" | "LIKE" | "DROP" => {
+            inspect::integrity::filled(template.of(dialect), "events", "position")
+                .replace("{trigger}", "events_are_kept")
+        }
         "COUNTS" | "CHANGES" | "LEFT_OUT" => {
             let columns = SubscriptionRow::COLUMNS.iter();
             // Three stand for all.
@@ -69,7 +73,16 @@ fn select(dialect: Dialect, by: By) -> String {
 }
 
 /// Statements that hold several, which are sent as they are.
-const NOT_PREPARED: [&str; 5] = ["SCHEMA", "MAKE_SCHEMA", "ALONE", "INDEXING", "TAKING"];
+const NOT_PREPARED: [&str; 8] = [
+    "SCHEMA",
+    "MAKE_SCHEMA",
+    "ALONE",
+    "INDEXING",
+    "TAKING",
+    "CHECK_INDEX",
+    "ALONG_THE_TABLE",
+    "ALONG_AN_INDEX",
+];
 
 /// Name, parameters, columns and text of each statement.
 async fn catalogue(
@@ -135,6 +148,8 @@ async fn every_statement_of_the_log_prepares() {
             ("scan", scan::sql::CATALOGUE),
             ("stretch", stretch::sql::CATALOGUE),
             ("checkpoint", checkpoint::sql::CATALOGUE),
+            ("inspect::integrity", inspect::integrity::sql::CATALOGUE),
+            ("inspect::guards", inspect::guards::sql::CATALOGUE),
         ];
         let text = catalogue(&mut databases.log, dialect, &rooms).await;
         assert_snapshot("statements_log", dialect, &text);

@@ -30,6 +30,8 @@ pub struct Envelope<'a, O = &'a RawValue> {
     pub id: Cow<'a, str>,
     /// The connected account, or the account of an organization; empty for the platform's own.
     pub account: Cow<'a, str>,
+    /// Whether only `context` names that account. Version 0.1.0 logged such an event without an account.
+    pub is_account_in_context: bool,
     /// Live or test mode. A thin event that does not say is live.
     pub livemode: bool,
     /// The type, for example `customer.subscription.updated`.
@@ -123,9 +125,11 @@ impl<'a, O> Envelope<'a, O> {
         let Self { id, account, livemode, event_type, api_version, created, created_nanos, .. } =
             self;
         let (previous_attributes, thin) = (self.previous_attributes, self.thin);
+        let is_account_in_context = self.is_account_in_context;
         let envelope = Envelope {
             id,
             account,
+            is_account_in_context,
             livemode,
             event_type,
             api_version,
@@ -188,7 +192,9 @@ impl<'a, O> Wire<'a, O> {
             None if thin => true,
             None => return Err("`livemode` is missing"),
         };
+        let is_account_in_context = self.account.is_none() && self.context.0.is_some();
         Ok(Envelope {
+            is_account_in_context,
             id: name(self.id).ok_or("`id` is empty, too long, or has control characters")?,
             account: match self.account {
                 None => self.context.0.and_then(account_of_context).unwrap_or_default(),

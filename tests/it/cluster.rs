@@ -1,6 +1,7 @@
 //! A PostgreSQL of these tests' own: made when the first of them asks, gone with the process, however that
 //! ends. `SUBLEDGER_TEST_POSTGRES_URL` names a server to use instead.
 
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,16 @@ pub(crate) fn address(folder: &Path) -> String {
 /// Runs SQL there as its owner would in a terminal, and answers with what it prints.
 pub(crate) fn psql(folder: &Path, sql: &str) -> String {
     CLUSTER.psql(&make(folder), sql)
+}
+
+/// Runs a script there, as `psql --file` does.
+pub(crate) fn load(folder: &Path, script: &str) {
+    let mut psql = CLUSTER.command(&make(folder));
+    let mut child =
+        psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn make(folder: &Path) -> String {

@@ -34,6 +34,7 @@ mod proof;
 mod raw_sqlite;
 mod rebuild;
 mod store;
+mod upgrade;
 mod user;
 
 use std::path::Path;

@@ -36,6 +36,7 @@ mod raw_postgres;
 mod rebuild;
 mod shared;
 mod store;
+mod upgrade;
 mod user;
 
 use std::path::Path;

@@ -24,7 +24,42 @@ pub(crate) const NO_FAULT: &str = "DROP TRIGGER fault ON events";
 
 /// Makes a log one of before `signed_with`.
 pub(crate) const WITHOUT_SIGNED_WITH: &str = "DROP TRIGGER events_are_unchanged ON events;
-    ALTER TABLE events DROP COLUMN signed_with; DELETE FROM _sqlx_migrations WHERE version = 3";
+    ALTER TABLE events DROP COLUMN signed_with; ALTER TABLE events DROP COLUMN signature_hash;
+    DELETE FROM _sqlx_migrations WHERE version >= 3";
+
+/// Statement before an event is appended that is to be in no index of ids: the index is not maintained.
+pub(crate) const UNINDEX_BEFORE: &str = "UPDATE pg_index SET indisready = FALSE
+    WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass";
+/// Statement after it.
+pub(crate) const UNINDEX_EVT_5_AFTER: &str = "UPDATE pg_index SET indisready = TRUE
+    WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass";
+/// Findings about that index.
+pub(crate) const INDEX_IS_DAMAGED: &[&str] = &[
+    "the log: the index events_event_id_account_livemode_key is damaged: it leads to 10 of 11 rows",
+];
+
+/// Loads the ledger that version 0.1.0 left into the database of a folder.
+pub(crate) fn lay_out_0_1_0(folder: &Path) {
+    let dump = std::fs::read_to_string(crate::upgrade::left("postgres.sql")).unwrap();
+    // An older psql does not know these two commands of its own.
+    let known = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
+    let dump: String = dump.lines().filter(known).flat_map(|line| [line, "\n"]).collect();
+    crate::cluster::load(folder, &dump);
+}
+
+/// The statements that make each trigger of the log, and those that drop it: table, name, make, drop.
+pub(crate) async fn guards(connection: &mut Connection) -> Vec<[String; 4]> {
+    let guards = "SELECT relname::text, tgname::text, pg_get_triggerdef(t.oid)
+        FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
+        WHERE relnamespace = 'subledger'::regnamespace AND NOT tgisinternal";
+    let guards: Vec<(String, String, String)> =
+        sqlx::query_as(guards).fetch_all(connection).await.unwrap();
+    let statements = |(table, name, make)| {
+        let drop = format!("DROP TRIGGER {name} ON {table}");
+        [table, name, make, drop]
+    };
+    guards.into_iter().map(statements).collect()
+}
 
 /// The log.
 pub(crate) async fn log(url: &DatabaseUrl) -> Connection {
@@ -42,12 +77,16 @@ async fn connect(url: &DatabaseUrl, schema: &str) -> Connection {
     PgConnection::connect_with(&options).await.unwrap()
 }
 
-/// Takes away what holds the log's promises against every program.
-pub(crate) async fn drop_guards(connection: &mut Connection) {
+/// Takes away what holds the log's promises against every program, and answers with the statements that bring it
+/// back.
+pub(crate) async fn drop_guards(connection: &mut Connection) -> Vec<String> {
+    let mut back = Vec::new();
     for table in ["events", "log_head", "redeliveries", "nodes"] {
         let disable = sqlx::AssertSqlSafe(format!("ALTER TABLE {table} DISABLE TRIGGER ALL"));
         sqlx::query(disable).execute(&mut *connection).await.unwrap();
+        back.push(format!("ALTER TABLE {table} ENABLE TRIGGER ALL"));
     }
+    back
 }
 
 /// What the read models are made of: names, and the definitions of views.

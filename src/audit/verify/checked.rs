@@ -1,10 +1,13 @@
 //! What can be said of an event by itself: nearly all of the work, and done by as many threads as
 //! there are.
 
+use std::hash::RandomState;
+
+use super::ids;
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, Scope};
 use crate::projector::{Entry, Outcome};
-use crate::store::{LoggedEvent, Source};
+use crate::store::{LoggedEvent, Records, Source, StoreError};
 use crate::stripe::envelope::api_version;
 use crate::stripe::{SignedWith, Verifier};
 use crate::time::{ReceivedAt, StripeTime};
@@ -16,12 +19,24 @@ pub(super) struct Checker {
     pub(super) verifier: Option<Verifier>,
     /// The last event that the read model has folded.
     pub(super) folded: Position,
+    /// Keys of the hashes of identities.
+    pub(super) keys: RandomState,
+}
+
+/// An event in its turn.
+pub(super) enum Looked {
+    /// It was read.
+    At(Box<Checked>),
+    /// The database cannot give it, for this reason.
+    Unreadable(Position, String),
 }
 
 /// An event that was looked at.
 pub(super) struct Checked {
     pub(super) position: Position,
     pub(super) received_at: ReceivedAt,
+    /// Hash of its identity.
+    pub(super) identity: u64,
     /// The leaf that its columns give.
     pub(super) leaf: Hash,
     /// What is wrong with it.
@@ -44,7 +59,12 @@ pub(super) enum Erasing {
 }
 
 impl Checker {
-    pub(super) fn check(&self, event: &LoggedEvent) -> Checked {
+    pub(super) fn check_all(&self, records: &Records) -> Result<Vec<Looked>, StoreError> {
+        let events = records.events()?;
+        Ok(events.iter().map(|it| Looked::At(Box::new(self.check(it)))).collect())
+    }
+
+    fn check(&self, event: &LoggedEvent) -> Checked {
         let mut wrong = Vec::new();
         if !event.payload_matches_hash() {
             wrong.push("the payload is not the one that was hashed".to_owned());
@@ -65,6 +85,7 @@ impl Checker {
         Checked {
             position: event.position,
             received_at: event.received_at,
+            identity: ids::hash(&event.facts, &self.keys),
             leaf,
             wrong,
             signed,

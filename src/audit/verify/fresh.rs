@@ -1,11 +1,12 @@
 //! The fold of the log from nothing, held against the rows of the read model.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 
-use super::checked::Checker;
+use super::checked::{Checker, Looked};
 use super::{Report, check_all, processors};
 use crate::audit::beside_the_runtime;
 use crate::ids::{CustomerKey, Position, Scope, SubscriptionId};
@@ -122,10 +123,15 @@ impl FreshFold {
 
     /// Folds what was folded elsewhere in the meantime.
     async fn follow(&mut self, store: &Store, to: Position) -> Result<(), StoreError> {
-        let checker = Arc::new(Checker { verifier: None, folded: to });
+        let checker = Arc::new(Checker { verifier: None, folded: to, keys: RandomState::new() });
         let mut stretches = check_all(&store.log, self.position, to, &checker);
         while let Some(stretch) = stretches.try_next().await? {
-            stretch.into_iter().filter_map(|event| event.outcome).for_each(|it| self.join(it));
+            for event in stretch {
+                match event {
+                    Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
+                    Looked::Unreadable(_, why) => return Err(StoreError::Corrupt(why)),
+                }
+            }
         }
         self.position = to;
         Ok(())

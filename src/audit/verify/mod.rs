@@ -1,5 +1,5 @@
-//! Verification: the log against its own hashes and head, and the read model against a fresh fold of
-//! the log.
+//! Verification: the log against its own hashes and head, both databases by their own means, and the read model
+//! against a fresh fold of the log.
 //!
 //! What can be said of an event by itself is found out stretch by stretch on all processors; what it takes
 //! the others for (the tree, the order, the fold) is done in the order of the log as they come in.
@@ -8,23 +8,27 @@ mod chain;
 mod checked;
 mod erased;
 mod fresh;
+mod ids;
 
 use std::convert::identity;
+use std::hash::RandomState;
 use std::num::NonZero;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::chain::Chain;
-use self::checked::{Checked, Checker};
+use self::checked::{Checker, Looked};
 use self::erased::Erased;
 use self::fresh::FreshFold;
+use self::ids::Ids;
 use super::beside_the_runtime;
 use crate::ids::Position;
 use crate::projector::can_fold;
 use crate::proof::Checkpoint;
-use crate::store::{Log, Store, StoreError};
+use crate::store::{Inspection, Log, Store, StoreError};
 use crate::stripe::Verifier;
 use crate::tree::Subtree;
 
@@ -43,6 +47,8 @@ const FINDINGS_MAX: usize = 100;
 pub struct Report {
     /// Events whose hashes were computed again.
     pub events: i64,
+    /// Distinct ids of events, within an account and mode: as many as there are events.
+    pub ids: i64,
     /// The root that they give, in hex.
     pub root: String,
     /// Signatures that were checked again; none unless secrets were given.
@@ -54,6 +60,8 @@ pub struct Report {
     pub rows: Option<i64>,
     /// Checkpoints that the log was compared with.
     pub checkpoints: usize,
+    /// Checks that were not possible, and what was done instead.
+    pub notes: Vec<String>,
     /// How many differences there are.
     pub differences: usize,
     /// The first of them.
@@ -90,6 +98,12 @@ impl Report {
             self.findings.push(Finding { position, message: message.into() });
         }
     }
+
+    fn take(&mut self, inspection: Inspection) {
+        inspection.findings.into_iter().for_each(|message| self.find(None, message));
+        let new = inspection.notes.into_iter().filter(|it| !self.notes.contains(it));
+        self.notes.extend(new.collect::<Vec<_>>());
+    }
 }
 
 /// Reads the whole log once. With a verifier the stored signature headers are checked as well,
@@ -116,14 +130,28 @@ pub async fn verify_against(
     let folded = live.map_or(Position::ZERO, |live| live.position);
     let mut fresh = FreshFold::up_to(folded);
     let head = store.log.head().await?;
-    let checker = Arc::new(Checker { verifier: signatures.cloned(), folded });
+    let keys = RandomState::new();
+    let checker = Arc::new(Checker { verifier: signatures.cloned(), folded, keys });
+    // Beside the events: it takes about as long where the log is long.
+    let inspecting = AbortOnDropHandle::new(tokio::spawn(inspect(store.clone())));
     let mut chain = Chain::new(checkpoints, &mut report);
     let mut erased = Erased::default();
     let (mut signed, mut signatures_erased) = (0, 0);
+    let mut ids = Ids::default();
+    let mut is_read = true;
     let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
     while let Some(stretch) = stretches.try_next().await? {
-        for mut event in stretch {
+        for event in stretch {
+            let mut event = match event {
+                Looked::At(event) => event,
+                Looked::Unreadable(position, why) => {
+                    report.find(Some(position), format!("the event cannot be read: {why}"));
+                    is_read = false;
+                    continue;
+                }
+            };
             chain.push(&event, &mut report);
+            ids.note(event.identity, event.position);
             signed += i64::from(event.signed);
             signatures_erased += i64::from(event.is_signature_erased);
             if let Some(erasing) = event.erasure.take() {
@@ -152,13 +180,30 @@ pub async fn verify_against(
     }
     erased.compare(&mut report);
     chain.end(&mut report);
+    report.ids = ids.compare(&store.log, &mut report).await?;
     report.checkpoints = checkpoints.len();
     report.events = chain.events;
     report.root = hex::encode(chain.root());
     report.signatures = signatures.map(|_| signed);
     report.signatures_erased = signatures.map(|_| signatures_erased);
-    report.rows = fresh.compare(store, &mut report).await?;
+    if is_read {
+        report.rows = match fresh.compare(store, &mut report).await {
+            Err(StoreError::Corrupt(why)) => {
+                report.find(None, format!("the read model cannot be read: {why}"));
+                None
+            }
+            compared => compared?,
+        };
+    }
+    for inspection in inspecting.await.map_err(|error| StoreError::Internal(error.into()))?? {
+        report.take(inspection);
+    }
     Ok(report)
+}
+
+/// Both databases, each by its own means.
+async fn inspect(store: Store) -> Result<[Inspection; 2], StoreError> {
+    Ok([store.log.inspect().await?, store.read_model.inspect().await?])
 }
 
 fn processors() -> usize {
@@ -171,7 +216,7 @@ fn check_all(
     after: Position,
     up_to: Position,
     checker: &Arc<Checker>,
-) -> impl Stream<Item = Result<Vec<Checked>, StoreError>> + Unpin {
+) -> impl Stream<Item = Result<Vec<Looked>, StoreError>> + Unpin {
     let starts = (0..).map(move |number| after.plus(number * STRETCH_EVENTS));
     let (log, checker) = (log.clone(), Arc::clone(checker));
     let stretches = starts.take_while(move |start| *start < up_to).map(move |after| {
@@ -184,25 +229,39 @@ fn check_all(
     })
 }
 
-/// The events after a position and up to another, each looked at by itself.
+/// The events after a position and up to another, each looked at by itself. A range that cannot be read is read
+/// in halves, down to the events that cannot.
 async fn check(
     log: Log,
     mut after: Position,
     to: Position,
     checker: Arc<Checker>,
-) -> Result<Vec<Checked>, StoreError> {
-    let mut checked = Vec::new();
+) -> Result<Vec<Looked>, StoreError> {
+    let mut looked = Vec::new();
+    let mut up_to = to;
     while after < to {
-        let records = log.records(after, to).await?;
-        after = records.up_to;
-        let checker = Arc::clone(&checker);
-        let of_these = beside_the_runtime(move || {
-            let events = records.events()?;
-            Ok::<Vec<_>, StoreError>(events.iter().map(|it| checker.check(it)).collect())
-        });
-        checked.extend(of_these.await??);
+        let of_these = match log.records(after, up_to).await {
+            Ok(records) => {
+                up_to = records.up_to;
+                let checker = Arc::clone(&checker);
+                beside_the_runtime(move || checker.check_all(&records)).await?
+            }
+            Err(error) => Err(error),
+        };
+        match of_these {
+            Ok(events) => looked.extend(events),
+            Err(StoreError::Corrupt(why)) if up_to.0 - after.0 == 1 => {
+                looked.push(Looked::Unreadable(up_to, why));
+            }
+            Err(StoreError::Corrupt(_)) => {
+                up_to = after.plus((up_to.0 - after.0) / 2);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        (after, up_to) = (up_to, to);
     }
-    Ok(checked)
+    Ok(looked)
 }
 
 /// Compares the subtrees that were completed with what is kept of them.

@@ -1,25 +1,29 @@
 //! `import`: events from files into the log.
 //!
-//! An export into an empty log gives the same log, root and all. Everything else is appended, and
-//! was received now. What the log knows already is skipped; what cannot be read is reported with
-//! its place, and the rest goes on.
+//! An export into an empty log is a *restore*: it gives the same log, root and all. Everything else is
+//! appended as received now, and says `import` unless its signature verifies. What the log knows already is
+//! skipped; what cannot be read or taken is reported with its place, and the rest goes on.
 
+mod admit;
+mod batch;
 mod reader;
 mod record;
+mod restore;
 
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use self::record::Record;
+use self::admit::admit;
+use self::batch::{Batch, Entry};
+use self::record::{Content, Place, Record};
+use self::restore::{Restore, Step};
 use super::Context;
 use super::report::{Exit, Failure, say};
-use crate::store::{Appended, NewEvent, Opening, Redelivery, Store, StoreError};
+use crate::config::{Secrets, WEBHOOK_SECRET};
+use crate::store::{Appended, NewEvent, Opening, Redelivery, Source, Store, StoreError};
+use crate::stripe::Verifier;
 
-/// Events in one transaction, at most.
-const BATCH_EVENTS: usize = 500;
-/// Bytes of payload in one transaction, about.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Records that are read ahead of the database.
 const RECORDS_AHEAD: usize = 1_000;
 
@@ -33,13 +37,22 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let secrets = Secrets::from_env(WEBHOOK_SECRET)?;
+    // A delivery of years ago is as good as one of today.
+    let verifier = (!secrets.is_empty()).then(|| Verifier::new(secrets.expose(), None));
     let store = context.open(Opening::Create).await?;
     let (sender, mut records) = mpsc::channel(RECORDS_AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         args.paths.iter().try_for_each(|path| reader::read(path, &sender))
     });
-    let mut import =
-        Import { store: &store, restoring: true, batch: Batch::default(), tally: Tally::default() };
+    let restore = Restore::begin(&store.log).await?;
+    let mut import = Import {
+        store: &store,
+        verifier: verifier.as_ref(),
+        restore,
+        batch: Batch::default(),
+        tally: Tally::default(),
+    };
     while let Some(record) = records.recv().await {
         import.take(record).await?;
     }
@@ -50,98 +63,178 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let head = store.log.head().await?;
     store.close().await;
     if read.is_ok() || tally.new + tally.known + tally.bad > 0 {
-        say(&format!(
-            "imported {} events, skipped {} that the log has already, {} bad records; the log has {}",
-            tally.new, tally.known, tally.bad, head.size
-        ));
+        tally.say(head.size.0, verifier.is_some());
     }
     read?;
     Ok(if tally.bad == 0 { Exit::Done } else { Exit::No })
 }
 
+/// Counts of an import.
 #[derive(Default)]
 struct Tally {
     new: u64,
     known: u64,
     bad: u64,
+    /// New events whose line named a source that no signature proves.
+    unproven: usize,
 }
 
-#[derive(Default)]
-struct Batch {
-    events: Vec<NewEvent>,
-    /// Redeliveries of exported events, each with its event's index.
-    redeliveries: Vec<(usize, Redelivery)>,
-    bytes: usize,
-    /// Whether these come from an export.
-    exported: bool,
+impl Tally {
+    fn count(&mut self, appended: &[Appended]) {
+        for it in appended {
+            *(if it.duplicate { &mut self.known } else { &mut self.new }) += 1;
+        }
+    }
+
+    fn say(&self, size: i64, has_secrets: bool) {
+        if self.unproven > 0 {
+            let why = if has_secrets {
+                "no configured secret verifies their signature".to_owned()
+            } else {
+                format!("set {WEBHOOK_SECRET} to verify their signatures")
+            };
+            say(&format!(
+                "{} events are imported with the source `import`, whatever their line says: {why}",
+                self.unproven
+            ));
+        }
+        say(&format!(
+            "imported {} events, skipped {} that the log has already, {} bad records; the log has {size}",
+            self.new, self.known, self.bad
+        ));
+    }
 }
 
 struct Import<'a> {
     store: &'a Store,
-    /// Whether exported events still get their own times: as long as nothing else is in the log.
-    restoring: bool,
+    verifier: Option<&'a Verifier>,
+    /// None once the log has other events than those of the export.
+    restore: Option<Restore>,
+    /// Entries to restore while there is a restore, to append otherwise.
     batch: Batch,
     tally: Tally,
 }
 
 impl Import<'_> {
-    async fn take(&mut self, record: Record) -> Result<(), StoreError> {
-        let (event, redeliveries) = match record.event {
-            Ok(event) => event,
-            Err(reason) => {
-                self.tally.bad += 1;
-                say(&format!("{}: {reason}", record.place));
-                return Ok(());
+    async fn take(&mut self, Record { place, content }: Record) -> Result<(), StoreError> {
+        match content {
+            Err(reason) => self.refuse(&place, &reason),
+            Ok(Content::Event(event)) => {
+                if self.restore.is_some() {
+                    self.flush().await?;
+                    self.restore = None;
+                }
+                self.push(Entry::bare(place, event, false)).await?;
             }
-        };
-        if record.exported != self.batch.exported {
-            self.flush().await?;
-            self.batch.exported = record.exported;
-        }
-        let index = self.batch.events.len();
-        self.batch.redeliveries.extend(redeliveries.into_iter().map(|it| (index, it)));
-        self.batch.bytes += event.stored_bytes();
-        self.batch.events.push(event);
-        if self.batch.events.len() >= BATCH_EVENTS || self.batch.bytes >= BATCH_BYTES {
-            self.flush().await?;
+            Ok(Content::Exported(event, redeliveries)) => {
+                let entry = Entry { redeliveries, ..Entry::bare(place, event, false) };
+                self.take_exported(entry).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn take_exported(&mut self, entry: Entry) -> Result<(), StoreError> {
+        let log = &self.store.log;
+        let Some(restore) = &mut self.restore else { return self.admit(entry).await };
+        match restore.step(log, &entry.event).await? {
+            Step::Restored => return self.push(entry).await,
+            Step::Confirmed(position) => {
+                self.tally.known += 1;
+                // An interruption may have come between an event and its redeliveries.
+                let redeliveries = entry.redeliveries.into_iter();
+                let placed: Vec<_> = redeliveries.map(|it| Redelivery { position, ..it }).collect();
+                if !placed.is_empty() {
+                    log.restore_redeliveries(&placed).await?;
+                }
+                return Ok(());
+            }
+            Step::Other => {}
+        }
+        self.flush().await?;
+        if self.has(&entry.event).await? {
+            self.tally.known += 1;
+            return Ok(());
+        }
+        self.end_restore(&entry.place);
+        self.admit(entry).await
+    }
+
+    /// Takes a line of an export for what it proves by itself.
+    async fn admit(&mut self, entry: Entry) -> Result<(), StoreError> {
+        match admit(&entry.event, self.verifier) {
+            Ok(admitted) => {
+                self.push(Entry::bare(entry.place, admitted.event, admitted.unproven)).await
+            }
+            Err(reason) => {
+                self.flush().await?;
+                if self.has(&entry.event).await? {
+                    self.tally.known += 1;
+                } else {
+                    self.refuse(&entry.place, &reason);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on without a restore, and says so.
+    fn end_restore(&mut self, place: &Place) {
+        if self.restore.take().is_some() {
+            say(&format!(
+                "{place}: the log has other events already, or the export is not in order: from here \
+                 on it is appended, as received now"
+            ));
+        }
+    }
+
+    /// Whether the log has this event. A record of Subledger itself must be the same to the byte.
+    async fn has(&self, event: &NewEvent) -> Result<bool, StoreError> {
+        let facts = event.facts();
+        let (account, livemode) = (&facts.scope.account, facts.scope.livemode);
+        let found = self.store.log.event(&facts.event_id, Some(account), Some(livemode)).await?;
+        let own = |source| source == Source::Subledger;
+        Ok(found.iter().any(|it| match (own(event.source()), own(it.source)) {
+            (false, false) => true,
+            (true, true) => it.payload_hash == event.payload_hash(),
+            _ => false,
+        }))
+    }
+
+    fn refuse(&mut self, place: &Place, reason: &str) {
+        self.tally.bad += 1;
+        say(&format!("{place}: {reason}"));
+    }
+
+    async fn push(&mut self, entry: Entry) -> Result<(), StoreError> {
+        self.batch.push(entry);
+        if self.batch.is_full() { self.flush().await } else { Ok(()) }
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let exported = self.batch.exported;
-        let batch = std::mem::replace(&mut self.batch, Batch { exported, ..Batch::default() });
-        for appended in self.write(batch).await? {
-            let count =
-                if appended.duplicate { &mut self.tally.known } else { &mut self.tally.new };
-            *count += 1;
-        }
-        Ok(())
-    }
-
-    async fn write(&mut self, batch: Batch) -> Result<Vec<Appended>, StoreError> {
+        let batch = std::mem::take(&mut self.batch);
         let log = &self.store.log;
-        if batch.exported && self.restoring {
-            match log.restore(&batch.events).await {
-                Err(StoreError::NotEmpty { .. } | StoreError::NotInOrder { .. }) => {
-                    say("the log has other events already, or the export is not in order: \
-                         it is appended, as received now");
-                    self.restoring = false;
+        if self.restore.is_none() {
+            let appended = batch.append(log).await?;
+            self.tally.count(&appended);
+            self.tally.unproven += batch.unproven(&appended);
+            return Ok(());
+        }
+        match batch.restore(log).await {
+            // Somebody else has appended since the import began.
+            Err(StoreError::NotEmpty { .. }) => {
+                for entry in batch.into_entries() {
+                    self.end_restore(&entry.place);
+                    // A flush on the way appends: the restore has ended.
+                    Box::pin(self.admit(entry)).await?;
                 }
-                Err(error) => return Err(error),
-                Ok(restored) => {
-                    let redeliveries = batch
-                        .redeliveries
-                        .into_iter()
-                        .map(|(index, it)| Redelivery { position: restored[index].position, ..it });
-                    log.restore_redeliveries(&redeliveries.collect::<Vec<_>>()).await?;
-                    return Ok(restored);
-                }
+                Box::pin(self.flush()).await
+            }
+            restored => {
+                self.tally.count(&restored?);
+                Ok(())
             }
         }
-        // Nobody verified these here, whatever their lines say.
-        let events: Vec<_> = batch.events.into_iter().map(|it| it.signed_with(None)).collect();
-        log.append(&events).await
     }
 }
 

@@ -10,6 +10,9 @@ use crate::exchange::EventRecord;
 use crate::store::{EventFacts, NewEvent, Redelivery, Source};
 use crate::stripe::envelope::Envelope;
 
+/// Longest `object` of an element that a message names, in bytes.
+const OBJECT_BYTES_MAX: usize = 64;
+
 /// Where a record stands, for people.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -23,18 +26,21 @@ impl fmt::Display for Place {
     }
 }
 
-/// An event to import, or why there is none. The reason holds nothing of the record.
+/// One record of an input, or the reason why it is none. The reason holds nothing of the record.
 pub(super) struct Record {
     pub(super) place: Place,
-    pub(super) event: Result<Importable, String>,
-    /// Whether it comes from an export.
-    pub(super) exported: bool,
+    pub(super) content: Result<Content, String>,
 }
 
-/// An event, and its redeliveries where it comes from an export.
-pub(super) type Importable = (NewEvent, Vec<Redelivery>);
+/// Content of a record.
+pub(super) enum Content {
+    /// An event by itself.
+    Event(NewEvent),
+    /// A line of an export.
+    Exported(NewEvent, Vec<Redelivery>),
+}
 
-/// What tells the forms apart.
+/// Fields that tell the forms apart.
 #[derive(Deserialize)]
 struct Form<'a> {
     object: Option<&'a str>,
@@ -46,40 +52,68 @@ struct Form<'a> {
 
 /// Every event of a complete JSON value, its bytes kept as they stand there.
 pub(super) fn records(json: &str, place: &Place) -> Vec<Record> {
-    let record = |event, exported| Record { place: place.clone(), event, exported };
+    let record = |content| Record { place: place.clone(), content };
     // What is not an object, or not read without an allocation: the envelope says what it is.
     let Ok(form) = serde_json::from_str::<Form<'_>>(json) else {
-        return vec![record(event(json), false)];
+        return vec![record(event(json))];
     };
     match form {
-        Form { payload_hash: Some(_), .. } => vec![record(exported(json), true)],
+        Form { payload_hash: Some(_), .. } => vec![record(exported(json))],
         Form { object: Some("list"), data: Some(data), .. } => {
-            match serde_json::from_str::<Vec<&RawValue>>(data.get()) {
-                Ok(elements) => elements.iter().map(|it| record(event(it.get()), false)).collect(),
-                Err(_) => vec![record(Err("`data` of the list is not a list".to_owned()), false)],
-            }
+            list(data.get()).into_iter().map(record).collect()
         }
-        _ => vec![record(event(json), false)],
+        _ => vec![record(event(json))],
     }
 }
 
 /// A record of something that is not JSON.
 pub(super) fn bad(place: Place, reason: impl Into<String>) -> Record {
-    Record { place, event: Err(reason.into()), exported: false }
+    Record { place, content: Err(reason.into()) }
 }
 
-fn event(json: &str) -> Result<Importable, String> {
+/// The elements of a list page. A list without a single event is refused once, as a whole.
+fn list(data: &str) -> Vec<Result<Content, String>> {
+    let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(data) else {
+        return vec![Err("`data` of the list is not a list".to_owned())];
+    };
+    let contents: Vec<_> = elements.iter().map(|it| event(it.get())).collect();
+    match &contents[..] {
+        [Err(first), ..] if contents.iter().all(Result::is_err) => {
+            vec![Err(not_events(&elements, first))]
+        }
+        _ => contents,
+    }
+}
+
+/// Message for a list of other objects.
+fn not_events(elements: &[&RawValue], first: &str) -> String {
+    let count = elements.len();
+    let object = elements.first().and_then(|it| serde_json::from_str::<Form<'_>>(it.get()).ok());
+    let is_name = |name: &&str| {
+        let plain = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        name.len() <= OBJECT_BYTES_MAX && *name != "event" && name.chars().all(plain)
+    };
+    match object.and_then(|it| it.object).filter(is_name) {
+        Some(name) => format!(
+            "a list of {count} objects such as `{name}`, and not of events: import pages of /v1/events"
+        ),
+        None => format!("none of the {count} elements of the list is an event: {first}"),
+    }
+}
+
+fn event(json: &str) -> Result<Content, String> {
     let envelope = Envelope::parse(json).map_err(|error| error.to_string())?;
     NewEvent::new(EventFacts::from(&envelope), Source::Import, None, json.to_owned())
-        .map(|event| (event, Vec::new()))
+        .map(Content::Event)
         .map_err(|error| error.to_string())
 }
 
-fn exported(json: &str) -> Result<Importable, String> {
+fn exported(json: &str) -> Result<Content, String> {
     let record: EventRecord = serde_json::from_str(json)
         // Without the place inside the line: it would be counted from another start.
         .map_err(|_| {
             "not a record of an export: a field is missing or of a wrong type".to_owned()
         })?;
-    record.into_event().map_err(|error| error.to_string())
+    let (event, redeliveries) = record.into_event().map_err(|error| error.to_string())?;
+    Ok(Content::Exported(event, redeliveries))
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::value::RawValue;
+
 use super::super::report::Failure;
 use super::does_not_hold;
 use crate::exchange::EventRecord;
@@ -23,9 +25,13 @@ pub(super) struct Checked<'k> {
 /// An event as somebody shows it.
 struct Record {
     path: PathBuf,
+    /// Line at which the record begins, from 1.
+    line: usize,
     position: i64,
     event_id: String,
     leaf: Hash,
+    /// Fields that neither the leaf nor the payload covers.
+    uncovered: Vec<String>,
 }
 
 impl<'k> Checked<'k> {
@@ -49,9 +55,16 @@ impl<'k> Checked<'k> {
             let proof = ConsistencyProof::parse(text).map_err(refuse)?;
             self.consistencies.push((path, proof));
         } else if text.trim_start().starts_with('{') {
-            for record in serde_json::Deserializer::from_str(text).into_iter::<EventRecord>() {
-                let record = record.map_err(|error| does_not_hold(&path, &error))?;
-                self.records.push(Record::new(record, path.clone())?);
+            let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+            let (mut offset, mut line) = (0, 1);
+            while let Some(value) = values.next() {
+                let value = value.map_err(|error| does_not_hold(&path, &error))?;
+                let between = text[offset..].len() - text[offset..].trim_start().len();
+                let breaks = |range: std::ops::Range<usize>| text[range].matches('\n').count();
+                line += breaks(offset..offset + between);
+                self.records.push(Record::new(value.get(), (path.clone(), line))?);
+                line += breaks(offset + between..values.byte_offset());
+                offset = values.byte_offset();
             }
         } else {
             let checkpoint = Checkpoint::open(text, self.key).map_err(refuse)?;
@@ -83,33 +96,40 @@ impl<'k> Checked<'k> {
             lines.push(self.check_consistency(path, proof, &roots)?);
         }
         self.refuse_what_nothing_is_said_of(&linked)?;
+        for record in self.records.iter().filter(|it| !it.uncovered.is_empty()) {
+            let fields = record.uncovered.join(", ");
+            lines.push(format!("{}: no proof covers {fields}", record.place()));
+        }
         Ok(lines)
     }
 
+    /// Checks every record of the event that the proof is about.
     fn check_inclusion(
         &self,
         path: &Path,
         proof: &InclusionProof,
         roots: &mut Roots,
     ) -> anyhow::Result<String> {
-        let position = i64::try_from(proof.index).ok().and_then(|index| index.checked_add(1));
-        let Some(record) = self.records.iter().find(|it| Some(it.position) == position) else {
-            return Err(Failure::usage(
+        let mut holds = None;
+        for record in self.records.iter().filter(|it| it.is_proven_by(proof)) {
+            let checkpoint = proof.check(record.leaf, self.key).map_err(|error| match error {
+                ProofError::WrongRoot => {
+                    let message = format!("the record at {} is not the logged one", record.place());
+                    does_not_hold(path, &message)
+                }
+                error => does_not_hold(path, &error),
+            })?;
+            roots.add(&checkpoint, path)?;
+            let (id, at, size) = (&record.event_id, record.position, checkpoint.size);
+            holds =
+                Some(format!("{}: {id} is event {at} of a log of {size} events", path.display()));
+        }
+        holds.ok_or_else(|| {
+            Failure::usage(
                 format!("{} is about event number {}", path.display(), u128::from(proof.index) + 1),
                 "give its record as well: what `subledger event EVT` shows, or its line of an export",
-            ));
-        };
-        let checkpoint = proof.check(record.leaf, self.key).map_err(|error| match error {
-            ProofError::WrongRoot => {
-                let message =
-                    format!("the record in {} is not the logged one", record.path.display());
-                does_not_hold(path, &message)
-            }
-            error => does_not_hold(path, &error),
-        })?;
-        roots.add(&checkpoint, path)?;
-        let (id, at, size) = (&record.event_id, record.position, checkpoint.size);
-        Ok(format!("{}: {id} is event {at} of a log of {size} events", path.display()))
+            )
+        })
     }
 
     fn check_consistency(
@@ -132,20 +152,20 @@ impl<'k> Checked<'k> {
 
     /// A file that was given and shows nothing must not look as if it did.
     fn refuse_what_nothing_is_said_of(&self, linked: &[u64]) -> anyhow::Result<()> {
-        let proven = |it: &&Record| {
-            self.inclusions
-                .iter()
-                .any(|(_, proof)| i128::from(proof.index) + 1 == it.position.into())
-        };
-        let unproven = self
-            .records
-            .iter()
-            .find(|it| !self.records.iter().filter(proven).any(|other| other.path == it.path));
-        if let Some(record) = unproven {
-            return Err(Failure::usage(
-                format!("nothing here proves the record in {}", record.path.display()),
-                format!("`subledger log prove {}` makes a proof", record.event_id),
-            ));
+        let proven = |it: &Record| self.inclusions.iter().any(|(_, proof)| it.is_proven_by(proof));
+        if let Some(record) = self.records.iter().find(|it| !proven(it)) {
+            let (place, id) = (record.place(), &record.event_id);
+            let hint = format!("`subledger log prove {id}` makes a proof");
+            // A proof of one record must not lend its weight to the others of its file.
+            if self.records.iter().any(|it| it.path == record.path && proven(it)) {
+                let message =
+                    format!("nothing here proves the record at {place}, as it does another");
+                return Err(Failure::no(
+                    message,
+                    format!("{hint}; or give the proven records alone"),
+                ));
+            }
+            return Err(Failure::usage(format!("nothing here proves the record at {place}"), hint));
         }
         let sizes: Vec<u64> = self.checkpoints.iter().map(|(_, it)| it.size).collect();
         let alone = sizes.iter().find(|size| !linked.contains(size));
@@ -163,12 +183,31 @@ impl<'k> Checked<'k> {
 }
 
 impl Record {
-    fn new(record: EventRecord, path: PathBuf) -> anyhow::Result<Self> {
+    fn new(json: &str, (path, line): (PathBuf, usize)) -> anyhow::Result<Self> {
+        let refuse = |error: &dyn std::fmt::Display| {
+            does_not_hold(&path, &format!("the record at line {line}: {error}"))
+        };
+        // The position inside of the record would be counted from its own start.
+        let not_a_record = "it is no record of an event, or a field is of a wrong type";
+        let record: EventRecord = serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
+        let fields: BTreeMap<String, &RawValue> =
+            serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
+        let covered = record.covered_by_proof();
+        let uncovered = fields.into_keys().filter(|it| !covered.contains(&it.as_str())).collect();
         let (position, received_at) = (record.position.0, record.received_at);
         let event_id = record.event_id.to_string();
-        let (event, _): (NewEvent, _) =
-            record.into_event().map_err(|error| does_not_hold(&path, &error))?;
-        Ok(Self { path, position, event_id, leaf: event.leaf_hash(received_at) })
+        let (event, _): (NewEvent, _) = record.into_event().map_err(|error| refuse(&error))?;
+        let leaf = event.leaf_hash(received_at);
+        Ok(Self { path, line, position, event_id, leaf, uncovered })
+    }
+
+    /// Whether the proof is about the event at the position that the record names.
+    fn is_proven_by(&self, proof: &InclusionProof) -> bool {
+        i128::from(proof.index) + 1 == self.position.into()
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.path.display(), self.line)
     }
 }
 

@@ -39,8 +39,9 @@ enum Command {
     /// Check checkpoints and proofs, without a ledger
     ///
     /// Give together what belongs together: a proof of an event with the event's record (a line of `export`,
-    /// or what `event EVT` shows), a proof of consistency with the older checkpoint. Exit status: 1 where
-    /// something does not hold, 2 where a file that belongs to another is missing.
+    /// or what `event EVT` shows), a proof of consistency with the older checkpoint. Every record in a file is
+    /// checked and needs a proof; fields that no proof covers are named. Exit status: 1 where something does
+    /// not hold, 2 where a file that belongs to another is missing.
     Check(check::Args),
 }
 

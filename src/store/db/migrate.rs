@@ -12,6 +12,11 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 /// Where the schema versions of a log are noted; as `sqlx` names it.
 const TABLE: &str = "_sqlx_migrations";
 
+/// The scripts of all schema versions, in their order.
+pub(in crate::store) fn scripts(dialect: Dialect) -> impl Iterator<Item = &'static str> {
+    migrator(dialect).iter().map(|migration| migration.sql.as_str())
+}
+
 /// The newest schema version that this program knows.
 pub(in crate::store) fn known(dialect: Dialect) -> i64 {
     migrator(dialect).iter().map(|migration| migration.version).max().unwrap_or(0)

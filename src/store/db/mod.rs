@@ -16,7 +16,7 @@ mod writer;
 
 pub(super) use bulk::{Cells, Column, bind_instant, with_rows};
 pub(super) use database::{Database, Reader, sql};
-pub(super) use migrate::{known, migrate, migrations};
+pub(super) use migrate::{known, migrate, migrations, scripts};
 pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA, pool};
 pub use rewrite::Rewritten;
 #[cfg(test)]

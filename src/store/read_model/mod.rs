@@ -136,6 +136,10 @@ impl ReadModel {
         Self(Arc::new(Inner { clock, db, shape: std::sync::Mutex::default() }))
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.0.db
+    }
+
     pub(super) async fn close(&self) {
         self.0.db.close().await;
     }

@@ -9,6 +9,7 @@ pub(crate) mod commands;
 pub(crate) mod crash;
 mod exchange;
 mod flow;
+mod imports;
 mod reads;
 crate::once! {
     mod secrets;

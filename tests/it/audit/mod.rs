@@ -2,5 +2,6 @@
 
 mod clocks;
 mod erasing;
+pub(crate) mod inspected;
 mod signers;
 mod tampering;

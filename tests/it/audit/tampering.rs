@@ -11,17 +11,25 @@ use crate::ledger::{append, follow_to_the_end};
 use crate::raw;
 use crate::store::{Ledger, event};
 
+/// Changes the log as someone does who may do anything, and covers it up: the triggers are there as before.
+async fn tamper(ledger: &Ledger, sql: &str) {
+    let mut connection = raw::log(&ledger.url).await;
+    let guards = raw::drop_guards(&mut connection).await;
+    for statement in std::iter::once(sql).chain(guards.iter().map(String::as_str)) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        connection.execute(sqlx::raw_sql(statement)).await.unwrap();
+    }
+}
+
 /// Ten events, tampered with.
-async fn findings_after(sql: &'static str) -> Vec<(Option<i64>, String)> {
+async fn findings_after(sql: &str) -> Vec<(Option<i64>, String)> {
     let ledger = Ledger::new().await;
     let events: Vec<_> = (1..=10)
         .map(|number| event(&format!("evt_{number}"), &format!("{{\"number\":{number}}}")))
         .collect();
     ledger.store.log.append(&events).await.unwrap();
     assert!(audit::verify(&ledger.store, None, |_| {}).await.unwrap().is_clean());
-    let mut connection = raw::log(&ledger.url).await;
-    raw::drop_guards(&mut connection).await;
-    connection.execute(sqlx::raw_sql(sql)).await.unwrap();
+    tamper(&ledger, sql).await;
     let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
     assert_eq!(report.differences, report.findings.len());
     let named = |Finding { position, message }| (position.map(|it| it.0), message);
@@ -169,12 +177,9 @@ async fn a_changed_api_version() {
     let ledger = Ledger::new().await;
     let simulation = simulate::simulate(&Plan { seed: 3, subscriptions: 2, ..Plan::default() });
     append(&ledger.store, &simulation.events).await;
-    for (tamper, position) in [("'2014-06-17'", 2), ("NULL", 3)] {
-        let mut sql = raw::log(&ledger.url).await;
-        raw::drop_guards(&mut sql).await;
-        let tamper =
-            format!("UPDATE events SET api_version = {tamper} WHERE position = {position}");
-        sql.execute(sqlx::AssertSqlSafe(tamper)).await.unwrap();
+    for (version, position) in [("'2014-06-17'", 2), ("NULL", 3)] {
+        let sql = format!("UPDATE events SET api_version = {version} WHERE position = {position}");
+        tamper(&ledger, &sql).await;
     }
     let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
     let found = report.findings.into_iter().map(|it| (it.position.map(|it| it.0), it.message));
@@ -190,12 +195,9 @@ async fn many_deleted_events_and_the_ones_behind_them() {
     for batch in events.chunks(100) {
         ledger.store.log.append(batch).await.unwrap();
     }
-    let mut sql = raw::log(&ledger.url).await;
-    raw::drop_guards(&mut sql).await;
-    let tamper =
-        "DELETE FROM events WHERE position BETWEEN 200 AND 900 OR position IN (1024, 1100);
+    let sql = "DELETE FROM events WHERE position BETWEEN 200 AND 900 OR position IN (1024, 1100);
         UPDATE events SET received_at = 1 WHERE position = 1025";
-    sql.execute(sqlx::raw_sql(tamper)).await.unwrap();
+    tamper(&ledger, sql).await;
     let mut seen = Vec::new();
     let report = audit::verify(&ledger.store, None, |it| seen.push(it.done)).await.unwrap();
     let found = report.findings.into_iter().map(|it| (it.position.map(|it| it.0), it.message));

@@ -23,11 +23,88 @@ fn every_event_is_proven_by_its_record_alone() {
         let checked = office.check(&["proof", "record"]);
         assert_eq!((checked.status, &*checked.err), (0, ""), "{id}");
         assert_eq!(checked.out, format!("proof: {id} is event {number} of a log of 7 events\n"));
-        // What the command shows of it does as well, and so does the whole export.
+        // What the command shows of it does as well; it has no payload, which would repeat the API version.
         office.write("shown", &["event", id]);
-        assert_eq!(office.check(&["shown", "proof"]).status, 0);
-        assert_eq!(office.check(&["proof", "export.jsonl"]).status, 0);
+        let checked = office.check(&["shown", "proof"]);
+        assert_eq!((checked.status, &*checked.err), (0, ""), "{id}");
+        assert_eq!(
+            checked.out,
+            format!(
+                "proof: {id} is event {number} of a log of 7 events\n\
+                 shown:1: no proof covers api_version\n"
+            )
+        );
     }
+    // With all of the proofs the whole export is proven, and with all but one it is not.
+    let proofs: Vec<String> = IDS.iter().map(|id| format!("proof_of_{id}")).collect();
+    for (id, proof) in IDS.iter().zip(&proofs) {
+        office.write(proof, &["log", "prove", id]);
+    }
+    let mut files: Vec<&str> = proofs.iter().map(String::as_str).chain(["export.jsonl"]).collect();
+    assert_eq!(office.check(&files).status, 0);
+    files.remove(4);
+    let checked = office.check(&files);
+    assert_eq!((checked.status, &*checked.out), (1, ""));
+    assert!(checked.err.contains("proves the record at export.jsonl:5"), "{}", checked.err);
+}
+
+/// A true record lends nothing to what is beside it.
+#[test]
+fn a_forged_record_behind_a_true_one_is_refused() {
+    let office = Office::with(&IDS);
+    let proof = office.write("proof", &["log", "prove", "evt_3"]);
+    assert!(proof.contains("index 2"), "{proof}");
+    let shown = office.write("shown", &["event", "evt_3"]);
+    let export = office.write("export", &["export", "--after", "2"]);
+    let line = export.lines().next().unwrap();
+    let other = export.lines().nth(1).unwrap();
+    std::fs::write(office.path().join("line"), line).unwrap();
+    for (forged, said) in [
+        (shown.replace("\"evt_3\"", "\"evt_9\""), "the record at file:"),
+        (line.replace("\\\"active\\\"", "\\\"paused\\\""), "does not match its hash"),
+        (line.replace("\"received_at\":\"2", "\"received_at\":\"1"), "the record at file:"),
+        // About an event that no proof is about, be it a true one or not.
+        (other.to_owned(), "nothing here proves the record at file:"),
+        (
+            shown.replace("\"position\": 3", "\"position\": 30"),
+            "nothing here proves the record at file:",
+        ),
+        ("{}".to_owned(), "it is no record of an event"),
+        ("nonsense".to_owned(), "file does not hold"),
+    ] {
+        assert!(forged != shown && forged != line, "nothing was forged");
+        for (first, second) in [(&*shown, &*forged), (line, &forged), (&forged, line)] {
+            if !first.starts_with('{') {
+                continue;
+            }
+            std::fs::write(office.path().join("file"), format!("{first}\n{second}")).unwrap();
+            let checked = office.check(&["proof", "file"]);
+            assert_eq!((checked.status, &*checked.out), (1, ""), "{forged}: {}", checked.err);
+            assert!(checked.err.contains(said), "{said}: {}", checked.err);
+        }
+        // Nor does a true record in a file of its own.
+        std::fs::write(office.path().join("file"), &forged).unwrap();
+        assert_ne!(office.check(&["proof", "line", "file"]).status, 0, "{forged}");
+    }
+}
+
+#[test]
+fn fields_that_no_proof_covers_are_named() {
+    let office = Office::with(&IDS);
+    office.import(&["evt_3"]);
+    office.write("proof", &["log", "prove", "evt_3"]);
+    let export = office.write("export", &["export", "--after", "2"]);
+    let line = export.lines().next().unwrap();
+    assert!(line.contains("\"redeliveries\":[{"), "{line}");
+    let checked_with = |record: &str| {
+        std::fs::write(office.path().join("record"), record).unwrap();
+        let checked = office.check(&["proof", "record"]);
+        assert_eq!(checked.status, 0, "{}", checked.err);
+        checked.out.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(checked_with(line), ["record:1: no proof covers redeliveries"]);
+    let more = format!("\n{}", line.replacen('{', "{\"comment\":\"true\",\"erased\":true,", 1));
+    assert_eq!(checked_with(&more), ["record:2: no proof covers comment, erased, redeliveries"]);
 }
 
 #[test]
@@ -35,6 +112,7 @@ fn a_record_or_a_proof_that_was_edited_is_refused() {
     let office = Office::with(&IDS);
     let record = office.write("export", &["export", "--after", "2"]);
     let record = record.lines().next().unwrap();
+    std::fs::write(office.path().join("export"), record).unwrap();
     let proof = office.write("proof", &["log", "prove", "evt_3"]);
     let refused = |record: &str, proof: &str| {
         std::fs::write(office.path().join("record"), record).unwrap();
@@ -126,7 +204,9 @@ fn an_erased_event_is_still_proven() {
             .unwrap();
     });
     let record = office.write("record", &["export", "--after", "2"]);
-    assert!(record.lines().next().unwrap().contains("\"erased\":true"), "{record}");
+    let record = record.lines().next().unwrap();
+    assert!(record.contains("\"erased\":true"), "{record}");
+    std::fs::write(office.path().join("record"), record).unwrap();
     office.write("after", &["log", "prove", "evt_3"]);
     for proof in ["before", "after"] {
         assert_eq!(office.check(&[proof, "record"]).status, 0, "{proof}");

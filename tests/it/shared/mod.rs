@@ -3,6 +3,7 @@
 
 mod erased;
 mod faults;
+mod inspected;
 mod moving;
 mod processes;
 mod proxy;

@@ -1,5 +1,6 @@
 //! Every form of input, and every way to be broken, is told apart.
 
+use super::super::record::Content;
 use super::*;
 
 const EVENT: &str = r#"{"id":"evt_1","object":"event","type":"ping","created":1,"livemode":true}"#;
@@ -12,7 +13,10 @@ fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     drop(sender);
     let mut found = Vec::new();
     while let Some(record) = receiver.blocking_recv() {
-        found.push((record.place.line, record.event.map(|(event, _)| event.stored_bytes())));
+        let bytes = record.content.map(|content| match content {
+            Content::Event(event) | Content::Exported(event, _) => event.stored_bytes(),
+        });
+        found.push((record.place.line, bytes));
     }
     found
 }
@@ -49,6 +53,22 @@ fn the_elements_of_a_list_page_keep_their_bytes() {
     assert_eq!(read(&page), [(1, WHOLE), (1, WHOLE)]);
     let indented = format!("{{\n  \"object\": \"list\",\n  \"data\": [{EVENT}]\n}}\n");
     assert_eq!(read(&indented), [(1, WHOLE)]);
+}
+
+#[test]
+fn a_list_of_other_objects_is_refused_once() {
+    let subscription = r#"{"id":"sub_1","object":"subscription","created":1,"livemode":true}"#;
+    let elements = vec![subscription; 100].join(",");
+    let page = format!(r#"{{"object":"list","data":[{elements}],"has_more":true}}"#);
+    let refused = "a list of 100 objects such as `subscription`, and not of events: import pages of /v1/events";
+    assert_eq!(read(&page), [(1, Err(refused.to_owned()))]);
+    // Nothing else of an element is repeated.
+    let odd = r#"{"object":"list","data":[{"object":"Ann Smith"},7]}"#;
+    let [(1, Err(reason))] = &read(odd)[..] else { panic!("one refusal") };
+    assert!(reason.starts_with("none of the 2 elements of the list is an event"), "{reason}");
+    // One event makes it a page of events, and what is beside it is named for itself.
+    let mixed = format!(r#"{{"object":"list","data":[{EVENT},{subscription},{subscription}]}}"#);
+    assert_eq!(read(&mixed).iter().filter(|(_, it)| it.is_err()).count(), 2);
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! Ids of events, counted without the index that keeps them unique.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+
+use super::Report;
+use crate::ids::Position;
+use crate::store::{EventFacts, Log, StoreError};
+
+/// Events that are read at once to compare their ids.
+const COMPARED_AT_ONCE: usize = 256;
+
+/// Hash of an identity: id, account and mode. Two equal hashes are a reason to compare the identities.
+pub(super) fn hash(facts: &EventFacts, keys: &RandomState) -> u64 {
+    keys.hash_one((&facts.event_id, &facts.scope))
+}
+
+/// The hash of each identity with its position: sixteen bytes an event.
+#[derive(Debug, Default)]
+pub(super) struct Ids(Vec<(u64, Position)>);
+
+impl Ids {
+    pub(super) fn note(&mut self, hash: u64, position: Position) {
+        self.0.push((hash, position));
+    }
+
+    /// Reports every event whose id the log has at an earlier position too, and says how many ids there are.
+    pub(super) async fn compare(
+        mut self,
+        log: &Log,
+        report: &mut Report,
+    ) -> Result<i64, StoreError> {
+        self.0.sort_unstable();
+        let alike = self.0.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1);
+        let mut repeated = BTreeMap::new();
+        for alike in alike {
+            let mut first = BTreeMap::new();
+            for some in alike.chunks(COMPARED_AT_ONCE) {
+                let positions: Vec<_> = some.iter().map(|(_, position)| *position).collect();
+                for event in log.events_at(&positions).await? {
+                    let identity = (event.facts.event_id, event.facts.scope);
+                    let (at, id) = (event.position, identity.0.clone());
+                    let earlier = *first.entry(identity).or_insert(at);
+                    if earlier != at {
+                        repeated.insert(at, (id, earlier));
+                    }
+                }
+            }
+        }
+        let distinct = self.0.len() - repeated.len();
+        for (position, (id, earlier)) in repeated {
+            let message = format!("the log has {id} at position {earlier} already");
+            report.find(Some(position), message);
+        }
+        Ok(i64::try_from(distinct).unwrap_or(i64::MAX))
+    }
+}
