@@ -471,7 +471,7 @@ mod tests {
         };
         let mut bare = record();
         (bare.salt, bare.payload) = (None, None);
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 14] = [
             ("event_id", |it| it.event_id = "evt_2".into()),
             ("account", |it| it.account = AccountId::default()),
             ("livemode", |it| it.livemode = false),
@@ -481,6 +481,8 @@ mod tests {
             ("received_at", |it| it.received_at.0 += 1),
             ("source", |it| it.source = "api".to_owned()),
             ("signature", |it| it.signature = Some(String::new())),
+            ("signature_salt", |it| it.signature_salt = Some(hex::encode([9; 16]))),
+            ("signature_hash", |it| it.signature_hash = Some(hex::encode([0; 32]))),
             ("payload_hash", |it| it.payload_hash = hex::encode([0; 32])),
             ("salt", |it| it.salt = Some(hex::encode([8; 16]))),
             ("payload", |it| it.payload = Some("{}".to_owned())),
@@ -497,6 +499,7 @@ mod tests {
         for (field, change) in [
             ("api_version", (|it| it.api_version = Some("2014-06-17".to_owned())) as Change),
             ("erased", |it| it.erased = true),
+            ("signed_with", |it| it.signed_with = Some("test:1f3a5b7c".to_owned())),
         ] {
             let mut changed = record();
             change(&mut changed);

@@ -209,9 +209,8 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
     }
 }
 
-async fn plans_of_what_runs_often(dialect: Dialect) -> String {
-    let mut databases = databases(dialect).await;
-    fill(&mut databases).await;
+/// Statements of the read model that run often.
+fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
     // Every read is of one account and mode, and goes on after what it has answered.
     let filter = |change: fn(&mut SubscriptionFilter)| {
         let scope = Scope::default();
@@ -235,26 +234,8 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
     };
     let of_user = || Holder::User("1".to_owned());
     let price = || ItemFilter { price_id: Some("price_1".to_owned()), ..ItemFilter::default() };
-    let known = match dialect {
-        Dialect::Sqlite => append::sqlite::sql::KNOWN,
-        Dialect::Postgres => append::postgres::sql::KNOWN,
-    };
     let of = |name, statement| (name, filled(name, statement, dialect));
-    let of_log = [
-        of("KNOWN", known),
-        of("SCAN", scan::sql::SCAN),
-        of("EVENT", scan::sql::EVENT),
-        of("AT", scan::sql::AT),
-        of("HEADERS", scan::sql::HEADERS),
-        of("STRETCH", stretch::sql::STRETCH),
-        of("RECORDS", stretch::sql::RECORDS),
-        of("LEAVES", nodes::sql::LEAVES),
-        of("NODES", nodes::sql::NODES),
-        of("FIRST", redelivery::sql::FIRST),
-        of("SCAN", redelivery::sql::SCAN),
-        of("REDELIVERED", redelivery::sql::REDELIVERED),
-    ];
-    let of_read_model = [
+    vec![
         of("STATES", read_model::fold::sql::STATES),
         of("NAMES", read_model::fold::sql::NAMES),
         of("CHECKPOINT", read_model::fold::sql::CHECKPOINT),
@@ -284,7 +265,32 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         ("access of a user", access(of_user(), ItemFilter::default())),
         ("access of a user to a price", access(of_user(), price())),
         ("access of a customer", access(Holder::Customer("cus_1".into()), ItemFilter::default())),
+    ]
+}
+
+async fn plans_of_what_runs_often(dialect: Dialect) -> String {
+    let mut databases = databases(dialect).await;
+    fill(&mut databases).await;
+    let known = match dialect {
+        Dialect::Sqlite => append::sqlite::sql::KNOWN,
+        Dialect::Postgres => append::postgres::sql::KNOWN,
+    };
+    let of = |name, statement| (name, filled(name, statement, dialect));
+    let of_log = [
+        of("KNOWN", known),
+        of("SCAN", scan::sql::SCAN),
+        of("EVENT", scan::sql::EVENT),
+        of("AT", scan::sql::AT),
+        of("HEADERS", scan::sql::HEADERS),
+        of("STRETCH", stretch::sql::STRETCH),
+        of("RECORDS", stretch::sql::RECORDS),
+        of("LEAVES", nodes::sql::LEAVES),
+        of("NODES", nodes::sql::NODES),
+        of("FIRST", redelivery::sql::FIRST),
+        of("SCAN", redelivery::sql::SCAN),
+        of("REDELIVERED", redelivery::sql::REDELIVERED),
     ];
+    let of_read_model = read_model_statements(dialect);
     // Bound rows, the items of one row, a customer's own links and a page are not tables; and there are no more
     // than a few generations.
     let walks = |plan: &str| {
