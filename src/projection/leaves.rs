@@ -108,24 +108,45 @@ impl Leaves {
     ///
     /// Between different API versions only the attributes that never moved are compared.
     pub fn is_what_was(&self, later: &Self, previous: Option<&Self>, same_version: bool) -> bool {
-        let comparable = |leaf: &u64| same_version || is_stable(*leaf);
-        let leaves = |of: &Self| -> Vec<u64> {
-            let numbers = of.numbers().iter().map(|leaf| u64::from_be_bytes(*leaf));
-            numbers.filter(comparable).collect()
+        let Some(previous) = previous else {
+            return if same_version { self == later } else { self.stable() == later.stable() };
         };
-        let (present, later) = (leaves(self), leaves(later));
-        let previous = previous.map(leaves).unwrap_or_default();
-        let mut attributes: Vec<u64> = [&present, &later, &previous]
-            .into_iter()
-            .flatten()
-            .map(|leaf| attribute(*leaf))
-            .collect();
-        attributes.sort_unstable();
-        attributes.dedup();
-        attributes.into_iter().all(|at| {
-            let before = before(of_attribute(&later, at), of_attribute(&previous, at));
-            before.is_some_and(|before| before == of_attribute(&present, at))
-        })
+        // Most objects that are asked about are another one already in what changed.
+        if !self.has(previous, same_version) {
+            return false;
+        }
+        let [mut present, mut later, mut previous] = if same_version {
+            [self, later, previous].map(Self::all)
+        } else {
+            [self, later, previous].map(Self::stable)
+        }
+        .map(Vec::into_iter)
+        .map(Iterator::peekable);
+        // Attribute by attribute, because each list is in their order.
+        loop {
+            let heads = [present.peek(), later.peek(), previous.peek()].into_iter().flatten();
+            let Some(at) = heads.map(|leaf| attribute(*leaf)).min() else { return true };
+            let [present, later, previous] = [&mut present, &mut later, &mut previous].map(|it| {
+                std::iter::from_fn(|| it.next_if(|leaf| attribute(*leaf) == at)).collect::<Vec<_>>()
+            });
+            let is_equal = if previous.is_empty() {
+                present == later
+            } else {
+                before(later, &previous).is_some_and(|before| before == present)
+            };
+            if !is_equal {
+                return false;
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<u64> {
+        self.numbers().iter().map(|leaf| u64::from_be_bytes(*leaf)).collect()
+    }
+
+    fn stable(&self) -> Vec<u64> {
+        let all = self.numbers().iter().map(|leaf| u64::from_be_bytes(*leaf));
+        all.filter(|leaf| is_stable(*leaf)).collect()
     }
 
     /// Whether any attribute is of those that can be compared between API versions.
@@ -189,17 +210,10 @@ fn is_object(leaf: u64) -> bool {
     leaf & VALUE == OBJECT
 }
 
-/// The leaves of one attribute, of sorted ones.
-fn of_attribute(leaves: &[u64], at: u64) -> &[u64] {
-    let from = leaves.partition_point(|leaf| attribute(*leaf) < at);
-    let to = leaves.partition_point(|leaf| attribute(*leaf) <= at);
-    &leaves[from..to]
-}
-
 /// One attribute before a change: its leaves after it, with the old values in the place of the new ones.
 /// None where that cannot be told, because an object came or went inside the attribute.
-fn before(later: &[u64], previous: &[u64]) -> Option<Vec<u64>> {
-    let mut before = later.to_vec();
+fn before(later: Vec<u64>, previous: &[u64]) -> Option<Vec<u64>> {
+    let mut before = later;
     for old in previous {
         let new = before
             .iter()

@@ -28,11 +28,11 @@ mod url;
 pub use db::Rewritten;
 pub use erase::LEFT_ON_SERVER;
 pub use error::StoreError;
-pub(crate) use event::{draw, no_nul};
 pub use event::{
     Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
     Redelivery, Source,
 };
+pub(crate) use event::{draw, no_nul};
 pub use inspect::Inspection;
 pub use log::Log;
 pub use read_model::{

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::places::{may_say, path_of};
-use super::tie::tie;
+use super::tie::{Tie, tie};
 use super::{Explained, Source, fields, says_nothing};
 use crate::audit::tell::{Folding, Step, Told};
 use crate::ids::SubscriptionId;
@@ -28,6 +28,8 @@ pub(super) struct Sources<'a> {
     turns: Vec<Turn<'a>>,
     /// The bodies, once they were looked at; by step.
     bodies: Vec<OnceCell<Option<Value>>>,
+    /// The ties, once they were looked for; by step.
+    ties: Vec<OnceCell<Option<Tie>>>,
     /// By object: the step whose snapshot stands for it at the end.
     current: OnceCell<HashMap<String, usize>>,
 }
@@ -75,7 +77,8 @@ impl<'a> Sources<'a> {
         };
         let turns = told.steps.iter().enumerate().rev().filter_map(turn).collect();
         let bodies = told.steps.iter().map(|_| OnceCell::new()).collect();
-        Self { told, id, logic, turns, bodies, current: OnceCell::new() }
+        let ties = told.steps.iter().map(|_| OnceCell::new()).collect();
+        Self { told, id, logic, turns, bodies, ties, current: OnceCell::new() }
     }
 
     /// Explains a field that has this value at the end.
@@ -108,7 +111,8 @@ impl<'a> Sources<'a> {
             return explained;
         }
         explained.set_by = Some(self.source(set_at, path));
-        explained.tie = tie(self.told, &self.told.steps[set_at]);
+        let look = || tie(self.told, &self.told.steps[set_at]);
+        explained.tie = self.ties[set_at].get_or_init(look).clone();
         explained
     }
 

@@ -9,7 +9,10 @@
 //! that another event left cannot be noticed. (Cancelled, resumed and cancelled, of which the first is lost,
 //! looks like cancelled and resumed.)
 
+use std::borrow::Cow;
+
 use super::{Evidence, Phase, Rival, Sequence};
+use crate::projection::late::EventLeaves;
 
 /// Events of one object in one second for which walks are looked for; there are two or three in real life,
 /// and the search takes time and memory that doubles with each.
@@ -25,9 +28,11 @@ pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequ
     if rivals.len() > EVENTS_MAX || (start.is_empty() && !is_new) {
         return None;
     }
-    let walks = Walks::search(rivals, start, is_new);
+    let told: Vec<Told<'_>> = rivals.iter().map(|(_, it)| Told::of(it)).collect();
+    let start: Vec<Told<'_>> = start.iter().map(|it| Told::of(it)).collect();
+    let walks = Walks::search(&told, &start, is_new);
     let fewest = *walks.gaps[walks.all()].iter().min()?;
-    if fewest == NEVER || (fewest > 0 && !all_say_their_start(rivals, start)) {
+    if fewest == NEVER || (fewest > 0 && !all_say_their_start(&told, &start)) {
         return None;
     }
     let greatest = |some: &mut dyn Iterator<Item = usize>| {
@@ -52,14 +57,42 @@ pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequ
     Some(Sequence { order, might_be_last })
 }
 
+/// An event and its leaves, which are read once.
+struct Told<'a> {
+    phase: Phase,
+    api_version: Option<&'a str>,
+    leaves: Cow<'a, EventLeaves>,
+}
+
+impl<'a> Told<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let api_version = evidence.api_version.as_deref();
+        Self { phase: evidence.phase, api_version, leaves: evidence.leaves.leaves() }
+    }
+
+    /// Whether this event left the state from which a later one started. A deletion starts from any state.
+    fn is_right_before(&self, later: &Self) -> bool {
+        if self.phase == Phase::Deleted || later.phase == Phase::Created {
+            return false;
+        }
+        if later.phase == Phase::Deleted {
+            return true;
+        }
+        let EventLeaves { object: Some(object), previous } = &*later.leaves else { return false };
+        let is_same_version = self.api_version == later.api_version;
+        let before = self.leaves.object.as_ref();
+        before.is_some_and(|it| it.is_what_was(object, previous.as_ref(), is_same_version))
+    }
+}
+
 /// Whether each event says from which state it started: by what changed, or because it left a state that is
 /// known from another.
-fn all_say_their_start(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
-    rivals.iter().all(|(_, b)| {
-        let others = || rivals.iter().map(|it| it.1).filter(|a| !std::ptr::eq(*a, *b));
+fn all_say_their_start(rivals: &[Told<'_>], start: &[Told<'_>]) -> bool {
+    rivals.iter().all(|b| {
+        let mut others = rivals.iter().filter(|a| !std::ptr::eq(*a, b)).chain(start);
         b.phase != Phase::Changed
-            || b.leaves.leaves().previous.is_some()
-            || others().chain(start.iter().copied()).any(|a| is_right_before(a, b))
+            || b.leaves.previous.is_some()
+            || others.any(|a| a.is_right_before(b))
     })
 }
 
@@ -75,23 +108,22 @@ struct Walks {
 }
 
 impl Walks {
-    fn search(rivals: &[Rival<'_>], start: &[&Evidence], is_new: bool) -> Self {
+    fn search(rivals: &[Told<'_>], start: &[Told<'_>], is_new: bool) -> Self {
         let count = rivals.len();
-        let gap = |a: &Evidence, b: &Evidence| match (a.phase, b.phase) {
+        let gap = |a: &Told<'_>, b: &Told<'_>| match (a.phase, b.phase) {
             (Phase::Deleted, _) | (_, Phase::Created) => NEVER,
-            _ => u8::from(!is_right_before(a, b)),
+            _ => u8::from(!a.is_right_before(b)),
         };
-        let gap_between: Vec<Vec<u8>> = (0..count)
-            .map(|a| (0..count).map(|b| gap(rivals[a].1, rivals[b].1)).collect())
-            .collect();
-        let gap_before = |b: &Evidence| match b.phase {
+        let gap_between: Vec<Vec<u8>> =
+            rivals.iter().map(|a| rivals.iter().map(|b| gap(a, b)).collect()).collect();
+        let gap_before = |b: &Told<'_>| match b.phase {
             Phase::Created => 0,
             _ if is_new => NEVER,
-            _ => u8::from(!start.iter().any(|a| is_right_before(a, b))),
+            _ => u8::from(!start.iter().any(|a| a.is_right_before(b))),
         };
         let mut gaps = vec![vec![NEVER; count]; 1 << count];
         for at in 0..count {
-            gaps[1 << at][at] = gap_before(rivals[at].1);
+            gaps[1 << at][at] = gap_before(&rivals[at]);
         }
         for used in 1..gaps.len() {
             for last in (0..count).filter(|at| used & 1 << at != 0) {
@@ -120,19 +152,6 @@ impl Walks {
         let ends = self.gaps[used].iter().enumerate();
         ends.filter(move |(_, found)| **found == gaps).map(|(at, _)| at)
     }
-}
-
-/// Whether an event left the state from which a later one started. A deletion starts from any state.
-fn is_right_before(a: &Evidence, b: &Evidence) -> bool {
-    if a.phase == Phase::Deleted || b.phase == Phase::Created {
-        return false;
-    }
-    if b.phase == Phase::Deleted {
-        return true;
-    }
-    let (a_leaves, b_leaves) = (a.leaves.leaves(), b.leaves.leaves());
-    let (Some(before), Some(later)) = (&a_leaves.object, &b_leaves.object) else { return false };
-    before.is_what_was(later, b_leaves.previous.as_ref(), a.api_version == b.api_version)
 }
 
 #[cfg(test)]
