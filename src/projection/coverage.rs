@@ -60,11 +60,11 @@ impl<'a> Coverage<'a> {
     /// The end of what is paid for, of these items. An item that was removed is not paid for any more,
     /// unless nothing is known of any other.
     pub(super) fn end(&self, items: &[ItemFacts], items_truncated: bool) -> Option<StripeTime> {
-        let is_current = |item: &Option<&str>| {
-            item.is_none() || items.iter().any(|it| it.item_id.as_deref() == *item)
+        let is_current = |item: Option<&str>| {
+            item.is_none() || items.iter().any(|it| it.item_id.as_deref() == item)
         };
-        let ends = |some: &dyn Fn(&Option<&str>) -> bool| {
-            let of_items = self.0.iter().filter(|(item, _)| some(item)).flat_map(|it| it.1);
+        let ends = |some: &dyn Fn(Option<&str>) -> bool| {
+            let of_items = self.0.iter().filter(|(item, _)| some(**item)).flat_map(|it| it.1);
             of_items.map(|it| it.to).max()
         };
         let of_current = if items_truncated { None } else { ends(&is_current) };
@@ -109,7 +109,9 @@ mod tests {
 
     fn end(invoices: &[Vec<LineFacts>], current: &[&str]) -> Option<i64> {
         let mut coverage = Coverage::default();
-        invoices.iter().for_each(|lines| coverage.enter(lines));
+        for lines in invoices {
+            coverage.enter(lines);
+        }
         coverage.end(&items(current), false).map(|at| at.0)
     }
 

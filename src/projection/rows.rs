@@ -13,7 +13,7 @@ use super::user::UserLink;
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::stripe::discount::DiscountFacts;
 use crate::stripe::price::ItemFacts;
-use crate::stripe::subscription::SubscriptionFacts;
+use crate::stripe::subscription::{Driver, SubscriptionFacts};
 use crate::time::StripeTime;
 
 /// The rows of a customer, one a subscription of which a snapshot is known, in the order of their
@@ -223,11 +223,11 @@ impl Plan {
         let schedules = customer.schedules.iter().map(|(id, group)| (group.winner(), id));
         let driving = schedules.filter(|(winner, schedule_id)| {
             let facts = &winner.snapshot.facts;
+            let is_said_later = subscription.created > winner.created;
             let is_denied = match &subscription.snapshot.facts.schedule {
-                Some(named) if subscription.created > winner.created => {
-                    named.as_deref() != Some(schedule_id.as_str())
-                }
-                _ => false,
+                Driver::Unsaid => false,
+                Driver::None => is_said_later,
+                Driver::Schedule(id) => is_said_later && *id != schedule_id.as_str(),
             };
             facts.is_in_force() && facts.subscription.as_deref() == Some(id.as_str()) && !is_denied
         });

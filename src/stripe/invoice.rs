@@ -110,12 +110,12 @@ struct StatusTransitions {
 /// `parent`, since 2025-03-31.basil, of an invoice or of one of its lines.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Parent<'a> {
-    #[serde(borrow)]
-    subscription_details: Option<ParentDetails<'a>>,
-    #[serde(borrow)]
-    subscription_item_details: Option<ParentDetails<'a>>,
-    #[serde(borrow)]
-    invoice_item_details: Option<ParentDetails<'a>>,
+    #[serde(borrow, rename = "subscription_details")]
+    subscription: Option<ParentDetails<'a>>,
+    #[serde(borrow, rename = "subscription_item_details")]
+    item: Option<ParentDetails<'a>>,
+    #[serde(borrow, rename = "invoice_item_details")]
+    one_off: Option<ParentDetails<'a>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -170,9 +170,7 @@ impl<'a> Parent<'a> {
     }
 
     fn details(&self) -> impl Iterator<Item = &ParentDetails<'a>> {
-        [&self.subscription_details, &self.subscription_item_details, &self.invoice_item_details]
-            .into_iter()
-            .flatten()
+        [&self.subscription, &self.item, &self.one_off].into_iter().flatten()
     }
 }
 
@@ -195,7 +193,7 @@ impl<'a> Line<'a> {
     fn kind(&self) -> LineKind {
         let details = || self.parent.iter().flat_map(Parent::details);
         let is_sold_once = self.kind.as_deref() == Some("invoiceitem")
-            || self.parent.as_ref().is_some_and(|it| it.invoice_item_details.is_some());
+            || self.parent.as_ref().is_some_and(|it| it.one_off.is_some());
         if self.proration == Some(true) || details().any(|it| it.proration == Some(true)) {
             LineKind::Proration
         } else if self.item().is_none() && is_sold_once {
@@ -206,11 +204,9 @@ impl<'a> Line<'a> {
     }
 
     fn item(&self) -> Option<&Id<'a>> {
-        let details = self.parent.iter().flat_map(Parent::details);
-        details
-            .filter_map(|it| it.subscription_item.as_ref())
-            .next()
-            .or(self.subscription_item.as_ref())
+        let mut details = self.parent.iter().flat_map(Parent::details);
+        let of_parent = details.find_map(|it| it.subscription_item.as_ref());
+        of_parent.or(self.subscription_item.as_ref())
     }
 
     fn is_credit(&self) -> bool {

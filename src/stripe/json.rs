@@ -198,12 +198,23 @@ pub struct List<T> {
     pub count: Option<i64>,
 }
 
-/// Presence of a field: `None` where the object does not have it, `Some(None)` where it is null.
-/// For `#[serde(default, deserialize_with = "present")]`.
-pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// A field of which it matters whether the object has it. To be read with `#[serde(default)]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(from = "Option<T>")]
+pub enum Field<T> {
+    /// The object does not have it: older API versions say nothing of it.
+    #[default]
+    Absent,
+    /// It is null.
+    Null,
+    /// It has a value.
+    Value(T),
+}
+
+impl<T> From<Option<T>> for Field<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Self::Value)
+    }
 }
 
 fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(

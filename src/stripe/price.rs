@@ -185,12 +185,11 @@ impl Price<'_> {
         // An amount never stands beside the name of another currency. Where the one that is billed is not
         // embedded, the price shows its base.
         let option = billed_in.and_then(|it| Some((it.to_owned(), self.option(it)?)));
-        let (currency, unit_amount, unit_amount_decimal) = match option {
-            Some((currency, it)) => (Some(currency), it.unit_amount, it.unit_amount_decimal),
-            None => {
-                let decimal = self.unit_amount_decimal.clone();
-                (owned(self.currency.as_ref()), self.unit_amount, decimal)
-            }
+        let (currency, unit_amount, unit_amount_decimal) = if let Some((currency, it)) = option {
+            (Some(currency), it.unit_amount, it.unit_amount_decimal)
+        } else {
+            let decimal = self.unit_amount_decimal.clone();
+            (owned(self.currency.as_ref()), self.unit_amount, decimal)
         };
         PriceFacts {
             price_id: owned(self.id.as_ref()),

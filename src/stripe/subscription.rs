@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::discount::DiscountFacts;
-use super::json::{Id, List, Metadata, Seconds, Text, present};
+use super::json::{Field, Id, List, Metadata, Seconds, Text};
 use super::price::{Item, ItemFacts, Plan, owned};
 use crate::time::StripeTime;
 
@@ -49,15 +49,26 @@ pub struct SubscriptionFacts {
     pub collection_method: Option<String>,
     /// The test clock that moves its time.
     pub test_clock: Option<String>,
-    /// Schedule that drives it: `Some(None)` where the snapshot says that there is none, `None` where it
-    /// does not say (before 2019-08-14).
-    pub schedule: Option<Option<String>>,
+    /// Schedule that drives it.
+    pub schedule: Driver,
     /// When it was made.
     pub created: Option<StripeTime>,
     /// When it began.
     pub started: Option<StripeTime>,
     /// The merchant's metadata.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Schedule that drives a subscription, as a snapshot tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Driver {
+    /// The snapshot says nothing of schedules (before 2019-08-14).
+    #[default]
+    Unsaid,
+    /// There is none.
+    None,
+    /// `sub_sched_…`.
+    Schedule(String),
 }
 
 impl SubscriptionFacts {
@@ -134,8 +145,8 @@ pub struct Subscription<'a> {
     billing: Option<Text<'a>>,
     #[serde(borrow)]
     test_clock: Option<Id<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    schedule: Option<Option<Id<'a>>>,
+    #[serde(borrow, default)]
+    schedule: Field<Id<'a>>,
     created: Option<Seconds>,
     start_date: Option<Seconds>,
     start: Option<Seconds>,
@@ -219,7 +230,11 @@ impl Subscription<'_> {
             latest_invoice: self.latest_invoice.as_ref().map(Id::to_owned_string),
             collection_method: owned(self.collection_method.as_ref().or(self.billing.as_ref())),
             test_clock: self.test_clock.as_ref().map(Id::to_owned_string),
-            schedule: self.schedule.as_ref().map(|it| it.as_ref().map(Id::to_owned_string)),
+            schedule: match &self.schedule {
+                Field::Absent => Driver::Unsaid,
+                Field::Null => Driver::None,
+                Field::Value(id) => Driver::Schedule(id.to_owned_string()),
+            },
             created: self.created.map(StripeTime::from),
             started: self.start_date.or(self.start).map(StripeTime::from),
             metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
@@ -318,9 +333,9 @@ mod tests {
     #[test]
     fn a_schedule_may_be_named_denied_or_not_spoken_of() {
         let schedule = |fields: &str| facts(&format!(r#"{{"status":"active"{fields}}}"#)).schedule;
-        assert_eq!(schedule(""), None);
-        assert_eq!(schedule(r#","schedule":null"#), Some(None));
-        assert_eq!(schedule(r#","schedule":{"id":"s"}"#), Some(Some("s".to_owned())));
+        assert_eq!(schedule(""), Driver::Unsaid);
+        assert_eq!(schedule(r#","schedule":null"#), Driver::None);
+        assert_eq!(schedule(r#","schedule":{"id":"s"}"#), Driver::Schedule("s".to_owned()));
     }
 
     #[test]

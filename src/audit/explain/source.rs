@@ -112,7 +112,7 @@ impl<'a> Sources<'a> {
         }
         explained.set_by = Some(self.source(set_at, path));
         let look = || tie(self.told, &self.told.steps[set_at]);
-        explained.tie = self.ties[set_at].get_or_init(look).clone();
+        explained.tie.clone_from(self.ties[set_at].get_or_init(look));
         explained
     }
 
