@@ -138,7 +138,7 @@ impl<'s> HistoryStream<'s> {
     }
 }
 
-/// Whether a row is the subject's.
+/// True if a row is the subject's.
 fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
     match subject.kind {
         SubjectKind::Subscription => row.subscription_id == subject.id,
@@ -147,7 +147,7 @@ fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
     }
 }
 
-/// Whether what an event changed belongs to the subject's story: a row that is or was theirs or, before
+/// True if what an event changed belongs to the subject's story: a row that is or was theirs or, before
 /// anybody is known to have it, nobody's.
 fn is_told(subject: &Subject, changed: &Changed) -> bool {
     let Changed { before, after, .. } = changed;

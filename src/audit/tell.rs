@@ -42,7 +42,7 @@ pub(super) struct Step<'a> {
     pub(super) notes: Vec<String>,
     pub(super) subscription: Option<SubscriptionId>,
     pub(super) changed: Vec<Changed>,
-    /// Whether it belongs to the story, where that is a user's: the event is about what was theirs then.
+    /// True if it belongs to the story, where that is a user's: the event is about what was theirs then.
     pub(super) is_theirs: bool,
 }
 
@@ -147,7 +147,7 @@ impl Teller {
         (step, customer.filter(|_| folded))
     }
 
-    /// Whether an event is about what is or was the user's when it happened: a subscription of theirs, or a
+    /// True if an event is about what is or was the user's when it happened: a subscription of theirs, or a
     /// customer that nobody else has a part in.
     fn is_theirs(&self, step: &Step<'_>, customer: Option<&CustomerKey>, logic: &Logic) -> bool {
         let Some(user) = self.user.as_deref() else { return true };

@@ -19,9 +19,9 @@ use crate::time::StripeTime;
 
 /// Event ids that are shown before it is asked, at most.
 const SHOWN: usize = 10;
-/// How long each process that reads or writes a file is waited for.
+/// Time that each process that reads or writes a file is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What ends an erasure that was not finished.
+/// Hint that ends an erasure that was not finished.
 const RUN_AGAIN: &str = "run the same command again: it goes on where this one ended";
 
 #[derive(clap::Args, Debug)]

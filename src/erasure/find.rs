@@ -33,7 +33,7 @@ pub struct FoundEvent {
     pub position: Position,
     /// Its type.
     pub event_type: String,
-    /// When it happened, by Stripe's clock.
+    /// Second in which it happened, by Stripe's clock.
     pub created: StripeTime,
     /// The entry of it in the record of the erasure.
     pub entry: ErasedEvent,

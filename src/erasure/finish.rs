@@ -10,7 +10,7 @@ use crate::projection::Logic;
 use crate::projector::{self, Listing, Mode, RebuildError, Told};
 use crate::store::{Generation, GenerationId, GenerationStatus, Rewritten, Store};
 
-/// Where the bytes of erased bodies may still be.
+/// Places where the bytes of erased bodies may still be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// In no file of the ledger.

@@ -1,11 +1,11 @@
-//! Whether a body names an id: anywhere, as a whole word, however it is written.
+//! Test that a body names an id: anywhere, as a whole word, however it is written.
 //!
 //! An id may stand in a string of its own, in a URL, in JSON inside a string, with escapes (`cus\u005f1`) or
 //! percent-encoded. So the text is decoded until nothing is left to decode, and then searched for the word.
 
 use std::borrow::Cow;
 
-/// How often a text is decoded, at most: JSON in a string in a URL in JSON takes four.
+/// Number of times that a text is decoded, at most: JSON in a string in a URL in JSON takes four.
 const DECODINGS_MAX: usize = 8;
 
 /// A body without escapes.
@@ -24,7 +24,7 @@ impl<'a> Decoded<'a> {
         Self(text)
     }
 
-    /// Whether the id is there as a whole word: `cus_1` is not named by `cus_12`.
+    /// True if the id is there as a whole word: `cus_1` is not named by `cus_12`.
     pub(super) fn names(&self, id: &str) -> bool {
         let is_part = |character: char| character.is_alphanumeric() || character == '_';
         !id.is_empty()

@@ -73,7 +73,7 @@ impl<'a> Coverage<'a> {
 }
 
 impl Interval {
-    /// What is left of it without a stretch.
+    /// Parts of it that are left without a stretch.
     fn without(self, from: StripeTime, to: StripeTime) -> impl Iterator<Item = Self> {
         let before = Self { from: self.from, to: self.to.min(from) };
         let after = Self { from: self.from.max(to), to: self.to };

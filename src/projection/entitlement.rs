@@ -18,9 +18,9 @@ pub struct Standing {
     pub past_due_since: Option<StripeTime>,
     /// Until when it is paid; none if nothing was ever paid, or if that is unknown.
     pub paid_through: Option<StripeTime>,
-    /// Whether it is paid and nobody can say until when.
+    /// True if it is paid and nobody can say until when.
     pub paid_through_unknown: bool,
-    /// Whether an invoice that asked for money was ever settled: that of a trial asks for none.
+    /// True if an invoice that asked for money was ever settled: that of a trial asks for none.
     pub ever_paid: bool,
 }
 

@@ -75,7 +75,7 @@ impl Before {
         }
     }
 
-    /// What might have been the last of them, as far as anything says.
+    /// Snapshots that might have been the last of them, as far as anything says.
     fn possibly_last(&self) -> Vec<&Evidence> {
         let rivals: Vec<_> = self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect();
         let Sequence { order, might_be_last } = order::sequence(&rivals, &[]);
@@ -132,12 +132,17 @@ impl<F: Clone + PartialEq> Group<F> {
         Before { standing: self.standing, created: self.created, rivals }
     }
 
+    /// Standing of the latest snapshots.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
     /// The second of the latest snapshots.
     pub fn created(&self) -> StripeTime {
         self.created
     }
 
-    /// What the latest snapshots say.
+    /// Facts of the latest snapshots.
     pub fn facts(&self) -> impl Iterator<Item = &F> {
         self.rivals.iter().map(|(_, snapshot)| &snapshot.facts)
     }
@@ -158,7 +163,7 @@ impl<F: Clone + PartialEq> Group<F> {
         before.for_each(|(_, evidence)| evidence.leaves.settle());
     }
 
-    /// What might have been the last of the snapshots, for a second that starts after them.
+    /// Snapshots that might have been the last, for a second that starts after them.
     pub fn possibly_last(&self) -> Vec<&Evidence> {
         if let [(_, snapshot)] = &self.rivals[..] {
             return vec![&snapshot.evidence];

@@ -20,7 +20,7 @@ use self::read::{Node, Root};
 /// The leaves of an object, or of a part of one: sorted, each `path << 32 | value` in eight bytes,
 /// the highest first. A path begins with the hash of its top-level attribute, so that the leaves of one
 /// attribute stand together, and ends with a bit that is set where that attribute is a
-/// [stable](STABLE) one. They are kept as the bytes that are stored, because most of them are stored
+/// stable one. They are kept as the bytes that are stored, because most of them are stored
 /// and read many times before anybody asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaves(Box<[u8]>);
@@ -103,7 +103,7 @@ impl Leaves {
         any && all
     }
 
-    /// Whether an object with these leaves is what `later` was before its event: equal to it but for
+    /// True if an object with these leaves is what `later` was before its event: equal to it but for
     /// `previous`, which holds the old values of what changed. Without `previous` nothing changed.
     ///
     /// Between different API versions only the attributes that never moved are compared.
@@ -197,7 +197,7 @@ fn attribute(leaf: u64) -> u64 {
     leaf >> (64 - ATTRIBUTE_BITS)
 }
 
-/// Whether a leaf is that of its top-level attribute itself.
+/// True if a leaf is that of its top-level attribute itself.
 fn is_top(leaf: u64) -> bool {
     leaf >> (33 + REST_BITS) & 1 == 1
 }

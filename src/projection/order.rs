@@ -10,7 +10,7 @@
 //!    first from the state before the second (or from nothing, where it is the object's creation), then
 //!    that row is what happened. A value that came back within the second (cancelled, and resumed) is
 //!    decided by this alone: without the state before, both ways round look right. Where an event is
-//!    missing, the rows with the fewest gaps count. See [`walk`].
+//!    missing, the rows with the fewest gaps count. See `order/walk.rs`.
 //! 2. Where no state before is known, or an event does not say what changed: edges "before":
 //!    `*.created` before all, all before `*.deleted`; A before B where B's `previous_attributes` match A's
 //!    object. Edges inside a cycle are dropped.
@@ -69,7 +69,7 @@ pub struct Evidence {
 pub struct Sequence {
     /// Their indexes, first to last.
     pub order: Vec<usize>,
-    /// The others that might as well have been last: other ends of [walks](walk); without a walk those in a
+    /// The others that might as well have been last: other ends of walks; without a walk those in a
     /// cycle of edges with the last one, those of its rank (or of any, where an edge is missing) from which no
     /// edge leads to another event, and all of them where different API versions may hide a link.
     pub might_be_last: Vec<usize>,
@@ -166,7 +166,7 @@ fn versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
     differ && rivals.iter().any(|(_, evidence)| only_moved(evidence))
 }
 
-/// Whether more events say what changed, and follow none that is here, than can be: each but the first
+/// True if more events say what changed, and follow none that is here, than can be: each but the first
 /// follows another event of the second, and the first one follows the state before it, where that is known.
 fn is_a_link_missing(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
     let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == Phase::Created);
@@ -226,7 +226,7 @@ fn is_before(a: &Evidence, b: &Evidence) -> bool {
     a.phase == Phase::Created || b.phase == Phase::Deleted || is_told_before(a, b)
 }
 
-/// Whether the later event's `previous_attributes` match the earlier one's object.
+/// True if the later event's `previous_attributes` match the earlier one's object.
 fn is_told_before(a: &Evidence, b: &Evidence) -> bool {
     match (&a.leaves.leaves().object, &b.leaves.leaves().previous) {
         (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),

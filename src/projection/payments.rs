@@ -13,15 +13,15 @@ use crate::time::StripeTime;
 pub(super) struct Payments<'a> {
     /// The latest invoice and, where an event of it is known, its status; a deleted draft is none.
     pub(super) latest: Option<(&'a str, Option<&'a str>)>,
-    /// When Stripe tries to collect the latest one again.
+    /// Second in which Stripe tries to collect the latest one again.
     pub(super) next_attempt: Option<StripeTime>,
     /// When one was paid last.
     pub(super) paid_at: Option<StripeTime>,
-    /// Whether an invoice that asked for money was ever settled.
+    /// True if an invoice that asked for money was ever settled.
     pub(super) ever_paid: bool,
     /// The end of what the paid lines of its items cover.
     pub(super) paid_through: Option<StripeTime>,
-    /// Whether that is unknown: the list of lines of a paid invoice was cut, and nothing else says what it
+    /// True if that is unknown: the list of lines of a paid invoice was cut, and nothing else says what it
     /// pays for.
     pub(super) paid_through_unknown: bool,
     /// When a payment failed last.
@@ -32,9 +32,9 @@ pub(super) struct Payments<'a> {
 
 /// An invoice as it is known.
 struct Known<'a> {
-    /// When it was made, by the clock of its subscription.
+    /// Second in which it was made, by the clock of its subscription.
     made: StripeTime,
-    /// When it is known to have been there, by the clock of events.
+    /// Second in which it is known to have been there, by the clock of events.
     heard: StripeTime,
     id: &'a InvoiceId,
     facts: &'a InvoiceFacts,
@@ -49,7 +49,12 @@ impl<'a> Payments<'a> {
         let facts = &snapshot.snapshot.facts;
         let invoices = in_order(subscription, facts);
         let own = || invoices.iter().filter(|it| it.facts.own);
-        let (latest_id, latest) = latest(&invoices, snapshot).unzip();
+        let is_deleted = |id: &str| {
+            let known = subscription.invoices.get(&InvoiceId::from(id));
+            known.is_some_and(|it| it.snapshots.standing() == Standing::Terminal)
+        };
+        let pointer = facts.latest_invoice.as_deref().filter(|id| !is_deleted(id));
+        let (latest_id, latest) = latest(&invoices, pointer, snapshot.created).unzip();
         let latest = latest.flatten();
         let paid = || own().filter(|it| it.facts.is_paid());
         let (paid_through, paid_through_unknown) = paid_through(&invoices, facts);
@@ -85,19 +90,20 @@ fn in_order<'a>(subscription: &'a SubscriptionState, facts: &SubscriptionFacts) 
 
 /// The latest invoice, and what is known of it.
 ///
-/// The snapshot points at it, and that counts where the snapshot or the invoice that it points at is not
-/// older than the invoices that are known: also of several that were made in one second. Otherwise it is the
-/// one that was made last.
+/// The snapshot of the subscription points at it, and that counts where the snapshot or the invoice that it
+/// points at is not older than the invoices that are known: also of several that were made in one second.
+/// Otherwise it is the one that was made last.
 fn latest<'a, 'k>(
     invoices: &'k [Known<'a>],
-    snapshot: &Winner<'a, SubscriptionFacts>,
+    pointer: Option<&'a str>,
+    pointed: StripeTime,
 ) -> Option<(&'a str, Option<&'k Known<'a>>)> {
     let own = || invoices.iter().filter(|it| it.facts.own);
     let made_last = own().next_back();
-    if let Some(pointer) = snapshot.snapshot.facts.latest_invoice.as_deref() {
+    if let Some(pointer) = pointer {
         let pointed_at = own().find(|it| it.id.as_str() == pointer);
         let none_is_newer = own().all(|it| {
-            it.heard < snapshot.created || pointed_at.is_some_and(|pointed| it.made <= pointed.made)
+            it.heard < pointed || pointed_at.is_some_and(|latest| it.made <= latest.made)
         });
         if none_is_newer {
             return Some((pointer, pointed_at));

@@ -141,7 +141,7 @@ row! {
         pub billing_currency: Option<String>,
         /// Package of units that `unit_amount` buys; null where it buys one unit.
         pub transform_quantity: Option<Json<Package>>,
-        /// Whether nobody can say until when it is paid: Stripe cut the list of lines of its last paid invoice.
+        /// True if nobody can say until when it is paid: Stripe cut the list of lines of its last paid invoice.
         pub paid_through_unknown: bool,
     }
 }

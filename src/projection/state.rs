@@ -63,7 +63,7 @@ pub struct InvoiceState {
     pub failed_last: Option<StripeTime>,
     /// The first second of a snapshot of it, by the clock of events: on a test clock `created` is not.
     pub heard_first: StripeTime,
-    /// Whether it is put after other invoices of its second, to see whether that would show.
+    /// True if it is put after other invoices of its second, to see whether that would show.
     #[serde(skip)]
     pub put_last: bool,
 }
@@ -151,7 +151,7 @@ impl CustomerState {
         }
     }
 
-    /// What might have been the last event about an object of this customer, or about the customer itself.
+    /// Events that might have been the last about an object of this customer, or about the customer itself.
     pub fn possibly_last(&self, key: &CustomerKey, object: &str) -> Vec<&Evidence> {
         if object == key.customer.as_str() {
             return self.customer.iter().flat_map(Group::possibly_last).collect();

@@ -19,7 +19,7 @@ pub struct UserLink {
     pub user_id: Option<String>,
     /// The source that named it.
     pub source: Option<&'static str>,
-    /// Whether another source named another user.
+    /// True if another source named another user.
     pub conflict: bool,
 }
 

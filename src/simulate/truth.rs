@@ -11,6 +11,7 @@ use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
 use super::objects::features::Features;
 use super::objects::invoice::{Invoice, Status};
+use super::objects::line::Line;
 use super::objects::subscription::{STATUS_DETAILS_SINCE, Subscription};
 use super::recorder::Tracked;
 use super::stage::Stage;
@@ -157,7 +158,7 @@ pub(super) fn row(
             resumes_at: time(pause.resumes_at),
         }),
         scheduled_change: planned.change,
-        discounts: subscription.discounts.iter().map(|discount| discount.id.clone()).collect(),
+        discounts: subscription.discounts.iter().map(|it| it.coupon.id.to_owned()).collect(),
         features: features.embedded().to_vec(),
         features_truncated: features.is_truncated(),
         test_clock_id: subscription.home.test_clock.clone(),
@@ -196,15 +197,34 @@ impl<'a> Invoices<'a> {
             latest: known()
                 .filter(|invoice| !stage.deleted_invoices.contains(&invoice.id))
                 .max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id))),
-            // A credit ends where the period that it gives back would have: it pays for nothing.
-            paid_through: paid()
-                .flat_map(|invoice| &invoice.lines)
-                .filter(|line| line.amount >= 0)
-                .map(|line| line.end)
-                .max(),
+            paid_through: paid_through(stage, &paid().collect::<Vec<_>>()),
             paid_at: paid().filter_map(|invoice| invoice.paid_at).max(),
         }
     }
+}
+
+/// The end of the last stretch of time whose last word is a charge. Lines speak in the order of their invoices,
+/// and in one invoice the credits before the charges; a line speaks of its own item.
+fn paid_through(stage: &Stage, paid: &[&Invoice]) -> Option<i64> {
+    let mut lines: Vec<&Line> = Vec::new();
+    for invoice in paid {
+        let (credits, charges): (Vec<_>, Vec<_>) =
+            invoice.lines.iter().partition(|line| line.amount < 0);
+        lines.extend(credits.into_iter().chain(charges));
+    }
+    let ends_of = |item: &str| -> Option<i64> {
+        let own = || lines.iter().filter(|line| line.item == item);
+        let edges: BTreeSet<i64> = own().flat_map(|line| [line.start, line.end]).collect();
+        let edges: Vec<i64> = edges.into_iter().collect();
+        let is_paid = |stretch: &&[i64]| {
+            let last = own().rfind(|line| line.start <= stretch[0] && stretch[1] <= line.end);
+            last.is_some_and(|line| line.amount >= 0)
+        };
+        edges.windows(2).filter(is_paid).map(|stretch| stretch[1]).max()
+    };
+    let current = stage.subscription.items.iter().map(|item| item.id.as_str());
+    let all = lines.iter().map(|line| line.item.as_str());
+    current.filter_map(ends_of).max().or_else(|| all.filter_map(ends_of).max())
 }
 
 /// The roads by which a user id travels, the most trusted first. Another session of the same

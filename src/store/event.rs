@@ -172,7 +172,7 @@ impl NewEvent {
         &self.facts
     }
 
-    /// How it reached the log that it comes from.
+    /// Way in which it reached the log that it comes from.
     pub fn source(&self) -> Source {
         self.source
     }
@@ -187,7 +187,7 @@ impl NewEvent {
         self.payload_hash
     }
 
-    /// When it was received, where it comes from an export.
+    /// Instant at which it was received, where it comes from an export.
     pub fn received_at(&self) -> Option<ReceivedAt> {
         self.received_at
     }
@@ -333,13 +333,13 @@ impl LoggedEvent {
         }
     }
 
-    /// Whether the signature is the one that was hashed; an erased one cannot be wrong.
+    /// True if the signature is the one that was hashed; an erased one cannot be wrong.
     pub fn signature_matches_hash(&self) -> bool {
         let (signature, hash) = (self.signature.as_deref(), self.signature_hash.as_ref());
         signature::fits(signature, hash, self.salt.as_ref())
     }
 
-    /// Whether there was a signature, which was erased with the payload.
+    /// True if there was a signature, which was erased with the payload.
     pub fn is_signature_erased(&self) -> bool {
         self.signature.is_none() && self.signature_hash.is_some()
     }

@@ -36,7 +36,7 @@ pub(super) fn committed(signature: Option<&str>, stored: Option<Hash>) -> Option
     stored.or_else(|| signature.map(|it| signature_hash(None, it)))
 }
 
-/// Whether a signature is the one that was hashed, as far as its salt is known; and whether it is gone only
+/// True if a signature is the one that was hashed, as far as its salt is known; and whether it is gone only
 /// where the salt is gone too.
 pub(super) fn fits(
     signature: Option<&str>,

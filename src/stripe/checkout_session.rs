@@ -14,7 +14,7 @@ use crate::time::StripeTime;
 pub struct SessionFacts {
     /// The subscription that the session made; none in the modes `payment` and `setup`.
     pub subscription: Option<String>,
-    /// Whether the buyer went through with it. A session that was abandoned bought nothing and names nobody.
+    /// True if the buyer went through with it. A session that was abandoned bought nothing and names nobody.
     pub completed: bool,
     /// The application's own reference, given when the session was made.
     pub client_reference_id: Option<String>,

@@ -54,7 +54,7 @@ impl DiscountFacts {
         Some(discount.facts()).filter(|it| *it != Self::default())
     }
 
-    /// What it goes by: its code, or else its id.
+    /// Name that it goes by: its code, or else its id.
     pub fn label(&self) -> &str {
         self.code.as_deref().or(self.id.as_deref()).unwrap_or_default()
     }

@@ -30,7 +30,7 @@ pub struct Envelope<'a, O = &'a RawValue> {
     pub id: Cow<'a, str>,
     /// The connected account, or the account of an organization; empty for the platform's own.
     pub account: Cow<'a, str>,
-    /// Whether only `context` names that account. Version 0.1.0 logged such an event without an account.
+    /// True if only `context` names that account. Version 0.1.0 logged such an event without an account.
     pub is_account_in_context: bool,
     /// Live or test mode. A thin event that does not say is live.
     pub livemode: bool,

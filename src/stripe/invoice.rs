@@ -7,10 +7,10 @@ use super::price::owned;
 use super::routing::Trail;
 use crate::time::StripeTime;
 
-/// What the ledger keeps of one snapshot of an invoice, for one subscription.
+/// Facts of one snapshot of an invoice, for one subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceFacts {
-    /// Whether the subscription generated it. A manual invoice may pick up the subscription's prorations,
+    /// True if the subscription generated it. A manual invoice may pick up the subscription's prorations,
     /// and an invoice of another subscription may hold a line for this one: both pay for it, and neither is
     /// an invoice of it.
     pub own: bool,
@@ -26,7 +26,7 @@ pub struct InvoiceFacts {
     pub next_payment_attempt: Option<StripeTime>,
     /// Lines for the subscription's items, of a paid invoice.
     pub lines: Vec<LineFacts>,
-    /// Whether Stripe cut the list of lines before the subscription's own line for its new period, so that
+    /// True if Stripe cut the list of lines before the subscription's own line for its new period, so that
     /// nothing here says what a paid invoice pays for.
     pub lines_cut: bool,
     /// The address that the invoice goes to.
@@ -42,9 +42,9 @@ pub struct LineFacts {
     pub start: Option<StripeTime>,
     /// End of the stretch.
     pub end: StripeTime,
-    /// Whether it gives back money for the stretch.
+    /// True if it gives back money for the stretch.
     pub credit: bool,
-    /// Whether it is for the rest of a period, after a change in the middle of it.
+    /// True if it is for the rest of a period, after a change in the middle of it.
     pub proration: bool,
 }
 
@@ -54,7 +54,7 @@ impl InvoiceFacts {
         self.status == "paid"
     }
 
-    /// Whether it asked for money and was settled, by whatever means: a card, a bank transfer that was
+    /// True if it asked for money and was settled, by whatever means: a card, a bank transfer that was
     /// noted, a credit balance. The invoice of a trial is paid, too, and asks for nothing.
     pub fn has_earned(&self) -> bool {
         self.is_paid() && self.total.is_none_or(|total| total > 0)
@@ -151,7 +151,7 @@ struct Period {
     end: Option<Seconds>,
 }
 
-/// What a line is for.
+/// Purpose of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LineKind {
     /// A period of an item of a subscription.
@@ -303,7 +303,7 @@ impl<'a> Invoice<'a> {
         owned(self.customer_email.as_ref())
     }
 
-    /// When the invoice was made.
+    /// Second in which the invoice was made.
     pub fn made(&self) -> Option<StripeTime> {
         self.created.or(self.date).map(StripeTime::from)
     }

@@ -39,12 +39,12 @@ struct Turn<'a> {
     before: Option<Map<String, Value>>,
     after: Map<String, Value>,
     heard: &'a Step<'a>,
-    /// How the policy judged the row then.
+    /// Judgement of the row then.
     judgement: Option<&'a Judgement>,
 }
 
 impl Turn<'_> {
-    /// What decided a field that depends on the policy: its reason may change while its value stays.
+    /// Reason for a field that depends on the policy. The reason may change while the value stays.
     fn reason(&self, field: &str) -> Option<Reason<'_>> {
         let judgement = self.judgement?;
         match field {
@@ -59,7 +59,7 @@ impl Turn<'_> {
     }
 }
 
-/// What decided about access: the ground, with the status where that is the ground, or what set its end.
+/// Reason for a field: the ground of access, with the status where that is the ground, or the rule that set its end.
 #[derive(PartialEq)]
 enum Reason<'a> {
     Access(&'a Ground, Option<&'a Value>),
@@ -147,7 +147,7 @@ impl<'a> Sources<'a> {
             .find(|(at, _)| !self.is_taken_back(*at, field, value))
     }
 
-    /// Whether the object that a step's event is about says something else of a field in the end.
+    /// True if the object that a step's event is about says something else of a field in the end.
     fn is_taken_back(&self, step: usize, field: &str, value: &Value) -> bool {
         if HAPPENED.contains(&field) {
             return false;

@@ -43,7 +43,7 @@ pub(super) struct Checked {
     pub(super) wrong: Vec<String>,
     /// Whether there was a signature to check.
     pub(super) signed: bool,
-    /// Whether there was a signature to check until it was erased.
+    /// True if there was a signature to check until it was erased.
     pub(super) is_signature_erased: bool,
     pub(super) erasure: Option<Erasing>,
     /// What it comes to in the read model, as far as that has folded.

@@ -14,7 +14,7 @@ const RESTORE: &str = "a restore takes it: import the whole export into an empty
 /// An event that may be appended.
 pub(super) struct Admitted {
     pub(super) event: NewEvent,
-    /// Whether the line named a source that no signature proves.
+    /// True if the line named a source that no signature proves.
     pub(super) unproven: bool,
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Entry {
     pub(super) place: Place,
     pub(super) event: NewEvent,
     pub(super) redeliveries: Vec<Redelivery>,
-    /// Whether its line named a source that no signature proves.
+    /// True if its line named a source that no signature proves.
     pub(super) unproven: bool,
 }
 

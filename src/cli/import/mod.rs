@@ -188,7 +188,7 @@ impl Import<'_> {
         }
     }
 
-    /// Whether the log has this event. A record of Subledger itself must be the same to the byte.
+    /// True if the log has this event. A record of Subledger itself must be the same to the byte.
     async fn has(&self, event: &NewEvent) -> Result<bool, StoreError> {
         let facts = event.facts();
         let (account, livemode) = (&facts.scope.account, facts.scope.livemode);

@@ -201,7 +201,7 @@ impl Record {
         Ok(Self { path, line, position, event_id, leaf, uncovered })
     }
 
-    /// Whether the proof is about the event at the position that the record names.
+    /// True if the proof is about the event at the position that the record names.
     fn is_proven_by(&self, proof: &InclusionProof) -> bool {
         i128::from(proof.index) + 1 == self.position.into()
     }

@@ -115,7 +115,7 @@ pub(super) fn read_without_wrong_side_fields<T>(
     Err(error)
 }
 
-/// Whether access depends on a field, or on one inside it.
+/// True if access depends on a field, or on one inside it.
 fn is_needed(kind: &str, pointer: &str) -> bool {
     let segments = || pointer.split('/').skip(1);
     needed(kind).iter().any(|needed| {

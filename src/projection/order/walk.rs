@@ -70,7 +70,7 @@ impl<'a> Told<'a> {
         Self { phase: evidence.phase, api_version, leaves: evidence.leaves.leaves() }
     }
 
-    /// Whether this event left the state from which a later one started. A deletion starts from any state.
+    /// True if this event left the state from which a later one started. A deletion starts from any state.
     fn is_right_before(&self, later: &Self) -> bool {
         if self.phase == Phase::Deleted || later.phase == Phase::Created {
             return false;
@@ -85,7 +85,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Whether each event says from which state it started: by what changed, or because it left a state that is
+/// True if each event says from which state it started: by what changed, or because it left a state that is
 /// known from another.
 fn all_say_their_start(rivals: &[Told<'_>], start: &[Told<'_>]) -> bool {
     rivals.iter().all(|b| {

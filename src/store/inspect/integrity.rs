@@ -21,7 +21,7 @@ struct Index {
     qualified: String,
     /// Columns in their order, as a statement takes them.
     columns: String,
-    /// Whether the index is used and maintained.
+    /// True if the index is used and maintained.
     in_use: bool,
 }
 

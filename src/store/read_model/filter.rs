@@ -20,7 +20,7 @@ pub struct SubscriptionFilter {
     pub subscription_id: Option<SubscriptionId>,
     /// With this status.
     pub status: Option<String>,
-    /// Whether access is granted at this instant.
+    /// True if access is granted at this instant.
     pub active: Option<(bool, StripeTime)>,
     /// With an item like this.
     pub item: ItemFilter,

@@ -107,7 +107,7 @@ async fn assert_list(server: &TestServer, price: &str, expected: &Value) {
     assert_eq!(json!(ids.collect::<Vec<_>>()), *expected);
 }
 
-/// What was the old team's is told to it, up to the transfer, now and as of before it.
+/// Checks that the old team is told what was its own, up to the transfer, now and as of before it.
 async fn assert_history_of_a_transfer(server: &TestServer, events: &[&Value]) {
     let ids_of = async |path: &str| -> Vec<String> {
         let history = server.read(path).await;

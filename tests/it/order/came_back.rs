@@ -120,7 +120,7 @@ fn life(dice: &mut Dice, versions: &[&str]) -> Vec<Step> {
     steps
 }
 
-/// Whether the events of the last second, in some order, lead without a gap from what was known before to
+/// True if the events of the last second, in some order, lead without a gap from what was known before to
 /// what the row says: then they are the whole of another story, and nobody can tell it from the true one.
 fn is_a_whole_story(steps: &[Step], row: &SubscriptionRow) -> bool {
     let (earlier, last): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.second < 70);
