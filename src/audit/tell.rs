@@ -167,7 +167,8 @@ impl Teller {
         };
         match customer.and_then(|key| self.states.get(key)) {
             Some(known) => is_theirs(known),
-            None => self.states.values().any(is_theirs),
+            // Nobody knows whose it is: theirs only if all customers of the story are.
+            None => self.states.values().all(is_theirs),
         }
     }
 

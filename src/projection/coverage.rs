@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::stripe::invoice::LineFacts;
-use crate::stripe::price::ItemFacts;
+use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
 
 /// Time that is paid for, by item. Lines that name no item, as on old invoices, have a place of their own.
@@ -19,6 +19,8 @@ pub(super) struct Coverage<'a>(BTreeMap<Option<&'a str>, Vec<Interval>>);
 struct Interval {
     from: StripeTime,
     to: StripeTime,
+    /// True if nothing was asked for it.
+    free: bool,
 }
 
 impl<'a> Coverage<'a> {
@@ -28,7 +30,11 @@ impl<'a> Coverage<'a> {
             self.give_back(credit);
         }
         for charge in lines.iter().filter(|line| !line.credit) {
-            self.pay(charge.item.as_deref(), charge.start, Some(charge.end));
+            let item = charge.item.as_deref();
+            if let (Some(start), false) = (charge.start, charge.free || charge.proration) {
+                self.end_trial(item, start);
+            }
+            self.pay(item, charge.start, Some(charge.end), charge.free);
         }
     }
 
@@ -38,11 +44,19 @@ impl<'a> Coverage<'a> {
         item: Option<&'a str>,
         start: Option<StripeTime>,
         end: Option<StripeTime>,
+        free: bool,
     ) {
         let Some(to) = end else { return };
         // Without a start the stretch is as long as it can be: only its end is asked for.
         let from = start.unwrap_or(StripeTime(i64::MIN));
-        self.0.entry(item).or_default().push(Interval { from, to });
+        self.0.entry(item).or_default().push(Interval { from, to, free });
+    }
+
+    /// Cuts what is free of an item: a trial that is ended early is followed by a charge, and by no credit.
+    fn end_trial(&mut self, item: Option<&'a str>, at: StripeTime) {
+        for paid in self.0.get_mut(&item).into_iter().flatten().filter(|it| it.free) {
+            paid.to = paid.to.min(at);
+        }
     }
 
     /// Takes a stretch away from its item and from what names none; from every item where it names none
@@ -57,9 +71,10 @@ impl<'a> Coverage<'a> {
         }
     }
 
-    /// The end of what is paid for, of these items. An item that was removed is not paid for any more,
-    /// unless nothing is known of any other.
-    pub(super) fn end(&self, items: &[ItemFacts], items_truncated: bool) -> Option<StripeTime> {
+    /// The end of what is paid for, of the items that a snapshot lists. What an item covers that was removed
+    /// counts only where no other covers the current period: one may have taken its place.
+    pub(super) fn end(&self, snapshot: &SubscriptionFacts) -> Option<StripeTime> {
+        let SubscriptionFacts { items, items_truncated, .. } = snapshot;
         let is_current = |item: Option<&str>| {
             item.is_none() || items.iter().any(|it| it.item_id.as_deref() == item)
         };
@@ -67,7 +82,9 @@ impl<'a> Coverage<'a> {
             let of_items = self.0.iter().filter(|(item, _)| some(**item)).flat_map(|it| it.1);
             of_items.map(|it| it.to).max()
         };
-        let of_current = if items_truncated { None } else { ends(&is_current) };
+        let of_current = if *items_truncated { None } else { ends(&is_current) };
+        let start = snapshot.current_period_start();
+        let of_current = of_current.filter(|end| start.is_none_or(|start| *end > start));
         of_current.or_else(|| ends(&|_| true))
     }
 }
@@ -75,8 +92,8 @@ impl<'a> Coverage<'a> {
 impl Interval {
     /// Parts of it that are left without a stretch.
     fn without(self, from: StripeTime, to: StripeTime) -> impl Iterator<Item = Self> {
-        let before = Self { from: self.from, to: self.to.min(from) };
-        let after = Self { from: self.from.max(to), to: self.to };
+        let before = Self { to: self.to.min(from), ..self };
+        let after = Self { from: self.from.max(to), ..self };
         // A stretch that ends before it begins takes nothing away.
         let parts = if from < to { [Some(before), Some(after)] } else { [Some(self), None] };
         parts.into_iter().flatten().filter(|it| it.from < it.to)
@@ -86,11 +103,12 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stripe::price::ItemFacts;
 
     fn line(item: &str, start: i64, end: i64, credit: bool) -> LineFacts {
         let item = Some(item.to_owned()).filter(|it| !it.is_empty());
         let (start, end) = (Some(StripeTime(start)), StripeTime(end));
-        LineFacts { item, start, end, credit, proration: credit }
+        LineFacts { item, start, end, credit, proration: credit, free: false }
     }
 
     fn charge(item: &str, start: i64, end: i64) -> LineFacts {
@@ -101,10 +119,14 @@ mod tests {
         line(item, start, end, true)
     }
 
-    fn items(ids: &[&str]) -> Vec<ItemFacts> {
-        let item =
-            |id: &&str| ItemFacts { item_id: Some((*id).to_owned()), ..ItemFacts::default() };
-        ids.iter().map(item).collect()
+    fn snapshot(ids: &[&str], start: i64) -> SubscriptionFacts {
+        let item = |id: &&str| ItemFacts {
+            item_id: Some((*id).to_owned()),
+            current_period_start: Some(StripeTime(start)),
+            ..ItemFacts::default()
+        };
+        let items = ids.iter().map(item).collect();
+        SubscriptionFacts { items, ..SubscriptionFacts::default() }
     }
 
     fn end(invoices: &[Vec<LineFacts>], current: &[&str]) -> Option<i64> {
@@ -112,7 +134,7 @@ mod tests {
         for lines in invoices {
             coverage.enter(lines);
         }
-        coverage.end(&items(current), false).map(|at| at.0)
+        coverage.end(&snapshot(current, -1)).map(|at| at.0)
     }
 
     #[test]
@@ -171,5 +193,25 @@ mod tests {
         assert_eq!(end(&nothing, &["si_1"]), Some(30));
         let unknown = LineFacts { start: None, ..credit("si_1", 0, 30) };
         assert_eq!(end(&[vec![charge("si_1", 0, 30)], vec![unknown]], &["si_1"]), Some(30));
+    }
+
+    #[test]
+    fn a_trial_that_is_ended_early_covers_what_was_used_of_it() {
+        let trial = || LineFacts { free: true, ..charge("si_1", 0, 60) };
+        assert_eq!(end(&[vec![trial()]], &["si_1"]), Some(60));
+        assert_eq!(end(&[vec![trial()], vec![charge("si_1", 5, 35)]], &["si_1"]), Some(35));
+        // A proration in the trial does not end it.
+        let proration = LineFacts { proration: true, ..charge("si_1", 5, 35) };
+        assert_eq!(end(&[vec![trial()], vec![proration]], &["si_1"]), Some(60));
+    }
+
+    #[test]
+    fn a_removed_item_counts_where_no_current_one_covers_the_period() {
+        let lines = [charge("si_base", 30, 60), charge("si_usage", 0, 30)];
+        let mut coverage = Coverage::default();
+        coverage.enter(&lines);
+        let end = |ids: &[&str]| coverage.end(&snapshot(ids, 30)).map(|at| at.0);
+        assert_eq!(end(&["si_new", "si_usage"]), Some(60));
+        assert_eq!(end(&["si_base", "si_usage"]), Some(60));
     }
 }

@@ -119,13 +119,14 @@ fn ties_of_invoices<'a>(
             by_second.entry(made).or_default().push((invoice, winner));
         }
     }
-    let last = by_second.keys().next_back().copied();
+    let is_own = |invoices: &Vec<(&InvoiceId, Winner<'_, InvoiceFacts>)>| {
+        invoices.iter().any(|(_, winner)| winner.snapshot.facts.own)
+    };
+    let last_own = by_second.iter().rfind(|(_, invoices)| is_own(invoices)).map(|(made, _)| *made);
     let tied = by_second.into_iter().filter(move |(made, invoices)| {
-        let gives_back = || {
-            let lines = invoices.iter().flat_map(|(_, winner)| &winner.snapshot.facts.lines);
-            lines.into_iter().any(|line| line.credit)
-        };
-        invoices.len() > 1 && (Some(*made) == last || gives_back())
+        let mut facts = invoices.iter().map(|(_, winner)| &winner.snapshot.facts);
+        let decides = |it: &InvoiceFacts| it.lines_cut || it.lines.iter().any(|line| line.credit);
+        invoices.len() > 1 && (Some(*made) == last_own || facts.any(decides))
     });
     tied.map(move |(_, invoices)| {
         let ids: Vec<&InvoiceId> = invoices.iter().map(|it| it.0).collect();

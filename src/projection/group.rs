@@ -1,8 +1,8 @@
 //! The snapshots of one object that might be its latest: a join.
 //!
-//! Of all snapshots of an object, those of the greatest (standing, second) are kept, *all* of them, and of
-//! the second before it what they say about their order: the state that a second starts from decides
-//! within it. Which of them is the latest is found over the whole set, so neither the order of arrival nor
+//! Of all snapshots of an object, those of the greatest (standing, second) are kept, *all* of them. Of the
+//! snapshots of the second before, the evidence of their order is kept, because the state that a second starts
+//! from decides what came last in it. Which of them is the latest is found over the whole set, so neither the order of arrival nor
 //! the way in which events were batched can show.
 //!
 //! A group is the set of its snapshots, cut to the two greatest (standing, second): joining is the union of
@@ -77,11 +77,16 @@ impl Before {
 
     /// Snapshots that might have been the last of them, as far as anything says.
     fn possibly_last(&self) -> Vec<&Evidence> {
-        let rivals: Vec<_> = self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect();
-        let Sequence { order, might_be_last } = order::sequence(&rivals, &[]);
-        let last = order.last().into_iter().chain(&might_be_last);
-        last.map(|at| rivals[*at].1).collect()
+        possibly_last(self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect())
     }
+}
+
+/// Events of one second that might have been the last of it, as far as they say by themselves: what was before
+/// that second is not kept.
+fn possibly_last<'a>(rivals: Vec<order::Rival<'a>>) -> Vec<&'a Evidence> {
+    let Sequence { order, might_be_last } = order::sequence(&rivals, &[]);
+    let last = order.last().into_iter().chain(&might_be_last);
+    last.map(|at| rivals[*at].1).collect()
 }
 
 /// The snapshot that a group stands for.
@@ -165,12 +170,7 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// Snapshots that might have been the last, for a second that starts after them.
     pub fn possibly_last(&self) -> Vec<&Evidence> {
-        if let [(_, snapshot)] = &self.rivals[..] {
-            return vec![&snapshot.evidence];
-        }
-        let Sequence { order, might_be_last } = self.sequence();
-        let last = order.last().into_iter().chain(&might_be_last);
-        last.map(|at| &self.rivals[*at].1.evidence).collect()
+        possibly_last(self.rivals.iter().map(|(id, snapshot)| (id, &snapshot.evidence)).collect())
     }
 
     /// The snapshot that was the latest, as far as anything says.

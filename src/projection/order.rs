@@ -133,13 +133,18 @@ pub enum Settled {
 
 /// What settled that one of the rivals came later than another.
 pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later: usize) -> Settled {
-    if !versions_hide_a_link(rivals) && walk::sequence(rivals, start).is_some() {
-        let (a, b) = (rivals[earlier].1, rivals[later].1);
+    let (a, b) = (rivals[earlier].1, rivals[later].1);
+    let by_rank = || if a.rank == b.rank { Settled::EventId } else { Settled::Status };
+    let walk = if versions_hide_a_link(rivals) { None } else { walk::sequence(rivals, start) };
+    if let Some(Sequence { might_be_last, .. }) = walk {
         let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
-        return if by_type { Settled::Type } else { Settled::PreviousAttributes };
+        return match might_be_last.contains(&earlier) {
+            true => by_rank(),
+            false if by_type => Settled::Type,
+            false => Settled::PreviousAttributes,
+        };
     }
     let before = Edges::between(rivals).before;
-    let (a, b) = (rivals[earlier].1, rivals[later].1);
     let mut reached = vec![earlier];
     let mut at = 0;
     while let Some(&from) = reached.get(at) {
@@ -152,7 +157,7 @@ pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later:
         let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
         return if by_type { Settled::Type } else { Settled::PreviousAttributes };
     }
-    if a.rank == b.rank { Settled::EventId } else { Settled::Status }
+    by_rank()
 }
 
 /// Whether one event says only how attributes changed that another API version renders otherwise, and
@@ -223,7 +228,20 @@ impl Edges {
 }
 
 fn is_before(a: &Evidence, b: &Evidence) -> bool {
-    a.phase == Phase::Created || b.phase == Phase::Deleted || is_told_before(a, b)
+    a.phase == Phase::Created
+        || b.phase == Phase::Deleted
+        || is_told_before(a, b)
+        || is_repeated_by(a, b)
+}
+
+/// True if the later event changed nothing that the earlier one, which says what it changed, left.
+fn is_repeated_by(a: &Evidence, b: &Evidence) -> bool {
+    let (a_leaves, b_leaves) = (a.leaves.leaves(), b.leaves.leaves());
+    a.api_version == b.api_version
+        && a_leaves.previous.is_some()
+        && b_leaves.previous.is_none()
+        && a_leaves.object.is_some()
+        && a_leaves.object == b_leaves.object
 }
 
 /// True if the later event's `previous_attributes` match the earlier one's object.

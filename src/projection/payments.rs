@@ -4,7 +4,7 @@ use super::coverage::Coverage;
 use super::group::{Standing, Winner};
 use super::state::{InvoiceState, SubscriptionState};
 use crate::ids::InvoiceId;
-use crate::stripe::invoice::InvoiceFacts;
+use crate::stripe::invoice::{InvoiceFacts, LineFacts};
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
 
@@ -116,23 +116,25 @@ fn latest<'a, 'k>(
 fn paid_through(invoices: &[Known<'_>], facts: &SubscriptionFacts) -> (Option<StripeTime>, bool) {
     let mut coverage = Coverage::default();
     let mut unknown = false;
-    for Known { id, facts: invoice, .. } in invoices.iter().filter(|it| it.facts.is_paid()) {
+    for Known { id, made, facts: invoice, .. } in invoices.iter().filter(|it| it.facts.is_paid()) {
         coverage.enter(&invoice.lines);
         if !invoice.lines_cut {
-            // A line for a period says anew how far it is paid.
-            unknown &=
-                !invoice.own || invoice.lines.iter().all(|line| line.credit || line.proration);
+            // A line for a period that lies ahead says anew how far it is paid.
+            let says_anew = |line: &LineFacts| !line.credit && !line.proration && line.end > *made;
+            unknown &= !(invoice.own && invoice.lines.iter().any(says_anew));
         } else if facts.latest_invoice.as_deref() == Some(id.as_str()) {
+            let (start, end) = facts.own_period;
+            coverage.pay(None, start, end.filter(|_| facts.items.is_empty()), false);
             for item in &facts.items {
                 let (start, end) = (item.current_period_start, item.current_period_end);
-                coverage.pay(item.item_id.as_deref(), start, end);
+                coverage.pay(item.item_id.as_deref(), start, end, false);
             }
-            unknown = false;
+            unknown = facts.current_period_end().is_none();
         } else {
             unknown = true;
         }
     }
-    let end = coverage.end(&facts.items, facts.items_truncated);
+    let end = coverage.end(facts);
     (end.filter(|_| !unknown), unknown)
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Naming {
 pub(super) struct Facts {
     /// The subscription's last event.
     pub(super) last: Option<Sent>,
+    /// True if nothing had changed when it was sent.
+    pub(super) last_is_unchanged: bool,
     pub(super) past_due_since: Option<i64>,
     pub(super) payment_failed_at: Option<i64>,
 }
@@ -79,11 +81,12 @@ impl Stage {
         let mut sent = self.recorder.send(event_type, &mut self.subscription);
         if let Some(last) = &self.facts.last
             && unchanged
+            && self.facts.last_is_unchanged
             && last.created == sent.created
             && !last.event_type.ends_with(".created")
         {
-            // Of two events that say the same in one second nobody can know the later one, so the
-            // greater id stands for both.
+            // Of two events of one second that say the same, and that nothing changed, nobody can know the
+            // later one, so the greater id stands for both.
             sent.event_id = sent.event_id.max(last.event_id.clone());
         }
         if owed != (self.subscription.status == Status::PastDue) {
@@ -95,6 +98,7 @@ impl Stage {
             _ => None,
         };
         self.facts.last = Some(sent);
+        self.facts.last_is_unchanged = unchanged;
     }
 
     /// `customer.subscription.updated`.

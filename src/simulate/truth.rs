@@ -213,12 +213,19 @@ fn paid_through(stage: &Stage, paid: &[&Invoice]) -> Option<i64> {
         lines.extend(credits.into_iter().chain(charges));
     }
     let ends_of = |item: &str| -> Option<i64> {
-        let own = || lines.iter().filter(|line| line.item == item);
+        // Of a change between free prices nothing is known.
+        let says_nothing = |line: &Line| line.proration && line.amount == 0;
+        let own = || lines.iter().filter(|line| line.item == item && !says_nothing(line));
         let edges: BTreeSet<i64> = own().flat_map(|line| [line.start, line.end]).collect();
         let edges: Vec<i64> = edges.into_iter().collect();
         let is_paid = |stretch: &&[i64]| {
-            let last = own().rfind(|line| line.start <= stretch[0] && stretch[1] <= line.end);
-            last.is_some_and(|line| line.amount >= 0)
+            let covers = |line: &&&Line| line.start <= stretch[0] && stretch[1] <= line.end;
+            let Some(last) = own().rfind(covers) else { return false };
+            // What is free ends where something is charged later.
+            let later = own().skip_while(|line| line.id != last.id).skip(1);
+            let is_charge = |line: &&&Line| line.amount > 0 && !line.proration;
+            let ended = later.filter(is_charge).any(|line| line.start <= stretch[0]);
+            last.amount > 0 || (last.amount == 0 && !ended)
         };
         edges.windows(2).filter(is_paid).map(|stretch| stretch[1]).max()
     };

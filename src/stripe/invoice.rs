@@ -1,5 +1,6 @@
 //! `invoice`: what was asked, whether it was paid, and for which subscription.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::json::{Id, List, Seconds, Text};
@@ -46,6 +47,8 @@ pub struct LineFacts {
     pub credit: bool,
     /// True if it is for the rest of a period, after a change in the middle of it.
     pub proration: bool,
+    /// True if it asks for nothing, as the line of a trial.
+    pub free: bool,
 }
 
 impl InvoiceFacts {
@@ -125,6 +128,14 @@ struct ParentDetails<'a> {
     #[serde(borrow)]
     subscription_item: Option<Id<'a>>,
     proration: Option<bool>,
+    proration_details: Option<ProrationDetails>,
+}
+
+/// `proration_details`, of a line or of its parent (2025-03-31.basil).
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct ProrationDetails {
+    /// Present and not null on a credit.
+    credited_items: Option<IgnoredAny>,
 }
 
 /// `lines.data[]`.
@@ -141,6 +152,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
     proration: Option<bool>,
+    proration_details: Option<ProrationDetails>,
     amount: Option<i64>,
     period: Option<Period>,
 }
@@ -209,18 +221,31 @@ impl<'a> Line<'a> {
         of_parent.or(self.subscription_item.as_ref())
     }
 
+    /// True if it gives back: its amount is negative or, after a discount of all of it, it names the lines that
+    /// it credits.
     fn is_credit(&self) -> bool {
+        let of_parent = self.parent.iter().flat_map(Parent::details);
+        let mut details =
+            of_parent.filter_map(|it| it.proration_details).chain(self.proration_details);
         self.amount.is_some_and(|amount| amount < 0)
+            || details.any(|it| it.credited_items.is_some())
     }
 
+    /// None for a line that says nothing about time that is paid for.
     fn facts(&self) -> Option<LineFacts> {
         let period = self.period?;
+        let is_free = self.amount == Some(0);
+        // It may be either half of a change between free prices.
+        if is_free && self.kind() == LineKind::Proration && !self.is_credit() {
+            return None;
+        }
         Some(LineFacts {
             item: self.item().map(Id::to_owned_string),
             start: period.start.map(StripeTime::from),
             end: period.end?.into(),
             credit: self.is_credit(),
             proration: self.kind() == LineKind::Proration,
+            free: is_free,
         })
     }
 }
@@ -281,8 +306,14 @@ impl<'a> Invoice<'a> {
             line.kind() != LineKind::OneOff && named.map_or(own, |named| named == subscription)
         };
         let lines = || self.lines().iter().filter(is_of);
-        let pays_a_period =
-            |line: &Line<'_>| line.kind() == LineKind::Recurring && !line.is_credit();
+        // Usage is billed afterwards: its period ends when the invoice is made.
+        let made = self.made();
+        let pays_a_period = |line: &Line<'_>| {
+            let end = line.period.and_then(|it| it.end).map(StripeTime::from);
+            line.kind() == LineKind::Recurring
+                && !line.is_credit()
+                && (made.is_none() || end > made)
+        };
         let is_paid = self.status() == "paid";
         let lines_cut = self.lines.as_ref().is_some_and(List::is_truncated);
         InvoiceFacts {

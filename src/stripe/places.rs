@@ -153,6 +153,7 @@ const SUBSCRIPTION: &[Places] = &[
     ("test_clock_id", &["/test_clock", "/test_clock/id"]),
     ("collection_method", &["/collection_method", "/billing"]),
     ("latest_invoice_id", &["/latest_invoice", "/latest_invoice/id"]),
+    ("paid_through", &["/items/data/*/current_period_end", "/current_period_end"]),
     ("created_at", &["/created"]),
     ("started_at", &["/start_date", "/start"]),
     ("metadata", &["/metadata"]),

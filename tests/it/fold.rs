@@ -127,8 +127,6 @@ fn untold_at(version: ApiVersion) -> Vec<&'static str> {
         fields.extend([
             // `cancel_at` came in August 2019; when it ends is known from the flag and the period.
             "cancel_at",
-            // A discount had no id: it goes by its coupon's.
-            "discounts",
             // `status_transitions` came in February 2019: the event says when, a second later.
             "paid_at",
             // Prices have lookup keys, plans had none; decimal amounts came in 2018, too.
@@ -148,8 +146,10 @@ fn untold_at(version: ApiVersion) -> Vec<&'static str> {
             "items.item_id",
             // A plan had no product and no nickname; it had the product's name itself.
             "product_id",
+            "product_name",
             "price_nickname",
             "items.product_id",
+            "items.product_name",
             "items.price_nickname",
         ]);
     }

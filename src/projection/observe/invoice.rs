@@ -1,6 +1,7 @@
 //! `invoice.*`, but for `invoice.upcoming`: what was asked and whether it was paid.
 
 use super::error::read;
+use super::subscription::status_of;
 use super::{FoldError, Observation, evidence, follow, group, named_customer, observation};
 use crate::ids::{InvoiceId, SubscriptionId};
 use crate::projection::group::Standing;
@@ -54,6 +55,10 @@ fn rank(event_type: &str, status: &str) -> u8 {
 }
 
 pub(super) fn rank_of(event_type: &str, object: &str) -> u8 {
+    // Since 2018-11-08; before, flags say it.
+    if let Some(status) = status_of(object) {
+        return rank(event_type, &status);
+    }
     let read = serde_json::from_str::<Invoice<'_>>(object);
     read.map_or(0, |invoice| rank(event_type, invoice.status()))
 }

@@ -9,7 +9,7 @@ use super::FoldError;
 use crate::stripe::json::Text;
 
 /// Fields that are passed over in one event, at most.
-const FIELDS_MAX: usize = 32;
+const FIELDS_MAX: usize = 256;
 
 /// Fields that access depends on, as JSON pointers from the object; `*` stands for every element of a list.
 /// An event of which one cannot be read must not be folded as if it had said nothing.
@@ -29,7 +29,11 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/test_clock",
             "/plan/id",
             "/plan/product",
+            "/metadata",
+            "/items/has_more",
+            "/items/total_count",
             "/items/data/*/id",
+            "/items/data/*/price/lookup_key",
             "/items/data/*/current_period_end",
             "/items/data/*/price/id",
             "/items/data/*/price/product",
@@ -45,9 +49,13 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/created",
             "/date",
             "/total",
+            "/amount_paid",
+            "/amount_due",
             "/subscription",
             "/parent/subscription_details/subscription",
             "/lines/has_more",
+            "/lines/total_count",
+            "/lines/count",
             "/lines/data/*/id",
             "/lines/data/*/type",
             "/lines/data/*/amount",
@@ -69,7 +77,10 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/subscription",
             "/status",
             "/client_reference_id",
+            "/metadata",
         ],
+        "customer" => &["/id", "/metadata"],
+        "discount" => &[],
         "subscription_schedule" => &[
             "/id",
             "/customer",

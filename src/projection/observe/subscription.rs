@@ -61,7 +61,16 @@ fn rank(status: &str) -> u8 {
     }
 }
 
+/// Status of an object, whatever its other fields hold.
+pub(super) fn status_of(object: &str) -> Option<Text<'_>> {
+    #[derive(serde::Deserialize)]
+    struct Status<'a> {
+        #[serde(borrow)]
+        status: Text<'a>,
+    }
+    serde_json::from_str::<Status<'_>>(object).ok().map(|it| it.status)
+}
+
 pub(super) fn rank_of(object: &str) -> u8 {
-    let read = serde_json::from_str::<Subscription<'_>>(object);
-    read.map_or(0, |subscription| rank(subscription.status()))
+    status_of(object).map_or(0, |status| rank(&status))
 }

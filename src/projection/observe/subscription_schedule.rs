@@ -1,6 +1,7 @@
 //! `subscription_schedule.*`: what is planned.
 
 use super::error::{missing, read};
+use super::subscription::status_of;
 use super::{FoldError, Observation, evidence, group, named_customer, observation};
 use crate::ids::{ScheduleId, SubscriptionId};
 use crate::projection::group::Standing;
@@ -32,6 +33,5 @@ fn rank(status: &str) -> u8 {
 }
 
 pub(super) fn rank_of(object: &str) -> u8 {
-    let read = serde_json::from_str::<Schedule<'_>>(object);
-    read.map_or(0, |schedule| rank(&schedule.facts().status))
+    status_of(object).map_or(0, |status| rank(&status))
 }

@@ -1,13 +1,13 @@
 //! Walks through a second: rows of its events in which each starts from the state that the one before left.
 //!
 //! States are the places and events are the ways between them, so a row that uses every event is a walk
-//! over all ways. Where such walks start in one state, they end in one state, whichever way round they
-//! take their circles. Where an event is missing there is no such walk, and rows with the fewest gaps count:
+//! over all ways. All such walks from one state end in one state, in whatever order they pass through the
+//! circles on their way. Where an event is missing there is no such walk, and rows with the fewest gaps count:
 //! if they end differently, nobody knows.
 //!
-//! This is evidence only as far as it goes: a lost event that led from the end of a whole walk to the state
-//! that another event left cannot be noticed. (Cancelled, resumed and cancelled, of which the first is lost,
-//! looks like cancelled and resumed.)
+//! This is evidence only as far as it goes. Where the events that are left after a loss make a whole walk of
+//! their own, nothing tells it from the true one. (Cancelled, resumed and cancelled, of which the first is
+//! lost, looks like cancelled and resumed, whether the first was in this second or in one before.)
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::projection::late::EventLeaves;
 /// Events of one object in one second for which walks are looked for; there are two or three in real life,
 /// and the search takes time and memory that doubles with each.
 const EVENTS_MAX: usize = 12;
-/// Gaps of a row that cannot be.
+/// Number of gaps that stands for "impossible".
 const NEVER: u8 = u8::MAX;
 
 /// The order by a walk with the fewest gaps from one of these states, and the other ends of such walks. None
@@ -70,6 +70,11 @@ impl<'a> Told<'a> {
         Self { phase: evidence.phase, api_version, leaves: evidence.leaves.leaves() }
     }
 
+    /// True if it says from which state it started.
+    fn says_its_start(&self) -> bool {
+        self.phase != Phase::Changed || self.leaves.previous.is_some()
+    }
+
     /// True if this event left the state from which a later one started. A deletion starts from any state.
     fn is_right_before(&self, later: &Self) -> bool {
         if self.phase == Phase::Deleted || later.phase == Phase::Created {
@@ -89,10 +94,9 @@ impl<'a> Told<'a> {
 /// known from another.
 fn all_say_their_start(rivals: &[Told<'_>], start: &[Told<'_>]) -> bool {
     rivals.iter().all(|b| {
-        let mut others = rivals.iter().filter(|a| !std::ptr::eq(*a, b)).chain(start);
-        b.phase != Phase::Changed
-            || b.leaves.previous.is_some()
-            || others.any(|a| a.is_right_before(b))
+        // Silent events that say the same do not say where they started.
+        let mut known = rivals.iter().filter(|a| a.says_its_start()).chain(start);
+        b.says_its_start() || known.any(|a| a.is_right_before(b))
     })
 }
 

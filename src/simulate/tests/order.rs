@@ -11,6 +11,9 @@ fn last_of(mut events: Vec<&Value>) -> &Value {
         (is(a, ".created") && !is(b, ".created"))
             || (is(b, ".deleted") && !is(a, ".deleted"))
             || (changes.is_object() && matches(changes, &a["data"]["object"]))
+            || (changes.is_null()
+                && a["data"]["previous_attributes"].is_object()
+                && a["data"]["object"] == b["data"]["object"])
     };
     let mut last = events[0];
     while !events.is_empty() {

@@ -74,7 +74,7 @@ async fn a_signer_that_does_not_fit_the_event_or_its_signature_is_found() {
         (1..=5).map(|number| signed(&format!("evt_{number}"), LIVE, Some(&bound()))).collect();
     ledger.store.log.append(&events).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    raw::drop_guards(&mut sql).await;
+    let guards = raw::drop_guards(&mut sql).await;
     let of_test = bound().signers().nth(1).unwrap();
     let other = of_test.to_string().replace("test:", "live:");
     for (position, signer) in
@@ -83,6 +83,9 @@ async fn a_signer_that_does_not_fit_the_event_or_its_signature_is_found() {
         let tamper =
             format!("UPDATE events SET signed_with = '{signer}' WHERE position = {position}");
         sql.execute(AssertSqlSafe(tamper)).await.unwrap();
+    }
+    for guard in guards {
+        sql.execute(AssertSqlSafe(guard)).await.unwrap();
     }
     let nobody = "signed_with names no secret that may vouch for the event".to_owned();
     let found = findings(&ledger, None).await;
