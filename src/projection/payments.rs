@@ -149,10 +149,14 @@ mod tests {
     use crate::projection::order::{Evidence, Phase};
 
     fn snapshot<F: Clone + PartialEq>(at: i64, facts: F) -> Group<F> {
+        snapshot_of(Standing::Live, at, facts)
+    }
+
+    fn snapshot_of<F: Clone + PartialEq>(standing: Standing, at: i64, facts: F) -> Group<F> {
         let leaves = LateLeaves::of("{}", None);
         let evidence = Evidence { phase: Phase::Changed, rank: 0, api_version: None, leaves };
         let snapshot = Snapshot { facts, evidence };
-        Group::of(Standing::Live, StripeTime(at), EventId::from("evt_1"), snapshot)
+        Group::of(standing, StripeTime(at), EventId::from("evt_1"), snapshot)
     }
 
     /// Invoices by id and second, the snapshot's pointer and second: which is the latest, and whether its
@@ -206,6 +210,32 @@ mod tests {
         assert_eq!(latest_of(&two, None, 10), is("in_2", true));
         assert_eq!(latest_of(&[], Some("in_1"), 10), is("in_1", false));
         assert_eq!(latest_of(&[], None, 10), None);
+    }
+
+    #[test]
+    fn a_draft_that_was_deleted_is_not_the_latest_invoice_though_the_snapshot_points_at_it() {
+        let draft =
+            InvoiceFacts { own: true, status: "draft".to_owned(), ..InvoiceFacts::default() };
+        let of = |group: Group<InvoiceFacts>| InvoiceState {
+            snapshots: group,
+            paid_first: None,
+            failed_last: None,
+            heard_first: StripeTime(5),
+            put_last: false,
+        };
+        let deleted = snapshot_of(Standing::Terminal, 9, draft.clone());
+        let invoices = [("in_1", of(snapshot(5, draft))), ("in_2", of(deleted))];
+        let facts = SubscriptionFacts {
+            latest_invoice: Some("in_2".to_owned()),
+            ..SubscriptionFacts::default()
+        };
+        let subscription = SubscriptionState {
+            snapshots: Some(snapshot(20, facts)),
+            invoices: invoices.map(|(id, state)| (InvoiceId::from(id), state)).into(),
+            ..SubscriptionState::default()
+        };
+        let winner = subscription.snapshots.as_ref().unwrap().winner();
+        assert_eq!(Payments::of(&subscription, &winner).latest, Some(("in_1", Some("draft"))));
     }
 
     #[test]

@@ -473,10 +473,23 @@ mod tests {
     }
 
     #[test]
+    fn a_credit_of_nothing_gives_back_and_a_change_between_free_prices_says_nothing() {
+        let json = r#"{"status":"paid","subscription":"sub_1","lines":{"data":[
+            {"subscription":"sub_1","subscription_item":"si_1","proration":true,"amount":0,
+             "proration_details":{"credited_items":{"invoice":"in_0"}},"period":{"start":60,"end":365}},
+            {"subscription":"sub_1","subscription_item":"si_1","proration":true,"amount":0,
+             "proration_details":{"credited_items":null},"period":{"start":60,"end":70}},
+            {"parent":{"subscription_item_details":{"subscription":"sub_1","subscription_item":"si_1",
+             "proration":true,"proration_details":{"credited_items":{"invoice":"in_0"}}}},"amount":0,
+             "period":{"start":60,"end":80}}]}}"#;
+        assert_eq!(lines(json, "sub_1"), [(365, true), (80, true)]);
+    }
+
+    #[test]
     fn a_list_that_is_cut_before_the_line_for_the_new_period_is_noticed() {
         let cut = |lines: &str, more: &str| {
             let json = format!(
-                r#"{{"status":"paid","subscription":"sub_1","lines":{{"data":[{lines}]{more}}}}}"#
+                r#"{{"status":"paid","created":5,"subscription":"sub_1","lines":{{"data":[{lines}]{more}}}}}"#
             );
             invoice(&json).facts("sub_1").lines_cut
         };
@@ -487,6 +500,8 @@ mod tests {
         for more in [r#","has_more":true"#, r#","total_count":12"#, r#","count":12"#] {
             assert!(cut(proration, more), "{more}");
             assert!(!cut(&format!("{proration},{period}"), more), "{more}");
+            // Usage of the period that is over does not say how far the new one is paid.
+            assert!(cut(&period.replace(r#""end":9"#, r#""end":5"#), more), "{more}");
         }
         assert!(!cut(proration, r#","has_more":false,"total_count":1"#));
     }
