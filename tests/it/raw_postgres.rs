@@ -24,8 +24,7 @@ pub(crate) const NO_FAULT: &str = "DROP TRIGGER fault ON events";
 
 /// Makes a log one of before `signed_with`.
 pub(crate) const WITHOUT_SIGNED_WITH: &str = "DROP TRIGGER events_are_unchanged ON events;
-    ALTER TABLE events DROP COLUMN signed_with; ALTER TABLE events DROP COLUMN signature_hash;
-    DELETE FROM _sqlx_migrations WHERE version >= 3";
+    ALTER TABLE events DROP COLUMN signed_with; DELETE FROM _sqlx_migrations WHERE version = 3";
 
 /// Statement before an event is appended that is to be in no index of ids: the index is not maintained.
 pub(crate) const UNINDEX_BEFORE: &str = "UPDATE pg_index SET indisready = FALSE

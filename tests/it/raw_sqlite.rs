@@ -21,8 +21,7 @@ pub(crate) const NO_FAULT: &str = "DROP TRIGGER fault";
 
 /// Makes a log one of before `signed_with`.
 pub(crate) const WITHOUT_SIGNED_WITH: &str = "DROP TRIGGER events_are_unchanged;
-    ALTER TABLE events DROP COLUMN signed_with; ALTER TABLE events DROP COLUMN signature_hash;
-    DELETE FROM _sqlx_migrations WHERE version >= 3";
+    ALTER TABLE events DROP COLUMN signed_with; DELETE FROM _sqlx_migrations WHERE version = 3";
 
 /// Statement before an event is appended that is to be in no index of ids.
 pub(crate) const UNINDEX_BEFORE: &str = "SELECT 1";

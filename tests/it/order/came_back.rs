@@ -8,7 +8,7 @@ use super::any_order::{permute, rows_of, the_row};
 use super::dice::Dice;
 use super::told::{CREATED, Told, UPDATED, tell_all};
 
-const SECONDS: u64 = 20_000;
+const SECONDS: u64 = 10_000;
 const VERSIONS: [&str; 2] = ["2024-12-18.acacia", "2026-04-22.dahlia"];
 
 /// A subscription, as far as it is changed here.

@@ -51,6 +51,7 @@ pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         ("event_count", Value::Integer(0)),
         ("pause_collection", Value::Null),
         ("scheduled_change", Value::Null),
+        ("transform_quantity", Value::Null),
         ("metadata", Value::Json("{}".to_owned())),
     ];
     SubscriptionRow::COLUMNS
@@ -291,6 +292,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
             ),
             row("sub_6", &[("account", text("acct_1")), until(-1)]),
         ],
+        users: vec![(customer("cus_1"), "1".to_owned())],
         ..FoldBatch::default()
     };
     let (ledger, _) = live(&batch).await;
