@@ -77,14 +77,14 @@ impl Before {
 
     /// Snapshots that might have been the last of them, as far as anything says.
     fn possibly_last(&self) -> Vec<&Evidence> {
-        possibly_last(self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect())
+        possibly_last(&self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect::<Vec<_>>())
     }
 }
 
 /// Events of one second that might have been the last of it, as far as they say by themselves: what was before
 /// that second is not kept.
-fn possibly_last<'a>(rivals: Vec<order::Rival<'a>>) -> Vec<&'a Evidence> {
-    let Sequence { order, might_be_last } = order::sequence(&rivals, &[]);
+fn possibly_last<'a>(rivals: &[order::Rival<'a>]) -> Vec<&'a Evidence> {
+    let Sequence { order, might_be_last } = order::sequence(rivals, &[]);
     let last = order.last().into_iter().chain(&might_be_last);
     last.map(|at| rivals[*at].1).collect()
 }
@@ -170,7 +170,9 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// Snapshots that might have been the last, for a second that starts after them.
     pub fn possibly_last(&self) -> Vec<&Evidence> {
-        possibly_last(self.rivals.iter().map(|(id, snapshot)| (id, &snapshot.evidence)).collect())
+        possibly_last(
+            &self.rivals.iter().map(|(id, snapshot)| (id, &snapshot.evidence)).collect::<Vec<_>>(),
+        )
     }
 
     /// The snapshot that was the latest, as far as anything says.
