@@ -58,10 +58,15 @@ async fn the_live_generation_is_followed_while_another_is_dropped() {
     while !dropping.is_finished() {
         let batch = FoldBatch::default();
         let next = position.next();
-        assert!(
-            store.read_model.fold_commit(&live, position, next, [0; 32], &batch).await.unwrap()
-        );
-        position = next;
+        match store.read_model.fold_commit(&live, position, next, [0; 32], &batch).await {
+            Ok(is_committed) => {
+                assert!(is_committed);
+                position = next;
+            }
+            // A slow disk can keep the file busy for longer than a writer waits. The follower tries again too.
+            Err(error) => assert!(error.is_unavailable(), "{error}"),
+        }
     }
     dropping.await.unwrap().unwrap();
+    assert!(position > Position(1), "nothing was followed");
 }
