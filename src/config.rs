@@ -117,7 +117,7 @@ pub enum ConfigError {
     PolicyUnreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason that the system gave.
         source: std::io::Error,
     },
     /// What stands in it.
@@ -152,7 +152,7 @@ pub enum ConfigError {
         name: String,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason that the system gave.
         source: std::io::Error,
     },
     /// The key that signs.

@@ -43,7 +43,7 @@ pub enum PublishError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason that the system gave.
         source: io::Error,
     },
     /// The file is something else, which must not be overwritten.

@@ -71,7 +71,7 @@ pub enum StartError {
     Listen {
         /// Which.
         address: String,
-        /// Why.
+        /// The reason that the system gave.
         source: io::Error,
     },
 }

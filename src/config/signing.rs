@@ -56,7 +56,7 @@ pub enum SigningError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason that the system gave.
         source: std::io::Error,
     },
     /// Nobody can tell which of two keys is meant.

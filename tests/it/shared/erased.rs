@@ -1,4 +1,4 @@
-//! What an erasure leaves in a server's files, and the commands that end it.
+//! The bytes that an erasure leaves in the files of a server, and the commands that end them.
 
 use std::path::{Path, PathBuf};
 

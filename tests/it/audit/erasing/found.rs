@@ -1,4 +1,4 @@
-//! What an erasure finds, what it shows beforehand, and the record that it leaves.
+//! The bodies that an erasure finds, the preview that it shows, and the record that it leaves.
 
 use std::path::Path;
 
