@@ -40,7 +40,7 @@
 //! | [`cli`] | one command, one file; `demo` shows it all |
 //! | [`simulate`] | a Stripe of our own: whole lives of subscriptions as events, with the truth known |
 //!
-//! [`config`] is what a ledger is started with, [`service`] starts and stops the whole in the right
+//! [`log_output`] writes the program's own log without ever holding anybody up. [`config`] is what a ledger is started with, [`service`] starts and stops the whole in the right
 //! order, and [`exchange`] is the form in which events leave a ledger and enter another. [`ids`] and
 //! [`time`] are the words that all rooms share; [`clock`] is the only place that reads a clock. `migrations/` holds the log's tables, which are only ever added to. `projections/` holds
 //! the read model's tables and the policy, which are edited freely, because a rebuild makes them
@@ -162,6 +162,7 @@ pub mod exchange;
 pub mod http;
 pub mod ids;
 pub mod ingest;
+pub mod log_output;
 pub mod projection;
 pub mod projector;
 pub mod proof;

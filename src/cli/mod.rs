@@ -144,20 +144,28 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return report::report(&error.into()).into(),
     };
+    let logging = match telemetry::start(default_log(&cli.command)) {
+        Ok(logging) => logging,
+        Err(error) => return report::report(&error).into(),
+    };
     let exit = runtime.block_on(dispatch(cli)).unwrap_or_else(|error| report::report(&error));
     // A thread that waits for standard input would be waited for.
     runtime.shutdown_background();
+    drop(logging);
     exit.into()
+}
+
+/// Filter of the log where none is set: what a service does is worth telling; a command tells it itself.
+fn default_log(command: &Command) -> &'static str {
+    match command {
+        Command::Serve(_) => "info",
+        Command::Demo(_) => "error",
+        _ => "warn",
+    }
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context { settings: cli.settings, clock: Clock::System };
-    // What a service does is worth telling; a command tells it itself.
-    telemetry::start(match cli.command {
-        Command::Serve(_) => "info",
-        Command::Demo(_) => "error",
-        _ => "warn",
-    })?;
     match cli.command {
         Command::Serve(args) => serve::run(args, &context).await,
         Command::Demo(args) => demo::run(args, &context).await,

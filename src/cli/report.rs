@@ -4,6 +4,9 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use serde_json::json;
+
+use super::telemetry;
 use crate::config::ConfigError;
 use crate::projector::{ChoiceError, RebuildError};
 use crate::service::StartError;
@@ -70,6 +73,11 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     let (exit, hint) = judge(error);
+    if telemetry::is_json() {
+        let line = json!({"level": "ERROR", "message": error.to_string(), "hint": hint});
+        write_line(&line.to_string());
+        return exit;
+    }
     say(&format!("error: {error}"));
     if let Some(hint) = hint {
         say(&format!("hint: {hint}"));
@@ -127,8 +135,16 @@ fn exit_of(error: &StoreError) -> Exit {
     }
 }
 
-/// A line for people.
+/// Writes a line for people to stderr; as an object of JSON where the log is JSON.
 pub(super) fn say(line: &str) {
+    if telemetry::is_json() {
+        write_line(&json!({"level": "INFO", "message": line}).to_string());
+    } else {
+        write_line(line);
+    }
+}
+
+fn write_line(line: &str) {
     // Where stderr is gone there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C: the first asks to end in order, the second ends at once.
+//! SIGTERM, SIGHUP and Ctrl-C: the first asks to end in order, the second ends at once.
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,10 +11,12 @@ pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
     let token = stop.clone();
     tokio::spawn(async move {
         signals.next().await;
-        say("stopping: finishing what was received; a second signal leaves at once");
         token.cancel();
+        // On a thread of its own: nobody may be reading stderr.
+        tokio::task::spawn_blocking(|| {
+            say("stopping: finishing what was received; a second signal leaves at once");
+        });
         signals.next().await;
-        say("left at once");
         std::process::exit(Exit::Failed as i32);
     });
     Ok(stop)
@@ -24,6 +26,8 @@ pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// None where the process was started with this signal ignored, as by `nohup`.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -34,15 +38,31 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hangup => {}
         }
     }
+}
+
+/// Whether whoever started this process made it ignore SIGHUP: the first bit of the mask that Linux shows.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|it| u64::from_str_radix(it.trim(), 16).ok()).is_some_and(|it| it & 1 != 0)
 }
 
 #[cfg(not(unix))]

@@ -1,18 +1,24 @@
-//! Logging: to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
+//! Logging of the commands: to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
 
 use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::report::Failure;
+use crate::log_output::{self, LineFormat};
 
-/// The filter's environment variable.
+/// Variable of the filter.
 const LOG: &str = "SUBLEDGER_LOG";
-/// The format's.
+/// Variable of the format.
 const LOG_FORMAT: &str = "SUBLEDGER_LOG_FORMAT";
 
-/// Starts logging; `default` is the filter where none is set.
-pub(super) fn start(default: &str) -> anyhow::Result<()> {
+/// Whether stderr is for a program that reads JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Starts logging; `default` is the filter where none is set. Keep the guard until the end.
+pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
     let variable = |name| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
     let directives = variable(LOG).unwrap_or_else(|| default.to_owned());
     let filter = EnvFilter::try_new(&directives).map_err(|error| {
@@ -22,15 +28,9 @@ pub(super) fn start(default: &str) -> anyhow::Result<()> {
         )
     })?;
     let colours = io::stderr().is_terminal() && variable("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(colours)
-        .with_target(false);
-    // A second start, as in a test, leaves the first as it is.
-    let _ = match variable(LOG_FORMAT).as_deref() {
-        None | Some("text") => subscriber.try_init(),
-        Some("json") => subscriber.json().flatten_event(true).try_init(),
+    let format = match variable(LOG_FORMAT).as_deref() {
+        None | Some("text") => LineFormat::Text { colours },
+        Some("json") => LineFormat::Json,
         Some(other) => {
             return Err(Failure::usage(
                 format!("{LOG_FORMAT} cannot be {other:?}"),
@@ -38,5 +38,11 @@ pub(super) fn start(default: &str) -> anyhow::Result<()> {
             ));
         }
     };
-    Ok(())
+    JSON.store(format == LineFormat::Json, Ordering::Relaxed);
+    Ok(log_output::start(filter, format))
+}
+
+/// Whether every line on stderr has to be JSON.
+pub(super) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
 }
