@@ -91,6 +91,11 @@ pub struct ServeSettings {
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
 
+    /// Begin with this log although the read model was made from events that it does not hold; drops the
+    /// read model
+    #[arg(long)]
+    pub accept_new_log: bool,
+
     /// Whether and where the log's checkpoints go
     #[command(flatten)]
     pub checkpoints: CheckpointSettings,

@@ -1,13 +1,14 @@
 //! The running whole: a ledger, the way in, the follower, the listeners; started and stopped in
 //! the right order.
 
+mod task;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -15,13 +16,18 @@ use crate::config::{Mode, Secrets, WebhookSecrets};
 use crate::http::{self, App, Face, Listener, Notices, Tokens};
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, Projector, Reason};
+use crate::projector::{self, LogLost, Projector, Reason};
 use crate::publisher::{PublishError, Publisher, Signing};
 use crate::store::{DatabaseUrl, Log, Opening, Store, StoreError};
 use crate::stripe::signature::Verifier;
+use task::Task;
 
-/// How long requests may take to end once the service is asked to stop.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time in which the service ends once it is asked to, whatever hangs.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The part of it that requests may take to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+/// Time between two looks at the tasks.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 /// What a service is started with.
 #[derive(Clone, Debug)]
@@ -48,6 +54,8 @@ pub struct Options {
     pub logic: Logic,
     /// Whether the read model is made anew without asking where it was made by other logic.
     pub auto_rebuild: bool,
+    /// Whether a log that does not hold what the read model was made from is taken for the right one.
+    pub accept_new_log: bool,
     /// What signs checkpoints of the log, and whether they are published; none where nothing does.
     pub signing: Option<Signing>,
     /// Where the time comes from.
@@ -63,6 +71,9 @@ pub enum StartError {
     /// The read model has to be made anew, and that is not to happen by itself.
     #[error("{0}, and it is not to be made anew by itself")]
     RebuildNeeded(Reason),
+    /// The read model knows events that the log does not hold.
+    #[error(transparent)]
+    LogLost(#[from] LogLost),
     /// The checkpoints.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -80,12 +91,12 @@ pub enum StartError {
 pub struct Service {
     app: Arc<App>,
     projector: Projector,
-    writer: JoinHandle<()>,
-    filler: JoinHandle<()>,
-    publisher: Option<JoinHandle<()>>,
+    writer: Task,
+    /// What keeps and publishes the proofs of the log.
+    provers: Vec<Task>,
     publishing: CancellationToken,
     stop: CancellationToken,
-    listeners: JoinSet<()>,
+    listeners: Vec<Task>,
     address: SocketAddr,
     private_address: Option<SocketAddr>,
 }
@@ -93,6 +104,12 @@ pub struct Service {
 impl Service {
     /// Binds the addresses, opens the ledger, and begins to answer.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        let lost = projector::find_lost_log(&options.database, &options.clock).await?;
+        if let Some(lost) = &lost
+            && !options.accept_new_log
+        {
+            return Err(lost.clone().into());
+        }
         if !options.auto_rebuild {
             let Options { database, logic, clock, .. } = &options;
             if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
@@ -115,11 +132,19 @@ impl Service {
         };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
         let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
+        if let Some(lost) = lost {
+            tracing::warn!("{lost}; it is dropped, because the log was accepted as a new one");
+            store.read_model.generations_clear().await?;
+        }
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
         let filler = tokio::spawn(fill_nodes(store.log.clone(), stop.clone()));
-        let publisher = publisher.map(|it| it.start(store.log.clone(), publishing.clone()));
+        let mut provers = vec![Task::passing("the filler of the log's tree", filler)];
+        if let Some(publisher) = publisher {
+            let publisher = publisher.start(store.log.clone(), publishing.clone());
+            provers.push(Task::passing("the publisher of checkpoints", publisher));
+        }
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(App {
             store,
@@ -133,11 +158,12 @@ impl Service {
             metrics: Arc::default(),
             notices: Notices::default(),
         });
-        let mut listeners = JoinSet::new();
+        let mut listeners = Vec::new();
         let mut serve = |socket: Socket, face| {
             let router = http::router(Arc::clone(&app), face);
             let listener = Listener::new(socket.socket, router, Arc::clone(&app.metrics));
-            listeners.spawn(listener.serve(stop.clone()));
+            let listener = tokio::spawn(listener.serve(stop.clone()));
+            listeners.push(Task::lasting("a listener", listener));
         };
         serve(public, if private.is_some() { Face::Public } else { Face::Whole });
         if let Some(private) = private {
@@ -146,9 +172,8 @@ impl Service {
         Ok(Self {
             app,
             projector,
-            writer,
-            filler,
-            publisher,
+            writer: Task::lasting("the writer of the log", writer),
+            provers,
             publishing,
             stop,
             listeners,
@@ -172,11 +197,44 @@ impl Service {
         &self.app
     }
 
+    /// Waits until a task ends that should not, and tells which. The service must be stopped then: it may answer
+    /// on and store nothing.
+    pub async fn failed(&mut self) -> &'static str {
+        loop {
+            if self.projector.has_failed() {
+                return "the follower of the log";
+            }
+            let tasks = self.listeners.iter_mut().chain(&mut self.provers);
+            for task in tasks.chain([&mut self.writer]) {
+                if task.has_failed().await {
+                    return task.name();
+                }
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+
     /// Ends in order: accepts no more connections, answers what was received after its commit,
-    /// finishes the follower's batch, closes the files.
-    pub async fn stop(mut self) {
+    /// finishes the follower's batch, closes the files. False where something hung and was left alone: every
+    /// event that was answered is stored all the same.
+    pub async fn stop(self) -> bool {
+        let stopped = tokio::time::timeout(STOP_TIMEOUT, self.stop_in_order()).await;
+        if stopped.is_err() {
+            tracing::error!(
+                "the ledger did not close within {} seconds: a database or a disk does not answer",
+                STOP_TIMEOUT.as_secs()
+            );
+        }
+        stopped.is_ok()
+    }
+
+    async fn stop_in_order(mut self) {
         self.stop.cancel();
-        let drained = async { while self.listeners.join_next().await.is_some() {} };
+        let drained = async {
+            for listener in &mut self.listeners {
+                listener.ended().await;
+            }
+        };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             tracing::warn!(
                 "some requests did not end within {} seconds and are cut off",
@@ -184,16 +242,12 @@ impl Service {
             );
         }
         self.app.ingest.close();
-        if let Err(error) = self.writer.await {
-            tracing::error!(%error, "the writer of the log ended badly: {error}");
-        }
+        self.writer.ended().await;
         self.projector.stop().await;
         // After the last append, so that what is published last is the whole log.
         self.publishing.cancel();
-        for task in [Some(self.filler), self.publisher].into_iter().flatten() {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task about the log's proofs ended badly: {error}");
-            }
+        for task in &mut self.provers {
+            task.ended().await;
         }
         self.app.store.close().await;
     }

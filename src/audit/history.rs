@@ -5,12 +5,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::EVENTS_MAX;
 use super::chunk::Chunk;
 use super::stream::HistoryStream;
 use super::subject::{Past, Subject};
 use super::tell::{Folding, Step};
 use super::words::note;
+use super::{EVENTS_MAX, is_zero};
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
@@ -27,6 +27,10 @@ pub struct History {
     pub as_of: Option<StripeTime>,
     /// Only what had reached us by then.
     pub known_at: Option<ReceivedAt>,
+    /// Events that `known_at` leaves out and whose time of receipt lies in the future, because the clock was
+    /// ahead when they were received; they are known now all the same.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub received_in_future: usize,
     /// What happened.
     pub events: Vec<HistoryEvent>,
     /// Whether the story is longer than is told: then these are the first events only, and `state` is

@@ -32,6 +32,8 @@ pub(super) struct Outline {
     pub(super) late: BTreeSet<Position>,
     /// Whether there are more than are told.
     pub(super) truncated: bool,
+    /// Events that `known_at` leaves out and whose time of receipt lies in the future.
+    pub(super) received_in_future: usize,
     known_at: Option<ReceivedAt>,
     /// When events were erased and by whom, where that is recorded.
     erased: BTreeMap<Position, Arc<str>>,
@@ -81,10 +83,13 @@ impl Outline {
         let mut entries = places.read(store).await?;
         let erased = add_erased(store, &customers, &mut entries).await?;
         let Past { as_of, known_at } = past;
-        entries.retain(|Entry { header, .. }| {
-            as_of.is_none_or(|at| header.created <= at)
-                && known_at.is_none_or(|at| header.received_at <= at)
-        });
+        entries.retain(|it| as_of.is_none_or(|at| it.header.created <= at));
+        let now = store.log.now();
+        let in_future = |it: &&Entry| {
+            it.header.received_at > now && known_at.is_some_and(|at| it.header.received_at > at)
+        };
+        let received_in_future = entries.iter().filter(in_future).count();
+        entries.retain(|it| known_at.is_none_or(|at| it.header.received_at <= at));
         let late = late(&entries);
         entries.sort_by_key(|entry| entry.header.created);
         let logic = Arc::new(logic_of(&live)?);
@@ -97,6 +102,7 @@ impl Outline {
             entries,
             late,
             truncated,
+            received_in_future,
             known_at,
             erased,
         }))

@@ -71,6 +71,11 @@ impl<'s> HistoryStream<'s> {
         self.outline.stamp
     }
 
+    /// Events that are left out and whose time of receipt lies in the future.
+    pub fn received_in_future(&self) -> usize {
+        self.outline.received_in_future
+    }
+
     /// The next events, none where no event of these seconds is about the subject; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, StoreError> {
         let Some(heard) = self.hear().await? else { return Ok(None) };
@@ -96,7 +101,8 @@ impl<'s> HistoryStream<'s> {
     pub(super) fn end(self, mut events: Vec<HistoryEvent>) -> History {
         self.doubt(&mut events);
         let Self { subject, past: Past { as_of, known_at }, outline, state, .. } = self;
-        History { subject, as_of, known_at, events, truncated: outline.truncated, state }
+        let Outline { truncated, received_in_future, .. } = outline;
+        History { subject, as_of, known_at, received_in_future, events, truncated, state }
     }
 
     /// Reads the events of the next chunk.

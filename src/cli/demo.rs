@@ -66,6 +66,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         limits: Limits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
+        accept_new_log: false,
         signing: None,
         clock: context.clock.clone(),
     };

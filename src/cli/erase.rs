@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::output::{self, grouped, stdout};
 use super::progress::{self, RebuildProgress};
+use super::rebuild::refuse_lost_log;
 use super::report::{Exit, Failure, say};
 use super::{Context, signals};
 use crate::erasure::{self, FindError, Finished, Found, Order};
@@ -53,6 +54,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let logic = context.settings.logic()?;
+    refuse_lost_log(context).await?;
     let store = context.open(Opening::Existing).await?;
     let scope = Scope {
         account: AccountId::new(args.account.clone()),

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::Context;
-use super::history::{instant, minute, received_at, value};
+use super::history::{instant, minute, received_at, say_of_future, value};
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure, say};
 use crate::audit::{self, Decision, Explained, Explanation, Past, Source};
@@ -66,6 +66,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             "--mode test looks at test mode, --account at a connected account",
         ));
     };
+    say_of_future(explanation.received_in_future);
     if explanation.truncated {
         say("the story is longer than is told: this is what its first events make");
     }

@@ -112,12 +112,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if let Some(format) = args.format.lines() {
         let stream = HistoryStream::open(&store, subject, past, Chunk::default());
         let stream = stream.await?.ok_or_else(unknown)?;
+        say_of_future(stream.received_in_future());
         write_lines(stream, after, args.changes_only, format).await?;
     } else {
         let history = audit::history(&store, subject, past).await?;
         let (_, mut history) = history.ok_or_else(unknown)?;
         leave_out(&mut after, &mut history.events);
         all_left_out(after)?;
+        say_of_future(history.received_in_future);
         let mut history = HistoryView::new(history, context.clock.now().to_stripe_time());
         if args.changes_only {
             history = history.changes_only();
@@ -134,6 +136,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     store.close().await;
     Ok(Exit::Done)
+}
+
+/// Says that events are left out which are known, but by their time of receipt will only come.
+pub(super) fn say_of_future(events: usize) {
+    if events > 0 {
+        say(&format!(
+            "{events} events were received in the future and are left out: the clock was ahead when they came"
+        ));
+    }
 }
 
 /// Writes a story as it is told.

@@ -19,6 +19,10 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
+    /// Rebuild although the read model was made from events that the log does not hold
+    #[arg(long)]
+    accept_new_log: bool,
+
     /// List the changes of so many subscriptions, those that lose access first [default: examples
     /// in a table, else all]
     #[arg(long, value_name = "N")]
@@ -30,6 +34,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let logic = context.settings.logic()?;
+    if !args.accept_new_log {
+        refuse_lost_log(context).await?;
+    }
     let store = context.open(Opening::Existing).await?;
     let stop = signals::stop_token()?;
     let format = args.format.format;
@@ -68,4 +75,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     ));
     printed?;
     Ok(Exit::Done)
+}
+
+/// Refuses to replace a read model that knows events which the log does not hold: it may be all that is left.
+pub(super) async fn refuse_lost_log(context: &Context) -> anyhow::Result<()> {
+    let url = context.settings.database_url()?;
+    match projector::find_lost_log(&url, &context.clock).await? {
+        Some(lost) => Err(lost.into()),
+        None => Ok(()),
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::telemetry;
 use crate::config::ConfigError;
-use crate::projector::{ChoiceError, RebuildError};
+use crate::projector::{ChoiceError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
 
@@ -101,6 +101,9 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             };
             return (exit, choice.hint().map(str::to_owned));
         }
+        if let Some(StartError::LogLost(_)) = cause.downcast_ref() {
+            return (Exit::Usage, Some(LogLost::HINT.to_owned()));
+        }
         if let Some(StartError::Listen { .. }) = cause.downcast_ref() {
             let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
             return (Exit::Failed, Some(hint.to_owned()));
@@ -108,6 +111,9 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         if let Some(StartError::Publish(_)) = cause.downcast_ref() {
             let hint = "choose another file with --checkpoint-file, or move this one away";
             return (Exit::Usage, Some(hint.to_owned()));
+        }
+        if cause.is::<LogLost>() {
+            return (Exit::Usage, Some(LogLost::HINT.to_owned()));
         }
         if let Some(rebuild) = cause.downcast_ref::<RebuildError>() {
             let exit = match rebuild {

@@ -29,13 +29,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         limits: Limits::default(),
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
+        accept_new_log: args.settings.accept_new_log,
         signing: args.settings.checkpoints.signing()?,
         clock: context.clock.clone(),
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let unbound = options.webhook_secrets.unbound_among_several();
     let stop = signals::stop_token()?;
-    let service = Service::start(options).await.map_err(|error| match error {
+    let mut service = Service::start(options).await.map_err(|error| match error {
         StartError::RebuildNeeded(_) => {
             let command = format!("`{}` makes it anew", settings.command("rebuild"));
             Failure::usage(error.to_string(), command)
@@ -51,10 +52,18 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
              {WEBHOOK_SECRET}"
         );
     }
-    stop.cancelled().await;
-    service.stop().await;
+    let failed = tokio::select! {
+        () = stop.cancelled() => None,
+        failed = service.failed() => Some(failed),
+    };
+    if let Some(failed) = failed {
+        tracing::error!(
+            "{failed} ended, which is a defect: the ledger stops, and must be started again"
+        );
+    }
+    let in_order = service.stop().await;
     tracing::info!("stopped");
-    Ok(Exit::Done)
+    Ok(if failed.is_none() && in_order { Exit::Done } else { Exit::Failed })
 }
 
 fn announce(service: &Service, mode: Mode, readable: bool) {

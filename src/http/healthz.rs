@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Shared;
+use super::readyz::{stalled_append, stalled_fold};
 use crate::projector::FollowerState;
 
 /// Said here and by `/readyz`.
@@ -27,6 +28,8 @@ pub(super) async fn get(State(app): Shared) -> Json<Health> {
         let parked = status.parked;
         reasons.push(format!("{parked} events could not be folded; /v1/projections lists them"));
     }
+    reasons.extend(stalled_append(&app));
+    reasons.extend(stalled_fold(&status));
     // What went wrong is told by the log of the server: this page is for everybody.
     match status.state {
         FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),

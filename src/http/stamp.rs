@@ -1,5 +1,7 @@
 //! How fresh an answer is: `Subledger-Position` and `Subledger-Lag-Seconds` on every read.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -47,7 +49,9 @@ async fn lag_seconds(app: &App, answered: Position) -> Option<f64> {
     }
     let waiting = app.store.log.events_at(&[answered.next()]).await.ok()?;
     let micros = waiting.first().map_or(0, |event| app.clock.now().0 - event.received_at.0);
-    Some(std::time::Duration::from_micros(micros.max(0).unsigned_abs()).as_secs_f64())
+    let waiting = Duration::from_micros(micros.max(0).unsigned_abs());
+    // The event may have been received by a clock that was ahead.
+    Some(waiting.max(app.projector.status().standing_for()).as_secs_f64())
 }
 
 fn position(position: Position) -> HeaderValue {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audit::{History, HistoryEvent, Subject};
+use crate::audit::{self, History, HistoryEvent, Subject};
 use crate::projection::row::SubscriptionRow;
 use crate::store::Grant;
 use crate::time::{ReceivedAt, StripeTime};
@@ -35,6 +35,10 @@ pub struct HistoryView {
     pub as_of: Option<StripeTime>,
     /// Only what had reached the ledger by then.
     pub known_at: Option<ReceivedAt>,
+    /// Events that `known_at` leaves out and whose time of receipt lies in the future, because the clock was
+    /// ahead when they were received; they are known now all the same.
+    #[serde(skip_serializing_if = "audit::is_zero")]
+    pub received_in_future: usize,
     /// What happened.
     pub events: Vec<HistoryEvent>,
     /// Whether the story is longer than is told.
@@ -46,9 +50,10 @@ pub struct HistoryView {
 impl HistoryView {
     /// The history with its state at the instant that was turned back to, or else now.
     pub fn new(history: History, now: StripeTime) -> Self {
-        let History { subject, as_of, known_at, events, truncated, state } = history;
+        let History { subject, as_of, known_at, received_in_future, events, truncated, state } =
+            history;
         let state = SubscriptionView::all(state, as_of.unwrap_or(now));
-        Self { subject, as_of, known_at, events, truncated, state }
+        Self { subject, as_of, known_at, received_in_future, events, truncated, state }
     }
 
     /// Leaves out the events that changed nothing.

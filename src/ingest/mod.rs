@@ -11,14 +11,19 @@ mod stats;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use stats::{BATCH_SIZE_BOUNDS, Stats};
 
+use crate::clock::Clock;
 use crate::store::{Appended, Log, NewEvent};
 use queue::{Queue, Waiting};
+
+/// Time after which nobody waits any more for an event to be stored.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +82,18 @@ impl Ingest {
 
     /// Stores an event; the answer comes after the commit that holds it has reached the disk.
     ///
-    /// Whoever stops waiting for the answer does not stop the event from being stored.
+    /// Whoever stops waiting for the answer does not stop the event from being stored. An event that was not
+    /// stored within 20 seconds is refused; it may be stored all the same, and is then a duplicate when it
+    /// is sent again.
     pub async fn submit(&self, event: NewEvent) -> Result<Appended, Refused> {
         let (answer, answered) = oneshot::channel();
-        let accepted = self.queue.push(Waiting { event, answer });
+        let accepted = self.queue.push(Waiting { event, answer, waiting: Clock::stopwatch() });
         if let Err(refused) = accepted {
             self.stats.refuse(refused);
             return Err(refused);
         }
-        answered.await.unwrap_or(Err(Refused::Unavailable))
+        let answered = tokio::time::timeout(ANSWER_TIMEOUT, answered).await;
+        answered.map_or(Err(Refused::Unavailable), |it| it.unwrap_or(Err(Refused::Unavailable)))
     }
 
     /// Accepts nothing more; what is queued is still stored and answered.
@@ -96,6 +104,11 @@ impl Ingest {
     /// What has been done so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// How long the oldest event has been waiting that is neither stored nor refused; zero where none waits.
+    pub fn oldest_wait(&self) -> Duration {
+        self.queue.oldest()
     }
 
     /// Events that wait now.

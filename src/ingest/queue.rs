@@ -2,18 +2,25 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
 use super::{Limits, Refused};
+use crate::clock::Stopwatch;
 use crate::store::{Appended, NewEvent};
 
 /// An event and whoever waits for its answer.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) event: NewEvent,
-    pub(super) answer: oneshot::Sender<Result<Appended, Refused>>,
+    pub(super) answer: Answer,
+    /// Since it arrived.
+    pub(super) waiting: Stopwatch,
 }
+
+/// Way back to whoever waits.
+pub(super) type Answer = oneshot::Sender<Result<Appended, Refused>>;
 
 /// A queue that is bounded by events and by bytes, emptied by one task.
 #[derive(Debug)]
@@ -28,6 +35,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     closed: bool,
+    /// Since the oldest event of the batch arrived that is being written.
+    writing: Option<Stopwatch>,
 }
 
 impl Queue {
@@ -85,7 +94,20 @@ impl Queue {
         let mut state = self.lock();
         state.closed = true;
         state.bytes = 0;
+        state.writing = None;
         state.waiting.clear();
+    }
+
+    /// Takes note that the batch which was taken last is answered.
+    pub(super) fn batch_ended(&self) {
+        self.lock().writing = None;
+    }
+
+    /// How long the oldest event has been waiting that is not answered; zero where none is.
+    pub(super) fn oldest(&self) -> Duration {
+        let state = self.lock();
+        let oldest = state.writing.or_else(|| state.waiting.front().map(|it| it.waiting));
+        oldest.map_or(Duration::ZERO, |waiting| waiting.elapsed())
     }
 
     pub(super) fn events(&self) -> usize {
@@ -117,6 +139,7 @@ impl State {
             batch.extend(self.waiting.pop_front());
         }
         self.bytes -= batch_bytes;
+        self.writing = batch.first().map(|it| it.waiting);
         batch
     }
 }

@@ -1,9 +1,11 @@
 //! What the writer has done, as plain counters for whoever shows them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Refused;
+use crate::clock::{Clock, Stopwatch};
 use crate::store::Appended;
 
 /// Upper bounds of the classes in which commits are counted by their size; one more class holds
@@ -22,12 +24,19 @@ pub struct Stats {
     events_failed: AtomicU64,
     refused_full: AtomicU64,
     refused_closed: AtomicU64,
+    last_commit: Mutex<Option<Stopwatch>>,
 }
 
 impl Stats {
     /// Transactions that were committed.
     pub fn commits(&self) -> u64 {
         get(&self.commits)
+    }
+
+    /// Time since the last transaction was committed; none before the first.
+    pub fn since_last_commit(&self) -> Option<Duration> {
+        let last = *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|it| it.elapsed())
     }
 
     /// Transactions that failed.
@@ -78,12 +87,17 @@ impl Stats {
         add(&self.events_new, answers.len() - duplicates);
         add(&self.events_duplicate, duplicates);
         self.time(took);
+        let mut last = self.last_commit.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Clock::stopwatch());
     }
 
-    pub(super) fn fail(&self, events: usize, took: Duration) {
+    pub(super) fn fail_commit(&self, took: Duration) {
         add(&self.commits_failed, 1);
-        add(&self.events_failed, events);
         self.time(took);
+    }
+
+    pub(super) fn fail_event(&self) {
+        add(&self.events_failed, 1);
     }
 
     pub(super) fn refuse(&self, refused: Refused) {

@@ -1,8 +1,7 @@
 //! What a person decides about generations: which one answers, and which one goes.
 
-use super::LEASE_SECONDS;
-use super::follow::holder_name;
 use super::generation::is_of_this_log;
+use super::holder::claim;
 use super::rebuilding::grouped;
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -66,9 +65,7 @@ pub async fn drop_generation(
     let Generation { status, lease_holder, position, .. } = find(store, id).await?;
     if status == GenerationStatus::Building {
         // Whoever was making it and comes back finds that its lease is gone.
-        let now = clock.now();
-        let taken = store.read_model.lease_take(id, &holder_name(), now, LEASE_SECONDS).await?;
-        if taken.is_none() {
+        if claim(store, id, clock).await?.is_none() {
             let process = lease_holder.as_deref().and_then(|holder| holder.split('-').next());
             let process = process.unwrap_or("unknown").to_owned();
             let size = store.log.head().await?.size;

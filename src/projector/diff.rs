@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::build::Build;
 use super::generation::is_of_this_log;
+use super::holder::seems_held;
 use super::rebuild::{RebuildError, Told};
 use crate::ids::Position;
 use crate::store::{
@@ -185,7 +186,7 @@ async fn side_by_side(
             return Ok(None);
         }
         // Nobody folds the live one: it will stay where it is.
-        let is_left_alone = pair.old.lease_until <= clock.now();
+        let is_left_alone = !seems_held(&pair.old, clock.now());
         let is_behind = pair.old.position < pair.new.position;
         if pair.is_even() || tries_left == 0 || (is_behind && is_left_alone) {
             return Ok(Some(pair));

@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::generation::{Held, Step};
+use super::holder::{SILENCE, SignsOfLife, holder_name};
+use super::progress::watch_progress;
 use super::rebuild::{Reason, RebuildError, can_fold, reason_to_rebuild};
 use super::rebuilding::Rebuilding;
 use super::status::{FollowerState, ProjectorHandle, Status};
@@ -49,6 +51,7 @@ impl Projector {
             logic,
             clock,
             holder: holder_name(),
+            signs: SignsOfLife::default(),
             judged: false,
             rebuild: None,
             rebuild_pause: Duration::ZERO,
@@ -56,15 +59,14 @@ impl Projector {
             stop: stop.clone(),
         };
         let sweeping = sweep(follower.store.clone(), follower.clock.clone(), stop.clone());
+        let progress = watch_progress(follower.store.log.clone(), last_word.clone(), stop.clone());
         let task = tokio::spawn(async move {
-            let sweeping = tokio::spawn(sweeping);
+            let (sweeping, progress) = (tokio::spawn(sweeping), tokio::spawn(progress));
+            let ended = tokio::try_join!(tokio::spawn(follower.run()), sweeping, progress);
             // A defect must not look like a follower that follows.
-            if let Err(error) = tokio::spawn(follower.run()).await {
+            if let Err(error) = ended {
                 tracing::error!(%error, "the follower of the log ended badly: {error}");
                 last_word.send_modify(|status| status.state = FollowerState::Failing);
-            }
-            if let Err(error) = sweeping.await {
-                tracing::error!(%error, "the sweeper ended badly: {error}");
             }
         });
         Self { handle, stop, task }
@@ -73,6 +75,11 @@ impl Projector {
     /// A handle to ask for the status.
     pub fn handle(&self) -> ProjectorHandle {
         self.handle.clone()
+    }
+
+    /// Whether it ended although nobody stopped it.
+    pub fn has_failed(&self) -> bool {
+        self.task.is_finished() && !self.stop.is_cancelled()
     }
 
     /// Finishes the batch at hand and ends.
@@ -89,6 +96,7 @@ struct Follower {
     logic: Logic,
     clock: Clock,
     holder: String,
+    signs: SignsOfLife,
     /// Whether this process has compared its logic with the live generation's. It does so once, when
     /// it starts: what somebody makes live afterwards, by a rebuild with another policy, stays.
     judged: bool,
@@ -130,6 +138,8 @@ impl Follower {
         let live = self.store.read_model.live().await?;
         if self.rebuild.is_none() {
             match reason_to_rebuild(&self.store, live.as_ref(), &self.logic).await? {
+                // Its rows may be all that is left of what was paid: only a person drops them.
+                Some(Reason::OtherLog) => return Err(StoreError::OtherLog),
                 Some(Reason::OtherLogic) if self.judged => {}
                 Some(reason) => self.rebuild_start(reason).await?,
                 None => self.judge(live.as_ref()),
@@ -146,7 +156,8 @@ impl Follower {
             self.pause(POLL).await;
             return Ok(());
         }
-        let taken = Held::take(&self.store, &live, &self.holder, &self.clock).await?;
+        let has_ended = self.signs.silent_for(&live) >= SILENCE;
+        let taken = Held::take(&self.store, &live, &self.holder, &self.clock, has_ended).await?;
         let Some(mut held) = taken else {
             self.state(FollowerState::Standby);
             self.pause(POLL).await;
@@ -179,11 +190,7 @@ impl Follower {
 
     /// Begins to make a generation of this process's logic, in the background.
     async fn rebuild_start(&mut self, reason: Reason) -> Result<(), StoreError> {
-        tracing::info!(?reason, "making the read model anew from the log");
-        if reason == Reason::OtherLog {
-            // Its rows are of another history: no answer is better than those.
-            self.store.read_model.generations_clear().await?;
-        }
+        tracing::info!("rebuilding the read model: {reason}");
         let events_total = self.store.log.head().await?.size.0;
         self.status.send_modify(|status| {
             if reason != Reason::OtherLogic {
@@ -294,12 +301,4 @@ impl Follower {
             () = tokio::time::sleep(time) => {}
         }
     }
-}
-
-/// A name for this process that no other has.
-pub(super) fn holder_name() -> String {
-    let mut random = [0; 8];
-    // Without randomness the process id has to do: leases are fenced by token, not by name.
-    let _ = getrandom::fill(&mut random);
-    format!("{}-{}", std::process::id(), hex::encode(random))
 }

@@ -5,7 +5,8 @@ use tokio::task::JoinHandle;
 use super::LEASE_SECONDS;
 use super::batch::Batch;
 use super::folder::Folder;
-use crate::clock::Clock;
+use super::holder::RENEW_EVERY;
+use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{
@@ -22,7 +23,7 @@ pub(super) struct Held {
     /// Everything up to here is folded; the last batch of it may be on its way to the disk.
     folded: Position,
     lease: Lease,
-    renew_at: ReceivedAt,
+    renewed: Stopwatch,
     logic: Logic,
     /// None before the first batch, and after one that failed.
     folder: Option<Folder>,
@@ -88,17 +89,19 @@ pub(super) async fn is_of_this_log(
 }
 
 impl Held {
-    /// Takes the lease, if nobody else holds it.
+    /// Takes the lease, if nobody else holds it, or its holder has ended.
     pub(super) async fn take(
         store: &Store,
         generation: &Generation,
         holder: &str,
         clock: &Clock,
+        has_ended: bool,
     ) -> Result<Option<Self>, StoreError> {
         let logic = logic_of(generation)?;
-        let now = clock.now();
-        let taken = store.read_model.lease_take(generation.id, holder, now, LEASE_SECONDS).await?;
-        let Some(lease) = taken else { return Ok(None) };
+        let (id, silent) = (generation.id, has_ended.then_some(generation.lease_until));
+        let taking =
+            store.read_model.lease_take_over(id, holder, clock.now(), LEASE_SECONDS, silent);
+        let Some(lease) = taking.await? else { return Ok(None) };
         // Read again: the last holder may have folded on until its lease was gone.
         let generations = store.read_model.generations().await?;
         let Some(fresh) = generations.into_iter().find(|g| g.id == generation.id) else {
@@ -109,7 +112,7 @@ impl Held {
             position: fresh.position,
             folded: fresh.position,
             lease,
-            renew_at: renewal(now),
+            renewed: Clock::stopwatch(),
             logic,
             folder: None,
             ahead: None,
@@ -120,13 +123,13 @@ impl Held {
     }
 
     /// A generation that was begun with this lease just now.
-    pub(super) fn begun(lease: Lease, logic: &Logic, now: ReceivedAt) -> Self {
+    pub(super) fn begun(lease: Lease, logic: &Logic) -> Self {
         Self {
             generation: lease.generation,
             position: Position::ZERO,
             folded: Position::ZERO,
             lease,
-            renew_at: renewal(now),
+            renewed: Clock::stopwatch(),
             logic: logic.clone(),
             folder: None,
             ahead: None,
@@ -144,12 +147,11 @@ impl Held {
 
     /// Keeps the lease alive. False if it was lost.
     pub(super) async fn renew(&mut self, store: &Store, clock: &Clock) -> Result<bool, StoreError> {
-        let now = clock.now();
-        if now < self.renew_at {
+        if self.renewed.elapsed() < RENEW_EVERY {
             return Ok(true);
         }
-        self.renew_at = renewal(now);
-        store.read_model.lease_renew(&self.lease, now, LEASE_SECONDS).await
+        self.renewed = Clock::stopwatch();
+        store.read_model.lease_renew(&self.lease, clock.now(), LEASE_SECONDS).await
     }
 
     /// The right to write to it.
@@ -262,9 +264,4 @@ impl Held {
 
 fn log_is_shorter() -> StoreError {
     StoreError::Corrupt("the log is shorter than it was".to_owned())
-}
-
-/// A third of the lease's time leaves two more tries.
-fn renewal(now: ReceivedAt) -> ReceivedAt {
-    ReceivedAt(now.0 + i64::from(LEASE_SECONDS) * 1_000_000 / 3)
 }

@@ -1,15 +1,11 @@
 //! Keeping a lease while it is held, whatever its holder is busy with.
 
-use std::time::Duration;
-
 use tokio_util::task::AbortOnDropHandle;
 
 use super::LEASE_SECONDS;
+use super::holder::RENEW_EVERY;
 use crate::clock::Clock;
 use crate::store::{Lease, Store};
-
-/// A third of the lease's time leaves two more tries.
-const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECONDS as u64 / 3);
 
 /// Renews a lease beside whoever holds it, until the handle is dropped or the lease has gone to another.
 ///

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::holder::seems_held;
 use super::{Progress, Rebuilding, can_fold};
 use crate::ids::{EventId, Position};
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
@@ -116,7 +117,7 @@ fn rebuild_of_another(
     parked: i64,
     now: ReceivedAt,
 ) -> Option<Rebuilding> {
-    let alive = generation.lease_holder.is_some() && generation.lease_until > now;
+    let alive = seems_held(generation, now);
     (generation.status == GenerationStatus::Building && alive).then(|| {
         let micros = (now.0 - generation.created_at.0).max(0).unsigned_abs();
         Rebuilding::from(Progress {

@@ -22,8 +22,11 @@ mod diff;
 mod folder;
 mod follow;
 mod generation;
+mod holder;
 mod keep;
 mod list;
+mod lost;
+mod progress;
 mod rebuild;
 mod rebuilding;
 mod status;
@@ -36,6 +39,7 @@ pub use diff::{Difference, Listing, Summary};
 pub use follow::Projector;
 pub use generation::logic_of;
 pub use list::{GenerationView, ParkedView, Projections, list};
+pub use lost::{LogLost, find_lost_log};
 pub use rebuild::{Mode, Progress, Reason, RebuildError, Rebuilt, Told, can_fold, rebuild};
 pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
@@ -48,6 +52,5 @@ const BATCH_STRETCHES_MAX: i64 = 128;
 const BATCH_BYTES_MAX: usize = 32 << 20;
 /// How many stretches are read side by side.
 const STRETCHES_AT_ONCE: usize = 2;
-/// For how long a lease holds without being renewed. A process that is killed leaves a generation
-/// unfolded for this long.
+/// Seconds that a lease holds without being renewed, by the clock of whoever takes it.
 const LEASE_SECONDS: u32 = 10;

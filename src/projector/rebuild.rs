@@ -6,11 +6,12 @@ use super::LEASE_SECONDS;
 use super::build::Build;
 use super::diff::{Difference, Listing, compare};
 use super::generation::{Held, is_of_this_log, logic_of, stored_logic};
+use super::holder::{claim, holder_name, seems_held};
 use super::keep::keep;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::store::{Begun, Generation, GenerationId, Lease, Store, StoreError};
+use crate::store::{Begun, Generation, GenerationId, GenerationLogic, Lease, Store, StoreError};
 
 /// How a rebuild is going.
 #[derive(Clone, Copy, Debug)]
@@ -123,19 +124,10 @@ pub async fn rebuild(
     // First, because the new one needs its space.
     store.read_model.abandoned_drop(clock.now()).await?;
     let (stored, log_id) = (stored_logic(logic), store.log.head().await?.log_id);
-    let (holder, now) = (super::follow::holder_name(), clock.now());
-    let begun = store.read_model.generation_begin(&stored, &log_id, &holder, now, LEASE_SECONDS);
-    let lease = match begun.await? {
-        Begun::Begun(_, lease) => lease,
-        Begun::AlreadyBuilding(Generation { id, position, built, .. }) => {
-            let position = position.max(Position(built));
-            let total = store.log.head().await?.size;
-            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
-        }
-    };
+    let lease = begin(store, &stored, &log_id, clock).await?;
     let kept = keep(store, &lease, clock);
     let made = async {
-        let held = Held::begun(lease.clone(), logic, now);
+        let held = Held::begun(lease.clone(), logic);
         let mut build = Build::new(store, held, clock, stop, &mut tell);
         build.fold_at_once().await?;
         build.catch_up().await?;
@@ -166,6 +158,30 @@ pub async fn rebuild(
         }
     }
     made
+}
+
+/// Begins a generation. One that a process which has ended was making is dropped first.
+async fn begin(
+    store: &Store,
+    logic: &GenerationLogic,
+    log_id: &str,
+    clock: &Clock,
+) -> Result<Lease, RebuildError> {
+    let (model, holder) = (&store.read_model, holder_name());
+    loop {
+        let begun = model.generation_begin(logic, log_id, &holder, clock.now(), LEASE_SECONDS);
+        let building = match begun.await? {
+            Begun::Begun(_, lease) => return Ok(lease),
+            Begun::AlreadyBuilding(generation) => generation,
+        };
+        let id = building.id;
+        if seems_held(&building, clock.now()) || claim(store, id, clock).await?.is_none() {
+            let total = store.log.head().await?.size;
+            let position = building.position.max(Position(building.built));
+            return Err(RebuildError::AlreadyRunning { generation: id, position, total });
+        }
+        model.generation_drop(id).await?;
+    }
 }
 
 /// Drops what was made, unless it is in the hands of another by now.

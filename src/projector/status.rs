@@ -1,8 +1,11 @@
 //! How far the read model is behind the log, for whoever asks.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::Rebuilding;
+use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::GenerationId;
 use crate::time::ReceivedAt;
@@ -40,17 +43,51 @@ pub struct Status {
     pub position: Position,
     /// When the first event that is not folded reached us; none when nothing is waiting.
     pub behind_since: Option<ReceivedAt>,
+    /// How far the log reached when it was looked at last.
+    pub log_position: Position,
+    /// Since when the log has been ahead without a batch being folded; none where nothing is waiting. Measured
+    /// by a stopwatch, because stored times may be those of a clock that was ahead.
+    pub standing: Option<Standing>,
     /// How many events could not be folded.
     pub parked: i64,
     /// The rebuild that this process runs in the background.
     pub rebuilding: Option<Rebuilding>,
 }
 
+/// A read model that has not moved since, while the log is ahead.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    at: Position,
+    since: Stopwatch,
+}
+
 impl Status {
     /// For how many seconds the oldest unfolded event has been waiting.
     pub fn lag_seconds(&self, now: ReceivedAt) -> f64 {
         let micros = self.behind_since.map_or(0, |since| (now.0 - since.0).max(0));
-        std::time::Duration::from_micros(micros.unsigned_abs()).as_secs_f64()
+        let waiting = Duration::from_micros(micros.unsigned_abs());
+        waiting.max(self.standing_for()).as_secs_f64()
+    }
+
+    /// Number of events that are not folded, as far as the log is known.
+    pub fn lag_events(&self) -> i64 {
+        (self.log_position.0 - self.position.0).max(0)
+    }
+
+    /// How long nothing was folded while the log was ahead.
+    pub fn standing_for(&self) -> Duration {
+        let ahead = self.standing.filter(|it| it.at == self.position && self.lag_events() > 0);
+        ahead.map_or(Duration::ZERO, |it| it.since.elapsed())
+    }
+
+    /// Takes note of how far the log reaches.
+    pub(super) fn log_reaches(&mut self, position: Position) {
+        self.log_position = position;
+        if self.lag_events() == 0 {
+            self.standing = None;
+        } else if self.standing.is_none_or(|it| it.at != self.position) {
+            self.standing = Some(Standing { at: self.position, since: Clock::stopwatch() });
+        }
     }
 }
 

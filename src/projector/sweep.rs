@@ -4,23 +4,25 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::LEASE_SECONDS;
+use super::holder::{SignsOfLife, holder_name};
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::store::{GenerationStatus, Store, StoreError};
 use crate::time::ReceivedAt;
 
-/// For how long nobody has held a generation that is dropped. Longer than making one of its indexes takes,
-/// during which nobody can renew a lease.
-const ABANDONED_SECONDS: i64 = 60;
+/// Time without a sign of life of its maker after which a generation is dropped. Longer than making one of its
+/// indexes takes, during which nobody can renew a lease.
+const ABANDONED: Duration = Duration::from_secs(60);
 /// How often it is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Drops generations that nobody makes any more, and gives their space back, until it is stopped: also
 /// those that could not be dropped when they were given up, because the disk was full.
 pub(super) async fn sweep(store: Store, clock: Clock, stop: CancellationToken) {
+    let mut signs = SignsOfLife::default();
     let sweeping = async {
         loop {
-            let since = ReceivedAt(clock.now().0 - ABANDONED_SECONDS * 1_000_000);
-            if let Err(error) = store.read_model.abandoned_drop(since).await {
+            if let Err(error) = drop_abandoned(&store, &clock, &mut signs).await {
                 tracing::warn!(%error, "an abandoned generation is not dropped yet: {error}");
             }
             tokio::time::sleep(SWEEP_EVERY).await;
@@ -31,4 +33,28 @@ pub(super) async fn sweep(store: Store, clock: Clock, stop: CancellationToken) {
         () = stop.cancelled() => {}
         () = sweeping => {}
     }
+}
+
+/// Drops those whose lease ended long ago, and those whose maker has shown no sign of life for as long while
+/// this process watched.
+async fn drop_abandoned(
+    store: &Store,
+    clock: &Clock,
+    signs: &mut SignsOfLife,
+) -> Result<(), StoreError> {
+    let model = &store.read_model;
+    for generation in model.generations().await? {
+        let building = generation.status == GenerationStatus::Building;
+        if building && signs.silent_for(&generation) >= ABANDONED {
+            let (id, now) = (generation.id, clock.now());
+            let silent = Some(generation.lease_until);
+            let taken =
+                model.lease_take_over(id, &holder_name(), now, LEASE_SECONDS, silent).await?;
+            if taken.is_some() {
+                model.generation_drop(id).await?;
+            }
+        }
+    }
+    let micros = i64::try_from(ABANDONED.as_micros()).unwrap_or(i64::MAX);
+    model.abandoned_drop(ReceivedAt(clock.now().0 - micros)).await
 }

@@ -110,6 +110,9 @@ pub enum StoreError {
         /// The event that is out of place.
         event_id: EventId,
     },
+    /// The live generation was made from events that the log does not hold.
+    #[error("the read model was made from another log, or the log lost events")]
+    OtherLog,
     /// What is stored contradicts itself.
     #[error("the ledger is damaged: {0}")]
     Corrupt(String),
@@ -154,6 +157,9 @@ impl StoreError {
                 Some("`subledger rebuild` makes another one, which goes live")
             }
             Self::OtherVersion(_) => Some("`subledger rebuild` makes one that this version reads"),
+            Self::OtherLog => Some(
+                "restore the log; or start `subledger serve --accept-new-log` once, which drops the read model",
+            ),
             Self::IdTaken { .. } => Some("run the same command again: it takes another id"),
             Self::NotInOrder { .. } | Self::Internal(_) => None,
         }

@@ -157,6 +157,11 @@ impl Log {
         })
     }
 
+    /// The instant now, by the clock that the log receives events by.
+    pub(crate) fn now(&self) -> ReceivedAt {
+        self.0.clock.now()
+    }
+
     /// Wakes whoever waits for events that this process appends; holds the last position. What
     /// other processes append does not show here.
     pub fn appended(&self) -> watch::Receiver<Position> {
@@ -195,7 +200,7 @@ impl Log {
         Ok(())
     }
 
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.0.db.close().await;
     }
 }

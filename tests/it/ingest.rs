@@ -109,20 +109,25 @@ async fn an_event_greater_than_the_whole_queue_is_stored_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_fails_all_of_its_requests_and_the_next_one_is_tried_anew() {
+async fn an_event_that_the_database_refuses_fails_alone_and_its_neighbours_are_stored() {
     let ledger = Ledger::new().await;
     let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     ingest.submit(event("evt_0", "{}")).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
     sql.execute(raw::FAULT_AT_EVT_20).await.unwrap();
-    for (_, answer) in submit(&ingest, 1, 40).await.join_all().await {
-        assert_eq!(answer, Err(Refused::Unavailable));
-    }
-    assert_eq!((ingest.stats().commits_failed(), ingest.stats().events_failed()), (1, 40));
-    assert_eq!(ledger.store.log.head().await.unwrap().size, Position(1));
+    let (refused, stored): (Vec<_>, Vec<_>) = submit(&ingest, 1, 40)
+        .await
+        .join_all()
+        .await
+        .into_iter()
+        .partition(|(_, answer)| answer.is_err());
+    assert_eq!(refused, [(20, Err(Refused::Unavailable))]);
+    assert_eq!(accepted(stored), (2..=40).collect::<Vec<_>>());
+    // Of the batch as a whole, and of the event by itself.
+    assert_eq!((ingest.stats().commits_failed(), ingest.stats().events_failed()), (2, 1));
     sql.execute(raw::NO_FAULT).await.unwrap();
-    let answers = submit(&ingest, 1, 40).await.join_all().await;
-    assert_eq!(accepted(answers), (2..=41).collect::<Vec<_>>());
+    let last = ingest.submit(event("evt_20", "{}")).await.unwrap();
+    assert_eq!((last.position, last.duplicate), (Position(41), false));
     assert_sound(&ledger.store).await;
 }
 

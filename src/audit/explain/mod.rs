@@ -19,7 +19,7 @@ use super::history::{fields, says_nothing};
 use super::outline::Outline;
 use super::subject::{Past, Subject, SubjectKind};
 use super::tell::{Folding, Heard, Known, Told, tell};
-use super::{EVENTS_MAX, beside_the_runtime};
+use super::{EVENTS_MAX, beside_the_runtime, is_zero};
 use crate::ids::{CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
@@ -36,6 +36,10 @@ pub struct Explanation {
     pub as_of: Option<StripeTime>,
     /// Only what had reached us by then.
     pub known_at: Option<ReceivedAt>,
+    /// Events that `known_at` leaves out and whose time of receipt lies in the future, because the clock was
+    /// ahead when they were received; they are known now all the same.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub received_in_future: usize,
     /// Its fields, in the order of the row, and `active`.
     pub fields: Vec<Explained>,
     /// Whether the story is longer than is told: then this is what its first events make.
@@ -102,10 +106,13 @@ pub async fn explain(
     let (stamp, generation) = (outline.stamp, outline.generation);
     let events = outline.hear(store, &outline.entries).await?;
     let explained = beside_the_runtime(move || {
-        let Outline { customers, logic, truncated, .. } = outline;
+        let Outline { customers, logic, truncated, received_in_future, .. } = outline;
         let (row, fields) = fields_of(&events, &customers, &logic, &id)?;
         let Past { as_of, known_at } = past;
-        Some((row, Explanation { subscription_id: id, as_of, known_at, fields, truncated }))
+        let subscription_id = id;
+        let explanation =
+            Explanation { subscription_id, as_of, known_at, received_in_future, fields, truncated };
+        Some((row, explanation))
     });
     let Some((row, mut explanation)) = explained.await? else { return Ok(None) };
     let catalogue = store.read_model.catalogue(generation, [&row]).await?;

@@ -34,10 +34,24 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<Option<Lease>, StoreError> {
+        self.lease_take_over(generation, holder, now, ttl_seconds, None).await
+    }
+
+    /// Like [`Self::lease_take`], and takes the lease from its holder where it still ends at `silent`: the end of a
+    /// lease that was not renewed for so long that its holder must have ended.
+    pub async fn lease_take_over(
+        &self,
+        generation: GenerationId,
+        holder: &str,
+        now: ReceivedAt,
+        ttl_seconds: u32,
+        silent: Option<ReceivedAt>,
+    ) -> Result<Option<Lease>, StoreError> {
         let mut write = self.0.db.begin(sql::TAKING).await?;
         let mut session = write.session();
         let query = session.query(sql::TAKE).bind(generation).bind(holder).bind(now.0);
-        let row = query.bind(until(now, ttl_seconds).0).fetch_optional().await?;
+        let query = query.bind(until(now, ttl_seconds).0).bind(silent.map(|it| it.0));
+        let row = query.fetch_optional().await?;
         write.commit().await?;
         let token = row.map(|row| row.get(0)).transpose()?;
         Ok(token.map(|token| Lease { generation, token }))
@@ -86,7 +100,7 @@ pub(in crate::store) mod sql {
         /// A token that a crash of the server forgot would be given out twice.
         TAKING = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
         TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
-            WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3)
+            WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3 OR lease_until = $5)
             RETURNING token";
         RENEW = "UPDATE generations SET lease_until = $3 WHERE id = $1 AND token = $2";
         HOLDS = sqlite "SELECT 1 FROM generations WHERE id = $1 AND token = $2",

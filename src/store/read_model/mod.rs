@@ -140,7 +140,7 @@ impl ReadModel {
         &self.0.db
     }
 
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.0.db.close().await;
     }
 }

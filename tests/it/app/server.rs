@@ -37,6 +37,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         limits: Limits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
+        accept_new_log: false,
         signing: None,
         clock: Clock::fixed(ReceivedAt::parse(NOW).unwrap()),
     }
