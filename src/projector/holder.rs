@@ -18,6 +18,8 @@ use crate::time::ReceivedAt;
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// Time without a renewal after which a lease that is watched is over.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
+/// Seconds by which the clocks of two machines may differ.
+const SKEW_SECONDS: i64 = 60;
 /// Time between two looks at a lease that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -65,10 +67,10 @@ fn started(process: u32) -> Option<String> {
     after_name.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// Whether somebody may hold the lease of a generation, by the time that stands in it. A lease that ends later
-/// than any lease does was written by a clock that is ahead.
+/// Whether somebody may hold the lease of a generation, by the time that stands in it. One that ends later than
+/// any lease should was written by a clock that was ahead by more than clocks differ.
 pub(super) fn seems_held(generation: &Generation, now: ReceivedAt) -> bool {
-    let longest = ReceivedAt(now.0 + i64::from(LEASE_SECONDS) * 1_000_000);
+    let longest = ReceivedAt(now.0 + (i64::from(LEASE_SECONDS) + SKEW_SECONDS) * 1_000_000);
     generation.lease_holder.as_deref().is_some_and(|it| !is_gone(it))
         && generation.lease_until > now
         && generation.lease_until <= longest

@@ -117,3 +117,29 @@ impl ProjectorHandle {
         self.status()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_model_stands_still_from_when_the_log_is_ahead_until_it_moves() {
+        let mut status = Status { position: Position(5), ..Status::default() };
+        status.log_reaches(Position(5));
+        assert_eq!((status.lag_events(), status.standing_for()), (0, Duration::ZERO));
+        status.log_reaches(Position(7));
+        let first = status.standing.unwrap();
+        status.log_reaches(Position(8));
+        assert_eq!(status.standing.unwrap().at, first.at, "it has stood there since");
+        assert_eq!(status.lag_events(), 3);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(status.standing_for() > Duration::ZERO);
+        // The event was received by a clock that was ahead: the time alone says that nothing waits.
+        status.behind_since = Some(ReceivedAt(i64::MAX));
+        assert!(status.lag_seconds(ReceivedAt(0)) > 0.0);
+        status.position = Position(6);
+        assert_eq!(status.standing_for(), Duration::ZERO, "it has moved");
+        status.log_reaches(Position(8));
+        assert_eq!(status.standing.unwrap().at, Position(6));
+    }
+}

@@ -33,6 +33,7 @@ mod policy;
 mod proof;
 mod raw_sqlite;
 mod rebuild;
+mod stalls;
 mod store;
 mod upgrade;
 mod user;

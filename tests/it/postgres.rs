@@ -35,6 +35,7 @@ mod proof;
 mod raw_postgres;
 mod rebuild;
 mod shared;
+mod stalls;
 mod store;
 mod upgrade;
 mod user;

@@ -61,12 +61,12 @@ fn ledger() -> TempDir {
 }
 
 /// Changes the read models of a ledger behind its back.
-pub(crate) fn edit(directory: &Path, sql: &'static str) {
+pub(crate) fn edit(directory: &Path, sql: &str) {
     let url = crate::database(directory);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = raw::read(&url).await;
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     });
 }

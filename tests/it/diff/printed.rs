@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use subledger::clock::Clock;
 use subledger::time::ReceivedAt;
 use tempfile::TempDir;
 
@@ -117,12 +118,15 @@ fn a_second_rebuild_is_refused_and_says_how_far_the_first_is() {
     let directory = ledger();
     let path = directory.path();
     rebuild(path, &[]);
+    let until = Clock::System.now().0 + 60_000_000;
     edit(
         path,
-        "INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, position,
-            lease_holder, lease_until, created_at)
-         SELECT 2, 'building', fingerprint, fold_version, policy, user_keys, log_id, 4, 'another', 4611686018427387904, 0
-         FROM generations",
+        &format!(
+            "INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, position,
+                lease_holder, lease_until, created_at)
+             SELECT 2, 'building', fingerprint, fold_version, policy, user_keys, log_id, 4, 'another', {until}, 0
+             FROM generations"
+        ),
     );
     let ran = run(path, &["rebuild", "--dry-run"]);
     assert_eq!((ran.status, &*ran.out), (3, ""), "{}", ran.err);

@@ -87,7 +87,7 @@ async fn what_another_process_makes_is_told_by_what_is_stored_of_it() {
     super::append(store, "evt_2", "sub_2").await;
     let logic = store.read_model.live().await.unwrap().unwrap().logic;
     let now = Clock::System.now();
-    let (created, lease) = begin(store, &logic, ("4711-abc", now, 600)).await;
+    let (created, lease) = begin(store, &logic, ("4711-abc", now, 60)).await;
     let batch = FoldBatch::default();
     let folded = store.read_model.fold_commit(&lease, Position::ZERO, Position(1), [0; 32], &batch);
     assert!(folded.await.unwrap());

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_model_of_another_log_is_dropped_and_made_again() {
+async fn a_read_model_of_another_log_is_made_again_once_somebody_has_dropped_it() {
     let folder = tempfile::tempdir().unwrap();
     let simulation = simulation(14);
     let store = open(folder.path()).await;
@@ -20,6 +20,7 @@ async fn a_read_model_of_another_log_is_dropped_and_made_again() {
     std::fs::rename(&backup, folder.path().join("subledger.db")).unwrap();
 
     let store = open(folder.path()).await;
+    store.read_model.generations_clear().await.unwrap();
     follow_to_the_end(&store, &Logic::default()).await;
     assert_verifies(&store).await;
     append(&store, lost).await;

@@ -7,6 +7,8 @@ crate::files! {
 pub(crate) mod log;
 mod read_model;
 
+use std::time::Duration;
+
 use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::Scope;
@@ -16,6 +18,7 @@ use subledger::store::{
 };
 use subledger::time::{ReceivedAt, StripeTime};
 use tempfile::TempDir;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::raw;
 
@@ -58,6 +61,17 @@ pub(crate) async fn begin(
         Begun::Begun(generation, lease) => (generation, lease),
         Begun::AlreadyBuilding(other) => panic!("somebody makes generation {}", other.id),
     }
+}
+
+/// Renews a lease as a process does that lives, until this is dropped.
+pub(crate) fn keep_alive(store: &Store, lease: &Lease) -> AbortOnDropHandle<()> {
+    let (model, lease) = (store.read_model.clone(), lease.clone());
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            model.lease_renew(&lease, Clock::System.now(), 10).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }))
 }
 
 /// Runs SQL that must fail, and answers with the message.

@@ -6,7 +6,7 @@ use subledger::projection::Logic;
 
 use super::super::{rebuild, strict};
 use super::*;
-use crate::store::Ledger;
+use crate::store::{Ledger, keep_alive};
 
 /// The bytes of the read model on the disk: the file, and its write-ahead log.
 fn bytes(ledger: &Ledger) -> (u64, u64) {
@@ -21,7 +21,9 @@ async fn one_that_is_being_made_stays_and_an_abandoned_one_goes_with_its_bytes()
     let store = &ledger.store;
     let lease = build(store).await;
     let drop_it = ["projections", "drop", "3"];
+    let living = keep_alive(store, &lease);
     let refused = run(ledger.directory.path(), &drop_it);
+    drop(living);
     let told = "error: process 4711 is making generation 3 and has folded 1 of 1 events\nhint: ";
     assert_eq!(refused.status, 2, "{}", refused.err);
     assert!(refused.err.starts_with(told), "{}", refused.err);

@@ -1,0 +1,152 @@
+//! Log lines that cannot be written hold nobody up.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use reqwest::{Client, StatusCode};
+use sqlx::Executor as _;
+use subledger::clock::Clock;
+use subledger::simulate::sign;
+use tempfile::TempDir;
+
+use crate::app::commands::subledger;
+use crate::app::server::{Event, SECRET};
+use crate::raw;
+
+/// A service whose stderr is read up to its address, and then no more.
+struct Unread {
+    child: Child,
+    address: String,
+    stderr: Option<BufReader<ChildStderr>>,
+    folder: TempDir,
+}
+
+impl Unread {
+    fn start(log: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = serve(folder.path()).env("SUBLEDGER_LOG", log).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended");
+            if let Some((_, rest)) = line.split_once("listening on http://") {
+                break rest.split(',').next().unwrap().to_owned();
+            }
+        };
+        Self { child, address, stderr: Some(stderr), folder }
+    }
+
+    async fn post(&self, id: &str) -> StatusCode {
+        let body = Event::default().body().replace("evt_1", id);
+        let now = Clock::System.now().to_stripe_time().0;
+        let signature = sign(SECRET, now, body.as_bytes());
+        let url = format!("http://{}/api/stripe/webhook/", self.address);
+        let post = Client::new().post(url).header("stripe-signature", signature).body(body);
+        post.send().await.unwrap().status()
+    }
+
+    fn stop(&mut self, signal: &str) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(folder: &Path) -> Command {
+    let mut command = subledger(folder, &["serve", "--listen", "127.0.0.1:0"]);
+    command.env("STRIPE_WEBHOOK_SECRET", SECRET).stderr(Stdio::piped());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_left_to_read_stderr_a_failed_commit_is_a_503_and_the_next_one_is_stored() {
+    let mut served = Unread::start("info");
+    assert_eq!(served.post("evt_1").await, StatusCode::OK);
+    drop(served.stderr.take());
+    let mut lock = raw::log(&crate::database(served.folder.path())).await;
+    lock.execute(raw::LOCK_LOG).await.unwrap();
+    for id in ["evt_2", "evt_3"] {
+        assert_eq!(served.post(id).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    lock.execute("ROLLBACK").await.unwrap();
+    for id in ["evt_2", "evt_3"] {
+        assert_eq!(served.post(id).await, StatusCode::OK);
+    }
+    assert_eq!(served.stop("TERM"), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stderr_that_nobody_reads_delays_no_event_and_no_end() {
+    // Every step of every request is a line or more: far above the 64 KiB that a pipe holds.
+    let mut served = Unread::start("trace");
+    for number in 0..300 {
+        assert_eq!(served.post(&format!("evt_{number}")).await, StatusCode::OK);
+    }
+    assert_eq!(served.stop("TERM"), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_ends_in_order() {
+    let mut served = Unread::start("info");
+    assert_eq!(served.post("evt_1").await, StatusCode::OK);
+    assert_eq!(served.stop("HUP"), Some(0));
+}
+
+#[test]
+fn whoever_was_told_to_ignore_hangups_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = env!("CARGO_BIN_EXE_subledger");
+    let mut shell = Command::new("sh");
+    // `trap` with an empty command makes what is started ignore the signal, as `nohup` does.
+    shell.args(["-c", "trap '' HUP; exec \"$0\" serve --listen 127.0.0.1:0", binary]);
+    shell.current_dir(folder.path()).env("STRIPE_WEBHOOK_SECRET", SECRET).stderr(Stdio::piped());
+    if let Some(url) = crate::address(folder.path()) {
+        shell.env("DATABASE_URL", url);
+    }
+    let mut child = shell.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("listening on")));
+    let kill = |signal| {
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    };
+    kill("HUP");
+    kill("TERM");
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let stops = rest.iter().filter(|line| line.contains("stopping")).count();
+    assert_eq!(stops, 1, "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn where_the_log_is_json_every_line_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = serve(folder.path()).env("SUBLEDGER_LOG_FORMAT", "json").spawn().unwrap();
+    let mut told = Vec::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let message = line["message"].as_str().unwrap().to_owned();
+        if message.contains("listening on") {
+            let id = child.id().to_string();
+            assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        }
+        told.push(message);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(told.iter().any(|it| it.starts_with("stopping")), "{told:?}");
+
+    let mut command = subledger(folder.path(), &["serve"]);
+    let failed = command.env("SUBLEDGER_LOG_FORMAT", "json").output().unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&failed.stderr).unwrap();
+    assert!(line["message"].as_str().unwrap().contains("STRIPE_WEBHOOK_SECRET"), "{line}");
+    assert!(line["hint"].is_string(), "{line}");
+}

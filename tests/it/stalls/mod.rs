@@ -1,0 +1,8 @@
+//! What must not bring a ledger to a standstill, or must be said where it does: a log line that cannot be written, a
+//! task that ends, a clock that was ahead, a log that is gone.
+
+mod clocks;
+#[cfg(unix)]
+mod log_lines;
+mod lost_log;
+mod tasks;
