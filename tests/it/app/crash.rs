@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,11 +32,14 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(directory: &Path) -> Self {
-        let mut child = subledger(directory, &["serve", "--listen", "127.0.0.1:0"])
-            .env("STRIPE_WEBHOOK_SECRET", SECRET)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_with(directory, |_| {})
+    }
+
+    pub(crate) fn start_with(directory: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = subledger(directory, &["serve", "--listen", "127.0.0.1:0"]);
+        command.env("STRIPE_WEBHOOK_SECRET", SECRET).stderr(Stdio::piped());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = lines.by_ref().find_map(|line| {
             let line = line.unwrap();

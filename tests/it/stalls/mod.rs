@@ -2,6 +2,10 @@
 //! task that ends, a clock that was ahead, a log that is gone.
 
 mod clocks;
+#[cfg(target_os = "linux")]
+crate::files! {
+    mod frozen;
+}
 #[cfg(unix)]
 mod log_lines;
 mod lost_log;
