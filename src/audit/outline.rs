@@ -8,14 +8,14 @@ use super::chunk::{Chunk, whole_seconds};
 use super::subject::{Past, Subject, SubjectKind, customers_of};
 use super::tell::Heard;
 use crate::erasure::Erasure;
-use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
+use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
 use crate::projection::Logic;
 use crate::projector::logic_of;
 use crate::store::{
-    EventHeader, GenerationId, GenerationStamp, Redelivered, Source, Store, StoreError,
-    Subject as Timeline,
+    Damage, EventFacts, EventHeader, GenerationId, GenerationStamp, LogEntry, LoggedEvent,
+    Redelivered, Source, Store, StoreError, Subject as Timeline,
 };
-use crate::time::ReceivedAt;
+use crate::time::{ReceivedAt, StripeTime};
 
 /// Headers that are read at once.
 const HEADERS: usize = 4_096;
@@ -67,7 +67,7 @@ impl Outline {
                 store.read_model.timeline_each(&of_customer, Position::ZERO, limit, |entry| {
                     count += 1;
                     if count <= events_max {
-                        places.add(entry.position, entry.subscription);
+                        places.add(entry.position, entry.created, entry.subscription);
                     }
                 });
             stamp = stamp.or(Some(read.await?));
@@ -123,31 +123,82 @@ impl Outline {
         let subscriptions: BTreeMap<_, _> =
             entries.iter().map(|it| (it.header.position, it.subscription.as_deref())).collect();
         let positions: Vec<_> = subscriptions.keys().copied().collect();
-        let logged = store.log.events_at(&positions).await?;
+        let logged = store.log.entries_at(&positions).await?;
         let mut counts: BTreeMap<Position, i64> = BTreeMap::new();
         for again in store.log.redelivered(&positions).await? {
             *counts.entry(again.position).or_default() += known_by(&again, self.known_at);
         }
-        let heard = logged.into_iter().map(|logged| Heard {
-            subscription: subscriptions.get(&logged.position).copied().flatten().cloned(),
-            redelivered: counts.get(&logged.position).copied().unwrap_or_default(),
-            erased: self.erased.get(&logged.position).map(ToString::to_string),
-            logged,
+        let headers: BTreeMap<_, _> = entries.iter().map(|it| (it.header.position, it.header)).collect();
+        let heard = logged.into_iter().map(|entry| {
+            let (logged, damage) = match entry {
+                Ok(logged) => (logged, None),
+                Err(damage) => {
+                    let cause = damage.cause.to_string();
+                    (self.rest_of(damage, &headers), Some(cause))
+                }
+            };
+            Heard {
+                subscription: subscriptions.get(&logged.position).copied().flatten().cloned(),
+                redelivered: counts.get(&logged.position).copied().unwrap_or_default(),
+                erased: self.erased.get(&logged.position).map(ToString::to_string),
+                damage,
+                logged,
+            }
         });
         Ok(heard.collect())
+    }
+
+    /// What is known of a damaged event, without its body: what is left of its row, or what the timeline says.
+    fn rest_of(&self, damage: Damage, headers: &BTreeMap<Position, EventHeader>) -> LoggedEvent {
+        let position = damage.first;
+        let rest = damage.into_rest().unwrap_or_else(|| {
+            let header = headers.get(&position);
+            let scope = self.customers.first().map(|it| it.scope.clone());
+            LoggedEvent {
+                position,
+                facts: EventFacts {
+                    scope: scope.unwrap_or_default(),
+                    event_id: EventId::new(""),
+                    created: header.map_or(StripeTime(0), |it| it.created),
+                    ..EventFacts::default()
+                },
+                received_at: header.map_or(ReceivedAt(0), |it| it.received_at),
+                source: header.map_or(Source::Import, |it| it.source),
+                signature: None,
+                signed_with: None,
+                signature_hash: None,
+                payload_hash: [0; 32],
+                leaf_hash: [0; 32],
+                salt: None,
+                payload: None,
+            }
+        });
+        LoggedEvent { payload: None, ..rest }
     }
 }
 
 /// What timelines say of many events: where they are, and which subscription each names.
 #[derive(Default)]
 struct Places {
-    named: Vec<(Position, Option<Arc<SubscriptionId>>)>,
+    named: Vec<Place>,
     /// Each once, because many events name the same.
     subscriptions: BTreeSet<Arc<SubscriptionId>>,
 }
 
+/// What a timeline says of one event.
+struct Place {
+    position: Position,
+    created: StripeTime,
+    subscription: Option<Arc<SubscriptionId>>,
+}
+
 impl Places {
-    fn add(&mut self, position: Position, subscription: Option<SubscriptionId>) {
+    fn add(
+        &mut self,
+        position: Position,
+        created: StripeTime,
+        subscription: Option<SubscriptionId>,
+    ) {
         let subscription = subscription.map(|id| {
             let known = self.subscriptions.get(&id).map(Arc::clone);
             known.unwrap_or_else(|| {
@@ -156,29 +207,47 @@ impl Places {
                 id
             })
         });
-        self.named.push((position, subscription));
+        self.named.push(Place { position, created, subscription });
     }
 
     /// The events at these places, in the order of the log; of several names the first counts.
     async fn read(mut self, store: &Store) -> Result<Vec<Entry>, StoreError> {
-        self.named.sort_by_key(|it| it.0);
+        self.named.sort_by_key(|it| it.position);
         self.named.dedup_by(|again, kept| {
-            let is_same = again.0 == kept.0;
-            if is_same && kept.1.is_none() {
-                kept.1 = again.1.take();
+            let is_same = again.position == kept.position;
+            if is_same && kept.subscription.is_none() {
+                kept.subscription = again.subscription.take();
             }
             is_same
         });
         let mut entries = Vec::with_capacity(self.named.len());
+        let mut before = ReceivedAt(0);
         for some in self.named.chunks(HEADERS) {
-            let positions: Vec<_> = some.iter().map(|it| it.0).collect();
-            for header in store.log.headers_at(&positions).await? {
-                let at = positions.binary_search(&header.position);
-                let subscription = at.ok().and_then(|at| some[at].1.clone());
-                entries.push(Entry { header, subscription });
+            let positions: Vec<_> = some.iter().map(|it| it.position).collect();
+            let headers = store.log.headers_at(&positions).await?;
+            for (place, header) in some.iter().zip(headers) {
+                let header = header.unwrap_or_else(|damage| place.header(damage, before));
+                before = header.received_at;
+                entries.push(Entry { header, subscription: place.subscription.clone() });
             }
         }
         Ok(entries)
+    }
+}
+
+impl Place {
+    /// Header of an event whose row is damaged. It was received after the one before it.
+    fn header(&self, damage: Damage, before: ReceivedAt) -> EventHeader {
+        damage.into_rest().map_or_else(
+            || EventHeader {
+                position: self.position,
+                created: self.created,
+                received_at: before,
+                source: Source::Import,
+                payload_bytes: 0,
+            },
+            |rest| rest.header(),
+        )
     }
 }
 
@@ -195,7 +264,8 @@ async fn add_erased(
     let mut erased = BTreeMap::new();
     let mut found = Vec::new();
     for position in records {
-        for event in store.log.events_at(&[position]).await? {
+        // A record that is damaged says of nothing that it was erased.
+        for event in store.log.entries_at(&[position]).await?.into_iter().flatten() {
             let Some(record) = event.payload.as_deref().and_then(Erasure::read) else { continue };
             let words: Arc<str> = record.in_words(event.facts.created).into();
             let scope = &event.facts.scope;
@@ -206,7 +276,9 @@ async fn add_erased(
                 let mut subjects = of_record.subjects.into_iter();
                 let Some(subject) = subjects.find(|it| is_ours(&it.customer)) else { continue };
                 let (account, mode) = (Some(&scope.account), Some(scope.livemode));
-                for event in store.log.event(&of_record.event_id, account, mode).await? {
+                let of_id = store.log.event_entries(&of_record.event_id, account, mode).await?;
+                let found_or_rest = |entry: LogEntry| entry.map_or_else(Damage::into_rest, Some);
+                for event in of_id.into_iter().filter_map(found_or_rest) {
                     erased.insert(event.position, Arc::clone(&words));
                     let subscription = subject.subscription.clone().map(Arc::new);
                     found.push(Entry { header: event.header(), subscription });
@@ -267,15 +339,15 @@ mod tests {
     fn names_of_subscriptions_are_kept_once() {
         let mut places = Places::default();
         for position in 1..=3 {
-            places.add(Position(position), Some("sub_1".into()));
+            places.add(Position(position), StripeTime(1), Some("sub_1".into()));
         }
-        places.add(Position(4), None);
+        places.add(Position(4), StripeTime(1), None);
         assert_eq!(places.subscriptions.len(), 1);
         assert!(Arc::ptr_eq(
-            places.named[0].1.as_ref().unwrap(),
-            places.named[2].1.as_ref().unwrap()
+            places.named[0].subscription.as_ref().unwrap(),
+            places.named[2].subscription.as_ref().unwrap()
         ));
-        assert_eq!(places.named[3].1, None);
+        assert_eq!(places.named[3].subscription, None);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(super) struct Heard {
     pub(super) redelivered: i64,
     /// When it was erased and by whom, where that is recorded.
     pub(super) erased: Option<String>,
+    /// Why its body cannot be read, where its row is damaged.
+    pub(super) damage: Option<String>,
 }
 
 /// A story that was told to its end.
@@ -186,6 +188,10 @@ impl Teller {
             changed: Vec::new(),
             is_theirs: true,
         };
+        if heard.damage.is_some() {
+            (step.folding, step.reason) = (Folding::Parked, heard.damage.clone());
+            return (step, None);
+        }
         let Some(payload) = heard.logged.payload.as_deref() else { return (step, None) };
         let observation = match observe_as(&heard.logged.facts.event_type, payload) {
             Ok(observation) => observation,

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Context;
-use super::report::{Exit, say};
+use super::report::{Exit, Failure, say};
+use super::{Context, signals};
 use crate::store::Opening;
 
 #[derive(clap::Args, Debug)]
@@ -13,8 +13,14 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
-    store.log.backup(&args.file).await?;
+    let store = context.open(Opening::ReadOnly).await?;
+    let stop = signals::stop_token()?;
+    tokio::select! {
+        copied = store.log.backup(&args.file) => copied?,
+        () = stop.cancelled() => {
+            return Err(Failure::failed("the backup was stopped, and no file was made", "run it again"));
+        }
+    }
     store.close().await;
     say(&format!(
         "copied the log to {}; the read model needs no backup, a rebuild makes it anew",

@@ -62,7 +62,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let now = context.clock.now().to_stripe_time();
     // Who names one wants to know whether it is there; who names none may find none.
     let named = args.subscription.clone().or_else(|| args.customer.clone());

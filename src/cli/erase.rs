@@ -61,6 +61,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         livemode: context.settings.mode.livemode(),
     };
     let found = find(&store, &scope, &args).await?;
+    for damage in &found.unreadable {
+        say(&format!("not looked through: {damage}"));
+    }
     if found.events.is_empty() {
         say("nothing is left to erase in the log");
     } else {

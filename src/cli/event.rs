@@ -24,7 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let id = EventId::new(args.event);
     let event = find(&store, &id, args.account, context).await?;
     let redeliveries = store.log.redeliveries(event.position, event.position).await?;

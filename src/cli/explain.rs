@@ -52,7 +52,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let id = SubscriptionId::new(args.subscription.clone());

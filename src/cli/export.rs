@@ -2,10 +2,10 @@
 
 use super::Context;
 use super::output::{LineFormat, Lines, stdout};
-use super::report::Exit;
+use super::report::{Exit, Failure, say};
 use crate::exchange::EventRecord;
 use crate::ids::Position;
-use crate::store::Opening;
+use crate::store::{Damage, LogEntry, LoggedEvent, Opening, Redelivery, Store, StoreError};
 
 /// Events that are read at once, at most.
 const BATCH_EVENTS: usize = 500;
@@ -22,25 +22,108 @@ pub(super) struct Args {
     /// How events are written: `import` reads JSON lines
     #[arg(long, value_enum, default_value_t = LineFormat::Jsonl)]
     format: LineFormat,
+
+    /// Leave out events that are damaged, and name them on standard error; exit status 1 if there are any
+    #[arg(long)]
+    skip_damaged: bool,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let is_whole = args.after == 0;
     let mut lines = Lines::begin(args.format, &EventRecord::KEYS, is_whole, stdout())?;
+    let mut skipped = Skipped { is_allowed: args.skip_damaged, events: 0 };
     let mut after = Position(args.after);
     loop {
-        let events = store.log.scan(after, BATCH_EVENTS, BATCH_BYTES).await?;
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { break };
-        after = last.position;
-        let mut redeliveries = store.log.redeliveries(first.position, last.position).await?;
-        for event in events {
-            let position = event.position;
-            let own = redeliveries.extract_if(.., |it| it.position == position).collect();
-            lines.write(&EventRecord::new(event, own))?;
+        let entries = store.log.entries(after, BATCH_EVENTS, BATCH_BYTES).await?;
+        let Some(last) = entries.last() else { break };
+        let end = last.as_ref().map_or_else(|damage| damage.last, |event| event.position);
+        let mut redeliveries = redeliveries(&store, &entries, (after.next(), end)).await?;
+        after = end;
+        for entry in entries {
+            let taken = entry.and_then(|event| redeliveries.take(event));
+            match taken {
+                Ok((event, own)) => lines.write(&EventRecord::new(event, own))?,
+                Err(damage) => {
+                    if !skipped.is_allowed {
+                        // What was written is whole, so that `--after` can go on behind it.
+                        lines.flush()?;
+                    }
+                    skipped.take(damage)?;
+                }
+            }
         }
     }
     lines.flush()?;
     store.close().await;
-    Ok(Exit::Done)
+    Ok(skipped.end())
+}
+
+/// Damaged events that are not in the export.
+struct Skipped {
+    is_allowed: bool,
+    events: i64,
+}
+
+impl Skipped {
+    fn take(&mut self, damage: Damage) -> anyhow::Result<()> {
+        if !self.is_allowed {
+            return Err(Failure::failed(
+                format!("{damage}; the export ends before it"),
+                "--skip-damaged leaves it out; `subledger verify` names every damaged event",
+            ));
+        }
+        self.events += damage.count();
+        say(&format!("not exported: {damage}"));
+        Ok(())
+    }
+
+    fn end(&self) -> Exit {
+        if self.events == 0 {
+            return Exit::Done;
+        }
+        say(&format!("{} damaged events are not in this export", self.events));
+        Exit::No
+    }
+}
+
+/// Redeliveries of some events, in the order of the log.
+struct Redeliveries {
+    readable: Vec<Redelivery>,
+    /// Events of which one cannot be read.
+    damaged: Vec<Damage>,
+}
+
+/// Reads the redeliveries between two positions, both included: event by event where one of them is damaged.
+async fn redeliveries(
+    store: &Store,
+    entries: &[LogEntry],
+    (first, last): (Position, Position),
+) -> Result<Redeliveries, StoreError> {
+    let mut damaged = Vec::new();
+    let readable = match store.log.redeliveries(first, last).await {
+        Err(StoreError::Damaged(_) | StoreError::Corrupt(_)) => {
+            let mut readable = Vec::new();
+            for event in entries.iter().flatten() {
+                match store.log.redeliveries(event.position, event.position).await {
+                    Err(StoreError::Damaged(damage)) => damaged.push(damage),
+                    found => readable.extend(found?),
+                }
+            }
+            readable
+        }
+        found => found?,
+    };
+    Ok(Redeliveries { readable, damaged })
+}
+
+impl Redeliveries {
+    /// Takes out those of an event; without all of them the event is not exported.
+    fn take(&mut self, event: LoggedEvent) -> Result<(LoggedEvent, Vec<Redelivery>), Damage> {
+        if let Some(damage) = self.damaged.iter().find(|it| it.first == event.position) {
+            return Err(damage.clone());
+        }
+        let own = self.readable.extract_if(.., |it| it.position == event.position).collect();
+        Ok((event, own))
+    }
 }

@@ -90,7 +90,7 @@ pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let kind = match args.kind {
         None => SubjectKind::of_id(&args.id),
         Some(Kind::User) => SubjectKind::User,

@@ -48,8 +48,11 @@ const COLUMNS: [&str; 8] = [
 ];
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::Existing).await?;
-    let done = match args.command.unwrap_or(Command::List(args.format)) {
+    let command = args.command.unwrap_or(Command::List(args.format));
+    let is_read = matches!(command, Command::List(_));
+    let opening = if is_read { Opening::ReadOnly } else { Opening::Existing };
+    let store = context.open(opening).await?;
+    let done = match command {
         Command::List(args) => list(&store, context, args).await,
         Command::Activate { generation } => activate(&store, generation).await,
         Command::Drop { generation } => {

@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     for path in &args.checkpoints {
         checkpoints.push(args.key.open(path)?);
     }
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let bar = progress::bar("verifying", 0);
     let report = audit::verify_against(&store, verifier.as_ref(), &checkpoints, |progress| {
         bar.set_length(progress.total.unsigned_abs());
@@ -60,7 +60,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
-    writeln!(out, "log         {} events, root {}", report.events, report.root)?;
+    let root = if report.root.is_empty() {
+        "root unknown, because events cannot be read"
+    } else {
+        &format!("root {}", report.root)
+    };
+    writeln!(out, "log         {} events, {root}", report.events)?;
+    if report.unreadable > 0 {
+        writeln!(out, "damaged     {} events cannot be read", report.unreadable)?;
+    }
     writeln!(out, "ids         {} distinct", report.ids)?;
     if let Some(signatures) = report.signatures {
         match report.signatures_erased.unwrap_or_default() {

@@ -6,7 +6,9 @@ use super::names::Decoded;
 use super::record::{ErasedEvent, Subject};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::observe::observe_as;
-use crate::store::{LoggedEvent, Redelivery, Source, Store, StoreError, Subject as Timeline};
+use crate::store::{
+    Damage, LogEntry, LoggedEvent, Redelivery, Source, Store, StoreError, Subject as Timeline,
+};
 use crate::stripe::Envelope;
 use crate::stripe::routing::Routing;
 use crate::time::StripeTime;
@@ -24,6 +26,8 @@ pub struct Found {
     pub events: Vec<FoundEvent>,
     /// Events that were asked for and are erased already.
     pub erased_before: usize,
+    /// Events that cannot be read. Nobody can say whom they name.
+    pub unreadable: Vec<Damage>,
 }
 
 /// An event that still says something.
@@ -68,8 +72,10 @@ pub async fn find(
 ) -> Result<Found, FindError> {
     let mut chosen = Chosen::default();
     for id in ids {
-        let event = store.log.event(id, Some(&scope.account), Some(scope.livemode)).await?.pop();
-        let event = event.ok_or_else(|| FindError::NoEvent(id.clone()))?;
+        let (account, livemode) = (Some(&scope.account), Some(scope.livemode));
+        let entry = store.log.event_entries(id, account, livemode).await?.pop();
+        let entry = entry.ok_or_else(|| FindError::NoEvent(id.clone()))?;
+        let event = whole_or_rest(entry).map_err(StoreError::from)?;
         if event.source == Source::Subledger {
             return Err(FindError::OwnRecord(id.clone()));
         }
@@ -79,19 +85,28 @@ pub async fn find(
     for customer in customers {
         let key = CustomerKey { scope: scope.clone(), customer: customer.clone() };
         for some in timeline(store, key).await?.chunks(EVENTS_AT_ONCE) {
-            let events = store.log.events_at(some).await?;
+            let entries = store.log.entries_at(some).await?.into_iter();
+            let events: Vec<_> = entries.filter_map(|it| whole_or_rest(it).ok()).collect();
             let redelivered = Redelivered::of(store, &events).await?;
             for event in events {
                 chosen.add(&event, redelivered.bodies(event.position), Some(customer));
             }
         }
     }
+    let mut unreadable = Vec::new();
     if !customers.is_empty() {
         let mut after = Position::ZERO;
         loop {
-            let events = store.log.scan(after, EVENTS_AT_ONCE, BYTES_AT_ONCE).await?;
-            let Some(last) = events.last() else { break };
-            after = last.position;
+            let entries = store.log.entries(after, EVENTS_AT_ONCE, BYTES_AT_ONCE).await?;
+            let Some(last) = entries.last() else { break };
+            after = last.as_ref().map_or_else(|damage| damage.last, |event| event.position);
+            let mut events = Vec::with_capacity(entries.len());
+            for entry in entries {
+                match whole_or_rest(entry) {
+                    Ok(event) => events.push(event),
+                    Err(damage) => unreadable.push(damage),
+                }
+            }
             let redelivered = Redelivered::of(store, &events).await?;
             for event in events.iter().filter(|event| event.facts.scope == *scope) {
                 let again = redelivered.bodies(event.position);
@@ -109,7 +124,13 @@ pub async fn find(
         }
     }
     let events = chosen.events.into_values().collect();
-    Ok(Found { scope: scope.clone(), events, erased_before: chosen.erased_before.len() })
+    let erased_before = chosen.erased_before.len();
+    Ok(Found { scope: scope.clone(), events, erased_before, unreadable })
+}
+
+/// The event, or what is left of a damaged one: that may still say something of somebody.
+fn whole_or_rest(entry: LogEntry) -> Result<LoggedEvent, Damage> {
+    entry.or_else(|mut damage| damage.rest.take().map(|event| *event).ok_or(damage))
 }
 
 /// The positions on a customer's timeline; none without a read model, because then there is the log.

@@ -94,6 +94,8 @@ kinds! {
     NotFound = "not-found", NOT_FOUND, "No such resource";
     /// No such user, customer, subscription or event.
     UnknownSubject = "unknown-subject", NOT_FOUND, "Not in the ledger";
+    /// Its row in the log is damaged.
+    EventDamaged = "event-damaged", INTERNAL_SERVER_ERROR, "Event damaged";
     /// The payload was erased on purpose.
     PayloadErased = "payload-erased", GONE, "Payload erased";
     /// No key is set that could sign.
@@ -253,6 +255,11 @@ impl From<StoreError> for Problem {
             ),
             error @ StoreError::OtherVersion(_) => {
                 Self::new(Kind::ReadModelOtherVersion, error.to_string())
+            }
+            StoreError::Damaged(damage) => {
+                tracing::error!("{damage}");
+                let detail = format!("{damage}; what stands beside it in the log can be read");
+                Self::new(Kind::EventDamaged, detail)
             }
             error => {
                 // The one place that logs it: the answer is for outside and says less.

@@ -16,6 +16,7 @@ use crate::projection::observe::{FoldError, Link, Observation, observe_as};
 use crate::projection::state::Change;
 use crate::store::{Log, Parked, Source, StoreError, Stretch, StretchEvent, TimelineEntry};
 use crate::stripe::Envelope;
+use crate::stripe::json::Text;
 use crate::stripe::routing::{self, Routing};
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -88,13 +89,33 @@ impl Batch {
 
     /// Reads a stretch of the events after a position; none if there are none.
     async fn read_stretch(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
-        let stretch = log.stretch(after, after.plus(STRETCH_EVENTS)).await?;
-        let Some(stretch) = stretch else { return Ok(None) };
-        beside_the_runtime(move || Self::of(after, &stretch)).await?.map(Some)
+        Self::read_range(&log, after, after.plus(STRETCH_EVENTS)).await
+    }
+
+    /// Reads the events after a position and up to another, or the first of them; none if there are none. Where
+    /// one is damaged they are read one by one, so that the damage parks this one and no other.
+    pub(super) async fn read_range(
+        log: &Log,
+        after: Position,
+        up_to: Position,
+    ) -> Result<Option<Self>, StoreError> {
+        let understood = match log.stretch(after, up_to).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(stretch)) => beside_the_runtime(move || Self::of(after, &stretch)).await?,
+            Err(error) => Err(error),
+        };
+        match understood {
+            Err(error) if !error.is_unavailable() => {
+                let stretch = log.stretch_of_each(after, up_to).await?;
+                let Some(stretch) = stretch else { return Ok(None) };
+                beside_the_runtime(move || Self::of(after, &stretch)).await?.map(Some)
+            }
+            understood => understood.map(Some),
+        }
     }
 
     /// Understands a stretch of the events after a position.
-    pub(super) fn of(after: Position, stretch: &Stretch) -> Result<Self, StoreError> {
+    fn of(after: Position, stretch: &Stretch) -> Result<Self, StoreError> {
         let events = stretch.events()?;
         Ok(Self {
             bytes: events.iter().filter_map(|event| event.body).map(str::len).sum(),
@@ -186,6 +207,10 @@ impl Entry {
 
 impl Read {
     fn of(event: &StretchEvent<'_>) -> Self {
+        if let Some(cause) = event.damage {
+            let error = FoldError::Damaged(cause.to_string());
+            return Self::Parked(park(event, &routing_of_rest(event.body), &error));
+        }
         let Some(body) = event.body else { return Self::Nothing };
         if event.source == Source::Subledger {
             return Erasure::read(body).map_or(Self::Nothing, |erasure| {
@@ -201,11 +226,25 @@ impl Read {
             Ok(observation) => Self::Observed(observation),
             Err(error) => {
                 // Whom it names may still be readable.
-                let routing = Envelope::<Routing<'_>>::read(body).ok().and_then(|it| it.object);
-                Self::Parked(park(event, &routing.unwrap_or_default(), &error))
+                Self::Parked(park(event, &routing(body), &error))
             }
         }
     }
+}
+
+/// Whom a body names, as far as that can be read.
+fn routing(body: &str) -> Routing<'_> {
+    let routing = Envelope::<Routing<'_>>::read(body).ok().and_then(|it| it.object);
+    routing.unwrap_or_default()
+}
+
+/// Whom the rest of a damaged body names. An id that is damaged itself names nobody.
+fn routing_of_rest(body: Option<&str>) -> Routing<'_> {
+    let mut routing = body.map(routing).unwrap_or_default();
+    let is_whole = |id: &Text<'_>| !id.contains(char::REPLACEMENT_CHARACTER);
+    routing.customer = routing.customer.filter(is_whole);
+    routing.subscription = routing.subscription.filter(is_whole);
+    routing
 }
 
 fn park(event: &StretchEvent<'_>, routing: &Routing<'_>, error: &FoldError) -> Parked {
@@ -243,6 +282,7 @@ mod tests {
             created: StripeTime(1),
             source: Source::Webhook,
             body: Some("no JSON"),
+            damage: None,
         };
         assert!(matches!(Read::of(&event("payout.paid")), Read::Nothing));
         assert!(matches!(Read::of(&event("charge.refunded")), Read::Parked(_)));
@@ -259,6 +299,7 @@ mod tests {
             created: StripeTime(1),
             source: Source::Webhook,
             body: Some("{}"),
+            damage: None,
         };
         let entry = Entry::guarded(&event, || panic!("a defect"));
         let parked = entry.outcome().parked.unwrap();

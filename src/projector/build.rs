@@ -257,14 +257,12 @@ async fn work(
         }
         // One that is cut short for its size takes several turns.
         while after < up_to {
-            let Some(stretch) = log.stretch(after, up_to).await? else {
-                return Err(StoreError::Corrupt("the log has a gap".to_owned()));
+            let Some(batch) = Batch::read_range(&log, after, up_to).await? else {
+                return Err(StoreError::Corrupt("the log is shorter than it was".to_owned()));
             };
-            let (to, bulk) = (stretch.to, Arc::clone(&bulk));
-            let parked = beside_the_runtime(move || {
-                Batch::of(after, &stretch).map(|batch| bulk.join(batch))
-            });
-            folded.add(to.0 - after.0, parked.await??);
+            let (to, bulk) = (batch.to, Arc::clone(&bulk));
+            let parked = beside_the_runtime(move || bulk.join(batch)).await?;
+            folded.add(to.0 - after.0, parked);
             after = to;
         }
     }

@@ -13,6 +13,7 @@ use crate::store::{
     FoldBatch, Generation, GenerationId, GenerationLogic, Lease, ReadModel, Store, StoreError,
 };
 use crate::time::ReceivedAt;
+use crate::tree::Hash;
 
 /// A generation whose lease this process holds.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ pub(super) async fn is_of_this_log(
     if generation.position == Position::ZERO {
         return Ok(true);
     }
-    Ok(store.log.leaf_hash_at(generation.position).await? == generation.leaf_hash)
+    store.log.holds_leaf(generation.position, generation.leaf_hash).await
 }
 
 impl Held {
@@ -174,9 +175,13 @@ impl Held {
         if to == self.position {
             return Ok(true);
         }
-        let last = store.log.events_at(&[to]).await?.pop().ok_or_else(log_is_shorter)?;
-        let batch = FoldBatch { folded_received_at: last.received_at, ..FoldBatch::default() };
-        let (from, leaf_hash) = (self.position, last.leaf_hash);
+        let last = store.log.headers_at(&[to]).await?.into_iter().flatten().next();
+        let received_at = match last {
+            Some(header) => header.received_at,
+            None => store.log.head().await?.last_received_at,
+        };
+        let batch = FoldBatch { folded_received_at: received_at, ..FoldBatch::default() };
+        let (from, leaf_hash) = (self.position, leaf_hash_at(store, to).await?);
         let moved = store.read_model.fold_commit(&self.lease, from, to, leaf_hash, &batch).await?;
         (self.position, self.folded) = (to, to);
         Ok(moved)
@@ -209,7 +214,7 @@ impl Held {
             folder.forget();
         }
         let (folder, batch) = folder.fold(&store.read_model, self.generation, batch).await?;
-        let leaf_hash = store.log.leaf_hash_at(to).await?.ok_or_else(log_is_shorter)?;
+        let leaf_hash = leaf_hash_at(store, to).await?;
         self.commit_end().await?;
         if self.is_fenced {
             return Ok(Step::Fenced);
@@ -262,6 +267,10 @@ impl Held {
     }
 }
 
-fn log_is_shorter() -> StoreError {
-    StoreError::Corrupt("the log is shorter than it was".to_owned())
+/// The leaf hash at a checkpoint; none where that event is damaged.
+async fn leaf_hash_at(store: &Store, position: Position) -> Result<Option<Hash>, StoreError> {
+    match store.log.leaf_hash_at(position).await {
+        Err(StoreError::Damaged(_) | StoreError::Corrupt(_)) => Ok(None),
+        read => read,
+    }
 }

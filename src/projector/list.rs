@@ -88,12 +88,12 @@ async fn view(
     let lag_events = (size.0 - generation.position.0).max(0);
     let waiting = match lag_events {
         0 => Vec::new(),
-        _ => store.log.events_at(&[generation.position.next()]).await?,
+        _ => store.log.headers_at(&[generation.position.next()]).await?,
     };
     let parked = store.read_model.parked_count(generation.id).await?;
     let own = own.filter(|it| it.generation == Some(generation.id));
     let rebuild = own.or_else(|| rebuild_of_another(&generation, size, parked, now));
-    let waiting_micros = waiting.first().map_or(0, |event| now.0 - event.received_at.0);
+    let waiting_micros = waiting.iter().flatten().next().map_or(0, |event| now.0 - event.received_at.0);
     Ok(GenerationView {
         generation: generation.id,
         status: match generation.status {

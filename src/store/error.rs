@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sqlx::postgres::PgDatabaseError;
 
+use super::Damage;
 use crate::ids::{EventId, Position};
 
 /// What happened below, for the log and never for an answer.
@@ -59,6 +60,12 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// An older program made this ledger, and it is only to be read.
+    #[error("the ledger at {ledger} was made by an older version of this program")]
+    OlderSchema {
+        /// The log.
+        ledger: String,
+    },
     /// The file cannot be opened or made, or is no ledger.
     #[error("cannot open {}: {reason}", .path.display())]
     CannotOpen {
@@ -113,6 +120,9 @@ pub enum StoreError {
     /// The live generation was made from events that the log does not hold.
     #[error("the read model was made from another log, or the log lost events")]
     OtherLog,
+    /// An event of the log cannot be read. Those beside it can.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
     /// What is stored contradicts itself.
     #[error("the ledger is damaged: {0}")]
     Corrupt(String),
@@ -131,6 +141,9 @@ impl StoreError {
             Self::NewerSchema { .. } => {
                 Some("use the version of subledger that wrote it, or a newer one")
             }
+            Self::OlderSchema { .. } => {
+                Some("`subledger serve` or `subledger rebuild` brings it up to date")
+            }
             Self::CannotOpen { .. } => {
                 Some("DATABASE_URL names the file; its directory must exist and be writable")
             }
@@ -141,6 +154,9 @@ impl StoreError {
             Self::FileExists { .. } => Some("choose a file that does not exist yet"),
             Self::NotEmpty { .. } => Some("restore into a new file, or import to append"),
             Self::ReadModelBuilding => Some("`subledger rebuild` builds it, and so does `serve`"),
+            Self::Damaged(_) => Some(
+                "`subledger verify` names every damaged event; a backup or an export may still hold them",
+            ),
             Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
             Self::Unavailable(_) => Some(
                 "another program may hold the ledger, its disk may be full, or its server away",
@@ -168,6 +184,11 @@ impl StoreError {
     /// Whether the same verb may succeed when it is tried again.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::CannotGrow(_))
+    }
+
+    /// True if what is stored may be the reason, so that others of it may be readable.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Damaged(_))
     }
 
     pub(super) fn gone() -> Self {

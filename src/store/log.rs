@@ -11,7 +11,7 @@ use super::append;
 use super::checkpoint::Checkpoints;
 use super::db::{self, Database, Dialect, Session, Writer};
 use super::event::draw;
-use super::{DatabaseUrl, LogHead, Opening, StoreError};
+use super::{Damage, DamageCause, DatabaseUrl, LogHead, Opening, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
@@ -43,7 +43,7 @@ pub(super) struct Inner {
 
 /// What is found where a log may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     Nothing,
     /// A log of this schema version, and how many migrations made it.
     Log {
@@ -70,6 +70,9 @@ impl Log {
                 let options = options(path).create_if_missing(opening == Opening::Create);
                 let mut connection = db::connect(path, options.clone()).await?;
                 let found = found(&mut Session::Sqlite(&mut connection)).await?;
+                if opening == Opening::Existing && found == Found::Nothing {
+                    return Err(nothing_at(url));
+                }
                 if needs_migration(url, Dialect::Sqlite, found)? {
                     let begin = db::sql::BEGIN.sqlite;
                     let mut transaction = connection.begin_with(begin).await?;
@@ -84,16 +87,9 @@ impl Log {
             DatabaseUrl::Postgres(address) => {
                 let pool = db::pool(address, db::POSTGRES_LOG_SCHEMA)?;
                 let db = Database::Postgres(pool.clone());
-                let unreachable = |error| match error {
-                    StoreError::Unavailable(source) => StoreError::Unreachable {
-                        database: url.to_string(),
-                        reason: "it cannot be connected to".to_owned(),
-                        source: Some(source),
-                    },
-                    other => other,
-                };
-                let mut reader = db.read().await.map_err(unreachable)?;
-                let found = found(&mut reader.session()).await.map_err(unreachable)?;
+                let mut reader = db.read().await.map_err(|error| unreachable(url, error))?;
+                let found = found(&mut reader.session()).await;
+                let found = found.map_err(|error| unreachable(url, error))?;
                 drop(reader);
                 if opening == Opening::Existing && found == Found::Nothing {
                     return Err(no_ledger());
@@ -114,26 +110,7 @@ impl Log {
         Ok(log)
     }
 
-    /// A log that is there, to be read as it is: its schema is not brought up to date. None where
-    /// there is no log.
-    pub(crate) async fn look(url: &DatabaseUrl, clock: Clock) -> Result<Option<Self>, StoreError> {
-        let db = match url {
-            DatabaseUrl::Sqlite(path) if !path.exists() => return Ok(None),
-            DatabaseUrl::Sqlite(path) => Database::Sqlite {
-                writer: Mutex::new(Writer::unopened(options(path))?),
-                readers: db::readers(path),
-            },
-            DatabaseUrl::Postgres(address) => {
-                Database::Postgres(db::pool(address, db::POSTGRES_LOG_SCHEMA)?)
-            }
-        };
-        let mut reader = db.read().await?;
-        let is_log = matches!(found(&mut reader.session()).await?, Found::Log { .. });
-        drop(reader);
-        Ok(is_log.then(|| Self::new(url, clock, db)))
-    }
-
-    fn new(url: &DatabaseUrl, clock: Clock, db: Database) -> Self {
+    pub(super) fn new(url: &DatabaseUrl, clock: Clock, db: Database) -> Self {
         Self(Arc::new(Inner {
             url: url.clone(),
             clock,
@@ -173,40 +150,13 @@ impl Log {
         self.0.url.log_path()
     }
 
-    /// Copies the log as it is now into a new file, while it is in use.
-    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let from = self.path().ok_or(StoreError::NotAFile)?;
-        if to.exists() {
-            return Err(StoreError::FileExists { path: to.to_owned() });
-        }
-        let cannot = |reason: &str, source| StoreError::CannotOpen {
-            path: to.to_owned(),
-            reason: reason.to_owned(),
-            source,
-        };
-        let name = to.to_str().ok_or_else(|| cannot("its name is not UTF-8", None))?;
-        if name.starts_with("file:") {
-            return Err(cannot("its name must not start with `file:`", None));
-        }
-        let mut connection = db::connect(from, db::options(from)).await?;
-        let mut session = Session::Sqlite(&mut connection);
-        let copied = session.query(sql::BACKUP).bind(name).execute().await;
-        copied.map_err(|error| match error {
-            StoreError::Unavailable(source) | StoreError::CannotGrow(source) => {
-                cannot("it cannot be written", Some(source))
-            }
-            other => other,
-        })?;
-        Ok(())
-    }
-
     pub(crate) async fn close(&self) {
         self.0.db.close().await;
     }
 }
 
 /// The options of the one connection that writes.
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     db::options(path)
         .page_size(PAGE_BYTES)
@@ -222,7 +172,31 @@ pub(super) fn place(url: &DatabaseUrl) -> String {
     url.log_path().map_or_else(|| url.to_string(), |path| path.display().to_string())
 }
 
-async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
+/// Error of a file that is there and holds nothing, or of a database without a ledger.
+pub(super) fn nothing_at(url: &DatabaseUrl) -> StoreError {
+    match url {
+        DatabaseUrl::Sqlite(path) => StoreError::CannotOpen {
+            path: path.clone(),
+            reason: "it is empty, and no ledger".to_owned(),
+            source: None,
+        },
+        DatabaseUrl::Postgres(_) => StoreError::NoLedger { ledger: place(url) },
+    }
+}
+
+/// Error of a database whose first use fails.
+pub(super) fn unreachable(url: &DatabaseUrl, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(source) if url.log_path().is_none() => StoreError::Unreachable {
+            database: url.to_string(),
+            reason: "it cannot be connected to".to_owned(),
+            source: Some(source),
+        },
+        other => other,
+    }
+}
+
+pub(super) async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
     let row = session.query(sql::SCHEMA).fetch_one().await?;
     let (tables, is_log): (i64, bool) = (row.get(0)?, row.get(1)?);
     if is_log {
@@ -233,7 +207,11 @@ async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
 }
 
 /// Whether what was found is no log of this version yet.
-fn needs_migration(url: &DatabaseUrl, dialect: Dialect, found: Found) -> Result<bool, StoreError> {
+pub(super) fn needs_migration(
+    url: &DatabaseUrl,
+    dialect: Dialect,
+    found: Found,
+) -> Result<bool, StoreError> {
     let known = db::known(dialect);
     match found {
         Found::Nothing => Ok(true),
@@ -275,6 +253,20 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
     bytes.try_into().map_err(|_| StoreError::Corrupt("a hash has the wrong length".to_owned()))
 }
 
+/// The stored leaf hash of the event at a position, which must have one.
+pub(super) fn leaf_hash(
+    position: Position,
+    bytes: Result<Option<&[u8]>, StoreError>,
+) -> Result<Hash, StoreError> {
+    let damaged = |wrong| {
+        let cause = DamageCause::Column { name: "leaf_hash", wrong };
+        Damage::new(position, position, cause)
+    };
+    let bytes = bytes.map_err(|_| damaged("is of a wrong type"))?;
+    let bytes = bytes.ok_or_else(|| damaged("is missing"))?;
+    Ok(bytes.try_into().map_err(|_| damaged("has a wrong length"))?)
+}
+
 pub(super) mod sql {
     crate::store::db::statements! {
         HEAD = "SELECT log_id, size, root, last_received_at, restored FROM log_head";
@@ -282,7 +274,6 @@ pub(super) mod sql {
             SELECT 1, $1, 0, $2, x'', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)",
             postgres "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)
             SELECT 1, $1, 0, $2::bytea, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)";
-        BACKUP = sqlite "VACUUM INTO $1";
         /// How many tables there are, and whether they are a log's.
         SCHEMA = sqlite "SELECT count(*), ifnull(max(name = 'log_head'), 0) FROM sqlite_schema WHERE type = 'table'",
             postgres "SELECT count(*), coalesce(bool_or(tablename = 'log_head'), FALSE) FROM pg_tables WHERE schemaname = 'subledger'";

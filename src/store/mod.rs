@@ -7,15 +7,19 @@
 //! subscriptions.
 
 mod append;
+mod backup;
 mod checkpoint;
+mod damage;
 mod db;
 mod erase;
 mod error;
 mod event;
+mod event_row;
 mod inspect;
 mod log;
 mod nodes;
 mod read_model;
+mod read_only;
 mod record;
 mod redelivery;
 mod scan;
@@ -25,6 +29,7 @@ mod statements_test;
 mod stretch;
 mod url;
 
+pub use damage::{Damage, DamageCause};
 pub use db::Rewritten;
 pub use erase::LEFT_ON_SERVER;
 pub use error::StoreError;
@@ -44,6 +49,7 @@ pub use read_model::{
 };
 pub use record::payload_hash;
 pub use redelivery::Redelivered;
+pub use scan::LogEntry;
 pub use signature::{signature_hash, signature_salt};
 pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, UrlError};
@@ -59,22 +65,28 @@ pub struct Store {
     pub read_model: ReadModel,
 }
 
-/// Whether a ledger that is not there is made.
+/// Whether a ledger that is not there is made, and one that is there may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// Made where it is missing.
     Create,
     /// [`StoreError::NoLedger`] where it is missing.
     Existing,
+    /// The same, and nothing is made, migrated or written.
+    ReadOnly,
 }
 
 impl Store {
-    /// Opens both databases, bringing their schemas up to date.
+    /// Opens both databases, bringing their schemas up to date unless they are only to be read.
     pub async fn open(
         url: &DatabaseUrl,
         opening: Opening,
         clock: Clock,
     ) -> Result<Self, StoreError> {
+        if opening == Opening::ReadOnly {
+            let log = Log::open_to_read(url, clock.clone()).await?;
+            return Ok(Self { log, read_model: ReadModel::open_to_read(url, clock).await? });
+        }
         let log = Log::open(url, opening, clock.clone()).await?;
         let read_model = ReadModel::open(url, clock).await?;
         Ok(Self { log, read_model })

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use futures_util::TryStreamExt as _;
 
-use super::StoreError;
-use super::db::{Column, Session};
+use super::db::{Column, Row, Session};
 use super::log::{self, Log};
+use super::{Damage, DamageCause, StoreError};
 use crate::ids::Position;
 use crate::tree::{self, Frontier, Hash, Subtree};
 
@@ -56,7 +56,11 @@ impl Log {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let query = session.query(sql::LEAVES).bind(after.0).bind(after.plus(limit).0);
-        query.fetch_all().await?.iter().map(|row| log::hash(row.get(0)?)).collect()
+        let mut leaves = Vec::new();
+        for row in query.fetch_all().await? {
+            leaves.push(leaf(&row, after.plus(leaves.len() as i64).next())?);
+        }
+        Ok(leaves)
     }
 
     /// The hashes of these ranges of leaves, which are a proof's.
@@ -71,32 +75,42 @@ impl Log {
     }
 
     /// Keeps the nodes of the log as it is now that are not kept, a few in each transaction; says how many
-    /// there were.
+    /// there were. Subtrees of damaged events are passed over; the first damage is the error at the end.
     pub async fn fill_nodes(&self) -> Result<u64, StoreError> {
         let size = self.head().await?.size.0.unsigned_abs();
         let mut filled = 0;
+        let mut damaged = None;
         for level in LEVELS {
             let end = size >> level;
             let mut start = 0;
             let mut missing = end - self.count_nodes(level, end).await?;
             while missing > 0 && start < end {
                 let numbers = start..end.min(start + STEP);
-                let added = self.fill_step(level, numbers.clone()).await?;
+                let added = self.fill_step(level, numbers.clone(), &mut damaged).await?;
                 (start, missing, filled) =
                     (numbers.end, missing.saturating_sub(added), filled + added);
             }
         }
-        Ok(filled)
+        damaged.map_or(Ok(filled), Err)
     }
 
-    async fn fill_step(&self, level: u32, numbers: Range<u64>) -> Result<u64, StoreError> {
+    async fn fill_step(
+        &self,
+        level: u32,
+        numbers: Range<u64>,
+        damaged: &mut Option<StoreError>,
+    ) -> Result<u64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let kept = kept(&mut session, level, &numbers).await?;
         let mut missing = Vec::new();
         for index in numbers.filter(|number| !kept.iter().any(|(it, _)| it.index == *number)) {
             let subtree = Subtree { level, index };
-            missing.push((subtree, below(&mut session, subtree).await?));
+            match below(&mut session, subtree).await {
+                Ok(hash) => missing.push((subtree, hash)),
+                Err(error) if error.is_damage() => drop(damaged.get_or_insert(error)),
+                Err(error) => return Err(error),
+            }
         }
         drop(reader);
         if !missing.is_empty() {
@@ -129,6 +143,16 @@ impl Log {
         }
         Ok(differing)
     }
+}
+
+/// The leaf of a row, which must be the one at this position.
+fn leaf(row: &Row, position: Position) -> Result<Hash, StoreError> {
+    let found = Position(row.get(0)?);
+    if found != position {
+        let last = Position(found.0 - 1);
+        return Err(Damage::new(position, last, DamageCause::Missing).into());
+    }
+    log::leaf_hash(position, row.get(1))
 }
 
 async fn range_hash(session: &mut Session<'_>, range: &Range<u64>) -> Result<Hash, StoreError> {
@@ -168,10 +192,12 @@ async fn below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, Stor
         let end = leaves.end.min(start + LEAVES_MAX);
         let mut rows = session.query(sql::LEAVES).bind(signed(start)).bind(signed(end)).fetch();
         while let Some(row) = rows.try_next().await? {
-            frontier.push(log::hash(row.get(0)?)?);
+            frontier.push(leaf(&row, Position(signed(leaves.start + frontier.size())).next())?);
         }
-        if leaves.start + frontier.size() != end {
-            return Err(StoreError::Corrupt(format!("events are missing up to position {end}")));
+        let found = leaves.start + frontier.size();
+        if found != end {
+            let (first, last) = (Position(signed(found)).next(), Position(signed(end)));
+            return Err(Damage::new(first, last, DamageCause::Missing).into());
         }
     }
     Ok(frontier.root())
@@ -207,6 +233,6 @@ pub(super) mod sql {
             SELECT * FROM ({rows}) AS bound WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
         NODES = "SELECT number, hash FROM nodes WHERE level = $1 AND number >= $2 AND number < $3 ORDER BY number";
         COUNT = "SELECT count(*) FROM nodes WHERE level = $1 AND number < $2";
-        LEAVES = "SELECT leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
+        LEAVES = "SELECT position, leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
     }
 }

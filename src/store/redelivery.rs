@@ -7,7 +7,7 @@
 use super::db::{Column, Row, Session};
 use super::event::{NewEvent, Redelivery};
 use super::log::{self, Log};
-use super::{StoreError, record};
+use super::{Damage, DamageCause, StoreError, record};
 use crate::ids::Position;
 use crate::time::ReceivedAt;
 
@@ -57,20 +57,26 @@ impl Log {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let rows = session.query(sql::SCAN).bind(from.0).bind(to.0).fetch_all().await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Redelivery {
-                    position: Position(row.get(0)?),
-                    payload_hash: log::hash(row.get(1)?)?,
-                    api_version: row.get(2)?,
-                    first_received_at: ReceivedAt(row.get(3)?),
-                    last_received_at: ReceivedAt(row.get(4)?),
-                    count: row.get(5)?,
-                    payload: row.get(6)?,
-                })
-            })
-            .collect()
+        rows.iter().map(read).collect()
     }
+}
+
+/// Reads a redelivery; where it cannot be, names its event.
+fn read(row: &Row) -> Result<Redelivery, StoreError> {
+    let position = Position(row.get(0)?);
+    let read = || {
+        Ok::<_, StoreError>(Redelivery {
+            position,
+            payload_hash: log::hash(row.get(1)?)?,
+            api_version: row.get(2)?,
+            first_received_at: ReceivedAt(row.get(3)?),
+            last_received_at: ReceivedAt(row.get(4)?),
+            count: row.get(5)?,
+            payload: row.get(6)?,
+        })
+    };
+    let cause = DamageCause::Column { name: "a redelivery of it", wrong: "cannot be read" };
+    read().map_err(|_| Damage::new(position, position, cause).into())
 }
 
 /// How often some bytes of an event came again.

@@ -138,10 +138,12 @@ async fn every_statement_of_the_log_prepares() {
         let mut databases = databases(dialect).await;
         let rooms = [
             ("db", db::sql::CATALOGUE),
+            ("look", db::LOOK_CATALOGUE),
             ("rewrite", db::REWRITE_CATALOGUE),
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),
+            ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
             ("erase", erase::sql::CATALOGUE),

@@ -9,10 +9,12 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::StoreError;
 use super::db::{Row, Session};
 use super::event::{EventFacts, LoggedEvent, Source};
+use super::event_row::EventRow;
 use super::log::Log;
+use super::scan::{LogEntry, Range};
+use super::{DamageCause, StoreError};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -29,8 +31,17 @@ pub struct Stretch {
     pub last_received_at: ReceivedAt,
     /// Whether it ends where it was asked to, or for its size, so that there may be more.
     pub is_full: bool,
-    /// Holds the texts, which are read where they are.
-    row: Row,
+    /// The position before the first.
+    after: Position,
+    content: Content,
+}
+
+/// Events of a stretch.
+enum Content {
+    /// A row that holds the texts, which are read where they are.
+    Joined(Row),
+    /// Event by event, where one of them is damaged.
+    Each(Vec<LogEntry>),
 }
 
 /// An event in a stretch.
@@ -50,8 +61,10 @@ pub struct StretchEvent<'a> {
     pub created: StripeTime,
     /// How it reached us.
     pub source: Source,
-    /// The body exactly as received; none where it was erased.
+    /// The body exactly as received; none where it was erased. Of a damaged event, what is left of it.
     pub body: Option<&'a str>,
+    /// Why the event cannot be read, where its row is damaged.
+    pub damage: Option<&'a DamageCause>,
 }
 
 impl<'a> From<&'a LoggedEvent> for StretchEvent<'a> {
@@ -66,13 +79,35 @@ impl<'a> From<&'a LoggedEvent> for StretchEvent<'a> {
             created: facts.created,
             source: event.source,
             body: event.payload.as_deref(),
+            damage: None,
         }
+    }
+}
+
+impl<'a> StretchEvent<'a> {
+    /// An event that cannot be read, with what is left of it.
+    pub fn damaged(position: Position, cause: &'a DamageCause, rest: Option<&'a LoggedEvent>) -> Self {
+        let of_rest = rest.map(Self::from).unwrap_or_else(|| Self {
+            position,
+            event_id: Cow::Borrowed(""),
+            scope: Scope::default(),
+            event_type: Cow::Borrowed(""),
+            api_version: None,
+            created: StripeTime(0),
+            source: Source::Import,
+            body: None,
+            damage: None,
+        });
+        Self { damage: Some(cause), ..of_rest }
     }
 }
 
 impl Log {
     /// The events after a position and up to another; none if there are none. Fewer where their
     /// bodies are more than a few MiB together.
+    ///
+    /// [`StoreError::Corrupt`] from here or from [`Stretch::events`] where one of them is damaged or missing:
+    /// then [`Self::stretch_of_each`] reads them.
     pub async fn stretch(
         &self,
         after: Position,
@@ -82,13 +117,56 @@ impl Log {
         let mut session = reader.session();
         let end = end(&mut session, after, up_to).await?;
         let row = session.query(sql::STRETCH).bind(after.0).bind(end.0).fetch_one().await?;
-        let Some(to) = row.get::<Option<i64>, _>(0)? else { return Ok(None) };
+        let Some(to) = row.get::<Option<i64>, _>(0)? else {
+            // In the same moment the head says whether there should be any.
+            return if row.get::<i64, _>(5)? > after.0 { Err(corrupt()) } else { Ok(None) };
+        };
         Ok(Some(Stretch {
             to: Position(to),
             first_received_at: ReceivedAt(row.get(1)?),
             last_received_at: ReceivedAt(row.get(2)?),
             is_full: to == end.0,
-            row,
+            after,
+            content: Content::Joined(row),
+        }))
+    }
+
+    /// Like [`Self::stretch`], event by event and around what is damaged.
+    ///
+    /// [`StoreError::Damaged`] where the log ends before its head says: a shorter log is not folded.
+    pub async fn stretch_of_each(
+        &self,
+        after: Position,
+        up_to: Position,
+    ) -> Result<Option<Stretch>, StoreError> {
+        let head = self.head().await?;
+        let limit_bytes = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
+        let range = Range { after, up_to, size: head.size, limit_events: usize::MAX, limit_bytes };
+        let rows = self.rows(range).await?.into_iter();
+        let entries: Vec<_> = rows.map(|row| row.and_then(EventRow::into_entry_of_fold)).collect();
+        let received_at = |entry: &LogEntry| match entry {
+            Ok(event) => Some(event.received_at),
+            Err(damage) => damage.rest.as_ref().map(|event| event.received_at),
+        };
+        let known = || entries.iter().filter_map(received_at).filter(|at| *at > ReceivedAt(0));
+        let to = match entries.last() {
+            None => return Ok(None),
+            Some(Ok(event)) => event.position,
+            Some(Err(damage)) if damage.cause == DamageCause::CutOff => {
+                if entries.len() == 1 {
+                    return Err(damage.clone().into());
+                }
+                Position(damage.first.0 - 1)
+            }
+            Some(Err(damage)) => damage.last,
+        };
+        Ok(Some(Stretch {
+            to,
+            first_received_at: known().min().unwrap_or(head.last_received_at),
+            last_received_at: known().max().unwrap_or(head.last_received_at),
+            is_full: to == up_to || to < head.size,
+            after,
+            content: Content::Each(entries),
         }))
     }
 
@@ -99,6 +177,19 @@ impl Log {
         let end = end(&mut session, after, up_to).await?;
         let row = session.query(sql::RECORDS).bind(after.0).bind(end.0).fetch_one().await?;
         Ok(Records { up_to: end, row })
+    }
+}
+
+impl Log {
+    /// Like [`Self::records`], event by event and around what is damaged.
+    pub async fn records_of_each(
+        &self,
+        after: Position,
+        up_to: Position,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let (limit_events, limit_bytes) = (usize::MAX, usize::MAX);
+        let rows = self.rows(Range { after, up_to, size: up_to, limit_events, limit_bytes }).await?;
+        Ok(rows.into_iter().map(|row| row.and_then(EventRow::into_entry)).collect())
     }
 }
 
@@ -120,11 +211,17 @@ async fn end(
 }
 
 impl Stretch {
-    /// The events, in the order of the log.
+    /// The events, in the order of the log: one for each position.
     pub fn events(&self) -> Result<Vec<StretchEvent<'_>>, StoreError> {
-        let facts: Vec<Facts<'_>> =
-            serde_json::from_str(self.row.get(3)?).map_err(|_| corrupt())?;
-        let mut bodies = Bodies(self.row.get::<Option<_>, _>(4)?.unwrap_or_default());
+        match &self.content {
+            Content::Joined(row) => self.joined_events(row),
+            Content::Each(entries) => Ok(entries.iter().flat_map(|it| self.events_of(it)).collect()),
+        }
+    }
+
+    fn joined_events<'r>(&self, row: &'r Row) -> Result<Vec<StretchEvent<'r>>, StoreError> {
+        let facts: Vec<Facts<'_>> = serde_json::from_str(row.get(3)?).map_err(|_| corrupt())?;
+        let mut bodies = Bodies(row.get::<Option<_>, _>(4)?.unwrap_or_default());
         let mut events = Vec::with_capacity(facts.len());
         for Facts(position, id, account, livemode, kind, version, created, source, bytes) in facts {
             events.push(StretchEvent {
@@ -136,10 +233,23 @@ impl Stretch {
                 created: StripeTime(created),
                 source: Source::parse(&source).ok_or_else(corrupt)?,
                 body: bodies.next(bytes)?,
+                damage: None,
             });
         }
-        let in_order = events.is_sorted_by_key(|event| event.position);
-        (in_order && bodies.0.is_empty()).then_some(events).ok_or_else(corrupt)
+        let positions = self.after.0 + 1..=self.to.0;
+        let is_dense = events.iter().map(|event| event.position.0).eq(positions);
+        (is_dense && bodies.0.is_empty()).then_some(events).ok_or_else(corrupt)
+    }
+
+    fn events_of<'e>(&self, entry: &'e LogEntry) -> Vec<StretchEvent<'e>> {
+        let damage = match entry {
+            Ok(event) => return vec![event.into()],
+            Err(damage) => damage,
+        };
+        let folded = damage.positions().take_while(|position| *position <= self.to);
+        folded
+            .map(|it| StretchEvent::damaged(it, &damage.cause, damage.rest.as_deref()))
+            .collect()
     }
 }
 
@@ -267,12 +377,12 @@ pub(super) mod sql {
         /// copy every body once more.
         STRETCH = sqlite "SELECT max(position), min(received_at), max(received_at),
                 json_group_array(json_array(position, event_id, account, livemode, type, api_version, created, source, octet_length(payload))),
-                group_concat(payload, '')
+                group_concat(payload, ''), (SELECT size FROM log_head)
             FROM events WHERE position > $1 AND position <= $2",
             postgres "SELECT max(position), min(received_at), max(received_at),
                 json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created, source, octet_length(payload))
                     ORDER BY position)::text,
-                string_agg(payload, '' ORDER BY position)
+                string_agg(payload, '' ORDER BY position), (SELECT size FROM log_head)
             FROM events WHERE position > $1 AND position <= $2";
         RECORDS = sqlite "SELECT json_group_array(json_array(position, event_id, account, livemode, type, api_version, created,
                     created_nanos, received_at, source, signature, hex(payload_hash), hex(leaf_hash), iif(salt IS NULL, NULL, hex(salt)),

@@ -18,6 +18,7 @@ mod allocations;
 mod app;
 mod audit;
 mod corpus;
+mod damage;
 mod diff;
 mod explain;
 mod export;

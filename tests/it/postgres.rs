@@ -19,6 +19,7 @@ mod app;
 mod audit;
 mod cluster;
 mod corpus;
+mod damage;
 mod diff;
 mod explain;
 mod export;

@@ -24,7 +24,7 @@ use crate::ids::{CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::{Logic, rows};
-use crate::store::{GenerationStamp, LoggedEvent, Store, StoreError};
+use crate::store::{Damage, GenerationStamp, LoggedEvent, Store, StoreError};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// A row, explained.
@@ -182,8 +182,10 @@ async fn name(
             continue;
         };
         let value = Value::from(name);
-        let logged = store.log.event(event, Some(&scope.account), Some(scope.livemode)).await?;
-        let set_by = logged.into_iter().next().map(|logged| {
+        let (account, livemode) = (Some(&scope.account), Some(scope.livemode));
+        let logged = store.log.event_entries(event, account, livemode).await?.into_iter().next();
+        let logged = logged.and_then(|entry| entry.map_or_else(Damage::into_rest, Some));
+        let set_by = logged.map(|logged| {
             let body = logged.payload.as_deref().and_then(|body| serde_json::from_str(body).ok());
             let path = body.and_then(|body: Value| {
                 places::path_of(&logged.facts.event_type, &body, field, &value, &[])

@@ -4,6 +4,7 @@ use super::Report;
 use super::checked::Checked;
 use crate::ids::Position;
 use crate::proof::Checkpoint;
+use crate::store::{Damage, DamageCause};
 use crate::time::ReceivedAt;
 use crate::tree::{Frontier, Hash, Subtree};
 
@@ -14,6 +15,8 @@ pub(super) struct Chain {
     received_at: ReceivedAt,
     pub(super) events: i64,
     frontier: Frontier,
+    /// True if a leaf is missing from the tree, because its row cannot be read.
+    is_broken: bool,
     /// The subtrees that were completed and not taken yet.
     completed: Vec<(Subtree, Hash)>,
     /// Those that have not been reached yet.
@@ -28,28 +31,56 @@ impl Chain {
         chain
     }
 
+    /// The next events, which cannot be read. Where their leaf can be, the tree goes on with it.
+    pub(super) fn pass(&mut self, damage: &Damage, report: &mut Report) {
+        let (first, last) = (damage.first, damage.last);
+        let message = if first == last {
+            damage.cause.to_string()
+        } else {
+            format!("{}: {}", damage.place(), damage.cause)
+        };
+        report.find(Some(first), message);
+        if let Some(rest) = &damage.rest {
+            let is_leaf = matches!(damage.cause, DamageCause::Column { name: "leaf_hash", .. });
+            self.grow(if is_leaf { rest.recomputed_leaf_hash() } else { rest.leaf_hash });
+            self.received_at = self.received_at.max(rest.received_at);
+        } else {
+            self.is_broken = true;
+        }
+        self.position = last;
+        if matches!(damage.cause, DamageCause::Column { .. } | DamageCause::Unreadable) {
+            self.events += damage.count();
+        }
+        self.compare_checkpoints(report);
+    }
+
+    fn grow(&mut self, leaf: Hash) {
+        if !self.is_broken {
+            let completed = &mut self.completed;
+            self.frontier.push_with(leaf, |subtree, hash| completed.push((subtree, hash)));
+        }
+    }
+
     /// The next event.
     pub(super) fn push(&mut self, event: &Checked, report: &mut Report) {
         let at = Some(event.position);
         if event.position != self.position.next() {
-            let message = format!("position {} is missing before this event", self.position.next());
-            report.find(at, message);
+            report.find(at, missing(self.position.next(), event.position));
         }
         if event.received_at <= self.received_at {
             report.find(at, "received_at does not rise");
         }
         event.wrong.iter().for_each(|message| report.find(at, message));
-        let completed = &mut self.completed;
-        self.frontier.push_with(event.leaf, |subtree, hash| completed.push((subtree, hash)));
+        self.grow(event.leaf);
         self.position = event.position;
         self.received_at = event.received_at;
         self.events += 1;
         self.compare_checkpoints(report);
     }
 
-    /// The root of what was read.
-    pub(super) fn root(&self) -> Hash {
-        self.frontier.root()
+    /// The root of what was read; none where a leaf could not be.
+    pub(super) fn root(&self) -> Option<Hash> {
+        (!self.is_broken).then(|| self.frontier.root())
     }
 
     /// How many subtrees were completed since they were taken out.
@@ -65,6 +96,14 @@ impl Chain {
     /// Says which checkpoints were never reached.
     pub(super) fn end(&self, report: &mut Report) {
         for checkpoint in &self.checkpoints {
+            if self.is_broken && checkpoint.size <= self.position.0.unsigned_abs() {
+                let message = format!(
+                    "a checkpoint of {} events cannot be compared, because not all of them can be read",
+                    checkpoint.size
+                );
+                report.find(None, message);
+                continue;
+            }
             let message = format!(
                 "a checkpoint speaks of {} events, the log holds {}",
                 checkpoint.size, self.events
@@ -75,6 +114,9 @@ impl Chain {
 
     /// Compares the root with those of the checkpoints of this size.
     fn compare_checkpoints(&mut self, report: &mut Report) {
+        if self.is_broken {
+            return;
+        }
         let (size, root) = (self.frontier.size(), || self.frontier.root());
         for checkpoint in self.checkpoints.extract_if(.., |it| it.size == size) {
             if checkpoint.root != root() {
@@ -82,5 +124,15 @@ impl Chain {
                 report.find(None, message);
             }
         }
+    }
+}
+
+/// Says which positions have no row, the first of them and the one after the last.
+fn missing(first: Position, end: Position) -> String {
+    let last = Position(end.0 - 1);
+    if last > first {
+        format!("positions {first} to {last} are missing before this event")
+    } else {
+        format!("position {first} is missing before this event")
     }
 }

@@ -7,7 +7,7 @@ use super::ids;
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, Scope};
 use crate::projector::{Entry, Outcome};
-use crate::store::{LoggedEvent, Records, Source, StoreError};
+use crate::store::{Damage, LogEntry, LoggedEvent, Records, Source, StoreError, StretchEvent};
 use crate::stripe::envelope::api_version;
 use crate::stripe::{SignedWith, Verifier};
 use crate::time::{ReceivedAt, StripeTime};
@@ -27,8 +27,8 @@ pub(super) struct Checker {
 pub(super) enum Looked {
     /// It was read.
     At(Box<Checked>),
-    /// The database cannot give it, for this reason.
-    Unreadable(Position, String),
+    /// These cannot be read. What they come to in the read model, as far as that has folded.
+    Damaged(Damage, Vec<Outcome>),
 }
 
 /// An event that was looked at.
@@ -62,6 +62,24 @@ impl Checker {
     pub(super) fn check_all(&self, records: &Records) -> Result<Vec<Looked>, StoreError> {
         let events = records.events()?;
         Ok(events.iter().map(|it| Looked::At(Box::new(self.check(it)))).collect())
+    }
+
+    /// The same, where some of them may be damaged.
+    pub(super) fn check_entries(&self, entries: Vec<LogEntry>) -> Vec<Looked> {
+        let look = |entry: LogEntry| match entry {
+            Ok(event) => Looked::At(Box::new(self.check(&event))),
+            Err(damage) => {
+                let folded = damage.positions().take_while(|position| *position <= self.folded);
+                let outcome = |position| {
+                    let rest = damage.rest.as_deref();
+                    let event = StretchEvent::damaged(position, &damage.cause, rest);
+                    Entry::read(&event).outcome()
+                };
+                let outcomes = folded.map(outcome).collect();
+                Looked::Damaged(damage, outcomes)
+            }
+        };
+        entries.into_iter().map(look).collect()
     }
 
     fn check(&self, event: &LoggedEvent) -> Checked {

@@ -93,7 +93,7 @@ impl FreshFold {
         let everything = SubscriptionFilter::default();
         let pages = store.read_model.subscription_pages(everything, None, PAGE_ROWS).await;
         let mut pages = match pages {
-            Err(StoreError::ReadModelBuilding) => return Ok(None),
+            Err(StoreError::ReadModelBuilding | StoreError::CannotOpen { .. }) => return Ok(None),
             pages => pages?,
         };
         let generations = store.read_model.generations().await?;
@@ -129,7 +129,7 @@ impl FreshFold {
             for event in stretch {
                 match event {
                     Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
-                    Looked::Unreadable(_, why) => return Err(StoreError::Corrupt(why)),
+                    Looked::Damaged(_, outcomes) => outcomes.into_iter().for_each(|it| self.join(it)),
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use super::Report;
 use crate::ids::Position;
-use crate::store::{EventFacts, Log, StoreError};
+use crate::store::{Damage, EventFacts, Log, StoreError};
 
 /// Events that are read at once to compare their ids.
 const COMPARED_AT_ONCE: usize = 256;
@@ -37,7 +37,9 @@ impl Ids {
             let mut first = BTreeMap::new();
             for some in alike.chunks(COMPARED_AT_ONCE) {
                 let positions: Vec<_> = some.iter().map(|(_, position)| *position).collect();
-                for event in log.events_at(&positions).await? {
+                let entries = log.entries_at(&positions).await?.into_iter();
+                let events = entries.filter_map(|it| it.map_or_else(Damage::into_rest, Some));
+                for event in events {
                     let identity = (event.facts.event_id, event.facts.scope);
                     let (at, id) = (event.position, identity.0.clone());
                     let earlier = *first.entry(identity).or_insert(at);

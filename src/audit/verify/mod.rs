@@ -28,7 +28,8 @@ use super::beside_the_runtime;
 use crate::ids::Position;
 use crate::projector::can_fold;
 use crate::proof::Checkpoint;
-use crate::store::{Inspection, Log, Store, StoreError};
+use crate::store::DamageCause::{CutOff, Missing};
+use crate::store::{Damage, Inspection, Log, Store, StoreError};
 use crate::stripe::Verifier;
 use crate::tree::Subtree;
 
@@ -39,8 +40,8 @@ const STRETCHES_A_PROCESSOR: usize = 8;
 /// Events between two comparisons with the hashes that are kept of subtrees.
 const SUBTREES_EVERY: usize = 1 << 14;
 
-/// How many findings are kept; more of them only say the same.
-const FINDINGS_MAX: usize = 100;
+/// Findings that are kept, at most: far more than anybody reads, and few enough for the memory.
+const FINDINGS_MAX: usize = 100_000;
 
 /// What verification found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -49,8 +50,10 @@ pub struct Report {
     pub events: i64,
     /// Distinct ids of events, within an account and mode: as many as there are events.
     pub ids: i64,
-    /// The root that they give, in hex.
+    /// The root that they give, in hex; empty where an event cannot be read that it takes.
     pub root: String,
+    /// Events that cannot be read. Each is named by a finding.
+    pub unreadable: i64,
     /// Signatures that were checked again; none unless secrets were given.
     pub signatures: Option<i64>,
     /// Signatures that were erased with their events and cannot be checked; none unless secrets were given.
@@ -138,15 +141,23 @@ pub async fn verify_against(
     let mut erased = Erased::default();
     let (mut signed, mut signatures_erased) = (0, 0);
     let mut ids = Ids::default();
-    let mut is_read = true;
     let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
     while let Some(stretch) = stretches.try_next().await? {
         for event in stretch {
             let mut event = match event {
                 Looked::At(event) => event,
-                Looked::Unreadable(position, why) => {
-                    report.find(Some(position), format!("the event cannot be read: {why}"));
-                    is_read = false;
+                // Found when the next event is read, or at the end.
+                Looked::Damaged(Damage { cause: Missing | CutOff, .. }, outcomes) => {
+                    outcomes.into_iter().for_each(|outcome| fresh.join(outcome));
+                    continue;
+                }
+                Looked::Damaged(damage, outcomes) => {
+                    report.unreadable += damage.count();
+                    chain.pass(&damage, &mut report);
+                    if let Some(rest) = damage.into_rest() {
+                        ids.note(ids::hash(&rest.facts, &checker.keys), rest.position);
+                    }
+                    outcomes.into_iter().for_each(|outcome| fresh.join(outcome));
                     continue;
                 }
             };
@@ -166,16 +177,17 @@ pub async fn verify_against(
     }
     compare_subtrees(&store.log, &mut chain, &mut report).await?;
     // What was appended meanwhile came with a head that moved.
-    if let Some(next) = store.log.scan(head.size, 1, 1).await?.first()
-        && store.log.head().await?.size < next.position
-    {
-        report.find(Some(next.position), "is beyond the end that the head says");
+    if let Some(next) = store.log.entries(head.size, 1, 1).await?.first() {
+        let position = next.as_ref().map_or_else(|damage| damage.first, |event| event.position);
+        if store.log.head().await?.size < position {
+            report.find(Some(position), "is beyond the end that the head says");
+        }
     }
     if chain.events != head.size.0 {
         let message = format!("the head says {} events, the log holds {}", head.size, chain.events);
         report.find(None, message);
     }
-    if chain.root() != head.root {
+    if chain.root().is_some_and(|root| root != head.root) {
         report.find(None, "the root that the events give is not the head's");
     }
     erased.compare(&mut report);
@@ -183,18 +195,16 @@ pub async fn verify_against(
     report.ids = ids.compare(&store.log, &mut report).await?;
     report.checkpoints = checkpoints.len();
     report.events = chain.events;
-    report.root = hex::encode(chain.root());
+    report.root = chain.root().map(hex::encode).unwrap_or_default();
     report.signatures = signatures.map(|_| signed);
     report.signatures_erased = signatures.map(|_| signatures_erased);
-    if is_read {
-        report.rows = match fresh.compare(store, &mut report).await {
-            Err(StoreError::Corrupt(why)) => {
-                report.find(None, format!("the read model cannot be read: {why}"));
-                None
-            }
-            compared => compared?,
-        };
-    }
+    report.rows = match fresh.compare(store, &mut report).await {
+        Err(StoreError::Corrupt(why)) => {
+            report.find(None, format!("the read model cannot be read: {why}"));
+            None
+        }
+        compared => compared?,
+    };
     for inspection in inspecting.await.map_err(|error| StoreError::Internal(error.into()))?? {
         report.take(inspection);
     }
@@ -229,8 +239,8 @@ fn check_all(
     })
 }
 
-/// The events after a position and up to another, each looked at by itself. A range that cannot be read is read
-/// in halves, down to the events that cannot.
+/// The events after a position and up to another, each looked at by itself. A range that cannot be read at once is
+/// read event by event.
 async fn check(
     log: Log,
     mut after: Position,
@@ -238,9 +248,9 @@ async fn check(
     checker: Arc<Checker>,
 ) -> Result<Vec<Looked>, StoreError> {
     let mut looked = Vec::new();
-    let mut up_to = to;
     while after < to {
-        let of_these = match log.records(after, up_to).await {
+        let mut up_to = to;
+        let of_these = match log.records(after, to).await {
             Ok(records) => {
                 up_to = records.up_to;
                 let checker = Arc::clone(&checker);
@@ -248,18 +258,15 @@ async fn check(
             }
             Err(error) => Err(error),
         };
-        match of_these {
-            Ok(events) => looked.extend(events),
-            Err(StoreError::Corrupt(why)) if up_to.0 - after.0 == 1 => {
-                looked.push(Looked::Unreadable(up_to, why));
+        looked.extend(match of_these {
+            Err(error) if !error.is_unavailable() => {
+                let entries = log.records_of_each(after, up_to).await?;
+                let checker = Arc::clone(&checker);
+                beside_the_runtime(move || checker.check_entries(entries)).await?
             }
-            Err(StoreError::Corrupt(_)) => {
-                up_to = after.plus((up_to.0 - after.0) / 2);
-                continue;
-            }
-            Err(error) => return Err(error),
-        }
-        (after, up_to) = (up_to, to);
+            events => events?,
+        });
+        after = up_to;
     }
     Ok(looked)
 }

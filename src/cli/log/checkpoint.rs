@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.key.required()?;
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let checkpoint = audit::checkpoint(&store.log).await;
     store.close().await;
     let mut out = stdout();

@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.key.required()?;
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let size = audit::checkpoint(&store.log).await?.size;
     let sizes = (args.old, args.new.unwrap_or(size));
     let proof = audit::prove_consistency(&store.log, sizes, &key).await;

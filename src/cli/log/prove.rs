@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.key.required()?;
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(Opening::ReadOnly).await?;
     let id = EventId::new(args.event);
     let event = event::find(&store, &id, args.account, context).await?;
     let proof = audit::prove_inclusion(&store.log, event.position, &key).await;

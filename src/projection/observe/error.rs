@@ -24,6 +24,9 @@ pub enum FoldError {
     /// The object of a folded type is not there.
     #[error("the event carries no object")]
     NoObject,
+    /// The row of the log that holds it is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// Reading it met a defect of this program.
     #[error("a defect of this program; its log says more")]
     Defect,

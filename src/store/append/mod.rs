@@ -80,6 +80,7 @@ impl Log {
                 self.announce(&batch);
                 batch
             }
+            Database::Absent(why) => return Err(Database::absent(why.as_ref())),
             Database::Sqlite { writer, .. } => {
                 let mut writer = writer.lock().await;
                 // Whatever fails or is cancelled below drops the connection, and so rolls back.

@@ -1,5 +1,6 @@
 //! Where connections come from: one that writes and some that read, or a pool.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -23,6 +24,8 @@ pub(in crate::store) enum Database {
     Sqlite { writer: Mutex<Writer>, readers: Readers },
     /// Any connection does.
     Postgres(PgPool),
+    /// There is none, or none that can be opened: the path and why.
+    Absent(Option<(PathBuf, String)>),
 }
 
 /// A connection that reads.
@@ -45,8 +48,20 @@ pub(in crate::store) enum Write<'d> {
 impl Database {
     pub(in crate::store) fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Sqlite { .. } | Self::Absent(_) => Dialect::Sqlite,
             Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Error of a read model that is not there.
+    pub(in crate::store) fn absent(why: Option<&(PathBuf, String)>) -> StoreError {
+        match why {
+            None => StoreError::ReadModelBuilding,
+            Some((path, reason)) => StoreError::CannotOpen {
+                path: path.clone(),
+                reason: reason.clone(),
+                source: None,
+            },
         }
     }
 
@@ -55,6 +70,7 @@ impl Database {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
             Self::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
     }
 
@@ -69,12 +85,24 @@ impl Database {
             Self::Postgres(pool) => {
                 Reader::PostgresSnapshot(begin_to_the_end(pool, sql::SNAPSHOT).await?)
             }
+            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
     }
 
     /// Begins a transaction that writes.
     pub(in crate::store) async fn write(&self) -> Result<Write<'_>, StoreError> {
         self.begin(sql::BEGIN).await
+    }
+
+    /// A connection of its own that reads a file as the others do: for a statement that takes long.
+    pub(in crate::store) async fn own_reader(
+        &self,
+        path: &Path,
+    ) -> Result<SqliteConnection, StoreError> {
+        match self {
+            Self::Sqlite { readers, .. } => readers.connect(path).await,
+            Self::Postgres(_) | Self::Absent(_) => Err(StoreError::NotAFile),
+        }
     }
 
     /// A connection for one statement that writes.
@@ -86,6 +114,7 @@ impl Database {
                 Write::Sqlite { writer, connection, begun: false }
             }
             Self::Postgres(pool) => Write::PostgresStatement(pool.acquire().await?),
+            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
     }
 
@@ -100,6 +129,7 @@ impl Database {
                 write
             }
             Self::Postgres(pool) => Write::Postgres(begin_to_the_end(pool, begin).await?),
+            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
     }
 
@@ -122,6 +152,7 @@ impl Database {
                 writer.lock().await.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
+            Self::Absent(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod bulk;
 mod database;
+mod look;
 mod migrate;
 mod postgres;
 mod readers;
@@ -16,6 +17,9 @@ mod writer;
 
 pub(super) use bulk::{Cells, Column, bind_instant, with_rows};
 pub(super) use database::{Database, Reader, sql};
+pub(super) use look::look;
+#[cfg(test)]
+pub(super) use look::sql::CATALOGUE as LOOK_CATALOGUE;
 pub(super) use migrate::{known, migrate, migrations, scripts};
 pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA, pool};
 pub use rewrite::Rewritten;

@@ -3,6 +3,7 @@
 //! sqlx has a pool, but it asks every connection that is given back whether it still answers: of a short read
 //! of a file, a third.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -62,6 +63,11 @@ impl Readers {
         };
         let from = Arc::clone(&self.0);
         Ok(Lent { connection: Some(connection), begun: false, from, _permit: permit })
+    }
+
+    /// A connection that is not one of those that are kept, and that may write other files.
+    pub(super) async fn connect(&self, path: &Path) -> Result<SqliteConnection, StoreError> {
+        super::sqlite::connect(path, self.0.options.clone().pragma("query_only", "OFF")).await
     }
 
     /// Closes them all, each when it is given back.

@@ -198,6 +198,14 @@ impl Row {
         })
     }
 
+    /// The bytes of a column, whatever its type; none where it is NULL.
+    pub(in crate::store) fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get_unchecked(column)?,
+            Self::Postgres(row) => row.try_get_unchecked(column)?,
+        })
+    }
+
     /// How many columns it has.
     pub(in crate::store) fn len(&self) -> usize {
         match self {

@@ -24,7 +24,12 @@ pub(in crate::store) fn options(path: &Path) -> SqliteConnectOptions {
 
 /// Connections that cannot write.
 pub(in crate::store) fn readers(path: &Path) -> Readers {
-    Readers::new(options(path).pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES))
+    Readers::new(reading(options(path)))
+}
+
+/// What connections that read have in common.
+pub(super) fn reading(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES)
 }
 
 /// Opens a connection; failing that, says which file it was.
@@ -32,11 +37,16 @@ pub(in crate::store) async fn connect(
     path: &Path,
     options: SqliteConnectOptions,
 ) -> Result<SqliteConnection, StoreError> {
-    options.connect().await.map_err(|error| StoreError::CannotOpen {
+    options.connect().await.map_err(|error| cannot_open(path, error))
+}
+
+/// Error of a file that cannot be opened.
+pub(super) fn cannot_open(path: &Path, error: sqlx::Error) -> StoreError {
+    StoreError::CannotOpen {
         path: path.to_owned(),
         reason: reason(path, &error),
         source: Some(error.into()),
-    })
+    }
 }
 
 /// Why a file cannot be opened, for people.

@@ -10,6 +10,7 @@ mod script;
 
 use self::guards::Guards;
 use super::StoreError;
+use super::db::Database;
 use super::log::Log;
 use super::read_model::ReadModel;
 
@@ -48,6 +49,12 @@ impl ReadModel {
     /// Checks the read models' database by its own means. No trigger belongs there.
     pub async fn inspect(&self) -> Result<Inspection, StoreError> {
         let mut inspection = Inspection::default();
+        if let Database::Absent(why) = self.database() {
+            if let Some((path, reason)) = why {
+                inspection.find(format!("the read model cannot be read: {}: {reason}", path.display()));
+            }
+            return Ok(inspection);
+        }
         integrity::check(self.database(), "the read model", &mut inspection).await?;
         guards::check(self.database(), "the read model", Guards::None, &mut inspection).await?;
         Ok(inspection)

@@ -130,7 +130,8 @@ impl ReadModel {
         Ok(catalogue)
     }
 
-    /// Writes the fold of the events after `from` up to `to`, and moves the checkpoint.
+    /// Writes the fold of the events after `from` up to `to`, and moves the checkpoint. The leaf hash is none
+    /// where the event at `to` is damaged.
     ///
     /// `false` where the lease has gone to another or the checkpoint is no longer at `from`: then
     /// nothing was written.
@@ -139,9 +140,10 @@ impl ReadModel {
         lease: &Lease,
         from: Position,
         to: Position,
-        leaf_hash_at_to: Hash,
+        leaf_hash_at_to: impl Into<Option<Hash>>,
         batch: &FoldBatch,
     ) -> Result<bool, StoreError> {
+        let leaf_hash: Option<Hash> = leaf_hash_at_to.into();
         let mut write = self.0.db.write().await?;
         let mut session = write.session();
         let moved = session
@@ -150,7 +152,7 @@ impl ReadModel {
             .bind(lease.token)
             .bind(from.0)
             .bind(to.0)
-            .bind(&leaf_hash_at_to[..])
+            .bind(leaf_hash.as_ref().map(|hash| &hash[..]))
             .bind(batch.folded_received_at.0)
             .execute()
             .await?;

@@ -47,7 +47,7 @@ use crate::ids::Position;
 use crate::time::ReceivedAt;
 
 /// The version of the static tables here; a file of an older version is made anew.
-const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 /// Bytes in a page: customers' states are some KB each.
 const PAGE_BYTES: u32 = 8 * 1024;
 /// Pages in the write-ahead log before a commit moves them into the file: 128 MiB. Rows that change
@@ -107,37 +107,17 @@ impl ReadModel {
         Ok(Self::new(db, clock))
     }
 
-    /// The read models that are there, to be read as they are: nothing is made, and nothing removed. None
-    /// where [`Self::open`] would begin from nothing.
-    pub(crate) async fn look(url: &DatabaseUrl, clock: Clock) -> Result<Option<Self>, StoreError> {
-        let db = match url {
-            DatabaseUrl::Postgres(address) => {
-                Database::Postgres(db::pool(address, db::POSTGRES_READ_SCHEMA)?)
-            }
-            DatabaseUrl::Sqlite(_) => {
-                let path = url.read_path().unwrap_or_default();
-                if !path.exists() {
-                    return Ok(None);
-                }
-                let writer = Mutex::new(Writer::unopened(options(&path))?);
-                Database::Sqlite { writer, readers: db::readers(&path) }
-            }
-        };
-        let mut reader = db.read().await?;
-        let version = match version(&mut reader.session()).await {
-            Err(StoreError::Corrupt(_)) => return Ok(None),
-            version => version?,
-        };
-        drop(reader);
-        Ok((version.0 >= SCHEMA_VERSION).then(|| Self::new(db, clock)))
-    }
-
-    fn new(db: Database, clock: Clock) -> Self {
+    pub(super) fn new(db: Database, clock: Clock) -> Self {
         Self(Arc::new(Inner { clock, db, shape: std::sync::Mutex::default() }))
     }
 
     pub(super) fn database(&self) -> &Database {
         &self.0.db
+    }
+
+    /// True if there is none, or none that can be opened.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.0.db, Database::Absent(_))
     }
 
     pub(crate) async fn close(&self) {
@@ -146,7 +126,7 @@ impl ReadModel {
 }
 
 /// Nothing here is lost for good, so a commit need not wait for the disk.
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     db::options(path)
         .create_if_missing(true)
         .page_size(PAGE_BYTES)
@@ -160,7 +140,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 /// The schema's version, and how many tables there are.
-async fn version(session: &mut Session<'_>) -> Result<(i64, i64), StoreError> {
+pub(super) async fn version(session: &mut Session<'_>) -> Result<(i64, i64), StoreError> {
     let row = session.query(sql::VERSION).fetch_one().await?;
     Ok((row.get(0)?, row.get(1)?))
 }
@@ -183,19 +163,22 @@ async fn is_usable(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
+/// Refuses a schema of a newer program.
+pub(super) fn must_be_known(url: &DatabaseUrl, found: i64) -> Result<(), StoreError> {
+    if found <= SCHEMA_VERSION {
+        return Ok(());
+    }
+    let read_path = url.read_path().map(|path| path.display().to_string());
+    let ledger = read_path.unwrap_or_else(|| url.to_string());
+    Err(StoreError::NewerSchema { ledger, found, known: SCHEMA_VERSION })
+}
+
 /// Makes the static tables; where two processes do so at once, the second finds them made.
 async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
     let mut reader = db.read().await?;
     let (found, tables) = version(&mut reader.session()).await?;
     drop(reader);
-    if found > SCHEMA_VERSION {
-        let read_path = url.read_path().map(|path| path.display().to_string());
-        return Err(StoreError::NewerSchema {
-            ledger: read_path.unwrap_or_else(|| url.to_string()),
-            found,
-            known: SCHEMA_VERSION,
-        });
-    }
+    must_be_known(url, found)?;
     if found == SCHEMA_VERSION {
         return Ok(());
     }

@@ -1,0 +1,97 @@
+//! Opening a file of SQLite's to be looked at: nothing is made and nothing is written, also where nothing could be.
+//!
+//! A file in WAL mode is read together with its write-ahead log, for which SQLite needs a shared-memory file beside
+//! it. How a file is opened so that none of the three is written depends on which of them are there.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::readers::Readers;
+use super::sqlite::{self, options};
+use crate::store::StoreError;
+
+/// Connections that only look at a file, once one of them could.
+pub(in crate::store) async fn look(path: &Path) -> Result<Readers, StoreError> {
+    let mut last = None;
+    for options in ways(path) {
+        match try_out(&options).await {
+            Ok(()) => return Ok(Readers::new(options)),
+            // Busy and the like pass; only what has to be made or written is a reason for another way.
+            Err(error) if !needs_to_write(&error) => return Err(opened(path, error)),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(error) if has_content(&beside(path, "-wal")) => StoreError::CannotOpen {
+            path: path.to_owned(),
+            reason: format!(
+                "its write-ahead log {} cannot be read where nothing can be written: copy both files \
+                 together to a directory that can be written",
+                beside(path, "-wal").display()
+            ),
+            source: Some(error.into()),
+        },
+        Some(error) => opened(path, error),
+        None => StoreError::gone(),
+    })
+}
+
+/// The ways in which a file may be opened, in the order in which they are tried.
+fn ways(path: &Path) -> Vec<SqliteConnectOptions> {
+    let options = || sqlite::reading(options(path));
+    if has_content(&beside(path, "-wal")) {
+        // A connection that could write would move the write-ahead log into the file when it closes.
+        return vec![options().read_only(true)];
+    }
+    // Nobody has written since the file was closed. What belongs to WAL mode is made and removed again, or, where it
+    // cannot be, the file is read as one that nobody writes.
+    let immutable = options().read_only(true).immutable(true);
+    if can_be_written(path) { vec![options(), immutable] } else { vec![immutable] }
+}
+
+async fn try_out(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let tried = sqlx::raw_sql(sql::TRY.sqlite).execute(&mut connection).await;
+    let closed = connection.close().await;
+    tried?;
+    closed
+}
+
+fn opened(path: &Path, error: sqlx::Error) -> StoreError {
+    sqlite::cannot_open(path, error)
+}
+
+/// True if SQLite says that it cannot write, or cannot open a file that it would have to make.
+fn needs_to_write(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
+    matches!(code & 0xff, READ_ONLY | CANNOT_OPEN)
+}
+
+/// Primary result codes of SQLite. <https://sqlite.org/rescode.html>
+const READ_ONLY: i32 = 8;
+const CANNOT_OPEN: i32 = 14;
+
+fn can_be_written(path: &Path) -> bool {
+    std::fs::OpenOptions::new().write(true).open(path).is_ok()
+}
+
+fn has_content(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+pub(in crate::store) mod sql {
+    crate::store::db::statements! {
+        /// Reads the file, which opening it does not.
+        TRY = sqlite "SELECT count(*) FROM sqlite_schema";
+    }
+}
