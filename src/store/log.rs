@@ -81,29 +81,21 @@ impl Log {
                     readers: db::readers(path),
                 }
             }
-            DatabaseUrl::Postgres(address) => {
-                let pool = db::pool(address, db::POSTGRES_LOG_SCHEMA)?;
-                let db = Database::Postgres(pool.clone());
-                let unreachable = |error| match error {
-                    StoreError::Unavailable(source) => StoreError::Unreachable {
-                        database: url.to_string(),
-                        reason: "it cannot be connected to".to_owned(),
-                        source: Some(source),
-                    },
-                    other => other,
-                };
-                let mut reader = db.read().await.map_err(unreachable)?;
-                let found = found(&mut reader.session()).await.map_err(unreachable)?;
+            DatabaseUrl::Postgres(server) => {
+                let db = Database::of_server(server, db::POSTGRES_LOG_SCHEMA)?;
+                db.check().await.map_err(|error| error.of_server(url))?;
+                let mut reader = db.read().await?;
+                let found = found(&mut reader.session()).await?;
                 drop(reader);
                 if opening == Opening::Existing && found == Found::Nothing {
                     return Err(no_ledger());
                 }
                 if needs_migration(url, Dialect::Postgres, found)? {
-                    let mut transaction = pool.begin().await?;
-                    let mut session = Session::Postgres(&mut transaction);
+                    let mut write = db.write().await?;
+                    let mut session = write.session();
                     session.run(sql::MAKE_SCHEMA).await?;
                     migrate(&mut session).await?;
-                    transaction.commit().await?;
+                    write.commit().await?;
                 }
                 db
             }
@@ -123,8 +115,10 @@ impl Log {
                 writer: Mutex::new(Writer::unopened(options(path))?),
                 readers: db::readers(path),
             },
-            DatabaseUrl::Postgres(address) => {
-                Database::Postgres(db::pool(address, db::POSTGRES_LOG_SCHEMA)?)
+            DatabaseUrl::Postgres(server) => {
+                let db = Database::of_server(server, db::POSTGRES_LOG_SCHEMA)?;
+                db.check().await.map_err(|error| error.of_server(url))?;
+                db
             }
         };
         let mut reader = db.read().await?;
@@ -246,7 +240,7 @@ fn needs_migration(url: &DatabaseUrl, dialect: Dialect, found: Found) -> Result<
                     StoreError::CannotOpen { path: path.clone(), reason, source: None }
                 }
                 DatabaseUrl::Postgres(_) => {
-                    StoreError::Unreachable { database: url.to_string(), reason, source: None }
+                    StoreError::Unreachable { database: url.to_string(), cause: reason.into() }
                 }
             })
         }

@@ -7,6 +7,7 @@
 //! subscriptions.
 
 mod append;
+mod cause;
 mod checkpoint;
 mod db;
 mod erase;
@@ -46,7 +47,7 @@ pub use record::payload_hash;
 pub use redelivery::Redelivered;
 pub use signature::{signature_hash, signature_salt};
 pub use stretch::{Records, Stretch, StretchEvent};
-pub use url::{DatabaseUrl, UrlError};
+pub use url::{DatabaseUrl, Server, UrlError};
 
 use crate::clock::Clock;
 

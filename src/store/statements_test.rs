@@ -73,11 +73,10 @@ fn select(dialect: Dialect, by: By) -> String {
 }
 
 /// Statements that hold several, which are sent as they are.
-const NOT_PREPARED: [&str; 8] = [
+const NOT_PREPARED: [&str; 7] = [
     "SCHEMA",
     "MAKE_SCHEMA",
     "ALONE",
-    "INDEXING",
     "TAKING",
     "CHECK_INDEX",
     "ALONG_THE_TABLE",
@@ -139,6 +138,7 @@ async fn every_statement_of_the_log_prepares() {
         let rooms = [
             ("db", db::sql::CATALOGUE),
             ("rewrite", db::REWRITE_CATALOGUE),
+            ("migrate", db::MIGRATE_CATALOGUE),
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),
