@@ -17,7 +17,7 @@ pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySetti
 
 use crate::projection::policy::{self, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
-use crate::store::{DatabaseUrl, UrlError};
+use crate::store::{DatabaseUrl, Server, UrlError};
 
 /// The environment variable of the endpoint secrets.
 pub const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
@@ -42,6 +42,17 @@ pub struct Settings {
         global = true
     )]
     database: String,
+
+    /// Connections to PostgreSQL that the process opens at most, half of them to the log
+    #[arg(
+        long,
+        value_name = "N",
+        env = "SUBLEDGER_POSTGRES_CONNECTIONS",
+        default_value_t = Server::DEFAULT_CONNECTIONS,
+        value_parser = clap::value_parser!(u32).range(8..=1_000),
+        global = true
+    )]
+    postgres_connections: u32,
 
     /// Which mode grants access, and is meant where none is named
     #[arg(long, env = "SUBLEDGER_MODE", default_value = "live", global = true)]
@@ -198,7 +209,7 @@ impl ConfigError {
 impl Settings {
     /// Where the ledger is.
     pub fn database_url(&self) -> Result<DatabaseUrl, ConfigError> {
-        Ok(DatabaseUrl::parse(&self.database)?)
+        Ok(DatabaseUrl::parse(&self.database)?.with_connections(self.postgres_connections))
     }
 
     /// A command as it is written in a shell to have these settings, wherever they came from.
@@ -206,7 +217,7 @@ impl Settings {
         let mut words = vec!["subledger".to_owned(), name.to_owned()];
         let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
         // An address of PostgreSQL's may hold a password, and stands in the environment.
-        let is_file = self.database.starts_with("sqlite:");
+        let is_file = self.database.trim().starts_with("sqlite:");
         if is_file && self.database != DEFAULT_DATABASE {
             add("--database", &self.database);
         }

@@ -35,7 +35,7 @@ pub enum ChoiceError {
 
 impl ChoiceError {
     /// What a person can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::OfAnotherLog(_) => Some("`subledger rebuild` makes one from this log"),
             Self::BeingMade { .. } => {

@@ -72,7 +72,7 @@ pub enum RebuildError {
 
 impl RebuildError {
     /// What a person can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::AlreadyRunning { .. } => {
                 Some("wait until it is done; `subledger projections` shows how far it is")

@@ -2,25 +2,25 @@
 
 use std::path::PathBuf;
 
-use sqlx::postgres::PgDatabaseError;
-
-use super::Damage;
+use super::cause::Cause;
+use super::{Damage, DatabaseUrl};
 use crate::ids::{EventId, Position};
 
-/// What happened below, for the log and never for an answer.
+/// What happened below.
 pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A verb of the store that could not be done. Nothing of it was written.
 ///
-/// The text is for outside and holds no database's words; those are the error's source.
+/// The text is for the program's log and for whoever runs a command: it holds the database's code and object, and no
+/// value, body or password. It is not for an answer over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Locked, unreadable or gone. Trying again may help.
-    #[error("the ledger is not available at the moment")]
-    Unavailable(#[source] Source),
+    #[error("the ledger is not available at the moment: {0:#}")]
+    Unavailable(Source),
     /// The disk is full, or the file has reached a limit. Trying again helps once there is room.
-    #[error("a file of the ledger cannot grow: its disk is full, or a limit is reached")]
-    CannotGrow(#[source] Source),
+    #[error("the ledger cannot grow, its disk is full or a limit is reached: {0}")]
+    CannotGrow(Source),
     /// No generation of the read model is complete yet.
     #[error("the read model is being built")]
     ReadModelBuilding,
@@ -78,15 +78,12 @@ pub enum StoreError {
         source: Option<Source>,
     },
     /// The server cannot be reached, or its database cannot be used.
-    #[error("cannot use {database}: {reason}")]
+    #[error("cannot use {database}: {cause}")]
     Unreachable {
-        /// Its address, without a password.
+        /// Its address, without user name and password.
         database: String,
-        /// Why, for people.
-        reason: String,
-        /// What happened below, if anything did.
-        #[source]
-        source: Option<Source>,
+        /// Why.
+        cause: Source,
     },
     /// PostgreSQL's own programs make backups of its databases.
     #[error("a database of PostgreSQL is not copied into a file")]
@@ -126,14 +123,14 @@ pub enum StoreError {
     /// What is stored contradicts itself.
     #[error("the ledger is damaged: {0}")]
     Corrupt(String),
-    /// A defect of this program.
-    #[error("the ledger met an unexpected error")]
-    Internal(#[source] Source),
+    /// A failure that trying again does not mend: a missing privilege or table, or a defect of this program.
+    #[error("{0:#}")]
+    Internal(Source),
 }
 
 impl StoreError {
     /// What a person can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::NoLedger { .. } => {
                 Some("`subledger serve` or `subledger import` makes one; DATABASE_URL says where")
@@ -147,8 +144,9 @@ impl StoreError {
             Self::CannotOpen { .. } => {
                 Some("DATABASE_URL names the file; its directory must exist and be writable")
             }
-            Self::Unreachable { .. } => {
-                Some("DATABASE_URL names the server, the database and the role")
+            Self::Unreachable { cause, .. } => {
+                let to_do = cause.downcast_ref().and_then(Cause::to_do);
+                to_do.or(Some("DATABASE_URL names the server, the database and the role"))
             }
             Self::NotAFile => Some("`pg_dump --schema=subledger` makes a backup of the log"),
             Self::FileExists { .. } => Some("choose a file that does not exist yet"),
@@ -158,6 +156,8 @@ impl StoreError {
                 "`subledger verify` names every damaged event; a backup or an export may still hold them",
             ),
             Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
+            // The message says it.
+            Self::Unavailable(cause) if cause.is::<Cause>() => None,
             Self::Unavailable(_) => Some(
                 "another program may hold the ledger, its disk may be full, or its server away",
             ),
@@ -191,73 +191,28 @@ impl StoreError {
         matches!(self, Self::Corrupt(_) | Self::Damaged(_))
     }
 
+    /// The failure to use a server at all.
+    pub(super) fn of_server(self, url: &DatabaseUrl) -> Self {
+        match self {
+            Self::Unavailable(cause) | Self::Internal(cause) => {
+                Self::Unreachable { database: url.to_string(), cause }
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn gone() -> Self {
         Self::Unavailable("the file was moved, replaced or deleted".into())
     }
 }
 
-/// The result codes of SQLite of a write that found no room: full, and an I/O error of a write or of the
-/// index of the write-ahead log, which is how a limit or a quota shows. <https://sqlite.org/rescode.html>
-const NO_ROOM: [i32; 3] = [13, 778, 4874];
-/// The primary result codes that pass: busy, locked, out of memory, read-only, I/O error, cannot open.
-const PASSING: [i32; 6] = [5, 6, 7, 8, 10, 14];
-/// Malformed, and not a database.
-const DAMAGED: [i32; 2] = [11, 26];
-
-/// The classes and codes of PostgreSQL, by their beginnings.
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-///
-/// Disk full.
-const NO_ROOM_POSTGRES: [&str; 1] = ["53100"];
-/// What passes: a connection that broke or is refused, a role or database that is not there (yet), a server that stops, starts, recovers, is promoted
-/// or only reads, too many connections or too little memory, a lock or a statement that took too long, and
-/// transactions that got into each other's way.
-const PASSING_POSTGRES: [&str; 11] =
-    ["08", "28", "3D", "57P", "25006", "53", "55P03", "57014", "40", "25P03", "58"];
-/// Data or an index that is corrupted.
-const DAMAGED_POSTGRES: [&str; 1] = ["XX00"];
-
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(inner)
-                if inner.try_downcast_ref::<PgDatabaseError>().is_some() =>
-            {
-                let code = inner.code().unwrap_or_default();
-                let is = |codes: &[&str]| codes.iter().any(|it| code.starts_with(it));
-                if is(&NO_ROOM_POSTGRES) {
-                    Self::CannotGrow(error.into())
-                } else if is(&PASSING_POSTGRES) {
-                    Self::Unavailable(error.into())
-                } else if is(&DAMAGED_POSTGRES) {
-                    Self::Corrupt("the database says that it is damaged".to_owned())
-                } else {
-                    Self::Internal(error.into())
-                }
-            }
-            sqlx::Error::Database(inner) => {
-                let code = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
-                let primary = code & 0xff;
-                if NO_ROOM.contains(&code) {
-                    Self::CannotGrow(error.into())
-                } else if PASSING.contains(&primary) {
-                    Self::Unavailable(error.into())
-                } else if DAMAGED.contains(&primary) {
-                    Self::Corrupt("the file is not readable as a database".to_owned())
-                } else {
-                    Self::Internal(error.into())
-                }
-            }
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.into()),
+        match error {
             sqlx::Error::ColumnDecode { index, .. } => {
                 Self::Corrupt(format!("the column {index} holds something else"))
             }
-            _ => Self::Internal(error.into()),
+            error => Cause::from(error).into(),
         }
     }
 }

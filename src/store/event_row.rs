@@ -107,7 +107,10 @@ impl Columns<'_> {
     fn get<T>(&mut self, index: usize, name: &'static str) -> T
     where
         T: Default,
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+        T: for<'r> Decode<'r, Sqlite>
+            + Type<Sqlite>
+            + for<'r> Decode<'r, Postgres>
+            + Type<Postgres>,
     {
         self.row.get(index).unwrap_or_else(|_| {
             self.find_wrong(index, name);

@@ -84,22 +84,21 @@ impl Log {
                     readers: db::readers(path),
                 }
             }
-            DatabaseUrl::Postgres(address) => {
-                let pool = db::pool(address, db::POSTGRES_LOG_SCHEMA)?;
-                let db = Database::Postgres(pool.clone());
-                let mut reader = db.read().await.map_err(|error| unreachable(url, error))?;
-                let found = found(&mut reader.session()).await;
-                let found = found.map_err(|error| unreachable(url, error))?;
+            DatabaseUrl::Postgres(server) => {
+                let db = Database::of_server(server, db::POSTGRES_LOG_SCHEMA)?;
+                db.check().await.map_err(|error| error.of_server(url))?;
+                let mut reader = db.read().await?;
+                let found = found(&mut reader.session()).await?;
                 drop(reader);
                 if opening == Opening::Existing && found == Found::Nothing {
                     return Err(no_ledger());
                 }
                 if needs_migration(url, Dialect::Postgres, found)? {
-                    let mut transaction = pool.begin().await?;
-                    let mut session = Session::Postgres(&mut transaction);
+                    let mut write = db.write().await?;
+                    let mut session = write.session();
                     session.run(sql::MAKE_SCHEMA).await?;
                     migrate(&mut session).await?;
-                    transaction.commit().await?;
+                    write.commit().await?;
                 }
                 db
             }
@@ -184,18 +183,6 @@ pub(super) fn nothing_at(url: &DatabaseUrl) -> StoreError {
     }
 }
 
-/// Error of a database whose first use fails.
-pub(super) fn unreachable(url: &DatabaseUrl, error: StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(source) if url.log_path().is_none() => StoreError::Unreachable {
-            database: url.to_string(),
-            reason: "it cannot be connected to".to_owned(),
-            source: Some(source),
-        },
-        other => other,
-    }
-}
-
 pub(super) async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
     let row = session.query(sql::SCHEMA).fetch_one().await?;
     let (tables, is_log): (i64, bool) = (row.get(0)?, row.get(1)?);
@@ -229,7 +216,7 @@ pub(super) fn needs_migration(
                     StoreError::CannotOpen { path: path.clone(), reason, source: None }
                 }
                 DatabaseUrl::Postgres(_) => {
-                    StoreError::Unreachable { database: url.to_string(), reason, source: None }
+                    StoreError::Unreachable { database: url.to_string(), cause: reason.into() }
                 }
             })
         }

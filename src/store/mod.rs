@@ -8,6 +8,7 @@
 
 mod append;
 mod backup;
+mod cause;
 mod checkpoint;
 mod damage;
 mod db;
@@ -52,7 +53,7 @@ pub use redelivery::Redelivered;
 pub use scan::LogEntry;
 pub use signature::{signature_hash, signature_salt};
 pub use stretch::{Records, Stretch, StretchEvent};
-pub use url::{DatabaseUrl, UrlError};
+pub use url::{DatabaseUrl, Server, UrlError};
 
 use crate::clock::Clock;
 

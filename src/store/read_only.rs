@@ -3,7 +3,7 @@
 use tokio::sync::Mutex;
 
 use super::db::{self, Database, Writer};
-use super::log::{Found, Log, found, needs_migration, nothing_at, options, place, unreachable};
+use super::log::{Found, Log, found, needs_migration, nothing_at, options, place};
 use super::read_model::{self, ReadModel};
 use super::{DatabaseUrl, StoreError};
 use crate::clock::Clock;
@@ -42,12 +42,13 @@ async fn look_at(url: &DatabaseUrl) -> Result<Option<(Database, Found)>, StoreEr
             writer: Mutex::new(Writer::unopened(options(path))?),
             readers: db::look(path).await?,
         },
-        DatabaseUrl::Postgres(address) => {
-            Database::Postgres(db::pool(address, db::POSTGRES_LOG_SCHEMA)?)
+        DatabaseUrl::Postgres(server) => {
+            let db = Database::of_server(server, db::POSTGRES_LOG_SCHEMA)?;
+            db.check().await.map_err(|error| error.of_server(url))?;
+            db
         }
     };
-    let looked = async { found(&mut db.read().await?.session()).await };
-    let found = looked.await.map_err(|error| unreachable(url, error))?;
+    let found = found(&mut db.read().await?.session()).await?;
     Ok(Some((db, found)))
 }
 
@@ -57,7 +58,9 @@ impl ReadModel {
         let absent = |why| Ok(Self::new(Database::Absent(why), clock.clone()));
         let looked = match Self::look_at(url).await {
             Ok(looked) => looked,
-            Err(StoreError::CannotOpen { path, reason, .. }) => return absent(Some((path, reason))),
+            Err(StoreError::CannotOpen { path, reason, .. }) => {
+                return absent(Some((path, reason)));
+            }
             Err(StoreError::Corrupt(reason)) => {
                 return absent(Some((url.read_path().unwrap_or_default(), reason)));
             }
@@ -82,8 +85,10 @@ impl ReadModel {
     /// The database of read models, and the version of its schema; none where there is no file.
     async fn look_at(url: &DatabaseUrl) -> Result<Option<(Database, i64)>, StoreError> {
         let db = match url {
-            DatabaseUrl::Postgres(address) => {
-                Database::Postgres(db::pool(address, db::POSTGRES_READ_SCHEMA)?)
+            DatabaseUrl::Postgres(server) => {
+                let db = Database::of_server(server, db::POSTGRES_READ_SCHEMA)?;
+                db.check().await.map_err(|error| error.of_server(url))?;
+                db
             }
             DatabaseUrl::Sqlite(_) => {
                 let path = url.read_path().unwrap_or_default();

@@ -13,7 +13,7 @@ use super::read_model::filter::{By, Parameters};
 use super::read_model::{
     self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
-use super::{append, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
+use super::{append, backup, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -73,11 +73,10 @@ fn select(dialect: Dialect, by: By) -> String {
 }
 
 /// Statements that hold several, which are sent as they are.
-const NOT_PREPARED: [&str; 8] = [
+const NOT_PREPARED: [&str; 7] = [
     "SCHEMA",
     "MAKE_SCHEMA",
     "ALONE",
-    "INDEXING",
     "TAKING",
     "CHECK_INDEX",
     "ALONG_THE_TABLE",
@@ -140,6 +139,7 @@ async fn every_statement_of_the_log_prepares() {
             ("db", db::sql::CATALOGUE),
             ("look", db::LOOK_CATALOGUE),
             ("rewrite", db::REWRITE_CATALOGUE),
+            ("migrate", db::MIGRATE_CATALOGUE),
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),

@@ -71,8 +71,9 @@ pub(crate) async fn read(url: &DatabaseUrl) -> Connection {
 }
 
 async fn connect(url: &DatabaseUrl, schema: &str) -> Connection {
-    let DatabaseUrl::Postgres(url) = url else { panic!("a database of PostgreSQL's") };
-    let options = PgConnectOptions::from_str(url).unwrap().options([("search_path", schema)]);
+    let DatabaseUrl::Postgres(server) = url else { panic!("a database of PostgreSQL's") };
+    let options =
+        PgConnectOptions::from_str(server.expose()).unwrap().options([("search_path", schema)]);
     PgConnection::connect_with(&options).await.unwrap()
 }
 

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::pool::{PgLent, Pool};
 use super::readers::{Lent, Readers};
 use super::writer::Writer;
 use super::{Dialect, Session, Statement, Text};
-use crate::store::StoreError;
+use crate::store::{Server, StoreError};
 
 /// A database: a file of SQLite's, or a schema of PostgreSQL's.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub(in crate::store) enum Database {
     /// One connection writes, so that nobody waits inside a transaction; others read beside it.
     Sqlite { writer: Mutex<Writer>, readers: Readers },
     /// Any connection does.
-    Postgres(PgPool),
+    Postgres(Pool),
     /// There is none, or none that can be opened: the path and why.
     Absent(Option<(PathBuf, String)>),
 }
@@ -32,8 +31,7 @@ pub(in crate::store) enum Database {
 #[derive(Debug)]
 pub(in crate::store) enum Reader {
     Sqlite(Lent),
-    Postgres(PoolConnection<Postgres>),
-    PostgresSnapshot(Transaction<'static, Postgres>),
+    Postgres(PgLent),
 }
 
 /// A transaction that writes, or a connection for one statement, which is a transaction by itself. Dropped
@@ -41,11 +39,26 @@ pub(in crate::store) enum Reader {
 #[derive(Debug)]
 pub(in crate::store) enum Write<'d> {
     Sqlite { writer: MutexGuard<'d, Writer>, connection: SqliteConnection, begun: bool },
-    Postgres(Transaction<'static, Postgres>),
-    PostgresStatement(PoolConnection<Postgres>),
+    Postgres { lent: PgLent, begun: bool },
 }
 
 impl Database {
+    /// A schema of a server's database. The first connection is made when it is needed.
+    pub(in crate::store) fn of_server(
+        server: &Server,
+        schema: &'static str,
+    ) -> Result<Self, StoreError> {
+        Ok(Self::Postgres(Pool::new(server, schema)?))
+    }
+
+    /// Checks that a server can be used as it is reached: a failure says why not.
+    pub(in crate::store) async fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite { .. } | Self::Absent(_) => Ok(()),
+            Self::Postgres(pool) => pool.check().await,
+        }
+    }
+
     pub(in crate::store) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite { .. } | Self::Absent(_) => Dialect::Sqlite,
@@ -57,11 +70,9 @@ impl Database {
     pub(in crate::store) fn absent(why: Option<&(PathBuf, String)>) -> StoreError {
         match why {
             None => StoreError::ReadModelBuilding,
-            Some((path, reason)) => StoreError::CannotOpen {
-                path: path.clone(),
-                reason: reason.clone(),
-                source: None,
-            },
+            Some((path, reason)) => {
+                StoreError::CannotOpen { path: path.clone(), reason: reason.clone(), source: None }
+            }
         }
     }
 
@@ -83,7 +94,10 @@ impl Database {
                 Reader::Sqlite(lent)
             }
             Self::Postgres(pool) => {
-                Reader::PostgresSnapshot(begin_to_the_end(pool, sql::SNAPSHOT).await?)
+                let mut lent = pool.acquire().await?;
+                let snapshot = sql::SNAPSHOT.in_dialect(Dialect::Postgres);
+                lent.link_mut().begin(snapshot).await?;
+                Reader::Postgres(lent)
             }
             Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
@@ -113,7 +127,7 @@ impl Database {
                 let connection = writer.take().await?;
                 Write::Sqlite { writer, connection, begun: false }
             }
-            Self::Postgres(pool) => Write::PostgresStatement(pool.acquire().await?),
+            Self::Postgres(pool) => Write::Postgres { lent: pool.acquire().await?, begun: false },
             Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
     }
@@ -128,7 +142,11 @@ impl Database {
                 write.session().run(begin).await?;
                 write
             }
-            Self::Postgres(pool) => Write::Postgres(begin_to_the_end(pool, begin).await?),
+            Self::Postgres(pool) => {
+                let mut lent = pool.acquire().await?;
+                lent.link_mut().begin(begin.in_dialect(Dialect::Postgres)).await?;
+                Write::Postgres { lent, begun: true }
+            }
             Self::Absent(why) => return Err(Self::absent(why.as_ref())),
         })
     }
@@ -161,8 +179,7 @@ impl Reader {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite(lent) => lent.session(),
-            Self::Postgres(connection) => Session::Postgres(connection),
-            Self::PostgresSnapshot(transaction) => Session::Postgres(transaction),
+            Self::Postgres(lent) => Session::Postgres(lent.link_mut()),
         }
     }
 
@@ -170,8 +187,7 @@ impl Reader {
     pub(in crate::store) async fn end(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(lent) => lent.end().await?,
-            Self::Postgres(_) => {}
-            Self::PostgresSnapshot(transaction) => transaction.commit().await?,
+            Self::Postgres(mut lent) => lent.link_mut().end().await?,
         }
         Ok(())
     }
@@ -181,8 +197,7 @@ impl Write<'_> {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite { connection, .. } => Session::Sqlite(connection),
-            Self::Postgres(transaction) => Session::Postgres(transaction),
-            Self::PostgresStatement(connection) => Session::Postgres(connection),
+            Self::Postgres { lent, .. } => Session::Postgres(lent.link_mut()),
         }
     }
 
@@ -195,8 +210,11 @@ impl Write<'_> {
                 }
                 writer.put_back(connection);
             }
-            Self::Postgres(transaction) => transaction.commit().await?,
-            Self::PostgresStatement(_) => {}
+            Self::Postgres { mut lent, begun } => {
+                if begun {
+                    lent.link_mut().commit().await?;
+                }
+            }
         }
         Ok(())
     }
@@ -208,23 +226,14 @@ impl Write<'_> {
                 Session::Sqlite(&mut connection).run(sql::ROLLBACK).await?;
                 writer.put_back(connection);
             }
-            Self::Postgres(transaction) => transaction.rollback().await?,
-            Self::PostgresStatement(_) => {}
+            Self::Postgres { mut lent, begun } => {
+                if begun {
+                    lent.link_mut().rollback().await?;
+                }
+            }
         }
         Ok(())
     }
-}
-
-/// Begins a transaction on a task of its own, which ends whether or not somebody still waits: a connection that
-/// was given up while it began would go back into the pool inside a transaction of which nobody knows, and
-/// the next one's writes would never be committed.
-async fn begin_to_the_end(
-    pool: &PgPool,
-    begin: Statement,
-) -> Result<Transaction<'static, Postgres>, StoreError> {
-    let pool = pool.clone();
-    let begun = tokio::spawn(async move { pool.begin_with(begin.postgres).await });
-    Ok(begun.await.map_err(|error| StoreError::Internal(error.into()))??)
 }
 
 /// How long a connection may have been silent before it is asked whether it still answers: it costs a trip,
@@ -239,5 +248,6 @@ pub(in crate::store) mod sql {
         COMMIT = "COMMIT";
         ROLLBACK = "ROLLBACK";
         SNAPSHOT = sqlite "BEGIN", postgres "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        UNLIMITED = postgres "SET LOCAL statement_timeout = 0";
     }
 }

@@ -1,8 +1,9 @@
 //! Bringing the schema of a log up to date, in one transaction.
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 
 use super::{Dialect, Session};
+use crate::clock::Clock;
 use crate::store::StoreError;
 
 /// Schema versions of the log; only ever added to.
@@ -36,29 +37,60 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
 
 /// Applies what was not yet applied, in the caller's transaction.
 pub(in crate::store) async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
-    let applied = match session {
-        Session::Sqlite(connection) => apply(&SQLITE, &mut **connection).await,
-        Session::Postgres(connection) => apply(&POSTGRES, &mut **connection).await,
+    let missing = match session {
+        Session::Sqlite(connection) => missing(&SQLITE, &mut **connection).await,
+        Session::Postgres(link) => missing(&POSTGRES, link.connection()).await,
     };
-    applied.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        other => StoreError::Internal(other.into()),
-    })
+    for migration in missing.map_err(failed)? {
+        match session {
+            Session::Sqlite(connection) => {
+                connection.apply(TABLE, migration).await.map_err(failed)?;
+            }
+            // What sqlx does here begins a transaction of its own.
+            Session::Postgres(_) => {
+                let stopwatch = Clock::stopwatch();
+                session.run(migration.sql.clone()).await?;
+                let took = i64::try_from(stopwatch.elapsed().as_nanos()).unwrap_or(i64::MAX);
+                let note = session.query(sql::APPLIED).bind(migration.version);
+                let note = note.bind(&*migration.description).bind(&*migration.checksum);
+                note.bind(took).execute().await?;
+            }
+        }
+    }
+    Ok(())
 }
 
-async fn apply<C: Migrate>(migrations: &Migrator, connection: &mut C) -> Result<(), MigrateError> {
+/// Migrations that are not yet applied.
+async fn missing<C: Migrate>(
+    migrations: &'static Migrator,
+    connection: &mut C,
+) -> Result<Vec<&'static Migration>, MigrateError> {
     connection.ensure_migrations_table(TABLE).await?;
     let applied = connection.list_applied_migrations(TABLE).await?;
+    let mut missing = Vec::new();
     for migration in migrations.iter() {
         match applied.iter().find(|it| it.version == migration.version) {
-            None => {
-                connection.apply(TABLE, migration).await?;
-            }
+            None => missing.push(migration),
             Some(it) if it.checksum != migration.checksum => {
                 return Err(MigrateError::VersionMismatch(migration.version));
             }
             Some(_) => {}
         }
     }
-    Ok(())
+    Ok(missing)
+}
+
+fn failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        other => StoreError::Internal(other.into()),
+    }
+}
+
+pub(in crate::store) mod sql {
+    crate::store::db::statements! {
+        /// Notes that a migration was applied, as sqlx does.
+        APPLIED = postgres "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+            VALUES ($1, $2, TRUE, $3, $4)";
+    }
 }

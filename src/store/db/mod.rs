@@ -5,8 +5,10 @@
 
 mod bulk;
 mod database;
+mod link;
 mod look;
 mod migrate;
+mod pool;
 mod postgres;
 mod readers;
 mod rewrite;
@@ -21,14 +23,16 @@ pub(super) use look::look;
 #[cfg(test)]
 pub(super) use look::sql::CATALOGUE as LOOK_CATALOGUE;
 pub(super) use migrate::{known, migrate, migrations, scripts};
-pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA, pool};
+pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA};
 pub use rewrite::Rewritten;
-#[cfg(test)]
-pub(super) use rewrite::sql::CATALOGUE as REWRITE_CATALOGUE;
 pub(super) use session::{Query, Row, Session};
 pub(super) use sqlite::{connect, options, readers};
 pub(super) use statement::{Statement, Text, statements};
 pub(super) use writer::Writer;
+#[cfg(test)]
+pub(super) use {
+    migrate::sql::CATALOGUE as MIGRATE_CATALOGUE, rewrite::sql::CATALOGUE as REWRITE_CATALOGUE,
+};
 
 /// Which of the two a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,18 +1,22 @@
-//! What is asked of a connection, whichever database it is to.
+//! Database session: prepares and runs statements on SQLite or PostgreSQL.
 
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Arguments as _, ColumnIndex, Decode, Encode, Postgres, Row as _, SqlStr, Sqlite, Type};
+use sqlx::{
+    Arguments as _, ColumnIndex, Decode, Encode, Postgres, Row as _, SqlSafeStr as _, SqlStr,
+    Sqlite, Type,
+};
 
-use super::{Dialect, Statement, Text};
+use super::link::Link;
+use super::{Dialect, Statement, Text, sql};
 use crate::store::StoreError;
 
 /// A connection to one of the databases, for as long as somebody asks.
 #[derive(Debug)]
 pub(in crate::store) enum Session<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    Postgres(&'c mut Link),
 }
 
 /// A statement and what is bound to it.
@@ -28,7 +32,7 @@ pub(in crate::store) struct Query<'c> {
 #[derive(Debug)]
 enum Prepared<'c> {
     Sqlite(&'c mut SqliteConnection, SqliteArguments),
-    Postgres(&'c mut PgConnection, PgArguments),
+    Postgres(&'c mut Link, PgArguments),
 }
 
 /// A row of either database.
@@ -92,11 +96,17 @@ impl<'c> Session<'c> {
             Self::Sqlite(connection) => {
                 sqlx::raw_sql(sql).execute(&mut **connection).await?;
             }
-            Self::Postgres(connection) => {
-                sqlx::raw_sql(sql).execute(&mut **connection).await?;
-            }
+            Self::Postgres(link) => link.run(sql).await?,
         }
         Ok(())
+    }
+
+    /// Lets the statements of this transaction take as long as they take. Those of SQLite always may.
+    pub(in crate::store) async fn take_time(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(link) => link.take_time(sql::UNLIMITED.postgres.into_sql_str()).await,
+        }
     }
 }
 
@@ -148,10 +158,7 @@ impl<'c> Query<'c> {
                 let rows = sqlx::query_with(sql, arguments).fetch(connection);
                 rows.map_ok(Row::Sqlite).map_err(StoreError::from).boxed()
             }
-            Prepared::Postgres(connection, arguments) => {
-                let rows = sqlx::query_with(sql, arguments).fetch(connection);
-                rows.map_ok(Row::Postgres).map_err(StoreError::from).boxed()
-            }
+            Prepared::Postgres(link, arguments) => link.fetch(sql, arguments),
         }
     }
 
@@ -178,9 +185,7 @@ impl<'c> Query<'c> {
             Prepared::Sqlite(connection, arguments) => {
                 sqlx::query_with(sql, arguments).execute(connection).await?.rows_affected()
             }
-            Prepared::Postgres(connection, arguments) => {
-                sqlx::query_with(sql, arguments).execute(connection).await?.rows_affected()
-            }
+            Prepared::Postgres(link, arguments) => link.execute(sql, arguments).await?,
         })
     }
 }

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::readers::Readers;
 use crate::store::StoreError;
+use crate::store::cause::Cause;
 
 /// How long a verb waits for another process's lock before it is unavailable.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,7 +46,7 @@ pub(super) fn cannot_open(path: &Path, error: sqlx::Error) -> StoreError {
     StoreError::CannotOpen {
         path: path.to_owned(),
         reason: reason(path, &error),
-        source: Some(error.into()),
+        source: Some(Cause::from(error).into()),
     }
 }
 

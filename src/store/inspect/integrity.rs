@@ -127,6 +127,7 @@ async fn check_each(
     let mut findings = Vec::new();
     for index in indexes.iter().filter(|it| it.in_use) {
         let mut reader = db.snapshot().await?;
+        reader.session().take_time().await?;
         let name = index.qualified.replace('\'', "''");
         let statement = reader.session().text(sql::CHECK_INDEX);
         let statement = statement.replace("{amcheck}", amcheck).replace("{index}", &name);
@@ -148,6 +149,7 @@ async fn count_each(
 ) -> Result<Vec<String>, StoreError> {
     let mut findings = Vec::new();
     let mut reader = db.snapshot().await?;
+    reader.session().take_time().await?;
     reader.session().run(sql::ALONG_THE_TABLE).await?;
     let all = count(&mut reader, sql::COUNT_TABLE.postgres, table, "").await?;
     reader.session().run(sql::ALONG_AN_INDEX).await?;
@@ -196,8 +198,8 @@ pub(in crate::store) mod sql {
                 AND i.indpred IS NULL AND i.indexprs IS NULL
             ORDER BY 1, 2";
         /// Every row of the table must be in the index; an error says that the index is damaged.
-        CHECK_INDEX = postgres "SET LOCAL statement_timeout = 0; SELECT {amcheck}.bt_index_check('{index}'::regclass, TRUE)";
-        ALONG_THE_TABLE = postgres "SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off;
+        CHECK_INDEX = postgres "SELECT {amcheck}.bt_index_check('{index}'::regclass, TRUE)";
+        ALONG_THE_TABLE = postgres "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off;
             SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off";
         ALONG_AN_INDEX = postgres "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on; SET LOCAL enable_indexonlyscan = on;
             SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off";

@@ -53,9 +53,7 @@ impl ReadModel {
     ) -> Result<Option<Comparison>, StoreError> {
         let mut reader = self.0.db.snapshot().await?;
         let mut session = reader.session();
-        if session.dialect() == Dialect::Postgres {
-            session.run(sql::UNHURRIED).await?;
-        }
+        session.take_time().await?;
         let rows = session.query(generation::sql::ALL).fetch_all().await?;
         let (mut found, mut live) = (None, None);
         for row in &rows {
@@ -296,8 +294,6 @@ pub(in crate::store) mod sql {
     use crate::store::db::Statement;
 
     crate::store::db::statements! {
-        /// Large tables are compared for as long as it takes.
-        UNHURRIED = postgres "SET LOCAL statement_timeout = 0";
         COLUMNS = sqlite "SELECT name FROM pragma_table_info('current_subscriptions_g{g}') ORDER BY cid",
             postgres "SELECT attname::text AS name FROM pg_attribute WHERE attrelid = 'current_subscriptions_g{g}'::regclass
                 AND attnum > 0 AND NOT attisdropped ORDER BY attnum";

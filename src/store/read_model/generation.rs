@@ -171,8 +171,9 @@ impl ReadModel {
         let (_, indexes) = tables_and_indexes(self.0.db.dialect());
         for index in indexes.split(';').filter(|it| !it.trim().is_empty()) {
             let stopwatch = Clock::stopwatch();
-            let mut write = self.0.db.begin(sql::INDEXING).await?;
+            let mut write = self.0.db.write().await?;
             let mut session = write.session();
+            session.take_time().await?;
             // Not held on to: to make an index takes long, and the lease is renewed meanwhile. Where another
             // takes it, the index is of a generation that is dropped.
             let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
@@ -189,9 +190,11 @@ impl ReadModel {
         if self.0.db.dialect() == Dialect::Postgres {
             // It plans by what it knows of a table, and knows nothing of a new one.
             for table in TABLE_NAMES {
-                let mut write = self.0.db.begin(sql::INDEXING).await?;
+                let mut write = self.0.db.write().await?;
+                let mut session = write.session();
+                session.take_time().await?;
                 let analyze = sql::ANALYZE.replace("{table}", table);
-                write.session().run(of(&analyze, lease.generation)).await?;
+                session.run(of(&analyze, lease.generation)).await?;
                 write.commit().await?;
             }
         }
@@ -305,8 +308,6 @@ pub(in crate::store) mod sql {
             RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 token, lease_holder, lease_until, created_at, completed_at, pinned";
         IS_HELD = "SELECT 1 FROM generations WHERE id = $1 AND token = $2";
-        /// An index of a large table takes as long as it takes.
-        INDEXING = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL statement_timeout = 0";
         IDS = "SELECT id FROM generations";
     }
 

@@ -40,6 +40,7 @@ pub use swap::Completion;
 pub use timeline::Subject;
 
 use self::shape::Shape;
+use super::cause::Cause;
 use super::db::{self, Database, Dialect, Session, Writer};
 use super::{DatabaseUrl, StoreError};
 use crate::clock::Clock;
@@ -84,8 +85,8 @@ impl ReadModel {
     /// an older version too.
     pub(super) async fn open(url: &DatabaseUrl, clock: Clock) -> Result<Self, StoreError> {
         let db = match url {
-            DatabaseUrl::Postgres(address) => {
-                let db = Database::Postgres(db::pool(address, db::POSTGRES_READ_SCHEMA)?);
+            DatabaseUrl::Postgres(server) => {
+                let db = Database::of_server(server, db::POSTGRES_READ_SCHEMA)?;
                 create(&db, url).await?;
                 db
             }
@@ -195,8 +196,7 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
 }
 
 fn is_no_database(source: &super::error::Source) -> bool {
-    let code = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    matches!(code.and_then(sqlx::error::DatabaseError::code).as_deref(), Some("26" | "11"))
+    matches!(source.downcast_ref().and_then(Cause::code), Some("26" | "11"))
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use sqlx::{
 
 use super::cluster;
 use crate::clock::Clock;
-use crate::store::db::{self, Dialect};
+use crate::store::db::{self, Database, Dialect};
 use crate::store::{Begun, DatabaseUrl, GenerationLogic, Opening, Store};
 use crate::time::ReceivedAt;
 
@@ -59,9 +59,11 @@ pub(super) async fn databases(dialect: Dialect) -> Databases {
             let read_path = url.read_path().unwrap();
             [connect(path).await, connect(&read_path).await].map(Bare::Sqlite)
         }
-        DatabaseUrl::Postgres(address) => {
+        DatabaseUrl::Postgres(server) => {
             let connect = async |schema: &'static str| {
-                let pool = db::pool(address.as_str(), schema).unwrap();
+                let Database::Postgres(pool) = Database::of_server(server, schema).unwrap() else {
+                    panic!("a server")
+                };
                 pool.acquire().await.unwrap().detach()
             };
             let log = connect(db::POSTGRES_LOG_SCHEMA).await;

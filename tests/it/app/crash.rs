@@ -53,7 +53,7 @@ impl Served {
 
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let status = std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(status.success());
     }
 }

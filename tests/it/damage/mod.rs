@@ -83,7 +83,11 @@ fn run_to(directory: &TempDir, arguments: &[&str], status: i32, said: &str) -> R
 async fn events_that_are_gone_are_parked_and_those_behind_them_are_folded() {
     let (_directory, url, store) = unfolded().await;
     // More than are read at once, and some more; never the last, behind which there is nothing.
-    damage(&url, "DELETE FROM events WHERE position IN (5, 64, 65) OR position BETWEEN 100 AND 300").await;
+    damage(
+        &url,
+        "DELETE FROM events WHERE position IN (5, 64, 65) OR position BETWEEN 100 AND 300",
+    )
+    .await;
     follow_to_the_end(&store, &Logic::default()).await;
     let (parked, rows) = outcome(&store).await;
     let places: Vec<i64> = parked.iter().map(|it| it.position.0).collect();
@@ -153,7 +157,8 @@ async fn a_history_tells_of_an_event_that_is_gone() {
     let scope = Scope { livemode: true, ..Scope::default() };
     let subject = Subject { kind: SubjectKind::Customer, id: customer, scope };
     let history = async || {
-        let (_, told) = audit::history(&store, subject.clone(), Past::default()).await.unwrap().unwrap();
+        let (_, told) =
+            audit::history(&store, subject.clone(), Past::default()).await.unwrap().unwrap();
         told.events
     };
     let whole = history().await;

@@ -8,3 +8,4 @@ mod moving;
 mod processes;
 mod proxy;
 mod roles;
+mod ways;

@@ -1,4 +1,4 @@
-//! A connection to the server that can be cut where it hurts.
+//! A way to the server that can be cut, lose everything, or lead elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use subledger::store::DatabaseUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
 
 /// What reaches the server, and its answer nobody.
 #[derive(Debug, Default)]
@@ -16,18 +17,28 @@ struct Trap {
     cut: AtomicUsize,
 }
 
+/// What happens to the connections that there are, and to those that are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Way {
+    /// Nothing arrives any more, in either direction, and no end learns of it.
+    is_lost: bool,
+    /// Rises when all connections are cut.
+    cuts: usize,
+}
+
 /// A port that leads to the server.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) url: DatabaseUrl,
     socket: Arc<Mutex<PathBuf>>,
     trap: Arc<Trap>,
+    way: watch::Sender<Way>,
 }
 
 impl Proxy {
     /// To the database that belongs to a folder.
     pub(super) async fn to(folder: &Path) -> Self {
-        let DatabaseUrl::Postgres(url) = crate::database(folder) else { panic!("a server's") };
+        let url = crate::cluster::address(folder);
         let (address, socket) = url.split_once("?host=").unwrap();
         let database = address.rsplit_once('/').unwrap().1;
         Self::to_socket(Path::new(socket).join(".s.PGSQL.5432"), database).await
@@ -42,23 +53,36 @@ impl Proxy {
             url: DatabaseUrl::parse(&url).unwrap(),
             socket: Arc::new(Mutex::new(socket)),
             trap: Arc::default(),
+            way: watch::Sender::default(),
         };
         let (socket, trap) = (Arc::clone(&proxy.socket), Arc::clone(&proxy.trap));
+        let way = proxy.way.subscribe();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let to = socket.lock().unwrap().clone();
                 // Nobody there: the client finds its connection closed.
                 if let Ok(server) = UnixStream::connect(&to).await {
-                    tokio::spawn(relay(client, server, Arc::clone(&trap)));
+                    tokio::spawn(lead(client, server, Arc::clone(&trap), way.clone()));
                 }
             }
         });
         proxy
     }
 
-    /// Leads new connections to another server.
+    /// Leads new connections to another server, and cuts the others.
     pub(super) fn turn_to(&self, socket: PathBuf) {
         *self.socket.lock().unwrap() = socket;
+        self.way.send_modify(|way| way.cuts += 1);
+    }
+
+    /// Loses everything that is sent from now on.
+    pub(super) fn lose(&self) {
+        self.way.send_modify(|way| way.is_lost = true);
+    }
+
+    /// Lets new connections through again; what was lost stays lost.
+    pub(super) fn heal(&self) {
+        self.way.send_modify(|way| way.is_lost = false);
     }
 
     /// Lets the next message with this in it through, and cuts its connection before the answer.
@@ -72,7 +96,28 @@ impl Proxy {
     }
 }
 
-async fn relay(mut client: TcpStream, mut server: UnixStream, trap: Arc<Trap>) {
+/// Relays until the connection is cut; one that is lost is held for ever.
+async fn lead(
+    client: TcpStream,
+    server: UnixStream,
+    trap: Arc<Trap>,
+    mut way: watch::Receiver<Way>,
+) {
+    let before = *way.borrow_and_update();
+    // The streams stay open while this waits.
+    let (mut client, mut server) = (client, server);
+    let changed = way.wait_for(|now| now.is_lost || now.cuts != before.cuts);
+    let is_lost = tokio::select! {
+        biased;
+        now = changed => now.is_ok_and(|now| now.is_lost),
+        () = relay(&mut client, &mut server, trap) => false,
+    };
+    if is_lost {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn relay(client: &mut TcpStream, server: &mut UnixStream, trap: Arc<Trap>) {
     let (mut from_client, mut from_server) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {

@@ -1,0 +1,148 @@
+//! What a person can do about a failure, by its code.
+
+use std::borrow::Cow;
+use std::io::ErrorKind;
+
+use super::Class;
+
+pub(super) const TLS: &str = "`?sslmode=disable` in DATABASE_URL connects without TLS, `sslmode=prefer` where the \
+     server has none; `sslrootcert=FILE` names the certificate that signed the server's";
+pub(super) const NOT_POSTGRES: &str =
+    "DATABASE_URL must lead to PostgreSQL, or to a pooler in session mode";
+const POOLER: &str = "a pooler such as pgbouncer answers: its log says more; it must know the database and the role, and run in \
+     session mode";
+const GRANTS: &str = "the README lists the grants of each role under \"Roles\"";
+
+/// Objects of a ledger, and the privileges that a role needs on them.
+const NEEDED: [(&str, &str); 7] = [
+    ("events", "the role of `serve` needs SELECT and INSERT on subledger.events, a reader SELECT"),
+    ("nodes", "the role of `serve` needs SELECT and INSERT on subledger.nodes, a reader SELECT"),
+    (
+        "redeliveries",
+        "the role of `serve` needs SELECT, INSERT and UPDATE on subledger.redeliveries, a reader SELECT",
+    ),
+    (
+        "log_head",
+        "the role of `serve` needs SELECT and UPDATE on subledger.log_head, a reader SELECT",
+    ),
+    ("_sqlx_migrations", "every role needs SELECT on subledger._sqlx_migrations"),
+    (
+        "subledger_read",
+        "the role of `serve` must own the schema subledger_read, a reader needs USAGE",
+    ),
+    (
+        "subledger",
+        "every role needs USAGE on the schema subledger; its owner brings it up to date with `subledger rebuild`",
+    ),
+];
+
+/// A sentence that is said instead of the server's, which names the role or is hard to understand.
+pub(super) fn in_place_of(code: &str, message: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" => "the server refused the password of the role",
+        "28000" if message.contains("no encryption") => {
+            "the server does not admit this role from here without TLS"
+        }
+        "28000" if message.contains("pg_hba.conf") => {
+            "the server does not admit this role from here"
+        }
+        "28000" if message.contains("does not exist") => "the role does not exist",
+        "28000" => "the server refused the role",
+        "3D000" => "the database does not exist",
+        "53300" => "all connections of the server are in use",
+        "57P03" => "the server starts, stops or recovers",
+        "57P01" | "57P02" => "the server ended the connection",
+        "57014" => "a statement took too long, or somebody cancelled it",
+        "55P03" => "somebody holds a lock for too long",
+        "25006" => "the server only reads",
+        _ => return None,
+    })
+}
+
+/// What can be done about a failure of PostgreSQL's.
+pub(super) fn of_postgres(code: &str, message: &str) -> Option<Cow<'static, str>> {
+    let advice = match code {
+        "28P01" => {
+            "correct the password in DATABASE_URL or PGPASSWORD; in an address its special characters are \
+             percent-encoded (%23 for #)"
+        }
+        "28000" if message.contains("no encryption") => "add `?sslmode=require` to DATABASE_URL",
+        "28000" if message.contains("pg_hba.conf") => "add the role to pg_hba.conf of the server",
+        "28000" => "make the role with CREATE ROLE … LOGIN, or correct it in DATABASE_URL",
+        "3D000" => "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, or correct DATABASE_URL",
+        "42501" => return Some(Cow::Borrowed(grant(message))),
+        "42P01" | "3F000" => {
+            "the role sees no table of a ledger where one must be: `subledger verify` says what there is"
+        }
+        "26000" | "42P05" | "08P01" => POOLER,
+        "53300" => {
+            "raise max_connections of the server, or lower SUBLEDGER_POSTGRES_CONNECTIONS of each process"
+        }
+        "53100" => "make room on the disk of the server",
+        "53200" => "the server needs more memory",
+        "57P01" | "57P02" | "57P03" | "40001" | "40P01" => "it is tried again",
+        "57014" => {
+            "the load of the server, or a slow disk, may be the reason: pg_stat_activity shows it"
+        }
+        "55P03" => "pg_stat_activity and pg_locks show who holds it",
+        "25006" => {
+            "DATABASE_URL must lead to the primary; on a primary, default_transaction_read_only must be off"
+        }
+        "22021" | "22P05" => "the database must have the encoding UTF8",
+        _ if code.starts_with("08") => POOLER,
+        _ => return None,
+    };
+    Some(Cow::Borrowed(advice))
+}
+
+/// The grant that is missing, by the object that the message names.
+fn grant(message: &str) -> &'static str {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let names = |object: &str| message.split(|c| !is_word(c)).any(|word| word == object);
+    NEEDED.iter().find(|(object, _)| names(object)).map_or(GRANTS, |(_, needed)| needed)
+}
+
+/// What can be done where the way to a server fails.
+pub(super) fn of_io(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
+            "no server listens there: start it, or correct host and port in DATABASE_URL"
+        }
+        ErrorKind::PermissionDenied => "this user may not open the socket of the server",
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe => "the other end closed it: the server's log may say why",
+        _ => "the host and port in DATABASE_URL, and the network, lead to the server",
+    }
+}
+
+/// What can be done about a failure of SQLite's.
+pub(super) fn of_sqlite(class: Class) -> Option<Cow<'static, str>> {
+    let advice = match class {
+        Class::NoRoom => "make room on the disk of the ledger",
+        Class::Passing => "another program may hold the file, or its disk may not be writable",
+        Class::Damage => "`subledger verify` says what is wrong",
+        Class::Other => return None,
+    };
+    Some(Cow::Borrowed(advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grant;
+
+    #[test]
+    fn the_grant_that_is_missing_is_named() {
+        for (message, grant_of) in [
+            ("permission denied for table events", "subledger.events"),
+            ("permission denied for table log_head", "subledger.log_head"),
+            ("permission denied for schema subledger", "the schema subledger;"),
+            ("permission denied for schema subledger_read", "subledger_read"),
+            ("keine Berechtigung für Tabelle events", "subledger.events"),
+            ("permission denied for database ledger", "README"),
+        ] {
+            assert!(grant(message).contains(grant_of), "{message}: {}", grant(message));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Failures of PostgreSQL's.
+
+use sqlx::postgres::PgDatabaseError;
+
+use super::{Cause, Class, advice};
+
+/// The classes and codes of PostgreSQL, by their beginnings.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+///
+/// Disk full.
+const NO_ROOM: [&str; 1] = ["53100"];
+/// What passes: a connection that broke or is refused, a role or database that is not there (yet), a server that
+/// stops, starts, recovers, is promoted or only reads, too many connections or too little memory, a lock or a
+/// statement that took too long, and transactions that got into each other's way.
+const PASSING: [&str; 11] =
+    ["08", "28", "3D", "57P", "25006", "53", "55P03", "57014", "40", "25P03", "58"];
+/// Data or an index that is corrupted.
+const DAMAGED: [&str; 1] = ["XX00"];
+/// Class of values that do not fit. The messages quote the values.
+const OF_VALUES: &str = "22";
+
+impl Cause {
+    pub(super) fn of_postgres(error: &PgDatabaseError) -> Self {
+        let code = error.code();
+        let is = |codes: &[&str]| codes.iter().any(|it| code.starts_with(it));
+        let class = if is(&NO_ROOM) {
+            Class::NoRoom
+        } else if is(&PASSING) {
+            Class::Passing
+        } else if is(&DAMAGED) {
+            Class::Damage
+        } else {
+            Class::Other
+        };
+        let what = match advice::in_place_of(code, error.message()) {
+            Some(sentence) => sentence.to_owned(),
+            None if code.starts_with(OF_VALUES) => without_values(error.message()),
+            None => error.message().to_owned(),
+        };
+        let object = [
+            ("table", error.table()),
+            ("column", error.column()),
+            ("constraint", error.constraint()),
+        ];
+        let object = object.into_iter().filter_map(|(kind, name)| Some((kind, name?)));
+        let object: String = object.map(|(kind, name)| format!(", {kind} {name}")).collect();
+        Self {
+            what: format!("{what} (SQLSTATE {code}{object})"),
+            to_do: advice::of_postgres(code, error.message()),
+            code: Some(code.to_owned()),
+            class,
+            is_refused: false,
+        }
+    }
+}
+
+/// A message without what is quoted in it or stands at its end after a colon.
+fn without_values(message: &str) -> String {
+    let message = message.split_once(": ").map_or(message, |(before, _)| before);
+    let mut parts = message.split('"');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (number, part) in parts.enumerate() {
+        text += if number % 2 == 0 { "…" } else { part };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn a_message_about_a_value_does_not_show_it() {
+        for (message, shown) in [
+            (
+                "invalid input syntax for type bigint: \"cus_1\"",
+                "invalid input syntax for type bigint",
+            ),
+            (
+                "value \"Jürgen\" is out of range for type integer",
+                "value … is out of range for type integer",
+            ),
+            (
+                "invalid byte sequence for encoding \"UTF8\": 0xe9",
+                "invalid byte sequence for encoding …",
+            ),
+            ("division by zero", "division by zero"),
+        ] {
+            assert_eq!(without_values(message), shown);
+        }
+    }
+}
