@@ -15,6 +15,7 @@ use clap::Args;
 pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
+use crate::http::ConnectionLimits;
 use crate::projection::policy::{self, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, UrlError};
@@ -90,6 +91,10 @@ pub struct ServeSettings {
     /// Do not make the read model anew without being asked: refuse to start instead
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
+
+    /// Limits on connections
+    #[command(flatten)]
+    pub connections: ConnectionLimits,
 
     /// Whether and where the log's checkpoints go
     #[command(flatten)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Mode, Secrets, WebhookSecrets};
-use crate::http::{self, App, Face, Listener, Notices, Tokens};
+use crate::http::{self, App, Bodies, ConnectionLimits, Face, Listener, Notices, Tokens};
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
 use crate::projector::{self, Projector, Reason};
@@ -44,6 +44,8 @@ pub struct Options {
     pub mode: Mode,
     /// How much may wait to be stored.
     pub limits: Limits,
+    /// Limits on connections.
+    pub connections: ConnectionLimits,
     /// What turns events into rows.
     pub logic: Logic,
     /// Whether the read model is made anew without asking where it was made by other logic.
@@ -132,14 +134,17 @@ impl Service {
             clock: options.clock,
             metrics: Arc::default(),
             notices: Notices::default(),
+            bodies: Bodies::default(),
         });
         let mut listeners = JoinSet::new();
         let mut serve = |socket: Socket, face| {
             let router = http::router(Arc::clone(&app), face);
-            let listener = Listener::new(socket.socket, router, Arc::clone(&app.metrics));
+            let metrics = Arc::clone(&app.metrics);
+            let listener = Listener::new(socket.socket, router, metrics, options.connections);
             listeners.spawn(listener.serve(stop.clone()));
         };
-        serve(public, if private.is_some() { Face::Public } else { Face::Whole });
+        let loopback = address.ip().to_canonical().is_loopback();
+        serve(public, if private.is_some() { Face::Public } else { Face::Whole { loopback } });
         if let Some(private) = private {
             serve(private, Face::Private);
         }
