@@ -15,6 +15,7 @@ use clap::Args;
 pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
+use crate::http::ConnectionLimits;
 use crate::projection::policy::{self, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, Server, UrlError};
@@ -106,6 +107,10 @@ pub struct ServeSettings {
     /// read model
     #[arg(long)]
     pub accept_new_log: bool,
+
+    /// Limits on connections
+    #[command(flatten)]
+    pub connections: ConnectionLimits,
 
     /// Whether and where the log's checkpoints go
     #[command(flatten)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Mode, Secrets, WebhookSecrets};
-use crate::http::{self, App, Face, Listener, Notices, Tokens};
+use crate::http::{self, App, Bodies, ConnectionLimits, Face, Listener, Notices, Tokens};
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
 use crate::projector::{self, LogLost, Projector, Reason};
@@ -50,6 +50,8 @@ pub struct Options {
     pub mode: Mode,
     /// How much may wait to be stored.
     pub limits: Limits,
+    /// Limits on connections.
+    pub connections: ConnectionLimits,
     /// What turns events into rows.
     pub logic: Logic,
     /// Whether the read model is made anew without asking where it was made by other logic.
@@ -157,15 +159,18 @@ impl Service {
             clock: options.clock,
             metrics: Arc::default(),
             notices: Notices::default(),
+            bodies: Bodies::default(),
         });
         let mut listeners = Vec::new();
         let mut serve = |socket: Socket, face| {
             let router = http::router(Arc::clone(&app), face);
-            let listener = Listener::new(socket.socket, router, Arc::clone(&app.metrics));
+            let metrics = Arc::clone(&app.metrics);
+            let listener = Listener::new(socket.socket, router, metrics, options.connections);
             let listener = tokio::spawn(listener.serve(stop.clone()));
             listeners.push(Task::lasting("a listener", listener));
         };
-        serve(public, if private.is_some() { Face::Public } else { Face::Whole });
+        let loopback = address.ip().to_canonical().is_loopback();
+        serve(public, if private.is_some() { Face::Public } else { Face::Whole { loopback } });
         if let Some(private) = private {
             serve(private, Face::Private);
         }

@@ -13,6 +13,7 @@ use super::report::{Exit, Failure, say};
 use super::{Context, history, output, progress, signals};
 use crate::audit::{self, History, Past, Subject, SubjectKind};
 use crate::config::{Mode, Secrets, WebhookSecrets};
+use crate::http::ConnectionLimits;
 use crate::http::SubscriptionView;
 use crate::ids::{AccountId, Scope};
 use crate::ingest::Limits;
@@ -64,6 +65,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
         mode: Mode::Live,
         limits: Limits::default(),
+        connections: ConnectionLimits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
         accept_new_log: false,

@@ -14,6 +14,7 @@ mod export;
 mod history;
 mod import;
 mod log;
+mod open_files;
 mod output;
 mod post;
 mod progress;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::report::{Exit, Failure};
-use super::signals;
+use super::{open_files, signals};
 use crate::config::{
     ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings, WEBHOOK_SECRET, WebhookSecrets,
 };
@@ -27,6 +27,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         tolerance_seconds: args.settings.tolerance_seconds,
         mode: settings.mode,
         limits: Limits::default(),
+        connections: args.settings.connections,
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
@@ -35,6 +36,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let unbound = options.webhook_secrets.unbound_among_several();
+    open_files::raise(options.connections, 1 + u64::from(options.private_listen.is_some()));
     let stop = signals::stop_token()?;
     let mut service = Service::start(options).await.map_err(|error| match error {
         StartError::RebuildNeeded(_) => {

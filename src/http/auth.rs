@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::App;
+use super::peer::Peer;
 use super::problem::{Kind, Problem};
 use crate::config::{ACCESS_TOKEN, API_TOKEN, Secrets};
 
@@ -73,6 +74,7 @@ pub(super) async fn require_read(
     next: Next,
 ) -> Result<Response, Problem> {
     app.tokens.permit(request.headers(), Right::Read)?;
+    Peer::verify(request.extensions());
     Ok(next.run(request).await)
 }
 
@@ -83,6 +85,7 @@ pub(super) async fn require_access(
     next: Next,
 ) -> Result<Response, Problem> {
     app.tokens.permit(request.headers(), Right::AskAccess)?;
+    Peer::verify(request.extensions());
     Ok(next.run(request).await)
 }
 

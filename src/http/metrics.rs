@@ -3,24 +3,34 @@
 //! Every series stands here from the start, so that a rate is defined before the first event, and
 //! counting is one atomic addition. Nothing here names an event, a customer or a user.
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+mod histogram;
+mod ingest;
+mod process;
 
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use histogram::Histogram;
+
+use super::alarms::Alarms;
+use super::peer::Closed;
 use super::problem::Kind;
+use crate::ingest::Ingest;
 
 /// The counters, with a registry of their own, so that two services in one process share none.
 pub struct Metrics {
     registry: Registry,
     problems: Vec<Counter>,
+    closed: Vec<Counter>,
+    /// Warnings about what is counted as refused.
+    pub(super) alarms: Alarms,
     /// Events that were appended to the log.
     pub events_appended: Counter,
     /// Deliveries of events that the log knew already.
@@ -31,8 +41,12 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections that ended without a readable request: slow, too long a header, not HTTP.
     pub connections_broken: Counter,
+    /// Whether the log could be read for these figures.
+    pub log_readable: Gauge,
     /// The last position of the log.
     pub log_position: Gauge,
+    /// Seconds since the last event was received; NaN while the log is empty.
+    pub last_event_age_seconds: Gauge<f64, AtomicU64>,
     /// How far the live read model has folded.
     pub projection_position: Gauge,
     /// Events in the log that the live read model has not folded.
@@ -49,6 +63,12 @@ impl Metrics {
         let mut registry = Registry::with_prefix("subledger");
         let problems = Family::<[(&'static str, &'static str); 1], Counter>::default();
         registry.register("problems", "Requests refused, by problem type", problems.clone());
+        let closed = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        let help = "Connections closed by the server, by reason";
+        registry.register("connections_closed", help, closed.clone());
+        let commit = option_env!("SUBLEDGER_COMMIT").unwrap_or("unknown");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", commit)]);
+        registry.register("build", "Version and commit of this program", build);
         macro_rules! register {
             ($name:literal, $help:literal, $metric:expr) => {{
                 let metric = $metric;
@@ -61,6 +81,11 @@ impl Metrics {
                 .iter()
                 .map(|kind| problems.get_or_create_owned(&[("type", kind.name())]))
                 .collect(),
+            closed: Closed::ALL
+                .iter()
+                .map(|reason| closed.get_or_create_owned(&[("reason", reason.name())]))
+                .collect(),
+            alarms: Alarms::default(),
             events_appended: register!(
                 "events_appended",
                 "Events appended to the log",
@@ -81,6 +106,16 @@ impl Metrics {
                 "connections_broken",
                 "Connections that ended without a readable request",
                 Counter::default()
+            ),
+            log_readable: register!(
+                "log_readable",
+                "Whether the log could be read for these figures; where not, they are older",
+                Gauge::default()
+            ),
+            last_event_age_seconds: register!(
+                "last_event_age_seconds",
+                "Seconds since the last event was received; NaN while the log is empty",
+                Gauge::<f64, AtomicU64>::default()
             ),
             log_position: register!("log_position", "Last position of the log", Gauge::default()),
             projection_position: register!(
@@ -113,10 +148,22 @@ impl Metrics {
         self.problems[kind as usize].inc();
     }
 
-    /// Everything, in the text format of `OpenMetrics`.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
+    /// Counts a connection that the server closes.
+    pub(super) fn closed(&self, reason: Closed) {
+        self.closed[reason as usize].inc();
+    }
+
+    /// Everything, in the text format of `OpenMetrics`, with what is measured elsewhere.
+    pub fn encode(&self, ingest: &Ingest) -> Result<String, fmt::Error> {
+        let mut measured = Registry::with_prefix("subledger");
+        measured.register_collector(Box::new(ingest::Collected(ingest.clone())));
+        let mut process = Registry::with_prefix("process");
+        process.register_collector(Box::new(process::Process));
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        for registry in [&self.registry, &measured, &process] {
+            encode_registry(&mut text, registry)?;
+        }
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -124,45 +171,5 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The upper bounds of the buckets, in microseconds.
-const BUCKETS_MICROS: [u64; 10] =
-    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000, 10_000_000];
-
-/// How long something took; unlike the crate's own, without a lock.
-#[derive(Clone, Debug, Default)]
-pub struct Histogram(Arc<Cells>);
-
-#[derive(Debug, Default)]
-struct Cells {
-    /// One a bucket, and one for what is beyond the last.
-    counts: [AtomicU64; BUCKETS_MICROS.len() + 1],
-    sum_micros: AtomicU64,
-}
-
-impl Histogram {
-    /// Counts one.
-    pub fn observe(&self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BUCKETS_MICROS.partition_point(|bound| *bound < micros);
-        self.0.counts[bucket].fetch_add(1, Ordering::Relaxed);
-        self.0.sum_micros.fetch_add(micros, Ordering::Relaxed);
-    }
-}
-
-impl EncodeMetric for Histogram {
-    #[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        let counts = self.0.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-        let bounds = BUCKETS_MICROS.iter().map(|micros| *micros as f64 / 1e6);
-        let buckets: Vec<(f64, u64)> = bounds.chain([f64::MAX]).zip(counts).collect();
-        let sum = self.0.sum_micros.load(Ordering::Relaxed) as f64 / 1e6;
-        encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
     }
 }

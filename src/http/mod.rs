@@ -4,22 +4,29 @@
 //! *Invariant: nothing here knows SQL, and no answer holds a secret or a database's words.*
 
 mod access;
+mod alarm;
+mod alarms;
 mod auth;
+mod bodies;
+mod connections;
 mod customers;
 mod event;
 mod event_payload;
 mod explain;
 mod healthz;
 mod history;
+mod limits;
 mod log;
 mod log_checkpoint;
 mod metrics;
 mod metrics_text;
 mod params;
+mod peer;
 mod problem;
 mod projections;
 mod readyz;
 mod server;
+mod socket;
 mod stamp;
 mod subscription;
 mod subscriptions;
@@ -35,17 +42,19 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::{self, Next, from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use access::AccessView;
 pub use auth::Tokens;
+pub use bodies::{BODY_BYTES_MAX, Bodies};
+pub use limits::{ConnectionLimits, HEAD_BYTES_MAX};
 pub use metrics::{Histogram, Metrics};
 pub use problem::{Kind, Problem};
 pub use server::Listener;
 pub use users::UserView;
 pub use view::{Access, HistoryView, SubscriptionView};
-pub use webhook::{BODY_BYTES_MAX, Notices};
+pub use webhook::Notices;
 
 use crate::clock::Clock;
 use crate::config::Mode;
@@ -80,13 +89,18 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What has been said once.
     pub notices: Notices,
+    /// Budget of the webhooks' bodies.
+    pub bodies: Bodies,
 }
 
 /// What an address serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
-    /// Everything.
-    Whole,
+    /// Everything. Metrics need a token unless only this machine can reach the address.
+    Whole {
+        /// Whether the address is a loopback address.
+        loopback: bool,
+    },
     /// The webhook and health.
     Public,
     /// The API, metrics and health.
@@ -96,14 +110,16 @@ pub enum Face {
 /// The routes of an address.
 pub fn router(app: Arc<App>, face: Face) -> Router {
     let mut router =
-        Router::new().route("/healthz", get(healthz::get)).route("/readyz", get(readyz::get));
+        Router::new().both("/healthz", get(healthz::get)).both("/readyz", get(readyz::get));
     if face != Face::Private {
-        router = router
-            .route("/api/stripe/webhook/", post(webhook::receive))
-            .route("/api/stripe/webhook", post(webhook::receive));
+        router = router.both("/api/stripe/webhook", post(webhook::receive));
     }
     if face != Face::Public {
-        router = router.route("/metrics", get(metrics_text::get)).nest("/v1", api(&app));
+        let mut metrics = get(metrics_text::get);
+        if face == (Face::Whole { loopback: false }) {
+            metrics = metrics.layer(from_fn_with_state(Arc::clone(&app), auth::require_read));
+        }
+        router = router.both("/metrics", metrics).nest("/v1", api(&app));
     }
     router
         .fallback(not_found)
@@ -116,27 +132,38 @@ pub fn router(app: Arc<App>, face: Face) -> Router {
 /// The routes under `/v1`, each behind a token.
 fn api(app: &Arc<App>) -> Router<Arc<App>> {
     let access = Router::new()
-        .route("/users/{id}", get(users::get))
+        .both("/users/{id}", get(users::get))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::require_access));
     let read = Router::new()
-        .route("/customers/{id}", get(customers::get))
-        .route("/subscriptions", get(subscriptions::get))
-        .route("/subscriptions/{id}", get(subscription::get))
-        .route("/users/{id}/history", get(history::of_user))
-        .route("/customers/{id}/history", get(history::of_customer))
-        .route("/subscriptions/{id}/history", get(history::of_subscription))
-        .route("/subscriptions/{id}/explain", get(explain::get))
-        .route("/events/{id}", get(event::get))
-        .route("/events/{id}/payload", get(event_payload::get))
-        .route("/log", get(log::get))
-        .route("/log/checkpoint", get(log_checkpoint::get))
-        .route("/projections", get(projections::get))
+        .both("/customers/{id}", get(customers::get))
+        .both("/subscriptions", get(subscriptions::get))
+        .both("/subscriptions/{id}", get(subscription::get))
+        .both("/users/{id}/history", get(history::of_user))
+        .both("/customers/{id}/history", get(history::of_customer))
+        .both("/subscriptions/{id}/history", get(history::of_subscription))
+        .both("/subscriptions/{id}/explain", get(explain::get))
+        .both("/events/{id}", get(event::get))
+        .both("/events/{id}/payload", get(event_payload::get))
+        .both("/log", get(log::get))
+        .both("/log/checkpoint", get(log_checkpoint::get))
+        .both("/projections", get(projections::get))
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(app), auth::require_read));
     access
         .merge(read)
         .layer(from_fn_with_state(Arc::clone(app), stamp::add))
         .layer(middleware::from_fn(within_time))
+}
+
+/// Routes that answer with and without a slash at the end. A redirect would lose a POST.
+trait BothSpellings {
+    fn both(self, path: &str, method: MethodRouter<Arc<App>>) -> Self;
+}
+
+impl BothSpellings for Router<Arc<App>> {
+    fn both(self, path: &str, method: MethodRouter<Arc<App>>) -> Self {
+        self.route(&format!("{path}/"), method.clone()).route(path, method)
+    }
 }
 
 async fn not_found() -> Problem {

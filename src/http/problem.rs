@@ -27,6 +27,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
+    /// Whether the connection is to be closed, because a body was not read.
+    closing: bool,
 }
 
 macro_rules! kinds {
@@ -84,6 +86,8 @@ kinds! {
     BodyTooSlow = "body-too-slow", REQUEST_TIMEOUT, "Body too slow";
     /// More than the limit.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "Body too large";
+    /// The large bodies that are being received use up their budget.
+    BodiesFull = "bodies-full", SERVICE_UNAVAILABLE, "Too many large bodies";
     /// A query parameter that is unknown or cannot be read.
     BadParameter = "bad-parameter", BAD_REQUEST, "Bad query parameter";
     /// No token, or a wrong one.
@@ -132,7 +136,18 @@ struct Body<'a> {
 impl Problem {
     /// A problem and what to say about it.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into() }
+        // What is left of such a body is not worth reading.
+        let closing = matches!(
+            kind,
+            Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyIncomplete | Kind::BodiesFull
+        );
+        Self { kind, detail: detail.into(), closing }
+    }
+
+    /// The same, for a request whose body was not read: the connection is closed after the answer.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        Self { closing: true, ..self }
     }
 
     /// A query parameter that cannot be used, by its name.
@@ -165,12 +180,11 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(name, value);
         };
         set(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.closing {
+            set(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         match self.kind {
             Kind::Unauthorized => set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            // What is left of the body is not worth reading.
-            Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyIncomplete => {
-                set(header::CONNECTION, HeaderValue::from_static("close"));
-            }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 set(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
@@ -185,6 +199,7 @@ impl IntoResponse for Problem {
 pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
     if let Some(kind) = response.extensions().get::<Kind>() {
         app.metrics.problem(*kind);
+        app.metrics.alarms.refused(*kind);
     }
     response
 }

@@ -1,27 +1,28 @@
 //! A listener and its connections: limits on time and size, and an orderly end.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections::{Admission, Connections, Ticket};
+use super::limits::{ConnectionLimits, HEAD_BYTES_MAX, SWEEP_EVERY};
 use super::metrics::Metrics;
+use super::peer::{Closed, Order};
+use super::socket::Socket;
 
-/// Connections of one listener at a time; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 1_024;
-/// How long a request's header may take, and how long a connection may idle between requests.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest header, in bytes; a longer one is answered 431.
-const HEADER_BYTES_MAX: usize = 64 * 1024;
-/// How long to wait when no connection can be accepted, as without free file descriptors.
+/// Time to wait when no connection can be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An address that is being listened on, and what answers there.
@@ -29,50 +30,93 @@ pub struct Listener {
     socket: TcpListener,
     router: Router,
     metrics: Arc<Metrics>,
+    connections: Arc<Connections>,
 }
 
 impl Listener {
     /// Serves a router on a bound socket.
-    pub fn new(socket: TcpListener, router: Router, metrics: Arc<Metrics>) -> Self {
-        Self { socket, router, metrics }
+    pub fn new(
+        socket: TcpListener,
+        router: Router,
+        metrics: Arc<Metrics>,
+        limits: ConnectionLimits,
+    ) -> Self {
+        Self { socket, router, metrics, connections: Connections::new(limits) }
     }
 
     /// Serves until `stop` fires; then accepts no more, lets every connection finish the request
     /// it is in, and returns when the last one has.
     pub async fn serve(self, stop: CancellationToken) {
-        let connections = TaskTracker::new();
-        let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let tasks = TaskTracker::new();
+        let (metrics, connections) = (Arc::clone(&self.metrics), Arc::clone(&self.connections));
+        let serve = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.accept(&tasks, &stop) => {}
+            }
+            drop(self.socket);
+            tasks.close();
+            tasks.wait().await;
+        };
+        tokio::select! {
+            () = serve => {}
+            () = sweep(&connections, &metrics) => {}
+        }
+    }
+
+    async fn accept(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         loop {
-            let accept = async {
-                let permit = Arc::clone(&free).acquire_owned().await;
-                (permit, self.socket.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = accept => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => {
+            match self.socket.accept().await {
+                Ok((stream, address)) => {
+                    let Some(ticket) = self.admit(address.ip()).await else { continue };
                     let connection = Connection {
                         stream,
                         router: self.router.clone(),
                         metrics: Arc::clone(&self.metrics),
+                        ticket,
                         stop: stop.clone(),
                     };
-                    connections.spawn(async move {
-                        connection.serve().await;
-                        drop(permit);
-                    });
+                    tasks.spawn(connection.serve());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted: {error}");
+                    self.connections.make_room();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        drop(self.socket);
-        connections.close();
-        connections.wait().await;
+    }
+
+    /// Waits for room; none where the address may have no more connections.
+    async fn admit(&self, address: IpAddr) -> Option<Ticket> {
+        loop {
+            match self.connections.admit(address) {
+                Admission::Admitted { ticket, gave_way: None } => return Some(ticket),
+                Admission::Admitted { ticket, gave_way: Some(limit) } => {
+                    self.metrics.closed(Closed::GaveWay);
+                    self.metrics.alarms.gave_way(limit);
+                    return Some(ticket);
+                }
+                Admission::Refused => {
+                    self.metrics.closed(Closed::Refused);
+                    self.metrics.alarms.gave_way("connections-per-address");
+                    return None;
+                }
+                // Verified connections become idle without leaving, so look again now and then.
+                Admission::NoRoom => {
+                    let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.left()).await;
+                }
+            }
+        }
+    }
+}
+
+/// Checks the deadlines of all connections, and tells what is due, for ever.
+async fn sweep(connections: &Connections, metrics: &Metrics) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        connections.sweep(|reason| metrics.closed(reason));
+        metrics.alarms.tell_due();
     }
 }
 
@@ -80,33 +124,69 @@ struct Connection {
     stream: TcpStream,
     router: Router,
     metrics: Arc<Metrics>,
+    ticket: Ticket,
     stop: CancellationToken,
 }
 
 impl Connection {
     async fn serve(self) {
-        let Self { stream, router, metrics, stop } = self;
+        let Self { stream, router, metrics, ticket, stop } = self;
+        let peer = &ticket.peer;
         // An answer is one small write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         metrics.connections.inc();
-        let service = TowerToHyperService::new(router);
+        let _open = OnDrop(|| {
+            metrics.connections.dec();
+        });
+        // A connection that says nothing has no buffers yet.
+        tokio::select! {
+            biased;
+            _ = stream.readable() => {}
+            _ = peer.ordered() => return,
+            () = stop.cancelled() => return,
+        }
+        let router = TowerToHyperService::new(router);
+        let service = service_fn(|mut request: Request<Incoming>| {
+            peer.begin_request(!request.body().is_end_stream());
+            request.extensions_mut().insert(Arc::clone(peer));
+            let answer = router.call(request);
+            async {
+                let answer = answer.await;
+                peer.end_request();
+                answer
+            }
+        });
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(peer)));
         let mut connection = pin!(
             http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(HEADER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
+                // Deadlines are the peer's.
+                .header_read_timeout(None)
+                .half_close(true)
+                .max_header_size(HEAD_BYTES_MAX)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(socket, service)
         );
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let mut stopping = false;
+        let result = loop {
+            tokio::select! {
+                result = connection.as_mut() => break result,
+                order = peer.ordered() => if order == Order::Cut { return },
+                () = stop.cancelled(), if !stopping => stopping = true,
             }
+            peer.finish();
+            connection.as_mut().graceful_shutdown();
         };
-        metrics.connections.dec();
         if result.is_err_and(|error| error.is_parse() || error.is_timeout()) {
             metrics.connections_broken.inc();
         }
+    }
+}
+
+/// Runs a function when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
     }
 }

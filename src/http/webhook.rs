@@ -2,34 +2,28 @@
 //!
 //! The raw bytes are what Stripe signed, so no extractor touches them. This is the one hot path of
 //! the service: nothing is logged here for a genuine event, and its bytes are copied once.
+//!
+//! What can be refused by the head alone is refused before the body is read: a missing or malformed
+//! signature header, a timestamp outside of the tolerance, a `Content-Length` over the limit.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use serde::Serialize;
 
 use super::App;
+use super::peer::Peer;
 use super::problem::{Kind, Problem};
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::store::{EventFacts, NewEvent, Source};
 use crate::stripe::envelope::Envelope;
-use crate::stripe::signature::{HEADER_BYTES_MAX, SignatureError};
-
-/// The largest body, in bytes. Stripe's largest known events stay far below.
-pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How much of too large a body is read and thrown away, in bytes, so that its sender gets to read
-/// the answer.
-const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::stripe::signature::SignatureError;
 
 /// How many thin events, without a snapshot event among them, are worth a warning.
 const THIN_EVENTS_ALONE: u32 = 5;
@@ -52,25 +46,27 @@ pub(super) async fn receive(
 ) -> Result<Response, Problem> {
     let stopwatch = Clock::stopwatch();
     let (head, body) = request.into_parts();
-    // Before the body: who signs nothing is not given the memory to hold one.
-    let signature = signature(&head.headers)?;
-    let body = read(body).await?;
+    let has_body = !body.is_end_stream();
+    let unread = |problem: Problem| if has_body { problem.closing() } else { problem };
+    let signature = signature(&head.headers).map_err(|error| unread(error.into()))?;
     let now = app.clock.now().to_stripe_time();
-    let signers = app.verifier.verify(Some(signature.as_bytes()), &body, now)?;
+    let header = app.verifier.read_header(Some(signature.as_bytes()), now);
+    let header = header.map_err(|error| unread(error.into()))?;
+    let body = app.bodies.read(body).await?;
+    let signers = app.verifier.verify_body(&header, &body.bytes)?;
+    Peer::verify(&head.extensions);
+    let (bytes, _part) = body.verified();
 
-    let text = std::str::from_utf8(&body)
+    let text = String::from_utf8(bytes)
         .map_err(|_| Problem::new(Kind::NotUtf8, "the body is signed, but it is not UTF-8"))?;
-    let envelope = Envelope::parse(text)?;
+    let envelope = Envelope::parse(&text)?;
     let signed_with = signers.vouching_for(&envelope.scope())?;
     app.notices.notice(&envelope, app.mode);
-    let event = NewEvent::new(
-        EventFacts::from(&envelope),
-        Source::Webhook,
-        Some(signature.to_owned()),
-        text.to_owned(),
-    )
-    .map_err(|invalid| Problem::new(Kind::NotAnEvent, invalid.to_string()))?
-    .signed_with(Some(signed_with));
+    let facts = EventFacts::from(&envelope);
+    let event_id = envelope.id.into_owned();
+    let event = NewEvent::new(facts, Source::Webhook, Some(signature.into_owned()), text)
+        .map_err(|invalid| Problem::new(Kind::NotAnEvent, invalid.to_string()))?
+        .signed_with(Some(signed_with));
 
     let appended = app.ingest.submit(event).await?;
     let counter = if appended.duplicate {
@@ -82,7 +78,7 @@ pub(super) async fn receive(
     app.metrics.webhook_seconds.observe(stopwatch.elapsed());
     let receipt = Receipt {
         received: true,
-        event_id: &envelope.id,
+        event_id: &event_id,
         position: appended.position.0,
         duplicate: appended.duplicate,
     };
@@ -91,53 +87,18 @@ pub(super) async fn receive(
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, JSON)], receipt).into_response())
 }
 
-/// The signature's header, as far as it can be judged without the body. The log keeps it as text;
-/// Stripe's is ASCII.
-fn signature(headers: &HeaderMap) -> Result<&str, SignatureError> {
-    let value = headers.get(SIGNATURE).ok_or(SignatureError::Missing)?;
-    let text = value.to_str().map_err(|_| SignatureError::Malformed)?;
-    if text.len() > HEADER_BYTES_MAX {
-        return Err(SignatureError::Malformed);
+/// The signature header as text, as the log keeps it; Stripe's is ASCII. Several lines are one list,
+/// as RFC 9110 has it.
+fn signature(headers: &HeaderMap) -> Result<Cow<'_, str>, SignatureError> {
+    let text = |line| HeaderValue::to_str(line).map_err(|_| SignatureError::Malformed);
+    let mut lines = headers.get_all(SIGNATURE).iter();
+    let mut whole = Cow::from(text(lines.next().ok_or(SignatureError::Missing)?)?);
+    for line in lines {
+        let joined = whole.to_mut();
+        joined.push(',');
+        joined.push_str(text(line)?);
     }
-    Ok(text)
-}
-
-/// The whole body, within the limits of size and time.
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_TIMEOUT, collect(body)).await {
-        Ok(result) => result,
-        Err(_) => Err(Problem::new(
-            Kind::BodyTooSlow,
-            format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs()),
-        )),
-    }
-}
-
-/// Collects the frames; one that holds everything, as nearly always, is not copied.
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
-    let mut whole: Vec<u8> = Vec::new();
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|_| Problem::new(Kind::BodyIncomplete, "the body ended before its end"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        seen += data.len();
-        if seen > BODY_BYTES_MAX {
-            whole = Vec::new();
-            if seen > DISCARD_BYTES_MAX {
-                break;
-            }
-        } else if whole.is_empty() && body.is_end_stream() {
-            return Ok(data);
-        } else {
-            whole.extend_from_slice(&data);
-        }
-    }
-    if seen > BODY_BYTES_MAX {
-        let detail = format!("an event has at most {BODY_BYTES_MAX} bytes");
-        return Err(Problem::new(Kind::BodyTooLarge, detail));
-    }
-    Ok(whole.into())
+    Ok(whole)
 }
 
 /// What is said once, when it is first seen.

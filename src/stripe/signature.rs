@@ -4,6 +4,9 @@
 //! `whsec_` prefix included. While a secret is being rolled (up to 24 hours) a delivery carries
 //! one `v1` for each live secret, in any order, so every `v1` is tried against every secret. `v0`
 //! is a decoy on test events and never counts. Each retry is signed anew with a fresh `t`.
+//!
+//! A header is read in two steps, so that a server can refuse a request before it reads the body:
+//! [`Verifier::read_header`] checks form and timestamp, [`Verifier::verify_body`] the signature.
 
 mod binding;
 
@@ -59,12 +62,12 @@ pub enum SignatureError {
          way changed the body"
     )]
     NoMatch,
-    /// Signed rightly, but too long ago.
+    /// The timestamp lies too far in the past.
     #[error(
         "the signature's timestamp is older than the tolerance: a replay, or a clock that is wrong"
     )]
     TooOld,
-    /// Signed rightly, but in the future.
+    /// The timestamp lies too far in the future.
     #[error("the signature's timestamp lies ahead by more than the tolerance: a clock is wrong")]
     TooNew,
 }
@@ -102,17 +105,42 @@ impl Verifier {
 
     /// The secrets that these raw bytes were signed with, near `now`. Whether one of them may vouch
     /// for the event, [`Signers::vouching_for`] says: what the event is, the bytes say.
-    ///
-    /// The signature is judged before the timestamp, so that only Stripe learns about our clock.
-    /// The time taken depends on the header's form and the body's length, not on which signature
-    /// or secret matched.
     pub fn verify(
         &self,
         header: Option<&[u8]>,
         body: &[u8],
         now: StripeTime,
     ) -> Result<Signers, SignatureError> {
+        self.verify_body(&self.read_header(header, now)?, body)
+    }
+
+    /// Parses a header and compares its timestamp with `now`; needs no body.
+    ///
+    /// Anybody can learn from the answer how far our clock is off, which the `Date` of every answer
+    /// says, too.
+    pub fn read_header<'a>(
+        &self,
+        header: Option<&'a [u8]>,
+        now: StripeTime,
+    ) -> Result<SignatureHeader<'a>, SignatureError> {
         let header = SignatureHeader::parse(header.ok_or(SignatureError::Missing)?)?;
+        let Some(tolerance) = self.tolerance_seconds.map(i64::from) else { return Ok(header) };
+        match now.0.saturating_sub(header.timestamp) {
+            age if age > tolerance => Err(SignatureError::TooOld),
+            age if age < -tolerance => Err(SignatureError::TooNew),
+            _ => Ok(header),
+        }
+    }
+
+    /// The secrets that the body was signed with, by a header that was read before.
+    ///
+    /// The time taken depends on the header's form and the body's length, not on which signature
+    /// or secret matched.
+    pub fn verify_body(
+        &self,
+        header: &SignatureHeader<'_>,
+        body: &[u8],
+    ) -> Result<Signers, SignatureError> {
         let fits = |key: &Key| {
             let mut mac = key.mac.clone();
             mac.update(header.timestamp_text);
@@ -127,15 +155,7 @@ impl Verifier {
         let fitting: Vec<Choice> = self.keys.iter().map(fits).collect();
         let signers = self.signers().zip(fitting).filter(|(_, fits)| bool::from(*fits));
         let signers = Signers(signers.map(|(signer, _)| signer).collect());
-        if signers.0.is_empty() {
-            return Err(SignatureError::NoMatch);
-        }
-        let Some(tolerance) = self.tolerance_seconds.map(i64::from) else { return Ok(signers) };
-        match now.0.saturating_sub(header.timestamp) {
-            age if age > tolerance => Err(SignatureError::TooOld),
-            age if age < -tolerance => Err(SignatureError::TooNew),
-            _ => Ok(signers),
-        }
+        if signers.0.is_empty() { Err(SignatureError::NoMatch) } else { Ok(signers) }
     }
 }
 
@@ -149,8 +169,9 @@ fn keyed(secret: &str) -> Hmac<Sha256> {
     Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length")
 }
 
-/// The parts of a header that count.
-struct SignatureHeader<'a> {
+/// Parsed header: timestamp and `v1` signatures.
+#[derive(Clone, Debug)]
+pub struct SignatureHeader<'a> {
     /// The timestamp as it was signed, byte for byte.
     timestamp_text: &'a [u8],
     timestamp: i64,
@@ -172,8 +193,9 @@ impl<'a> SignatureHeader<'a> {
             match scheme {
                 b"t" => {
                     let seconds = parse_seconds(value).ok_or(SignatureError::Malformed)?;
-                    // Two timestamps would leave open which of them was signed.
-                    if timestamp.replace((value, seconds)).is_some() {
+                    // Two different timestamps would leave open which of them was signed. The same
+                    // one twice comes from a proxy that repeats or joins header lines.
+                    if timestamp.replace((value, seconds)).is_some_and(|it| it.0 != value) {
                         return Err(SignatureError::Malformed);
                     }
                 }

@@ -2,6 +2,7 @@
 
 use subledger::clock::Clock;
 use subledger::config::{Mode, Secrets, WebhookSecrets};
+use subledger::http::ConnectionLimits;
 use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::service::{Options, Service};
@@ -24,6 +25,7 @@ pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
         tolerance_seconds: TOLERANCE_SECONDS,
         mode: Mode::Live,
         limits: Limits::default(),
+        connections: ConnectionLimits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
         signing: None,

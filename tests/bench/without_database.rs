@@ -8,7 +8,9 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use subledger::clock::Clock;
-use subledger::http::{Access, AccessView, Listener, Metrics, SubscriptionView, UserView};
+use subledger::http::{
+    Access, AccessView, ConnectionLimits, Listener, Metrics, SubscriptionView, UserView,
+};
 use subledger::projection::row::SubscriptionRow;
 use subledger::store::Grant;
 use tokio::net::TcpListener;
@@ -19,7 +21,8 @@ pub(crate) async fn start(row: SubscriptionRow) -> anyhow::Result<SocketAddr> {
     let router = Router::new().route("/v1/users/{id}", get(user)).with_state(Arc::new(row));
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     let address = socket.local_addr()?;
-    let listener = Listener::new(socket, router, Arc::<Metrics>::default());
+    let metrics = Arc::<Metrics>::default();
+    let listener = Listener::new(socket, router, metrics, ConnectionLimits::default());
     tokio::spawn(listener.serve(CancellationToken::new()));
     Ok(address)
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use subledger::clock::Clock;
-use subledger::http::{Listener, Metrics};
+use subledger::http::{ConnectionLimits, Listener, Metrics};
 use subledger::store::{EventFacts, NewEvent, Source};
 use subledger::stripe::{Envelope, Verifier};
 use tokio::net::TcpListener;
@@ -25,7 +25,8 @@ pub(crate) async fn start() -> anyhow::Result<SocketAddr> {
     let router = Router::new().route("/api/stripe/webhook/", post(webhook)).with_state(verifier);
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     let address = socket.local_addr()?;
-    let listener = Listener::new(socket, router, Arc::<Metrics>::default());
+    let metrics = Arc::<Metrics>::default();
+    let listener = Listener::new(socket, router, metrics, ConnectionLimits::default());
     tokio::spawn(listener.serve(CancellationToken::new()));
     Ok(address)
 }

@@ -343,11 +343,49 @@ fn the_tolerance_counts_in_both_directions_and_includes_its_bound() {
 }
 
 #[test]
-fn a_forged_timestamp_is_no_match_before_it_is_too_old() {
+fn a_header_is_judged_without_the_body() {
     let verifier = Verifier::new([SECRET], Some(300));
-    let header = signed(SECRET, NOW, EVENT.as_bytes()).replace("t=1700000000", "t=1600000000");
+    let judge = |header: Option<&str>| {
+        verifier.read_header(header.map(str::as_bytes), StripeTime(NOW)).map(|_| ()).err()
+    };
+    let v1 = format!("v1={}", "0".repeat(64));
+    assert_eq!(judge(None), Some(Missing));
+    assert_eq!(judge(Some("t=x")), Some(Malformed));
+    assert_eq!(judge(Some(&format!("t={NOW},v0=00"))), Some(NoV1));
+    assert_eq!(judge(Some(&format!("t={NOW},v1=00"))), Some(NoMatch));
+    assert_eq!(judge(Some(&format!("t={},{v1}", NOW - 301))), Some(TooOld));
+    assert_eq!(judge(Some(&format!("t={},{v1}", NOW + 301))), Some(TooNew));
+    assert_eq!(judge(Some(&format!("t={NOW},{v1}"))), None);
+}
+
+#[test]
+fn a_forged_timestamp_does_not_match() {
+    let verifier = Verifier::new([SECRET], Some(300));
+    let header = signed(SECRET, NOW, EVENT.as_bytes()).replace("t=1700000000", "t=1700000001");
     let verdict = verifier.verify(Some(header.as_bytes()), EVENT.as_bytes(), StripeTime(NOW));
     assert_eq!(verdict, Err(NoMatch));
+}
+
+#[test]
+fn headers_joined_by_a_comma_are_one_list() {
+    let body = EVENT.as_bytes();
+    let verifier = Verifier::new([SECRET], Some(300));
+    let good = signed(SECRET, NOW, body);
+    let other = signed("whsec_other", NOW, body);
+    let verdict = |header: &str| {
+        verifier.verify(Some(header.as_bytes()), body, StripeTime(NOW)).map(|_| ()).err()
+    };
+    for header in [
+        format!("{good},{good}"),
+        format!("{other}, {good}"),
+        format!("{good},{other}"),
+        format!("{other},{}", v1_of(&good)),
+    ] {
+        assert_eq!(verdict(&header), None, "{header}");
+    }
+    assert_eq!(verdict(&format!("{other},{other}")), Some(NoMatch));
+    let later = signed(SECRET, NOW + 1, body);
+    assert_eq!(verdict(&format!("{good},{later}")), Some(Malformed));
 }
 
 #[test]

@@ -80,3 +80,27 @@ async fn with_a_private_address_the_public_one_serves_the_webhook_and_health_alo
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_need_the_token_where_others_can_reach_the_address() {
+    let everywhere = TestServer::with(|options| options.listen = "0.0.0.0:0".to_owned()).await;
+    for path in ["/metrics", "/metrics/"] {
+        assert_eq!(status(&everywhere, path, None).await, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(status(&everywhere, path, Some("x")).await, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(status(&everywhere, path, Some(TOKEN)).await, StatusCode::OK, "{path}");
+    }
+    assert_eq!(status(&everywhere, "/healthz", None).await, StatusCode::OK);
+    everywhere.stop().await;
+    let here = TestServer::start().await;
+    assert_eq!(status(&here, "/metrics", None).await, StatusCode::OK);
+    here.stop().await;
+    let private = |options: &mut subledger::service::Options| {
+        options.listen = "0.0.0.0:0".to_owned();
+        options.private_listen = Some("0.0.0.0:0".to_owned());
+    };
+    let split = TestServer::with(private).await;
+    assert_eq!(status(&split, "/metrics", Some(TOKEN)).await, StatusCode::NOT_FOUND);
+    let url = format!("http://{}/metrics", split.service().private_address().unwrap());
+    assert_eq!(split.client.get(url).send().await.unwrap().status(), StatusCode::OK);
+    split.stop().await;
+}

@@ -119,7 +119,9 @@ async fn who_signs_nothing_is_refused_before_the_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_ends_before_its_end_is_incomplete() {
     let server = TestServer::start().await;
-    let cut_off = head("Stripe-Signature: t=1,v1=ab\r\n") + "{\"id\"";
+    let now = ReceivedAt::parse(NOW).unwrap().to_stripe_time().0;
+    let signature = format!("Stripe-Signature: t={now},v1={}\r\n", "0".repeat(64));
+    let cut_off = head(&signature) + "{\"id\"";
     let answer = raw(&server, cut_off.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("body-incomplete"), "{answer}");
     let series = "subledger_problems_total{type=\"body-incomplete\"}";
@@ -177,7 +179,7 @@ async fn what_is_no_http_request_ends_with_its_connection() {
     let long_header =
         [b"POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nX: ", &vec![b'x'; 200_000][..]];
     let answer = raw(&server, &long_header.concat()).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert!(!raw(&server, b"\x16\x03\x01 not http\r\n\r\n").await.contains(" 200 "));
     assert_eq!(server.store().log.head().await.unwrap().size.0, 0);
     server.receive(Event::default().body()).await;

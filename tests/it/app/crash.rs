@@ -150,8 +150,12 @@ async fn a_second_signal_leaves_at_once() {
     let mut served = Served::start(directory.path());
     // A request that does not end holds the first signal up.
     let mut stream = TcpStream::connect(&served.address).await.unwrap();
-    let head = b"POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
-    stream.write_all(head).await.unwrap();
+    let signature = sign(SECRET, Clock::System.now().to_stripe_time().0, b"");
+    let head = format!(
+        "POST /api/stripe/webhook/ HTTP/1.1\r\nHost: x\r\nStripe-Signature: {signature}\r\n\
+         Content-Length: 9\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
     Client::new().get(format!("http://{}/healthz", served.address)).send().await.unwrap();
     served.signal("TERM");
     // A signal that is sent while the same one is pending is lost, hence another.

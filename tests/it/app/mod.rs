@@ -7,14 +7,23 @@ mod binding;
 pub(crate) mod commands;
 #[cfg(unix)]
 pub(crate) mod crash;
+crate::once! {
+    mod connections;
+    mod raw_http;
+}
 mod exchange;
 mod flow;
 mod imports;
+mod metrics;
 mod reads;
 crate::once! {
     mod secrets;
 }
 pub(crate) mod server;
+crate::once! {
+    #[cfg(unix)]
+    mod warnings;
+}
 
 use insta::Settings;
 

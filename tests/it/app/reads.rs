@@ -221,3 +221,42 @@ async fn a_read_says_how_fresh_it_is_and_a_history_can_be_turned_back() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_answers_alike_with_and_without_a_slash_at_the_end() {
+    let server = TestServer::start().await;
+    server.receive(Event::default().body()).await;
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v1/users/user_1",
+        "/v1/users/user_1/history",
+        "/v1/customers/cus_of_user_1",
+        "/v1/customers/cus_of_user_1/history",
+        "/v1/subscriptions",
+        "/v1/subscriptions/sub_1",
+        "/v1/subscriptions/sub_1/history",
+        "/v1/subscriptions/sub_1/explain",
+        "/v1/events/evt_1",
+        "/v1/events/evt_1/payload",
+        "/v1/log",
+        "/v1/projections",
+    ] {
+        let (short, long) = (server.get(path).await, server.get(&format!("{path}/")).await);
+        assert_eq!((short.status(), long.status()), (StatusCode::OK, StatusCode::OK), "{path}");
+        let texts = (short.text().await.unwrap(), long.text().await.unwrap());
+        assert!(path == "/metrics" || texts.0 == texts.1, "{path}: {texts:?}");
+    }
+    let queried = server.get("/v1/subscriptions/?limit=1").await;
+    assert_eq!(queried.status(), StatusCode::OK);
+    for path in ["/v1/log/checkpoint", "/v1/nothing", "/v1/users"] {
+        for path in [path.to_owned(), format!("{path}/")] {
+            assert_eq!(server.get(&path).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+    for path in ["/api/stripe/webhook", "/api/stripe/webhook/"] {
+        assert_eq!(server.get(path).await.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+    server.stop().await;
+}

@@ -7,6 +7,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use subledger::clock::Clock;
 use subledger::config::{Mode, Secrets, WebhookSecrets};
+use subledger::http::ConnectionLimits;
 use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::projector::FollowerState;
@@ -35,6 +36,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         tolerance_seconds: 300,
         mode: Mode::Live,
         limits: Limits::default(),
+        connections: ConnectionLimits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
         accept_new_log: false,

@@ -1,0 +1,117 @@
+//! Rate-limited warning: the first occurrence at once, later ones counted and told once an interval.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Warning that is given at most once an interval. Pure: the time comes in as a value, which is the
+/// time since any fixed instant.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    interval: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    told: Option<Duration>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// Occurrences since the last warning, by reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tally(BTreeMap<&'static str, u64>);
+
+impl Alarm {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, state: Mutex::default() }
+    }
+
+    /// Counts an occurrence; returns what is to be told now.
+    pub(super) fn count(&self, reason: &'static str, now: Duration) -> Option<Tally> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state.counts.entry(reason).or_default() += 1;
+        state.tell(self.interval, now)
+    }
+
+    /// Returns what was counted and not told, once the interval is over.
+    pub(super) fn due(&self, now: Duration) -> Option<Tally> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.counts.is_empty() { None } else { state.tell(self.interval, now) }
+    }
+}
+
+impl State {
+    fn tell(&mut self, interval: Duration, now: Duration) -> Option<Tally> {
+        if self.told.is_some_and(|told| now.saturating_sub(told) < interval) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(Tally(std::mem::take(&mut self.counts)))
+    }
+}
+
+impl Tally {
+    /// Occurrences of all reasons.
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// Reasons that occurred.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (reason, count)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{reason} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn text(tally: Option<Tally>) -> Option<String> {
+        tally.map(|it| it.to_string())
+    }
+
+    #[test]
+    fn the_first_is_told_at_once_and_the_others_once_an_interval() {
+        let alarm = Alarm::new(MINUTE);
+        assert_eq!(text(alarm.count("a", at(5))).as_deref(), Some("a 1"));
+        for second in 6..65 {
+            assert_eq!(alarm.count("b", at(second)), None, "{second}");
+        }
+        assert_eq!(text(alarm.count("a", at(65))).as_deref(), Some("a 1, b 59"));
+        assert_eq!(alarm.count("a", at(66)), None);
+    }
+
+    #[test]
+    fn what_was_counted_last_is_told_although_nothing_follows() {
+        let alarm = Alarm::new(MINUTE);
+        assert_eq!(alarm.due(at(1)), None);
+        assert!(alarm.count("a", at(1)).is_some());
+        assert_eq!(alarm.due(at(100)), None, "it is told");
+        assert!(alarm.count("a", at(101)).is_some());
+        for second in 102..105 {
+            assert_eq!(alarm.count("c", at(second)), None);
+        }
+        assert_eq!(alarm.due(at(160)), None);
+        let tally = alarm.due(at(161)).unwrap();
+        assert_eq!((tally.total(), tally.reasons().collect::<Vec<_>>()), (3, vec!["c"]));
+        assert_eq!(alarm.due(at(300)), None);
+    }
+}

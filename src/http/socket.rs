@@ -1,0 +1,104 @@
+//! Socket of a connection: reports progress to its peer's state, and closes so that the last answer
+//! can be read.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::peer::Peer;
+
+/// Bytes that are discarded at a time.
+const DISCARD_BYTES: usize = 4 * 1024;
+
+/// TCP stream whose progress is watched.
+pub(super) struct Socket {
+    stream: TcpStream,
+    peer: Arc<Peer>,
+    /// Bytes that may still be discarded; none before the end of writing.
+    discard: Option<usize>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, peer: Arc<Peer>) -> Self {
+        Self { stream, peer, discard: None }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Pending => self.peer.write_stalled(),
+            Poll::Ready(_) => self.peer.written(),
+        }
+        result
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.peer.received();
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    /// Ends writing, then discards what the client still sends, up to a limit. If the socket were
+    /// closed with unread bytes, the system would reset the connection, and the client could lose the answer.
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut left = if let Some(left) = self.discard {
+            left
+        } else {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.peer.close()
+        };
+        let mut bytes = [0; DISCARD_BYTES];
+        while left > 0 {
+            self.discard = Some(left);
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            let count = buffer.filled().len();
+            // A client that is gone has nothing left to read either.
+            if read.is_err() || count == 0 {
+                break;
+            }
+            left = left.saturating_sub(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
