@@ -115,6 +115,10 @@ impl Service {
         };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
         let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
+        for path in store.files_readable_by_all() {
+            let path = path.display();
+            tracing::warn!(%path, "every user of this machine can read {path}: run `chmod 600 {path}`");
+        }
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::current::{rows, table};
+use super::history::instant;
 use super::post::{Target, post};
 use super::report::{Exit, Failure, say};
 use super::{Context, history, output, progress, signals};
@@ -45,9 +46,14 @@ const STORIES_TRIED: usize = 200;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// End after the show instead of serving on
+    /// End after the demonstration, and do not keep serving
     #[arg(long)]
     once: bool,
+
+    /// Simulate the year before this time, such as 2026-03-01T00:00:00Z. The same time gives the same subscriptions
+    /// [default: now]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    until: Option<StripeTime>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
@@ -75,7 +81,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
         started => started?,
     };
-    let show = Show { service: &service, secrets, token, context };
+    let now = args.until.unwrap_or_else(|| context.clock.now().to_stripe_time());
+    let show = Show { service: &service, secrets, token, context, now };
     let exit = tokio::select! {
         exit = show.run() => exit?,
         () = stop.cancelled() => Exit::Done,
@@ -93,6 +100,8 @@ struct Show<'a> {
     secrets: WebhookSecrets,
     token: String,
     context: &'a Context,
+    /// The end of the simulated year, at which access is shown.
+    now: StripeTime,
 }
 
 impl Show<'_> {
@@ -100,7 +109,7 @@ impl Show<'_> {
         let mut out = output::stdout();
         let app = self.service.app();
         let url = format!("http://{}", self.service.address());
-        let now = self.context.clock.now().to_stripe_time();
+        let now = self.now;
         let start = now.0 - i64::from(MONTHS) * 30 * DAY_SECONDS;
         let plan = Plan {
             subscriptions: SUBSCRIPTIONS,

@@ -3,6 +3,7 @@
 use super::Context;
 use super::output::{LineFormat, Lines, stdout};
 use super::report::Exit;
+use super::sheet::CellArgs;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::store::Opening;
@@ -14,20 +15,22 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Only the events after this position; CSV then has no header, so that it goes on where an export
-    /// broke off
+    /// Write only events after this position: goes on with an export that broke off. CSV then has no header
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: i64,
 
-    /// How events are written: `import` reads JSON lines
+    /// Output format. `import` reads JSON lines
     #[arg(long, value_enum, default_value_t = LineFormat::Jsonl)]
     format: LineFormat,
+
+    #[command(flatten)]
+    cells: CellArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::Existing).await?;
     let is_whole = args.after == 0;
-    let mut lines = Lines::begin(args.format, &EventRecord::KEYS, is_whole, stdout())?;
+    let mut lines = Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
     let mut after = Position(args.after);
     loop {
         let events = store.log.scan(after, BATCH_EVENTS, BATCH_BYTES).await?;

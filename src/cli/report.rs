@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 use crate::projector::{ChoiceError, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
+use crate::visible::visible;
 
 /// What the exit status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +62,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Writes the error to stderr and says how to exit. A reader that went away is no error.
+/// Writes the error to stderr and says how to exit. A reader of stdout that went away is no error.
 pub(super) fn report(error: &anyhow::Error) -> Exit {
-    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(broken_pipe) {
+    if is_broken_pipe(error) {
         return Exit::Done;
     }
     let (exit, hint) = judge(error);
@@ -77,6 +75,18 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     exit
 }
 
+/// The result of writing to stdout, where the exit status answers a question: a reader that went away does not
+/// change the answer.
+pub(super) fn despite_broken_pipe(written: anyhow::Result<()>) -> anyhow::Result<()> {
+    written.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
 /// The first cause that knows decides.
 fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
     for cause in error.chain() {
@@ -84,7 +94,7 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             return (failure.exit, failure.hint.clone());
         }
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
-            return (Exit::Usage, Some(config.hint().to_owned()));
+            return (Exit::Usage, Some(config.hint().into_owned()));
         }
         if let Some(choice) = cause.downcast_ref::<ChoiceError>() {
             let exit = match choice {
@@ -127,10 +137,10 @@ fn exit_of(error: &StoreError) -> Exit {
     }
 }
 
-/// A line for people.
+/// Writes a line for people to stderr. Hidden characters become escapes, also line breaks.
 pub(super) fn say(line: &str) {
     // Where stderr is gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(line));
 }
 
 /// Whether a person looks at what is said, so that progress may be drawn.

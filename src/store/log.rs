@@ -67,6 +67,9 @@ impl Log {
                 if opening == Opening::Existing && !path.exists() {
                     return Err(no_ledger());
                 }
+                if opening == Opening::Create {
+                    db::private::make_if_missing(path);
+                }
                 let options = options(path).create_if_missing(opening == Opening::Create);
                 let mut connection = db::connect(path, options.clone()).await?;
                 let found = found(&mut Session::Sqlite(&mut connection)).await?;
@@ -184,13 +187,23 @@ impl Log {
             return Err(cannot("its name must not start with `file:`", None));
         }
         let mut connection = db::connect(from, db::options(from)).await?;
+        // SQLite copies into an empty file, too, and it keeps the mode of that.
+        match db::private::make(to) {
+            Ok(true) => {}
+            Ok(false) => return Err(StoreError::FileExists { path: to.to_owned() }),
+            Err(error) => return Err(cannot("it cannot be written", Some(error.into()))),
+        }
         let mut session = Session::Sqlite(&mut connection);
         let copied = session.query(sql::BACKUP).bind(name).execute().await;
-        copied.map_err(|error| match error {
-            StoreError::Unavailable(source) | StoreError::CannotGrow(source) => {
-                cannot("it cannot be written", Some(source))
+        copied.map_err(|error| {
+            // What is not whole is no backup.
+            let _ = std::fs::remove_file(to);
+            match error {
+                StoreError::Unavailable(source) | StoreError::CannotGrow(source) => {
+                    cannot("it cannot be written", Some(source))
+                }
+                other => other,
             }
-            other => other,
         })?;
         Ok(())
     }

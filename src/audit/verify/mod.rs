@@ -15,6 +15,8 @@ use std::hash::RandomState;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
@@ -49,7 +51,7 @@ pub struct Report {
     pub events: i64,
     /// Distinct ids of events, within an account and mode: as many as there are events.
     pub ids: i64,
-    /// The root that they give, in hex.
+    /// The root that they give, in base64, as a checkpoint has it.
     pub root: String,
     /// Signatures that were checked again; none unless secrets were given.
     pub signatures: Option<i64>,
@@ -183,7 +185,7 @@ pub async fn verify_against(
     report.ids = ids.compare(&store.log, &mut report).await?;
     report.checkpoints = checkpoints.len();
     report.events = chain.events;
-    report.root = hex::encode(chain.root());
+    report.root = STANDARD.encode(chain.root());
     report.signatures = signatures.map(|_| signed);
     report.signatures_erased = signatures.map(|_| signatures_erased);
     if is_read {

@@ -7,6 +7,7 @@ mod bulk;
 mod database;
 mod migrate;
 mod postgres;
+pub(super) mod private;
 mod readers;
 mod rewrite;
 mod session;

@@ -91,8 +91,10 @@ impl ReadModel {
             }
             DatabaseUrl::Sqlite(_) => {
                 let path = url.read_path().unwrap_or_default();
+                db::private::make_if_missing(&path);
                 if !is_usable(&path).await? {
                     remove(&path)?;
+                    db::private::make_if_missing(&path);
                 }
                 let options = options(&path);
                 let connection = db::connect(&path, options.clone()).await?;
@@ -104,7 +106,14 @@ impl ReadModel {
                 db
             }
         };
-        Ok(Self::new(db, clock))
+        let read_model = Self::new(db, clock);
+        if url.read_path().is_some()
+            && let Err(error) = read_model.renew_view().await
+        {
+            // This program does not read the view. The next one that opens the file tries again.
+            tracing::debug!(%error, "the view current_subscriptions is not renewed yet: {error}");
+        }
+        Ok(read_model)
     }
 
     /// The read models that are there, to be read as they are: nothing is made, and nothing removed. None
