@@ -44,7 +44,7 @@ pub struct Settings {
     )]
     database: String,
 
-    /// Mode that grants access, and that is meant where none is named
+    /// Mode to look at, and the only one that grants access
     #[arg(long, env = "SUBLEDGER_MODE", default_value = "live", global = true)]
     pub mode: Mode,
 

@@ -69,7 +69,10 @@ mod tests {
             ("\0\u{8}\u{7f}", r"\u{0}\u{8}\u{7f}"),
             ("\u{9b}31m\u{85}", r"\u{9b}31m\u{85}"),
             ("user\u{202e}nimda\u{2066}", r"user\u{202e}nimda\u{2066}"),
-            ("a\u{200b}b\u{200d}c\u{feff}\u{2060}\u{ad}", r"a\u{200b}b\u{200d}c\u{feff}\u{2060}\u{ad}"),
+            (
+                "a\u{200b}b\u{200d}c\u{feff}\u{2060}\u{ad}",
+                r"a\u{200b}b\u{200d}c\u{feff}\u{2060}\u{ad}",
+            ),
             ("\u{2028}\u{2029}", r"\u{2028}\u{2029}"),
             ("\u{e0041}\u{3164}", r"\u{e0041}\u{3164}"),
         ] {
@@ -80,7 +83,9 @@ mod tests {
 
     #[test]
     fn what_people_write_stays_as_it_is() {
-        for text in ["Pro, 20.00 USD × 3", "Zoë e\u{301}", "山田\u{3000}太郎", "😀 ❤\u{fe0f}", r"C:\n", ""] {
+        for text in
+            ["Pro, 20.00 USD × 3", "Zoë e\u{301}", "山田\u{3000}太郎", "😀 ❤\u{fe0f}", r"C:\n", ""]
+        {
             assert!(matches!(visible(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }

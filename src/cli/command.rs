@@ -11,6 +11,9 @@ const MODE: &str = "mode";
 const USER_KEYS: &str = "user_keys";
 const POLICY: &str = "policy";
 
+/// Place of the first setting in the help of a command.
+const SETTINGS_ORDER: usize = 500;
+
 /// The command line, ready to parse.
 pub(super) fn command() -> Command {
     let command = without_empty_variables(Cli::command());
@@ -25,10 +28,16 @@ fn used_by(command: &str) -> &'static [&'static str] {
         "serve" | "erase" => &[DATABASE, MODE, USER_KEYS, POLICY],
         "current" | "history" | "explain" | "event" | "log prove" => &[DATABASE, MODE],
         "rebuild" => &[DATABASE, USER_KEYS, POLICY],
-        "backup" | "verify" | "import" | "export" | "projections" | "projections list"
-        | "projections activate" | "projections drop" | "log checkpoint" | "log consistency" => {
-            &[DATABASE]
-        }
+        "backup"
+        | "verify"
+        | "import"
+        | "export"
+        | "projections"
+        | "projections list"
+        | "projections activate"
+        | "projections drop"
+        | "log checkpoint"
+        | "log consistency" => &[DATABASE],
         "policy show" => &[POLICY],
         _ => &[],
     }
@@ -39,9 +48,10 @@ fn show_settings(command: Command, settings: &[Arg], path: &str) -> Command {
     command.mut_subcommands(|subcommand| {
         let path = format!("{path} {}", subcommand.get_name());
         let used = used_by(path.trim_start());
-        let own = settings.iter().map(|setting| {
+        // After the command's own flags.
+        let own = settings.iter().zip(SETTINGS_ORDER..).map(|(setting, order)| {
             let is_used = used.contains(&setting.get_id().as_str());
-            setting.clone().hide(!is_used)
+            setting.clone().hide(!is_used).display_order(order)
         });
         show_settings(subcommand.args(own), settings, &path)
     })
@@ -79,7 +89,8 @@ mod tests {
         let with_settings = commands.iter().filter(|(path, _)| !used_by(path).is_empty()).count();
         assert_eq!(with_settings, 18, "{:?}", commands.iter().map(|it| &it.0).collect::<Vec<_>>());
         for (path, command) in commands {
-            let shown = command.get_arguments().filter(|it| it.is_global_set() && !it.is_hide_set());
+            let shown =
+                command.get_arguments().filter(|it| it.is_global_set() && !it.is_hide_set());
             let mut shown: Vec<_> = shown.map(|it| it.get_id().as_str()).collect();
             let mut used = used_by(&path).to_vec();
             shown.sort_unstable();

@@ -114,7 +114,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     if first.is_empty() && is_whole {
         if let Some(named) = named {
-            return Err(Failure::no(format!("no subscription fits {named} in {mode} mode"), SCOPES));
+            return Err(Failure::no(
+                format!("no subscription fits {named} in {mode} mode"),
+                SCOPES,
+            ));
         }
         say(&format!("no subscription fits in {mode} mode"));
         say(&format!("hint: {SCOPES}"));

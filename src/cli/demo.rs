@@ -39,8 +39,6 @@ const CONCURRENCY: usize = 8;
 const POLL: Duration = Duration::from_millis(20);
 /// The longest history that is good reading, in events.
 const STORY_EVENTS_MAX: usize = 40;
-/// Late events in it, at most: more of them hide the story.
-const LATE_EVENTS_MAX: usize = 5;
 /// Users whose history is looked at to find one that is good reading.
 const STORIES_TRIED: usize = 200;
 
@@ -165,7 +163,7 @@ impl Show<'_> {
         Ok(exit)
     }
 
-    /// A history that is worth reading: a payment fails, an event comes late, and all ends well.
+    /// A history that is worth reading: a payment fails, and all ends well.
     async fn story(&self, all: &[SubscriptionView]) -> Result<Option<History>, StoreError> {
         let app = self.service.app();
         let users = all
@@ -179,13 +177,12 @@ impl Show<'_> {
             let subject = Subject { kind: SubjectKind::User, id, scope };
             let told = audit::history(&app.store, subject, Past::default()).await?;
             let Some((_, history)) = told else { continue };
-            let late = history.events.iter().filter(|event| event.late).count();
-            let late = usize::from((1..=LATE_EVENTS_MAX).contains(&late));
             let short = usize::from(history.events.len() <= STORY_EVENTS_MAX);
             let recovers = history.events.iter().flat_map(|event| &event.changes).any(|change| {
                 change.field == "status" && change.from == "past_due" && change.to == "active"
             });
-            let merit = short * 4 + usize::from(recovers) * 3 + late * 2;
+            // Which events were late is chance: posts go side by side. The choice must not rest on it.
+            let merit = short * 2 + usize::from(recovers);
             let brevity = std::cmp::Reverse(history.events.len());
             if best.as_ref().is_none_or(|(m, b, _)| (merit, brevity) > (*m, *b)) {
                 best = Some((merit, brevity, history));

@@ -32,7 +32,7 @@ const COLUMNS: [&str; 13] = [
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The subscription, `sub_…`
+    /// Id of the subscription, `sub_…`
     subscription: String,
 
     /// Explain the state at this time, such as 2026-03-01T00:00:00Z
@@ -76,7 +76,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         Format::Csv => {
             let rows = explanation.fields.iter().map(flat);
             output::write_csv(&COLUMNS, rows, args.format.cells, &mut out)?;
-        },
+        }
     }
     Ok(Exit::Done)
 }

@@ -30,7 +30,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::Existing).await?;
     let is_whole = args.after == 0;
-    let mut lines = Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
+    let mut lines =
+        Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
     let mut after = Position(args.after);
     loop {
         let events = store.log.scan(after, BATCH_EVENTS, BATCH_BYTES).await?;

@@ -25,7 +25,8 @@ impl<W: Write> Write for Escaping<W> {
         while let Some(at) = rest.find(is_escaped) {
             self.0.write_all(&rest.as_bytes()[..at])?;
             let mut characters = rest[at..].chars();
-            for unit in characters.next().iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec()) {
+            for unit in characters.next().iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec())
+            {
                 write!(self.0, "\\u{unit:04x}")?;
             }
             rest = characters.as_str();
@@ -66,10 +67,7 @@ mod tests {
     fn hidden_characters_are_escapes_and_the_value_is_the_same() {
         let value = json!({ "a\u{7f}": ["\u{1b}[2J\u{9b}", "x\u{202e}y\u{e0041}\n", "Zoë 😀 山"] });
         let text = to_text(&value).unwrap();
-        assert_eq!(
-            text,
-            r#"{"a\u007f":["\u001b[2J\u009b","x\u202ey\udb40\udc41\n","Zoë 😀 山"]}"#
-        );
+        assert_eq!(text, r#"{"a\u007f":["\u001b[2J\u009b","x\u202ey\udb40\udc41\n","Zoë 😀 山"]}"#);
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
         let mut pretty = Vec::new();
         write_pretty(&value, &mut pretty).unwrap();

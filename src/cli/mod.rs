@@ -43,34 +43,38 @@ pub use report::Exit;
 /// The variables and exit statuses, for the end of the help.
 const ENVIRONMENT: &str = "\
 Environment (an empty variable counts as not set):
-  STRIPE_WEBHOOK_SECRET        signing secrets of the endpoints, whsec_…, separated by commas or
-                               white space. Bind each to its events with live:, test: or connect:
-                               before it. Used by `serve`, `import`, `simulate --to` and `verify
-                               --signatures`. There is no flag, because process lists show flags
-  SUBLEDGER_API_TOKEN          bearer tokens that may read everything under /v1  [default: none]
-  SUBLEDGER_ACCESS_TOKEN       bearer tokens that may only ask /v1/users/{id}  [default: none]
-  STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE, SUBLEDGER_ACCESS_TOKEN_FILE
-                               files that hold them, instead of the variables  [default: none]
-  SUBLEDGER_LISTEN             `serve --listen`  [default: 127.0.0.1:8000]
-  SUBLEDGER_PRIVATE_LISTEN     `serve --private-listen`: a second address for /v1 and /metrics
-                               [default: none]
-  SUBLEDGER_TOLERANCE_SECONDS  `serve --tolerance-seconds`  [default: 300]
-  SUBLEDGER_NO_AUTO_REBUILD    `serve --no-auto-rebuild`: refuse to start where the read model must
-                               be rebuilt  [default: rebuild it in the background]
-  SUBLEDGER_SIGNING_KEY        secret key that signs checkpoints of the log, from `log keygen`. There
-                               is no flag  [default: none]
-  SUBLEDGER_SIGNING_KEY_FILE   `--signing-key-file`: a file that holds it  [default: none]
-  SUBLEDGER_VERIFIER_KEY       `--key`: the public key that checks checkpoints  [default: none]
-  SUBLEDGER_CHECKPOINT_FILE    `serve --checkpoint-file`: file for signed checkpoints  [default: none]
-  SUBLEDGER_CHECKPOINT_EVERY_SECONDS
-                               `serve --checkpoint-every-seconds`  [default: 60 with a file]
-  SUBLEDGER_LOG                filter of the program's log, such as info or subledger=debug
-                               [default: info]
-  SUBLEDGER_LOG_FORMAT         text or json  [default: text]
+  STRIPE_WEBHOOK_SECRET
+      Signing secrets of the endpoints, whsec_…, separated by commas or white
+      space. Bind each to its events with live:, test: or connect: before it.
+      Used by `serve`, `import`, `simulate --to` and `verify --signatures`.
+      There is no flag, because process lists show flags.
+  SUBLEDGER_API_TOKEN
+      Bearer tokens that may read everything under /v1 [default: none]
+  SUBLEDGER_ACCESS_TOKEN
+      Bearer tokens that may only ask /v1/users/{id} [default: none]
+  STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE,
+  SUBLEDGER_ACCESS_TOKEN_FILE
+      Files that hold them, instead of the variables [default: none]
+  SUBLEDGER_SIGNING_KEY
+      Secret key that signs checkpoints, from `log keygen` [default: none]
+  SUBLEDGER_LISTEN, SUBLEDGER_PRIVATE_LISTEN, SUBLEDGER_TOLERANCE_SECONDS,
+  SUBLEDGER_NO_AUTO_REBUILD, SUBLEDGER_SIGNING_KEY_FILE,
+  SUBLEDGER_CHECKPOINT_FILE, SUBLEDGER_CHECKPOINT_EVERY_SECONDS
+      See `serve --help`
+  SUBLEDGER_VERIFIER_KEY
+      Public key that checks checkpoints, see `log check --help`
+  SUBLEDGER_LOG
+      Filter of the program's log, such as info or subledger=debug
+      [default: info for `serve`, else warn]
+  SUBLEDGER_LOG_FORMAT
+      text or json [default: text]
 
 Exit status:
-  0 done; 1 the answer is no; 2 wrong use or configuration; 3 the database or another part failed.
-  A reader that ends early, as in `| head`, does not change it";
+  0  done
+  1  the answer is no
+  2  wrong use or configuration
+  3  the database or another part failed
+  A reader that ends early, as in `| head`, does not change it.";
 
 /// An event-sourced subscription ledger for Stripe.
 #[derive(Debug, Parser)]

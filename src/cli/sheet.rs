@@ -50,7 +50,8 @@ fn safe(text: &str) -> String {
 
 /// True for text that a spreadsheet may run as a formula. A plain number is none, also with a sign.
 fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !is_number(text)
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+        && !is_number(text)
 }
 
 fn is_number(text: &str) -> bool {

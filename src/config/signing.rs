@@ -83,7 +83,8 @@ impl SigningError {
     pub fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Key(_) | Self::Unreadable { .. } | Self::Missing => {
-                "`subledger log keygen` makes a key; SUBLEDGER_SIGNING_KEY_FILE names its file".into()
+                "`subledger log keygen` makes a key; SUBLEDGER_SIGNING_KEY_FILE names its file"
+                    .into()
             }
             Self::Exposed { path, .. } => format!("run `chmod 600 {}`", path.display()).into(),
             Self::Twice => "set one of the two".into(),

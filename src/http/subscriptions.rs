@@ -46,8 +46,7 @@ pub(super) async fn get(
     }
 
     // One more than asked for tells whether there is a next page.
-    let (stamp, mut rows) =
-        read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
+    let (stamp, mut rows) = read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows

@@ -32,6 +32,7 @@ mod parking;
 mod policy;
 mod proof;
 mod raw_sqlite;
+mod readme;
 mod rebuild;
 mod store;
 mod upgrade;

@@ -317,7 +317,7 @@ pub(in crate::store) mod sql {
     ///
     /// PostgreSQL cannot know that a row has few items, and with OFFSET it looks each name up.
     pub(in crate::store) const ITEMS: Statement = Statement {
-        sqlite: "(SELECT json_group_array(json(named.item)) FROM (
+        sqlite: "(SELECT '[' || coalesce(group_concat(named.item), '') || ']' FROM (
                 SELECT json_set(item.value,
                     '$.product_name', iif(product.id IS NULL, json_extract(item.value, '$.product_name'), product.name),
                     '$.price_nickname', iif(price.id IS NULL, json_extract(item.value, '$.price_nickname'), price.name)) AS item

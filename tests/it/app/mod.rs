@@ -15,6 +15,8 @@ crate::once! {
     mod secrets;
 }
 pub(crate) mod server;
+mod shown;
+mod usage;
 
 use insta::Settings;
 
