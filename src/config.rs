@@ -6,6 +6,7 @@
 mod secrets;
 mod signing;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,7 +17,7 @@ pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
 use crate::http::ConnectionLimits;
-use crate::projection::policy::{self, PolicyError};
+use crate::projection::policy::{self, Policy, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, Server, UrlError};
 
@@ -33,7 +34,7 @@ const DEFAULT_DATABASE: &str = "sqlite://subledger.db";
 /// What every command needs to know.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The ledger's database: `sqlite://PATH` or `postgres://…`
+    /// Database of the ledger: `sqlite://PATH` or `postgres://…`
     #[arg(
         long = "database",
         value_name = "URL",
@@ -55,11 +56,11 @@ pub struct Settings {
     )]
     postgres_connections: u32,
 
-    /// Which mode grants access, and is meant where none is named
+    /// Mode to look at, and the only one that grants access
     #[arg(long, env = "SUBLEDGER_MODE", default_value = "live", global = true)]
     pub mode: Mode,
 
-    /// The metadata keys that name your user, several by commas; the first match counts
+    /// Metadata keys that name your user, separated by commas; the first match counts
     #[arg(
         long = "user-key",
         value_name = "KEY",
@@ -69,7 +70,7 @@ pub struct Settings {
     )]
     user_keys: String,
 
-    /// A file with the entitlement policy [default: the built-in one]
+    /// File with the entitlement policy [default: the built-in one, see `policy show`]
     #[arg(long, value_name = "FILE", env = "SUBLEDGER_POLICY", global = true)]
     policy: Option<PathBuf>,
 }
@@ -77,20 +78,26 @@ pub struct Settings {
 /// The settings of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
-    /// The address to listen on
+    /// Address to listen on, HOST:PORT
     #[arg(
         long,
         value_name = "ADDRESS",
         env = "SUBLEDGER_LISTEN",
+        value_parser = listen_address,
         default_value = "127.0.0.1:8000"
     )]
     pub listen: String,
 
-    /// A second address for /v1 and /metrics; the first then serves the webhook and health alone
-    #[arg(long, value_name = "ADDRESS", env = "SUBLEDGER_PRIVATE_LISTEN")]
+    /// Second address for /v1 and /metrics; the first then serves only the webhook and health
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SUBLEDGER_PRIVATE_LISTEN",
+        value_parser = listen_address
+    )]
     pub private_listen: Option<String>,
 
-    /// The greatest age, and the greatest lead, of a signature
+    /// Greatest age of a signature, and greatest lead of its clock
     #[arg(
         long,
         value_name = "SECONDS",
@@ -99,7 +106,7 @@ pub struct ServeSettings {
     )]
     pub tolerance_seconds: u32,
 
-    /// Do not make the read model anew without being asked: refuse to start instead
+    /// Refuse to start where the read model must be rebuilt, instead of rebuilding it in the background
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
 
@@ -186,13 +193,14 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Cow<'static, str> {
+        let hint = match self {
+            Self::Signing(error) => return error.hint(),
             Self::Database(_) => {
                 "set --database or DATABASE_URL, as in sqlite://subledger.db or postgres://user@host/database"
             }
             Self::PolicyUnreadable { .. } | Self::Policy { .. } => {
-                "projections/current_subscriptions/policy.toml is the built-in policy, to start from"
+                "`SUBLEDGER_POLICY= subledger policy show` prints the built-in policy, to start from"
             }
             Self::NoUserKey => "for example SUBLEDGER_USER_KEY=user_id",
             Self::NoWebhookSecret => {
@@ -205,9 +213,9 @@ impl ConfigError {
             }
             Self::SecretTwice(_) => "set one of the two",
             Self::SecretUnreadable { .. } => "the file must be readable, and hold UTF-8 text",
-            Self::Signing(error) => error.hint(),
             Self::NotUnicode(_) => "secrets and tokens are plain text",
-        }
+        };
+        hint.into()
     }
 }
 
@@ -240,15 +248,44 @@ impl Settings {
         if split(&self.user_keys).next().is_none() {
             return Err(ConfigError::NoUserKey);
         }
+        let (text, path) = self.policy()?;
+        Logic::parse(&text, &self.user_keys).map_err(|source| ConfigError::Policy { path, source })
+    }
+
+    /// Text of the policy, which is a policy file itself. Before the text of a file, comments name the keys that it
+    /// leaves out, with their built-in values.
+    pub fn policy_text(&self) -> Result<String, ConfigError> {
+        let (text, path) = self.policy()?;
+        Policy::parse(&text).map_err(|source| ConfigError::Policy { path, source })?;
+        let left_out = policy::left_out(&text);
+        if left_out.is_empty() {
+            return Ok(text);
+        }
+        let left_out: String = left_out.iter().map(|line| format!("# {line}\n")).collect();
+        Ok(format!("# Not set below, so as built in:\n{left_out}\n{text}"))
+    }
+
+    /// The text of the policy, and its file for messages.
+    fn policy(&self) -> Result<(String, PathBuf), ConfigError> {
         let Some(path) = &self.policy else {
-            return Logic::parse(policy::BUILT_IN, &self.user_keys)
-                .map_err(|source| ConfigError::Policy { path: "(built-in)".into(), source });
+            return Ok((policy::BUILT_IN.to_owned(), "(built-in)".into()));
         };
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::PolicyUnreadable { path: path.clone(), source })?;
-        Logic::parse(&text, &self.user_keys)
-            .map_err(|source| ConfigError::Policy { path: path.clone(), source })
+        Ok((text, path.clone()))
     }
+}
+
+/// An address to listen on. A port alone does not say who may connect, so it is none.
+fn listen_address(text: &str) -> Result<String, &'static str> {
+    let is_address = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_bracketed = host.starts_with('[') && host.ends_with(']');
+        !host.is_empty() && (is_bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
+    });
+    is_address.then(|| text.to_owned()).ok_or(
+        "an address is HOST:PORT, such as 127.0.0.1:8000 for this machine only, or 0.0.0.0:8000 for \
+         every network interface",
+    )
 }
 
 /// A word for a shell.
@@ -292,5 +329,20 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         <Self as clap::ValueEnum>::from_str(text, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for text in ["127.0.0.1:8000", "localhost:80", "0.0.0.0:0", "[::1]:8000"] {
+            assert_eq!(listen_address(text).as_deref(), Ok(text));
+        }
+        for text in ["8000", ":8000", "localhost", "localhost:", "::1:8000", "host:99999", ""] {
+            assert!(listen_address(text).unwrap_err().contains("127.0.0.1:8000"), "{text}");
+        }
     }
 }

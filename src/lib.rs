@@ -42,7 +42,8 @@
 //!
 //! [`log_output`] writes the program's own log without ever holding anybody up. [`config`] is what a ledger is started with, [`service`] starts and stops the whole in the right
 //! order, and [`exchange`] is the form in which events leave a ledger and enter another. [`ids`] and
-//! [`time`] are the words that all rooms share; [`clock`] is the only place that reads a clock. `migrations/` holds the log's tables, which are only ever added to. `projections/` holds
+//! [`time`] are the words that all rooms share; [`clock`] is the only place that reads a clock; `visible` makes text
+//! safe to show. `migrations/` holds the log's tables, which are only ever added to. `projections/` holds
 //! the read model's tables and the policy, which are edited freely, because a rebuild makes them
 //! anew.
 //!
@@ -171,5 +172,7 @@ pub mod service;
 pub mod simulate;
 pub mod store;
 pub mod stripe;
+mod suggest;
 pub mod time;
 pub mod tree;
+mod visible;

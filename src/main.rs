@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use subledger::cli::{self, Cli};
+use subledger::cli;
 
 /// Every request and every fold makes many small pieces of text: this allocator stores an eighth more
 /// events a second than the C library's (`cargo bench --bench ingest`).
@@ -11,6 +10,5 @@ use subledger::cli::{self, Cli};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Clap ends the process with status 2 on wrong use, and with 0 after --help.
-    cli::run(Cli::parse())
+    cli::run(cli::parse())
 }

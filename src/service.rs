@@ -138,6 +138,10 @@ impl Service {
             tracing::warn!("{lost}; it is dropped, because the log was accepted as a new one");
             store.read_model.generations_clear().await?;
         }
+        for path in store.files_readable_by_all() {
+            let path = path.display();
+            tracing::warn!(%path, "every user of this machine can read {path}: run `chmod 600 {path}`");
+        }
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());

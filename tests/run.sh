@@ -13,6 +13,9 @@ install() {
 # SQLite is compiled in, which takes a C compiler.
 command -v cc >/dev/null || install gcc libc6-dev
 
+# One test reads the files with the system's own SQLite.
+command -v sqlite3 >/dev/null || install sqlite3
+
 # The tests start a PostgreSQL of their own from its programs, unless a server is named.
 if [ -z "${SUBLEDGER_TEST_POSTGRES_URL:-}" ] && ! command -v initdb >/dev/null &&
   ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then

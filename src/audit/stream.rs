@@ -8,6 +8,7 @@ use super::outline::Outline;
 use super::subject::{Past, Subject, SubjectKind};
 use super::tell::{Changed, Heard, Step, Teller};
 use super::words::sentences;
+use crate::ids::SubscriptionId;
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
 use crate::store::{GenerationStamp, Store, StoreError};
@@ -85,6 +86,10 @@ impl<'s> HistoryStream<'s> {
             let rows = self.teller.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
             let rows = rows.filter(|row| is_wanted(&self.subject, row));
             self.state = rows.collect();
+            for row in &mut self.state {
+                let id = SubscriptionId::from(row.subscription_id.as_str());
+                self.teller.counts.get(&id).copied().unwrap_or_default().put_into(row);
+            }
         }
         let rows = draft.rows().chain(&self.state);
         let catalogue = self.store.read_model.catalogue(self.outline.generation, rows).await?;

@@ -72,6 +72,7 @@ pub(super) struct Told<'a> {
     pub(super) steps: Vec<Step<'a>>,
     pub(super) rivals: Rivals,
     pub(super) states: BTreeMap<CustomerKey, Known>,
+    pub(super) counts: BTreeMap<SubscriptionId, Counts>,
 }
 
 /// Of events whose order is in doubt, where it matters, the others that might have been the last.
@@ -85,6 +86,23 @@ pub(super) struct Teller {
     pub(super) rivals: Rivals,
     /// What the customers are at the end of what was told.
     pub(super) states: BTreeMap<CustomerKey, Known>,
+    /// Events that name each subscription.
+    pub(super) counts: BTreeMap<SubscriptionId, Counts>,
+}
+
+/// Number of events that name a subscription, as its row shows them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    events: i64,
+    /// Those of them that could not be folded.
+    parked: i64,
+}
+
+impl Counts {
+    /// Puts them into the row of the subscription.
+    pub(super) fn put_into(self, row: &mut SubscriptionRow) {
+        (row.event_count, row.parked) = (self.events, self.parked);
+    }
 }
 
 /// A customer, as far as the story has gone.
@@ -98,8 +116,8 @@ pub(super) struct Known {
 pub(super) fn tell<'a>(events: &'a [Heard], customers: &[CustomerKey], logic: &Logic) -> Told<'a> {
     let mut teller = Teller::new(customers, None);
     let steps = teller.tell(events, logic);
-    let Teller { rivals, states, .. } = teller;
-    Told { steps, rivals, states }
+    let Teller { rivals, states, counts, .. } = teller;
+    Told { steps, rivals, states, counts }
 }
 
 impl Teller {
@@ -113,6 +131,7 @@ impl Teller {
     /// Goes back to before the first event, and keeps what is known to be in doubt.
     pub(super) fn begin(&mut self, customers: &[CustomerKey]) {
         self.states = customers.iter().map(|key| (key.clone(), Known::default())).collect();
+        self.counts.clear();
     }
 
     /// Tells what comes next: all events of some seconds, each later than those that were told.
@@ -128,6 +147,11 @@ impl Teller {
             };
             for at in order_of_instant(&envelopes, instant, before) {
                 let (step, customer) = self.fold(&events[at], logic);
+                if let Some(id) = &step.heard.subscription {
+                    let counts = self.counts.entry(id.clone()).or_default();
+                    counts.events += 1;
+                    counts.parked += i64::from(step.folding == Folding::Parked);
+                }
                 touched.extend(customer.filter(|_| !step.changed.is_empty()));
                 steps.push(step);
             }

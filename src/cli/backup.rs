@@ -8,7 +8,7 @@ use crate::store::Opening;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The file to make; it must not exist
+    /// File to make, readable by its owner only. It must not exist
     file: PathBuf,
 }
 

@@ -1,9 +1,12 @@
 //! `current`: the read model, as rows.
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::Context;
 use super::output::{self, LineFormat, Lines, ManyFormat, cell, stdout};
 use super::report::{Exit, Failure, say};
-use crate::http::SubscriptionView;
+use super::sheet::CellArgs;
+use crate::http::{SubscriptionView, UnknownStatus};
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{
@@ -14,60 +17,75 @@ use crate::time::StripeTime;
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
 
+/// Hint for who finds nothing.
+const SCOPES: &str = "--mode test looks at test mode, --account at a connected account";
+
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Of this user of your application
+    /// Show only subscriptions of this user of your application
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
-    /// Of this customer, `cus_…`
+    /// Show only subscriptions of this customer, `cus_…`
     #[arg(long, value_name = "CUSTOMER")]
     customer: Option<String>,
 
-    /// This one, `sub_…`
+    /// Show only this subscription, `sub_…`
     #[arg(long, value_name = "SUBSCRIPTION")]
     subscription: Option<String>,
 
-    /// With this status
-    #[arg(long, value_name = "STATUS")]
-    status: Option<String>,
+    /// Show only subscriptions with one of these statuses, such as active,past_due
+    #[arg(
+        long = "status",
+        value_name = "STATUS",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    statuses: Vec<String>,
 
-    /// With an item of this price, `price_…`
+    /// Show only subscriptions that have an item with this price, `price_…`
     #[arg(long, value_name = "PRICE")]
     price: Option<String>,
 
-    /// With an item of this product, `prod_…`
+    /// Show only subscriptions that have an item of this product, `prod_…`
     #[arg(long, value_name = "PRODUCT")]
     product: Option<String>,
 
-    /// With an item whose price has this lookup key
+    /// Show only subscriptions that have an item whose price has this lookup key
     #[arg(long, value_name = "KEY")]
     lookup_key: Option<String>,
 
-    /// Only those that grant access now
+    /// Show only subscriptions that grant access now
     #[arg(long)]
     active: bool,
 
-    /// Of a connected account, instead of your own
+    /// Show subscriptions of this connected account, not of your own
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    /// Only those whose id is greater than this one, for an export that broke off: CSV then has no header
+    /// Show only subscriptions whose id is greater: goes on with an export that broke off. CSV then has no header
     #[arg(long, value_name = "SUBSCRIPTION")]
     after: Option<String>,
 
-    /// How rows are written; as JSON lines and CSV they are written as they are read, however many there are
+    /// Output format. JSON lines and CSV are streamed
     #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
     format: ManyFormat,
+
+    #[command(flatten)]
+    cells: CellArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::ReadOnly).await?;
     let now = context.clock.now().to_stripe_time();
-    // Who names one wants to know whether it is there; who names none may find none.
+    // "Not found" is an error only where a subscription or a customer of Stripe's was named.
     let named = args.subscription.clone().or_else(|| args.customer.clone());
-    let livemode = context.settings.mode.livemode();
-    let scope = Scope { account: AccountId::new(args.account), livemode };
+    let mode = context.settings.mode;
+    let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
+    let unknown = UnknownStatus::among(&args.statuses, &scope, &store.read_model).await?;
+    if let Some(unknown) = unknown {
+        return Err(Failure::usage(unknown.to_string(), unknown.hint()));
+    }
     let is_whole = args.after.is_none();
     let after =
         args.after.map(|id| SubscriptionKey { scope: scope.clone(), id: id.as_str().into() });
@@ -77,7 +95,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         user_id: args.user,
         customer_id: args.customer.map(CustomerId::new),
         subscription_id: args.subscription.map(SubscriptionId::new),
-        status: args.status,
+        statuses: args.statuses,
         active: args.active.then_some((true, now)),
         item: ItemFilter {
             price_id: args.price,
@@ -94,17 +112,21 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
              `serve` brings it up to date"
         ));
     }
-    if let Some(named) = named.filter(|_| first.is_empty() && is_whole) {
-        return Err(Failure::no(
-            format!("no subscription fits {named} in {} mode", context.settings.mode),
-            "--mode test looks at test mode, --account at a connected account",
-        ));
+    if first.is_empty() && is_whole {
+        if let Some(named) = named {
+            return Err(Failure::no(
+                format!("no subscription fits {named} in {mode} mode"),
+                SCOPES,
+            ));
+        }
+        say(&format!("no subscription fits in {mode} mode"));
+        say(&format!("hint: {SCOPES}"));
     }
     if let Some(format) = args.format.lines() {
         if first.len() == PAGE_ROWS {
             say(&format!("as of position {} of the log", pages.stamp.position));
         }
-        write_lines(first, pages, now, (format, is_whole)).await?;
+        write_lines(first, pages, now, ((format, args.cells), is_whole)).await?;
     } else {
         let rows = all(first, pages, now).await?;
         let mut out = stdout();
@@ -123,7 +145,7 @@ async fn write_lines(
     mut rows: Vec<SubscriptionRow>,
     mut pages: SubscriptionPages,
     now: StripeTime,
-    (format, header): (LineFormat, bool),
+    (format, header): ((LineFormat, CellArgs), bool),
 ) -> anyhow::Result<()> {
     let columns = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
     let columns: Vec<&str> = columns.chain(["active"]).collect();
@@ -170,14 +192,15 @@ pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
     for SubscriptionView { row, active } in rows {
         // The name that a person gave it, or at least to what is sold, where there is one.
         let names = [&row.price_nickname, &row.lookup_key, &row.product_name, &row.price_id];
-        table.add_row([
+        let cells = [
             row.subscription_id.clone(),
             cell(row.user_id.as_ref()),
             row.status.clone(),
             (if *active { "yes" } else { "no" }).to_owned(),
             cell(names.into_iter().flatten().next()),
             cell(row.ends_at.map(day).as_ref()),
-        ]);
+        ];
+        output::add_row(&mut table, cells);
     }
     output::keep_whole(&mut table, &[0, 2, 3, 5]);
     table

@@ -4,11 +4,13 @@ use std::io::{self, BufWriter, Stdout, Write};
 
 use serde::Serialize;
 
-use super::history;
-use super::output::{Format, grouped, stdout};
+use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::say;
+use super::sheet::Cells;
+use super::{history, json};
 use crate::projector::{Difference, Listing, Summary};
 use crate::store::{AccessCounts, ChangeKind, ChangedSubscription, Effect, FieldChange};
+use crate::visible::visible;
 
 /// The widest line of a list, in columns of a terminal.
 const LINE_WIDTH_MAX: usize = 100;
@@ -30,6 +32,7 @@ const COLUMNS: [&str; 10] = [
 /// Writes the differences as they come.
 pub(super) struct Report {
     format: Format,
+    cells: Cells,
     listing: Listing,
     /// The last of those that were listed: what it does to access makes the heading.
     last: Option<Effect>,
@@ -57,9 +60,10 @@ struct ChangeView<'a> {
 }
 
 impl Report {
-    pub(super) fn new(format: Format, listing: Listing) -> Self {
+    pub(super) fn new(FormatArgs { format, cells }: FormatArgs, listing: Listing) -> Self {
         Self {
             format,
+            cells: cells.cells(),
             listing,
             last: None,
             begun: false,
@@ -104,7 +108,7 @@ impl Report {
                 match self.format {
                     Format::Table => write_summary(summary, &mut self.out)?,
                     Format::Json => {
-                        write!(self.out, "{{\"summary\":{},", serde_json::to_string(summary)?)?;
+                        write!(self.out, "{{\"summary\":{},", json::to_text(summary)?)?;
                         write!(self.out, "\n\"changes\":[")?;
                     }
                     Format::Csv => {
@@ -118,10 +122,10 @@ impl Report {
                     Format::Table => self.write_paragraph(changed)?,
                     Format::Json => {
                         let separator = if self.listed > 0 { ",\n" } else { "\n" };
-                        let view = serde_json::to_string(&ChangeView::new(changed))?;
+                        let view = json::to_text(&ChangeView::new(changed))?;
                         write!(self.out, "{separator}{view}")?;
                     }
-                    Format::Csv => write_records(changed, &mut self.out)?,
+                    Format::Csv => write_records(changed, self.cells, &mut self.out)?,
                 }
                 self.listed += 1;
             }
@@ -154,12 +158,12 @@ impl Report {
             },
         ];
         let line = format!("  {}", words.into_iter().flatten().collect::<Vec<_>>().join("  "));
-        writeln!(self.out, "{}", cut(&line))?;
+        writeln!(self.out, "{}", cut(&visible(&line)))?;
         for FieldChange { field, from, to } in &changed.fields {
             let (from, to) = (history::value(from), history::value(to));
             // Lists are told by their length, and instants by the minute.
             let change = if from == to { "changed".to_owned() } else { format!("{from} -> {to}") };
-            writeln!(self.out, "{}", cut(&format!("    {field}: {change}")))?;
+            writeln!(self.out, "{}", cut(&visible(&format!("    {field}: {change}"))))?;
         }
         Ok(())
     }
@@ -262,20 +266,24 @@ fn write_access(mode: &str, access: AccessCounts, out: &mut impl Write) -> io::R
     writeln!(out, "  {mode:<26}{before:>12}{after:>12}{lose:>12}{gain:>12}")
 }
 
-fn write_records(changed: &ChangedSubscription, out: &mut impl Write) -> anyhow::Result<()> {
+fn write_records(
+    changed: &ChangedSubscription,
+    cells: Cells,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let row = serde_json::to_value(ChangeView::new(changed))?;
     for field in &changed.fields {
         let field = serde_json::to_value(field)?;
-        let cells = COLUMNS
-            .map(|column| super::output::csv_cell(row.get(column).or_else(|| field.get(column))));
-        write_record(&cells, out)?;
+        let written =
+            COLUMNS.iter().map(|column| cells.of(row.get(column).or_else(|| field.get(column))));
+        write_record(&written.collect::<anyhow::Result<Vec<_>>>()?, out)?;
     }
     Ok(())
 }
 
 fn write_record(cells: &[String], out: &mut impl Write) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(cells).map_err(io::Error::from)?;
+    csv.write_record(cells).map_err(io_error)?;
     Ok(csv.flush()?)
 }
 

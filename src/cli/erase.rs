@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use super::output::{self, grouped, stdout};
 use super::progress::{self, RebuildProgress};
 use super::rebuild::refuse_lost_log;
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, despite_broken_pipe, say};
 use super::{Context, signals};
 use crate::erasure::{self, FindError, Finished, Found, Order};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
@@ -27,27 +27,27 @@ const RUN_AGAIN: &str = "run the same command again: it goes on where this one e
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Events, `evt_…`
+    /// Ids of events, `evt_…`
     #[arg(value_name = "EVT", required_unless_present = "customers")]
     events: Vec<EventId>,
 
-    /// All that concerns a customer, `cus_…`; may be given several times
+    /// Erase all events that concern this customer, `cus_…`; may be given several times
     #[arg(long = "customer", value_name = "CUS")]
     customers: Vec<CustomerId>,
 
-    /// Who erases; it is recorded
+    /// Name of who erases, for the record
     #[arg(long, value_name = "NAME", env = "USER", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 
-    /// Why, as the number of a request; it is recorded. Name nobody here
+    /// Reason for the record, such as the number of a request. Do not name the person here
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
-    /// Of a connected account, instead of your own
+    /// Erase events of this connected account, not of your own
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -67,7 +67,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if found.events.is_empty() {
         say("nothing is left to erase in the log");
     } else {
-        show(&found)?;
+        // Confirmed in advance, it goes on also where nobody reads what is shown.
+        let shown = show(&found).map_err(Into::into);
+        if args.yes {
+            despite_broken_pipe(shown)?
+        } else {
+            shown?
+        }
         if !args.yes && !confirmed(&args)? {
             store.close().await;
             say("nothing was erased");
@@ -168,7 +174,7 @@ fn show(found: &Found) -> io::Result<()> {
     for (event_type, times) in types {
         let (first, last) = (times.iter().min(), times.iter().max());
         let number = grouped(count(&times));
-        table.add_row([number, event_type.to_owned(), day(first), day(last)]);
+        output::add_row(&mut table, [number, event_type.to_owned(), day(first), day(last)]);
     }
     output::write_table(&table, &mut out)?;
     writeln!(out)?;
@@ -176,7 +182,8 @@ fn show(found: &Found) -> io::Result<()> {
     for event in found.events.iter().take(SHOWN) {
         let id = event.entry.event_id.to_string();
         let at = day(Some(&event.created));
-        table.add_row([event.position.to_string(), id, event.event_type.clone(), at]);
+        let row = [event.position.to_string(), id, event.event_type.clone(), at];
+        output::add_row(&mut table, row);
     }
     output::write_table(&table, &mut out)?;
     if found.events.len() > SHOWN {

@@ -1,6 +1,6 @@
 //! `event`: one event of the log, or its exact bytes.
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use super::Context;
 use super::output::{self, stdout};
@@ -8,17 +8,18 @@ use super::report::{Exit, Failure};
 use crate::exchange::EventRecord;
 use crate::ids::{AccountId, EventId};
 use crate::store::{LoggedEvent, Opening, Store};
+use crate::visible::visible_lines;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The event, `evt_…`
+    /// Id of the event, `evt_…`
     event: String,
 
-    /// Its bytes exactly as they were received, and nothing else
+    /// Write the exact bytes that were received, and nothing else. A terminal shows hidden characters as escapes
     #[arg(long)]
     payload: bool,
 
-    /// The account, where several have an event of this id; "" for your own
+    /// Account of the event, where several have this id; "" for your own
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 }
@@ -41,7 +42,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             "its hash is still there: leave out --payload",
         ));
     };
-    out.write_all(payload.as_bytes())?;
+    if io::stdout().is_terminal() {
+        out.write_all(visible_lines(&payload).as_bytes())?;
+    } else {
+        out.write_all(payload.as_bytes())?;
+    }
     out.flush()?;
     Ok(Exit::Done)
 }

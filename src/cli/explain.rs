@@ -32,18 +32,18 @@ const COLUMNS: [&str; 13] = [
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The subscription, `sub_…`
+    /// Id of the subscription, `sub_…`
     subscription: String,
 
-    /// As it was then, as 2026-03-01T00:00:00Z
+    /// Explain the state at this time, such as 2026-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<StripeTime>,
 
-    /// Only by what had reached the ledger by then
+    /// Use only what had reached the ledger by then
     #[arg(long, value_name = "TIME", value_parser = received_at)]
     known_at: Option<ReceivedAt>,
 
-    /// Of a connected account, instead of your own
+    /// Look at this connected account, not at your own
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
@@ -74,7 +74,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     match args.format.format {
         Format::Table => write_table(&explanation, &mut out)?,
         Format::Json => output::write_json(&explanation, &mut out)?,
-        Format::Csv => output::write_csv(&COLUMNS, explanation.fields.iter().map(flat), &mut out)?,
+        Format::Csv => {
+            let rows = explanation.fields.iter().map(flat);
+            output::write_csv(&COLUMNS, rows, args.format.cells, &mut out)?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -84,12 +87,12 @@ fn write_table(explanation: &Explanation, out: &mut impl Write) -> anyhow::Resul
     let mut table = output::table(&["field", "value", "because"]);
     let is_nothing = |it: &&Explained| it.decision.is_none() && says_nothing(&it.value);
     for explained in explanation.fields.iter().filter(|it| !is_nothing(it)) {
-        let because = because(explained).join("\n");
         let value = match &explained.value {
             object @ Value::Object(_) => object.to_string(),
             other => value(other),
         };
-        table.add_row([explained.field.clone(), value, because]);
+        let cells = [vec![explained.field.clone()], vec![value], because(explained)];
+        output::add_row_of_lines(&mut table, cells, false);
     }
     output::keep_whole(&mut table, &[0]);
     if let Some(last) = table.column_mut(2) {

@@ -3,6 +3,7 @@
 use super::Context;
 use super::output::{LineFormat, Lines, stdout};
 use super::report::{Exit, Failure, say};
+use super::sheet::CellArgs;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::store::{Damage, LogEntry, LoggedEvent, Opening, Redelivery, Store, StoreError};
@@ -14,24 +15,27 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Only the events after this position; CSV then has no header, so that it goes on where an export
-    /// broke off
+    /// Write only events after this position: goes on with an export that broke off. CSV then has no header
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: i64,
 
-    /// How events are written: `import` reads JSON lines
+    /// Output format. `import` reads JSON lines
     #[arg(long, value_enum, default_value_t = LineFormat::Jsonl)]
     format: LineFormat,
 
     /// Leave out events that are damaged, and name them on standard error; exit status 1 if there are any
     #[arg(long)]
     skip_damaged: bool,
+
+    #[command(flatten)]
+    cells: CellArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(Opening::ReadOnly).await?;
     let is_whole = args.after == 0;
-    let mut lines = Lines::begin(args.format, &EventRecord::KEYS, is_whole, stdout())?;
+    let mut lines =
+        Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
     let mut skipped = Skipped { is_allowed: args.skip_damaged, events: 0 };
     let mut after = Position(args.after);
     loop {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Context;
 use super::output::{self, LineFormat, Lines, ManyFormat, stdout};
 use super::report::{Exit, Failure, say};
+use super::sheet::CellArgs;
 use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
 use crate::http::HistoryView;
 use crate::ids::{AccountId, EventId, Position, Scope};
@@ -39,37 +40,40 @@ const TYPE_WIDTH_MAX: usize = 29;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// A user of your application, `cus_…` or `sub_…`
+    /// Id of a user of your application, `cus_…` or `sub_…`
     id: String,
 
-    /// What the id names, where its form does not tell
+    /// Kind of the id, where its form does not tell
     #[arg(long, value_enum)]
     kind: Option<Kind>,
 
-    /// Only what had happened by then, as 2026-03-01T00:00:00Z
+    /// Show only what had happened by then, such as 2026-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<StripeTime>,
 
-    /// Only what had reached the ledger by then; what arrives later changes nothing in such a story
+    /// Show only what had reached the ledger by then. What arrives later does not change such a history
     #[arg(long, value_name = "TIME", value_parser = received_at)]
     known_at: Option<ReceivedAt>,
 
-    /// Only the events that changed something
+    /// Show only events that changed something
     #[arg(long)]
     changes_only: bool,
 
-    /// Of a connected account, instead of your own
+    /// Look at this connected account, not at your own
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    /// Only what comes after the event at this position of the log, for an export that broke off: CSV then has
-    /// no header. With --known-at no event that arrives meanwhile comes in between
+    /// Show only what follows the event at this position of the log: goes on with an export that broke off. CSV
+    /// then has no header. Give --known-at each time, so that no event arrives in between
     #[arg(long, value_name = "POSITION")]
     after: Option<i64>,
 
-    /// How events are written; as JSON lines and CSV they are written as they are told, however many there are
+    /// Output format. JSON lines and CSV are streamed
     #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
     format: ManyFormat,
+
+    #[command(flatten)]
+    cells: CellArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -113,7 +117,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         let stream = HistoryStream::open(&store, subject, past, Chunk::default());
         let stream = stream.await?.ok_or_else(unknown)?;
         say_of_future(stream.received_in_future());
-        write_lines(stream, after, args.changes_only, format).await?;
+        write_lines(stream, after, args.changes_only, (format, args.cells)).await?;
     } else {
         let history = audit::history(&store, subject, past).await?;
         let (_, mut history) = history.ok_or_else(unknown)?;
@@ -152,7 +156,7 @@ async fn write_lines(
     mut stream: HistoryStream<'_>,
     mut after: Option<Position>,
     changes_only: bool,
-    format: LineFormat,
+    format: (LineFormat, CellArgs),
 ) -> anyhow::Result<()> {
     let mut lines = Lines::begin(format, &COLUMNS, after.is_none(), stdout())?;
     while let Some(mut events) = stream.next().await? {
@@ -192,34 +196,26 @@ pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
     let subscriptions: BTreeSet<_> =
         events.iter().filter_map(|it| it.subscription_id.as_ref()).collect();
     for event in events {
-        let mut name = vec![broken(&event.event_type)];
+        let mut name = broken(&event.event_type);
         let id = event.subscription_id.as_ref().filter(|_| subscriptions.len() > 1);
         name.extend(id.map(ToString::to_string));
-        let row = [
-            minute(&event.occurred_at.to_string()),
-            name.join("\n"),
-            marks(event).join("\n"),
-            told(event).join("\n"),
-        ];
-        table.add_row(row.into_iter().map(|text| output::dimmed(text, !event.changed_anything())));
+        let happened = vec![minute(&event.occurred_at.to_string())];
+        let row = [happened, name, marks(event), told(event)];
+        output::add_row_of_lines(&mut table, row, !event.changed_anything());
     }
     output::keep_whole(&mut table, &[0, 1, 2]);
     table
 }
 
 /// A type of event, broken before a dot where it is long.
-fn broken(event_type: &str) -> String {
-    let mut lines = String::new();
-    let mut width = 0;
+fn broken(event_type: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
     for part in event_type.split('.') {
-        let dot = usize::from(!lines.is_empty());
-        if width > 0 && width + dot + part.len() > TYPE_WIDTH_MAX {
-            lines.push('\n');
-            width = 0;
+        let part = if lines.is_empty() { part.to_owned() } else { format!(".{part}") };
+        match lines.last_mut() {
+            Some(line) if line.len() + part.len() <= TYPE_WIDTH_MAX => line.push_str(&part),
+            _ => lines.push(part),
         }
-        lines.push_str(&".".repeat(dot));
-        lines.push_str(part);
-        width += dot + part.len();
     }
     lines
 }
@@ -285,7 +281,7 @@ mod tests {
             ),
             ("ping", "ping"),
         ] {
-            assert_eq!(broken(event_type), lines);
+            assert_eq!(broken(event_type).join("\n"), lines);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! command ends is an interface too: see [`Exit`].
 
 mod backup;
+mod command;
 mod current;
 mod demo;
 mod diff;
@@ -13,15 +14,18 @@ mod explain;
 mod export;
 mod history;
 mod import;
+mod json;
 mod log;
 mod open_files;
 mod output;
+mod policy;
 mod post;
 mod progress;
 mod projections;
 mod rebuild;
 mod report;
 mod serve;
+mod sheet;
 mod signals;
 mod simulate;
 mod telemetry;
@@ -29,7 +33,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -37,36 +41,41 @@ use crate::store::{Opening, Store};
 
 pub use report::Exit;
 
-/// The variables that no flag stands for, for the end of the help.
+/// The variables and exit statuses, for the end of the help.
 const ENVIRONMENT: &str = "\
-Environment:
-  STRIPE_WEBHOOK_SECRET        the endpoint's signing secret, whsec_…; several by commas or white
-                               space, each bound to the events of its endpoint by live:, test: or
-                               connect: before it; `serve` needs one, `import` and `verify
-                               --signatures` verify with it
-                               [no flag: it would show in a process list]
-  SUBLEDGER_API_TOKEN          bearer tokens that may read everything under /v1  [default: none]
-  SUBLEDGER_ACCESS_TOKEN       bearer tokens that may only ask /v1/users/{id}  [default: none]
-  STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE, SUBLEDGER_ACCESS_TOKEN_FILE
-                               files that hold them, where the variables do not  [default: none]
-  SUBLEDGER_LISTEN             `serve --listen`  [default: 127.0.0.1:8000]
-  SUBLEDGER_PRIVATE_LISTEN     `serve --private-listen`: a second address for /v1 and /metrics
-                               [default: none]
-  SUBLEDGER_TOLERANCE_SECONDS  `serve --tolerance-seconds`  [default: 300]
-  SUBLEDGER_NO_AUTO_REBUILD    `serve --no-auto-rebuild`: refuse to start where the read model would be
-                               made anew  [default: it is, in the background]
-  SUBLEDGER_SIGNING_KEY        the secret key that signs checkpoints of the log, as `log keygen` makes it
-                               [no flag]  [default: none]
-  SUBLEDGER_SIGNING_KEY_FILE   `--signing-key-file`: a file that holds it  [default: none]
-  SUBLEDGER_VERIFIER_KEY       `--key`: the public key that checks them  [default: none]
-  SUBLEDGER_CHECKPOINT_FILE    `serve --checkpoint-file`: where checkpoints are written  [default: none]
-  SUBLEDGER_CHECKPOINT_EVERY_SECONDS
-                               `serve --checkpoint-every-seconds`  [default: 60 with a file]
-  SUBLEDGER_LOG                what is logged, as info or subledger=debug  [default: info]
-  SUBLEDGER_LOG_FORMAT         text or json  [default: text]
+Environment (an empty variable counts as not set):
+  STRIPE_WEBHOOK_SECRET
+      Signing secrets of the endpoints, whsec_…, separated by commas or white
+      space. Bind each to its events with live:, test: or connect: before it.
+      Used by `serve`, `import`, `simulate --to` and `verify --signatures`.
+      There is no flag, because process lists show flags.
+  SUBLEDGER_API_TOKEN
+      Bearer tokens that may read everything under /v1 [default: none]
+  SUBLEDGER_ACCESS_TOKEN
+      Bearer tokens that may only ask /v1/users/{id} [default: none]
+  STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE,
+  SUBLEDGER_ACCESS_TOKEN_FILE
+      Files that hold them, instead of the variables [default: none]
+  SUBLEDGER_SIGNING_KEY
+      Secret key that signs checkpoints, from `log keygen` [default: none]
+  SUBLEDGER_LISTEN, SUBLEDGER_PRIVATE_LISTEN, SUBLEDGER_TOLERANCE_SECONDS,
+  SUBLEDGER_NO_AUTO_REBUILD, SUBLEDGER_SIGNING_KEY_FILE,
+  SUBLEDGER_CHECKPOINT_FILE, SUBLEDGER_CHECKPOINT_EVERY_SECONDS
+      See `serve --help`
+  SUBLEDGER_VERIFIER_KEY
+      Public key that checks checkpoints, see `log check --help`
+  SUBLEDGER_LOG
+      Filter of the program's log, such as info or subledger=debug
+      [default: info for `serve`, else warn]
+  SUBLEDGER_LOG_FORMAT
+      text or json [default: text]
 
 Exit status:
-  0 done; 1 the answer is no; 2 wrong use or configuration; 3 the database or another part failed";
+  0  done
+  1  the answer is no
+  2  wrong use or configuration
+  3  the database or another part failed
+  A reader that ends early, as in `| head`, does not change it.";
 
 /// An event-sourced subscription ledger for Stripe.
 #[derive(Debug, Parser)]
@@ -81,9 +90,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Receive webhooks, keep the read model current, answer questions
+    /// Receive webhooks, keep the read model current, and answer questions over HTTP
     Serve(serve::Args),
-    /// All of it with nothing to set up: simulated lives, posted with real signatures
+    /// Try everything with nothing to set up: post simulated subscriptions to a real server
     Demo(demo::Args),
     /// Show the current subscriptions
     Current(current::Args),
@@ -93,36 +102,38 @@ enum Command {
     Explain(explain::Args),
     /// Show one event of the log, or its exact bytes
     Event(event::Args),
-    /// Build the read model anew from the log, and show what that changes
+    /// Show the policy that decides who has access
+    Policy(policy::Args),
+    /// Rebuild the read model from the log, and show what that changes
     Rebuild(rebuild::Args),
-    /// Show the generations of the read model, go back to one, remove one
+    /// List the generations of the read model, go back to one, or remove one
     Projections(projections::Args),
-    /// Copy the log while it is in use
+    /// Copy the log into a new file while it is in use
     Backup(backup::Args),
     /// Check the log, its indexes and triggers, and the read model against a fresh fold
     ///
-    /// The log is checked against its head and hashes; its ids are counted; the database runs its own check;
-    /// the triggers are compared with those that the migrations make. Exit status: 1 where anything differs.
+    /// Checks the log against its head and hashes, counts its ids, runs the database's own check, and compares
+    /// the triggers with those that the migrations make. Exit status: 1 if anything differs.
     Verify(verify::Args),
     /// Prove that nobody edited the log: sign checkpoints, make proofs, check them
     Log(log::Args),
-    /// Append events from files: events, lines, list pages, exports
+    /// Append events from files: events, JSON lines, list pages, exports
     ///
-    /// An export into an empty ledger is restored: the same log, root and all; if it is interrupted, import the
-    /// same export again. Any other ledger takes from a line of an export the payload alone: the event says
-    /// `webhook` if its signature verifies with `STRIPE_WEBHOOK_SECRET`, and `import` otherwise; records of erasures
-    /// and erased events are refused.
+    /// Into an empty ledger, an export is restored: the log is the same, with the same root. If that is
+    /// interrupted, import the same export again. Any other ledger takes only the payload of an exported event: its
+    /// source is `webhook` if its signature verifies with `STRIPE_WEBHOOK_SECRET`, and `import` otherwise. Records of
+    /// erasures and erased events are refused then.
     Import(import::Args),
-    /// Write the log, a line an event
+    /// Write the log to stdout, one event a line
     Export(export::Args),
     /// Erase what events said, for a person who asks to be forgotten
     ///
-    /// Erases the body and signature of each event, and the bodies of its redeliveries. That the event was, its
-    /// hashes, and a record of the erasure stay, so that every proof holds. Then the read model is rebuilt from
-    /// what is left, older generations are dropped, and the files are rewritten. Exits with 3 while a file
-    /// still holds the bytes: run the same command again.
+    /// Erases the body and signature of each event, and the bodies of its redeliveries. The fact that there was an
+    /// event, its hashes, and a record of the erasure stay, so every proof holds. Then the read model is
+    /// rebuilt from what is left, older generations are dropped, and the files are rewritten. Exit status: 3
+    /// while a file still holds the bytes; run the same command again.
     Erase(erase::Args),
-    /// Make up the events of whole subscription lives, with the truth known
+    /// Generate the events of simulated subscriptions, and their expected final state
     Simulate(simulate::Args),
 }
 
@@ -137,6 +148,12 @@ impl Context {
         let url = self.settings.database_url()?;
         Ok(Store::open(&url, opening, self.clock.clone()).await?)
     }
+}
+
+/// Parses the command line. Wrong use ends the process with status 2, and `--help` with 0.
+pub fn parse() -> Cli {
+    let matches = command::command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs a command to its end.
@@ -174,6 +191,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(args, &context).await,
         Command::Explain(args) => explain::run(args, &context).await,
         Command::Event(args) => event::run(args, &context).await,
+        Command::Policy(args) => policy::run(args, &context),
         Command::Rebuild(args) => rebuild::run(args, &context).await,
         Command::Projections(args) => projections::run(args, &context).await,
         Command::Backup(args) => backup::run(args, &context).await,

@@ -4,7 +4,10 @@ use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
-use serde_json::Value;
+
+use super::json;
+use super::sheet::{CellArgs, Cells};
+use crate::visible::visible;
 
 /// The widest table, in columns of a terminal.
 const TABLE_WIDTH_MAX: u16 = 100;
@@ -12,34 +15,37 @@ const TABLE_WIDTH_MAX: u16 = 100;
 /// How rows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// For people, at most 100 columns wide.
+    /// Table for people, at most 100 columns wide.
     #[default]
     Table,
-    /// One document, with the names of the HTTP API.
+    /// One JSON document, with the names of the HTTP API.
     Json,
-    /// A header and a line a row; lists and objects as JSON.
+    /// CSV with a header; lists and objects are JSON.
     Csv,
 }
 
 /// `--format`, for the commands that print rows.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct FormatArgs {
-    /// How rows are written
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
+
+    #[command(flatten)]
+    pub(super) cells: CellArgs,
 }
 
 /// How rows are written of which there may be any number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ManyFormat {
-    /// For people, at most 100 columns wide.
+    /// Table for people, at most 100 columns wide.
     #[default]
     Table,
-    /// One document, with the names of the HTTP API.
+    /// One JSON document, with the names of the HTTP API.
     Json,
-    /// One object a line, as in the document.
+    /// One JSON object a line, as in the document.
     Jsonl,
-    /// A header and a line a row; lists and objects as JSON.
+    /// CSV with a header; lists and objects are JSON.
     Csv,
 }
 
@@ -57,23 +63,23 @@ impl ManyFormat {
 /// How rows are written as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum LineFormat {
-    /// One object a line.
+    /// One JSON object a line.
     #[default]
     Jsonl,
-    /// A header and a line a row; lists and objects as JSON.
+    /// CSV with a header; lists and objects are JSON.
     Csv,
 }
 
 /// Rows that are written as they come, none of them kept.
 pub(super) enum Lines<'c, W: Write> {
     Jsonl(W),
-    Csv(Box<csv::Writer<W>>, &'c [&'c str]),
+    Csv(Box<csv::Writer<W>>, &'c [&'c str], Cells),
 }
 
 impl<'c, W: Write> Lines<'c, W> {
     /// Begins them; a header is written first where it belongs to the format, and is wanted.
     pub(super) fn begin(
-        format: LineFormat,
+        (format, cells): (LineFormat, CellArgs),
         columns: &'c [&'c str],
         header: bool,
         out: W,
@@ -85,20 +91,21 @@ impl<'c, W: Write> Lines<'c, W> {
         if header {
             csv.write_record(columns).map_err(io_error)?;
         }
-        Ok(Self::Csv(Box::new(csv), columns))
+        Ok(Self::Csv(Box::new(csv), columns, cells.cells()))
     }
 
     /// Writes a row, of which the columns are keys.
     pub(super) fn write(&mut self, row: &impl Serialize) -> anyhow::Result<()> {
         match self {
             Self::Jsonl(out) => {
-                serde_json::to_writer(&mut *out, row).map_err(io::Error::from)?;
+                json::write(row, &mut *out)?;
                 out.write_all(b"\n")?;
             }
-            Self::Csv(csv, columns) => {
+            Self::Csv(csv, columns, cells) => {
                 let row = serde_json::to_value(row)?;
-                let cells = columns.iter().map(|column| csv_cell(row.get(*column)));
-                csv.write_record(cells).map_err(io_error)?;
+                let written = columns.iter().map(|column| cells.of(row.get(*column)));
+                let written = written.collect::<anyhow::Result<Vec<_>>>()?;
+                csv.write_record(written).map_err(io_error)?;
             }
         }
         Ok(())
@@ -107,7 +114,7 @@ impl<'c, W: Write> Lines<'c, W> {
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Jsonl(out) => Ok(out.flush()?),
-            Self::Csv(csv, _) => Ok(csv.flush()?),
+            Self::Csv(csv, ..) => Ok(csv.flush()?),
         }
     }
 }
@@ -135,10 +142,24 @@ pub(super) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// A cell that a person may pass over, where one looks and colours are wanted.
-pub(super) fn dimmed(text: String, is_dim: bool) -> Cell {
-    let cell = Cell::new(text);
-    if is_dim { cell.add_attribute(Attribute::Dim) } else { cell }
+/// Adds a row of cells of one line each. Hidden characters become escapes.
+pub(super) fn add_row<C: AsRef<str>>(table: &mut Table, cells: impl IntoIterator<Item = C>) {
+    table.add_row(cells.into_iter().map(|text| Cell::new(visible(text.as_ref()))));
+}
+
+/// Adds a row of cells of several lines each, dimmed where colours are wanted and a person may pass over it.
+/// Hidden characters become escapes, also a line break inside of a line.
+pub(super) fn add_row_of_lines(
+    table: &mut Table,
+    cells: impl IntoIterator<Item = Vec<String>>,
+    is_dim: bool,
+) {
+    let cells = cells.into_iter().map(|lines| {
+        let lines: Vec<_> = lines.iter().map(|line| visible(line)).collect();
+        let cell = Cell::new(lines.join("\n"));
+        if is_dim { cell.add_attribute(Attribute::Dim) } else { cell }
+    });
+    table.add_row(cells);
 }
 
 /// Keeps the values of these columns in one line, where the table is wide enough.
@@ -161,7 +182,7 @@ pub(super) fn write_table(table: &Table, out: &mut impl Write) -> io::Result<()>
 
 /// Writes one JSON document.
 pub(super) fn write_json(document: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document).map_err(io::Error::from)?;
+    json::write_pretty(document, &mut *out)?;
     writeln!(out)?;
     Ok(out.flush()?)
 }
@@ -170,27 +191,22 @@ pub(super) fn write_json(document: &impl Serialize, out: &mut impl Write) -> any
 pub(super) fn write_csv<T: Serialize>(
     columns: &[&str],
     rows: impl IntoIterator<Item = T>,
+    cells: CellArgs,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut lines = Lines::begin(LineFormat::Csv, columns, true, out)?;
+    let mut lines = Lines::begin((LineFormat::Csv, cells), columns, true, out)?;
     for row in rows {
         lines.write(&row)?;
     }
     lines.flush()
 }
 
-/// A value in a cell of CSV: nothing is empty, lists and objects are JSON.
-pub(super) fn csv_cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
-}
-
 /// The I/O error inside, so that a broken pipe is seen as one.
-fn io_error(error: csv::Error) -> io::Error {
-    io::Error::from(error)
+pub(super) fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
+    }
 }
 
 /// A value for a table's cell, `-` where there is none.

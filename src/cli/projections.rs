@@ -18,19 +18,19 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 enum Command {
-    /// List the generations, and what could not be folded
+    /// List the generations, and the events that could not be folded
     List(FormatArgs),
-    /// Go back, or forward, to a complete generation at once, and pin it
+    /// Make a complete generation live at once, and pin it
     ///
-    /// A `serve` that runs goes on with it, by the policy that is stored with it. No newer logic
-    /// replaces it by itself; `subledger rebuild` does. The one that was live is kept.
+    /// A running `serve` goes on with it, by the policy that is stored with it. Newer logic does not replace it by
+    /// itself; `subledger rebuild` does. The generation that was live is kept.
     Activate {
-        /// Its number, as `projections list` shows it
+        /// Number of the generation, as `projections list` shows it
         generation: GenerationId,
     },
     /// Remove a generation that is not live, and give its space back to the disk
     Drop {
-        /// Its number, as `projections list` shows it
+        /// Number of the generation, as `projections list` shows it
         generation: GenerationId,
     },
 }
@@ -82,14 +82,14 @@ async fn activate(store: &Store, id: GenerationId) -> anyhow::Result<()> {
 async fn list(
     store: &Store,
     context: &Context,
-    FormatArgs { format }: FormatArgs,
+    FormatArgs { format, cells }: FormatArgs,
 ) -> anyhow::Result<()> {
     let list = projector::list(store, context.clock.now(), None).await?;
     let mut out = stdout();
     match format {
         Format::Table => write_tables(&list, &mut out)?,
         Format::Json => output::write_json(&list, &mut out)?,
-        Format::Csv => output::write_csv(&COLUMNS, &list.data, &mut out)?,
+        Format::Csv => output::write_csv(&COLUMNS, &list.data, cells, &mut out)?,
     }
     Ok(())
 }
@@ -98,14 +98,15 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
     let mut generations =
         output::table(&["generation", "status", "fingerprint", "position", "behind", "parked"]);
     for generation in &list.data {
-        generations.add_row([
+        let row = [
             generation.generation.to_string(),
             format!("{}{}", generation.status, if generation.pinned { ", pinned" } else { "" }),
             generation.fingerprint.clone(),
             generation.position.to_string(),
             generation.lag_events.to_string(),
             generation.parked.to_string(),
-        ]);
+        ];
+        output::add_row(&mut generations, row);
     }
     output::write_table(&generations, out)?;
     for generation in list.data.iter().filter(|it| it.status == "building") {
@@ -124,12 +125,13 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
     }
     let mut parked = output::table(&["position", "event", "type", "could not be folded because"]);
     for event in &list.parked {
-        parked.add_row([
+        let row = [
             event.position.to_string(),
             event.event_id.to_string(),
             event.r#type.clone(),
             event.reason.clone(),
-        ]);
+        ];
+        output::add_row(&mut parked, row);
     }
     writeln!(out)?;
     output::write_table(&parked, out)

@@ -15,7 +15,7 @@ const EXAMPLES: usize = 3;
 /// Ends with 0 whether anything changes or not.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Only show what would change: the live read model stays as it is
+    /// Show what would change, and leave the live read model as it is
     #[arg(long)]
     dry_run: bool,
 
@@ -23,8 +23,8 @@ pub(super) struct Args {
     #[arg(long)]
     accept_new_log: bool,
 
-    /// List the changes of so many subscriptions, those that lose access first [default: examples
-    /// in a table, else all]
+    /// List the changes of at most N subscriptions, those that lose access first [default: examples in a
+    /// table, otherwise all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Swap };
     let mut progress = RebuildProgress::new();
-    let mut report = Report::new(format, listing);
+    let mut report = Report::new(args.format, listing);
     let clock = &context.clock;
     let told = |told: Told<'_>| match told {
         Told::Progress(now) => progress.show(now),

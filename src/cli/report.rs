@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 use crate::projector::{ChoiceError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
+use crate::visible::visible;
 
 /// What the exit status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +65,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Writes the error to stderr and says how to exit. A reader that went away is no error.
+/// Writes the error to stderr and says how to exit. A reader of stdout that went away is no error.
 pub(super) fn report(error: &anyhow::Error) -> Exit {
-    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(broken_pipe) {
+    if is_broken_pipe(error) {
         return Exit::Done;
     }
     let (exit, hint) = judge(error);
@@ -85,6 +83,18 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     exit
 }
 
+/// The result of writing to stdout, where the exit status answers a question: a reader that went away does not
+/// change the answer.
+pub(super) fn despite_broken_pipe(written: anyhow::Result<()>) -> anyhow::Result<()> {
+    written.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
 /// The first cause that knows decides.
 fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
     for cause in error.chain() {
@@ -92,7 +102,7 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             return (failure.exit, failure.hint.clone());
         }
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
-            return (Exit::Usage, Some(config.hint().to_owned()));
+            return (Exit::Usage, Some(config.hint().into_owned()));
         }
         if let Some(choice) = cause.downcast_ref::<ChoiceError>() {
             let exit = match choice {
@@ -141,12 +151,13 @@ fn exit_of(error: &StoreError) -> Exit {
     }
 }
 
-/// Writes a line for people to stderr; as an object of JSON where the log is JSON.
+/// Writes a line for people to stderr, where hidden characters become escapes, also line breaks; as an object
+/// of JSON where the log is JSON.
 pub(super) fn say(line: &str) {
     if telemetry::is_json() {
         write_line(&json!({"level": "INFO", "message": line}).to_string());
     } else {
-        write_line(line);
+        write_line(&visible(line));
     }
 }
 

@@ -23,47 +23,47 @@ use crate::time::{ReceivedAt, StripeTime};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// How many subscriptions
+    /// Number of subscriptions
     #[arg(long, value_name = "N", default_value_t = 100)]
     subscriptions: usize,
 
-    /// For how many months of thirty days
+    /// Number of months, of thirty days each
     #[arg(long, value_name = "M", default_value_t = 12)]
     months: u32,
 
-    /// What decides everything that is left to chance: the same seed, the same bytes
+    /// Seed of all random choices. The same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
-    /// Write an export to this file; - is standard output
+    /// Write an export to this file; - is stdout
     #[arg(long, value_name = "FILE", conflicts_with = "to", required_unless_present = "to")]
     out: Option<PathBuf>,
 
-    /// Post to this webhook, signed with `STRIPE_WEBHOOK_SECRET`
+    /// Post the events to this webhook, signed with `STRIPE_WEBHOOK_SECRET`
     #[arg(long, value_name = "URL")]
     to: Option<String>,
 
-    /// Posts that are under way at a time
+    /// Number of posts at the same time
     #[arg(long, value_name = "C", default_value_t = 8, requires = "to")]
     concurrency: usize,
 
-    /// In an order in which they might arrive, instead of as they happened
+    /// Use an order in which events might arrive, not the order in which they happened
     #[arg(long)]
     shuffle: bool,
 
-    /// The share of events that arrive again, from 0 to 1
+    /// Share of events that arrive again, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     duplicates: f64,
 
-    /// The share of events that never arrive, from 0 to 1, of those that a later one makes needless
+    /// Share of events that never arrive, from 0 to 1, of those that a later event makes needless
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     losses: f64,
 
-    /// Every event at this API version, as 2020-08-27 or basil, instead of several
+    /// Use this API version for all events, such as 2020-08-27 or basil [default: several]
     #[arg(long, value_name = "V", value_parser = api_version)]
     api_version: Option<ApiVersion>,
 
-    /// Write the true final state of each subscription to this file, a JSON line each
+    /// Write the expected final state of each subscription to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
 }

@@ -5,20 +5,21 @@ use std::path::PathBuf;
 
 use super::log::KeyArgs;
 use super::output::{self, Format, FormatArgs, stdout};
-use super::report::Exit;
+use super::report::{Exit, despite_broken_pipe};
 use super::{Context, progress};
 use crate::audit::{self, Report};
 use crate::config::WebhookSecrets;
 use crate::store::Opening;
 use crate::stripe::signature::Verifier;
+use crate::visible::visible;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET` and what they are bound to
+    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET` and their bindings
     #[arg(long)]
     signatures: bool,
 
-    /// A signed checkpoint that the log must have been at; may be given several times
+    /// Check that the log continues this signed checkpoint; may be given several times
     #[arg(long = "checkpoint", value_name = "FILE", requires = "key")]
     checkpoints: Vec<PathBuf>,
 
@@ -50,13 +51,19 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     store.close().await;
     let report = report?;
-    let mut out = stdout();
-    match args.format.format {
-        Format::Table => write_text(&report, &mut out)?,
-        Format::Json => output::write_json(&report, &mut out)?,
-        Format::Csv => output::write_csv(&["position", "message"], &report.findings, &mut out)?,
-    }
+    despite_broken_pipe(write(&report, args.format))?;
     Ok(if report.is_clean() { Exit::Done } else { Exit::No })
+}
+
+fn write(report: &Report, FormatArgs { format, cells }: FormatArgs) -> anyhow::Result<()> {
+    let mut out = stdout();
+    match format {
+        Format::Table => Ok(write_text(report, &mut out)?),
+        Format::Json => output::write_json(report, &mut out),
+        Format::Csv => {
+            output::write_csv(&["position", "message"], &report.findings, cells, &mut out)
+        }
+    }
 }
 
 fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
@@ -87,12 +94,12 @@ fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result
         None => writeln!(out, "read model  none is complete")?,
     }
     for note in &report.notes {
-        writeln!(out, "note        {note}")?;
+        writeln!(out, "note        {}", visible(note))?;
     }
     for finding in &report.findings {
         match finding.position {
-            Some(position) => writeln!(out, "  at {position}: {}", finding.message)?,
-            None => writeln!(out, "  {}", finding.message)?,
+            Some(position) => writeln!(out, "  at {position}: {}", visible(&finding.message))?,
+            None => writeln!(out, "  {}", visible(&finding.message))?,
         }
     }
     match report.differences {

@@ -1,5 +1,6 @@
 //! Secrets and tokens: read from the environment or from a file, and never shown.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -129,7 +130,8 @@ fn is_unseen(c: char) -> bool {
 /// is set.
 fn read(variable: &'static str) -> Result<Option<(String, SecretString)>, ConfigError> {
     let twin = format!("{variable}_FILE");
-    let file = std::env::var_os(&twin).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let is_set = |path: &OsString| !path.to_string_lossy().trim().is_empty();
+    let file = std::env::var_os(&twin).filter(is_set).map(PathBuf::from);
     let text = match std::env::var(variable) {
         Ok(text) if text.trim().is_empty() => None,
         Ok(text) => Some(SecretString::from(text)),

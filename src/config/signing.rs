@@ -1,6 +1,8 @@
 //! The key that signs checkpoints, and where they go.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -19,7 +21,8 @@ const EVERY_SECONDS: u32 = 60;
 /// Where the key that signs is.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SigningKeySettings {
-    /// A file with the key that signs checkpoints, where `SUBLEDGER_SIGNING_KEY` does not hold it
+    /// File with the secret key that signs checkpoints, if `SUBLEDGER_SIGNING_KEY` does not hold it. Only its owner may
+    /// be able to read it
     #[arg(long, value_name = "FILE", env = "SUBLEDGER_SIGNING_KEY_FILE")]
     pub signing_key_file: Option<PathBuf>,
 }
@@ -30,12 +33,12 @@ pub struct CheckpointSettings {
     #[command(flatten)]
     key: SigningKeySettings,
 
-    /// Write a signed checkpoint of the log to this file, which should not stay on this machine
+    /// Write signed checkpoints of the log to this file, which should not stay on this machine
     #[arg(long, value_name = "FILE", env = "SUBLEDGER_CHECKPOINT_FILE")]
     checkpoint_file: Option<PathBuf>,
 
-    /// How often, if the log has grown; without a file, the checkpoint is a line of the program's own log
-    /// [default: 60 with a file, else never]
+    /// Interval between checkpoints, if the log has grown. Without a file, a checkpoint is a line of the program's
+    /// log [default: 60 with a file, else never]
     #[arg(
         long,
         value_name = "SECONDS",
@@ -57,7 +60,15 @@ pub enum SigningError {
         /// The file.
         path: PathBuf,
         /// The reason that the system gave.
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// Others than the owner of the file can read the key, and sign with it.
+    #[error("the signing key {} can be read by others (mode {mode:o})", .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
     /// Nobody can tell which of two keys is meant.
     #[error("{SIGNING_KEY} and --signing-key-file are both set")]
@@ -69,12 +80,14 @@ pub enum SigningError {
 
 impl SigningError {
     /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Key(_) | Self::Unreadable { .. } | Self::Missing => {
                 "`subledger log keygen` makes a key; SUBLEDGER_SIGNING_KEY_FILE names its file"
+                    .into()
             }
-            Self::Twice => "set one of the two",
+            Self::Exposed { path, .. } => format!("run `chmod 600 {}`", path.display()).into(),
+            Self::Twice => "set one of the two".into(),
         }
     }
 }
@@ -93,10 +106,7 @@ impl SigningKeySettings {
         let text = match (from_env, &self.signing_key_file) {
             (Some(_), Some(_)) => return Err(SigningError::Twice.into()),
             (Some(text), None) => text,
-            (None, Some(path)) => {
-                let unreadable = |source| SigningError::Unreadable { path: path.clone(), source };
-                SecretString::from(std::fs::read_to_string(path).map_err(unreadable)?)
-            }
+            (None, Some(path)) => SecretString::from(read(path)?),
             (None, None) => return Ok(None),
         };
         let key = SigningKey::parse(text.expose_secret().trim());
@@ -107,6 +117,28 @@ impl SigningKeySettings {
     pub fn required(&self) -> Result<SigningKey, ConfigError> {
         Ok(self.key()?.ok_or(SigningError::Missing)?)
     }
+}
+
+/// Reads the file of a key, which only its owner may be able to read.
+fn read(path: &Path) -> Result<String, SigningError> {
+    let unreadable = |source| SigningError::Unreadable { path: path.to_owned(), source };
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    if let Some(mode) = shared_mode(&file).map_err(unreadable)? {
+        return Err(SigningError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
+}
+
+/// The permissions of a file, if its group or everybody has any.
+fn shared_mode(file: &std::fs::File) -> io::Result<Option<u32>> {
+    let metadata = file.metadata()?;
+    #[cfg(unix)]
+    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
+    #[cfg(not(unix))]
+    let mode = if metadata.is_file() { 0 } else { 0o777 };
+    Ok(Some(mode).filter(|mode| mode & 0o077 != 0))
 }
 
 impl CheckpointSettings {

@@ -14,6 +14,7 @@ use super::problem::{Kind, Problem};
 use crate::config::Mode;
 use crate::ids::{AccountId, Scope};
 use crate::store::ItemFilter;
+use crate::suggest::nearest;
 
 /// Rows in an answer, at most.
 const LIMIT_MAX: usize = 1_000;
@@ -24,7 +25,11 @@ const LIMIT_DEFAULT: usize = 100;
 pub(super) const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
 
 /// The query parameters; each is taken once, and what is left over is refused.
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    /// Names of the parameters that there are.
+    known: Vec<&'static str>,
+}
 
 impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
@@ -32,23 +37,43 @@ impl<S: Sync> FromRequestParts<S> for Params {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Query(pairs) = Query::try_from_uri(&parts.uri)
             .map_err(|_| Problem::new(Kind::BadParameter, "the query is not form-encoded"))?;
-        Ok(Self(pairs))
+        Ok(Self { pairs, known: Vec::new() })
     }
 }
 
 impl Params {
     /// The text of a parameter; it may be empty.
-    pub(super) fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        let Some(index) = self.0.iter().position(|(key, _)| key == name) else { return Ok(None) };
-        let (_, value) = self.0.swap_remove(index);
-        if self.0.iter().any(|(key, _)| key == name) {
+    pub(super) fn take(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        let mut values = self.take_all(name);
+        let value = values.next();
+        if values.next().is_some() {
             return Err(Problem::parameter(name, "it is given twice"));
         }
-        Ok(Some(value))
+        Ok(value)
+    }
+
+    /// The texts of a parameter that may be given several times, or with several texts by commas.
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
+        let values: Vec<_> = self.take_all(name).collect();
+        let texts: Vec<_> =
+            values.iter().flat_map(|it| it.split(',')).map(|it| it.trim().to_owned()).collect();
+        if texts.iter().any(String::is_empty) {
+            return Err(Problem::parameter(name, "it is empty, or a value between its commas is"));
+        }
+        Ok(texts)
+    }
+
+    fn take_all(&mut self, name: &'static str) -> impl Iterator<Item = String> {
+        self.known.push(name);
+        let (taken, left) =
+            std::mem::take(&mut self.pairs).into_iter().partition(|(key, _)| key == name);
+        self.pairs = left;
+        let taken: Vec<_> = taken;
+        taken.into_iter().map(|(_, value)| value)
     }
 
     /// The text of a parameter that must not be empty where it is given.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.take(name)? {
             Some(text) if text.is_empty() => Err(Problem::parameter(name, "it is empty")),
             text => Ok(text),
@@ -58,7 +83,7 @@ impl Params {
     /// A parameter that is read with `read`; `form` says what it should look like.
     pub(super) fn read<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         form: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
@@ -67,7 +92,7 @@ impl Params {
     }
 
     /// A parameter that is `true` or `false`.
-    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
         self.read(name, "it is true or false", |text| bool::from_str(text).ok())
     }
 
@@ -107,12 +132,14 @@ impl Params {
         Ok(Scope { account: AccountId::new(account), livemode })
     }
 
-    /// Refuses what nobody took.
+    /// Refuses what nobody took. Must come after all parameters were asked for.
     pub(super) fn finish(self) -> Result<(), Problem> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((name, _)) => Err(Problem::parameter(name, "there is no such parameter here")),
-        }
+        let Some((name, _)) = self.pairs.first() else { return Ok(()) };
+        let why = "there is no such parameter here";
+        Err(match nearest(name, self.known) {
+            Some(meant) => Problem::parameter(name, format!("{why}; did you mean {meant}?")),
+            None => Problem::parameter(name, why),
+        })
     }
 }
 
@@ -142,7 +169,7 @@ mod tests {
     fn params(query: &str) -> Params {
         let uri = format!("/?{query}").parse().unwrap();
         let Query(pairs) = Query::try_from_uri(&uri).unwrap();
-        Params(pairs)
+        Params { pairs, known: Vec::new() }
     }
 
     fn detail(problem: &Problem) -> String {
@@ -154,6 +181,22 @@ mod tests {
         let mut unknown = params("limit=2&prodct_id=prod_1");
         assert_eq!(unknown.limit().unwrap(), 2);
         assert!(detail(&unknown.finish().unwrap_err()).contains("prodct_id"));
+        let mut mistyped = params("custmer=cus_1");
+        assert_eq!(mistyped.text("customer_id").unwrap(), None);
+        assert_eq!(mistyped.text("user_id").unwrap(), None);
+        let refused = detail(&mistyped.finish().unwrap_err());
+        assert!(refused.contains("did you mean customer_id?"), "{refused}");
+    }
+
+    #[test]
+    fn a_list_is_given_by_commas_or_several_times() {
+        let mut lists = params("status=active,past_due&limit=5&status=%20paused");
+        assert_eq!(lists.list("status").unwrap(), ["active", "past_due", "paused"]);
+        assert_eq!(lists.list("status").unwrap(), [""; 0]);
+        assert_eq!(lists.limit().unwrap(), 5);
+        for query in ["status=", "status=a,,b", "status=a,"] {
+            assert!(params(query).list("status").is_err(), "{query}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::Shared;
 use super::params::{Params, cursor};
 use super::problem::Problem;
 use super::stamp::Stamped;
+use super::statuses::UnknownStatus;
 use super::view::SubscriptionView;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::store::{SubscriptionFilter, SubscriptionKey};
@@ -28,20 +29,24 @@ pub(super) async fn get(
     let after = params.after(read_key)?;
     let scope = params.scope(app.mode)?;
     let filter = SubscriptionFilter {
-        account: Some(scope.account),
+        account: Some(scope.account.clone()),
         livemode: Some(scope.livemode),
         user_id: params.text("user_id")?,
         customer_id: params.text("customer_id")?.map(CustomerId::new),
-        status: params.text("status")?,
+        statuses: params.list("status")?,
         active: params.truth("active")?.map(|active| (active, now)),
         item: params.item()?,
         ..SubscriptionFilter::default()
     };
     params.finish()?;
+    let read_model = &app.store.read_model;
+    if let Some(unknown) = UnknownStatus::among(&filter.statuses, &scope, read_model).await? {
+        let why = format!("{unknown}; {}", unknown.hint());
+        return Err(Problem::parameter("status", why));
+    }
 
     // One more than asked for tells whether there is a next page.
-    let (stamp, mut rows) =
-        app.store.read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
+    let (stamp, mut rows) = read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows

@@ -109,7 +109,7 @@ pub enum UnknownStatus {
 }
 
 /// Every status that Stripe has had until now.
-const KNOWN_STATUSES: [&str; 8] = [
+pub const KNOWN_STATUSES: [&str; 8] = [
     "active",
     "canceled",
     "incomplete",
@@ -224,6 +224,20 @@ pub fn line_of_key(text: &str, key: &str) -> Option<(usize, String)> {
     Some((line, text.lines().nth(line - 1)?.trim().to_owned()))
 }
 
+/// The keys that the text of a policy leaves out, each with its built-in value, as `key = value`.
+pub fn left_out(text: &str) -> Vec<String> {
+    let built_in: toml::Table = toml::from_str(BUILT_IN).unwrap_or_default();
+    let keys = built_in.iter().flat_map(|(key, value)| match value.as_table() {
+        Some(table) => {
+            table.iter().map(|(inner, value)| (format!("{key}.{inner}"), value)).collect()
+        }
+        None => vec![(key.clone(), value)],
+    });
+    keys.filter(|(key, _)| line_of_key(text, key).is_none())
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect()
+}
+
 fn line_of(text: &str, at: usize) -> usize {
     text.char_indices().filter(|(offset, c)| *offset < at && *c == '\n').count() + 1
 }
@@ -236,6 +250,17 @@ mod tests {
     fn the_built_in_file_says_what_the_defaults_are() {
         assert_eq!(Policy::parse(BUILT_IN).unwrap(), Policy::default());
         assert_eq!(Policy::parse("").unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn what_a_policy_leaves_out_is_written_as_a_policy() {
+        assert_eq!(left_out(BUILT_IN), [""; 0]);
+        assert_eq!(Policy::parse(&left_out("").join("\n")).unwrap(), Policy::default());
+        let text = "past_due_grace_days = 3\npause_collection.void = \"deny\"\n";
+        let left_out = left_out(text);
+        assert!(left_out.contains(&"pause_collection.keep_as_draft = \"grant\"".to_owned()));
+        assert!(left_out.iter().all(|it| !it.contains("days = 7") && !it.contains("void")));
+        assert_eq!(left_out.len(), 7);
     }
 
     #[test]

@@ -52,14 +52,9 @@ fn temporary(to: &Path) -> Result<NamedTempFile, StoreError> {
     let name = to.file_name().ok_or_else(|| cannot(to, "it names no file", None))?;
     let mut prefix = name.to_owned();
     prefix.push(".");
+    // Only its owner can read it: it holds what the log holds.
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(PARTIAL);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // As SQLite makes a file; what the process is not to give away, its umask says.
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
     builder.tempfile_in(directory(to)).map_err(|error| {
         let reason = if directory(to).is_dir() {
             "it cannot be written".to_owned()

@@ -67,6 +67,9 @@ impl Log {
                 if opening == Opening::Existing && !path.exists() {
                     return Err(no_ledger());
                 }
+                if opening == Opening::Create {
+                    db::private::make_if_missing(path);
+                }
                 let options = options(path).create_if_missing(opening == Opening::Create);
                 let mut connection = db::connect(path, options.clone()).await?;
                 let found = found(&mut Session::Sqlite(&mut connection)).await?;

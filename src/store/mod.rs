@@ -55,6 +55,8 @@ pub use signature::{signature_hash, signature_salt};
 pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, Server, UrlError};
 
+use std::path::{Path, PathBuf};
+
 use crate::clock::Clock;
 
 /// A ledger's databases. Cheap to clone.
@@ -91,6 +93,14 @@ impl Store {
         let log = Log::open(url, opening, clock.clone()).await?;
         let read_model = ReadModel::open(url, clock).await?;
         Ok(Self { log, read_model })
+    }
+
+    /// Files of the ledger that every user of this machine can read. New ones are made readable by their owner
+    /// alone; a mode that somebody gave a file stays.
+    pub fn files_readable_by_all(&self) -> Vec<PathBuf> {
+        let url = &self.log.0.url;
+        let files = url.log_path().map(Path::to_owned).into_iter().chain(url.read_path());
+        db::private::readable_by_all(files)
     }
 
     /// Closes every connection, so that the files are complete without their `-wal`.

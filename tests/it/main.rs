@@ -33,6 +33,7 @@ mod parking;
 mod policy;
 mod proof;
 mod raw_sqlite;
+mod readme;
 mod rebuild;
 mod stalls;
 mod store;

@@ -34,6 +34,7 @@ mod parking;
 mod policy;
 mod proof;
 mod raw_postgres;
+mod readme;
 mod rebuild;
 mod shared;
 mod stalls;

@@ -18,7 +18,7 @@ use self::source::Sources;
 use super::history::{fields, says_nothing};
 use super::outline::Outline;
 use super::subject::{Past, Subject, SubjectKind};
-use super::tell::{Folding, Heard, Known, Told, tell};
+use super::tell::{Heard, Known, tell};
 use super::{EVENTS_MAX, beside_the_runtime, is_zero};
 use crate::ids::{CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
@@ -133,7 +133,7 @@ fn fields_of(
         |known: &Known| known.rows.iter().position(|row| row.subscription_id == id.as_str());
     let (known, at) = told.states.values().find_map(|known| Some((known, is_of(known)?)))?;
     let mut row = known.rows[at].clone();
-    (row.event_count, row.parked) = counts(&told, id);
+    told.counts.get(id).copied().unwrap_or_default().put_into(&mut row);
     let judgement = rows::judgement(&known.state, id, logic)?;
     let sources = Sources::new(&told, id, logic);
     let values = fields(&row);
@@ -152,14 +152,6 @@ fn fields_of(
     });
     let explained = explained.collect();
     Some((row, explained))
-}
-
-/// How many events name a subscription, and how many of them could not be folded.
-fn counts(told: &Told<'_>, id: &SubscriptionId) -> (i64, i64) {
-    let own = || told.steps.iter().filter(|step| step.heard.subscription.as_ref() == Some(id));
-    let parked = own().filter(|step| step.folding == Folding::Parked).count();
-    let count = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
-    (count(own().count()), count(parked))
 }
 
 /// Puts in what the catalogue calls the product and the price. It knows no past: what they are called now counts.

@@ -15,6 +15,8 @@ use std::hash::RandomState;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
@@ -50,7 +52,8 @@ pub struct Report {
     pub events: i64,
     /// Distinct ids of events, within an account and mode: as many as there are events.
     pub ids: i64,
-    /// The root that they give, in hex; empty where an event cannot be read that it takes.
+    /// The root that they give, in base64, as a checkpoint has it; empty where an event cannot be read that it
+    /// takes.
     pub root: String,
     /// Events that cannot be read. Each is named by a finding.
     pub unreadable: i64,
@@ -195,7 +198,7 @@ pub async fn verify_against(
     report.ids = ids.compare(&store.log, &mut report).await?;
     report.checkpoints = checkpoints.len();
     report.events = chain.events;
-    report.root = chain.root().map(hex::encode).unwrap_or_default();
+    report.root = chain.root().map(|root| STANDARD.encode(root)).unwrap_or_default();
     report.signatures = signatures.map(|_| signed);
     report.signatures_erased = signatures.map(|_| signatures_erased);
     report.rows = match fresh.compare(store, &mut report).await {

@@ -77,12 +77,14 @@ impl Told {
         self.text(name, text(old).as_deref(), text(new).as_deref());
     }
 
-    /// `name 2026-03-01`, or `name no more`.
+    /// `name 2026-03-01`, or `name: none (was 2026-03-01)`.
     fn at(&mut self, name: &str, old: Option<StripeTime>, new: Option<StripeTime>) {
         match new {
             _ if old == new => {}
             Some(at) => self.say(format!("{name} {}", instant(at))),
-            None => self.say(format!("{name} {} no more", old.map(instant).unwrap_or_default())),
+            None => {
+                self.say(format!("{name}: none (was {})", old.map(instant).unwrap_or_default()));
+            }
         }
     }
 
@@ -139,7 +141,7 @@ impl Told {
                 self.say(format!("cancels at {}, the end of the period", instant(at)));
             }
             (true, None) => self.say("cancels at the end of the period"),
-            (false, _) => self.say("cancels at the end of the period no more"),
+            (false, _) => self.say("no longer cancels at the end of the period"),
         }
         self.at("cancels at", before.cancel_at, after.cancel_at);
         self.at("ended", before.ended_at, after.ended_at);
@@ -161,7 +163,7 @@ impl Told {
         match (reason(before), reason(after)) {
             (old, new) if old == new => {}
             (_, Some(reason)) => self.say(format!("paused ({reason})")),
-            (_, None) => self.say("paused no more"),
+            (_, None) => self.say("no longer paused"),
         }
         match (&before.pause_collection, &after.pause_collection) {
             (old, new) if old == new => {}
@@ -261,7 +263,7 @@ impl Told {
         let [on, off] = cut("features");
         self.turn(before.features_truncated, after.features_truncated, &on, &off);
         let (on, off) =
-            ("the order of events is in doubt", "the order of events is in doubt no more");
+            ("the order of events is in doubt", "the order of events is no longer in doubt");
         self.turn(before.order_ambiguous, after.order_ambiguous, on, off);
     }
 
@@ -313,7 +315,7 @@ impl End {
             Self::PeriodEnd => "end of the period",
             Self::Grace => "grace",
             Self::PaidThrough => "paused, paid until then",
-            Self::Stale => "unless renewed",
+            Self::Stale => "if Stripe sends nothing more",
         }
     }
 }

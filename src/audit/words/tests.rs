@@ -173,11 +173,11 @@ fn a_planned_end_is_said_once() {
     let plain = SubscriptionRow::default();
     let cancelling = SubscriptionRow { cancel_at: at, ends_at: at, ..SubscriptionRow::default() };
     assert_eq!(between(&plain, &cancelling), "cancels at 2026-05-01");
-    assert_eq!(between(&cancelling, &plain), "cancels at 2026-05-01 no more");
+    assert_eq!(between(&cancelling, &plain), "cancels at: none (was 2026-05-01)");
     let at_period_end =
         SubscriptionRow { cancel_at_period_end: true, ends_at: at, ..SubscriptionRow::default() };
     assert_eq!(between(&plain, &at_period_end), "cancels at 2026-05-01, the end of the period");
-    assert_eq!(between(&at_period_end, &plain), "cancels at the end of the period no more");
+    assert_eq!(between(&at_period_end, &plain), "no longer cancels at the end of the period");
     let ended = SubscriptionRow { ended_at: at, ends_at: at, ..SubscriptionRow::default() };
     assert_eq!(between(&plain, &ended), "ended 2026-05-01");
 }

@@ -30,8 +30,8 @@ const RECORDS_AHEAD: usize = 1_000;
 /// Exits with 1 where any record was bad.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Files with an event, events line by line, a list page of Stripe's API, or an export; - is
-    /// standard input
+    /// Files with one event, one event a line, a list page of Stripe's API, or an export; - is standard
+    /// input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 }

@@ -7,10 +7,11 @@ use super::super::output::stdout;
 use super::super::report::Exit;
 use super::checked::Checked;
 use super::{KeyArgs, read};
+use crate::visible::visible;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Checkpoints, proofs and records of events, in any order
+    /// Files with checkpoints, proofs and records of events, in any order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -25,7 +26,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     }
     let mut out = stdout();
     for line in checked.finish()? {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", visible(&line))?;
     }
     out.flush()?;
     Ok(Exit::Done)

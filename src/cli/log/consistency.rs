@@ -11,10 +11,10 @@ use crate::store::Opening;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// How many events the older checkpoint speaks of
+    /// Number of events of the older checkpoint
     old: u64,
 
-    /// How many events the newer one shall speak of [default: all that there are]
+    /// Number of events of the newer one [default: all that the log has]
     new: Option<u64>,
 
     #[command(flatten)]

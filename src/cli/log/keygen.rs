@@ -10,12 +10,12 @@ use crate::proof::SigningKey;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The log's name, which no other log should have: an address such as example.com/ledger
+    /// Name of the log, which no other log should have: an address such as example.com/ledger
     /// [default: a random one]
     #[arg(long, value_name = "ORIGIN")]
     name: Option<String>,
 
-    /// The file to write the secret key to; it must not exist yet
+    /// File to write the secret key to, readable by its owner only. It must not exist
     #[arg(long, value_name = "FILE", default_value = "subledger.key")]
     out: PathBuf,
 }

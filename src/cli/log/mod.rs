@@ -21,34 +21,33 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a key that signs checkpoints, and show the one that checks them
+    /// Make a secret key that signs checkpoints, and print the public key that checks them
     ///
-    /// The public key goes to stdout. Whoever has the secret one can sign for this log: keep it from those who
-    /// can edit the log, where you can.
+    /// Whoever has the secret key can sign for this log. Keep it from those who can edit the log, where you can.
     Keygen(keygen::Args),
-    /// Sign how long the log is and what its root is
+    /// Sign the size of the log and its root, and print the checkpoint
     Checkpoint(checkpoint::Args),
     /// Prove that an event is in the log
     ///
-    /// Writes the proof with a fresh checkpoint, as c2sp.org/tlog-proof has it.
+    /// Prints the proof with a fresh checkpoint, in the format of c2sp.org/tlog-proof.
     Prove(prove::Args),
-    /// Prove that the log has only grown
+    /// Prove that the log has only grown since an older checkpoint
     ///
-    /// Writes the proof with the newer checkpoint, as a log sends it to a witness (c2sp.org/tlog-witness).
+    /// Prints the proof with the newer checkpoint, as a log sends it to a witness (c2sp.org/tlog-witness).
     Consistency(consistency::Args),
     /// Check checkpoints and proofs, without a ledger
     ///
-    /// Give together what belongs together: a proof of an event with the event's record (a line of `export`,
-    /// or what `event EVT` shows), a proof of consistency with the older checkpoint. Every record in a file is
-    /// checked and needs a proof; fields that no proof covers are named. Exit status: 1 where something does
-    /// not hold, 2 where a file that belongs to another is missing.
+    /// Give a proof of an event together with the record of the event (a line of `export`, or the output of `event
+    /// EVT`), and a proof of consistency together with the older checkpoint. Every record in a file is checked and
+    /// needs a proof; fields that no proof covers are named. Exit status: 1 if something does not hold, 2 if
+    /// a file that belongs to another is missing.
     Check(check::Args),
 }
 
 /// The key that checks, for the commands that do.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct KeyArgs {
-    /// The public key of the log, as `log keygen` shows it: NAME+HASH+KEY
+    /// Public key of the log, as `log keygen` prints it: NAME+HASH+KEY
     #[arg(long, value_name = "KEY", env = "SUBLEDGER_VERIFIER_KEY")]
     key: Option<VerifierKey>,
 }

@@ -12,10 +12,10 @@ use crate::store::Opening;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The event, `evt_…`
+    /// Id of the event, `evt_…`
     event: String,
 
-    /// The account, where several have an event of this id; "" for your own
+    /// Account of the event, where several have this id; "" for your own
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 

@@ -10,6 +10,7 @@ mod look;
 mod migrate;
 mod pool;
 mod postgres;
+pub(super) mod private;
 mod readers;
 mod rewrite;
 mod session;

@@ -18,8 +18,8 @@ pub struct SubscriptionFilter {
     pub customer_id: Option<CustomerId>,
     /// This one.
     pub subscription_id: Option<SubscriptionId>,
-    /// With this status.
-    pub status: Option<String>,
+    /// With one of these statuses; with any where none is named.
+    pub statuses: Vec<String>,
     /// True if access is granted at this instant.
     pub active: Option<(bool, StripeTime)>,
     /// With an item like this.
@@ -141,13 +141,16 @@ impl SubscriptionFilter {
             ("user_id", self.user_id.as_deref()),
             ("customer_id", self.customer_id.as_ref().map(CustomerId::as_str)),
             ("subscription_id", self.subscription_id.as_ref().map(SubscriptionId::as_str)),
-            ("status", self.status.as_deref()),
         ];
         let mut conditions = vec!["TRUE".to_owned()];
         let account = self.account.as_ref().map(|it| parameters.text(it.as_str()));
         conditions.extend(account.iter().map(|it| format!("s.account = {it}")));
         for (column, text) in texts.into_iter().filter_map(|(column, text)| Some((column, text?))) {
             conditions.push(format!("s.{column} = {}", parameters.text(text)));
+        }
+        let statuses: Vec<_> = self.statuses.iter().map(|it| parameters.text(it)).collect();
+        if !statuses.is_empty() {
+            conditions.push(format!("s.status IN ({})", statuses.join(", ")));
         }
         let livemode = self.livemode.map(|it| parameters.truth(it));
         conditions.extend(livemode.iter().map(|it| format!("s.livemode = {it}")));

@@ -92,8 +92,10 @@ impl ReadModel {
             }
             DatabaseUrl::Sqlite(_) => {
                 let path = url.read_path().unwrap_or_default();
+                db::private::make_if_missing(&path);
                 if !is_usable(&path).await? {
                     remove(&path)?;
+                    db::private::make_if_missing(&path);
                 }
                 let options = options(&path);
                 let connection = db::connect(&path, options.clone()).await?;
@@ -105,7 +107,14 @@ impl ReadModel {
                 db
             }
         };
-        Ok(Self::new(db, clock))
+        let read_model = Self::new(db, clock);
+        if url.read_path().is_some()
+            && let Err(error) = read_model.renew_view().await
+        {
+            // This program does not read the view. The next one that opens the file tries again.
+            tracing::debug!(%error, "the view current_subscriptions is not renewed yet: {error}");
+        }
+        Ok(read_model)
     }
 
     pub(super) fn new(db: Database, clock: Clock) -> Self {

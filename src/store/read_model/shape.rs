@@ -312,16 +312,21 @@ pub(in crate::store) mod sql {
         "CASE WHEN product.id IS NULL THEN s.product_name ELSE product.name END";
     pub(in crate::store) const PRICE_NICKNAME: &str =
         "CASE WHEN price.id IS NULL THEN s.price_nickname ELSE price.name END";
+    /// The view must be readable with SQLite 3.37, which is the first that knows STRICT tables: no ORDER BY inside of an
+    /// aggregate (3.44) and no `->>` (3.38). One view that cannot be parsed makes the whole file unreadable.
+    ///
     /// PostgreSQL cannot know that a row has few items, and with OFFSET it looks each name up.
     pub(in crate::store) const ITEMS: Statement = Statement {
-        sqlite: "(SELECT json_group_array(json_set(item.value,
-                '$.product_name', iif(product.id IS NULL, item.value ->> 'product_name', product.name),
-                '$.price_nickname', iif(price.id IS NULL, item.value ->> 'price_nickname', price.name)) ORDER BY item.key)
-            FROM json_each(s.items) AS item
-            LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
-                AND product.id = item.value ->> 'product_id'
-            LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
-                AND price.id = item.value ->> 'price_id')",
+        sqlite: "(SELECT '[' || coalesce(group_concat(named.item), '') || ']' FROM (
+                SELECT json_set(item.value,
+                    '$.product_name', iif(product.id IS NULL, json_extract(item.value, '$.product_name'), product.name),
+                    '$.price_nickname', iif(price.id IS NULL, json_extract(item.value, '$.price_nickname'), price.name)) AS item
+                FROM json_each(s.items) AS item
+                LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
+                    AND product.id = json_extract(item.value, '$.product_id')
+                LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
+                    AND price.id = json_extract(item.value, '$.price_id')
+                ORDER BY item.key) AS named)",
         postgres: "(SELECT coalesce(jsonb_agg(item.value || jsonb_build_object(
                 'product_name', CASE WHEN product.id IS NULL THEN item.value ->> 'product_name' ELSE product.name END,
                 'price_nickname', CASE WHEN price.id IS NULL THEN item.value ->> 'price_nickname' ELSE price.name END)

@@ -79,6 +79,28 @@ impl ReadModel {
         point_view(&mut session, id).await?;
         write.commit().await
     }
+
+    /// Writes the view again where another version of this program wrote it: other programs may not be able to
+    /// read that text.
+    pub(super) async fn renew_view(&self) -> Result<(), StoreError> {
+        let Some(live) = self.live().await?.map(|it| it.id) else { return Ok(()) };
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let found = session.query(sql::VIEW_TEXT).fetch_optional().await?;
+        let found: Option<String> = found.map(|row| row.get(0)).transpose()?;
+        let wanted = Shape::load(&mut session, live).await?.view()?;
+        drop(reader);
+        if found.is_some_and(|text| wanted.ends_with(&text)) {
+            return Ok(());
+        }
+        let mut write = self.0.db.begin(sql::ALONE).await?;
+        let mut session = write.session();
+        if status_of(&mut session, live).await? != GenerationStatus::Live {
+            return write.rollback().await;
+        }
+        point_view(&mut session, live).await?;
+        write.commit().await
+    }
 }
 
 /// Makes room for another live generation, and says which one was.
@@ -107,6 +129,7 @@ pub(in crate::store) mod sql {
         CHOOSE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = $1";
         CHOSEN_SINCE = "SELECT live.id FROM generations AS live JOIN generations AS new ON new.id = $1
             WHERE live.status = 'live' AND live.pinned >= new.id AND live.id <> new.id";
+        VIEW_TEXT = sqlite "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = 'current_subscriptions'";
         IS_BEHIND = "SELECT 1 FROM generations AS new JOIN generations AS other ON other.id = $2
             WHERE new.id = $1 AND new.position < other.position";
         /// All previous generations but the one that was live until now.

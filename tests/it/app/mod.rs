@@ -24,6 +24,8 @@ crate::once! {
     #[cfg(unix)]
     mod warnings;
 }
+mod shown;
+mod usage;
 
 use insta::Settings;
 

@@ -163,6 +163,16 @@ fn what_signs_comes_from_one_place_and_is_never_shown() {
         assert!(refused.err.contains(said), "{said}: {}", refused.err);
         assert!(!refused.err.contains(secret.trim()), "{}", refused.err);
     }
+    #[cfg(unix)]
+    for mode in [0o640, 0o604, 0o660] {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let refused = with(&[("SUBLEDGER_SIGNING_KEY_FILE", "subledger.key")], &checkpoint);
+        assert_eq!(refused.status, 2, "{}", refused.err);
+        let said = format!("subledger.key can be read by others (mode {mode:o})\n");
+        assert!(refused.err.contains(&said), "{}", refused.err);
+        assert!(refused.err.ends_with("hint: run `chmod 600 subledger.key`\n"), "{}", refused.err);
+    }
     let help = with(&twice, &["serve", "--help"]);
     assert!(!help.out.contains(secret.trim()), "{}", help.out);
 }

@@ -3,6 +3,8 @@
 mod access;
 crate::files! {
     mod log_faults;
+    #[cfg(unix)]
+    mod private;
 }
 pub(crate) mod log;
 mod read_model;

@@ -1,0 +1,101 @@
+//! The command line as clap has it: which command shows which setting, and which variables count.
+
+use clap::builder::Resettable;
+use clap::{Arg, Command, CommandFactory as _};
+
+use super::Cli;
+
+/// Settings that every command takes, so that they may stand before it; it shows those that it uses.
+const DATABASE: &str = "database";
+const MODE: &str = "mode";
+const USER_KEYS: &str = "user_keys";
+const POLICY: &str = "policy";
+
+/// Place of the first setting in the help of a command.
+const SETTINGS_ORDER: usize = 500;
+
+/// The command line, ready to parse.
+pub(super) fn command() -> Command {
+    let command = without_empty_variables(Cli::command());
+    let settings = command.get_arguments().filter(|it| it.is_global_set()).cloned();
+    let settings: Vec<Arg> = settings.collect();
+    show_settings(command, &settings, "")
+}
+
+/// The settings that a command uses.
+fn used_by(command: &str) -> &'static [&'static str] {
+    match command {
+        "serve" | "erase" => &[DATABASE, MODE, USER_KEYS, POLICY],
+        "current" | "history" | "explain" | "event" | "log prove" => &[DATABASE, MODE],
+        "rebuild" => &[DATABASE, USER_KEYS, POLICY],
+        "backup"
+        | "verify"
+        | "import"
+        | "export"
+        | "projections"
+        | "projections list"
+        | "projections activate"
+        | "projections drop"
+        | "log checkpoint"
+        | "log consistency" => &[DATABASE],
+        "policy show" => &[POLICY],
+        _ => &[],
+    }
+}
+
+/// Gives each subcommand the settings itself, the ones that it does not use hidden.
+fn show_settings(command: Command, settings: &[Arg], path: &str) -> Command {
+    command.mut_subcommands(|subcommand| {
+        let path = format!("{path} {}", subcommand.get_name());
+        let used = used_by(path.trim_start());
+        // After the command's own flags.
+        let own = settings.iter().zip(SETTINGS_ORDER..).map(|(setting, order)| {
+            let is_used = used.contains(&setting.get_id().as_str());
+            setting.clone().hide(!is_used).display_order(order)
+        });
+        show_settings(subcommand.args(own), settings, &path)
+    })
+}
+
+/// A variable that is empty is not set: `X= subledger …` is how a shell takes one back.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|it| it.to_string_lossy().trim().is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each<'c>(command: &'c Command, path: &str, commands: &mut Vec<(String, &'c Command)>) {
+        for subcommand in command.get_subcommands() {
+            let path = format!("{path} {}", subcommand.get_name()).trim_start().to_owned();
+            each(subcommand, &path, commands);
+            commands.push((path, subcommand));
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_rule_names_a_command() {
+        command().debug_assert();
+        let command = command();
+        let mut commands = Vec::new();
+        each(&command, "", &mut commands);
+        let with_settings = commands.iter().filter(|(path, _)| !used_by(path).is_empty()).count();
+        assert_eq!(with_settings, 18, "{:?}", commands.iter().map(|it| &it.0).collect::<Vec<_>>());
+        for (path, command) in commands {
+            let shown =
+                command.get_arguments().filter(|it| it.is_global_set() && !it.is_hide_set());
+            let mut shown: Vec<_> = shown.map(|it| it.get_id().as_str()).collect();
+            let mut used = used_by(&path).to_vec();
+            shown.sort_unstable();
+            used.sort_unstable();
+            assert_eq!(shown, used, "{path}");
+        }
+    }
+}

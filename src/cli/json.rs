@@ -1,0 +1,78 @@
+//! JSON that is safe to look at: hidden characters stand in it as escapes, so the values are exact and a
+//! terminal obeys none of them.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::visible::is_hidden;
+
+/// Writer that escapes the hidden characters of JSON. Outside of its strings JSON has none but spaces and line
+/// breaks, which stay; inside of them, `serde_json` has escaped those already.
+pub(super) struct Escaping<W>(pub(super) W);
+
+impl<W: Write> Write for Escaping<W> {
+    /// Each piece must be whole characters, as `serde_json` writes them.
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let is_plain = |byte: &u8| byte.is_ascii() && *byte != b'\x7f';
+        if piece.iter().all(is_plain) {
+            self.0.write_all(piece)?;
+            return Ok(piece.len());
+        }
+        let text = std::str::from_utf8(piece).map_err(io::Error::other)?;
+        let is_escaped = |c: char| !(c.is_ascii() && is_plain(&(c as u8))) && is_hidden(c);
+        let mut rest = text;
+        while let Some(at) = rest.find(is_escaped) {
+            self.0.write_all(&rest.as_bytes()[..at])?;
+            let mut characters = rest[at..].chars();
+            for unit in characters.next().iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec())
+            {
+                write!(self.0, "\\u{unit:04x}")?;
+            }
+            rest = characters.as_str();
+        }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes a value in one line, without a line break after it.
+pub(super) fn write(value: &impl Serialize, out: impl Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(Escaping(out), value)?)
+}
+
+/// Writes a value in lines for people, without a line break after it.
+pub(super) fn write_pretty(value: &impl Serialize, out: impl Write) -> io::Result<()> {
+    Ok(serde_json::to_writer_pretty(Escaping(out), value)?)
+}
+
+/// A value in one line.
+pub(super) fn to_text(value: &impl Serialize) -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    write(value, &mut text)?;
+    Ok(String::from_utf8(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn hidden_characters_are_escapes_and_the_value_is_the_same() {
+        let value = json!({ "a\u{7f}": ["\u{1b}[2J\u{9b}", "x\u{202e}y\u{e0041}\n", "Zoë 😀 山"] });
+        let text = to_text(&value).unwrap();
+        assert_eq!(text, r#"{"a\u007f":["\u001b[2J\u009b","x\u202ey\udb40\udc41\n","Zoë 😀 山"]}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        let mut pretty = Vec::new();
+        write_pretty(&value, &mut pretty).unwrap();
+        let pretty = String::from_utf8(pretty).unwrap();
+        assert!(pretty.lines().count() > 5 && !pretty.contains('\u{9b}'), "{pretty}");
+        assert_eq!(serde_json::from_str::<Value>(&pretty).unwrap(), value);
+    }
+}

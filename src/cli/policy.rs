@@ -1,0 +1,30 @@
+//! `policy`: the rules that decide who has access.
+
+use std::io::Write as _;
+
+use super::Context;
+use super::output::stdout;
+use super::report::Exit;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+enum Command {
+    /// Print the policy: the file of `--policy`, or the built-in one with its comments
+    ///
+    /// The file is checked first. Comments before its text name the keys that it leaves out, with their built-in
+    /// values. The output is a policy file: `subledger policy show > policy.toml` makes one to edit.
+    Show,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let Command::Show = args.command;
+    let mut out = stdout();
+    out.write_all(context.settings.policy_text()?.as_bytes())?;
+    out.flush()?;
+    Ok(Exit::Done)
+}

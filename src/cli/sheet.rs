@@ -1,0 +1,101 @@
+//! Cells of CSV: safe to open in a spreadsheet, or exactly as they are.
+
+use serde_json::Value;
+
+use super::json;
+use crate::visible::visible_lines;
+
+/// `--raw`, for the commands that write CSV.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct CellArgs {
+    /// Write the cells of CSV exactly as they are, for programs. Without this flag, ' is put before what a
+    /// spreadsheet would run as a formula, and hidden characters become escapes
+    #[arg(long)]
+    raw: bool,
+}
+
+/// How the cells of CSV are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cells {
+    /// For spreadsheets.
+    Safe,
+    /// For programs.
+    Raw,
+}
+
+impl CellArgs {
+    pub(super) fn cells(self) -> Cells {
+        if self.raw { Cells::Raw } else { Cells::Safe }
+    }
+}
+
+impl Cells {
+    /// A value in a cell: null is empty, lists and objects are JSON.
+    pub(super) fn of(self, value: Option<&Value>) -> anyhow::Result<String> {
+        Ok(match (value, self) {
+            (None | Some(Value::Null), _) => String::new(),
+            (Some(Value::String(text)), Self::Safe) => safe(text),
+            (Some(Value::String(text)), Self::Raw) => text.clone(),
+            (Some(other), Self::Safe) => json::to_text(other)?,
+            (Some(other), Self::Raw) => other.to_string(),
+        })
+    }
+}
+
+/// Text that no spreadsheet takes for a formula.
+fn safe(text: &str) -> String {
+    let visible = visible_lines(text);
+    if is_formula(text) { format!("'{visible}") } else { visible.into_owned() }
+}
+
+/// True for text that a spreadsheet may run as a formula. A plain number is none, also with a sign.
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+        && !is_number(text)
+}
+
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    [whole, fraction].iter().all(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cells(value: &Value) -> [String; 2] {
+        [Cells::Safe, Cells::Raw].map(|it| it.of(Some(value)).unwrap())
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_text() {
+        for (text, safe) in [
+            ("=HYPERLINK(\"http://evil\")", "'=HYPERLINK(\"http://evil\")"),
+            ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
+            ("-2+3", "'-2+3"),
+            ("-", "'-"),
+            ("-1.", "'-1."),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\\t=1"),
+            ("\r=1", "'\\r=1"),
+            ("\n=1", "'\n=1"),
+            ("＝1", "'＝1"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+        ] {
+            assert_eq!(cells(&text.into()), [safe, text]);
+        }
+    }
+
+    #[test]
+    fn numbers_and_plain_text_stay_as_they_are() {
+        for text in ["-12.5", "+7", "-3", "user_1", "a=b", "", "two\nlines"] {
+            assert_eq!(cells(&text.into()), [text, text]);
+        }
+        assert_eq!(cells(&json!(-5)), ["-5", "-5"]);
+        assert_eq!(cells(&Value::Null), ["", ""]);
+        assert_eq!(cells(&json!(["=1", "\u{9b}"])), [r#"["=1","\u009b"]"#, "[\"=1\",\"\u{9b}\"]"]);
+    }
+}

@@ -1,0 +1,92 @@
+//! Visible text: text from elsewhere, made safe to look at.
+//!
+//! What Stripe, a customer or a file says may hold characters that command a terminal (escape sequences), or
+//! that nobody sees (characters of no width, characters that turn the direction of writing). They are written
+//! as escapes, so that what is shown is what is there.
+//!
+//! *Invariant: pure. Text without such characters stays as it is.*
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+
+/// Text for one line or one cell: hidden characters, also line breaks and tabs, become escapes such as
+/// `\u{1b}` and `\n`.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, is_hidden)
+}
+
+/// Text of several lines: as [`visible`], but line breaks stay.
+pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| c != '\n' && is_hidden(c))
+}
+
+/// True for a character that a terminal obeys, or that nobody sees.
+pub(crate) fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    // Letters that are drawn as nothing.
+    let is_blank = matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    is_blank
+        || matches!(
+            c.general_category(),
+            GeneralCategory::Control
+                | GeneralCategory::Format
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+        )
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut visible = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !is_escaped(c) => visible.push(c),
+            '\n' | '\r' | '\t' => visible.extend(c.escape_default()),
+            // Writing to a string does not fail.
+            c => drop(write!(visible, "\\u{{{:x}}}", u32::from(c))),
+        }
+    }
+    Cow::Owned(visible)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_a_terminal_or_is_not_seen_becomes_an_escape() {
+        for (text, shown) in [
+            ("\u{1b}[31mred", r"\u{1b}[31mred"),
+            ("\u{1b}]52;c;aGk=\u{7}", r"\u{1b}]52;c;aGk=\u{7}"),
+            ("paid\runpaid", r"paid\runpaid"),
+            ("a\nb\tc", r"a\nb\tc"),
+            ("\0\u{8}\u{7f}", r"\u{0}\u{8}\u{7f}"),
+            ("\u{9b}31m\u{85}", r"\u{9b}31m\u{85}"),
+            ("user\u{202e}nimda\u{2066}", r"user\u{202e}nimda\u{2066}"),
+            (
+                "a\u{200b}b\u{200d}c\u{feff}\u{2060}\u{ad}",
+                r"a\u{200b}b\u{200d}c\u{feff}\u{2060}\u{ad}",
+            ),
+            ("\u{2028}\u{2029}", r"\u{2028}\u{2029}"),
+            ("\u{e0041}\u{3164}", r"\u{e0041}\u{3164}"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+        assert_eq!(visible_lines("a\n\tb\r\n\u{1b}"), "a\n\\tb\\r\n\\u{1b}");
+    }
+
+    #[test]
+    fn what_people_write_stays_as_it_is() {
+        for text in
+            ["Pro, 20.00 USD × 3", "Zoë e\u{301}", "山田\u{3000}太郎", "😀 ❤\u{fe0f}", r"C:\n", ""]
+        {
+            assert!(matches!(visible(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+}
