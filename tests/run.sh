@@ -22,6 +22,9 @@ if [ -z "${SUBLEDGER_TEST_POSTGRES_URL:-}" ] && ! command -v initdb >/dev/null &
   install postgresql
 fi
 
+# One test runs a pooler before it.
+command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || install pgbouncer
+
 # Real bodies of Stripe's, which are not this project's to ship: a folder of them may be named, or lie
 # beside the checkout.
 if [ -z "${SUBLEDGER_TEST_CORPUS:-}" ] && [ -d ../shared/stripe/corpus ]; then

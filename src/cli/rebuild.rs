@@ -7,7 +7,7 @@ use super::progress::RebuildProgress;
 use super::report::{Exit, say};
 use super::signals;
 use crate::projector::{self, Listing, Mode, Told};
-use crate::store::Opening;
+use crate::store::{DatabaseUrl, Opening};
 
 /// Subscriptions that a summary shows of those that lose access, and of those that gain it.
 const EXAMPLES: usize = 3;
@@ -37,7 +37,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if !args.accept_new_log {
         refuse_lost_log(context).await?;
     }
-    let store = context.open(Opening::Existing).await?;
+    // Whoever owns a database of PostgreSQL's makes the schemas with this.
+    let opening = match context.settings.database_url()? {
+        DatabaseUrl::Postgres(_) => Opening::Create,
+        DatabaseUrl::Sqlite(_) => Opening::Existing,
+    };
+    let store = context.open(opening).await?;
     let stop = signals::stop_token()?;
     let format = args.format.format;
     let listing = match (args.limit, format) {

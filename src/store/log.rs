@@ -269,6 +269,7 @@ pub(super) mod sql {
             postgres "SELECT count(*), coalesce(bool_or(tablename = 'log_head'), FALSE) FROM pg_tables WHERE schemaname = 'subledger'";
         VERSION = "SELECT coalesce(max(version), 0), count(*) FROM _sqlx_migrations";
         /// One process at a time, for as long as its transaction lasts; the number is this program's own.
-        MAKE_SCHEMA = postgres "SELECT pg_advisory_xact_lock(7163520240001); CREATE SCHEMA IF NOT EXISTS subledger";
+        MAKE_SCHEMA = postgres "SELECT pg_advisory_xact_lock(7163520240001); DO $$ BEGIN
+                IF to_regnamespace('subledger') IS NULL THEN CREATE SCHEMA subledger; END IF; END $$";
     }
 }

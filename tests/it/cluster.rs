@@ -221,17 +221,31 @@ impl Cluster {
         format!("{}{database}{}", self.address.0, self.address.1)
     }
 
+    /// The same for another role than the superuser.
+    pub(crate) fn url_of(&self, role: &str, database: &str) -> String {
+        self.url(database).replace("//postgres@", &format!("//{role}@"))
+    }
+
     fn command(&self, database: &str) -> Command {
+        self.command_of("postgres", database)
+    }
+
+    fn command_of(&self, role: &str, database: &str) -> Command {
         let mut command = Command::new(&self.psql);
         command
             .args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d"])
-            .arg(self.url(database));
+            .arg(self.url_of(role, database));
         command
     }
 
     /// Runs SQL, and answers with what it prints.
     pub(crate) fn psql(&self, database: &str, sql: &str) -> String {
-        let output = self.command(database).args(["-c", sql]).output().unwrap();
+        self.psql_of("postgres", database, sql)
+    }
+
+    /// The same as another role than the superuser.
+    pub(crate) fn psql_of(&self, role: &str, database: &str, sql: &str) -> String {
+        let output = self.command_of(role, database).args(["-c", sql]).output().unwrap();
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
@@ -252,7 +266,7 @@ fn unprivileged(directory: &Path) -> Option<(u32, u32)> {
 }
 
 /// A program that runs as whoever owns a directory.
-fn as_owner_of(directory: &Path, program: PathBuf) -> Command {
+pub(crate) fn as_owner_of(directory: &Path, program: PathBuf) -> Command {
     let owner = std::fs::metadata(directory).unwrap();
     let mut command = Command::new(program);
     command.current_dir("/").env_remove("PGDATA").uid(owner.uid()).gid(owner.gid());

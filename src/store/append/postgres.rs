@@ -4,6 +4,7 @@ use super::Now;
 use super::batch::{Batch, COLUMNS, End, Known, Times, read_end, read_known};
 use crate::ids::Position;
 use crate::store::StoreError;
+use crate::store::cause::Cause;
 use crate::store::db::{Column, Database, Session};
 use crate::store::event::NewEvent;
 use crate::store::{erase, nodes};
@@ -58,7 +59,16 @@ async fn append_locked<'e>(
 ) -> Result<(End, Batch<'e>), StoreError> {
     let mut write = db.write().await?;
     let mut session = write.session();
-    let end = read_end(&session.query(sql::END).fetch_one().await?)?;
+    let row = session.query(sql::END).fetch_one().await?;
+    if !row.get::<bool, _>(4)? {
+        write.give_up();
+        return Err(Cause::new(
+            "the session's synchronous_commit is not on, so that nothing is appended",
+            "leave it on for the role of `serve`; a pooler must run in session mode",
+        )
+        .into());
+    }
+    let end = read_end(&row)?;
     erase::bodies(&mut session, erased).await?;
     // Known events are rare, and the statement that moves the head finds them; but a restore passes them over.
     let mut known = match times {
@@ -103,9 +113,9 @@ async fn look_up(session: &mut Session<'_>, events: &[NewEvent]) -> Result<Known
     Ok(known)
 }
 
-/// Moves the head and inserts, if the head is where it is thought to be and no event is known. That is
-/// certain although nothing was locked: the log grows only with its head, and a head that moves while
-/// this waits for it is looked at again.
+/// Moves the head and inserts, if the head is where it is thought to be, no event is known, and the commit waits for
+/// the disk. That is certain although nothing was locked: the log grows only with its head, and a head that moves
+/// while this waits for it is looked at again.
 async fn move_end(
     session: &mut Session<'_>,
     from: &End,
@@ -125,13 +135,16 @@ async fn move_end(
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        END = postgres "SELECT size, frontier, last_received_at, restored FROM log_head FOR UPDATE";
+        /// With whether a commit of this session waits for the disk.
+        END = postgres "SELECT size, frontier, last_received_at, restored, current_setting('synchronous_commit') = 'on'
+            FROM log_head FOR UPDATE";
         /// Where the events of these ids stand. With OFFSET each is looked up, however many there seem to be.
         KNOWN = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
                 (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
         APPEND = postgres "WITH head AS (
                 UPDATE log_head SET size = $18, root = $19, frontier = $20, last_received_at = $21, restored = $22
                 WHERE (size, frontier, last_received_at, restored) = ($23, $24, $25, $26)
+                    AND current_setting('synchronous_commit') = 'on'
                     AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::text[], $4::boolean[]) AS k (event_id, account, livemode)
                         CROSS JOIN LATERAL (SELECT FROM events AS e WHERE (e.event_id, e.account, e.livemode)
                             = (k.event_id, k.account, k.livemode) OFFSET 0) AS known)

@@ -49,7 +49,7 @@ pub(super) fn in_place_of(code: &str, message: &str) -> Option<&'static str> {
         "28000" if message.contains("does not exist") => "the role does not exist",
         "28000" => "the server refused the role",
         "3D000" => "the database does not exist",
-        "53300" => "all connections of the server are in use",
+        "53300" => "the server has no connection free",
         "57P03" => "the server starts, stops or recovers",
         "57P01" | "57P02" => "the server ended the connection",
         "57014" => "a statement took too long, or somebody cancelled it",

@@ -219,6 +219,13 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Takes back what was written, and closes the connection.
+    pub(in crate::store) fn give_up(self) {
+        if let Self::Postgres { mut lent, .. } = self {
+            lent.link_mut().distrust();
+        }
+    }
+
     /// Takes back what was written; the connection stays in use.
     pub(in crate::store) async fn rollback(self) -> Result<(), StoreError> {
         match self {

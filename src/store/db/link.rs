@@ -122,6 +122,11 @@ impl Link {
         Ok(())
     }
 
+    /// Lets nobody use it any more: it is not what it was made for.
+    pub(super) fn distrust(&mut self) {
+        self.in_doubt = true;
+    }
+
     /// Whether a transaction is open and nothing else is wrong.
     pub(super) fn is_idle_in_transaction(&self) -> bool {
         self.begun && !self.in_doubt

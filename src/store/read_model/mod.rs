@@ -234,7 +234,12 @@ pub(in crate::store) mod sql {
                 (SELECT count(*) FROM pg_tables WHERE schemaname = 'subledger_read')";
         /// For as long as the transaction lasts; the number is this program's own.
         ONE_AT_A_TIME = postgres "SELECT pg_advisory_xact_lock(7163520240002)";
-        REMOVE = postgres "DROP SCHEMA subledger_read CASCADE";
+        /// The schema itself stays, with what was granted on it.
+        REMOVE = postgres "DO $$ DECLARE it record; BEGIN
+            FOR it IN SELECT oid::regclass AS name, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
+                FROM pg_class WHERE relnamespace = 'subledger_read'::regnamespace AND relkind IN ('r', 'v') LOOP
+                EXECUTE format('DROP %s IF EXISTS %s CASCADE', it.kind, it.name);
+            END LOOP; END $$";
         SCHEMA = sqlite "CREATE TABLE IF NOT EXISTS generations (
                 id                 INTEGER PRIMARY KEY AUTOINCREMENT,
                 status             TEXT    NOT NULL,
@@ -255,7 +260,8 @@ pub(in crate::store) mod sql {
                 pinned             INTEGER NOT NULL DEFAULT 0
             ) STRICT;
             PRAGMA user_version = 2",
-            postgres "CREATE SCHEMA IF NOT EXISTS subledger_read;
+            postgres "DO $$ BEGIN
+                IF to_regnamespace('subledger_read') IS NULL THEN CREATE SCHEMA subledger_read; END IF; END $$;
             CREATE TABLE IF NOT EXISTS subledger_read.generations (
                 id                 bigint PRIMARY KEY,
                 status             text   NOT NULL,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::store::{Opening, Store, StoreError};
 
@@ -129,4 +130,48 @@ async fn the_lock_of_a_process_that_is_cut_off_is_free_again_soon() {
     append(&other, "evt_of_another").await;
     drop(appending);
     assert_sound(&other).await;
+}
+
+/// Whatever a session is told in between, an event is only stored by one whose commits wait for the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_commits_do_not_wait_for_the_disk_stores_nothing() {
+    let ledger = crate::store::Ledger::new().await;
+    let log = &ledger.store.log;
+    // The first append locks, the second knows its place and goes in one trip: a session changes after each.
+    for round in 0..4 {
+        let mut sql = crate::raw::log(&ledger.url).await;
+        let change = "CREATE OR REPLACE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM set_config('synchronous_commit', 'off', FALSE); RETURN NULL; END $$;
+            CREATE TRIGGER change AFTER INSERT ON events EXECUTE FUNCTION change()";
+        sql.execute(change).await.unwrap();
+        for number in 0..round {
+            append(&ledger.store, &format!("evt_before_{round}_{number}")).await;
+        }
+        append(&ledger.store, &format!("evt_change_{round}")).await;
+        sql.execute("DROP TRIGGER change ON events").await.unwrap();
+        let id = format!("evt_{round}");
+        let error = log.append(&[event(&id, "{}")]).await.unwrap_err();
+        assert!(error.to_string().contains("synchronous_commit is not on"), "{error}");
+        // Another session does.
+        assert!(!log.append(&[event(&id, "{}")]).await.unwrap()[0].duplicate);
+    }
+    assert_sound(&ledger.store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_opens_as_many_connections_as_it_may_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = crate::database(directory.path()).with_connections(8);
+    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let heads = (0..100).map(|_| store.log.head());
+    let models = (0..100).map(|_| store.read_model.generations());
+    let all = futures_util::future::join(
+        futures_util::future::join_all(heads),
+        futures_util::future::join_all(models),
+    );
+    let (heads, models) = all.await;
+    assert!(heads.iter().all(Result::is_ok) && models.iter().all(Result::is_ok));
+    let open = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'subledger'";
+    assert_eq!(crate::cluster::psql(directory.path(), open), "8");
 }
