@@ -32,6 +32,7 @@ mod telemetry;
 mod verify;
 
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
@@ -141,12 +142,22 @@ enum Command {
 struct Context {
     settings: Settings,
     clock: Clock,
+    /// What was opened, to be closed however the command ends: SQLite then leaves no files beside its own.
+    opened: Mutex<Vec<Store>>,
 }
 
 impl Context {
     async fn open(&self, opening: Opening) -> anyhow::Result<Store> {
         let url = self.settings.database_url()?;
-        Ok(Store::open(&url, opening, self.clock.clone()).await?)
+        let store = Store::open(&url, opening, self.clock.clone()).await?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+        Ok(store)
+    }
+
+    async fn close(self) {
+        for store in self.opened.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            store.close().await;
+        }
     }
 }
 
@@ -183,23 +194,30 @@ fn default_log(command: &Command) -> &'static str {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
-    let context = Context { settings: cli.settings, clock: Clock::System };
-    match cli.command {
-        Command::Serve(args) => serve::run(args, &context).await,
-        Command::Demo(args) => demo::run(args, &context).await,
-        Command::Current(args) => current::run(args, &context).await,
-        Command::History(args) => history::run(args, &context).await,
-        Command::Explain(args) => explain::run(args, &context).await,
-        Command::Event(args) => event::run(args, &context).await,
-        Command::Policy(args) => policy::run(args, &context),
-        Command::Rebuild(args) => rebuild::run(args, &context).await,
-        Command::Projections(args) => projections::run(args, &context).await,
-        Command::Backup(args) => backup::run(args, &context).await,
-        Command::Verify(args) => verify::run(args, &context).await,
-        Command::Log(args) => log::run(args, &context).await,
-        Command::Import(args) => import::run(args, &context).await,
-        Command::Export(args) => export::run(args, &context).await,
-        Command::Erase(args) => erase::run(args, &context).await,
-        Command::Simulate(args) => simulate::run(args, &context).await,
+    let context =
+        Context { settings: cli.settings, clock: Clock::System, opened: Mutex::default() };
+    let ended = run_command(cli.command, &context).await;
+    context.close().await;
+    ended
+}
+
+async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit> {
+    match command {
+        Command::Serve(args) => serve::run(args, context).await,
+        Command::Demo(args) => demo::run(args, context).await,
+        Command::Current(args) => current::run(args, context).await,
+        Command::History(args) => history::run(args, context).await,
+        Command::Explain(args) => explain::run(args, context).await,
+        Command::Event(args) => event::run(args, context).await,
+        Command::Policy(args) => policy::run(args, context),
+        Command::Rebuild(args) => rebuild::run(args, context).await,
+        Command::Projections(args) => projections::run(args, context).await,
+        Command::Backup(args) => backup::run(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
+        Command::Log(args) => log::run(args, context).await,
+        Command::Import(args) => import::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
+        Command::Erase(args) => erase::run(args, context).await,
+        Command::Simulate(args) => simulate::run(args, context).await,
     }
 }

@@ -24,6 +24,13 @@ const LIMIT_DEFAULT: usize = 100;
 /// What an instant looks like.
 pub(super) const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
 
+/// Reason to refuse a text that PostgreSQL does not take. No text that the ledger knows has it.
+const NO_NUL: &str = "it cannot contain U+0000";
+
+fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
 /// The query parameters; each is taken once, and what is left over is refused.
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
@@ -37,7 +44,11 @@ impl<S: Sync> FromRequestParts<S> for Params {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Query(pairs) = Query::try_from_uri(&parts.uri)
             .map_err(|_| Problem::new(Kind::BadParameter, "the query is not form-encoded"))?;
-        Ok(Self { pairs, known: Vec::new() })
+        let pairs: Vec<(String, String)> = pairs;
+        match pairs.iter().find(|(name, value)| has_nul(name) || has_nul(value)) {
+            Some((name, _)) => Err(Problem::parameter(&name.replace('\0', "\u{fffd}"), NO_NUL)),
+            None => Ok(Self { pairs, known: Vec::new() }),
+        }
     }
 }
 
@@ -111,7 +122,7 @@ impl Params {
     ) -> Result<Option<T>, Problem> {
         self.read("after", "it is the `next` of another answer", |text| {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-            read(std::str::from_utf8(&bytes).ok()?)
+            read(std::str::from_utf8(&bytes).ok().filter(|key| !has_nul(key))?)
         })
     }
 
@@ -155,9 +166,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(id) = Path::from_request_parts(parts, state)
+        let Path(id): Path<String> = Path::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::new(Kind::NotFound, "the id in the path is not UTF-8"))?;
+        if has_nul(&id) {
+            return Err(Problem::parameter("the id in the path", NO_NUL));
+        }
         Ok(Self(id))
     }
 }

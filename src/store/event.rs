@@ -104,6 +104,7 @@ impl NewEvent {
     ) -> Result<Self, InvalidEvent> {
         facts.check()?;
         no_nul("signature", signature.as_deref())?;
+        no_nul("payload", Some(&payload))?;
         let salt = draw();
         Ok(Self {
             payload_hash: record::payload_hash(&salt, &payload),

@@ -112,7 +112,9 @@ impl Columns<'_> {
             + for<'r> Decode<'r, Postgres>
             + Type<Postgres>,
     {
-        self.row.get(index).unwrap_or_else(|_| {
+        // SQLite gives NULL as 0 where a number is asked for.
+        let value: Option<Option<T>> = self.row.get(index).ok();
+        value.flatten().unwrap_or_else(|| {
             self.find_wrong(index, name);
             T::default()
         })

@@ -14,16 +14,29 @@ impl Log {
         let Some((db, found)) = look_at(url).await? else {
             return Err(StoreError::NoLedger { ledger: place(url) });
         };
-        if found == Found::Nothing {
-            return Err(nothing_at(url));
-        }
-        if needs_migration(url, db.dialect(), found)? {
-            return Err(StoreError::OlderSchema { ledger: place(url) });
-        }
+        let is_usable = match found {
+            Found::Nothing => Err(nothing_at(url)),
+            found => match needs_migration(url, db.dialect(), found) {
+                Ok(true) => Err(StoreError::OlderSchema { ledger: place(url) }),
+                needs => needs.map(drop),
+            },
+        };
         let log = Self::new(url, clock, db);
-        let head = log.head().await?;
-        log.0.appended.send_replace(head.size);
-        Ok(log)
+        // What is opened is closed, so that no file of it is left.
+        let head = match is_usable {
+            Ok(()) => log.head().await,
+            Err(error) => Err(error),
+        };
+        match head {
+            Ok(head) => {
+                log.0.appended.send_replace(head.size);
+                Ok(log)
+            }
+            Err(error) => {
+                log.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// A log that is there, whatever its schema. None where there is no log.
@@ -48,8 +61,14 @@ async fn look_at(url: &DatabaseUrl) -> Result<Option<(Database, Found)>, StoreEr
             db
         }
     };
-    let found = found(&mut db.read().await?.session()).await?;
-    Ok(Some((db, found)))
+    let looked = async { found(&mut db.read().await?.session()).await };
+    match looked.await {
+        Ok(found) => Ok(Some((db, found))),
+        Err(error) => {
+            db.close().await;
+            Err(error)
+        }
+    }
 }
 
 impl ReadModel {

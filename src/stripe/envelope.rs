@@ -63,7 +63,14 @@ pub enum EnvelopeError {
 
 impl<'a> Envelope<'a> {
     /// Reads the envelope of a body. The body is not copied.
+    ///
+    /// A body with a raw control character is not JSON. Not every reader of text notices that, because texts are read
+    /// as bytes; and no text of PostgreSQL takes U+0000.
     pub fn parse(body: &'a str) -> Result<Self, EnvelopeError> {
+        let is_white = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r');
+        if body.bytes().any(|byte| byte < b' ' && !is_white(byte)) {
+            return Err(EnvelopeError::NotJson);
+        }
         Self::read(body)
     }
 }
@@ -324,6 +331,17 @@ mod tests {
         for body in ["", "not json", "{", "{}[", "\u{feff}{}"] {
             assert_eq!(Envelope::parse(body).unwrap_err(), EnvelopeError::NotJson, "{body}");
         }
+        for character in (0..0x20).map(char::from) {
+            for text in ["evt_1", "sub_1", "customer.subscription.updated", "\"data\""] {
+                let body = event("").replacen(
+                    text,
+                    &text.replacen(['v', 'u', 'd'], &character.to_string(), 1),
+                    1,
+                );
+                assert!(Envelope::parse(&body).is_err(), "{body:?}");
+            }
+        }
+        assert!(Envelope::parse(&event("\n\t\r ")).is_ok());
         for body in [
             "{}".to_owned(),
             "[]".to_owned(),

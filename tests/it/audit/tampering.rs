@@ -202,7 +202,7 @@ async fn many_deleted_events_and_the_ones_behind_them() {
     let report = audit::verify(&ledger.store, None, |it| seen.push(it.done)).await.unwrap();
     let found = report.findings.into_iter().map(|it| (it.position.map(|it| it.0), it.message));
     let expected = [
-        (Some(901), "position 200 is missing before this event"),
+        (Some(901), "positions 200 to 900 are missing before this event"),
         (Some(1025), "position 1024 is missing before this event"),
         (Some(1025), "received_at does not rise"),
         (Some(1025), "the record is not the one that was hashed"),

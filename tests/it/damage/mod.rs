@@ -16,6 +16,7 @@ use crate::app::commands::{Ran, run};
 use crate::ledger::{SWAP, append, follow_to_the_end, rows};
 use crate::raw;
 
+mod characters;
 crate::files! {
     mod backup;
     mod pages;
@@ -112,8 +113,11 @@ async fn a_log_that_lost_its_end_is_refused_and_not_folded() {
     let stop = CancellationToken::new();
     let (logic, clock) = (Logic::default(), Clock::System);
     let error = projector::rebuild(&store, &logic, &clock, &stop, SWAP, |_| {}).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("the row is missing, and the log ends before it"),
+        "{error}"
+    );
     let said = format!("events {} to {size}: the row is missing", size.0 - 99);
-    assert!(error.to_string().starts_with(&said), "{error}");
     assert_eq!(outcome(&store).await, before, "the live generation is as it was");
     run_to(&directory, &["export"], 3, &said);
     let ran = run_to(&directory, &["export", "--skip-damaged"], 1, &said);
@@ -143,8 +147,7 @@ async fn a_damaged_hash_stops_neither_the_fold_nor_what_is_read_beside_it() {
     assert_eq!(report.root, hex::encode(store.log.head().await.unwrap().root));
     run_to(&directory, &["export"], 3, "event 7: leaf_hash has a wrong length");
 
-    let range = std::iter::once(0..size.0.unsigned_abs());
-    let error = store.log.range_hashes(&range.collect::<Vec<_>>()).await.unwrap_err();
+    let error = store.log.root_at(100).await.unwrap_err();
     assert!(error.to_string().starts_with("event 7: leaf_hash"), "{error}");
     let error = store.log.leaf_hashes(Position(5), 10).await.unwrap_err();
     assert!(error.to_string().starts_with("event 7: leaf_hash"), "{error}");
@@ -153,9 +156,9 @@ async fn a_damaged_hash_stops_neither_the_fold_nor_what_is_read_beside_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_tells_of_an_event_that_is_gone() {
     let (_directory, url, store) = folded().await;
-    let customer = rows(&store).await.remove(0).customer_id;
-    let scope = Scope { livemode: true, ..Scope::default() };
-    let subject = Subject { kind: SubjectKind::Customer, id: customer, scope };
+    let row = rows(&store).await.remove(0);
+    let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
+    let subject = Subject { kind: SubjectKind::Customer, id: row.customer_id, scope };
     let history = async || {
         let (_, told) =
             audit::history(&store, subject.clone(), Past::default()).await.unwrap().unwrap();

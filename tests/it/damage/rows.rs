@@ -2,13 +2,8 @@
 
 use super::*;
 
-/// Damages a row in each way, after the table allows it: position, what is done, what is said of it.
-const ROWS: [(i64, &str, &str); 7] = [
-    (
-        5,
-        "payload = CAST(substr(CAST(payload AS BLOB), 1, 90) || x'ff' || substr(CAST(payload AS BLOB), 92) AS TEXT)",
-        "payload is not valid UTF-8",
-    ),
+/// Ways to damage a row, after the table allows it: position, what is done, what is said of it.
+const ROWS: [(i64, &str, &str); 6] = [
     (9, "created = NULL", "created is missing"),
     (11, "livemode = 'yes'", "livemode is of a wrong type"),
     (13, "salt = x'00'", "salt has a wrong length"),
@@ -19,13 +14,33 @@ const ROWS: [(i64, &str, &str); 7] = [
 /// Those of them that the fold does not read.
 const UNREAD_BY_THE_FOLD: [i64; 2] = [13, 15];
 
-async fn damage_rows(url: &DatabaseUrl) {
+/// What is done to the body of a subscription, and what is said of it.
+const BODY: (&str, &str) = (
+    "payload = replace(payload, 'cancel_at_period_end', 'cancel_at' || CAST(x'ff' AS TEXT) || 'period_end')",
+    "payload is not valid UTF-8",
+);
+
+/// A row that is damaged: position, what is done to it, what is said of it.
+type Row = (i64, &'static str, &'static str);
+
+/// All of them, with the body of the first subscription.
+async fn rows_to_damage(store: &Store) -> Vec<Row> {
+    let events = store.log.scan(Position(70), 1_000, usize::MAX).await.unwrap();
+    let is_one = |it: &&subledger::store::LoggedEvent| {
+        it.facts.event_type == "customer.subscription.created" && it.facts.scope.livemode
+    };
+    let first = events.iter().find(is_one).unwrap().position.0;
+    let rows = ROWS.into_iter().chain([(first, BODY.0, BODY.1)]);
+    rows.collect()
+}
+
+async fn damage_rows(url: &DatabaseUrl, rows: &[Row]) {
     let mut sql = "PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON;
         CREATE TEMP TABLE kept AS SELECT sql FROM sqlite_schema WHERE name = 'events';
         UPDATE sqlite_schema SET sql = replace(replace(sql, ' NOT NULL', ''), ') STRICT', ')') WHERE name = 'events';
         PRAGMA writable_schema = RESET;"
         .to_owned();
-    for (position, change, _) in ROWS {
+    for (position, change, _) in rows {
         sql += &format!("UPDATE events SET {change} WHERE position = {position};");
     }
     // A changed byte that is still text, and JSON.
@@ -39,15 +54,16 @@ async fn damage_rows(url: &DatabaseUrl) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_damaged_row_is_named() {
     let (directory, url, store) = folded().await;
-    damage_rows(&url).await;
+    let rows = rows_to_damage(&store).await;
+    damage_rows(&url, &rows).await;
     let found = findings(&store).await;
-    for (position, _, what) in ROWS {
+    for (position, _, what) in rows {
         let message = format!("{what} (the row is damaged)");
         assert!(found.contains(&(position, message)), "{position}: {found:?}");
     }
     let changed = (19, "the payload is not the one that was hashed".to_owned());
     assert!(found.contains(&changed), "{found:?}");
-    assert_eq!(found.len(), ROWS.len() + 1, "{found:?}");
+    assert_eq!(found.len(), ROWS.len() + 2, "{found:?}");
     let ran = run(directory.path(), &["verify"]);
     assert_eq!((ran.status, &*ran.err), (1, ""));
     assert!(ran.out.contains("  at 9: created is missing (the row is damaged)"), "{}", ran.out);
@@ -58,20 +74,22 @@ async fn every_damaged_row_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_rows_are_parked_by_the_follower_as_by_a_rebuild() {
     let (_directory, url, store) = unfolded().await;
-    damage_rows(&url).await;
+    let damaged = rows_to_damage(&store).await;
+    damage_rows(&url, &damaged).await;
     let status = follow_to_the_end(&store, &Logic::default()).await;
     assert_eq!(status.position, store.log.head().await.unwrap().size);
     let (parked, rows) = outcome(&store).await;
     let found: Vec<_> = parked.iter().map(|it| (it.position.0, it.reason.clone())).collect();
     let unread = |position: &i64| UNREAD_BY_THE_FOLD.contains(position);
-    let expected = ROWS.into_iter().filter(|(position, ..)| !unread(position));
+    let expected = damaged.into_iter().filter(|(position, ..)| !unread(position));
     let expected: Vec<_> =
         expected.map(|(at, _, what)| (at, format!("{what} (the row is damaged)"))).collect();
     let of_rows: Vec<_> = found.iter().filter(|it| it.0 != 19).cloned().collect();
     assert_eq!(of_rows, expected);
     assert!(rows.len() > 5);
     // Whom a damaged body names is read from what is left of it.
-    assert!(parked[0].customer.is_some(), "{:?}", parked[0]);
+    let subscription = parked.last().unwrap();
+    assert!(subscription.customer.is_some() && subscription.subscription.is_some(), "{subscription:?}");
 
     rebuild(&store).await;
     assert_eq!(outcome(&store).await, (parked, rows));
@@ -81,11 +99,12 @@ async fn damaged_rows_are_parked_by_the_follower_as_by_a_rebuild() {
 async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
     let (directory, url, store) = folded().await;
     let size = store.log.head().await.unwrap().size.0;
-    damage_rows(&url).await;
-    let said = "event 5: payload is not valid UTF-8 (the row is damaged); the export ends before it";
+    let damaged = rows_to_damage(&store).await;
+    damage_rows(&url, &damaged).await;
+    let said = "event 9: created is missing (the row is damaged); the export ends before it";
     let ran = run_to(&directory, &["export"], 3, said);
     assert!(ran.err.contains("hint: --skip-damaged"), "{}", ran.err);
-    assert_eq!(ran.out.lines().count(), 4);
+    assert_eq!(ran.out.lines().count(), 8);
     let ran = run_to(&directory, &["export", "--skip-damaged"], 1, "not exported: event 9: created");
     assert!(ran.err.ends_with("7 damaged events are not in this export\n"), "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 8, "{}", ran.err);
@@ -96,17 +115,20 @@ async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
     let ran = run_to(&other, &["import", "export.jsonl"], 1, "export.jsonl:14: the payload does not match its hash");
     assert!(ran.err.contains("1 bad records"), "{}", ran.err);
     // Behind the last damage it ends as it always did.
-    let after = run_to(&directory, &["export", "--after", "70"], 0, "");
-    assert_eq!(after.out.lines().count() as i64, size - 70);
+    let last = damaged.last().unwrap().0;
+    let after = run_to(&directory, &["export", "--after", &last.to_string()], 0, "");
+    assert_eq!(after.out.lines().count() as i64, size - last);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_for_a_damaged_event_is_told_so_and_its_customer_has_a_history() {
     let (directory, url, store) = folded().await;
-    let damaged = store.log.events_at(&[Position(5)]).await.unwrap().remove(0).facts;
-    damage_rows(&url).await;
-    let said = "event 5: payload is not valid UTF-8 (the row is damaged)";
-    run_to(&directory, &["event", damaged.event_id.as_str()], 3, said);
+    let rows = rows_to_damage(&store).await;
+    let position = Position(rows.last().unwrap().0);
+    let damaged = store.log.events_at(&[position]).await.unwrap().remove(0).facts;
+    damage_rows(&url, &rows).await;
+    let said = format!("event {position}: payload is not valid UTF-8 (the row is damaged)");
+    run_to(&directory, &["event", damaged.event_id.as_str()], 3, &said);
     let server = crate::app::server::TestServer::with(|options| options.database = url.clone()).await;
     let path = format!(
         "/v1/events/{}?livemode={}&account={}",
@@ -116,13 +138,13 @@ async fn whoever_asks_for_a_damaged_event_is_told_so_and_its_customer_has_a_hist
     let status = answer.status().as_u16();
     let problem = crate::app::server::json_of(answer).await;
     assert_eq!((status, &problem["type"]), (500, &"event-damaged".into()));
-    assert!(problem["detail"].as_str().unwrap().starts_with(said), "{problem}");
-    server.stop().await;
+    assert!(problem["detail"].as_str().unwrap().starts_with(&said), "{problem}");
+    drop(server);
 
-    let id = customer_at(&store, 5).await.to_string();
+    let id = customer_at(&store, position.0).await.to_string();
     let subject = Subject { kind: SubjectKind::Customer, id, scope: damaged.scope };
     let (_, told) = audit::history(&store, subject, Past::default()).await.unwrap().unwrap();
-    let event = told.events.iter().find(|it| it.position == Position(5)).unwrap();
+    let event = told.events.iter().find(|it| it.position == position).unwrap();
     assert_eq!(event.event_id, damaged.event_id);
     let note = "parked: payload is not valid UTF-8 (the row is damaged)";
     assert_eq!(event.note.as_deref(), Some(note));
