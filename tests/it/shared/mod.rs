@@ -10,4 +10,5 @@ mod processes;
 mod proxy;
 mod refusals;
 mod roles;
+mod stalled;
 mod ways;
