@@ -122,7 +122,8 @@ impl Outline {
         for again in store.log.redelivered(&positions).await? {
             *counts.entry(again.position).or_default() += known_by(&again, self.known_at);
         }
-        let headers: BTreeMap<_, _> = entries.iter().map(|it| (it.header.position, it.header)).collect();
+        let headers: BTreeMap<_, _> =
+            entries.iter().map(|it| (it.header.position, it.header)).collect();
         let heard = logged.into_iter().map(|entry| {
             let (logged, damage) = match entry {
                 Ok(logged) => (logged, None),

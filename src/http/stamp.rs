@@ -46,7 +46,8 @@ async fn lag_seconds(app: &App, answered: Position) -> Option<f64> {
         return Some(0.0);
     }
     let waiting = app.store.log.headers_at(&[answered.next()]).await.ok()?;
-    let micros = waiting.iter().flatten().next().map_or(0, |event| app.clock.now().0 - event.received_at.0);
+    let micros =
+        waiting.iter().flatten().next().map_or(0, |event| app.clock.now().0 - event.received_at.0);
     Some(std::time::Duration::from_micros(micros.max(0).unsigned_abs()).as_secs_f64())
 }
 

@@ -92,7 +92,8 @@ async fn view(
     let parked = store.read_model.parked_count(generation.id).await?;
     let own = own.filter(|it| it.generation == Some(generation.id));
     let rebuild = own.or_else(|| rebuild_of_another(&generation, size, parked, now));
-    let waiting_micros = waiting.iter().flatten().next().map_or(0, |event| now.0 - event.received_at.0);
+    let waiting_micros =
+        waiting.iter().flatten().next().map_or(0, |event| now.0 - event.received_at.0);
     Ok(GenerationView {
         generation: generation.id,
         status: match generation.status {

@@ -24,6 +24,7 @@ mod follow;
 mod generation;
 mod keep;
 mod list;
+mod mend;
 mod rebuild;
 mod rebuilding;
 mod status;

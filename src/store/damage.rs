@@ -80,7 +80,9 @@ impl fmt::Display for DamageCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Column { name, wrong } => write!(f, "{name} {wrong} (the row is damaged)"),
-            Self::Unreadable => f.write_str("the database cannot read the row (its page is damaged)"),
+            Self::Unreadable => {
+                f.write_str("the database cannot read the row (its page is damaged)")
+            }
             Self::Missing => f.write_str("the row is missing"),
             Self::CutOff => f.write_str("the row is missing, and the log ends before it"),
         }

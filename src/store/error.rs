@@ -120,6 +120,9 @@ pub enum StoreError {
     /// An event of the log cannot be read. Those beside it can.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// A row of the read model holds what it must not hold. The log is as it was.
+    #[error("the read model is damaged: {0}")]
+    ReadModelDamaged(String),
     /// What is stored contradicts itself.
     #[error("the ledger is damaged: {0}")]
     Corrupt(String),
@@ -154,6 +157,9 @@ impl StoreError {
             Self::Damaged(_) => Some(
                 "`subledger verify` names every damaged event; a backup or an export may still hold them",
             ),
+            Self::ReadModelDamaged(_) => Some(
+                "`subledger serve` makes it anew from the log, and so does `subledger rebuild`",
+            ),
             Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
             Self::Unavailable(_) => Some(
                 "another program may hold the ledger, its disk may be full, or its server away",
@@ -185,6 +191,14 @@ impl StoreError {
         matches!(self, Self::Corrupt(_) | Self::Damaged(_))
     }
 
+    /// The same error as one of the read model, where it says that what is stored is wrong.
+    pub(super) fn of_read_model(self) -> Self {
+        match self {
+            Self::Corrupt(what) => Self::ReadModelDamaged(what),
+            other => other,
+        }
+    }
+
     pub(super) fn gone() -> Self {
         Self::Unavailable("the file was moved, replaced or deleted".into())
     }
@@ -208,8 +222,10 @@ const NO_ROOM_POSTGRES: [&str; 1] = ["53100"];
 /// transactions that got into each other's way.
 const PASSING_POSTGRES: [&str; 11] =
     ["08", "28", "3D", "57P", "25006", "53", "55P03", "57014", "40", "25P03", "58"];
-/// Data or an index that is corrupted.
-const DAMAGED_POSTGRES: [&str; 1] = ["XX00"];
+/// Data or an index that is corrupted; a table or column that is not there.
+const DAMAGED_POSTGRES: [&str; 3] = ["XX00", "42P01", "42703"];
+/// Beginnings of the messages of SQLite about a table or column that is not there; its code is that of any error.
+const NOT_THERE: [&str; 2] = ["no such table", "no such column"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -238,6 +254,8 @@ impl From<sqlx::Error> for StoreError {
                     Self::Unavailable(error.into())
                 } else if DAMAGED.contains(&primary) {
                     Self::Corrupt("the file is not readable as a database".to_owned())
+                } else if NOT_THERE.iter().any(|it| inner.message().starts_with(it)) {
+                    Self::Corrupt("a table is missing".to_owned())
                 } else {
                     Self::Internal(error.into())
                 }

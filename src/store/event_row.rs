@@ -107,7 +107,10 @@ impl Columns<'_> {
     fn get<T>(&mut self, index: usize, name: &'static str) -> T
     where
         T: Default,
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+        T: for<'r> Decode<'r, Sqlite>
+            + Type<Sqlite>
+            + for<'r> Decode<'r, Postgres>
+            + Type<Postgres>,
     {
         // SQLite gives NULL as 0 where a number is asked for.
         let value: Option<Option<T>> = self.row.get(index).ok();

@@ -75,7 +75,9 @@ impl ReadModel {
         let absent = |why| Ok(Self::new(Database::Absent(why), clock.clone()));
         let looked = match Self::look_at(url).await {
             Ok(looked) => looked,
-            Err(StoreError::CannotOpen { path, reason, .. }) => return absent(Some((path, reason))),
+            Err(StoreError::CannotOpen { path, reason, .. }) => {
+                return absent(Some((path, reason)));
+            }
             Err(StoreError::Corrupt(reason)) => {
                 return absent(Some((url.read_path().unwrap_or_default(), reason)));
             }

@@ -86,7 +86,11 @@ impl<'a> From<&'a LoggedEvent> for StretchEvent<'a> {
 
 impl<'a> StretchEvent<'a> {
     /// An event that cannot be read, with what is left of it.
-    pub fn damaged(position: Position, cause: &'a DamageCause, rest: Option<&'a LoggedEvent>) -> Self {
+    pub fn damaged(
+        position: Position,
+        cause: &'a DamageCause,
+        rest: Option<&'a LoggedEvent>,
+    ) -> Self {
         let of_rest = rest.map(Self::from).unwrap_or_else(|| Self {
             position,
             event_id: Cow::Borrowed(""),
@@ -188,7 +192,8 @@ impl Log {
         up_to: Position,
     ) -> Result<Vec<LogEntry>, StoreError> {
         let (limit_events, limit_bytes) = (usize::MAX, usize::MAX);
-        let rows = self.rows(Range { after, up_to, size: up_to, limit_events, limit_bytes }).await?;
+        let rows =
+            self.rows(Range { after, up_to, size: up_to, limit_events, limit_bytes }).await?;
         Ok(rows.into_iter().map(|row| row.and_then(EventRow::into_entry)).collect())
     }
 }
@@ -215,7 +220,9 @@ impl Stretch {
     pub fn events(&self) -> Result<Vec<StretchEvent<'_>>, StoreError> {
         match &self.content {
             Content::Joined(row) => self.joined_events(row),
-            Content::Each(entries) => Ok(entries.iter().flat_map(|it| self.events_of(it)).collect()),
+            Content::Each(entries) => {
+                Ok(entries.iter().flat_map(|it| self.events_of(it)).collect())
+            }
         }
     }
 
@@ -247,9 +254,7 @@ impl Stretch {
             Err(damage) => damage,
         };
         let folded = damage.positions().take_while(|position| *position <= self.to);
-        folded
-            .map(|it| StretchEvent::damaged(it, &damage.cause, damage.rest.as_deref()))
-            .collect()
+        folded.map(|it| StretchEvent::damaged(it, &damage.cause, damage.rest.as_deref())).collect()
     }
 }
 

@@ -333,7 +333,11 @@ mod tests {
         }
         for character in (0..0x20).map(char::from) {
             for text in ["evt_1", "sub_1", "customer.subscription.updated", "\"data\""] {
-                let body = event("").replacen(text, &text.replacen(['v', 'u', 'd'], &character.to_string(), 1), 1);
+                let body = event("").replacen(
+                    text,
+                    &text.replacen(['v', 'u', 'd'], &character.to_string(), 1),
+                    1,
+                );
                 assert!(Envelope::parse(&body).is_err(), "{body:?}");
             }
         }

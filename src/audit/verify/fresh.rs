@@ -129,7 +129,9 @@ impl FreshFold {
             for event in stretch {
                 match event {
                     Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
-                    Looked::Damaged(_, outcomes) => outcomes.into_iter().for_each(|it| self.join(it)),
+                    Looked::Damaged(_, outcomes) => {
+                        outcomes.into_iter().for_each(|it| self.join(it))
+                    }
                 }
             }
         }

@@ -57,11 +57,9 @@ impl Database {
     pub(in crate::store) fn absent(why: Option<&(PathBuf, String)>) -> StoreError {
         match why {
             None => StoreError::ReadModelBuilding,
-            Some((path, reason)) => StoreError::CannotOpen {
-                path: path.clone(),
-                reason: reason.clone(),
-                source: None,
-            },
+            Some((path, reason)) => {
+                StoreError::CannotOpen { path: path.clone(), reason: reason.clone(), source: None }
+            }
         }
     }
 

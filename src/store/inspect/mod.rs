@@ -51,7 +51,8 @@ impl ReadModel {
         let mut inspection = Inspection::default();
         if let Database::Absent(why) = self.database() {
             if let Some((path, reason)) = why {
-                inspection.find(format!("the read model cannot be read: {}: {reason}", path.display()));
+                inspection
+                    .find(format!("the read model cannot be read: {}: {reason}", path.display()));
             }
             return Ok(inspection);
         }

@@ -7,14 +7,17 @@ use tokio::task::JoinSet;
 use super::run;
 use crate::app::server::{Event, TestServer, json_of};
 
+fn body_of(id: &str) -> String {
+    Event::default().body().replacen("evt_1", id, 1)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_with_raw_control_characters_fails_no_event_beside_it() {
     let server = TestServer::start().await;
     let mut honest = JoinSet::new();
     let mut refused = JoinSet::new();
-    let ids: Vec<String> = (0..60).map(|number| format!("evt_{number}")).collect();
-    for (number, id) in ids.iter().enumerate() {
-        let body = Event { id, ..Event::default() }.body();
+    for number in 0..60 {
+        let body = body_of(&format!("evt_{number}"));
         // In a name, after an escape, in a text that nobody reads, outside of texts.
         let bad = [
             body.replace("evt_", "evt\0_"),
@@ -44,9 +47,11 @@ async fn an_event_with_raw_control_characters_fails_no_event_beside_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn escaped_characters_are_json_and_stay_as_they_came() {
     let server = TestServer::start().await;
-    for (number, text) in [r"a\u0000b", r"a\ud800b", r"a\u0001\u001fb", "a\u{7f}\u{85}b"].iter().enumerate() {
+    for (number, text) in
+        [r"a\u0000b", r"a\ud800b", r"a\u0001\u001fb", "a\u{7f}\u{85}b"].iter().enumerate()
+    {
         let id = format!("evt_{number}");
-        let body = Event { id: &id, ..Event::default() }.body().replace("\"pro\"", &format!("\"{text}\""));
+        let body = body_of(&id).replace("\"pro\"", &format!("\"{text}\""));
         let receipt = server.receive(body.clone()).await;
         assert_eq!(receipt["duplicate"], false);
         let payload = server.get(&format!("/v1/events/{id}/payload")).await.text().await.unwrap();
@@ -60,10 +65,8 @@ async fn escaped_characters_are_json_and_stay_as_they_came() {
 #[test]
 fn an_import_refuses_a_line_with_raw_control_characters_and_takes_the_others() {
     let directory = tempfile::tempdir().unwrap();
-    let line = |id: &str| {
-        let body = Event { id, ..Event::default() }.body();
-        serde_json::from_str::<serde_json::Value>(&body).unwrap().to_string()
-    };
+    let line =
+        |id: &str| serde_json::from_str::<serde_json::Value>(&body_of(id)).unwrap().to_string();
     let lines = [
         line("evt_1"),
         line("evt_2").replace("evt_2", "evt_\u{0}2"),
@@ -75,7 +78,11 @@ fn an_import_refuses_a_line_with_raw_control_characters_and_takes_the_others() {
     assert_eq!(ran.status, 1, "{}", ran.err);
     assert!(ran.err.contains("events.jsonl:2: the body is not JSON"), "{}", ran.err);
     assert!(ran.err.contains("events.jsonl:3: the body is not JSON"), "{}", ran.err);
-    assert!(ran.err.contains("imported 2 events, skipped 0 that the log has already, 2 bad"), "{}", ran.err);
+    assert!(
+        ran.err.contains("imported 2 events, skipped 0 that the log has already, 2 bad"),
+        "{}",
+        ran.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use crate::ledger::{SWAP, append, follow_to_the_end, rows};
 use crate::raw;
 
 mod characters;
+mod read_model;
 crate::files! {
     mod backup;
     mod pages;
@@ -84,7 +85,11 @@ fn run_to(directory: &TempDir, arguments: &[&str], status: i32, said: &str) -> R
 async fn events_that_are_gone_are_parked_and_those_behind_them_are_folded() {
     let (_directory, url, store) = unfolded().await;
     // More than are read at once, and some more; never the last, behind which there is nothing.
-    damage(&url, "DELETE FROM events WHERE position IN (5, 64, 65) OR position BETWEEN 100 AND 300").await;
+    damage(
+        &url,
+        "DELETE FROM events WHERE position IN (5, 64, 65) OR position BETWEEN 100 AND 300",
+    )
+    .await;
     follow_to_the_end(&store, &Logic::default()).await;
     let (parked, rows) = outcome(&store).await;
     let places: Vec<i64> = parked.iter().map(|it| it.position.0).collect();
@@ -109,7 +114,10 @@ async fn a_log_that_lost_its_end_is_refused_and_not_folded() {
     let stop = CancellationToken::new();
     let (logic, clock) = (Logic::default(), Clock::System);
     let error = projector::rebuild(&store, &logic, &clock, &stop, SWAP, |_| {}).await.unwrap_err();
-    assert!(error.to_string().ends_with("the row is missing, and the log ends before it"), "{error}");
+    assert!(
+        error.to_string().ends_with("the row is missing, and the log ends before it"),
+        "{error}"
+    );
     let said = format!("events {} to {size}: the row is missing", size.0 - 99);
     assert_eq!(outcome(&store).await, before, "the live generation is as it was");
     run_to(&directory, &["export"], 3, &said);
@@ -153,7 +161,8 @@ async fn a_history_tells_of_an_event_that_is_gone() {
     let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
     let subject = Subject { kind: SubjectKind::Customer, id: row.customer_id, scope };
     let history = async || {
-        let (_, told) = audit::history(&store, subject.clone(), Past::default()).await.unwrap().unwrap();
+        let (_, told) =
+            audit::history(&store, subject.clone(), Past::default()).await.unwrap().unwrap();
         told.events
     };
     let whole = history().await;
