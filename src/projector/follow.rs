@@ -113,7 +113,7 @@ impl Follower {
                         Ok(true) => continue,
                         Ok(false) => {}
                         Err(error) => {
-                            tracing::error!(%error, "the read model stays damaged: {error}")
+                            tracing::error!(%error, "the read model stays damaged: {error}");
                         }
                     }
                     tracing::error!(%error, "the read model could not be brought up to date: {error}");

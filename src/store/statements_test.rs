@@ -13,7 +13,7 @@ use super::read_model::filter::{By, Parameters};
 use super::read_model::{
     self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
-use super::{append, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
+use super::{append, backup, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;

@@ -91,7 +91,7 @@ impl<'a> StretchEvent<'a> {
         cause: &'a DamageCause,
         rest: Option<&'a LoggedEvent>,
     ) -> Self {
-        let of_rest = rest.map(Self::from).unwrap_or_else(|| Self {
+        let nothing = || Self {
             position,
             event_id: Cow::Borrowed(""),
             scope: Scope::default(),
@@ -101,8 +101,8 @@ impl<'a> StretchEvent<'a> {
             source: Source::Import,
             body: None,
             damage: None,
-        });
-        Self { damage: Some(cause), ..of_rest }
+        };
+        Self { damage: Some(cause), ..rest.map_or_else(nothing, Self::from) }
     }
 }
 

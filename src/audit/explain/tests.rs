@@ -39,7 +39,13 @@ fn heard(position: i64, body: &str) -> Heard {
         salt: Some([0; 16]),
         payload: Some(body.to_owned()),
     };
-    Heard { logged, subscription: observed.subscription, redelivered: 0, erased: None }
+    Heard {
+        logged,
+        subscription: observed.subscription,
+        redelivered: 0,
+        erased: None,
+        damage: None,
+    }
 }
 
 /// Lives at one version, by customer, in a bad order of arrival.

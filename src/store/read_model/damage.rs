@@ -10,11 +10,13 @@ use super::shape::Shape;
 use super::{Generation, ReadModel, SubscriptionFilter, options, sql};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::StoreError;
-use crate::store::db::{self, Dialect};
+use crate::store::db::{self, Dialect, Session};
 use crate::store::inspect::{Inspection, integrity};
 
-/// Time after a search that found nothing in which a mere suspicion is no reason for another one.
-const TRUSTED: Duration = Duration::from_mins(1);
+/// Time after a search that found nothing in which a mere suspicion is no reason for another one, at least; and how
+/// many times as long as the search took, so that searching never is what the process does most.
+const TRUSTED_MIN: Duration = Duration::from_secs(1);
+const TRUSTED_TIMES: u32 = 20;
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
 
@@ -23,8 +25,8 @@ const PAGE_ROWS: usize = 1_000;
 pub(super) struct Suspicion {
     /// True if it is known that something of the read model cannot be read.
     is_certain: Option<bool>,
-    /// When nothing was found last.
-    found_nothing: Option<Stopwatch>,
+    /// When nothing was found last, and for how long that is trusted.
+    found_nothing: Option<(Stopwatch, Duration)>,
 }
 
 impl ReadModel {
@@ -32,7 +34,8 @@ impl ReadModel {
     /// at it.
     pub fn suspect(&self, is_certain: bool) {
         let mut suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_trusted = suspicion.found_nothing.is_some_and(|since| since.elapsed() < TRUSTED);
+        let is_trusted =
+            suspicion.found_nothing.is_some_and(|(since, trusted)| since.elapsed() < trusted);
         if is_certain || !is_trusted {
             suspicion.is_certain = Some(is_certain || suspicion.is_certain == Some(true));
         }
@@ -54,13 +57,15 @@ impl ReadModel {
         &self,
         is_ours: impl Fn(&Generation) -> bool,
     ) -> Result<Option<String>, StoreError> {
+        let stopwatch = Clock::stopwatch();
         let found = match self.search(is_ours).await {
             Err(StoreError::Corrupt(what) | StoreError::ReadModelDamaged(what)) => Some(what),
             searched => searched?,
         };
         if found.is_none() {
             let mut suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
-            suspicion.found_nothing = Some(Clock::stopwatch());
+            let trusted = (stopwatch.elapsed() * TRUSTED_TIMES).max(TRUSTED_MIN);
+            suspicion.found_nothing = Some((Clock::stopwatch(), trusted));
         }
         Ok(found)
     }
@@ -101,15 +106,12 @@ impl ReadModel {
             session.run(sql::SCHEMA).await?;
             return write.commit().await;
         }
-        self.0.db.replace_file(options).await?;
-        let mut write = self.0.db.write().await?;
-        write.session().run(sql::SCHEMA).await?;
-        write.commit().await
+        self.0.db.replace_file(options).await
     }
 }
 
 impl db::Database {
-    /// Replaces the file of SQLite's by an empty one, unless another process has done so. Waits for who reads it.
+    /// Replaces the file of SQLite's by one with empty tables, unless another process has done so. Waits for who reads it.
     async fn replace_file(
         &self,
         options: impl Fn(&std::path::Path) -> sqlx::sqlite::SqliteConnectOptions,
@@ -123,6 +125,10 @@ impl db::Database {
         }
         let options = options(writer.path());
         writer.open_other(options).await?;
+        let mut connection = writer.take().await?;
+        Session::Sqlite(&mut connection).run(sql::SCHEMA).await?;
+        writer.put_back(connection);
+        // Whoever reads finds tables from here on.
         drop(held);
         Ok(())
     }
