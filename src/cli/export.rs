@@ -53,7 +53,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
                         // What was written is whole, so that `--after` can go on behind it.
                         lines.flush()?;
                     }
-                    skipped.take(damage)?;
+                    skipped.take(&damage)?;
                 }
             }
         }
@@ -70,7 +70,7 @@ struct Skipped {
 }
 
 impl Skipped {
-    fn take(&mut self, damage: Damage) -> anyhow::Result<()> {
+    fn take(&mut self, damage: &Damage) -> anyhow::Result<()> {
         if !self.is_allowed {
             return Err(Failure::failed(
                 format!("{damage}; the export ends before it"),

@@ -117,6 +117,10 @@ kinds! {
     /// The live generation lacks what the answer needs.
     ReadModelOtherVersion = "read-model-other-version", SERVICE_UNAVAILABLE,
         "The read model is of another version";
+    /// The read model cannot be read, and is made again.
+    ReadModelDamaged = "read-model-damaged", SERVICE_UNAVAILABLE, "The read model is damaged";
+    /// A file or table of the ledger cannot be read.
+    StoreDamaged = "store-damaged", SERVICE_UNAVAILABLE, "The ledger is damaged";
     /// The database did not answer.
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The ledger is unavailable";
     /// The answer took too long to make.
@@ -200,6 +204,11 @@ pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Re
     if let Some(kind) = response.extensions().get::<Kind>() {
         app.metrics.problem(*kind);
         app.metrics.alarms.refused(*kind);
+        match kind {
+            Kind::ReadModelDamaged => app.store.read_model.suspect(true),
+            Kind::StoreDamaged => app.store.read_model.suspect(false),
+            _ => {}
+        }
     }
     response
 }
@@ -279,7 +288,14 @@ impl From<StoreError> for Problem {
             error => {
                 // The one place that logs it: the answer is for outside and says less.
                 tracing::error!(error = &error as &dyn std::error::Error, "a read failed: {error}");
-                if error.is_unavailable() {
+                if let StoreError::ReadModelDamaged(_) = error {
+                    Self::new(
+                        Kind::ReadModelDamaged,
+                        "it is made again from the log; ask again soon",
+                    )
+                } else if let StoreError::Corrupt(_) = error {
+                    Self::new(Kind::StoreDamaged, "the ledger looks at the damage; ask again soon")
+                } else if error.is_unavailable() {
                     Self::new(Kind::StoreUnavailable, "the ledger did not answer; ask again soon")
                 } else {
                     Self::new(Kind::Internal, "the ledger could not be read; its log says more")

@@ -81,7 +81,8 @@ impl Folder {
                 Some(bytes) => {
                     self.cache_bytes += bytes.len();
                     postcard::from_bytes(&bytes).map_err(|_| {
-                        StoreError::Corrupt(format!("the state of {} is unreadable", key.customer))
+                        let what = format!("the state of {} is unreadable", key.customer);
+                        StoreError::ReadModelDamaged(what)
                     })?
                 }
             };

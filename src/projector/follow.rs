@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::Background;
 use super::generation::{Held, Step};
 use super::holder::{SILENCE, SignsOfLife, holder_name};
+use super::mend::mend;
 use super::progress::watch_progress;
 use super::rebuild::{Reason, RebuildError, can_fold, reason_to_rebuild};
 use super::rebuilding::Rebuilding;
@@ -116,6 +117,13 @@ impl Follower {
             match self.follow().await {
                 Ok(()) => backoff = BACKOFF_MIN,
                 Err(error) => {
+                    match mend(&self.store, Some(&error)).await {
+                        Ok(true) => continue,
+                        Ok(false) => {}
+                        Err(error) => {
+                            tracing::error!(%error, "the read model stays damaged: {error}");
+                        }
+                    }
                     tracing::error!(%error, "the read model could not be brought up to date: {error}");
                     self.state(FollowerState::Failing);
                     self.pause(backoff).await;
@@ -134,6 +142,10 @@ impl Follower {
     async fn follow(&mut self) -> Result<(), StoreError> {
         if self.rebuild.as_ref().is_some_and(Background::has_ended) {
             self.rebuild_settle().await?;
+        }
+        if self.store.read_model.is_suspected() {
+            self.state(FollowerState::Failing);
+            mend(&self.store, None).await?;
         }
         let live = self.store.read_model.live().await?;
         if self.rebuild.is_none() {
@@ -168,7 +180,9 @@ impl Follower {
             // Marked before the scan, so that what is appended during it wakes the wait below.
             self.appended.mark_unchanged();
             let rebuilt = self.rebuild.as_ref().is_some_and(Background::has_ended);
-            if rebuilt || self.stop.is_cancelled() || !self.is_still_ours(&mut held).await? {
+            let is_ended = rebuilt || self.stop.is_cancelled();
+            let is_suspected = self.store.read_model.is_suspected();
+            if is_ended || is_suspected || !self.is_still_ours(&mut held).await? {
                 held.release(&self.store).await;
                 return Ok(());
             }

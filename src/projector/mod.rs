@@ -26,6 +26,7 @@ mod holder;
 mod keep;
 mod list;
 mod lost;
+mod mend;
 mod progress;
 mod rebuild;
 mod rebuilding;

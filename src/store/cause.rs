@@ -64,7 +64,11 @@ impl Cause {
 
     fn of_sqlite(error: &dyn sqlx::error::DatabaseError) -> Self {
         let code = error.code().unwrap_or_default().into_owned();
-        let class = Class::of_sqlite(code.parse().unwrap_or(0));
+        let is_missing = NOT_THERE.iter().any(|it| error.message().starts_with(it));
+        let class = match Class::of_sqlite(code.parse().unwrap_or(0)) {
+            Class::Other if is_missing => Class::Damage,
+            class => class,
+        };
         let what = format!("{} (SQLite error {code})", error.message());
         Self { what, to_do: advice::of_sqlite(class), code: Some(code), class, is_refused: false }
     }
@@ -143,6 +147,9 @@ const NO_ROOM: [i32; 3] = [13, 778, 4874];
 const PASSING: [i32; 6] = [5, 6, 7, 8, 10, 14];
 /// Malformed, and not a database.
 const DAMAGED: [i32; 2] = [11, 26];
+
+/// Beginnings of the messages of SQLite about a table or column that is not there; its code is that of any error.
+const NOT_THERE: [&str; 2] = ["no such table", "no such column"];
 
 impl Class {
     fn of_sqlite(code: i32) -> Self {

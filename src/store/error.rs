@@ -120,6 +120,9 @@ pub enum StoreError {
     /// An event of the log cannot be read. Those beside it can.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// A row of the read model holds what it must not hold. The log is as it was.
+    #[error("the read model is damaged: {0}")]
+    ReadModelDamaged(String),
     /// What is stored contradicts itself.
     #[error("the ledger is damaged: {0}")]
     Corrupt(String),
@@ -154,6 +157,9 @@ impl StoreError {
             Self::ReadModelBuilding => Some("`subledger rebuild` builds it, and so does `serve`"),
             Self::Damaged(_) => Some(
                 "`subledger verify` names every damaged event; a backup or an export may still hold them",
+            ),
+            Self::ReadModelDamaged(_) => Some(
+                "`subledger serve` makes it anew from the log, and so does `subledger rebuild`",
             ),
             Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
             // The message says it.
@@ -197,6 +203,14 @@ impl StoreError {
             Self::Unavailable(cause) | Self::Internal(cause) => {
                 Self::Unreachable { database: url.to_string(), cause }
             }
+            other => other,
+        }
+    }
+
+    /// The same error as one of the read model, where it says that what is stored is wrong.
+    pub(super) fn of_read_model(self) -> Self {
+        match self {
+            Self::Corrupt(what) => Self::ReadModelDamaged(what),
             other => other,
         }
     }

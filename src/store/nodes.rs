@@ -56,11 +56,8 @@ impl Log {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let query = session.query(sql::LEAVES).bind(after.0).bind(after.plus(limit).0);
-        let mut leaves = Vec::new();
-        for row in query.fetch_all().await? {
-            leaves.push(leaf(&row, after.plus(leaves.len() as i64).next())?);
-        }
-        Ok(leaves)
+        let positions = (after.0 + 1..).map(Position);
+        query.fetch_all().await?.iter().zip(positions).map(|(row, at)| leaf(row, at)).collect()
     }
 
     /// The hashes of these ranges of leaves, which are a proof's.

@@ -91,7 +91,7 @@ impl<'a> StretchEvent<'a> {
         cause: &'a DamageCause,
         rest: Option<&'a LoggedEvent>,
     ) -> Self {
-        let of_rest = rest.map(Self::from).unwrap_or_else(|| Self {
+        let nothing = || Self {
             position,
             event_id: Cow::Borrowed(""),
             scope: Scope::default(),
@@ -101,8 +101,8 @@ impl<'a> StretchEvent<'a> {
             source: Source::Import,
             body: None,
             damage: None,
-        });
-        Self { damage: Some(cause), ..of_rest }
+        };
+        Self { damage: Some(cause), ..rest.map_or_else(nothing, Self::from) }
     }
 }
 
@@ -382,12 +382,12 @@ pub(super) mod sql {
         /// copy every body once more.
         STRETCH = sqlite "SELECT max(position), min(received_at), max(received_at),
                 json_group_array(json_array(position, event_id, account, livemode, type, api_version, created, source, octet_length(payload))),
-                group_concat(payload, ''), (SELECT size FROM log_head)
+                group_concat(payload, ''), (SELECT size FROM log_head WHERE one = 1)
             FROM events WHERE position > $1 AND position <= $2",
             postgres "SELECT max(position), min(received_at), max(received_at),
                 json_agg(json_build_array(position, event_id, account, livemode::int, type, api_version, created, source, octet_length(payload))
                     ORDER BY position)::text,
-                string_agg(payload, '' ORDER BY position), (SELECT size FROM log_head)
+                string_agg(payload, '' ORDER BY position), (SELECT size FROM log_head WHERE one = 1)
             FROM events WHERE position > $1 AND position <= $2";
         RECORDS = sqlite "SELECT json_group_array(json_array(position, event_id, account, livemode, type, api_version, created,
                     created_nanos, received_at, source, signature, hex(payload_hash), hex(leaf_hash), iif(salt IS NULL, NULL, hex(salt)),

@@ -15,6 +15,10 @@ pub(crate) const NAME: &str = "PostgreSQL";
 pub(crate) const LOCK_LOG: &str = "BEGIN; SELECT size FROM log_head FOR UPDATE";
 /// What keeps others from folding, until it is rolled back.
 pub(crate) const LOCK_READ: &str = "BEGIN; LOCK TABLE generations IN EXCLUSIVE MODE";
+/// What drops the views of a table with it.
+pub(crate) const CASCADE: &str = " CASCADE";
+/// A byte that is no state.
+pub(crate) const ONE_BYTE: &str = "'\\xff'::bytea";
 /// What makes one event fail.
 pub(crate) const FAULT_AT_EVT_20: &str =
     "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS

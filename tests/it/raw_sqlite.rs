@@ -14,6 +14,10 @@ pub(crate) const NAME: &str = "SQLite";
 pub(crate) const LOCK_LOG: &str = "BEGIN IMMEDIATE";
 /// What keeps others from folding, until it is rolled back.
 pub(crate) const LOCK_READ: &str = "BEGIN IMMEDIATE";
+/// What drops the views of a table with it.
+pub(crate) const CASCADE: &str = "";
+/// A byte that is no state.
+pub(crate) const ONE_BYTE: &str = "x'ff'";
 /// What makes one event fail.
 pub(crate) const FAULT_AT_EVT_20: &str =
     "CREATE TRIGGER fault BEFORE INSERT ON events WHEN NEW.event_id = 'evt_20'

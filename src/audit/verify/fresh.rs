@@ -130,7 +130,9 @@ impl FreshFold {
                 match event {
                     Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
                     Looked::Damaged(_, outcomes) => {
-                        outcomes.into_iter().for_each(|it| self.join(it))
+                        for outcome in outcomes {
+                            self.join(outcome);
+                        }
                     }
                 }
             }

@@ -31,7 +31,7 @@ use crate::ids::Position;
 use crate::projector::can_fold;
 use crate::proof::Checkpoint;
 use crate::store::DamageCause::{CutOff, Missing};
-use crate::store::{Damage, Inspection, Log, Store, StoreError};
+use crate::store::{Inspection, Log, Store, StoreError};
 use crate::stripe::Verifier;
 use crate::tree::Subtree;
 
@@ -149,18 +149,18 @@ pub async fn verify_against(
         for event in stretch {
             let mut event = match event {
                 Looked::At(event) => event,
-                // Found when the next event is read, or at the end.
-                Looked::Damaged(Damage { cause: Missing | CutOff, .. }, outcomes) => {
-                    outcomes.into_iter().for_each(|outcome| fresh.join(outcome));
-                    continue;
-                }
                 Looked::Damaged(damage, outcomes) => {
-                    report.unreadable += damage.count();
-                    chain.pass(&damage, &mut report);
+                    // What is missing is found when the next event is read, or at the end.
+                    if !matches!(damage.cause, Missing | CutOff) {
+                        report.unreadable += damage.count();
+                        chain.pass(&damage, &mut report);
+                    }
                     if let Some(rest) = damage.into_rest() {
                         ids.note(ids::hash(&rest.facts, &checker.keys), rest.position);
                     }
-                    outcomes.into_iter().for_each(|outcome| fresh.join(outcome));
+                    for outcome in outcomes {
+                        fresh.join(outcome);
+                    }
                     continue;
                 }
             };

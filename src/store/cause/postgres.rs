@@ -14,8 +14,8 @@ const NO_ROOM: [&str; 1] = ["53100"];
 /// statement that took too long, and transactions that got into each other's way.
 const PASSING: [&str; 11] =
     ["08", "28", "3D", "57P", "25006", "53", "55P03", "57014", "40", "25P03", "58"];
-/// Data or an index that is corrupted.
-const DAMAGED: [&str; 1] = ["XX00"];
+/// Data or an index that is corrupted; a table or column that is not there.
+const DAMAGED: [&str; 3] = ["XX00", "42P01", "42703"];
 /// Class of values that do not fit. The messages quote the values.
 const OF_VALUES: &str = "22";
 

@@ -70,6 +70,17 @@ impl Readers {
         super::sqlite::connect(path, self.0.options.clone().pragma("query_only", "OFF")).await
     }
 
+    /// Waits until nobody reads, closes the connections, and keeps others from opening any until the answer is dropped.
+    pub(in crate::store) async fn hold(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let all = Arc::clone(&self.0.permits).acquire_many_owned(READERS).await;
+        let all = all.map_err(|_| sqlx::Error::PoolClosed)?;
+        while let Some((connection, _)) = self.0.take() {
+            // It wrote nothing that could be lost.
+            let _ = connection.close().await;
+        }
+        Ok(all)
+    }
+
     /// Closes them all, each when it is given back.
     pub(super) async fn close(&self) {
         let all = self.0.permits.acquire_many(READERS).await;

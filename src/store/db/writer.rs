@@ -53,6 +53,22 @@ impl Writer {
         })
     }
 
+    /// True if the file is where it was.
+    pub(in crate::store) fn is_of_its_file(&self) -> bool {
+        FileIdentity::of(&self.path) == Some(self.file)
+    }
+
+    /// Opens the file that is there now, or makes it.
+    pub(in crate::store) async fn open_other(
+        &mut self,
+        options: SqliteConnectOptions,
+    ) -> Result<(), StoreError> {
+        self.close().await;
+        let connection = sqlite::connect(&self.path, options.clone()).await?;
+        *self = Self::new(connection, options)?;
+        Ok(())
+    }
+
     /// The file.
     pub(in crate::store) fn path(&self) -> &Path {
         &self.path

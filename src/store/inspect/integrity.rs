@@ -26,7 +26,7 @@ struct Index {
 }
 
 /// Checks a database. `what` says which it is.
-pub(super) async fn check(
+pub(in crate::store) async fn check(
     db: &Database,
     what: &str,
     inspection: &mut Inspection,

@@ -6,6 +6,7 @@
 
 pub(super) mod access;
 mod cells;
+mod damage;
 pub(super) mod diff;
 mod difference;
 pub(super) mod filter;
@@ -67,6 +68,8 @@ struct Inner {
     db: Database,
     /// The shape of the live generation, once it was read.
     shape: std::sync::Mutex<Option<Arc<Shape>>>,
+    /// What reads have met that may be damage.
+    suspicion: std::sync::Mutex<damage::Suspicion>,
 }
 
 /// Which generation an answer was read from, and how far it had folded.
@@ -118,7 +121,8 @@ impl ReadModel {
     }
 
     pub(super) fn new(db: Database, clock: Clock) -> Self {
-        Self(Arc::new(Inner { clock, db, shape: std::sync::Mutex::default() }))
+        let (shape, suspicion) = (std::sync::Mutex::default(), std::sync::Mutex::default());
+        Self(Arc::new(Inner { clock, db, shape, suspicion }))
     }
 
     pub(super) fn database(&self) -> &Database {

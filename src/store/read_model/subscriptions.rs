@@ -66,7 +66,7 @@ impl ReadModel {
             if let Ok((statement, parameters)) = fill(&shape, session.dialect()) {
                 match parameters.bind(session.query(statement)).fetch_all().await {
                     // The tables may have been dropped.
-                    Err(StoreError::Internal(_)) => {}
+                    Err(StoreError::Corrupt(_)) => {}
                     rows => {
                         let rows = rows?;
                         let stamp = rows.first().map(read_stamp).transpose()?;
@@ -163,9 +163,9 @@ pub(super) fn read_customer(row: &Row) -> Result<CustomerKey, StoreError> {
 
 /// Reads the columns of a subscription, which stand in their order from `first` on.
 pub(super) fn read(row: &Row, first: usize) -> Result<SubscriptionRow, StoreError> {
-    let values = cells::read(row, first, SubscriptionRow::COLUMNS)?;
-    SubscriptionRow::from_values(values)
-        .map_err(|error| StoreError::Corrupt(format!("a row of the read model: {error}")))
+    let values = cells::read(row, first, SubscriptionRow::COLUMNS);
+    SubscriptionRow::from_values(values.map_err(StoreError::of_read_model)?)
+        .map_err(|error| StoreError::ReadModelDamaged(format!("a row: {error}")))
 }
 
 pub(in crate::store) mod sql {

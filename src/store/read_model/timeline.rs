@@ -58,7 +58,7 @@ impl ReadModel {
         let query = query.bind(scope.account.as_str()).bind(scope.livemode).bind(id);
         let mut rows = query.fetch();
         while let Some(row) = rows.try_next().await? {
-            each(read_entry(&row)?);
+            each(read_entry(&row).map_err(StoreError::of_read_model)?);
         }
         drop(rows);
         reader.end().await?;

@@ -17,6 +17,7 @@ use crate::ledger::{SWAP, append, follow_to_the_end, rows};
 use crate::raw;
 
 mod characters;
+mod read_model;
 crate::files! {
     mod backup;
     mod pages;
@@ -72,6 +73,11 @@ async fn findings(store: &Store) -> Vec<(i64, String)> {
     found.filter_map(|it| Some((it.position?.0, it.message))).collect()
 }
 
+/// Lines on standard output.
+fn lines(ran: &Ran) -> i64 {
+    i64::try_from(ran.out.lines().count()).unwrap()
+}
+
 /// Runs a command that must end like this, and says something about it.
 fn run_to(directory: &TempDir, arguments: &[&str], status: i32, said: &str) -> Ran {
     let ran = run(directory.path(), arguments);
@@ -122,7 +128,7 @@ async fn a_log_that_lost_its_end_is_refused_and_not_folded() {
     run_to(&directory, &["export"], 3, &said);
     let ran = run_to(&directory, &["export", "--skip-damaged"], 1, &said);
     assert!(ran.err.contains("100 damaged events are not in this export"), "{}", ran.err);
-    assert_eq!(ran.out.lines().count() as i64, size.0 - 100);
+    assert_eq!(lines(&ran), size.0 - 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]

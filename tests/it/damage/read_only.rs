@@ -113,7 +113,7 @@ async fn a_write_ahead_log_that_cannot_be_read_is_named() {
         assert!(contents(copy.path()) == before);
     }
     let ran = run_to(&copy, &["export"], 0, "");
-    assert_eq!(ran.out.lines().count() as i64, store.log.head().await.unwrap().size.0);
+    assert_eq!(lines(&ran), store.log.head().await.unwrap().size.0);
     let log = std::fs::read(directory.path().join("subledger.db")).unwrap();
     assert!(std::fs::read(copy.path().join("subledger.db")).unwrap() == log, "it was written");
 }
@@ -138,8 +138,8 @@ async fn a_ledger_of_an_older_program_is_not_migrated_by_whoever_reads_it() {
 async fn what_a_service_has_just_committed_is_read() {
     let (directory, _, store) = folded().await;
     let size = store.log.head().await.unwrap().size.0;
-    let before = run_to(&directory, &["export"], 0, "").out.lines().count() as i64;
+    let before = lines(&run_to(&directory, &["export"], 0, ""));
     store.log.append(&[crate::store::event("evt_last", "{}")]).await.unwrap();
-    let after = run_to(&directory, &["export"], 0, "").out.lines().count() as i64;
+    let after = lines(&run_to(&directory, &["export"], 0, ""));
     assert_eq!((before, after), (size, size + 1));
 }

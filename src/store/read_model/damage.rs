@@ -1,0 +1,135 @@
+//! Damage to the read models: met by a read, looked for, and removed together with them.
+//!
+//! Nothing is lost: they are made again from the log. Whether they can be is for the caller to know.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::generation::TABLE_NAMES;
+use super::shape::Shape;
+use super::{Generation, ReadModel, SubscriptionFilter, options, sql};
+use crate::clock::{Clock, Stopwatch};
+use crate::store::StoreError;
+use crate::store::db::{self, Dialect, Session};
+use crate::store::inspect::{Inspection, integrity};
+
+/// Time after a search that found nothing in which a mere suspicion is no reason for another one, at least; and how
+/// many times as long as the search took, so that searching never is what the process does most.
+const TRUSTED_MIN: Duration = Duration::from_secs(1);
+const TRUSTED_TIMES: u32 = 20;
+/// Rows that are read at once.
+const PAGE_ROWS: usize = 1_000;
+
+/// What reads have met that may be damage.
+#[derive(Debug, Default)]
+pub(super) struct Suspicion {
+    /// True if it is known that something of the read model cannot be read.
+    is_certain: Option<bool>,
+    /// When nothing was found last, and for how long that is trusted.
+    found_nothing: Option<(Stopwatch, Duration)>,
+}
+
+impl ReadModel {
+    /// Notes that a read has met damage; certain, if it is known to be the read model's. Whoever follows the log looks
+    /// at it.
+    pub fn suspect(&self, is_certain: bool) {
+        let mut suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_trusted =
+            suspicion.found_nothing.is_some_and(|(since, trusted)| since.elapsed() < trusted);
+        if is_certain || !is_trusted {
+            suspicion.is_certain = Some(is_certain || suspicion.is_certain == Some(true));
+        }
+    }
+
+    /// True if a read has met damage that nobody has looked at.
+    pub fn is_suspected(&self) -> bool {
+        self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner).is_certain.is_some()
+    }
+
+    /// Takes the suspicion, and says whether it is certain.
+    pub fn take_suspicion(&self) -> Option<bool> {
+        self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner).is_certain.take()
+    }
+
+    /// Looks for damage: in the tables and indexes by the means of the database, in the live generation row by row.
+    /// Says what it found first. `is_ours` says whether this program reads all tables of a generation.
+    pub async fn find_damage(
+        &self,
+        is_ours: impl Fn(&Generation) -> bool,
+    ) -> Result<Option<String>, StoreError> {
+        let stopwatch = Clock::stopwatch();
+        let found = match self.search(is_ours).await {
+            Err(StoreError::Corrupt(what) | StoreError::ReadModelDamaged(what)) => Some(what),
+            searched => searched?,
+        };
+        if found.is_none() {
+            let mut suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
+            let trusted = (stopwatch.elapsed() * TRUSTED_TIMES).max(TRUSTED_MIN);
+            suspicion.found_nothing = Some((Clock::stopwatch(), trusted));
+        }
+        Ok(found)
+    }
+
+    async fn search(
+        &self,
+        is_ours: impl Fn(&Generation) -> bool,
+    ) -> Result<Option<String>, StoreError> {
+        if let Some(live) = self.live().await?.filter(is_ours) {
+            let mut reader = self.0.db.read().await?;
+            let shape = Shape::load(&mut reader.session(), live.id).await?;
+            drop(reader);
+            if let Some(table) = TABLE_NAMES.iter().find(|table| !shape.has(table)) {
+                return Ok(Some(format!("the table {table}_g{} is missing", live.id)));
+            }
+            let all = SubscriptionFilter::default();
+            let mut pages = self.subscription_pages(all, None, PAGE_ROWS).await?;
+            while !pages.next().await?.is_empty() {}
+            pages.end().await?;
+        }
+        let mut inspection = Inspection::default();
+        integrity::check(self.database(), "the read model", &mut inspection).await?;
+        Ok(inspection.findings.into_iter().next())
+    }
+
+    /// Removes all generations and begins from nothing, also where they cannot be read. Reads answer
+    /// [`StoreError::ReadModelBuilding`] until one is complete again.
+    pub async fn remake(&self) -> Result<(), StoreError> {
+        *self.0.shape.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.0.db.dialect() == Dialect::Postgres {
+            if self.generations_clear().await.is_ok() {
+                return Ok(());
+            }
+            let mut write = self.0.db.write().await?;
+            let mut session = write.session();
+            session.run(sql::ONE_AT_A_TIME).await?;
+            session.run(sql::REMOVE).await?;
+            session.run(sql::SCHEMA).await?;
+            return write.commit().await;
+        }
+        self.0.db.replace_file(options).await
+    }
+}
+
+impl db::Database {
+    /// Replaces the file of SQLite's by one with empty tables, unless another process has done so. Waits for who reads it.
+    async fn replace_file(
+        &self,
+        options: impl Fn(&std::path::Path) -> sqlx::sqlite::SqliteConnectOptions,
+    ) -> Result<(), StoreError> {
+        let Self::Sqlite { writer, readers } = self else { return Ok(()) };
+        let mut writer = writer.lock().await;
+        let held = readers.hold().await?;
+        if writer.is_of_its_file() {
+            writer.close().await;
+            super::remove(writer.path())?;
+        }
+        let options = options(writer.path());
+        writer.open_other(options).await?;
+        let mut connection = writer.take().await?;
+        Session::Sqlite(&mut connection).run(sql::SCHEMA).await?;
+        writer.put_back(connection);
+        // Whoever reads finds tables from here on.
+        drop(held);
+        Ok(())
+    }
+}
