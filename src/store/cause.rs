@@ -65,7 +65,10 @@ impl Cause {
     fn of_sqlite(error: &dyn sqlx::error::DatabaseError) -> Self {
         let code = error.code().unwrap_or_default().into_owned();
         let class = Class::of_sqlite(code.parse().unwrap_or(0));
-        let what = format!("{} (SQLite error {code})", error.message());
+        let what = match class {
+            Class::Damage => format!("SQLite error {code}: the file is not readable as a database"),
+            _ => format!("{} (SQLite error {code})", error.message()),
+        };
         Self { what, to_do: advice::of_sqlite(class), code: Some(code), class, is_refused: false }
     }
 }
