@@ -183,7 +183,7 @@ impl Link {
         ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         self.in_doubt = true;
-        let answer = ask(&mut self.connection);
+        let answer = Box::pin(ask(&mut self.connection));
         let answer = within(self.answer_timeout, answer, &mut self.condemns).await?;
         self.in_doubt = false;
         Ok(answer)
