@@ -69,7 +69,12 @@ impl Cause {
             Class::Other if is_missing => Class::Damage,
             class => class,
         };
-        let what = format!("{} (SQLite error {code})", error.message());
+        let what = match class {
+            Class::Damage if !is_missing => {
+                format!("SQLite error {code}: the file is not readable as a database")
+            }
+            _ => format!("{} (SQLite error {code})", error.message()),
+        };
         Self { what, to_do: advice::of_sqlite(class), code: Some(code), class, is_refused: false }
     }
 }

@@ -19,7 +19,7 @@ pub enum StoreError {
     #[error("the ledger is not available at the moment: {0:#}")]
     Unavailable(Source),
     /// The disk is full, or the file has reached a limit. Trying again helps once there is room.
-    #[error("the ledger cannot grow, its disk is full or a limit is reached: {0}")]
+    #[error("a file of the ledger cannot grow: its disk is full, or a limit is reached ({0})")]
     CannotGrow(Source),
     /// No generation of the read model is complete yet.
     #[error("the read model is being built")]

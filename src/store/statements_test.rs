@@ -72,7 +72,7 @@ fn select(dialect: Dialect, by: By) -> String {
     shape.select_stamped(by).unwrap().text.clone()
 }
 
-/// Statements that hold several, which are sent as they are.
+/// Statements that hold several, or are filled in as they are sent.
 const NOT_PREPARED: [&str; 7] = [
     "SCHEMA",
     "MAKE_SCHEMA",
@@ -96,13 +96,14 @@ async fn catalogue(
                 continue;
             }
             let sql = filled(name, *template, dialect);
-            let prepared =
-                if dialect == Dialect::Postgres && NOT_PREPARED.contains(name) && sql.contains(';')
-                {
-                    Prepared { parameters: Vec::new(), columns: Vec::new() }
-                } else {
-                    connection.prepare(name, &sql).await
-                };
+            let prepared = if dialect == Dialect::Postgres
+                && NOT_PREPARED.contains(name)
+                && sql.contains([';', '{'])
+            {
+                Prepared { parameters: Vec::new(), columns: Vec::new() }
+            } else {
+                connection.prepare(name, &sql).await
+            };
             let sql = template.of(dialect).split_whitespace().collect::<Vec<_>>().join(" ");
             let parameters = match dialect {
                 Dialect::Sqlite => prepared.parameters.len().to_string(),

@@ -37,15 +37,16 @@ impl Cause {
             None if code.starts_with(OF_VALUES) => without_values(error.message()),
             None => error.message().to_owned(),
         };
-        let object = [
+        let mut details = format!("SQLSTATE {code}");
+        for (kind, name) in [
             ("table", error.table()),
             ("column", error.column()),
             ("constraint", error.constraint()),
-        ];
-        let object = object.into_iter().filter_map(|(kind, name)| Some((kind, name?)));
-        let object: String = object.map(|(kind, name)| format!(", {kind} {name}")).collect();
+        ] {
+            details += &name.map(|name| format!(", {kind} {name}")).unwrap_or_default();
+        }
         Self {
-            what: format!("{what} (SQLSTATE {code}{object})"),
+            what: format!("{what} ({details})"),
             to_do: advice::of_postgres(code, error.message()),
             code: Some(code.to_owned()),
             class,

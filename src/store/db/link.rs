@@ -171,15 +171,11 @@ impl Link {
         let timeout = *answer_timeout;
         let rows: BoxStream<'l, _> = sqlx::query_with(sql, arguments).fetch(connection);
         let next = move |mut rows: Rows<'l>| async move {
-            match within(timeout, rows.rows.try_next(), rows.condemns).await? {
-                Some(row) => Ok(Some((Row::Postgres(row), rows))),
-                None => {
-                    *rows.in_doubt = false;
-                    Ok(None)
-                }
-            }
+            let row = within(timeout, rows.left.try_next(), rows.condemns).await?;
+            *rows.in_doubt = row.is_some();
+            Ok(row.map(|row| (Row::Postgres(row), rows)))
         };
-        stream::try_unfold(Rows { rows, in_doubt, condemns }, next).boxed()
+        stream::try_unfold(Rows { left: rows, in_doubt, condemns }, next).boxed()
     }
 
     async fn at_once<T>(
@@ -187,7 +183,7 @@ impl Link {
         ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         self.in_doubt = true;
-        let answer = ask(&mut self.connection);
+        let answer = Box::pin(ask(&mut self.connection));
         let answer = within(self.answer_timeout, answer, &mut self.condemns).await?;
         self.in_doubt = false;
         Ok(answer)
@@ -201,7 +197,7 @@ impl Link {
 
 /// The rest of an answer.
 struct Rows<'l> {
-    rows: BoxStream<'l, Result<PgRow, sqlx::Error>>,
+    left: BoxStream<'l, Result<PgRow, sqlx::Error>>,
     in_doubt: &'l mut bool,
     condemns: &'l mut bool,
 }

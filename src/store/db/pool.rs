@@ -89,7 +89,7 @@ impl Pool {
         let permit = permit.map_err(|_| self.0.busy())?.map_err(|_| sqlx::Error::PoolClosed)?;
         let link = match self.0.take() {
             Some((mut link, since)) => {
-                let is_there = since.elapsed() < TRUSTED || link.answers().await;
+                let is_there = since.elapsed() < TRUSTED || Box::pin(link.answers()).await;
                 if !is_there {
                     self.0.give_up();
                 }
@@ -99,7 +99,11 @@ impl Pool {
         };
         let link = match link {
             Some(link) => link,
-            None => self.0.connect(ACQUIRE_TIMEOUT.saturating_sub(stopwatch.elapsed())).await?,
+            None => {
+                let patience = ACQUIRE_TIMEOUT.saturating_sub(stopwatch.elapsed());
+                // Rare, and large: whoever asks for a connection is not to carry it.
+                Box::pin(self.0.connect(patience)).await?
+            }
         };
         Ok(PgLent { link: Some(link), pool: Arc::clone(&self.0), permit: Some(permit) })
     }
@@ -206,14 +210,23 @@ impl PgLent {
 impl Drop for PgLent {
     fn drop(&mut self) {
         let Some(link) = self.link.take() else { return };
-        match tokio::runtime::Handle::try_current() {
+        // None where this is the connection whose transaction is being ended, and its task is not run to the end.
+        let permit = self.permit.take();
+        match (tokio::runtime::Handle::try_current(), permit) {
             // Whoever asked left in the middle of a transaction, but not of a statement.
-            Ok(runtime) if link.is_idle_in_transaction() => {
+            (Ok(runtime), Some(permit)) if link.is_idle_in_transaction() => {
                 let pool = Arc::clone(&self.pool);
-                let mut lent = Self { link: Some(link), pool, permit: self.permit.take() };
-                runtime.spawn(async move { lent.link_mut().abandon().await });
+                let mut lent = Self { link: Some(link), pool, permit: None };
+                runtime.spawn(async move {
+                    lent.link_mut().abandon().await;
+                    drop(lent);
+                    drop(permit);
+                });
             }
-            _ => self.pool.give_back(link),
+            (_, permit) => {
+                self.pool.give_back(link);
+                drop(permit);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ fn what_goes_wrong_is_said_in_one_line_with_a_hint() {
     std::fs::write(path.join("taken.db"), "").unwrap();
     let cases: [(&[&str], i32, &str); 14] = [
         (&["serve"], 2, "STRIPE_WEBHOOK_SECRET"),
-        (&["current", "--database", "postgres://me:secret@localhost:1/x"], 3, "me@localhost:1/x"),
+        (&["current", "--database", "postgres://me:secret@localhost:1/x"], 3, "postgres://localhost:1/x"),
         (&["current", "--database", "subledger.db"], 2, "sqlite://"),
         (&["current", "--database", "sqlite://nowhere.db"], 2, "nowhere.db"),
         (&["import", "--database", "sqlite://no/such/dir/x.db", "events.jsonl"], 3, "no/such/dir"),
