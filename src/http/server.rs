@@ -24,6 +24,9 @@ use super::metrics::Metrics;
 use super::peer::{Closed, Order};
 use super::socket::Socket;
 
+/// Connections that may wait to be accepted. Where the queue is full, a client tries again a second later.
+#[cfg(unix)]
+const ACCEPT_QUEUE: i32 = 4_096;
 /// Time to wait when no connection can be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,6 +46,9 @@ impl Listener {
         metrics: Arc<Metrics>,
         limits: ConnectionLimits,
     ) -> Self {
+        // Called again, this only changes the length of the queue. Where that fails, the queue is shorter.
+        #[cfg(unix)]
+        let _ = rustix::net::listen(&socket, ACCEPT_QUEUE);
         Self { socket, router, metrics, connections: Connections::new(limits) }
     }
 
