@@ -2,7 +2,9 @@
 //!
 //! A body of at most [`SMALL_BYTES_MAX`], as nearly all are, takes no part of the budget: the number
 //! of connections limits those. Larger ones share [`LARGE_BYTES_MAX`]. Where that is used up, the
-//! oldest body that is not verified yet gives way, so that nobody can hold the budget by sending slowly.
+//! oldest body that is not verified yet gives way to the newest, so that nobody can hold the budget by sending
+//! slowly. Whoever waits is not read from, and the newest is served first: those before it may be
+//! waiting in order to be in the way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::{Kind, Problem};
@@ -18,11 +21,14 @@ use super::problem::{Kind, Problem};
 /// Largest body in bytes. Stripe's largest known events stay far below.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Largest body that takes no part of the budget, in bytes.
-const SMALL_BYTES_MAX: usize = 64 * 1024;
+const SMALL_BYTES_MAX: usize = 32 * 1024;
 /// Budget of all larger bodies together, in bytes.
 const LARGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Time that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time that a large body waits for its part of the budget.
+const BUDGET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Budget of the large bodies that are being received or stored. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +38,10 @@ pub struct Bodies(Arc<Mutex<State>>);
 struct State {
     used: usize,
     next: u64,
-    /// Bodies that are not verified yet, by the order of their arrival.
-    unverified: BTreeMap<u64, (usize, CancellationToken)>,
+    /// Bodies that are not verified yet and have not given way, by the order of their arrival.
+    unverified: BTreeMap<u64, CancellationToken>,
+    /// Bodies that wait for their part, and how large it is.
+    waiting: BTreeMap<u64, (usize, oneshot::Sender<Part>)>,
 }
 
 /// A body, and its part of the budget.
@@ -51,6 +59,9 @@ struct Part {
     bytes: usize,
     gives_way: CancellationToken,
 }
+
+/// Place among those that wait; given up on drop.
+struct Place<'a>(&'a Bodies, u64);
 
 impl ReceivedBody {
     /// Takes the bytes out. The part of the budget, which is returned beside them, does not give way any more.
@@ -98,7 +109,7 @@ impl Bodies {
                 return Err(too_large());
             }
             if length > SMALL_BYTES_MAX && part.is_none() {
-                part = Some(self.reserve(most)?);
+                part = Some(self.reserve(most).await?);
             }
             if length > bytes.capacity() {
                 // Small bodies are reserved in one piece. A large one takes its memory only once it has
@@ -114,23 +125,25 @@ impl Bodies {
         Ok(ReceivedBody { bytes, part })
     }
 
-    /// Takes a part of the budget; the oldest parts that are not verified give way to it.
-    fn reserve(&self, bytes: usize) -> Result<Part, Problem> {
-        let mut state = self.lock();
-        let evictable: usize = state.unverified.values().map(|(bytes, _)| bytes).sum();
-        if state.used - evictable + bytes > LARGE_BYTES_MAX {
-            return Err(full());
-        }
-        while state.used + bytes > LARGE_BYTES_MAX {
-            let Some((_, (freed, gives_way))) = state.unverified.pop_first() else { break };
-            state.used -= freed;
-            gives_way.cancel();
-        }
-        let (number, gives_way) = (state.next, CancellationToken::new());
-        state.next += 1;
-        state.used += bytes;
-        state.unverified.insert(number, (bytes, gives_way.clone()));
-        Ok(Part { bodies: self.clone(), number, bytes, gives_way })
+    /// Takes a part of the budget, for which the oldest body that is not verified gives way if it must.
+    async fn reserve(&self, bytes: usize) -> Result<Part, Problem> {
+        let (sender, granted) = oneshot::channel();
+        let (place, rejected) = {
+            let mut state = self.lock();
+            if state.used + bytes > LARGE_BYTES_MAX
+                && let Some((_, gives_way)) = state.unverified.pop_first()
+            {
+                gives_way.cancel();
+            }
+            let number = state.next;
+            state.next += 1;
+            state.waiting.insert(number, (bytes, sender));
+            (Place(self, number), state.grant(self))
+        };
+        drop(rejected);
+        let granted = tokio::time::timeout(BUDGET_TIMEOUT, granted).await;
+        drop(place);
+        granted.ok().and_then(Result::ok).ok_or_else(full)
     }
 
     /// No code that holds the lock can panic half-way through a change.
@@ -139,14 +152,41 @@ impl Bodies {
     }
 }
 
+impl State {
+    /// Grants what is free to the newest that wait. Returns the parts of those who wait no more, to
+    /// be dropped without the lock.
+    fn grant(&mut self, bodies: &Bodies) -> Vec<Part> {
+        let mut rejected = Vec::new();
+        while let Some(newest) = self.waiting.last_entry() {
+            if self.used + newest.get().0 > LARGE_BYTES_MAX {
+                break;
+            }
+            let (number, (bytes, waiter)) = newest.remove_entry();
+            let gives_way = CancellationToken::new();
+            self.used += bytes;
+            self.unverified.insert(number, gives_way.clone());
+            let part = Part { bodies: bodies.clone(), number, bytes, gives_way };
+            rejected.extend(waiter.send(part).err());
+        }
+        rejected
+    }
+}
+
 impl Drop for Part {
     fn drop(&mut self) {
-        let mut state = self.bodies.lock();
-        state.unverified.remove(&self.number);
-        // What gave way was given back then.
-        if !self.gives_way.is_cancelled() {
+        let rejected = {
+            let mut state = self.bodies.lock();
+            state.unverified.remove(&self.number);
             state.used -= self.bytes;
-        }
+            state.grant(&self.bodies)
+        };
+        drop(rejected);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting.remove(&self.1);
     }
 }
 
@@ -162,25 +202,51 @@ fn full() -> Problem {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_oldest_unverified_body_gives_way_and_verified_ones_do_not() {
-        let bodies = Bodies::default();
-        let mut parts: Vec<Part> = (0..LARGE_BYTES_MAX / BODY_BYTES_MAX)
-            .map(|_| bodies.reserve(BODY_BYTES_MAX).unwrap())
-            .collect();
+    /// All of the budget, in parts of the largest body.
+    async fn fill(bodies: &Bodies) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for _ in 0..LARGE_BYTES_MAX / BODY_BYTES_MAX {
+            parts.push(bodies.reserve(BODY_BYTES_MAX).await.unwrap());
+        }
         assert_eq!(bodies.lock().used, LARGE_BYTES_MAX);
-        let verify = |part: &Part| bodies.lock().unverified.remove(&part.number).is_some();
+        parts
+    }
+
+    fn verify(part: &Part) -> bool {
+        part.bodies.lock().unverified.remove(&part.number).is_some()
+    }
+
+    #[tokio::test]
+    async fn the_oldest_unverified_body_gives_way_and_its_memory_is_free_first() {
+        let bodies = Bodies::default();
+        let mut parts = fill(&bodies).await;
         assert!(verify(&parts[0]));
-        let another = bodies.reserve(BODY_BYTES_MAX).unwrap();
+        let mut newcomer = Box::pin(bodies.reserve(BODY_BYTES_MAX));
+        assert!(futures_util::poll!(newcomer.as_mut()).is_pending(), "nothing is free yet");
         let gone: Vec<bool> = parts.iter().map(|part| part.gives_way.is_cancelled()).collect();
         assert!(gone[1] && gone.iter().filter(|it| **it).count() == 1, "{gone:?}");
-        parts.push(another);
-        for part in &parts {
-            verify(part);
-        }
-        assert_eq!(bodies.reserve(BODY_BYTES_MAX).unwrap_err().kind(), Kind::BodiesFull);
+        drop(parts.remove(1));
+        let newcomer = newcomer.await.unwrap();
+        assert_eq!(bodies.lock().used, LARGE_BYTES_MAX);
+        drop((parts, newcomer));
+        assert_eq!(bodies.lock().used, 0);
+    }
+
+    #[tokio::test]
+    async fn among_those_that_wait_the_newest_is_served_first() {
+        let bodies = Bodies::default();
+        let mut parts = fill(&bodies).await;
+        assert!(parts.iter().all(verify));
+        let mut older = Box::pin(bodies.reserve(BODY_BYTES_MAX));
+        assert!(futures_util::poll!(older.as_mut()).is_pending());
+        let mut newer = Box::pin(bodies.reserve(BODY_BYTES_MAX));
+        assert!(futures_util::poll!(newer.as_mut()).is_pending());
         parts.pop();
-        bodies.reserve(BODY_BYTES_MAX).unwrap();
+        parts.push(newer.await.unwrap());
+        assert!(futures_util::poll!(older.as_mut()).is_pending());
+        // Who waits no more leaves nothing behind.
+        drop(older);
+        assert!(bodies.lock().waiting.is_empty());
         drop(parts);
         assert_eq!(bodies.lock().used, 0);
     }

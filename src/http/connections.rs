@@ -1,7 +1,7 @@
 //! Connections of a listener, and which of them gives way when there is no room.
 //!
 //! A connection is *verified* once one of its requests had a valid signature or token. Unverified
-//! ones give way first, the oldest first: a genuine request is verified within moments of its connection,
+//! ones give way first, silent ones before others and the oldest first: a genuine request is verified within moments of its connection,
 //! and a hostile one never is. So clients that only hold connections cannot keep the webhook shut.
 
 use std::collections::{BTreeMap, HashMap};
@@ -149,9 +149,18 @@ impl Table {
         }
     }
 
+    /// The oldest unverified connection; one that sends nothing rather than one that has a request.
     fn oldest_unverified(&self, among: impl Fn(Origin) -> bool) -> Option<u64> {
-        let mut open = self.open.iter();
-        open.find(|(_, (origin, peer))| among(*origin) && !peer.is_verified()).map(|it| *it.0)
+        let mut oldest = None;
+        for (number, (origin, peer)) in &self.open {
+            if among(*origin) && !peer.is_verified() {
+                if peer.idle_since().is_some() {
+                    return Some(*number);
+                }
+                oldest = oldest.or(Some(*number));
+            }
+        }
+        oldest
     }
 
     fn longest_idle(&self) -> Option<u64> {
@@ -234,6 +243,18 @@ mod tests {
         let open = [&first, &second, &third, &fourth].map(|it| is_open(&connections, it));
         assert_eq!(open, [true, false, true, true]);
         assert!(!second.peer.order(Order::Cut), "it was told to close");
+    }
+
+    #[test]
+    fn a_silent_connection_gives_way_before_an_older_one_with_a_request() {
+        let connections = limits(2, 0);
+        let [busy, silent] = [0; 2].map(|_| admit(&connections, HERE).0);
+        busy.peer.received();
+        let (third, _) = admit(&connections, HERE);
+        assert!(is_open(&connections, &busy) && !is_open(&connections, &silent));
+        third.peer.begin_request(true);
+        let (_fourth, _) = admit(&connections, HERE);
+        assert!(!is_open(&connections, &busy) && is_open(&connections, &third));
     }
 
     #[test]

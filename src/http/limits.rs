@@ -8,6 +8,8 @@ use clap::Args;
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Time from the first byte of a head to its last.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests on a connection that has never sent a valid signature or token, at most.
+pub(super) const UNVERIFIED_REQUESTS_MAX: u32 = 100;
 /// Time for which a client may leave an answer unread.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time after which a connection takes no further request.
@@ -26,8 +28,8 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 pub struct ConnectionLimits {
     /// Connections at a time, for each address that is listened on
     ///
-    /// Beyond it the oldest connection gives way that has not yet sent a valid signature or token, then the one
-    /// that has been idle longest.
+    /// Beyond it the oldest connection gives way that has not yet sent a valid signature or token,
+    /// then the one that has been idle longest.
     #[arg(
         id = "connections",
         long = "connections",

@@ -4,7 +4,7 @@
 //! once a second. So a request costs no timer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::Extensions;
@@ -29,6 +29,7 @@ pub(super) struct Peer {
     read_deadline: AtomicU64,
     write_deadline: AtomicU64,
     idle_since: AtomicU64,
+    requests: AtomicU32,
     /// Whether a request had a valid signature or token.
     verified: AtomicBool,
     /// Whether the client may still be sending when the connection closes.
@@ -109,6 +110,7 @@ impl Peer {
             read_deadline: AtomicU64::new(now + millis(HEAD_TIMEOUT)),
             write_deadline: AtomicU64::new(NEVER),
             idle_since: AtomicU64::new(now),
+            requests: AtomicU32::new(0),
             verified: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             order: AtomicU8::new(0),
@@ -133,11 +135,12 @@ impl Peer {
         self.is(Phase::Idle).then(|| self.idle_since.load(Relaxed))
     }
 
-    /// A request was read, up to its body.
-    pub(super) fn begin_request(&self, has_body: bool) {
+    /// A request was read, up to its body. Returns its number, from 1.
+    pub(super) fn begin_request(&self, has_body: bool) -> u32 {
         self.set(Phase::Request);
         self.unread.store(has_body, Relaxed);
         self.read_deadline.store(NEVER, Relaxed);
+        self.requests.fetch_add(1, Relaxed) + 1
     }
 
     /// The request is answered; the answer may not be written yet.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -17,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{Admission, Connections, Ticket};
-use super::limits::{ConnectionLimits, HEAD_BYTES_MAX, SWEEP_EVERY};
+use super::limits::{ConnectionLimits, HEAD_BYTES_MAX, SWEEP_EVERY, UNVERIFIED_REQUESTS_MAX};
 use super::metrics::Metrics;
 use super::peer::{Closed, Order};
 use super::socket::Socket;
 
+/// Connections that may wait to be accepted. Where the queue is full, a client tries again a second later.
+#[cfg(unix)]
+const ACCEPT_QUEUE: i32 = 4_096;
 /// Time to wait when no connection can be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,6 +46,9 @@ impl Listener {
         metrics: Arc<Metrics>,
         limits: ConnectionLimits,
     ) -> Self {
+        // Called again, this only changes the length of the queue. Where that fails, the queue is shorter.
+        #[cfg(unix)]
+        let _ = rustix::net::listen(&socket, ACCEPT_QUEUE);
         Self { socket, router, metrics, connections: Connections::new(limits) }
     }
 
@@ -147,11 +155,21 @@ impl Connection {
         }
         let router = TowerToHyperService::new(router);
         let service = service_fn(|mut request: Request<Incoming>| {
-            peer.begin_request(!request.body().is_end_stream());
+            let number = peer.begin_request(!request.body().is_end_stream());
             request.extensions_mut().insert(Arc::clone(peer));
             let answer = router.call(request);
-            async {
-                let answer = answer.await;
+            async move {
+                // A client that sends requests without end shall not keep others from their turn.
+                if number > 1 && !peer.is_verified() {
+                    tokio::task::yield_now().await;
+                }
+                let mut answer = answer.await;
+                if number >= UNVERIFIED_REQUESTS_MAX
+                    && !peer.is_verified()
+                    && let Ok(answer) = &mut answer
+                {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 peer.end_request();
                 answer
             }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::peer::Peer;
 
 /// Bytes that are discarded at a time.
-const DISCARD_BYTES: usize = 4 * 1024;
+const DISCARD_BYTES: usize = 16 * 1024;
 
 /// TCP stream whose progress is watched.
 pub(super) struct Socket {
@@ -81,24 +81,27 @@ impl AsyncWrite for Socket {
     /// Ends writing, then discards what the client still sends, up to a limit. If the socket were
     /// closed with unread bytes, the system would reset the connection, and the client could lose the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut left = if let Some(left) = self.discard {
+        let left = if let Some(left) = self.discard {
             left
         } else {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
             self.peer.close()
         };
-        let mut bytes = [0; DISCARD_BYTES];
-        while left > 0 {
-            self.discard = Some(left);
-            let mut buffer = ReadBuf::new(&mut bytes);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
-            let count = buffer.filled().len();
-            // A client that is gone has nothing left to read either.
-            if read.is_err() || count == 0 {
-                break;
-            }
-            left = left.saturating_sub(count);
+        self.discard = Some(left);
+        if left == 0 {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        let mut bytes = [0; DISCARD_BYTES];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+        let count = buffer.filled().len();
+        // A client that is gone has nothing left to read either.
+        if read.is_err() || count == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.discard = Some(left.saturating_sub(count));
+        // One piece at a time: others have their turn between.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -14,16 +14,20 @@ mod hostile {
     pub(crate) mod serve;
 }
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use comfy_table::{Table, presets};
-use hostile::clients::{Kind, genuine};
+use hostile::clients::{Hostile, Kind, genuine};
 use hostile::serve::Serve;
 use subledger::clock::Clock;
 use subledger::simulate::{Format, bench_events};
 use tokio::task::JoinSet;
 
+/// Genuine webhooks that are there to post; fewer are posted.
+const EVENTS: usize = 20_000;
 /// Genuine webhooks at a time.
 const GENUINE: usize = 4;
 /// Kinds of hostile clients, and how many connections each keeps up.
@@ -42,40 +46,49 @@ fn main() -> anyhow::Result<()> {
         Ok(number) => number.parse()?,
         Err(_) => 10,
     };
-    let runtime = tokio::runtime::Runtime::new()?;
+    // The hostile clients must not take the time of those that are measured.
+    let hostile =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let measured = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let events = bench_events(EVENTS, EVENTS / 5, Format::Indented);
+    let bodies: Arc<Vec<String>> = Arc::new(events.map(|event| event.body).collect());
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header([
         "clients", "conn.", "opened", "peak MiB", "webhooks", "p50 ms", "p99 ms", "most ms",
     ]);
     for (kind, connections) in CASES {
-        table.add_row(runtime.block_on(measure(
-            kind,
-            connections,
-            Duration::from_secs(seconds),
-        ))?);
+        let time = Duration::from_secs(seconds);
+        let serve = Serve::start()?;
+        let clients = hostile::clients::start(kind, connections, serve.address, hostile.handle());
+        let times = measured.block_on(async {
+            clients.opened(connections).await;
+            post(serve.address, time, &bodies).await
+        })?;
+        table.add_row(row(kind, connections, &clients, &serve, &times)?);
     }
     println!("{table}");
     Ok(())
 }
 
-async fn measure(kind: Kind, connections: usize, time: Duration) -> anyhow::Result<Vec<String>> {
-    let serve = Serve::start().await?;
-    let hostile = hostile::clients::start(kind, connections, serve.address);
-    hostile.opened(connections).await;
+/// Posts genuine webhooks for so long; returns how long each took, ascending.
+async fn post(
+    address: SocketAddr,
+    time: Duration,
+    bodies: &Arc<Vec<String>>,
+) -> anyhow::Result<Vec<Duration>> {
     let mut posters = JoinSet::new();
     for poster in 0..GENUINE {
-        let bodies =
-            bench_events(1_000_000, 200_000, Format::Indented).skip(poster).step_by(GENUINE);
+        let bodies = Arc::clone(bodies);
         posters.spawn(async move {
             let mut times = Vec::new();
             let all = Clock::stopwatch();
-            for event in bodies {
+            for body in bodies.iter().skip(poster).step_by(GENUINE) {
                 if all.elapsed() >= time {
                     break;
                 }
                 let stopwatch = Clock::stopwatch();
-                genuine(serve.address, &event.body).await?;
+                genuine(address, body).await?;
                 times.push(stopwatch.elapsed());
             }
             anyhow::Ok(times)
@@ -86,14 +99,24 @@ async fn measure(kind: Kind, connections: usize, time: Duration) -> anyhow::Resu
         times.extend(posted??);
     }
     times.sort_unstable();
+    Ok(times)
+}
+
+fn row(
+    kind: Kind,
+    connections: usize,
+    clients: &Hostile,
+    serve: &Serve,
+    times: &[Duration],
+) -> anyhow::Result<Vec<String>> {
     let at = |percent: usize| -> anyhow::Result<String> {
-        let time = times.get((times.len() - 1) * percent / 100).context("webhooks were posted")?;
-        Ok(format!("{:.1}", time.as_secs_f64() * 1000.0))
+        let last = times.len().checked_sub(1).context("webhooks were posted")?;
+        Ok(format!("{:.1}", times[last * percent / 100].as_secs_f64() * 1000.0))
     };
     Ok(vec![
         kind.name().to_owned(),
         connections.to_string(),
-        hostile.count().to_string(),
+        clients.count().to_string(),
         format!("{:.0}", serve.peak_mib()?),
         times.len().to_string(),
         at(50)?,

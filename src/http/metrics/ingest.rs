@@ -23,23 +23,23 @@ impl Collector for Collected {
             &mut encoder,
             "queue_events",
             "Events that wait for a commit",
-            ingest.queued_events(),
+            &ingest.queued_events(),
         )?;
-        gauge(&mut encoder, "queue_bytes", "Bytes of those events", ingest.queued_bytes())?;
-        counter(&mut encoder, "commits", "Transactions that appended events", stats.commits())?;
+        gauge(&mut encoder, "queue_bytes", "Bytes of those events", &ingest.queued_bytes())?;
+        counter(&mut encoder, "commits", "Transactions that appended events", &stats.commits())?;
         let failed = stats.commits_failed();
         counter(
             &mut encoder,
             "commits_failed",
             "Transactions that failed to append events",
-            failed,
+            &failed,
         )?;
         let seconds = stats.commit_time().as_secs_f64();
         counter(
             &mut encoder,
             "commit_seconds",
             "Time spent in all of these transactions",
-            seconds,
+            &seconds,
         )?;
 
         let bounds = BATCH_SIZE_BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
@@ -62,9 +62,9 @@ pub(super) fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    value: impl EncodeGaugeValue,
+    value: &impl EncodeGaugeValue,
 ) -> Result<(), fmt::Error> {
-    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
 }
 
 /// Writes a counter; its sample has the suffix `_total`.
@@ -72,9 +72,9 @@ pub(super) fn counter(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    value: impl EncodeCounterValue,
+    value: &impl EncodeCounterValue,
 ) -> Result<(), fmt::Error> {
     encoder
         .encode_descriptor(name, help, None, MetricType::Counter)?
-        .encode_counter::<NoLabelSet, _, u64>(&value, None)
+        .encode_counter::<NoLabelSet, _, u64>(value, None)
 }

@@ -17,14 +17,14 @@ impl Collector for Process {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut encoder = encoder;
         let Some(it) = Figures::read() else { return Ok(()) };
-        counter(&mut encoder, "cpu_seconds", "Processor time, user and system", it.cpu_seconds)?;
+        counter(&mut encoder, "cpu_seconds", "Processor time, user and system", &it.cpu_seconds)?;
         let bytes = it.resident_bytes;
-        gauge(&mut encoder, "resident_memory_bytes", "Memory that is in use", bytes)?;
+        gauge(&mut encoder, "resident_memory_bytes", "Memory that is in use", &bytes)?;
         let started = it.started_seconds;
-        gauge(&mut encoder, "start_time_seconds", "Start of the process, since 1970", started)?;
-        gauge(&mut encoder, "open_fds", "Open file descriptors", it.open_files)?;
+        gauge(&mut encoder, "start_time_seconds", "Start of the process, since 1970", &started)?;
+        gauge(&mut encoder, "open_fds", "Open file descriptors", &it.open_files)?;
         match it.open_files_max {
-            Some(most) => gauge(&mut encoder, "max_fds", "Limit on open file descriptors", most),
+            Some(most) => gauge(&mut encoder, "max_fds", "Limit on open file descriptors", &most),
             None => Ok(()),
         }
     }

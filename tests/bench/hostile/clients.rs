@@ -10,10 +10,13 @@ use subledger::http::BODY_BYTES_MAX;
 use subledger::simulate::sign;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 /// Secret that the genuine webhooks are signed with.
 pub(crate) const SECRET: &str = "whsec_benchmark";
+/// A piece of a forged body.
+static SPACES: [u8; 16 * 1024] = [b' '; 16 * 1024];
 /// Pause before a connection that was closed is opened again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,7 +42,7 @@ impl Kind {
             Self::SlowHead => "slow head",
             Self::NeverReads => "never reads",
             Self::ForgedBody => "forged 2 MiB",
-            Self::ForgedSmallBody => "forged 64 KiB",
+            Self::ForgedSmallBody => "forged 32 KiB",
         }
     }
 }
@@ -51,12 +54,17 @@ pub(crate) struct Hostile {
 }
 
 /// Starts so many clients, each with a connection that it opens again when it is closed.
-pub(crate) fn start(kind: Kind, connections: usize, address: SocketAddr) -> Hostile {
+pub(crate) fn start(
+    kind: Kind,
+    connections: usize,
+    address: SocketAddr,
+    runtime: &Handle,
+) -> Hostile {
     let opened = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..connections {
         let opened = Arc::clone(&opened);
-        clients.spawn(async move {
+        let client = async move {
             loop {
                 if let Ok(stream) = TcpStream::connect(address).await {
                     opened.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +72,8 @@ pub(crate) fn start(kind: Kind, connections: usize, address: SocketAddr) -> Host
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-        });
+        };
+        clients.spawn_on(client, runtime);
     }
     Hostile { opened, _clients: clients }
 }
@@ -101,7 +110,7 @@ async fn attack(kind: Kind, mut stream: TcpStream) -> std::io::Result<()> {
             }
         }
         Kind::ForgedBody => send_forged(&mut stream, BODY_BYTES_MAX).await?,
-        Kind::ForgedSmallBody => send_forged(&mut stream, 64 * 1024).await?,
+        Kind::ForgedSmallBody => send_forged(&mut stream, 32 * 1024).await?,
     }
     let mut answer = [0; 1024];
     while stream.read(&mut answer).await? > 0 {}
@@ -113,7 +122,11 @@ async fn send_forged(stream: &mut TcpStream, length: usize) -> std::io::Result<(
     let now = Clock::System.now().to_stripe_time().0;
     let signature = format!("t={now},v1={}", "0".repeat(64));
     stream.write_all(head(&signature, length).as_bytes()).await?;
-    stream.write_all(&vec![b' '; length - 1]).await
+    let mut left = length - 1;
+    while left > 0 {
+        left -= stream.write(&SPACES[..left.min(SPACES.len())]).await?;
+    }
+    Ok(())
 }
 
 fn head(signature: &str, length: usize) -> String {

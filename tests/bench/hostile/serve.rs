@@ -18,7 +18,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     /// Starts it on an empty ledger, and waits until it listens.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_subledger"))
             .current_dir(directory.path())

@@ -27,14 +27,14 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
             let (name, value) = rest.split_once(' ').unwrap();
             match word {
                 "HELP" => {
-                    current = name.to_owned();
+                    name.clone_into(&mut current);
                     let earlier = families.insert(current.clone(), Family::default());
                     assert!(earlier.is_none(), "{name} is one block");
                     assert!(!value.is_empty(), "{name}");
                 }
                 "TYPE" => {
                     assert_eq!(name, current);
-                    families.get_mut(name).unwrap().kind = value.to_owned();
+                    value.clone_into(&mut families.get_mut(name).unwrap().kind);
                 }
                 _ => panic!("{line}"),
             }
