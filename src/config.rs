@@ -261,8 +261,8 @@ impl Settings {
         if left_out.is_empty() {
             return Ok(text);
         }
-        let left_out: String = left_out.iter().map(|line| format!("# {line}\n")).collect();
-        Ok(format!("# Not set below, so as built in:\n{left_out}\n{text}"))
+        let left_out = left_out.join("\n# ");
+        Ok(format!("# Not set below, so as built in:\n# {left_out}\n\n{text}"))
     }
 
     /// The text of the policy, and its file for messages.

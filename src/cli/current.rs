@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SUBSCRIPTION")]
     subscription: Option<String>,
 
-    /// Show only subscriptions with one of these statuses, such as active,past_due
+    /// Show only subscriptions with one of these statuses, such as `active,past_due`
     #[arg(
         long = "status",
         value_name = "STATUS",

@@ -69,11 +69,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         // Confirmed in advance, it goes on also where nobody reads what is shown.
         let shown = show(&found).map_err(Into::into);
-        if args.yes {
-            despite_broken_pipe(shown)?
-        } else {
-            shown?
-        }
+        (if args.yes { despite_broken_pipe(shown) } else { shown })?;
         if !args.yes && !confirmed(&args)? {
             store.close().await;
             say("nothing was erased");

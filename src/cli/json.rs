@@ -14,20 +14,17 @@ pub(super) struct Escaping<W>(pub(super) W);
 impl<W: Write> Write for Escaping<W> {
     /// Each piece must be whole characters, as `serde_json` writes them.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let is_plain = |byte: &u8| byte.is_ascii() && *byte != b'\x7f';
-        if piece.iter().all(is_plain) {
+        if piece.iter().all(|byte| byte.is_ascii() && *byte != b'\x7f') {
             self.0.write_all(piece)?;
             return Ok(piece.len());
         }
-        let text = std::str::from_utf8(piece).map_err(io::Error::other)?;
-        let is_escaped = |c: char| !(c.is_ascii() && is_plain(&(c as u8))) && is_hidden(c);
-        let mut rest = text;
+        let is_escaped = |c| !matches!(c, '\n' | '\r' | '\t') && is_hidden(c);
+        let mut rest = std::str::from_utf8(piece).map_err(io::Error::other)?;
         while let Some(at) = rest.find(is_escaped) {
             self.0.write_all(&rest.as_bytes()[..at])?;
             let mut characters = rest[at..].chars();
-            for unit in characters.next().iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec())
-            {
-                write!(self.0, "\\u{unit:04x}")?;
+            if let Some(c) = characters.next() {
+                self.0.write_all(escape(c).as_bytes())?;
             }
             rest = characters.as_str();
         }
@@ -38,6 +35,13 @@ impl<W: Write> Write for Escaping<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// The escape of a character in a string of JSON, such as `\u009b`; of two units, as JSON has it, for a rare one.
+pub(super) fn escape(c: char) -> String {
+    let mut units = [0; 2];
+    let units = c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+    units.collect::<Vec<_>>().concat()
 }
 
 /// Writes a value in one line, without a line break after it.

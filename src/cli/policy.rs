@@ -6,7 +6,7 @@ use super::Context;
 use super::output::stdout;
 use super::report::Exit;
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,

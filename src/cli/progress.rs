@@ -1,8 +1,9 @@
 //! Progress, drawn on stderr where a person looks at it.
 
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::output::grouped;
 use super::report::{person_looks, say};
@@ -16,10 +17,14 @@ pub(super) fn bar(what: &'static str, total: u64) -> ProgressBar {
     if !person_looks() {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
-    let template = "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}";
+    let template = "{msg} {wide_bar} {pos}/{len} {rate} {eta}";
     // The template is a constant; were it wrong, the plain bar would do.
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // The bar is drawn again in a moment.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    });
     let bar = ProgressBar::new(total).with_style(style).with_message(what);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::json;
-use crate::visible::visible_lines;
+use crate::visible::is_hidden;
 
 /// `--raw`, for the commands that write CSV.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -42,10 +42,22 @@ impl Cells {
     }
 }
 
-/// Text that no spreadsheet takes for a formula.
+/// Text that no spreadsheet takes for a formula. Hidden characters become the escapes of JSON, so a payload with
+/// some is the same JSON.
 fn safe(text: &str) -> String {
-    let visible = visible_lines(text);
-    if is_formula(text) { format!("'{visible}") } else { visible.into_owned() }
+    let mut safe = String::with_capacity(text.len() + 1);
+    if is_formula(text) {
+        safe.push('\'');
+    }
+    for c in text.chars() {
+        match c {
+            '\n' => safe.push(c),
+            '\r' | '\t' => safe.extend(c.escape_default()),
+            c if is_hidden(c) => safe.push_str(&json::escape(c)),
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 /// True for text that a spreadsheet may run as a formula. A plain number is none, also with a sign.
@@ -83,7 +95,8 @@ mod tests {
             ("\r=1", "'\\r=1"),
             ("\n=1", "'\n=1"),
             ("＝1", "'＝1"),
-            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{1b}[2J", r"\u001b[2J"),
+            ("{\"a\":\"\u{202e}\u{e0041}\"}", r#"{"a":"\u202e\udb40\udc41"}"#),
         ] {
             assert_eq!(cells(&text.into()), [safe, text]);
         }

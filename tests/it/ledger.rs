@@ -216,7 +216,7 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
         let of = subject(SubjectKind::Subscription, &row.subscription_id);
         let (_, whole) =
             audit::history(&store, of.clone(), Past::default()).await.unwrap().unwrap();
-        assert_eq!(whole.state, [row.clone()]);
+        assert_eq!(whole.state, std::slice::from_ref(&row));
         assert!(whole.events.windows(2).all(|two| two[0].occurred_at <= two[1].occurred_at));
         late += whole.events.iter().filter(|event| event.late).count();
         let status = whole

@@ -5,6 +5,8 @@ crate::files! {
     mod files;
 }
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use sqlx::Connection as _;
 use sqlx::Row as _;
@@ -68,7 +70,7 @@ fn ledger() -> TempDir {
         if user == "user_4" {
             object["status"] = json!("unpaid");
         }
-        lines.push_str(&format!("{event}\n"));
+        writeln!(lines, "{event}").unwrap();
     }
     std::fs::write(directory.path().join("events.jsonl"), lines).unwrap();
     assert_eq!(run(directory.path(), &["import", "events.jsonl"]).status, 0);

@@ -317,7 +317,7 @@ pub(in crate::store) mod sql {
     ///
     /// PostgreSQL cannot know that a row has few items, and with OFFSET it looks each name up.
     pub(in crate::store) const ITEMS: Statement = Statement {
-        sqlite: "(SELECT '[' || coalesce(group_concat(named.item), '') || ']' FROM (
+        sqlite: "(SELECT '[' || coalesce(group_concat(items.item), '') || ']' FROM (
                 SELECT json_set(item.value,
                     '$.product_name', iif(product.id IS NULL, json_extract(item.value, '$.product_name'), product.name),
                     '$.price_nickname', iif(price.id IS NULL, json_extract(item.value, '$.price_nickname'), price.name)) AS item
@@ -326,7 +326,7 @@ pub(in crate::store) mod sql {
                     AND product.id = json_extract(item.value, '$.product_id')
                 LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
                     AND price.id = json_extract(item.value, '$.price_id')
-                ORDER BY item.key) AS named)",
+                ORDER BY item.key) AS items)",
         postgres: "(SELECT coalesce(jsonb_agg(item.value || jsonb_build_object(
                 'product_name', CASE WHEN product.id IS NULL THEN item.value ->> 'product_name' ELSE product.name END,
                 'price_nickname', CASE WHEN price.id IS NULL THEN item.value ->> 'price_nickname' ELSE price.name END)

@@ -234,6 +234,16 @@ fn an_answer_of_no_stays_no_where_nobody_reads_it() {
     }
 }
 
+crate::files! {
+    #[test]
+    fn an_empty_address_of_the_database_is_the_default_one() {
+        let directory = ledger();
+        let mut current = subledger(directory.path(), &["current"]);
+        let ran = ran(&current.env("DATABASE_URL", "").output().unwrap());
+        assert_eq!((ran.status, ran.out.lines().count()), (0, 4), "{}", ran.err);
+    }
+}
+
 crate::once! {
     /// Each command with its own, and none of what it does not use.
     #[test]

@@ -6,8 +6,7 @@ use super::*;
 
 /// The commands of a block, as a shell runs them.
 fn commands(block: &str) -> String {
-    let commands = block.lines().filter_map(|line| line.strip_prefix("$ "));
-    commands.map(|line| format!("{line}\n")).collect()
+    block.lines().filter_map(|line| line.strip_prefix("$ ")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
