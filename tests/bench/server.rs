@@ -28,6 +28,7 @@ pub(crate) async fn whole(database: DatabaseUrl) -> anyhow::Result<Service> {
         connections: ConnectionLimits::default(),
         logic: Logic::default(),
         auto_rebuild: true,
+        accept_new_log: false,
         signing: None,
         clock: Clock::System,
     };

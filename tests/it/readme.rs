@@ -85,7 +85,7 @@ async fn its_queries_give_users_and_amounts_that_are_right_in_every_currency() {
     let own = format!("-- {}\n", raw::NAME);
     let queries = blocks(section("SQL"), "sql");
     let mine: Vec<_> = queries.iter().filter(|it| it.starts_with(&own)).collect();
-    assert_eq!((queries.len(), mine.len()), (4, 2), "each query in both forms: {queries:?}");
+    assert_eq!((queries.len(), mine.len()), (8, 4), "each query in both forms: {queries:?}");
 
     let users = sqlx::query_scalar::<_, String>(*mine[0]).fetch_all(&mut connection).await.unwrap();
     assert_eq!(users, ["user_1", "user_2", "user_3"]);
@@ -104,6 +104,12 @@ async fn its_queries_give_users_and_amounts_that_are_right_in_every_currency() {
     let total: String =
         sqlx::query_scalar(sqlx::AssertSqlSafe(total)).fetch_one(&mut connection).await.unwrap();
     assert_eq!(total, "2700", "900 of each, and nothing is divided");
+
+    let overdue = sqlx::query(*mine[2]).fetch_all(&mut connection).await.unwrap();
+    assert!(overdue.is_empty());
+    let items = sqlx::query(*mine[3]).fetch_all(&mut connection).await.unwrap();
+    let items = items.iter().map(|row| row.get::<String, _>("subscription_id"));
+    assert_eq!(items.collect::<Vec<_>>(), ["sub_1", "sub_2", "sub_3", "sub_4"]);
 
     let (_, doubt) = README.split_once("`SELECT * FROM current_subscriptions").unwrap();
     let doubt = format!("SELECT * FROM current_subscriptions{}", doubt.split('`').next().unwrap());
