@@ -76,9 +76,11 @@
 //!
 //! # An event arrives
 //!
-//! [`http`]'s webhook handler takes the raw bytes; nothing may parse them before the signature is
-//! checked. [`stripe::Verifier`] tries every `v1` of the header against every configured secret in
-//! constant time, then looks at the age. [`stripe::Envelope`] reads id, type, account, mode and time, and
+//! [`http`]'s webhook handler judges the form and the age of the signature header before it reads the
+//! body, and takes the raw bytes; nothing may parse them before the signature is checked.
+//! [`stripe::Verifier`] tries every `v1` of the header against every configured secret in
+//! constant time. From then on the connection is *verified*: where connections or memory run short, those
+//! that are not give way. [`stripe::Envelope`] reads id, type, account, mode and time, and
 //! one of the secrets that fitted must be [bound](stripe::Binding) to such events.
 //! The event goes to [`ingest`], which puts it into a bounded queue and waits. One writer takes
 //! whatever has arrived while the last commit ran, and appends it in one transaction: it reads the
