@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
+use subledger::store::SubscriptionFilter;
 
 use super::*;
 use crate::app::server::{Event, TestServer, json_of};
@@ -75,8 +76,13 @@ async fn a_state_that_cannot_be_read_is_made_again() {
     let server = TestServer::run(directory, options).await;
     let canceled = Event { id: "evt_2", status: "canceled", ..Event::default() }.body();
     server.receive(canceled).await;
-    let rows =
-        server.store().read_model.subscriptions(&Default::default(), None, 10).await.unwrap().1;
+    let rows = server
+        .store()
+        .read_model
+        .subscriptions(&SubscriptionFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .1;
     assert_eq!((rows.len(), rows[0].event_count), (1, 2));
     server.stop().await;
 }
