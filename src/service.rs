@@ -138,9 +138,14 @@ impl Service {
             tracing::warn!("{lost}; it is dropped, because the log was accepted as a new one");
             store.read_model.generations_clear().await?;
         }
-        for path in store.files_readable_by_all() {
-            let path = path.display();
-            tracing::warn!(%path, "every user of this machine can read {path}: run `chmod 600 {path}`");
+        let open: Vec<_> =
+            store.files_readable_by_all().iter().map(|it| it.display().to_string()).collect();
+        if !open.is_empty() {
+            let open = open.join(" ");
+            tracing::warn!(
+                open,
+                "every user of this machine can read {open}: run `chmod 600 {open}`"
+            );
         }
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());

@@ -1,5 +1,7 @@
 -- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew.
 --
+-- Readable with SQLite 3.35, so that any program can: no STRICT tables, which came with 3.37.
+--
 -- Truth values are 0 and 1, instants are text as 2026-03-01T00:00:00Z, lists and objects are JSON.
 -- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
 -- that the view joins: parked, event_count. The view also puts the catalogue's names into product_name,
@@ -66,7 +68,7 @@ CREATE TABLE current_subscriptions_g{g} (
     transform_quantity      TEXT,
     paid_through_unknown    INTEGER NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
-) STRICT;
+);
 
 -- What is kept of each customer; only the fold can read it.
 CREATE TABLE customers_g{g} (
@@ -75,7 +77,7 @@ CREATE TABLE customers_g{g} (
     customer_id TEXT    NOT NULL,
     state       BLOB    NOT NULL,
     PRIMARY KEY (account, livemode, customer_id)
-) STRICT;
+);
 
 -- Which events concern whom. subscription_id is '' where an event names none.
 CREATE TABLE timeline_g{g} (
@@ -86,7 +88,7 @@ CREATE TABLE timeline_g{g} (
     position        INTEGER NOT NULL,
     created         INTEGER NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id, position)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Whose timelines a subscription is on: its customer's.
 CREATE TABLE subscription_customers_g{g} (
@@ -95,7 +97,7 @@ CREATE TABLE subscription_customers_g{g} (
     subscription_id TEXT    NOT NULL,
     customer_id     TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, subscription_id, customer_id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Which customers ever were a user's: those that any event links to the user, whoever owns their
 -- subscriptions now.
@@ -105,7 +107,7 @@ CREATE TABLE user_customers_g{g} (
     user_id     TEXT    NOT NULL,
     customer_id TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, user_id, customer_id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Which customer a payment belongs to: charges, payment intents and invoices, which events name without
 -- a customer. The owner is a customer, or another such object that leads to one.
@@ -115,7 +117,7 @@ CREATE TABLE links_g{g} (
     object_id   TEXT    NOT NULL,
     owner_id    TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, owner_id, object_id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Names of products and prices: each as the event of the greatest (deleted, created, changed, event_id) has
 -- it. What was deleted keeps its name, because rows still refer to it.
@@ -129,7 +131,7 @@ CREATE TABLE catalogue_g{g} (
     changed  INTEGER NOT NULL,
     event_id TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Properties of items by which subscriptions are found: price, product and lookup key of every item, not only of
 -- the first. Entries are only added: the row says whether a subscription still has such an item.
@@ -141,7 +143,7 @@ CREATE TABLE item_properties_g{g} (
     property        TEXT    NOT NULL,
     value           TEXT    NOT NULL,
     PRIMARY KEY (account, livemode, customer_id, subscription_id, property, value)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- Events whose fold failed.
 CREATE TABLE parked_g{g} (
@@ -154,7 +156,7 @@ CREATE TABLE parked_g{g} (
     type            TEXT    NOT NULL,
     reason          TEXT    NOT NULL,
     PRIMARY KEY (position, event_id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 -- The indexes come last: they are made when the rows of a rebuild are there.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);

@@ -1,4 +1,4 @@
-//! Metrics of the queue and of the commits, read when they are asked for.
+//! Metrics of the queue, of the commits and of the program's log, read when they are asked for.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 
 use crate::ingest::{BATCH_SIZE_BOUNDS, Ingest};
+use crate::log_output::lost_lines;
 
 /// Metrics of the way into the log.
 #[derive(Debug)]
@@ -26,6 +27,18 @@ impl Collector for Collected {
             &ingest.queued_events(),
         )?;
         gauge(&mut encoder, "queue_bytes", "Bytes of those events", &ingest.queued_bytes())?;
+        let oldest = ingest.oldest_wait().as_secs_f64();
+        gauge(
+            &mut encoder,
+            "queue_oldest_seconds",
+            "Time that the oldest event has been waiting that is neither stored nor refused",
+            &oldest,
+        )?;
+        let lost = lost_lines();
+        let (help, unwritten) = ("Log lines that could not be written to stderr", lost.unwritten);
+        counter(&mut encoder, "log_lines_unwritten", help, &unwritten)?;
+        let help = "Warnings and errors left out because the same one was written within a second";
+        counter(&mut encoder, "log_lines_repeated", help, &lost.repeated)?;
         counter(&mut encoder, "commits", "Transactions that appended events", &stats.commits())?;
         let failed = stats.commits_failed();
         counter(

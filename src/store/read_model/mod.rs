@@ -262,7 +262,7 @@ pub(in crate::store) mod sql {
                 created_at         INTEGER NOT NULL,
                 completed_at       INTEGER,
                 pinned             INTEGER NOT NULL DEFAULT 0
-            ) STRICT;
+            );
             PRAGMA user_version = 2",
             postgres "DO $$ BEGIN
                 IF to_regnamespace('subledger_read') IS NULL THEN CREATE SCHEMA subledger_read; END IF; END $$;

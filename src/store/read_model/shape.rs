@@ -312,8 +312,7 @@ pub(in crate::store) mod sql {
         "CASE WHEN product.id IS NULL THEN s.product_name ELSE product.name END";
     pub(in crate::store) const PRICE_NICKNAME: &str =
         "CASE WHEN price.id IS NULL THEN s.price_nickname ELSE price.name END";
-    /// The view must be readable with SQLite 3.37, which is the first that knows STRICT tables: no ORDER BY inside of an
-    /// aggregate (3.44) and no `->>` (3.38). One view that cannot be parsed makes the whole file unreadable.
+    /// The view must be readable with SQLite 3.35: no ORDER BY inside of an aggregate (3.44) and no `->>` (3.38). One view that cannot be parsed makes the whole file unreadable.
     ///
     /// PostgreSQL cannot know that a row has few items, and with OFFSET it looks each name up.
     pub(in crate::store) const ITEMS: Statement = Statement {

@@ -2,6 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use super::*;
 use crate::app::commands::subledger;
 
@@ -21,7 +23,7 @@ async fn a_backup_is_a_whole_ledger_under_its_name() {
     run_to(&directory, &["backup", "copy.db"], 0, "copied the log to copy.db");
     let ran = run_to(&directory, &["verify", "--database", "sqlite://copy.db"], 0, "");
     let head = store.log.head().await.unwrap();
-    assert!(ran.out.contains(&hex::encode(head.root)), "{}", ran.out);
+    assert!(ran.out.contains(&STANDARD.encode(head.root)), "{}", ran.out);
     let before = std::fs::read(directory.path().join("copy.db")).unwrap();
     run_to(&directory, &["backup", "copy.db"], 2, "copy.db exists already");
     assert!(std::fs::read(directory.path().join("copy.db")).unwrap() == before);

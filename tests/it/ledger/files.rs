@@ -62,11 +62,14 @@ async fn an_older_sqlite_reads_both_files_and_the_same_items() {
     assert_eq!(viewed(folder.path()), expected);
     let count = sqlite3(folder.path(), "subledger.db", "SELECT count(*) FROM events").trim().to_owned();
     assert_eq!(count, simulation.events.len().to_string());
-    // STRICT tables need 3.37; nothing may need a later one.
-    for file in ["subledger.read.db", "subledger.db"] {
+    // One table or view that cannot be parsed makes a whole file unreadable: the read model is for SQLite 3.35, which
+    // knows no STRICT tables (3.37) and no `->` (3.38); the log has such tables.
+    for (file, newer) in [("subledger.read.db", &["STRICT", "->"][..]), ("subledger.db", &["->"])] {
         let schema = "SELECT group_concat(sql, char(10)) FROM sqlite_schema";
         let schema = sqlite3(folder.path(), file, schema);
-        assert!(!schema.contains("->"), "{file}: {schema}");
+        for word in newer {
+            assert!(!schema.contains(word), "{file}: {word} in {schema}");
+        }
     }
 
     // A view that an older version of this program wrote is written again when the ledger is opened.

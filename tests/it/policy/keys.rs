@@ -118,6 +118,6 @@ fn refusal(output: &Output) -> String {
     let err = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(output.stdout.is_empty());
-    assert!(err.contains("projections/current_subscriptions/policy.toml"), "{err}");
+    assert!(err.contains("`SUBLEDGER_POLICY= subledger policy show`"), "{err}");
     err
 }

@@ -91,6 +91,11 @@ async fn a_stderr_that_nobody_reads_delays_no_event_and_no_end() {
     for number in 0..300 {
         assert_eq!(served.post(&format!("evt_{number}")).await, StatusCode::OK);
     }
+    let metrics = Client::new().get(format!("http://{}/metrics", served.address)).send();
+    let metrics = metrics.await.unwrap().text().await.unwrap();
+    let lost =
+        metrics.lines().find_map(|it| it.strip_prefix("subledger_log_lines_unwritten_total "));
+    assert!(lost.unwrap().parse::<u64>().unwrap() > 0, "what is dropped is counted");
     assert_eq!(served.stop("TERM"), Some(0));
 }
 
