@@ -87,7 +87,7 @@ impl Ingest {
     /// is sent again.
     pub async fn submit(&self, event: NewEvent) -> Result<Appended, Refused> {
         let (answer, answered) = oneshot::channel();
-        let accepted = self.queue.push(Waiting { event, answer, waiting: Clock::stopwatch() });
+        let accepted = self.queue.push(Waiting { event, answer, since: Clock::stopwatch() });
         if let Err(refused) = accepted {
             self.stats.refuse(refused);
             return Err(refused);

@@ -16,7 +16,7 @@ pub(super) struct Waiting {
     pub(super) event: NewEvent,
     pub(super) answer: Answer,
     /// Since it arrived.
-    pub(super) waiting: Stopwatch,
+    pub(super) since: Stopwatch,
 }
 
 /// Way back to whoever waits.
@@ -106,8 +106,8 @@ impl Queue {
     /// How long the oldest event has been waiting that is not answered; zero where none is.
     pub(super) fn oldest(&self) -> Duration {
         let state = self.lock();
-        let oldest = state.writing.or_else(|| state.waiting.front().map(|it| it.waiting));
-        oldest.map_or(Duration::ZERO, |waiting| waiting.elapsed())
+        let oldest = state.writing.or_else(|| state.waiting.front().map(|it| it.since));
+        oldest.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(super) fn events(&self) -> usize {
@@ -139,7 +139,7 @@ impl State {
             batch.extend(self.waiting.pop_front());
         }
         self.bytes -= batch_bytes;
-        self.writing = batch.first().map(|it| it.waiting);
+        self.writing = batch.first().map(|it| it.since);
         batch
     }
 }

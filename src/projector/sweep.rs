@@ -12,7 +12,7 @@ use crate::time::ReceivedAt;
 
 /// Time without a sign of life of its maker after which a generation is dropped. Longer than making one of its
 /// indexes takes, during which nobody can renew a lease.
-const ABANDONED: Duration = Duration::from_secs(60);
+const ABANDONED: Duration = Duration::from_mins(1);
 /// How often it is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 

@@ -97,13 +97,12 @@ impl Pool {
             }
             None => None,
         };
-        let link = match link {
-            Some(link) => link,
-            None => {
-                let patience = ACQUIRE_TIMEOUT.saturating_sub(stopwatch.elapsed());
-                // Rare, and large: whoever asks for a connection is not to carry it.
-                Box::pin(self.0.connect(patience)).await?
-            }
+        let link = if let Some(link) = link {
+            link
+        } else {
+            let patience = ACQUIRE_TIMEOUT.saturating_sub(stopwatch.elapsed());
+            // Rare, and large: whoever asks for a connection is not to carry it.
+            Box::pin(self.0.connect(patience)).await?
         };
         Ok(PgLent { link: Some(link), pool: Arc::clone(&self.0), permit: Some(permit) })
     }

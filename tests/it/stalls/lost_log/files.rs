@@ -12,8 +12,10 @@ use super::*;
 use crate::app::commands::{run, subledger};
 use crate::app::server::{SECRET, options};
 
-/// Ways to lose a log, or the end of it.
-const LOSSES: [(&str, fn(&Path)); 4] = [
+/// A way to lose a log, or the end of it.
+type Loss = (&'static str, fn(&Path));
+
+const LOSSES: [Loss; 4] = [
     ("deleted", |folder| {
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(folder.join(format!("subledger.db{suffix}")));
