@@ -51,6 +51,7 @@ pub use auth::Tokens;
 pub use bodies::{BODY_BYTES_MAX, Bodies};
 pub use limits::{ConnectionLimits, HEAD_BYTES_MAX};
 pub use metrics::{Histogram, Metrics};
+pub use peer::Peer;
 pub use problem::{Kind, Problem};
 pub use server::Listener;
 pub use statuses::UnknownStatus;

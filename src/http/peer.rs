@@ -20,7 +20,7 @@ const NEVER: u64 = u64::MAX;
 
 /// State of one connection.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub struct Peer {
     /// Runs since the listener started; all times below are milliseconds of it.
     time: Stopwatch,
     opened: u64,
@@ -119,7 +119,7 @@ impl Peer {
     }
 
     /// Notes that a request of this connection had a valid signature or token.
-    pub(super) fn verify(extensions: &Extensions) {
+    pub fn verify(extensions: &Extensions) {
         // Absent where a router is driven without a listener.
         if let Some(peer) = extensions.get::<Arc<Self>>() {
             peer.verified.store(true, Relaxed);

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use axum::http::Extensions;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use subledger::clock::Clock;
 use subledger::http::{
-    Access, AccessView, ConnectionLimits, Listener, Metrics, SubscriptionView, UserView,
+    Access, AccessView, ConnectionLimits, Listener, Metrics, Peer, SubscriptionView, UserView,
 };
 use subledger::projection::row::SubscriptionRow;
 use subledger::store::Grant;
@@ -31,7 +32,10 @@ async fn user(
     State(row): State<Arc<SubscriptionRow>>,
     Path(user_id): Path<String>,
     Query(_): Query<Vec<(String, String)>>,
+    extensions: Extensions,
 ) -> impl IntoResponse {
+    // As whoever reads with a token.
+    Peer::verify(&extensions);
     let now = Clock::System.now().to_stripe_time();
     let grant = match row.entitled_until {
         _ if !row.entitled => Grant::None,

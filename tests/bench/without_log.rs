@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use subledger::clock::Clock;
-use subledger::http::{ConnectionLimits, Listener, Metrics};
+use subledger::http::{ConnectionLimits, Listener, Metrics, Peer};
 use subledger::store::{EventFacts, NewEvent, Source};
 use subledger::stripe::{Envelope, Verifier};
 use tokio::net::TcpListener;
@@ -34,12 +34,14 @@ pub(crate) async fn start() -> anyhow::Result<SocketAddr> {
 async fn webhook(
     State(verifier): State<Arc<Verifier>>,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Bytes,
 ) -> Result<Response, StatusCode> {
     let refused = StatusCode::BAD_REQUEST;
     let signature = headers.get("stripe-signature").ok_or(refused)?;
     let now = Clock::System.now().to_stripe_time();
     verifier.verify(Some(signature.as_bytes()), &body, now).map_err(|_| refused)?;
+    Peer::verify(&extensions);
     let text = std::str::from_utf8(&body).map_err(|_| refused)?;
     let envelope = Envelope::parse(text).map_err(|_| refused)?;
     let signature = signature.to_str().map_err(|_| refused)?.to_owned();

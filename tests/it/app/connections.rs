@@ -61,8 +61,8 @@ async fn forged_bodies_that_never_end_give_way_to_a_webhook() {
     }
     let mut body = Event::default().body();
     body += &" ".repeat(1_000_000);
-    let receipt = server.receive(body).await;
-    assert_eq!(receipt["position"], 1);
+    // A forged one that the server has not seen yet may take its place, and then it is sent again.
+    while server.delivery(body.clone()).send().await.unwrap().status() != StatusCode::OK {}
     // Of those that are not refused, the bodies never come.
     let mut refused = 0;
     for client in &mut hostile {
