@@ -22,9 +22,6 @@ use crate::clock::Clock;
 use crate::store::{Appended, Log, NewEvent};
 use queue::{Queue, Waiting};
 
-/// Time after which nobody waits any more for an event to be stored.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// How much may wait, and how much goes into one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -82,9 +79,9 @@ impl Ingest {
 
     /// Stores an event; the answer comes after the commit that holds it has reached the disk.
     ///
-    /// Whoever stops waiting for the answer does not stop the event from being stored. An event that was not
-    /// stored within 20 seconds is refused; it may be stored all the same, and is then a duplicate when it
-    /// is sent again.
+    /// Whoever stops waiting for the answer does not stop the event from being stored. The answer comes within about
+    /// 20 seconds: while the log does not answer, what has waited for ten is refused. An event that is refused so may
+    /// be stored all the same, and is then a duplicate when it is sent again.
     pub async fn submit(&self, event: NewEvent) -> Result<Appended, Refused> {
         let (answer, answered) = oneshot::channel();
         let accepted = self.queue.push(Waiting { event, answer, since: Clock::stopwatch() });
@@ -92,8 +89,7 @@ impl Ingest {
             self.stats.refuse(refused);
             return Err(refused);
         }
-        let answered = tokio::time::timeout(ANSWER_TIMEOUT, answered).await;
-        answered.map_or(Err(Refused::Unavailable), |it| it.unwrap_or(Err(Refused::Unavailable)))
+        answered.await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// Accepts nothing more; what is queued is still stored and answered.

@@ -98,6 +98,15 @@ impl Queue {
         state.waiting.clear();
     }
 
+    /// Takes what has waited for longer than this. Events wait in the order in which they came.
+    pub(super) fn take_older(&self, age: Duration) -> Vec<Waiting> {
+        let mut state = self.lock();
+        let older = state.waiting.partition_point(|it| it.since.elapsed() > age);
+        let taken: Vec<Waiting> = state.waiting.drain(..older).collect();
+        state.bytes -= taken.iter().map(|it| it.event.stored_bytes()).sum::<usize>();
+        taken
+    }
+
     /// Takes note that the batch which was taken last is answered.
     pub(super) fn batch_ended(&self) {
         self.lock().writing = None;

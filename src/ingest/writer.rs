@@ -32,7 +32,10 @@ pub(super) async fn run(log: Log, queue: Arc<Queue>, stats: Arc<Stats>) {
                 append_one_by_one(&log, &stats, &events, answers).await;
             }
             Err(_) => {
-                for answer in answers {
+                // Those who have waited as long would only wait for the next failure.
+                let expired = queue.0.take_older(APPEND_TIMEOUT);
+                let expired = expired.into_iter().map(|it| it.answer);
+                for answer in answers.into_iter().chain(expired) {
                     reply(&stats, answer, None);
                 }
             }
