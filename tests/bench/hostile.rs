@@ -3,7 +3,7 @@
 //! For each kind of client a fresh `subledger serve` is started as a process of its own. The hostile
 //! connections are opened and kept up: whatever the server closes is opened again. Then genuine webhooks are
 //! posted, each over a new connection, as long as `BENCH_SECONDS` says. The table tells their times, and the
-//! greatest resident memory of the server over all of that.
+//! greatest memory of the server over all of that: its own, and with the pages of the log that it maps.
 //!
 //! `cargo bench --bench hostile`; `BENCH_SECONDS` is 10 where it is not set. It takes `ulimit -n` of 12,000.
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -55,7 +55,8 @@ fn main() -> anyhow::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header([
-        "clients", "conn.", "opened", "peak MiB", "webhooks", "p50 ms", "p99 ms", "most ms",
+        "clients", "conn.", "opened", "peak MiB", "resident", "webhooks", "p50 ms", "p99 ms",
+        "most ms",
     ]);
     for (kind, connections) in CASES {
         let time = Duration::from_secs(seconds);
@@ -113,11 +114,13 @@ fn row(
         let last = times.len().checked_sub(1).context("webhooks were posted")?;
         Ok(format!("{:.1}", times[last * percent / 100].as_secs_f64() * 1000.0))
     };
+    let [anonymous, resident] = serve.peaks_mib()?;
     Ok(vec![
         kind.name().to_owned(),
         connections.to_string(),
         clients.count().to_string(),
-        format!("{:.0}", serve.peak_mib()?),
+        anonymous.to_string(),
+        resident.to_string(),
         times.len().to_string(),
         at(50)?,
         at(99)?,
