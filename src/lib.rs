@@ -74,14 +74,14 @@
 //! 9. **Modes and accounts do not leak.** Test events and connected accounts are kept, and grant
 //!    nothing unless somebody asks for them by name.
 //! 10. **Silence is not "no".** A log that does not hold what the read model was made from is refused, and
-//!    the read model stays ([`projector::find_lost_log`]).
+//!     the read model stays ([`projector::find_lost_log`]).
 //! 11. **"Ready" means that things move.** `/readyz` measures what was stored and folded lately. Nothing waits
-//!    for a database, a disk or a client without a limit, a log line is dropped before it delays anything
-//!    ([`log_output`]), and a task that ends by itself ends the process.
+//!     for a database, a disk or a client without a limit, a log line is dropped before it delays anything
+//!     ([`log_output`]), and a task that ends by itself ends the process.
 //! 12. **No stored time is believed.** Whether a lease is over is seen by watching it, because the clock that
-//!    wrote its end may have been ahead.
+//!     wrote its end may have been ahead.
 //! 13. **Damage stays where it is.** An event that cannot be read is named, parked and gone around; a damaged
-//!    read model is made again from the log.
+//!     read model is made again from the log.
 //!
 //! # An event arrives
 //!
