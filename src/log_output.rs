@@ -31,7 +31,7 @@ static FULL: OnceLock<ErrorCounter> = OnceLock::new();
 pub enum LineFormat {
     /// For people.
     Text {
-        /// Whether levels are coloured.
+        /// True if levels are coloured.
         colours: bool,
     },
     /// One object of JSON a line.

@@ -56,7 +56,7 @@ pub struct Options {
     pub logic: Logic,
     /// Whether the read model is made anew without asking where it was made by other logic.
     pub auto_rebuild: bool,
-    /// Whether a log that does not hold what the read model was made from is taken for the right one.
+    /// True if a log that does not hold what the read model was made from is taken for the right one.
     pub accept_new_log: bool,
     /// What signs checkpoints of the log, and whether they are published; none where nothing does.
     pub signing: Option<Signing>,
@@ -94,7 +94,7 @@ pub struct Service {
     app: Arc<App>,
     projector: Projector,
     writer: Task,
-    /// What keeps and publishes the proofs of the log.
+    /// Tasks that keep and publish the proofs of the log.
     provers: Vec<Task>,
     publishing: CancellationToken,
     stop: CancellationToken,

@@ -40,7 +40,7 @@ async fn beside_the_runtime<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
 }
 
-/// Whether a count is left out where it is shown.
+/// True if a count is left out where it is shown.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn is_zero(count: &usize) -> bool {
     *count == 0

@@ -149,7 +149,7 @@ impl Outline {
         Ok(heard.collect())
     }
 
-    /// What is known of a damaged event, without its body: what is left of its row, or what the timeline says.
+    /// Facts of a damaged event, without its body: what is left of its row, or what the timeline says.
     fn rest_of(&self, damage: Damage, headers: &BTreeMap<Position, EventHeader>) -> LoggedEvent {
         let position = damage.first;
         let rest = damage.into_rest().unwrap_or_else(|| {
@@ -186,7 +186,7 @@ struct Places {
     subscriptions: BTreeSet<Arc<SubscriptionId>>,
 }
 
-/// What a timeline says of one event.
+/// Entry of a timeline about one event.
 struct Place {
     position: Position,
     created: StripeTime,

@@ -63,7 +63,7 @@ pub(super) struct Heard {
     pub(super) redelivered: i64,
     /// When it was erased and by whom, where that is recorded.
     pub(super) erased: Option<String>,
-    /// Why its body cannot be read, where its row is damaged.
+    /// Reason why its body cannot be read; none where its row is sound.
     pub(super) damage: Option<String>,
 }
 

@@ -142,7 +142,7 @@ enum Command {
 struct Context {
     settings: Settings,
     clock: Clock,
-    /// What was opened, to be closed however the command ends: SQLite then leaves no files beside its own.
+    /// Stores that were opened, to be closed however the command ends: SQLite then leaves no files beside its own.
     opened: Mutex<Vec<Store>>,
 }
 

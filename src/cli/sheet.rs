@@ -14,7 +14,7 @@ pub(super) struct CellArgs {
     raw: bool,
 }
 
-/// How the cells of CSV are written.
+/// Form of the cells of CSV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cells {
     /// For spreadsheets.

@@ -57,7 +57,7 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this process made it ignore SIGHUP: the first bit of the mask that Linux shows.
+/// True if whoever started this process made it ignore SIGHUP: the first bit of the mask that Linux shows.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

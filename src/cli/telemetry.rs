@@ -14,7 +14,7 @@ const LOG: &str = "SUBLEDGER_LOG";
 /// Variable of the format.
 const LOG_FORMAT: &str = "SUBLEDGER_LOG_FORMAT";
 
-/// Whether stderr is for a program that reads JSON.
+/// True if stderr is for a program that reads JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging; `default` is the filter where none is set. Keep the guard until the end.
@@ -42,7 +42,7 @@ pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
     Ok(log_output::start(filter, format))
 }
 
-/// Whether every line on stderr has to be JSON.
+/// True if every line on stderr has to be JSON.
 pub(super) fn is_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }

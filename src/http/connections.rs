@@ -191,7 +191,7 @@ impl Origin {
         })
     }
 
-    /// Whether it is neither this machine nor a private network. The host part of an IPv6 address
+    /// True if it is neither this machine nor a private network. The host part of an IPv6 address
     /// is zero here, so `::1` reads as `::`.
     fn is_public(self) -> bool {
         match self.0 {

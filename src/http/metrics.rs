@@ -41,7 +41,7 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections that ended without a readable request: slow, too long a header, not HTTP.
     pub connections_broken: Counter,
-    /// Whether the log could be read for these figures.
+    /// 1 if the log could be read for these figures, else 0.
     pub log_readable: Gauge,
     /// The last position of the log.
     pub log_position: Gauge,

@@ -101,7 +101,7 @@ pub struct App {
 pub enum Face {
     /// Everything. Metrics need a token unless only this machine can reach the address.
     Whole {
-        /// Whether the address is a loopback address.
+        /// True if the address is a loopback address.
         loopback: bool,
     },
     /// The webhook and health.

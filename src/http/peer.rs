@@ -30,9 +30,9 @@ pub struct Peer {
     write_deadline: AtomicU64,
     idle_since: AtomicU64,
     requests: AtomicU32,
-    /// Whether a request had a valid signature or token.
+    /// True if a request had a valid signature or token.
     verified: AtomicBool,
-    /// Whether the client may still be sending when the connection closes.
+    /// True if the client may still be sending when the connection closes.
     unread: AtomicBool,
     order: AtomicU8,
     ordered: Notify,

@@ -27,7 +27,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
-    /// Whether the connection is to be closed, because a body was not read.
+    /// True if the connection is to be closed, because a body was not read.
     closing: bool,
 }
 

@@ -37,7 +37,7 @@ impl UnknownStatus {
         Ok(None)
     }
 
-    /// What to ask for instead.
+    /// Advice: the statuses that can be asked for.
     pub fn hint(&self) -> String {
         let known = format!("statuses are {}", KNOWN_STATUSES.join(", "));
         match self.meant {

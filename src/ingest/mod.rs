@@ -102,7 +102,7 @@ impl Ingest {
         &self.stats
     }
 
-    /// How long the oldest event has been waiting that is neither stored nor refused; zero where none waits.
+    /// Waiting time of the oldest event that is neither stored nor refused; zero where none waits.
     pub fn oldest_wait(&self) -> Duration {
         self.queue.oldest()
     }

@@ -112,7 +112,7 @@ impl Queue {
         self.lock().writing = None;
     }
 
-    /// How long the oldest event has been waiting that is not answered; zero where none is.
+    /// Waiting time of the oldest event that is not answered; zero where none is.
     pub(super) fn oldest(&self) -> Duration {
         let state = self.lock();
         let oldest = state.writing.or_else(|| state.waiting.front().map(|it| it.since));

@@ -29,7 +29,7 @@ struct Repeated {
 }
 
 impl Repeats {
-    /// Whether the line is written now; counts it if not.
+    /// True if the line is written now; counts it if not.
     fn permit(&self, metadata: &Metadata<'_>) -> bool {
         if *metadata.level() > Level::WARN {
             return true;

@@ -78,7 +78,7 @@ impl Projector {
         self.handle.clone()
     }
 
-    /// Whether it ended although nobody stopped it.
+    /// True if it ended although nobody stopped it.
     pub fn has_failed(&self) -> bool {
         self.task.is_finished() && !self.stop.is_cancelled()
     }

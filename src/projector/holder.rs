@@ -34,7 +34,7 @@ pub(super) fn holder_name() -> String {
     format!("{process}-{started}-{place}-{}", hex::encode(random))
 }
 
-/// Whether the process of this name has certainly ended: it ran where this one runs, and is not there now.
+/// True if the process of this name has certainly ended: it ran where this one runs, and is not there now.
 ///
 /// False where that cannot be known: on another machine, in another container, on another system than Linux.
 pub(super) fn is_gone(holder: &str) -> bool {
@@ -59,7 +59,7 @@ fn machine() -> Option<String> {
     Some(format!("{boot}.{number}"))
 }
 
-/// When a process started, in ticks since the boot: field 22 of its `stat`, of which only the second, the
+/// Start of a process, in ticks since the boot: field 22 of its `stat`, of which only the second, the
 /// program's name in brackets, can hold spaces.
 fn started(process: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
@@ -67,7 +67,7 @@ fn started(process: u32) -> Option<String> {
     after_name.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// Whether somebody may hold the lease of a generation, by the time that stands in it. One that ends later than
+/// True if somebody may hold the lease of a generation, by the time that stands in it. One that ends later than
 /// any lease should was written by a clock that was ahead by more than clocks differ.
 pub(super) fn seems_held(generation: &Generation, now: ReceivedAt) -> bool {
     let longest = ReceivedAt(now.0 + (i64::from(LEASE_SECONDS) + SKEW_SECONDS) * 1_000_000);
@@ -80,7 +80,7 @@ pub(super) fn seems_held(generation: &Generation, now: ReceivedAt) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct SignsOfLife(HashMap<GenerationId, (Sign, Stopwatch)>);
 
-/// What changes while somebody works on a generation.
+/// Values that change while somebody works on a generation.
 #[derive(Debug, PartialEq, Eq)]
 struct Sign {
     holder: Option<String>,
@@ -90,7 +90,7 @@ struct Sign {
 }
 
 impl SignsOfLife {
-    /// How long this process has watched the lease without a sign of life; as long as can be where its holder
+    /// Time for which this process has watched the lease without a sign of life; as long as can be where its holder
     /// has certainly ended.
     pub(super) fn silent_for(&mut self, generation: &Generation) -> Duration {
         if generation.lease_holder.as_deref().is_some_and(is_gone) {

@@ -21,7 +21,7 @@ pub struct LogLost {
 }
 
 impl LogLost {
-    /// What a person can do about it.
+    /// Advice to a person.
     pub const HINT: &str = "see whether its volume is mounted and DATABASE_URL names the right ledger, or restore \
                             the log; --accept-new-log begins with the log as it is, and drops the read model";
 

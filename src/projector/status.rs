@@ -43,7 +43,7 @@ pub struct Status {
     pub position: Position,
     /// When the first event that is not folded reached us; none when nothing is waiting.
     pub behind_since: Option<ReceivedAt>,
-    /// How far the log reached when it was looked at last.
+    /// Last position of the log when it was looked at last.
     pub log_position: Position,
     /// Since when the log has been ahead without a batch being folded; none where nothing is waiting. Measured
     /// by a stopwatch, because stored times may be those of a clock that was ahead.
@@ -74,7 +74,7 @@ impl Status {
         (self.log_position.0 - self.position.0).max(0)
     }
 
-    /// How long nothing was folded while the log was ahead.
+    /// Time for which nothing was folded while the log was ahead.
     pub fn standing_for(&self) -> Duration {
         let ahead = self.standing.filter(|it| it.at == self.position && self.lag_events() > 0);
         ahead.map_or(Duration::ZERO, |it| it.since.elapsed())

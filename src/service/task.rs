@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(super) struct Task {
     name: &'static str,
-    /// Whether it may end before it is stopped.
+    /// True if it may end before it is stopped.
     ends_by_itself: bool,
     /// None once its end was noticed.
     handle: Option<JoinHandle<()>>,
@@ -27,7 +27,7 @@ impl Task {
         self.name
     }
 
-    /// Whether it panicked, or ended although nobody stopped it. Asked only while nobody does.
+    /// True if it panicked, or ended although nobody stopped it. Asked only while nobody does.
     pub(super) async fn has_failed(&mut self) -> bool {
         let Some(handle) = self.handle.take_if(|it| it.is_finished()) else { return false };
         handle.await.is_err() || !self.ends_by_itself

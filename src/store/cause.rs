@@ -26,7 +26,7 @@ pub(super) struct Cause {
     is_refused: bool,
 }
 
-/// What a failure means to whoever asked.
+/// Class of a failure: whether trying again may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     /// Trying again may help.
@@ -52,12 +52,12 @@ impl Cause {
         self.code.as_deref()
     }
 
-    /// Whether a server is there that will soon take a connection.
+    /// True if a server is there that will soon take a connection.
     pub(super) fn is_of_a_server_that_starts(&self) -> bool {
         self.is_refused || matches!(self.code(), Some("53300" | "57P03"))
     }
 
-    /// What a person can do about it.
+    /// Advice to a person.
     pub(super) fn to_do(&self) -> Option<&str> {
         self.to_do.as_deref()
     }

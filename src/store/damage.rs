@@ -12,9 +12,9 @@ pub struct Damage {
     pub first: Position,
     /// The last of them.
     pub last: Position,
-    /// Why they cannot be read.
+    /// Reason why they cannot be read.
     pub cause: DamageCause,
-    /// What is left of a single event; none where too little of its row can be read.
+    /// Rest of a single event; none where too little of its row can be read.
     pub rest: Option<Box<LoggedEvent>>,
 }
 
@@ -25,7 +25,7 @@ pub enum DamageCause {
     Column {
         /// Name of the column.
         name: &'static str,
-        /// What is wrong with it.
+        /// Fault of the column.
         wrong: &'static str,
     },
     /// The database cannot read the row: its page, or what leads to it, is damaged.
@@ -60,7 +60,7 @@ impl Damage {
         }
     }
 
-    /// What is left of the event. Its body has U+FFFD in place of each byte that is no text.
+    /// Rest of the event. Its body has U+FFFD in place of each byte that is no text.
     pub fn into_rest(self) -> Option<LoggedEvent> {
         self.rest.map(|event| *event)
     }

@@ -6,7 +6,7 @@ use super::cause::Cause;
 use super::{Damage, DatabaseUrl};
 use crate::ids::{EventId, Position};
 
-/// What happened below.
+/// Error of the layer below.
 pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A verb of the store that could not be done. Nothing of it was written.

@@ -68,7 +68,7 @@ pub struct Store {
     pub read_model: ReadModel,
 }
 
-/// Whether a ledger that is not there is made, and one that is there may be changed.
+/// Rights with which a ledger is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// Made where it is missing.

@@ -215,7 +215,7 @@ impl Log {
         self.each_at(sql::HEADERS, positions, read_header, |header| header.position).await
     }
 
-    /// What a statement gives of each of these positions, in the order of the log.
+    /// Rows of a statement for each of these positions, in the order of the log.
     async fn each_at<T>(
         &self,
         statement: Statement,

@@ -63,7 +63,7 @@ pub struct StretchEvent<'a> {
     pub source: Source,
     /// The body exactly as received; none where it was erased. Of a damaged event, what is left of it.
     pub body: Option<&'a str>,
-    /// Why the event cannot be read, where its row is damaged.
+    /// Reason why the event cannot be read; none where its row is sound.
     pub damage: Option<&'a DamageCause>,
 }
 

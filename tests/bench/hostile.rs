@@ -1,4 +1,4 @@
-//! What hostile clients cost: memory of `serve`, and the time that genuine webhooks take meanwhile.
+//! Cost of hostile clients: memory of `serve`, and the time that genuine webhooks take meanwhile.
 //!
 //! For each kind of client a fresh `subledger serve` is started as a process of its own. The hostile
 //! connections are opened and kept up: whatever the server closes is opened again. Then genuine webhooks are

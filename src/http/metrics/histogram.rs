@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 const BUCKETS_MICROS: [u64; 10] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000, 10_000_000];
 
-/// How long something took; unlike the crate's own, without a lock.
+/// Histogram of durations; unlike the crate's own, without a lock.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram(Arc<Cells>);
 

@@ -1,4 +1,4 @@
-//! What a person can do about a failure, by its code.
+//! Advice about failures, by their codes.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -59,7 +59,7 @@ pub(super) fn in_place_of(code: &str, message: &str) -> Option<&'static str> {
     })
 }
 
-/// What can be done about a failure of PostgreSQL's.
+/// Advice about a failure of PostgreSQL's.
 pub(super) fn of_postgres(code: &str, message: &str) -> Option<Cow<'static, str>> {
     let advice = match code {
         "28P01" => {
@@ -102,7 +102,7 @@ fn grant(message: &str) -> &'static str {
     NEEDED.iter().find(|(object, _)| names(object)).map_or(GRANTS, |(_, needed)| needed)
 }
 
-/// What can be done where the way to a server fails.
+/// Advice where the way to a server fails.
 pub(super) fn of_io(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
@@ -117,7 +117,7 @@ pub(super) fn of_io(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// What can be done about a failure of SQLite's.
+/// Advice about a failure of SQLite's.
 pub(super) fn of_sqlite(class: Class) -> Option<Cow<'static, str>> {
     let advice = match class {
         Class::NoRoom => "make room on the disk of the ledger",

@@ -9,7 +9,7 @@ use super::{Cause, Class, advice};
 ///
 /// Disk full.
 const NO_ROOM: [&str; 1] = ["53100"];
-/// What passes: a connection that broke or is refused, a role or database that is not there (yet), a server that
+/// Failures that pass: a connection that broke or is refused, a role or database that is not there (yet), a server that
 /// stops, starts, recovers, is promoted or only reads, too many connections or too little memory, a lock or a
 /// statement that took too long, and transactions that got into each other's way.
 const PASSING: [&str; 11] =

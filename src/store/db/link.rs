@@ -60,12 +60,12 @@ impl Link {
         }
     }
 
-    /// Whether somebody else may use it.
+    /// True if somebody else may use it.
     pub(super) fn is_sound(&self) -> bool {
         !self.in_doubt && !self.begun
     }
 
-    /// Whether it failed in a way that others of its age share.
+    /// True if it failed in a way that others of its age share.
     pub(super) fn condemns(&self) -> bool {
         self.condemns
     }
@@ -81,7 +81,7 @@ impl Link {
         self.connection
     }
 
-    /// Whether the server is there.
+    /// True if the server is there.
     pub(super) async fn answers(&mut self) -> bool {
         let ping = tokio::time::timeout(PING_TIMEOUT, self.connection.ping());
         matches!(ping.await, Ok(Ok(())))
@@ -127,7 +127,7 @@ impl Link {
         self.in_doubt = true;
     }
 
-    /// Whether a transaction is open and nothing else is wrong.
+    /// True if a transaction is open and nothing else is wrong.
     pub(super) fn is_idle_in_transaction(&self) -> bool {
         self.begun && !self.in_doubt
     }

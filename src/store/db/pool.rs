@@ -16,16 +16,16 @@ use crate::clock::{Clock, Stopwatch};
 use crate::store::cause::Cause;
 use crate::store::{Server, StoreError};
 
-/// How long a connection may be silent before it is closed.
+/// Time that a connection may be silent before it is closed.
 const IDLE: Duration = Duration::from_mins(5);
-/// How long a connection is used: what the address leads to may change.
+/// Time for which a connection is used: what the address leads to may change.
 const AGE: Duration = Duration::from_mins(30);
 /// The same where it leads to a standby: perhaps only for the moment.
 const AGE_OF_STANDBY: Duration = Duration::from_secs(1);
 /// Pauses between two attempts to connect to a server that starts, or has no connection free.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How long the server is given to hear that connections are closed.
+/// Time that the server is given to hear that connections are closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that are made when they are needed, and kept. Cheap to clone.

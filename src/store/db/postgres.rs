@@ -64,7 +64,7 @@ const ROLE: &str = "set_config('role', coalesce((
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
     ), current_setting('role')), false)";
 
-/// What is needed to connect to one of the schemas.
+/// Connector to one of the schemas.
 #[derive(Debug)]
 pub(super) struct Connector {
     options: PgConnectOptions,

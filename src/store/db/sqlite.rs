@@ -28,7 +28,7 @@ pub(in crate::store) fn readers(path: &Path) -> Readers {
     Readers::new(reading(options(path)))
 }
 
-/// What connections that read have in common.
+/// Options of connections that read.
 pub(super) fn reading(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES)
 }

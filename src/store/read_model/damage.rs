@@ -20,12 +20,12 @@ const TRUSTED_TIMES: u32 = 20;
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
 
-/// What reads have met that may be damage.
+/// Suspicion of damage that reads have met.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
     /// True if it is known that something of the read model cannot be read.
     is_certain: Option<bool>,
-    /// When nothing was found last, and for how long that is trusted.
+    /// Time since a search that found nothing, and time for which that is trusted.
     found_nothing: Option<(Stopwatch, Duration)>,
 }
 

@@ -68,7 +68,7 @@ struct Inner {
     db: Database,
     /// The shape of the live generation, once it was read.
     shape: std::sync::Mutex<Option<Arc<Shape>>>,
-    /// What reads have met that may be damage.
+    /// Suspicion of damage that reads have met.
     suspicion: std::sync::Mutex<damage::Suspicion>,
 }
 
