@@ -111,6 +111,10 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             };
             return (exit, choice.hint().map(str::to_owned));
         }
+        // Transparent, so that the chain does not show it by itself.
+        if let Some(StartError::Store(store)) = cause.downcast_ref() {
+            return (exit_of(store), store.hint().map(str::to_owned));
+        }
         if let Some(StartError::LogLost(_)) = cause.downcast_ref() {
             return (Exit::Usage, Some(LogLost::HINT.to_owned()));
         }
