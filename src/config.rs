@@ -7,9 +7,7 @@ mod secrets;
 mod signing;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 
@@ -17,6 +15,7 @@ pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
 use crate::http::ConnectionLimits;
+use crate::ids::Mode;
 use crate::projection::policy::{self, Policy, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, Server, UrlError};
@@ -122,16 +121,6 @@ pub struct ServeSettings {
     /// Whether and where the log's checkpoints go
     #[command(flatten)]
     pub checkpoints: CheckpointSettings,
-}
-
-/// Stripe's two worlds, which never meet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mode {
-    /// Real money.
-    #[default]
-    Live,
-    /// Stripe's test mode and sandboxes.
-    Test,
 }
 
 /// Settings that cannot be used.
@@ -299,37 +288,6 @@ fn quoted(word: &str) -> String {
 
 fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty())
-}
-
-impl Mode {
-    /// As events say it.
-    pub const fn livemode(self) -> bool {
-        matches!(self, Self::Live)
-    }
-
-    /// The mode of an event.
-    pub const fn of(livemode: bool) -> Self {
-        if livemode { Self::Live } else { Self::Test }
-    }
-
-    /// `live` or `test`.
-    pub const fn as_str(self) -> &'static str {
-        if self.livemode() { "live" } else { "test" }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        <Self as clap::ValueEnum>::from_str(text, false)
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::{
-    EventFacts, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, Source, no_nul,
+    EventFacts, EventSource, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, no_nul,
     signature_hash, signature_salt,
 };
 use crate::stripe::SignedWith;
@@ -224,7 +224,7 @@ impl EventRecord {
             created: self.created,
             created_nanos: self.created_nanos,
         };
-        let source = Source::parse(&self.source).ok_or(BadRecord::Field("source"))?;
+        let source = EventSource::parse(&self.source).ok_or(BadRecord::Field("source"))?;
         let signed_with: Option<SignedWith> = self
             .signed_with
             .map(|it| it.parse())

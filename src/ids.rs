@@ -4,6 +4,7 @@
 //! byte. A [`Position`] is ours: the place of an event in the log, dense from 1.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,47 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Mode of Stripe: live or test. Objects of the two modes never meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Live mode: real money.
+    #[default]
+    Live,
+    /// Test mode and sandboxes.
+    Test,
+}
+
+impl Mode {
+    /// Value of `livemode` in events of this mode.
+    pub const fn livemode(self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    /// Mode of an event with this `livemode`.
+    pub const fn from_livemode(livemode: bool) -> Self {
+        if livemode { Self::Live } else { Self::Test }
+    }
+
+    /// `live` or `test`.
+    pub const fn as_str(self) -> &'static str {
+        if self.livemode() { "live" } else { "test" }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as clap::ValueEnum>::from_str(text, false)
     }
 }
 

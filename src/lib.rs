@@ -120,8 +120,8 @@
 //!
 //! The policy was changed, or the fold was. [`projector::rebuild`] makes a new **generation**: the read
 //! model's tables under a new number, with the policy stored beside them, because whoever folds a
-//! generation must use its own. It takes the generation's lease and folds the log in memory, in stretches
-//! that all processors take turns at: joining is commutative, so no stretch waits for another. What grows
+//! generation must use its own. It takes the generation's lease and folds the log in memory, in chunks
+//! that all processors take turns at: joining is commutative, so no chunk waits for another. What grows
 //! with the events (timelines, links) is written from time to time, what grows with the customers (states,
 //! rows) once at the end, in the order of the tables and under the lease's token; then the checkpoint is
 //! set. What arrived meanwhile is folded batch by batch, as a follower does it. Ingest does not notice.

@@ -12,13 +12,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Mode, Secrets, WebhookSecrets};
+use crate::config::{Secrets, WebhookSecrets};
 use crate::http::{self, App, Bodies, ConnectionLimits, Face, Listener, Notices, Tokens};
+use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
 use crate::projector::{self, LogLost, Projector, Reason};
 use crate::publisher::{PublishError, Publisher, Signing};
-use crate::store::{DatabaseUrl, Log, Opening, Store, StoreError};
+use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::Verifier;
 use task::Task;
 
@@ -133,7 +134,7 @@ impl Service {
             _ => None,
         };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
-        let store = Store::open(&options.database, Opening::Create, options.clock.clone()).await?;
+        let store = Store::open(&options.database, OpenMode::Create, options.clock.clone()).await?;
         if let Some(lost) = lost {
             tracing::warn!("{lost}; it is dropped, because the log was accepted as a new one");
             store.read_model.generations_clear().await?;

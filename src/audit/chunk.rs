@@ -35,7 +35,7 @@ pub(super) fn whole_seconds<T>(items: &[T], header: fn(&T) -> EventHeader, most:
 pub(super) mod tests {
     use super::*;
     use crate::ids::Position;
-    use crate::store::Source;
+    use crate::store::EventSource;
     use crate::time::{ReceivedAt, StripeTime};
 
     pub(in crate::audit) fn header(position: i64, created: i64, payload_bytes: u32) -> EventHeader {
@@ -43,7 +43,7 @@ pub(super) mod tests {
             position: Position(position),
             created: StripeTime(created),
             received_at: ReceivedAt(position),
-            source: Source::Webhook,
+            source: EventSource::Webhook,
             payload_bytes,
         }
     }

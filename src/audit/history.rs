@@ -14,7 +14,7 @@ use super::{EVENTS_MAX, is_zero};
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{GenerationStamp, Source, Store, StoreError};
+use crate::store::{EventSource, GenerationStamp, Store, StoreError};
 use crate::stripe::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -153,7 +153,7 @@ impl HistoryEvent {
                 }
                 (Folding::Parked, Some(reason)) => Some(format!("parked: {reason}")),
                 _ => logged.payload.as_deref().and_then(|body| match Erasure::read(body) {
-                    Some(record) if logged.source == Source::Subledger => Some(format!(
+                    Some(record) if logged.source == EventSource::Subledger => Some(format!(
                         "{} events {}",
                         record.events.len(),
                         record.in_words(logged.facts.created)

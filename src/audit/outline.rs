@@ -12,8 +12,8 @@ use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
 use crate::projection::Logic;
 use crate::projector::logic_of;
 use crate::store::{
-    Damage, EventFacts, EventHeader, GenerationId, GenerationStamp, LogEntry, LoggedEvent,
-    Redelivered, Source, Store, StoreError, Subject as Timeline,
+    Damage, EventFacts, EventHeader, EventSource, GenerationId, GenerationStamp, LogEntry,
+    LoggedEvent, Redelivered, Store, StoreError, TimelineKey,
 };
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -60,7 +60,7 @@ impl Outline {
         let mut places = Places::default();
         let mut truncated = false;
         for customer in &customers {
-            let of_customer = Timeline::Customer(customer.clone());
+            let of_customer = TimelineKey::Customer(customer.clone());
             let mut count = 0;
             let limit = events_max.saturating_add(1);
             let read =
@@ -164,7 +164,7 @@ impl Outline {
                     ..EventFacts::default()
                 },
                 received_at: header.map_or(ReceivedAt(0), |it| it.received_at),
-                source: header.map_or(Source::Import, |it| it.source),
+                source: header.map_or(EventSource::Import, |it| it.source),
                 signature: None,
                 signed_with: None,
                 signature_hash: None,
@@ -244,7 +244,7 @@ impl Place {
                 position: self.position,
                 created: self.created,
                 received_at: before,
-                source: Source::Import,
+                source: EventSource::Import,
                 payload_bytes: 0,
             },
             |rest| rest.header(),
@@ -260,7 +260,7 @@ async fn add_erased(
     entries: &mut Vec<Entry>,
 ) -> Result<BTreeMap<Position, Arc<str>>, StoreError> {
     let of_records = entries.iter().map(|it| it.header);
-    let of_records = of_records.filter(|header| header.source == Source::Subledger);
+    let of_records = of_records.filter(|header| header.source == EventSource::Subledger);
     let records: Vec<_> = of_records.map(|header| header.position).collect();
     let mut erased = BTreeMap::new();
     let mut found = Vec::new();

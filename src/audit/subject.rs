@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::ids::{CustomerId, CustomerKey, Position, Scope, SubscriptionId};
-use crate::store::{GenerationStamp, Store, StoreError, Subject as Timeline};
+use crate::store::{GenerationStamp, Store, StoreError, TimelineKey};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// Whose history.
@@ -71,7 +71,7 @@ pub(super) async fn customers_of(
         }
         SubjectKind::Subscription => {
             let subscription = SubscriptionId::from(subject.id.as_str());
-            let named = Timeline::Subscription(scope, subscription);
+            let named = TimelineKey::Subscription(scope, subscription);
             let mut customers = BTreeSet::new();
             let read = store.read_model.timeline_each(&named, Position::ZERO, usize::MAX, |it| {
                 if !customers.contains(&it.customer) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::report::{Exit, Failure, say};
 use super::{Context, signals};
-use crate::store::Opening;
+use crate::store::OpenMode;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -13,7 +13,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let stop = signals::stop_token()?;
     tokio::select! {
         copied = store.log.backup(&args.file) => copied?,

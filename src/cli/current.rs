@@ -10,7 +10,7 @@ use crate::http::{SubscriptionView, UnknownStatus};
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{
-    ItemFilter, Opening, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
+    ItemFilter, OpenMode, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
 };
 use crate::time::StripeTime;
 
@@ -76,7 +76,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let now = context.clock.now().to_stripe_time();
     // "Not found" is an error only where a subscription or a customer of Stripe's was named.
     let named = args.subscription.clone().or_else(|| args.customer.clone());

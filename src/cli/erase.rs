@@ -14,8 +14,8 @@ use super::{Context, signals};
 use crate::erasure::{self, FindError, Finished, Found, Order};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
 use crate::projection::Logic;
-use crate::projector::Told;
-use crate::store::{LEFT_ON_SERVER, Opening, Store};
+use crate::projector::RebuildEvent;
+use crate::store::{LEFT_ON_SERVER, OpenMode, Store};
 use crate::time::StripeTime;
 
 /// Event ids that are shown before it is asked, at most.
@@ -55,7 +55,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let logic = context.settings.logic()?;
     refuse_lost_log(context).await?;
-    let store = context.open(Opening::Existing).await?;
+    let store = context.open(OpenMode::Existing).await?;
     let scope = Scope {
         account: AccountId::new(args.account.clone()),
         livemode: context.settings.mode.livemode(),
@@ -92,9 +92,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut progress = RebuildProgress::new();
-    let told = |told: Told<'_>| match told {
-        Told::Progress(now) => progress.show(now),
-        Told::Difference(_) | Told::NotCompared(_) => {}
+    let told = |told: RebuildEvent<'_>| match told {
+        RebuildEvent::Progress(now) => progress.show(now),
+        RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
     let how = (&context.clock, PATIENCE);
     let finished = erasure::finish(store, logic, how, &stop, told).await;

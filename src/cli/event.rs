@@ -7,7 +7,7 @@ use super::output::{self, stdout};
 use super::report::{Exit, Failure};
 use crate::exchange::EventRecord;
 use crate::ids::{AccountId, EventId};
-use crate::store::{LoggedEvent, Opening, Store};
+use crate::store::{LoggedEvent, OpenMode, Store};
 use crate::visible::visible_lines;
 
 #[derive(clap::Args, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let id = EventId::new(args.event);
     let event = find(&store, &id, args.account, context).await?;
     let redeliveries = store.log.redeliveries(event.position, event.position).await?;

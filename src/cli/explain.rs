@@ -10,7 +10,7 @@ use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure, say};
 use crate::audit::{self, Decision, Explained, Explanation, Past, Source};
 use crate::ids::{AccountId, Scope, SubscriptionId};
-use crate::store::Opening;
+use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
 
 /// The columns of the CSV.
@@ -52,7 +52,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let id = SubscriptionId::new(args.subscription.clone());

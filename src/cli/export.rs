@@ -6,7 +6,7 @@ use super::report::{Exit, Failure, say};
 use super::sheet::CellArgs;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
-use crate::store::{Damage, LogEntry, LoggedEvent, Opening, Redelivery, Store, StoreError};
+use crate::store::{Damage, LogEntry, LoggedEvent, OpenMode, Redelivery, Store, StoreError};
 
 /// Events that are read at once, at most.
 const BATCH_EVENTS: usize = 500;
@@ -32,7 +32,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let is_whole = args.after == 0;
     let mut lines =
         Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;

@@ -11,7 +11,7 @@ use super::sheet::CellArgs;
 use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
 use crate::http::HistoryView;
 use crate::ids::{AccountId, EventId, Position, Scope};
-use crate::store::Opening;
+use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
 
 /// The columns of the CSV.
@@ -94,7 +94,7 @@ pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let kind = match args.kind {
         None => SubjectKind::of_id(&args.id),
         Some(Kind::User) => SubjectKind::User,

@@ -38,7 +38,7 @@ use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::store::{Opening, Store};
+use crate::store::{OpenMode, Store};
 
 pub use report::Exit;
 
@@ -147,9 +147,9 @@ struct Context {
 }
 
 impl Context {
-    async fn open(&self, opening: Opening) -> anyhow::Result<Store> {
+    async fn open(&self, mode: OpenMode) -> anyhow::Result<Store> {
         let url = self.settings.database_url()?;
-        let store = Store::open(&url, opening, self.clock.clone()).await?;
+        let store = Store::open(&url, mode, self.clock.clone()).await?;
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
         Ok(store)
     }

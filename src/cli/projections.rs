@@ -4,7 +4,7 @@ use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, say};
 use crate::projector::{self, Projections};
-use crate::store::{GenerationId, Opening, Store};
+use crate::store::{GenerationId, OpenMode, Store};
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -50,7 +50,7 @@ const COLUMNS: [&str; 8] = [
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let command = args.command.unwrap_or(Command::List(args.format));
     let is_read = matches!(command, Command::List(_));
-    let opening = if is_read { Opening::ReadOnly } else { Opening::Existing };
+    let opening = if is_read { OpenMode::ReadOnly } else { OpenMode::Existing };
     let store = context.open(opening).await?;
     let done = match command {
         Command::List(args) => list(&store, context, args).await,

@@ -6,8 +6,8 @@ use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
 use super::report::{Exit, say};
 use super::signals;
-use crate::projector::{self, Listing, Mode, Told};
-use crate::store::{DatabaseUrl, Opening};
+use crate::projector::{self, Listing, RebuildEvent, RebuildMode};
+use crate::store::{DatabaseUrl, OpenMode};
 
 /// Subscriptions that a summary shows of those that lose access, and of those that gain it.
 const EXAMPLES: usize = 3;
@@ -39,8 +39,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     // Whoever owns a database of PostgreSQL's makes the schemas with this.
     let opening = match context.settings.database_url()? {
-        DatabaseUrl::Postgres(_) => Opening::Create,
-        DatabaseUrl::Sqlite(_) => Opening::Existing,
+        DatabaseUrl::Postgres(_) => OpenMode::Create,
+        DatabaseUrl::Sqlite(_) => OpenMode::Existing,
     };
     let store = context.open(opening).await?;
     let stop = signals::stop_token()?;
@@ -50,17 +50,17 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         (None, Format::Table) => Listing::Examples(EXAMPLES),
         (None, Format::Json | Format::Csv) => Listing::First(usize::MAX),
     };
-    let mode = if args.dry_run { Mode::DryRun } else { Mode::Swap };
+    let mode = if args.dry_run { RebuildMode::DryRun } else { RebuildMode::Swap };
     let mut progress = RebuildProgress::new();
     let mut report = Report::new(args.format, listing);
     let clock = &context.clock;
-    let told = |told: Told<'_>| match told {
-        Told::Progress(now) => progress.show(now),
-        Told::Difference(difference) => {
+    let told = |told: RebuildEvent<'_>| match told {
+        RebuildEvent::Progress(now) => progress.show(now),
+        RebuildEvent::Difference(difference) => {
             progress.clear();
             report.take(&difference);
         }
-        Told::NotCompared(error) => {
+        RebuildEvent::NotCompared(error) => {
             progress.clear();
             say(&format!("the new generation could not be compared with the live one: {error}"));
         }

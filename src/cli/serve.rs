@@ -4,8 +4,9 @@ use super::Context;
 use super::report::{Exit, Failure};
 use super::{open_files, signals};
 use crate::config::{
-    ACCESS_TOKEN, API_TOKEN, Mode, Secrets, ServeSettings, WEBHOOK_SECRET, WebhookSecrets,
+    ACCESS_TOKEN, API_TOKEN, Secrets, ServeSettings, WEBHOOK_SECRET, WebhookSecrets,
 };
+use crate::ids::Mode;
 use crate::ingest::Limits;
 use crate::service::{Options, Service, StartError};
 
@@ -77,7 +78,7 @@ fn announce(service: &Service, mode: Mode, readable: bool) {
     let signers: Vec<_> = service.app().verifier.signers().map(|it| it.to_string()).collect();
     let signers = signers.join(", ");
     tracing::info!(signers, "events must be signed with one of: {signers}");
-    let other = Mode::of(!mode.livemode());
+    let other = Mode::from_livemode(!mode.livemode());
     tracing::info!(
         mode = mode.as_str(),
         "{mode} mode grants access; events of {other} mode are kept and grant nothing \

@@ -17,7 +17,7 @@ use crate::ids::Position;
 use crate::simulate::{
     ApiVersion, Delivery, Order, Plan, SimulatedEvent, TruthRow, Versions, deliver, simulate,
 };
-use crate::store::{Source, payload_hash};
+use crate::store::{EventSource, payload_hash};
 use crate::stripe::envelope::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -163,7 +163,7 @@ fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> i
             created: StripeTime(event.created),
             created_nanos,
             received_at: last,
-            source: Source::Import.as_str().to_owned(),
+            source: EventSource::Import.as_str().to_owned(),
             signature: None,
             signature_salt: None,
             signature_hash: None,

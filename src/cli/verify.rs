@@ -9,7 +9,7 @@ use super::report::{Exit, despite_broken_pipe};
 use super::{Context, progress};
 use crate::audit::{self, Report};
 use crate::config::WebhookSecrets;
-use crate::store::Opening;
+use crate::store::OpenMode;
 use crate::stripe::signature::Verifier;
 use crate::visible::visible;
 
@@ -41,7 +41,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     for path in &args.checkpoints {
         checkpoints.push(args.key.open(path)?);
     }
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let bar = progress::bar("verifying", 0);
     let report = audit::verify_against(&store, verifier.as_ref(), &checkpoints, |progress| {
         bar.set_length(progress.total.unsigned_abs());

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Decoded;
-use super::record::{ErasedEvent, Subject};
+use super::record::{ErasedEvent, ErasedSubject};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::observe::observe_as;
 use crate::store::{
-    Damage, LogEntry, LoggedEvent, Redelivery, Source, Store, StoreError, Subject as Timeline,
+    Damage, EventSource, LogEntry, LoggedEvent, Redelivery, Store, StoreError, TimelineKey,
 };
 use crate::stripe::Envelope;
 use crate::stripe::routing::Routing;
@@ -76,7 +76,7 @@ pub async fn find(
         let entry = store.log.event_entries(id, account, livemode).await?.pop();
         let entry = entry.ok_or_else(|| FindError::NoEvent(id.clone()))?;
         let event = whole_or_rest(entry).map_err(StoreError::from)?;
-        if event.source == Source::Subledger {
+        if event.source == EventSource::Subledger {
             return Err(FindError::OwnRecord(id.clone()));
         }
         let redelivered = Redelivered::of(store, std::slice::from_ref(&event)).await?;
@@ -135,7 +135,7 @@ fn whole_or_rest(entry: LogEntry) -> Result<LoggedEvent, Damage> {
 
 /// The positions on a customer's timeline; none without a read model, because then there is the log.
 async fn timeline(store: &Store, key: CustomerKey) -> Result<Vec<Position>, StoreError> {
-    let of_customer = Timeline::Customer(key);
+    let of_customer = TimelineKey::Customer(key);
     match store.read_model.timeline(&of_customer, Position::ZERO, usize::MAX).await {
         Ok((_, entries)) => Ok(entries.into_iter().map(|entry| entry.position).collect()),
         Err(StoreError::ReadModelBuilding) => Ok(Vec::new()),
@@ -184,7 +184,7 @@ impl Chosen {
         if let Some(customer) = of.filter(|it| !self.customers.contains(it)) {
             self.customers.insert(customer.clone());
         }
-        if event.source == Source::Subledger {
+        if event.source == EventSource::Subledger {
             return;
         }
         let Some(body) = event.payload.as_deref().or(redelivered.into_iter().next()) else {
@@ -204,23 +204,23 @@ impl Chosen {
         if let Some(customer) = of
             && subjects.iter().all(|subject| subject.customer != *customer)
         {
-            subjects.push(Subject { customer: customer.clone(), subscription: None });
+            subjects.push(ErasedSubject { customer: customer.clone(), subscription: None });
         }
     }
 }
 
 /// Whose timeline the event stands on.
-fn subjects(event_type: &str, body: &str) -> Vec<Subject> {
+fn subjects(event_type: &str, body: &str) -> Vec<ErasedSubject> {
     if let Ok(observation) = observe_as(event_type, body) {
         let subscription = observation.subscription;
         let keys = observation.stand_ins.into_iter().chain(observation.customer);
         return keys
-            .map(|key| Subject { customer: key.customer, subscription: subscription.clone() })
+            .map(|key| ErasedSubject { customer: key.customer, subscription: subscription.clone() })
             .collect();
     }
     let routing = Envelope::<Routing<'_>>::read(body).ok().and_then(|it| it.object);
     let routing = routing.unwrap_or_default();
     let subscription = routing.subscription.as_deref().map(SubscriptionId::from);
     let customer = routing.customer.as_deref().map(CustomerId::from);
-    customer.map(|customer| Subject { customer, subscription }).into_iter().collect()
+    customer.map(|customer| ErasedSubject { customer, subscription }).into_iter().collect()
 }

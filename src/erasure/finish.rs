@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::projector::{self, Listing, Mode, RebuildError, Told};
+use crate::projector::{self, Listing, RebuildError, RebuildEvent, RebuildMode};
 use crate::store::{Generation, GenerationId, GenerationStatus, Rewritten, Store};
 
 /// Places where the bytes of erased bodies may still be.
@@ -30,7 +30,7 @@ pub async fn finish(
     logic: &Logic,
     (clock, patience): (&Clock, Duration),
     stop: &CancellationToken,
-    tell: impl FnMut(Told<'_>),
+    tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Finished, RebuildError> {
     store.log.erase_left_signatures().await?;
     // The log first, and also where the read model cannot be rebuilt now: each is done as soon as possible.
@@ -50,14 +50,14 @@ async fn renew(
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    tell: impl FnMut(Told<'_>),
+    tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<(), RebuildError> {
     let model = &store.read_model;
     let newest = match model.live().await? {
         Some(live) => {
             let of_live = projector::logic_of(&live);
             let logic = of_live.as_ref().unwrap_or(logic);
-            let mode = (Mode::Swap, Listing::Nothing);
+            let mode = (RebuildMode::Swap, Listing::Nothing);
             projector::rebuild(store, logic, clock, stop, mode, tell).await?.generation
         }
         None => GenerationId::MAX,

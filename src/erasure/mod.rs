@@ -22,7 +22,7 @@ mod record;
 
 pub use find::{FindError, Found, FoundEvent, find};
 pub use finish::{Finished, finish};
-pub use record::{ErasedEvent, Erasure, Subject};
+pub use record::{ErasedEvent, ErasedSubject, Erasure};
 
 use crate::clock::Clock;
 use crate::store::{Appended, InvalidEvent, NewEvent, Store, StoreError};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CustomerId, EventId, Scope, SubscriptionId};
-use crate::store::{EventFacts, InvalidEvent, NewEvent, Source, draw};
+use crate::store::{EventFacts, EventSource, InvalidEvent, NewEvent, draw};
 use crate::time::StripeTime;
 
 /// What was erased, by whom and why. When is the event's own time.
@@ -26,12 +26,12 @@ pub struct ErasedEvent {
     /// Which.
     pub event_id: EventId,
     /// Whose history it belongs to; ids alone, so that a history can say that something is gone.
-    pub subjects: Vec<Subject>,
+    pub subjects: Vec<ErasedSubject>,
 }
 
 /// A customer, or an object that stands in one's place, and the subscription that an event named.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Subject {
+pub struct ErasedSubject {
     /// `cus_…`
     pub customer: CustomerId,
     /// `sub_…`
@@ -88,7 +88,7 @@ impl Erasure {
         };
         // Text, numbers and lists of them are always written.
         let body = serde_json::to_string(&body).unwrap_or_default();
-        NewEvent::new(facts, Source::Subledger, None, body)
+        NewEvent::new(facts, EventSource::Subledger, None, body)
     }
 
     /// A new id of a record. Nobody can guess it, and so no event can take it before the record does.
@@ -111,7 +111,7 @@ impl Erasure {
     }
 
     /// Whose history it belongs to.
-    pub fn subjects(&self) -> BTreeSet<&Subject> {
+    pub fn subjects(&self) -> BTreeSet<&ErasedSubject> {
         self.events.iter().flat_map(|event| &event.subjects).collect()
     }
 }
@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written_and_is_an_event_like_any_other() {
-        let subject = Subject { customer: "cus_1".into(), subscription: Some("sub_1".into()) };
+        let subject =
+            ErasedSubject { customer: "cus_1".into(), subscription: Some("sub_1".into()) };
         let event = |id: &str| ErasedEvent { event_id: id.into(), subjects: vec![subject.clone()] };
         let erasure = Erasure {
             by: "Ann \"privacy\"\n".to_owned(),

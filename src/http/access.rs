@@ -6,7 +6,7 @@ use super::App;
 use super::params::{Params, cursor};
 use super::problem::Problem;
 use super::view::{Access, SubscriptionView};
-use crate::config::Mode;
+use crate::ids::Mode;
 use crate::ids::Scope;
 use crate::store::{AccessKey, AccessQuestion, GenerationStamp, Holder, ItemFilter};
 
@@ -57,7 +57,7 @@ impl Asked {
         holder: Holder,
     ) -> Result<(GenerationStamp, AccessView), Problem> {
         let Self { scope, item, limit, after } = self;
-        let mode = Mode::of(scope.livemode).as_str();
+        let mode = Mode::from_livemode(scope.livemode).as_str();
         let question = AccessQuestion { scope, holder, item };
         // One more than asked for tells whether there is a next page.
         let (stamp, mut answer) =

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::alarm::{Alarm, Tally};
-use super::problem::Kind;
+use super::problem::ProblemType;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ACCESS_TOKEN, API_TOKEN};
 
@@ -30,10 +30,10 @@ impl Default for Alarms {
 
 impl Alarms {
     /// Counts a refused request, if its kind is of interest to the operator.
-    pub(super) fn refused(&self, kind: Kind) {
+    pub(super) fn refused(&self, kind: ProblemType) {
         let now = self.time.elapsed();
         match kind {
-            Kind::Unauthorized | Kind::Forbidden => {
+            ProblemType::Unauthorized | ProblemType::Forbidden => {
                 self.api.count(kind.name(), now).as_ref().map(warn_api);
             }
             _ if webhook_hint(kind).is_some() => {
@@ -58,7 +58,7 @@ impl Alarms {
 }
 
 fn warn_webhook(tally: &Tally) {
-    let kinds = Kind::ALL.iter().filter(|kind| tally.reasons().any(|it| it == kind.name()));
+    let kinds = ProblemType::ALL.iter().filter(|kind| tally.reasons().any(|it| it == kind.name()));
     let mut hints: Vec<&str> = kinds.filter_map(|kind| webhook_hint(*kind)).collect();
     hints.dedup();
     let (refused, hints) = (tally.total(), hints.join("; "));
@@ -90,31 +90,33 @@ fn warn_connections(tally: &Tally) {
 }
 
 /// Advice about a kind of refused webhook; none for what is no refusal of a webhook, or is logged elsewhere.
-fn webhook_hint(kind: Kind) -> Option<&'static str> {
+fn webhook_hint(kind: ProblemType) -> Option<&'static str> {
     Some(match kind {
-        Kind::SignatureMissing => {
+        ProblemType::SignatureMissing => {
             "if these are from Stripe, let the proxy pass the Stripe-Signature header on"
         }
-        Kind::SignatureMalformed | Kind::SignatureWithoutV1 | Kind::SignatureMismatch => {
+        ProblemType::SignatureMalformed
+        | ProblemType::SignatureWithoutV1
+        | ProblemType::SignatureMismatch => {
             "set STRIPE_WEBHOOK_SECRET to the signing secret of the endpoint that posts here (Stripe \
              Dashboard: Developers, Webhooks, the endpoint, Signing secret; `stripe listen` prints its own), \
              and let no proxy change the body"
         }
-        Kind::SignatureWrongBinding => {
+        ProblemType::SignatureWrongBinding => {
             "correct the binding (live:, test:, connect:) before that secret in STRIPE_WEBHOOK_SECRET, or the \
              events that its endpoint sends"
         }
-        Kind::SignatureTooOld | Kind::SignatureTooNew => {
+        ProblemType::SignatureTooOld | ProblemType::SignatureTooNew => {
             "compare this machine's clock with UTC; a proxy that holds requests back makes them old, too"
         }
-        Kind::NotUtf8 | Kind::NotJson | Kind::NotAnEvent => {
+        ProblemType::NotUtf8 | ProblemType::NotJson | ProblemType::NotAnEvent => {
             "these are signed and are no events: look who else has the signing secret"
         }
-        Kind::BodyIncomplete | Kind::BodyTooSlow | Kind::BodyTooLarge => {
+        ProblemType::BodyIncomplete | ProblemType::BodyTooSlow | ProblemType::BodyTooLarge => {
             "bodies arrive slowly, broken or too large: look at the proxy and the network"
         }
-        Kind::BodiesFull => "too many large bodies arrive at once",
-        Kind::QueueFull => {
+        ProblemType::BodiesFull => "too many large bodies arrive at once",
+        ProblemType::QueueFull => {
             "events arrive faster than the log can commit: look at the disk or the database"
         }
         _ => return None,
@@ -127,9 +129,9 @@ mod tests {
 
     #[test]
     fn every_problem_of_a_signature_has_a_hint() {
-        for kind in Kind::ALL.iter().filter(|kind| kind.name().starts_with("signature-")) {
+        for kind in ProblemType::ALL.iter().filter(|kind| kind.name().starts_with("signature-")) {
             assert!(webhook_hint(*kind).is_some(), "{kind:?}");
         }
-        assert_eq!(webhook_hint(Kind::NotFound), None);
+        assert_eq!(webhook_hint(ProblemType::NotFound), None);
     }
 }

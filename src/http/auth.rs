@@ -14,7 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::App;
 use super::peer::Peer;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use crate::config::{ACCESS_TOKEN, API_TOKEN, Secrets};
 
 /// The configured tokens, as hashes.
@@ -41,7 +41,7 @@ impl Tokens {
     }
 
     fn permit(&self, headers: &HeaderMap, right: Right) -> Result<(), Problem> {
-        let refuse = |detail: String| Err(Problem::new(Kind::Unauthorized, detail));
+        let refuse = |detail: String| Err(Problem::new(ProblemType::Unauthorized, detail));
         let none_configured =
             self.api.is_empty() && (right == Right::Read || self.access.is_empty());
         if none_configured && self.access.is_empty() {
@@ -59,7 +59,7 @@ impl Tokens {
             _ if may_read => Ok(()),
             Right::AskAccess if may_ask => Ok(()),
             Right::Read if may_ask => Err(Problem::new(
-                Kind::Forbidden,
+                ProblemType::Forbidden,
                 format!("a token of {ACCESS_TOKEN} may only ask /v1/users/{{id}}"),
             )),
             _ => refuse("the token is not one of the configured ones".to_owned()),
@@ -104,7 +104,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    fn ask(tokens: &Tokens, header: Option<&str>, right: Right) -> Option<Kind> {
+    fn ask(tokens: &Tokens, header: Option<&str>, right: Right) -> Option<ProblemType> {
         let mut headers = HeaderMap::new();
         if let Some(value) = header {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
@@ -116,14 +116,14 @@ mod tests {
     fn an_access_token_asks_for_access_and_no_more() {
         let tokens = Tokens::new(&Secrets::parse("old,new"), &Secrets::parse("narrow"));
         for (header, read, access) in [
-            (None, Some(Kind::Unauthorized), Some(Kind::Unauthorized)),
-            (Some("Bearer"), Some(Kind::Unauthorized), Some(Kind::Unauthorized)),
-            (Some("Bearer "), Some(Kind::Unauthorized), Some(Kind::Unauthorized)),
-            (Some("Basic old"), Some(Kind::Unauthorized), Some(Kind::Unauthorized)),
-            (Some("Bearer ol"), Some(Kind::Unauthorized), Some(Kind::Unauthorized)),
+            (None, Some(ProblemType::Unauthorized), Some(ProblemType::Unauthorized)),
+            (Some("Bearer"), Some(ProblemType::Unauthorized), Some(ProblemType::Unauthorized)),
+            (Some("Bearer "), Some(ProblemType::Unauthorized), Some(ProblemType::Unauthorized)),
+            (Some("Basic old"), Some(ProblemType::Unauthorized), Some(ProblemType::Unauthorized)),
+            (Some("Bearer ol"), Some(ProblemType::Unauthorized), Some(ProblemType::Unauthorized)),
             (Some("Bearer old"), None, None),
             (Some("bearer new"), None, None),
-            (Some("Bearer narrow"), Some(Kind::Forbidden), None),
+            (Some("Bearer narrow"), Some(ProblemType::Forbidden), None),
         ] {
             assert_eq!(ask(&tokens, header, Right::Read), read, "{header:?}");
             assert_eq!(ask(&tokens, header, Right::AskAccess), access, "{header:?}");
@@ -134,6 +134,9 @@ mod tests {
     fn without_any_token_nobody_reads_and_the_variable_is_named() {
         let problem = Tokens::default().permit(&HeaderMap::new(), Right::Read).unwrap_err();
         assert!(format!("{problem:?}").contains("SUBLEDGER_API_TOKEN"));
-        assert_eq!(ask(&Tokens::default(), Some("Bearer "), Right::Read), Some(Kind::Unauthorized));
+        assert_eq!(
+            ask(&Tokens::default(), Some("Bearer "), Right::Read),
+            Some(ProblemType::Unauthorized)
+        );
     }
 }

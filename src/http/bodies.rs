@@ -16,7 +16,7 @@ use hyper::body::Body as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 
 /// Largest body in bytes. Stripe's largest known events stay far below.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -84,7 +84,7 @@ impl Bodies {
         tokio::time::timeout(BODY_TIMEOUT, self.collect(body, exact)).await.unwrap_or_else(|_| {
             let detail =
                 format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
-            Err(Problem::new(Kind::BodyTooSlow, detail))
+            Err(Problem::new(ProblemType::BodyTooSlow, detail))
         })
     }
 
@@ -101,8 +101,9 @@ impl Bodies {
                 },
             };
             let Some(frame) = frame else { break };
-            let frame = frame
-                .map_err(|_| Problem::new(Kind::BodyIncomplete, "the body ended before its end"))?;
+            let frame = frame.map_err(|_| {
+                Problem::new(ProblemType::BodyIncomplete, "the body ended before its end")
+            })?;
             let Ok(data) = frame.into_data() else { continue };
             let length = bytes.len() + data.len();
             if length > most {
@@ -191,11 +192,11 @@ impl Drop for Place<'_> {
 }
 
 fn too_large() -> Problem {
-    Problem::new(Kind::BodyTooLarge, format!("an event has at most {BODY_BYTES_MAX} bytes"))
+    Problem::new(ProblemType::BodyTooLarge, format!("an event has at most {BODY_BYTES_MAX} bytes"))
 }
 
 fn full() -> Problem {
-    Problem::new(Kind::BodiesFull, "too many large bodies arrive at once; send it again")
+    Problem::new(ProblemType::BodiesFull, "too many large bodies arrive at once; send it again")
 }
 
 #[cfg(test)]
@@ -261,7 +262,7 @@ mod tests {
             assert_eq!(bodies.lock().used, if length > SMALL_BYTES_MAX { length } else { 0 });
         }
         let too_large = bodies.read(Body::from(vec![b'x'; BODY_BYTES_MAX + 1])).await;
-        assert_eq!(too_large.unwrap_err().kind(), Kind::BodyTooLarge);
+        assert_eq!(too_large.unwrap_err().kind(), ProblemType::BodyTooLarge);
         assert_eq!(bodies.lock().used, 0);
     }
 
@@ -279,6 +280,6 @@ mod tests {
             (BODY_BYTES_MAX, BODY_BYTES_MAX)
         );
         let too_large = bodies.read(stream(frames + 1)).await;
-        assert_eq!(too_large.unwrap_err().kind(), Kind::BodyTooLarge);
+        assert_eq!(too_large.unwrap_err().kind(), ProblemType::BodyTooLarge);
     }
 }

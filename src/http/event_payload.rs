@@ -6,7 +6,7 @@ use axum::http::{HeaderName, header};
 use super::Shared;
 use super::event::find;
 use super::params::{Id, Params};
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 
 pub(super) async fn get(
     State(app): Shared,
@@ -15,7 +15,10 @@ pub(super) async fn get(
 ) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
     let event = find(&app, id, params).await?;
     let payload = event.payload.ok_or_else(|| {
-        Problem::new(Kind::PayloadErased, "the payload was erased; the record is still there")
+        Problem::new(
+            ProblemType::PayloadErased,
+            "the payload was erased; the record is still there",
+        )
     })?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),

@@ -5,7 +5,7 @@ use axum::http::{HeaderName, header};
 
 use super::Shared;
 use super::params::Params;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use crate::audit;
 use crate::config::SIGNING_KEY;
 
@@ -16,7 +16,7 @@ pub(super) async fn get(
     params.finish()?;
     let key = app.signing_key.as_ref().ok_or_else(|| {
         let detail = format!("no checkpoint can be signed: set {SIGNING_KEY} for the server");
-        Problem::new(Kind::NoSigningKey, detail)
+        Problem::new(ProblemType::NoSigningKey, detail)
     })?;
     let checkpoint = audit::checkpoint(&app.store.log).await?;
     let headers =

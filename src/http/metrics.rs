@@ -21,7 +21,7 @@ pub use histogram::Histogram;
 
 use super::alarms::Alarms;
 use super::peer::Closed;
-use super::problem::Kind;
+use super::problem::ProblemType;
 use crate::ingest::Ingest;
 
 /// The counters, with a registry of their own, so that two services in one process share none.
@@ -77,7 +77,7 @@ impl Metrics {
             }};
         }
         Self {
-            problems: Kind::ALL
+            problems: ProblemType::ALL
                 .iter()
                 .map(|kind| problems.get_or_create_owned(&[("type", kind.name())]))
                 .collect(),
@@ -143,7 +143,7 @@ impl Metrics {
     }
 
     /// Counts a refused request.
-    pub fn problem(&self, kind: Kind) {
+    pub fn problem(&self, kind: ProblemType) {
         // The counters stand in the order of the kinds.
         self.problems[kind as usize].inc();
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, header};
 
 use super::Shared;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use crate::time::ReceivedAt;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,7 +30,7 @@ pub(super) async fn get(
     metrics.projection_parked.set(status.parked);
     let text = metrics
         .encode(&app.ingest)
-        .map_err(|_| Problem::new(Kind::Internal, "the metrics could not be written"))?;
+        .map_err(|_| Problem::new(ProblemType::Internal, "the metrics could not be written"))?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))
 }
 

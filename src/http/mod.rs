@@ -52,7 +52,7 @@ pub use bodies::{BODY_BYTES_MAX, Bodies};
 pub use limits::{ConnectionLimits, HEAD_BYTES_MAX};
 pub use metrics::{Histogram, Metrics};
 pub use peer::Peer;
-pub use problem::{Kind, Problem};
+pub use problem::{Problem, ProblemType};
 pub use server::Listener;
 pub use statuses::UnknownStatus;
 pub use users::UserView;
@@ -60,7 +60,7 @@ pub use view::{Access, HistoryView, SubscriptionView};
 pub use webhook::Notices;
 
 use crate::clock::Clock;
-use crate::config::Mode;
+use crate::ids::Mode;
 use crate::ingest::Ingest;
 use crate::projector::ProjectorHandle;
 use crate::proof::SigningKey;
@@ -170,18 +170,18 @@ impl BothSpellings for Router<Arc<App>> {
 }
 
 async fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "there is no such path here")
+    Problem::new(ProblemType::NotFound, "there is no such path here")
 }
 
 async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(Kind::MethodNotAllowed, format!("this path does not take {method}"))
+    Problem::new(ProblemType::MethodNotAllowed, format!("this path does not take {method}"))
 }
 
 async fn within_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
-        Problem::new(Kind::TooSlow, detail).into_response()
+        Problem::new(ProblemType::TooSlow, detail).into_response()
     })
 }
 

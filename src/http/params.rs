@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::problem::{Kind, Problem};
-use crate::config::Mode;
+use super::problem::{Problem, ProblemType};
+use crate::ids::Mode;
 use crate::ids::{AccountId, Scope};
 use crate::store::ItemFilter;
 use crate::suggest::nearest;
@@ -42,8 +42,9 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::try_from_uri(&parts.uri)
-            .map_err(|_| Problem::new(Kind::BadParameter, "the query is not form-encoded"))?;
+        let Query(pairs) = Query::try_from_uri(&parts.uri).map_err(|_| {
+            Problem::new(ProblemType::BadParameter, "the query is not form-encoded")
+        })?;
         let pairs: Vec<(String, String)> = pairs;
         match pairs.iter().find(|(name, value)| has_nul(name) || has_nul(value)) {
             Some((name, _)) => Err(Problem::parameter(&name.replace('\0', "\u{fffd}"), NO_NUL)),
@@ -168,7 +169,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(id): Path<String> = Path::from_request_parts(parts, state)
             .await
-            .map_err(|_| Problem::new(Kind::NotFound, "the id in the path is not UTF-8"))?;
+            .map_err(|_| Problem::new(ProblemType::NotFound, "the id in the path is not UTF-8"))?;
         if has_nul(&id) {
             return Err(Problem::parameter("the id in the path", NO_NUL));
         }

@@ -25,7 +25,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// An answer that is not the one that was asked for.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    kind: Kind,
+    kind: ProblemType,
     detail: Cow<'static, str>,
     /// True if the connection is to be closed, because a body was not read.
     closing: bool,
@@ -35,9 +35,9 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident, $title:literal;)+) => {
         /// What kinds of problems there are. Each has its stable `type`, its status, its title.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Kind { $($(#[$doc])* $variant,)+ }
+        pub enum ProblemType { $($(#[$doc])* $variant,)+ }
 
-        impl Kind {
+        impl ProblemType {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
@@ -139,11 +139,14 @@ struct Body<'a> {
 
 impl Problem {
     /// A problem and what to say about it.
-    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(kind: ProblemType, detail: impl Into<Cow<'static, str>>) -> Self {
         // What is left of such a body is not worth reading.
         let closing = matches!(
             kind,
-            Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyIncomplete | Kind::BodiesFull
+            ProblemType::BodyTooLarge
+                | ProblemType::BodyTooSlow
+                | ProblemType::BodyIncomplete
+                | ProblemType::BodiesFull
         );
         Self { kind, detail: detail.into(), closing }
     }
@@ -156,16 +159,16 @@ impl Problem {
 
     /// A query parameter that cannot be used, by its name.
     pub fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
-        Self::new(Kind::BadParameter, format!("{name}: {why}"))
+        Self::new(ProblemType::BadParameter, format!("{name}: {why}"))
     }
 
     /// Something that the ledger does not know.
     pub fn unknown(what: &str) -> Self {
-        Self::new(Kind::UnknownSubject, format!("the ledger knows no such {what} here"))
+        Self::new(ProblemType::UnknownSubject, format!("the ledger knows no such {what} here"))
     }
 
     /// Which kind it is.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> ProblemType {
         self.kind
     }
 }
@@ -188,7 +191,9 @@ impl IntoResponse for Problem {
             set(header::CONNECTION, HeaderValue::from_static("close"));
         }
         match self.kind {
-            Kind::Unauthorized => set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            ProblemType::Unauthorized => {
+                set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 set(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
@@ -201,12 +206,12 @@ impl IntoResponse for Problem {
 
 /// Counts every problem by its type. The outermost layer, so that none escapes it.
 pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
-    if let Some(kind) = response.extensions().get::<Kind>() {
+    if let Some(kind) = response.extensions().get::<ProblemType>() {
         app.metrics.problem(*kind);
         app.metrics.alarms.refused(*kind);
         match kind {
-            Kind::ReadModelDamaged => app.store.read_model.suspect(true),
-            Kind::StoreDamaged => app.store.read_model.suspect(false),
+            ProblemType::ReadModelDamaged => app.store.read_model.suspect(true),
+            ProblemType::StoreDamaged => app.store.read_model.suspect(false),
             _ => {}
         }
     }
@@ -215,19 +220,19 @@ pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Re
 
 /// The answer to a panic: a defect, logged with its message by the panic hook, not shown.
 pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(Kind::Internal, "an unexpected error; the log of the server says more")
+    Problem::new(ProblemType::Internal, "an unexpected error; the log of the server says more")
         .into_response()
 }
 
 impl From<SignatureError> for Problem {
     fn from(error: SignatureError) -> Self {
         let kind = match error {
-            SignatureError::Missing => Kind::SignatureMissing,
-            SignatureError::Malformed => Kind::SignatureMalformed,
-            SignatureError::NoV1 => Kind::SignatureWithoutV1,
-            SignatureError::NoMatch => Kind::SignatureMismatch,
-            SignatureError::TooOld => Kind::SignatureTooOld,
-            SignatureError::TooNew => Kind::SignatureTooNew,
+            SignatureError::Missing => ProblemType::SignatureMissing,
+            SignatureError::Malformed => ProblemType::SignatureMalformed,
+            SignatureError::NoV1 => ProblemType::SignatureWithoutV1,
+            SignatureError::NoMatch => ProblemType::SignatureMismatch,
+            SignatureError::TooOld => ProblemType::SignatureTooOld,
+            SignatureError::TooNew => ProblemType::SignatureTooNew,
         };
         Self::new(kind, error.to_string())
     }
@@ -239,15 +244,15 @@ impl From<WrongBinding> for Problem {
             "{error}: let the endpoint send what its secret is bound to, or correct the binding in \
              {WEBHOOK_SECRET}"
         );
-        Self::new(Kind::SignatureWrongBinding, detail)
+        Self::new(ProblemType::SignatureWrongBinding, detail)
     }
 }
 
 impl From<EnvelopeError> for Problem {
     fn from(error: EnvelopeError) -> Self {
         let kind = match error {
-            EnvelopeError::NotJson => Kind::NotJson,
-            EnvelopeError::NotAnEvent(_) => Kind::NotAnEvent,
+            EnvelopeError::NotJson => ProblemType::NotJson,
+            EnvelopeError::NotAnEvent(_) => ProblemType::NotAnEvent,
         };
         Self::new(kind, error.to_string())
     }
@@ -256,15 +261,16 @@ impl From<EnvelopeError> for Problem {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::QueueFull => {
-                Self::new(Kind::QueueFull, "too many events wait for their commit; send it again")
-            }
+            Refused::QueueFull => Self::new(
+                ProblemType::QueueFull,
+                "too many events wait for their commit; send it again",
+            ),
             Refused::Unavailable => Self::new(
-                Kind::LogUnavailable,
+                ProblemType::LogUnavailable,
                 "the event could not be committed and was not stored; send it again",
             ),
             Refused::Closed => {
-                Self::new(Kind::ShuttingDown, "the event was not stored; send it again")
+                Self::new(ProblemType::ShuttingDown, "the event was not stored; send it again")
             }
         }
     }
@@ -274,31 +280,40 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::ReadModelBuilding => Self::new(
-                Kind::ReadModelBuilding,
+                ProblemType::ReadModelBuilding,
                 "no generation of the read model is complete yet; ask again soon",
             ),
             error @ StoreError::OtherVersion(_) => {
-                Self::new(Kind::ReadModelOtherVersion, error.to_string())
+                Self::new(ProblemType::ReadModelOtherVersion, error.to_string())
             }
             StoreError::Damaged(damage) => {
                 tracing::error!("{damage}");
                 let detail = format!("{damage}; what stands beside it in the log can be read");
-                Self::new(Kind::EventDamaged, detail)
+                Self::new(ProblemType::EventDamaged, detail)
             }
             error => {
                 // The one place that logs it: the answer is for outside and says less.
                 tracing::error!(error = &error as &dyn std::error::Error, "a read failed: {error}");
                 if let StoreError::ReadModelDamaged(_) = error {
                     Self::new(
-                        Kind::ReadModelDamaged,
+                        ProblemType::ReadModelDamaged,
                         "it is made again from the log; ask again soon",
                     )
                 } else if let StoreError::Corrupt(_) = error {
-                    Self::new(Kind::StoreDamaged, "the ledger looks at the damage; ask again soon")
+                    Self::new(
+                        ProblemType::StoreDamaged,
+                        "the ledger looks at the damage; ask again soon",
+                    )
                 } else if error.is_unavailable() {
-                    Self::new(Kind::StoreUnavailable, "the ledger did not answer; ask again soon")
+                    Self::new(
+                        ProblemType::StoreUnavailable,
+                        "the ledger did not answer; ask again soon",
+                    )
                 } else {
-                    Self::new(Kind::Internal, "the ledger could not be read; its log says more")
+                    Self::new(
+                        ProblemType::Internal,
+                        "the ledger could not be read; its log says more",
+                    )
                 }
             }
         }
@@ -311,9 +326,9 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_type_of_its_own() {
-        let mut names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        let mut names: Vec<&str> = ProblemType::ALL.iter().map(|kind| kind.name()).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), Kind::ALL.len());
+        assert_eq!(names.len(), ProblemType::ALL.len());
     }
 }

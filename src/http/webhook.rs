@@ -18,10 +18,10 @@ use serde::Serialize;
 
 use super::App;
 use super::peer::Peer;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use crate::clock::Clock;
-use crate::config::Mode;
-use crate::store::{EventFacts, NewEvent, Source};
+use crate::ids::Mode;
+use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::envelope::Envelope;
 use crate::stripe::signature::SignatureError;
 
@@ -57,15 +57,16 @@ pub(super) async fn receive(
     Peer::verify(&head.extensions);
     let (bytes, _part) = body.verified();
 
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Problem::new(Kind::NotUtf8, "the body is signed, but it is not UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Problem::new(ProblemType::NotUtf8, "the body is signed, but it is not UTF-8")
+    })?;
     let envelope = Envelope::parse(&text)?;
     let signed_with = signers.vouching_for(&envelope.scope())?;
     app.notices.notice(&envelope, app.mode);
     let facts = EventFacts::from(&envelope);
     let event_id = envelope.id.into_owned();
-    let event = NewEvent::new(facts, Source::Webhook, Some(signature.into_owned()), text)
-        .map_err(|invalid| Problem::new(Kind::NotAnEvent, invalid.to_string()))?
+    let event = NewEvent::new(facts, EventSource::Webhook, Some(signature.into_owned()), text)
+        .map_err(|invalid| Problem::new(ProblemType::NotAnEvent, invalid.to_string()))?
         .signed_with(Some(signed_with));
 
     let appended = app.ingest.submit(event).await?;
@@ -82,8 +83,9 @@ pub(super) async fn receive(
         position: appended.position.0,
         duplicate: appended.duplicate,
     };
-    let receipt = serde_json::to_vec(&receipt)
-        .map_err(|_| Problem::new(Kind::Internal, "the event is stored; its answer is lost"))?;
+    let receipt = serde_json::to_vec(&receipt).map_err(|_| {
+        Problem::new(ProblemType::Internal, "the event is stored; its answer is lost")
+    })?;
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, JSON)], receipt).into_response())
 }
 
@@ -115,7 +117,7 @@ impl Notices {
             && !self.other_mode.load(Ordering::Relaxed)
             && !self.other_mode.swap(true, Ordering::Relaxed)
         {
-            let other = Mode::of(envelope.livemode);
+            let other = Mode::from_livemode(envelope.livemode);
             tracing::warn!(
                 mode = mode.as_str(),
                 event_mode = other.as_str(),

@@ -24,7 +24,7 @@ pub enum Value {
 
 /// The type of a column: which [`Value`] stands in it, besides `Null`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnType {
     /// [`Value::Bool`].
     Bool,
     /// [`Value::Integer`].
@@ -43,7 +43,7 @@ pub struct Column {
     /// Its name in SQL and in JSON.
     pub name: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub kind: ColumnType,
 }
 
 /// A stored value that is not of its column's type: the table was edited, or is of another
@@ -58,7 +58,7 @@ pub struct WrongValue {
 /// A Rust type that stands in a column.
 pub trait Cell: Sized {
     /// The column's type.
-    const KIND: Kind;
+    const KIND: ColumnType;
     /// The value to store.
     fn to_value(&self) -> Value;
     /// The stored value, read back.
@@ -68,7 +68,7 @@ pub trait Cell: Sized {
 macro_rules! cell {
     ($rust:ty, $kind:ident, $write:expr, $read:expr) => {
         impl Cell for $rust {
-            const KIND: Kind = Kind::$kind;
+            const KIND: ColumnType = ColumnType::$kind;
 
             fn to_value(&self) -> Value {
                 Value::$kind($write(self))
@@ -91,7 +91,7 @@ cell!(String, Text, String::clone, Some);
 cell!(StripeTime, Instant, |v: &StripeTime| *v, Some);
 
 impl<T: Cell> Cell for Option<T> {
-    const KIND: Kind = T::KIND;
+    const KIND: ColumnType = T::KIND;
 
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, Cell::to_value)
@@ -111,7 +111,7 @@ impl<T: Cell> Cell for Option<T> {
 pub struct Json<T>(pub T);
 
 impl<T: serde::Serialize + serde::de::DeserializeOwned> Cell for Json<T> {
-    const KIND: Kind = Kind::Json;
+    const KIND: ColumnType = ColumnType::Json;
 
     fn to_value(&self) -> Value {
         // Rows hold only maps with text keys, lists, text, numbers: always writable.

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::diff::{Difference, Listing};
-use super::rebuild::{self, Mode, RebuildError, Told};
+use super::rebuild::{self, RebuildError, RebuildEvent, RebuildMode};
 use super::rebuilding::{Rebuilding, grouped, rate};
 use super::status::Status;
 use crate::clock::Clock;
@@ -41,8 +41,8 @@ impl Background {
                 () = tokio::time::sleep(pause) => {}
             }
             let mut told = Duration::ZERO;
-            let tell = |what: Told<'_>| match what {
-                Told::Progress(progress) => {
+            let tell = |what: RebuildEvent<'_>| match what {
+                RebuildEvent::Progress(progress) => {
                     let rebuilding = Rebuilding::from(progress);
                     status.send_modify(|status| status.rebuilding = Some(rebuilding));
                     if progress.elapsed >= told + TELL_EVERY {
@@ -51,13 +51,15 @@ impl Background {
                         tracing::info!(events_done, events_total, parked, "{rebuilding}");
                     }
                 }
-                Told::Difference(Difference::Summary(summary)) => tracing::info!("{summary}"),
-                Told::Difference(Difference::Subscription(_)) => {}
-                Told::NotCompared(error) => {
+                RebuildEvent::Difference(Difference::Summary(summary)) => {
+                    tracing::info!("{summary}")
+                }
+                RebuildEvent::Difference(Difference::Subscription(_)) => {}
+                RebuildEvent::NotCompared(error) => {
                     tracing::warn!(%error, "the new generation could not be compared: {error}");
                 }
             };
-            let what = (Mode::Swap, Listing::Nothing);
+            let what = (RebuildMode::Swap, Listing::Nothing);
             let rebuilt = rebuild::rebuild(&store, &logic, &clock, &stopped, what, tell).await?;
             let (generation, events, parked) =
                 (rebuilt.generation, rebuilt.position.0, rebuilt.parked);

@@ -1,20 +1,20 @@
 //! A range of the log, read and understood: everything about its fold that needs no state.
 //!
 //! Reading Stripe's JSON is the expensive part, so it runs beside the runtime's own threads, which
-//! answer webhooks. Because it needs no state, several stretches are read at once, and the next range
+//! answer webhooks. Because it needs no state, several chunks are read at once, and the next range
 //! while this one is folded and committed.
 
 use std::panic::{UnwindSafe, catch_unwind};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{BATCH_BYTES_MAX, BATCH_STRETCHES_MAX, STRETCH_EVENTS, STRETCHES_AT_ONCE};
-use crate::erasure::{Erasure, Subject};
+use super::{BATCH_BYTES_MAX, BATCH_CHUNKS_MAX, CHUNK_EVENTS, CHUNKS_AT_ONCE};
+use crate::erasure::{ErasedSubject, Erasure};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::observe::{FoldError, Link, Observation, observe_as};
 use crate::projection::state::Change;
-use crate::store::{Log, Parked, Source, StoreError, Stretch, StretchEvent, TimelineEntry};
+use crate::store::{ChunkEvent, EventChunk, EventSource, Log, Parked, StoreError, TimelineEntry};
 use crate::stripe::Envelope;
 use crate::stripe::json::Text;
 use crate::stripe::routing::{self, Routing};
@@ -55,7 +55,7 @@ pub(crate) enum Read {
     /// It is of a kind that is folded, and it could not be.
     Parked(Parked),
     /// It says what was erased, and stands in the history of whom that concerned.
-    Erasure(Scope, Vec<Subject>),
+    Erasure(Scope, Vec<ErasedSubject>),
     /// There is nothing to fold: types that name nobody, and bodies that were erased.
     Nothing,
 }
@@ -63,7 +63,7 @@ pub(crate) enum Read {
 impl Batch {
     /// Reads the events after a position; none if there are none.
     pub(super) async fn read(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
-        let Some(mut batch) = Self::read_stretch(log.clone(), after).await? else {
+        let Some(mut batch) = Self::read_chunk(log.clone(), after).await? else {
             return Ok(None);
         };
         if !batch.is_full {
@@ -71,10 +71,10 @@ impl Batch {
         }
         // Where each begins is known beforehand only if none is cut short for its size.
         let to = batch.to;
-        let starts = (1..BATCH_STRETCHES_MAX).map(|n| to.plus((n - 1) * STRETCH_EVENTS));
+        let starts = (1..BATCH_CHUNKS_MAX).map(|n| to.plus((n - 1) * CHUNK_EVENTS));
         let mut others = stream::iter(starts)
-            .map(|start| Self::read_stretch(log.clone(), start))
-            .buffered(STRETCHES_AT_ONCE);
+            .map(|start| Self::read_chunk(log.clone(), start))
+            .buffered(CHUNKS_AT_ONCE);
         while let Some(Some(next)) = others.try_next().await? {
             if next.after != batch.to {
                 break;
@@ -87,9 +87,9 @@ impl Batch {
         Ok(Some(batch))
     }
 
-    /// Reads a stretch of the events after a position; none if there are none.
-    async fn read_stretch(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
-        Self::read_range(&log, after, after.plus(STRETCH_EVENTS)).await
+    /// Reads a chunk of the events after a position; none if there are none.
+    async fn read_chunk(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
+        Self::read_range(&log, after, after.plus(CHUNK_EVENTS)).await
     }
 
     /// Reads the events after a position and up to another, or the first of them; none if there are none. Where
@@ -99,32 +99,32 @@ impl Batch {
         after: Position,
         up_to: Position,
     ) -> Result<Option<Self>, StoreError> {
-        let understood = match log.stretch(after, up_to).await {
+        let understood = match log.event_chunk(after, up_to).await {
             Ok(None) => return Ok(None),
-            Ok(Some(stretch)) => beside_the_runtime(move || Self::of(after, &stretch)).await?,
+            Ok(Some(chunk)) => beside_the_runtime(move || Self::of(after, &chunk)).await?,
             Err(error) => Err(error),
         };
         match understood {
             Err(error) if !error.is_unavailable() => {
-                let stretch = log.stretch_of_each(after, up_to).await?;
-                let Some(stretch) = stretch else { return Ok(None) };
-                beside_the_runtime(move || Self::of(after, &stretch)).await?.map(Some)
+                let chunk = log.event_chunk_by_event(after, up_to).await?;
+                let Some(chunk) = chunk else { return Ok(None) };
+                beside_the_runtime(move || Self::of(after, &chunk)).await?.map(Some)
             }
             understood => understood.map(Some),
         }
     }
 
-    /// Understands a stretch of the events after a position.
-    fn of(after: Position, stretch: &Stretch) -> Result<Self, StoreError> {
-        let events = stretch.events()?;
+    /// Understands a chunk of the events after a position.
+    fn of(after: Position, chunk: &EventChunk) -> Result<Self, StoreError> {
+        let events = chunk.events()?;
         Ok(Self {
             bytes: events.iter().filter_map(|event| event.body).map(str::len).sum(),
             entries: events.iter().map(Entry::read).collect(),
             after,
-            to: stretch.to,
-            first_received_at: stretch.first_received_at,
-            last_received_at: stretch.last_received_at,
-            is_full: stretch.is_full,
+            to: chunk.to,
+            first_received_at: chunk.first_received_at,
+            last_received_at: chunk.last_received_at,
+            is_full: chunk.is_full,
         })
     }
 
@@ -138,12 +138,12 @@ impl Batch {
 
 impl Entry {
     /// Understands an event.
-    pub(crate) fn read(event: &StretchEvent<'_>) -> Self {
+    pub(crate) fn read(event: &ChunkEvent<'_>) -> Self {
         Self::guarded(event, || Read::of(event))
     }
 
     /// A defect that one event brings to light parks that event and holds up no other.
-    fn guarded(event: &StretchEvent<'_>, read: impl FnOnce() -> Read + UnwindSafe) -> Self {
+    fn guarded(event: &ChunkEvent<'_>, read: impl FnOnce() -> Read + UnwindSafe) -> Self {
         let read = catch_unwind(read)
             .unwrap_or_else(|_| Read::Parked(park(event, &Routing::default(), &FoldError::Defect)));
         Self { position: event.position, created: event.created, read }
@@ -206,13 +206,13 @@ impl Entry {
 }
 
 impl Read {
-    fn of(event: &StretchEvent<'_>) -> Self {
+    fn of(event: &ChunkEvent<'_>) -> Self {
         if let Some(cause) = event.damage {
             let error = FoldError::Damaged(cause.to_string());
             return Self::Parked(park(event, &routing_of_rest(event.body), &error));
         }
         let Some(body) = event.body else { return Self::Nothing };
-        if event.source == Source::Subledger {
+        if event.source == EventSource::Subledger {
             return Erasure::read(body).map_or(Self::Nothing, |erasure| {
                 let subjects = erasure.subjects().into_iter().cloned().collect();
                 Self::Erasure(event.scope.clone(), subjects)
@@ -247,7 +247,7 @@ fn routing_of_rest(body: Option<&str>) -> Routing<'_> {
     routing
 }
 
-fn park(event: &StretchEvent<'_>, routing: &Routing<'_>, error: &FoldError) -> Parked {
+fn park(event: &ChunkEvent<'_>, routing: &Routing<'_>, error: &FoldError) -> Parked {
     Parked {
         position: event.position,
         event_id: EventId::new(event.event_id.as_ref()),
@@ -273,14 +273,14 @@ mod tests {
 
     #[test]
     fn the_body_of_a_type_that_names_nobody_is_not_parsed() {
-        let event = |event_type: &'static str| StretchEvent {
+        let event = |event_type: &'static str| ChunkEvent {
             position: Position(7),
             event_id: "evt_7".into(),
             scope: Scope::default(),
             event_type: event_type.into(),
             api_version: None,
             created: StripeTime(1),
-            source: Source::Webhook,
+            source: EventSource::Webhook,
             body: Some("no JSON"),
             damage: None,
         };
@@ -290,14 +290,14 @@ mod tests {
 
     #[test]
     fn a_defect_that_an_event_brings_to_light_parks_it() {
-        let event = StretchEvent {
+        let event = ChunkEvent {
             position: Position(7),
             event_id: "evt_7".into(),
             scope: Scope::default(),
             event_type: "customer.updated".into(),
             api_version: None,
             created: StripeTime(1),
-            source: Source::Webhook,
+            source: EventSource::Webhook,
             body: Some("{}"),
             damage: None,
         };

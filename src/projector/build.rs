@@ -9,11 +9,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::STRETCH_EVENTS;
+use super::CHUNK_EVENTS;
 use super::batch::{Batch, beside_the_runtime};
 use super::bulk::{Bulk, Taken, to_be_written};
 use super::generation::{Held, Step, is_of_this_log};
-use super::rebuild::{Progress, RebuildError, Rebuilt, Told};
+use super::rebuild::{Progress, RebuildError, RebuildEvent, Rebuilt};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::{Completion, FoldBatch, Log, Store, StoreError};
@@ -64,7 +64,7 @@ impl Folded {
     }
 }
 
-impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
+impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     pub(super) fn new(
         store: &'a Store,
         held: Held,
@@ -161,7 +161,7 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
     }
 
     /// Starts folding a range of the log on all processors. Twice as many take turns as there are of
-    /// them, because half of the time a worker waits for its stretch.
+    /// them, because half of the time a worker waits for its chunk.
     fn start_workers(
         &self,
         bulk: &Arc<Bulk>,
@@ -226,7 +226,7 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
             self.store.read_model.lease_note(self.held.lease(), done).await?;
         }
         let total = self.store.log.head().await?.size.0.max(done);
-        (self.tell)(Told::Progress(Progress {
+        (self.tell)(RebuildEvent::Progress(Progress {
             generation: self.held.generation,
             done,
             total,
@@ -241,7 +241,7 @@ impl<'a, T: FnMut(Told<'_>)> Build<'a, T> {
     }
 }
 
-/// Folds stretches that nobody else has claimed, until there are none.
+/// Folds chunks that nobody else has claimed, until there are none.
 async fn work(
     log: Log,
     bulk: Arc<Bulk>,
@@ -250,8 +250,8 @@ async fn work(
     folded: Arc<Folded>,
 ) -> Result<(), StoreError> {
     loop {
-        let mut after = Position(claimed.fetch_add(STRETCH_EVENTS, Ordering::Relaxed));
-        let up_to = after.plus(STRETCH_EVENTS).min(end);
+        let mut after = Position(claimed.fetch_add(CHUNK_EVENTS, Ordering::Relaxed));
+        let up_to = after.plus(CHUNK_EVENTS).min(end);
         if after >= up_to {
             return Ok(());
         }

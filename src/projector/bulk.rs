@@ -1,6 +1,6 @@
 //! The whole log folded in memory: by customer, in parallel.
 //!
-//! Joining is commutative, so stretches of the log are joined in whatever order they are read in, by
+//! Joining is commutative, so chunks of the log are joined in whatever order they are read in, by
 //! as many threads as there are. The customers are spread over shards, each with a lock of its own
 //! that is held for one join. What grows with the customers stays here until the end, and each row is
 //! written once; what grows with the events (timelines, links) is taken out from time to time.
@@ -78,7 +78,7 @@ impl Bulk {
         Self { logic, shards, shard_of: RandomState::new(), aside: Mutex::default() }
     }
 
-    /// Joins the events of a stretch in: any stretch, at any time, from any thread. Says how many of
+    /// Joins the events of a chunk in: any chunk, at any time, from any thread. Says how many of
     /// them could not be folded.
     pub(super) fn join(&self, batch: Batch) -> usize {
         let mut aside = Aside::default();

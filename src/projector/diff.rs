@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::build::Build;
 use super::generation::is_of_this_log;
 use super::holder::seems_held;
-use super::rebuild::{RebuildError, Told};
+use super::rebuild::{RebuildError, RebuildEvent};
 use crate::ids::Position;
 use crate::store::{
     ChangedSubscription, Comparison, DiffCounts, Effect, GenerationId, GenerationLogic, StoreError,
@@ -110,12 +110,12 @@ impl fmt::Display for Summary {
 
 /// Compares a new generation with the live one.
 pub(super) async fn compare(
-    build: &mut Build<'_, impl FnMut(Told<'_>)>,
+    build: &mut Build<'_, impl FnMut(RebuildEvent<'_>)>,
     listing: Listing,
 ) -> Result<(), RebuildError> {
     let (store, access_at) = (build.store, build.clock.now().to_stripe_time());
     let pair = side_by_side(build, access_at).await?;
-    let mut tell = |difference: Difference<'_>| (build.tell)(Told::Difference(difference));
+    let mut tell = |difference: Difference<'_>| (build.tell)(RebuildEvent::Difference(difference));
     let Some(mut pair) = pair else {
         let held = &build.held;
         let counts = store.read_model.access_count(held.generation, access_at).await?;
@@ -175,7 +175,7 @@ fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> Vec<&'static
 /// Both generations in one moment, at the same position where that can be had. None where no
 /// generation of this log is live.
 async fn side_by_side(
-    build: &mut Build<'_, impl FnMut(Told<'_>)>,
+    build: &mut Build<'_, impl FnMut(RebuildEvent<'_>)>,
     access_at: StripeTime,
 ) -> Result<Option<Comparison>, RebuildError> {
     let (store, clock) = (build.store, build.clock);

@@ -41,17 +41,19 @@ pub use follow::Projector;
 pub use generation::logic_of;
 pub use list::{GenerationView, ParkedView, Projections, list};
 pub use lost::{LogLost, find_lost_log};
-pub use rebuild::{Mode, Progress, Reason, RebuildError, Rebuilt, Told, can_fold, rebuild};
+pub use rebuild::{
+    Progress, Reason, RebuildError, RebuildEvent, RebuildMode, Rebuilt, can_fold, rebuild,
+};
 pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are read at once: few enough that their bodies stay in the processor's cache.
-const STRETCH_EVENTS: i64 = 64;
-/// How many stretches are folded in one transaction, at most.
-const BATCH_STRETCHES_MAX: i64 = 128;
+const CHUNK_EVENTS: i64 = 64;
+/// How many chunks are folded in one transaction, at most.
+const BATCH_CHUNKS_MAX: i64 = 128;
 /// How many bytes of bodies are folded in one transaction, about.
 const BATCH_BYTES_MAX: usize = 32 << 20;
-/// How many stretches are read side by side.
-const STRETCHES_AT_ONCE: usize = 2;
+/// How many chunks are read side by side.
+const CHUNKS_AT_ONCE: usize = 2;
 /// Seconds that a lease holds without being renewed, by the clock of whoever takes it.
 const LEASE_SECONDS: u32 = 10;

@@ -91,7 +91,7 @@ impl RebuildError {
 
 /// What becomes of the new generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum RebuildMode {
     /// It is compared with the live one and dropped.
     DryRun,
     /// It is compared with the live one and takes its place.
@@ -100,7 +100,7 @@ pub enum Mode {
 
 /// What a rebuild tells while it runs.
 #[derive(Debug)]
-pub enum Told<'a> {
+pub enum RebuildEvent<'a> {
     /// How it is going.
     Progress(Progress),
     /// What the new generation changes.
@@ -118,8 +118,8 @@ pub async fn rebuild(
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    (mode, listing): (Mode, Listing),
-    mut tell: impl FnMut(Told<'_>),
+    (mode, listing): (RebuildMode, Listing),
+    mut tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     // First, because the new one needs its space.
     store.read_model.abandoned_drop(clock.now()).await?;
@@ -137,20 +137,20 @@ pub async fn rebuild(
         };
         match &compared {
             Err(error @ (RebuildError::Store(_) | RebuildError::NotComparable(_)))
-                if mode == Mode::Swap =>
+                if mode == RebuildMode::Swap =>
             {
-                (build.tell)(Told::NotCompared(error));
+                (build.tell)(RebuildEvent::NotCompared(error));
             }
             _ => compared?,
         }
-        if mode == Mode::Swap {
+        if mode == RebuildMode::Swap {
             build.complete().await?;
         }
         Ok(build.end().await)
     }
     .await;
     drop(kept);
-    if mode == Mode::DryRun || made.is_err() {
+    if mode == RebuildMode::DryRun || made.is_err() {
         // Best effort: what stays is dropped by whoever serves, or by the next rebuild.
         if let Err(error) = give_up(store, &lease, clock).await {
             let id = lease.generation;

@@ -11,7 +11,7 @@ use crate::tree::Hash;
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub(super) facts: EventFacts,
-    pub(super) source: Source,
+    pub(super) source: EventSource,
     pub(super) signature: Option<String>,
     pub(super) signed_with: Option<String>,
     /// None where there is no signature, or its hash has no salt.
@@ -57,7 +57,7 @@ pub struct Exported {
 
 /// How an event reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Source {
+pub enum EventSource {
     /// Stripe posted it.
     Webhook,
     /// It was read from Stripe's API.
@@ -98,7 +98,7 @@ impl NewEvent {
     /// An event that has just been received: draws its salt and hashes the payload.
     pub fn new(
         facts: EventFacts,
-        source: Source,
+        source: EventSource,
         signature: Option<String>,
         payload: String,
     ) -> Result<Self, InvalidEvent> {
@@ -124,7 +124,7 @@ impl NewEvent {
     /// [`Log::restore`](super::Log::restore) keeps its `received_at`; an append gives it a new one.
     pub fn exported(
         facts: EventFacts,
-        source: Source,
+        source: EventSource,
         signature: Option<String>,
         exported: Exported,
     ) -> Result<Self, InvalidEvent> {
@@ -174,7 +174,7 @@ impl NewEvent {
     }
 
     /// Way in which it reached the log that it comes from.
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> EventSource {
         self.source
     }
 
@@ -231,7 +231,7 @@ pub(crate) fn no_nul(name: &'static str, text: Option<&str>) -> Result<(), Inval
     }
 }
 
-impl Source {
+impl EventSource {
     /// The word in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -268,7 +268,7 @@ pub struct LoggedEvent {
     /// When it was received, by our clock; rises with the position.
     pub received_at: ReceivedAt,
     /// How it reached us.
-    pub source: Source,
+    pub source: EventSource,
     /// The signature header exactly as received; absent where it was erased with the payload.
     pub signature: Option<String>,
     /// The secret that the signature fitted when it was received, as [`SignedWith`] writes it; none
@@ -298,7 +298,7 @@ pub struct EventHeader {
     /// When it was received, by our clock.
     pub received_at: ReceivedAt,
     /// How it reached us.
-    pub source: Source,
+    pub source: EventSource,
     /// How long its body is; 0 where it was erased.
     pub payload_bytes: u32,
 }
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_line_break_in_an_id_cannot_forge_a_record() {
-        let event = NewEvent::new(facts("evt_1\nlive"), Source::Webhook, None, String::new());
+        let event = NewEvent::new(facts("evt_1\nlive"), EventSource::Webhook, None, String::new());
         assert_eq!(event.unwrap_err(), InvalidEvent::ControlCharacter("event id"));
     }
 
@@ -407,7 +407,9 @@ mod tests {
     fn what_one_database_would_not_store_is_refused_for_both() {
         let refused = |facts: EventFacts, signature: Option<&str>| {
             let signature = signature.map(str::to_owned);
-            NewEvent::new(facts, Source::Webhook, signature, "{}".to_owned()).map(drop).unwrap_err()
+            NewEvent::new(facts, EventSource::Webhook, signature, "{}".to_owned())
+                .map(drop)
+                .unwrap_err()
         };
         assert_eq!(refused(facts(&"e".repeat(513)), None), InvalidEvent::TooLong("event id"));
         assert_eq!(refused(facts("evt_1"), Some("t=1\0")), InvalidEvent::Nul("signature"));
@@ -426,7 +428,7 @@ mod tests {
                 payload: payload.map(str::to_owned),
                 signature_hash: None,
             };
-            NewEvent::exported(facts("evt_1"), Source::Webhook, None, exported).map(|_| ())
+            NewEvent::exported(facts("evt_1"), EventSource::Webhook, None, exported).map(|_| ())
         };
         assert_eq!(restore(Some(salt), Some("{}")), Ok(()));
         assert_eq!(restore(None, None), Ok(()));
@@ -445,7 +447,8 @@ mod tests {
                 signature_hash: Some(signature::salted(&[1; 16], "t=1,v1=ab")),
             };
             let signature = signature.map(str::to_owned);
-            NewEvent::exported(facts("evt_1"), Source::Webhook, signature, exported).map(|_| ())
+            NewEvent::exported(facts("evt_1"), EventSource::Webhook, signature, exported)
+                .map(|_| ())
         };
         assert_eq!(restore(Some("t=1,v1=ab"), Some([1; 16])), Ok(()));
         assert_eq!(restore(None, None), Ok(()), "it was erased");
@@ -457,7 +460,8 @@ mod tests {
 
     #[test]
     fn two_events_never_share_a_salt() {
-        let new = || NewEvent::new(facts("evt_1"), Source::Webhook, None, "{}".to_owned()).unwrap();
+        let new =
+            || NewEvent::new(facts("evt_1"), EventSource::Webhook, None, "{}".to_owned()).unwrap();
         assert_ne!(new().payload_hash, new().payload_hash);
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
 use super::db::Row;
-use super::event::{EventFacts, LoggedEvent, Source};
+use super::event::{EventFacts, EventSource, LoggedEvent};
 use super::{Damage, DamageCause, StoreError};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
@@ -140,10 +140,10 @@ impl Columns<'_> {
         }))
     }
 
-    fn source(&mut self, index: usize) -> Source {
-        Source::parse(&self.text(index, "source")).unwrap_or_else(|| {
+    fn source(&mut self, index: usize) -> EventSource {
+        EventSource::parse(&self.text(index, "source")).unwrap_or_else(|| {
             self.find("source", "is not one that the log knows");
-            Source::Import
+            EventSource::Import
         })
     }
 

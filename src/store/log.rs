@@ -11,7 +11,7 @@ use super::append;
 use super::checkpoint::Checkpoints;
 use super::db::{self, Database, Dialect, Session, Writer};
 use super::event::draw;
-use super::{Damage, DamageCause, DatabaseUrl, LogHead, Opening, StoreError};
+use super::{Damage, DamageCause, DatabaseUrl, LogHead, OpenMode, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
@@ -58,22 +58,22 @@ impl Log {
     /// Opens the log and brings its schema up to date.
     pub(super) async fn open(
         url: &DatabaseUrl,
-        opening: Opening,
+        mode: OpenMode,
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let no_ledger = || StoreError::NoLedger { ledger: place(url) };
         let db = match url {
             DatabaseUrl::Sqlite(path) => {
-                if opening == Opening::Existing && !path.exists() {
+                if mode == OpenMode::Existing && !path.exists() {
                     return Err(no_ledger());
                 }
-                if opening == Opening::Create {
+                if mode == OpenMode::Create {
                     db::private::make_if_missing(path);
                 }
-                let options = options(path).create_if_missing(opening == Opening::Create);
+                let options = options(path).create_if_missing(mode == OpenMode::Create);
                 let mut connection = db::connect(path, options.clone()).await?;
                 let found = found(&mut Session::Sqlite(&mut connection)).await?;
-                if opening == Opening::Existing && found == Found::Nothing {
+                if mode == OpenMode::Existing && found == Found::Nothing {
                     return Err(nothing_at(url));
                 }
                 if needs_migration(url, Dialect::Sqlite, found)? {
@@ -93,7 +93,7 @@ impl Log {
                 let mut reader = db.read().await?;
                 let found = found(&mut reader.session()).await?;
                 drop(reader);
-                if opening == Opening::Existing && found == Found::Nothing {
+                if mode == OpenMode::Existing && found == Found::Nothing {
                     return Err(no_ledger());
                 }
                 if needs_migration(url, Dialect::Postgres, found)? {

@@ -18,6 +18,7 @@ mod event;
 mod event_row;
 mod inspect;
 mod log;
+mod log_chunk;
 mod nodes;
 mod read_model;
 mod read_only;
@@ -27,7 +28,6 @@ mod scan;
 mod signature;
 #[cfg(test)]
 mod statements_test;
-mod stretch;
 mod url;
 
 pub use damage::{Damage, DamageCause};
@@ -35,24 +35,24 @@ pub use db::Rewritten;
 pub use erase::LEFT_ON_SERVER;
 pub use error::StoreError;
 pub use event::{
-    Appended, EventFacts, EventHeader, Exported, InvalidEvent, LogHead, LoggedEvent, NewEvent,
-    Redelivery, Source,
+    Appended, EventFacts, EventHeader, EventSource, Exported, InvalidEvent, LogHead, LoggedEvent,
+    NewEvent, Redelivery,
 };
 pub(crate) use event::{draw, no_nul};
 pub use inspect::Inspection;
 pub use log::Log;
+pub use log_chunk::{ChunkEvent, EventChunk, RecordChunk};
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessKey, AccessQuestion, Begun, ChangeKind, ChangedSubscription,
     Comparison, Completion, DiffCounts, Effect, FieldChange, FieldCount, FoldBatch, Generation,
     GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Grant, Holder, ItemFilter,
-    Lease, Parked, ReadModel, Subject, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
-    TimelineEntry,
+    Lease, Parked, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
+    TimelineEntry, TimelineKey,
 };
 pub use record::payload_hash;
 pub use redelivery::Redelivered;
 pub use scan::LogEntry;
 pub use signature::{signature_hash, signature_salt};
-pub use stretch::{Records, Stretch, StretchEvent};
 pub use url::{DatabaseUrl, Server, UrlError};
 
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub struct Store {
 
 /// Rights with which a ledger is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum OpenMode {
     /// Made where it is missing.
     Create,
     /// [`StoreError::NoLedger`] where it is missing.
@@ -81,16 +81,12 @@ pub enum Opening {
 
 impl Store {
     /// Opens both databases, bringing their schemas up to date unless they are only to be read.
-    pub async fn open(
-        url: &DatabaseUrl,
-        opening: Opening,
-        clock: Clock,
-    ) -> Result<Self, StoreError> {
-        if opening == Opening::ReadOnly {
+    pub async fn open(url: &DatabaseUrl, mode: OpenMode, clock: Clock) -> Result<Self, StoreError> {
+        if mode == OpenMode::ReadOnly {
             let log = Log::open_to_read(url, clock.clone()).await?;
             return Ok(Self { log, read_model: ReadModel::open_to_read(url, clock).await? });
         }
-        let log = Log::open(url, opening, clock.clone()).await?;
+        let log = Log::open(url, mode, clock.clone()).await?;
         let read_model = ReadModel::open(url, clock).await?;
         Ok(Self { log, read_model })
     }

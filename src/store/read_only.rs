@@ -1,4 +1,4 @@
-//! Opening a ledger to be read as it is: nothing is made, migrated or written, also on a medium that only reads.
+//! Opens a ledger to be read as it is: nothing is made, migrated or written, also on a medium that only reads.
 
 use tokio::sync::Mutex;
 

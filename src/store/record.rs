@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::event::{EventFacts, Source};
+use super::event::{EventFacts, EventSource};
 use crate::time::ReceivedAt;
 use crate::tree::{self, Hash};
 
@@ -22,7 +22,7 @@ pub fn payload_hash(salt: &[u8; 16], payload: &str) -> Hash {
 /// What a leaf commits to.
 pub(super) struct Record<'a> {
     pub(super) facts: &'a EventFacts,
-    pub(super) source: Source,
+    pub(super) source: EventSource,
     pub(super) signature_hash: Option<Hash>,
     pub(super) payload_hash: &'a Hash,
     pub(super) received_at: ReceivedAt,
@@ -81,7 +81,7 @@ mod tests {
         };
         let record = Record {
             facts: &facts,
-            source: Source::Webhook,
+            source: EventSource::Webhook,
             signature_hash: signature.map(|it| signature_hash(None, it)),
             payload_hash: &payload_hash(&[7; 16], "{}"),
             received_at: ReceivedAt(received_at),

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt as _;
 
 use super::db::{Column, Row, Statement};
-use super::event::{EventHeader, LoggedEvent, Source};
+use super::event::{EventHeader, EventSource, LoggedEvent};
 use super::event_row::EventRow;
 use super::log::{self, Log};
 use super::{Damage, DamageCause, StoreError};
@@ -322,7 +322,7 @@ fn read_header(row: &Row) -> Result<Result<EventHeader, Damage>, StoreError> {
         Damage::new(position, position, cause)
     };
     let read = || {
-        let source = row.get(3).ok().and_then(Source::parse);
+        let source = row.get(3).ok().and_then(EventSource::parse);
         let bytes = row.get::<i64, _>(4).map_err(|_| wrong("payload"))?;
         Ok(EventHeader {
             position,

@@ -13,7 +13,7 @@ use super::read_model::filter::{By, Parameters};
 use super::read_model::{
     self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
-use super::{append, backup, checkpoint, erase, inspect, log, nodes, redelivery, scan, stretch};
+use super::{append, backup, checkpoint, erase, inspect, log, log_chunk, nodes, redelivery, scan};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -149,7 +149,7 @@ async fn every_statement_of_the_log_prepares() {
             ("redelivery", redelivery::sql::CATALOGUE),
             ("erase", erase::sql::CATALOGUE),
             ("scan", scan::sql::CATALOGUE),
-            ("stretch", stretch::sql::CATALOGUE),
+            ("log_chunk", log_chunk::sql::CATALOGUE),
             ("checkpoint", checkpoint::sql::CATALOGUE),
             ("inspect::integrity", inspect::integrity::sql::CATALOGUE),
             ("inspect::guards", inspect::guards::sql::CATALOGUE),
@@ -285,8 +285,8 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("EVENT", scan::sql::EVENT),
         of("AT", scan::sql::AT),
         of("HEADERS", scan::sql::HEADERS),
-        of("STRETCH", stretch::sql::STRETCH),
-        of("RECORDS", stretch::sql::RECORDS),
+        of("CHUNK", log_chunk::sql::CHUNK),
+        of("RECORDS", log_chunk::sql::RECORDS),
         of("LEAVES", nodes::sql::LEAVES),
         of("NODES", nodes::sql::NODES),
         of("FIRST", redelivery::sql::FIRST),

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use subledger::clock::Clock;
 use subledger::simulate::{self, Plan};
-use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store};
+use subledger::store::{DatabaseUrl, EventFacts, EventSource, NewEvent, OpenMode, Store};
 use subledger::stripe::Envelope;
 
 /// Events that are appended in one transaction.
@@ -54,7 +54,7 @@ pub(crate) async fn log_of(size: Size) -> anyhow::Result<PathBuf> {
     let (bodies, places) = spool(size, making.path())?;
     let unfinished = making.path().join("subledger.db");
     let url = DatabaseUrl::from_path(unfinished.clone());
-    let store = Store::open(&url, Opening::Create, Clock::System).await?;
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await?;
     for places in places.chunks(BATCH) {
         let mut events = Vec::with_capacity(BATCH);
         for place in places {
@@ -62,7 +62,7 @@ pub(crate) async fn log_of(size: Size) -> anyhow::Result<PathBuf> {
             bodies.read_exact_at(&mut body, place.offset)?;
             let body = String::from_utf8(body)?;
             let facts = EventFacts::from(&Envelope::parse(&body)?);
-            events.push(NewEvent::new(facts, Source::Import, None, body)?);
+            events.push(NewEvent::new(facts, EventSource::Import, None, body)?);
         }
         store.log.append(&events).await?;
     }

@@ -21,9 +21,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::{self, Listing, Mode};
+use subledger::projector::{self, Listing, RebuildMode};
 use subledger::simulate::{Format, bench_events};
-use subledger::store::{DatabaseUrl, EventFacts, NewEvent, Opening, Source, Store};
+use subledger::store::{DatabaseUrl, EventFacts, EventSource, NewEvent, OpenMode, Store};
 use subledger::stripe::Envelope;
 use tokio_util::sync::CancellationToken;
 
@@ -126,18 +126,18 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
     row("two services, of one", together, &format!("{p99:.1}"), together / alone_rate);
 
     let url = server.database("rebuild").await?;
-    let store = Store::open(&DatabaseUrl::parse(&url)?, Opening::Create, Clock::System).await?;
+    let store = Store::open(&DatabaseUrl::parse(&url)?, OpenMode::Create, Clock::System).await?;
     let made: Vec<_> = bench_events(events, CUSTOMERS, Format::Compact).collect();
     for batch in made.chunks(BATCH) {
         let new = batch.iter().map(|event| {
             let facts = EventFacts::from(&Envelope::parse(&event.body)?);
-            Ok(NewEvent::new(facts, Source::Import, None, event.body.clone())?)
+            Ok(NewEvent::new(facts, EventSource::Import, None, event.body.clone())?)
         });
         store.log.append(&new.collect::<anyhow::Result<Vec<_>>>()?).await?;
     }
     let scanned = raw_scan(&url, events).await?;
     let stopwatch = Clock::stopwatch();
-    let (stop, mode) = (CancellationToken::new(), (Mode::Swap, Listing::Nothing));
+    let (stop, mode) = (CancellationToken::new(), (RebuildMode::Swap, Listing::Nothing));
     projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, mode, |_| {}).await?;
     let rebuilt = rate(events, stopwatch.elapsed());
     store.close().await;

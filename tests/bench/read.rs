@@ -27,8 +27,8 @@ use subledger::clock::Clock;
 use subledger::ids::AccountId;
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Listing, Mode};
-use subledger::store::{DatabaseUrl, Opening, Store, SubscriptionFilter};
+use subledger::projector::{self, Listing, RebuildMode};
+use subledger::store::{DatabaseUrl, OpenMode, Store, SubscriptionFilter};
 use tokio_util::sync::CancellationToken;
 
 /// The one that the program has.
@@ -92,8 +92,8 @@ async fn measure(size: Size, requests: usize) -> anyhow::Result<Table> {
 
 /// Builds the read model, and gives its rows.
 async fn build(url: &DatabaseUrl) -> anyhow::Result<Vec<SubscriptionRow>> {
-    let store = Store::open(url, Opening::Existing, Clock::System).await?;
-    let (stop, how) = (CancellationToken::new(), (Mode::Swap, Listing::Nothing));
+    let store = Store::open(url, OpenMode::Existing, Clock::System).await?;
+    let (stop, how) = (CancellationToken::new(), (RebuildMode::Swap, Listing::Nothing));
     projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, how, |_| {}).await?;
     // Those that a request means which names no account and no mode.
     let (account, livemode) = (Some(AccountId::default()), Some(true));

@@ -34,7 +34,7 @@ use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
 use subledger::projector::{self, Projector};
-use subledger::store::{DatabaseUrl, NewEvent, Opening, Source, Store};
+use subledger::store::{DatabaseUrl, EventSource, NewEvent, OpenMode, Store};
 use tokio_util::sync::CancellationToken;
 
 /// The one that the program has.
@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Events that are scanned at once, as by the program.
-const STRETCH: i64 = 64;
+const CHUNK: i64 = 64;
 /// The backlog of the follower.
 const BACKLOG: Size = Size { events: 200_000, subscriptions: 20_000, months: 1 };
 
@@ -67,7 +67,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["", "events/s", "seconds", "of (b)"]);
 
-    let store = Store::open(&url, Opening::Existing, Clock::System).await?;
+    let store = Store::open(&url, OpenMode::Existing, Clock::System).await?;
     sqlite_scan(&path, events, threads).await?;
     let own = sqlite_scan(&path, events, threads).await?;
     let scanned = scan(&store, events, threads, |_, _| {}).await?;
@@ -80,7 +80,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
         &Logic::default(),
         &Clock::System,
         &stop,
-        (projector::Mode::Swap, projector::Listing::Nothing),
+        (projector::RebuildMode::Swap, projector::Listing::Nothing),
         |_| {},
     )
     .await?;
@@ -136,15 +136,15 @@ async fn scan(
         let (log, claimed) = (store.log.clone(), Arc::clone(&claimed));
         tokio::spawn(async move {
             loop {
-                let after = claimed.fetch_add(STRETCH, Ordering::Relaxed);
+                let after = claimed.fetch_add(CHUNK, Ordering::Relaxed);
                 if after >= events {
                     return anyhow::Ok(());
                 }
-                let up_to = Position(events.min(after + STRETCH));
-                let stretch = log.stretch(Position(after), up_to).await?.context("a stretch")?;
-                anyhow::ensure!(stretch.to == up_to, "a stretch was cut short");
+                let up_to = Position(events.min(after + CHUNK));
+                let chunk = log.event_chunk(Position(after), up_to).await?.context("a chunk")?;
+                anyhow::ensure!(chunk.to == up_to, "a chunk was cut short");
                 let read = tokio::task::spawn_blocking(move || {
-                    for event in stretch.events()? {
+                    for event in chunk.events()? {
                         each(&event.event_type, event.body.unwrap_or_default());
                     }
                     anyhow::Ok(())
@@ -191,10 +191,10 @@ async fn sqlite_scan(path: &Path, events: i64, threads: usize) -> anyhow::Result
 /// (e) The follower alone, on what was appended while nobody followed.
 async fn follow() -> anyhow::Result<Duration> {
     let log = history::log_of(BACKLOG).await?;
-    let from = Store::open(&DatabaseUrl::from_path(log), Opening::Existing, Clock::System).await?;
+    let from = Store::open(&DatabaseUrl::from_path(log), OpenMode::Existing, Clock::System).await?;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let url = DatabaseUrl::from_path(directory.path().join("subledger.db"));
-    let store = Store::open(&url, Opening::Create, Clock::System).await?;
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await?;
     let follower = Projector::start(store.clone(), Logic::default(), Clock::System);
     while store.read_model.live().await?.is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -207,7 +207,7 @@ async fn follow() -> anyhow::Result<Duration> {
         after = last.position;
         let again = events.into_iter().map(|event| {
             let body = event.payload.context("a body")?;
-            Ok(NewEvent::new(event.facts, Source::Import, None, body)?)
+            Ok(NewEvent::new(event.facts, EventSource::Import, None, body)?)
         });
         store.log.append(&again.collect::<anyhow::Result<Vec<_>>>()?).await?;
     }

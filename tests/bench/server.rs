@@ -1,8 +1,9 @@
 //! `subledger serve` as it is, to be measured.
 
 use subledger::clock::Clock;
-use subledger::config::{Mode, Secrets, WebhookSecrets};
+use subledger::config::{Secrets, WebhookSecrets};
 use subledger::http::ConnectionLimits;
+use subledger::ids::Mode;
 use subledger::ingest::Limits;
 use subledger::projection::Logic;
 use subledger::service::{Options, Service};

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use subledger::clock::Clock;
 use subledger::http::{ConnectionLimits, Listener, Metrics, Peer};
-use subledger::store::{EventFacts, NewEvent, Source};
+use subledger::store::{EventFacts, EventSource, NewEvent};
 use subledger::stripe::{Envelope, Verifier};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ async fn webhook(
     let envelope = Envelope::parse(text).map_err(|_| refused)?;
     let signature = signature.to_str().map_err(|_| refused)?.to_owned();
     let facts = EventFacts::from(&envelope);
-    let event = NewEvent::new(facts, Source::Webhook, Some(signature), text.to_owned())
+    let event = NewEvent::new(facts, EventSource::Webhook, Some(signature), text.to_owned())
         .map_err(|_| refused)?;
     let answer = format!(
         r#"{{"received":true,"event_id":"{}","position":1,"duplicate":false}}"#,

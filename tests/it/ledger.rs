@@ -12,9 +12,9 @@ use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Listing, Mode, Projector};
+use subledger::projector::{self, Listing, Projector, RebuildMode};
 use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
-use subledger::store::{EventFacts, NewEvent, Opening, Source, Store, SubscriptionFilter};
+use subledger::store::{EventFacts, EventSource, NewEvent, OpenMode, Store, SubscriptionFilter};
 use subledger::stripe::Envelope;
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
@@ -22,15 +22,15 @@ use tokio_util::sync::CancellationToken;
 use crate::fold::assert_rows_are_true;
 
 /// A rebuild as `serve` does one.
-pub(crate) const SWAP: (Mode, Listing) = (Mode::Swap, Listing::Nothing);
+pub(crate) const SWAP: (RebuildMode, Listing) = (RebuildMode::Swap, Listing::Nothing);
 
 pub(crate) async fn open(folder: &Path) -> Store {
-    Store::open(&crate::database(folder), Opening::Create, Clock::System).await.unwrap()
+    Store::open(&crate::database(folder), OpenMode::Create, Clock::System).await.unwrap()
 }
 
 pub(crate) fn new_event(body: &str) -> NewEvent {
     let envelope = Envelope::parse(body).unwrap();
-    NewEvent::new(EventFacts::from(&envelope), Source::Webhook, None, body.to_owned()).unwrap()
+    NewEvent::new(EventFacts::from(&envelope), EventSource::Webhook, None, body.to_owned()).unwrap()
 }
 
 pub(crate) async fn append(store: &Store, events: &[SimulatedEvent]) {

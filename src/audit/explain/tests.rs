@@ -8,7 +8,7 @@ use super::*;
 use crate::ids::CustomerId;
 use crate::projection::observe::observe;
 use crate::simulate::{ApiVersion, Delivery, Plan, Versions, deliver, simulate};
-use crate::store::{EventFacts, Source as Arrival};
+use crate::store::{EventFacts, EventSource};
 use crate::stripe::Envelope;
 
 /// What is computed and stands in no event as such.
@@ -30,7 +30,7 @@ fn heard(position: i64, body: &str) -> Heard {
         position: Position(position),
         facts,
         received_at: ReceivedAt(position),
-        source: Arrival::Webhook,
+        source: EventSource::Webhook,
         signed_with: None,
         signature: None,
         signature_hash: None,
@@ -92,7 +92,7 @@ fn derived(field: &str, found: &Value, body: &Value) -> Value {
 
 fn is_instant(field: &str) -> bool {
     let column = SubscriptionRow::COLUMNS.iter().find(|column| column.name == field).unwrap();
-    column.kind == crate::projection::column::Kind::Instant
+    column.kind == crate::projection::column::ColumnType::Instant
 }
 
 /// Whether what was found and the row's value agree in what both have.

@@ -7,7 +7,9 @@ use super::ids;
 use crate::erasure::Erasure;
 use crate::ids::{EventId, Position, Scope};
 use crate::projector::{Entry, Outcome};
-use crate::store::{Damage, LogEntry, LoggedEvent, Records, Source, StoreError, StretchEvent};
+use crate::store::{
+    ChunkEvent, Damage, EventSource, LogEntry, LoggedEvent, RecordChunk, StoreError,
+};
 use crate::stripe::envelope::api_version;
 use crate::stripe::{SignedWith, Verifier};
 use crate::time::{ReceivedAt, StripeTime};
@@ -59,7 +61,7 @@ pub(super) enum Erasing {
 }
 
 impl Checker {
-    pub(super) fn check_all(&self, records: &Records) -> Result<Vec<Looked>, StoreError> {
+    pub(super) fn check_all(&self, records: &RecordChunk) -> Result<Vec<Looked>, StoreError> {
         let events = records.events()?;
         Ok(events.iter().map(|it| Looked::At(Box::new(self.check(it)))).collect())
     }
@@ -72,7 +74,7 @@ impl Checker {
                 let folded = damage.positions().take_while(|position| *position <= self.folded);
                 let outcome = |position| {
                     let rest = damage.rest.as_deref();
-                    let event = StretchEvent::damaged(position, &damage.cause, rest);
+                    let event = ChunkEvent::damaged(position, &damage.cause, rest);
                     Entry::read(&event).outcome()
                 };
                 let outcomes = folded.map(outcome).collect();
@@ -164,7 +166,7 @@ fn erasure(event: &LoggedEvent) -> Option<Erasing> {
     let scope = || event.facts.scope.clone();
     match event.payload.as_deref() {
         None => Some(Erasing::Gone(scope(), event.facts.event_id.clone())),
-        Some(body) if event.source == Source::Subledger => {
+        Some(body) if event.source == EventSource::Subledger => {
             let events = Erasure::read(body)?.events.into_iter().map(|it| it.event_id);
             Some(Erasing::Recorded(scope(), events.collect()))
         }

@@ -124,9 +124,9 @@ impl FreshFold {
     /// Folds what was folded elsewhere in the meantime.
     async fn follow(&mut self, store: &Store, to: Position) -> Result<(), StoreError> {
         let checker = Arc::new(Checker { verifier: None, folded: to, keys: RandomState::new() });
-        let mut stretches = check_all(&store.log, self.position, to, &checker);
-        while let Some(stretch) = stretches.try_next().await? {
-            for event in stretch {
+        let mut chunks = check_all(&store.log, self.position, to, &checker);
+        while let Some(chunk) = chunks.try_next().await? {
+            for event in chunk {
                 match event {
                     Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
                     Looked::Damaged(_, outcomes) => {

@@ -1,7 +1,7 @@
 //! Verification: the log against its own hashes and head, both databases by their own means, and the read model
 //! against a fresh fold of the log.
 //!
-//! What can be said of an event by itself is found out stretch by stretch on all processors; what it takes
+//! What can be said of an event by itself is found out chunk by chunk on all processors; what it takes
 //! the others for (the tree, the order, the fold) is done in the order of the log as they come in.
 
 mod chain;
@@ -36,9 +36,9 @@ use crate::stripe::Verifier;
 use crate::tree::Subtree;
 
 /// Events that are looked at together.
-const STRETCH_EVENTS: i64 = 256;
-/// Stretches that are on their way for each processor: some are read, some looked at, some wait for their turn.
-const STRETCHES_A_PROCESSOR: usize = 8;
+const CHUNK_EVENTS: i64 = 256;
+/// Chunks that are on their way for each processor: some are read, some looked at, some wait for their turn.
+const CHUNKS_PER_PROCESSOR: usize = 8;
 /// Events between two comparisons with the hashes that are kept of subtrees.
 const SUBTREES_EVERY: usize = 1 << 14;
 
@@ -144,9 +144,9 @@ pub async fn verify_against(
     let mut erased = Erased::default();
     let (mut signed, mut signatures_erased) = (0, 0);
     let mut ids = Ids::default();
-    let mut stretches = check_all(&store.log, Position::ZERO, head.size, &checker);
-    while let Some(stretch) = stretches.try_next().await? {
-        for event in stretch {
+    let mut chunks = check_all(&store.log, Position::ZERO, head.size, &checker);
+    while let Some(chunk) = chunks.try_next().await? {
+        for event in chunk {
             let mut event = match event {
                 Looked::At(event) => event,
                 Looked::Damaged(damage, outcomes) => {
@@ -230,14 +230,14 @@ fn check_all(
     up_to: Position,
     checker: &Arc<Checker>,
 ) -> impl Stream<Item = Result<Vec<Looked>, StoreError>> + Unpin {
-    let starts = (0..).map(move |number| after.plus(number * STRETCH_EVENTS));
+    let starts = (0..).map(move |number| after.plus(number * CHUNK_EVENTS));
     let (log, checker) = (log.clone(), Arc::clone(checker));
-    let stretches = starts.take_while(move |start| *start < up_to).map(move |after| {
-        let to = after.plus(STRETCH_EVENTS).min(up_to);
+    let chunks = starts.take_while(move |start| *start < up_to).map(move |after| {
+        let to = after.plus(CHUNK_EVENTS).min(up_to);
         // A task of its own goes on also while nobody waits for it.
         tokio::spawn(check(log.clone(), after, to, Arc::clone(&checker)))
     });
-    stream::iter(stretches).buffered(STRETCHES_A_PROCESSOR * processors()).map(|checked| {
+    stream::iter(chunks).buffered(CHUNKS_PER_PROCESSOR * processors()).map(|checked| {
         checked.map_err(|error| StoreError::Internal(error.into())).and_then(identity)
     })
 }

@@ -4,18 +4,18 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::history::UNTOLD;
-use crate::projection::column::{Json, Kind, Value};
+use crate::projection::column::{ColumnType, Json, Value};
 use crate::projection::row::ItemRow;
 use crate::stripe::price::Package;
 
 /// A row that says something in every field.
 fn full() -> SubscriptionRow {
     let values = SubscriptionRow::COLUMNS.iter().map(|column| match column.kind {
-        Kind::Bool => Value::Bool(true),
-        Kind::Integer => Value::Integer(3),
-        Kind::Text => Value::Text(format!("a_{}", column.name)),
-        Kind::Instant => Value::Instant(StripeTime(DAY_SECONDS)),
-        Kind::Json => Value::Json(match column.name {
+        ColumnType::Bool => Value::Bool(true),
+        ColumnType::Integer => Value::Integer(3),
+        ColumnType::Text => Value::Text(format!("a_{}", column.name)),
+        ColumnType::Instant => Value::Instant(StripeTime(DAY_SECONDS)),
+        ColumnType::Json => Value::Json(match column.name {
             "items" => json!([{ "item_id": "si_1" }, { "item_id": "si_2", "quantity": 4 }]).to_string(),
             "pause_collection" => json!({ "behavior": "void", "resumes_at": null }).to_string(),
             "scheduled_change" => json!({ "schedule_id": "s", "at": "2026-03-01T00:00:00Z", "action": "cancel", "items": [] }).to_string(),

@@ -3,7 +3,7 @@
 //! A line of an export can be written by anybody. A log that is not empty therefore takes from it the payload
 //! alone, and what a signature over that payload proves.
 
-use crate::store::{EventFacts, NewEvent, Source};
+use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::Verifier;
 use crate::stripe::envelope::Envelope;
 use crate::time::StripeTime;
@@ -23,7 +23,7 @@ pub(super) struct Admitted {
 /// Its source is `webhook`, with the signature header, if a secret that may vouch for such an event verifies
 /// that header; it is `import` otherwise.
 pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<Admitted, String> {
-    if exported.source() == Source::Subledger {
+    if exported.source() == EventSource::Subledger {
         return Err(format!("it is a record of Subledger itself; only {RESTORE}"));
     }
     let Some(body) = exported.body() else {
@@ -31,7 +31,7 @@ pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<
     };
     let envelope = Envelope::parse(body).map_err(|error| error.to_string())?;
     let signed_with = match (exported.source(), exported.signature(), verifier) {
-        (Source::Webhook, Some(signature), Some(verifier)) => {
+        (EventSource::Webhook, Some(signature), Some(verifier)) => {
             // The verifier has no tolerance, so the time does not matter.
             let signers =
                 verifier.verify(Some(signature.as_bytes()), body.as_bytes(), StripeTime(0));
@@ -40,7 +40,7 @@ pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<
         _ => None,
     };
     let signature = exported.signature().filter(|_| signed_with.is_some()).map(str::to_owned);
-    let source = if signed_with.is_some() { Source::Webhook } else { Source::Import };
+    let source = if signed_with.is_some() { EventSource::Webhook } else { EventSource::Import };
     let facts = EventFacts::from(&envelope);
     let event = NewEvent::new(facts, source, signature, body.to_owned())
         .map_err(|error| error.to_string())?

@@ -21,7 +21,7 @@ use self::restore::{Restore, Step};
 use super::Context;
 use super::report::{Exit, Failure, say};
 use crate::config::{Secrets, WEBHOOK_SECRET};
-use crate::store::{Appended, NewEvent, Opening, Redelivery, Source, Store, StoreError};
+use crate::store::{Appended, EventSource, NewEvent, OpenMode, Redelivery, Store, StoreError};
 use crate::stripe::Verifier;
 
 /// Records that are read ahead of the database.
@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env(WEBHOOK_SECRET)?;
     // A delivery of years ago is as good as one of today.
     let verifier = (!secrets.is_empty()).then(|| Verifier::new(secrets.expose(), None));
-    let store = context.open(Opening::Create).await?;
+    let store = context.open(OpenMode::Create).await?;
     let (sender, mut records) = mpsc::channel(RECORDS_AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         args.paths.iter().try_for_each(|path| reader::read(path, &sender))
@@ -193,7 +193,7 @@ impl Import<'_> {
         let facts = event.facts();
         let (account, livemode) = (&facts.scope.account, facts.scope.livemode);
         let found = self.store.log.event(&facts.event_id, Some(account), Some(livemode)).await?;
-        let own = |source| source == Source::Subledger;
+        let own = |source| source == EventSource::Subledger;
         Ok(found.iter().any(|it| match (own(event.source()), own(it.source)) {
             (false, false) => true,
             (true, true) => it.payload_hash == event.payload_hash(),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::exchange::EventRecord;
-use crate::store::{EventFacts, NewEvent, Redelivery, Source};
+use crate::store::{EventFacts, EventSource, NewEvent, Redelivery};
 use crate::stripe::envelope::Envelope;
 
 /// Longest `object` of an element that a message names, in bytes.
@@ -103,7 +103,7 @@ fn not_events(elements: &[&RawValue], first: &str) -> String {
 
 fn event(json: &str) -> Result<Content, String> {
     let envelope = Envelope::parse(json).map_err(|error| error.to_string())?;
-    NewEvent::new(EventFacts::from(&envelope), Source::Import, None, json.to_owned())
+    NewEvent::new(EventFacts::from(&envelope), EventSource::Import, None, json.to_owned())
         .map(Content::Event)
         .map_err(|error| error.to_string())
 }

@@ -7,7 +7,7 @@ use super::super::output::stdout;
 use super::super::report::Exit;
 use crate::audit;
 use crate::config::SigningKeySettings;
-use crate::store::Opening;
+use crate::store::OpenMode;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.key.required()?;
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let checkpoint = audit::checkpoint(&store.log).await;
     store.close().await;
     let mut out = stdout();

@@ -7,7 +7,7 @@ use super::super::output::stdout;
 use super::super::report::{Exit, Failure};
 use crate::audit;
 use crate::config::SigningKeySettings;
-use crate::store::Opening;
+use crate::store::OpenMode;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.key.required()?;
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let size = audit::checkpoint(&store.log).await?.size;
     let sizes = (args.old, args.new.unwrap_or(size));
     let proof = audit::prove_consistency(&store.log, sizes, &key).await;

@@ -8,7 +8,7 @@ use super::super::{Context, event};
 use crate::audit;
 use crate::config::SigningKeySettings;
 use crate::ids::EventId;
-use crate::store::Opening;
+use crate::store::OpenMode;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.key.required()?;
-    let store = context.open(Opening::ReadOnly).await?;
+    let store = context.open(OpenMode::ReadOnly).await?;
     let id = EventId::new(args.event);
     let event = event::find(&store, &id, args.account, context).await?;
     let proof = audit::prove_inclusion(&store.log, event.position, &key).await;

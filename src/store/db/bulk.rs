@@ -4,7 +4,7 @@
 //! prepared, and as one array a column in PostgreSQL, where one statement does for any number.
 
 use super::{Dialect, Query, Row, Session};
-use crate::projection::column::{Kind, Value};
+use crate::projection::column::{ColumnType, Value};
 use crate::store::StoreError;
 use crate::time::StripeTime;
 
@@ -55,14 +55,14 @@ enum Array {
     Bytes(Vec<Option<Vec<u8>>>),
 }
 
-impl From<Kind> for Column {
-    fn from(kind: Kind) -> Self {
+impl From<ColumnType> for Column {
+    fn from(kind: ColumnType) -> Self {
         match kind {
-            Kind::Bool => Self::Bool,
-            Kind::Integer => Self::Integer,
-            Kind::Text => Self::Text,
-            Kind::Instant => Self::Instant,
-            Kind::Json => Self::Json,
+            ColumnType::Bool => Self::Bool,
+            ColumnType::Integer => Self::Integer,
+            ColumnType::Text => Self::Text,
+            ColumnType::Instant => Self::Instant,
+            ColumnType::Json => Self::Json,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opening a file of SQLite's to be looked at: nothing is made and nothing is written, also where nothing could be.
+//! OpenMode a file of SQLite's to be looked at: nothing is made and nothing is written, also where nothing could be.
 //!
 //! A file in WAL mode is read together with its write-ahead log, for which SQLite needs a shared-memory file beside
 //! it. How a file is opened so that none of the three is written depends on which of them are there.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use sqlx::Row as _;
 use sqlx::types::Json;
 
-use crate::projection::column::{Column, Kind, Value};
+use crate::projection::column::{Column, ColumnType, Value};
 use crate::store::StoreError;
 use crate::store::db::Row;
 use crate::time::StripeTime;
@@ -19,13 +19,13 @@ pub(super) fn read(row: &Row, first: usize, columns: &[Column]) -> Result<Vec<Va
         .collect()
 }
 
-fn read_one(row: &Row, index: usize, kind: Kind) -> Result<Value, StoreError> {
+fn read_one(row: &Row, index: usize, kind: ColumnType) -> Result<Value, StoreError> {
     let value = match kind {
-        Kind::Bool => row.get::<Option<bool>, _>(index)?.map(Value::Bool),
-        Kind::Integer => row.get::<Option<i64>, _>(index)?.map(Value::Integer),
-        Kind::Text => row.get::<Option<String>, _>(index)?.map(Value::Text),
-        Kind::Json => json(row, index)?.map(Value::Json),
-        Kind::Instant => instant(row, index)?.map(Value::Instant),
+        ColumnType::Bool => row.get::<Option<bool>, _>(index)?.map(Value::Bool),
+        ColumnType::Integer => row.get::<Option<i64>, _>(index)?.map(Value::Integer),
+        ColumnType::Text => row.get::<Option<String>, _>(index)?.map(Value::Text),
+        ColumnType::Json => json(row, index)?.map(Value::Json),
+        ColumnType::Instant => instant(row, index)?.map(Value::Instant),
     };
     Ok(value.unwrap_or(Value::Null))
 }

@@ -12,7 +12,7 @@ use super::generation::{self, Generation, is_joined, of};
 use super::subscriptions::{limit_of, read_customer};
 use super::{GenerationId, GenerationStatus, ReadModel, timeline};
 use crate::ids::SubscriptionId;
-use crate::projection::column::{Column, Kind};
+use crate::projection::column::{Column, ColumnType};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
 use crate::store::db::{Dialect, Query, Reader, Row, Statement, bind_instant};
@@ -222,7 +222,7 @@ pub(in crate::store) fn filled(
     let each = |text: &str, separator: &str| -> String {
         let of_columns = columns.iter().map(|column| {
             let shown = match column.kind {
-                Kind::Instant => sql::SHOWN_INSTANT.of(dialect),
+                ColumnType::Instant => sql::SHOWN_INSTANT.of(dialect),
                 _ => "{it}",
             };
             let (from, to) =
@@ -276,10 +276,12 @@ fn read(row: &Row, effect: Effect, columns: &[Column]) -> Result<ChangedSubscrip
 
 /// A stored value as the API shows it. An older table may hold another type under the same name; it is
 /// shown as it is.
-fn value(kind: Kind, stored: serde_json::Value) -> serde_json::Value {
+fn value(kind: ColumnType, stored: serde_json::Value) -> serde_json::Value {
     match (kind, &stored) {
-        (Kind::Bool, serde_json::Value::Number(number)) => (number.as_i64() != Some(0)).into(),
-        (Kind::Json, serde_json::Value::String(text)) => {
+        (ColumnType::Bool, serde_json::Value::Number(number)) => {
+            (number.as_i64() != Some(0)).into()
+        }
+        (ColumnType::Json, serde_json::Value::String(text)) => {
             serde_json::from_str(text).unwrap_or(stored)
         }
         _ => stored,

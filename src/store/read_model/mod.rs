@@ -38,7 +38,7 @@ pub use generation::{Begun, Generation, GenerationId, GenerationLogic, Generatio
 pub use lease::Lease;
 pub use subscriptions::SubscriptionPages;
 pub use swap::Completion;
-pub use timeline::Subject;
+pub use timeline::TimelineKey;
 
 use self::shape::Shape;
 use super::cause::Cause;

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use super::filter::By;
 use super::generation::{TABLE_NAMES, is_joined, of, tables_and_indexes};
 use super::{GenerationId, ReadModel, access, subscriptions};
-use crate::projection::column::{Column, Kind, Value};
+use crate::projection::column::{Column, ColumnType, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
 use crate::store::db::{Dialect, Session, Statement};
@@ -235,11 +235,11 @@ impl Shape {
         };
         match (self.dialect, column.kind) {
             (Dialect::Sqlite, _) => value,
-            (Dialect::Postgres, Kind::Bool) => format!("{value}::int::boolean"),
-            (Dialect::Postgres, Kind::Integer) => format!("{value}::bigint"),
-            (Dialect::Postgres, Kind::Text) => format!("{value}::text"),
-            (Dialect::Postgres, Kind::Instant) => format!("{value}::timestamptz"),
-            (Dialect::Postgres, Kind::Json) => format!("{value}::jsonb"),
+            (Dialect::Postgres, ColumnType::Bool) => format!("{value}::int::boolean"),
+            (Dialect::Postgres, ColumnType::Integer) => format!("{value}::bigint"),
+            (Dialect::Postgres, ColumnType::Text) => format!("{value}::text"),
+            (Dialect::Postgres, ColumnType::Instant) => format!("{value}::timestamptz"),
+            (Dialect::Postgres, ColumnType::Json) => format!("{value}::jsonb"),
         }
     }
 

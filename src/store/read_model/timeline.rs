@@ -13,7 +13,7 @@ use crate::time::StripeTime;
 
 /// Whose timeline is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum TimelineKey {
     /// All that concerns a customer, and the objects linked to them.
     Customer(CustomerKey),
     /// What names a subscription.
@@ -27,7 +27,7 @@ impl ReadModel {
     /// [`StoreError::ReadModelBuilding`] where no generation is live yet.
     pub async fn timeline(
         &self,
-        subject: &Subject,
+        subject: &TimelineKey,
         after: Position,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<TimelineEntry>), StoreError> {
@@ -39,16 +39,16 @@ impl ReadModel {
     /// Like [`Self::timeline`], one entry after the other and never all of them in memory.
     pub async fn timeline_each(
         &self,
-        subject: &Subject,
+        subject: &TimelineKey,
         after: Position,
         limit: usize,
         mut each: impl FnMut(TimelineEntry) + Send,
     ) -> Result<GenerationStamp, StoreError> {
         let (template, scope, id) = match subject {
-            Subject::Customer(CustomerKey { scope, customer }) => {
+            TimelineKey::Customer(CustomerKey { scope, customer }) => {
                 (sql::OF_CUSTOMER, scope, customer.as_str())
             }
-            Subject::Subscription(scope, id) => (sql::OF_SUBSCRIPTION, scope, id.as_str()),
+            TimelineKey::Subscription(scope, id) => (sql::OF_SUBSCRIPTION, scope, id.as_str()),
         };
         let mut reader = self.0.db.snapshot().await?;
         let mut session = reader.session();

@@ -12,7 +12,7 @@ use sqlx::{
 use super::cluster;
 use crate::clock::Clock;
 use crate::store::db::{self, Database, Dialect};
-use crate::store::{Begun, DatabaseUrl, GenerationLogic, Opening, Store};
+use crate::store::{Begun, DatabaseUrl, GenerationLogic, OpenMode, Store};
 use crate::time::ReceivedAt;
 
 /// A ledger with one generation, and a bare connection to each half of it.
@@ -40,7 +40,7 @@ pub(super) async fn databases(dialect: Dialect) -> Databases {
         Dialect::Postgres => DatabaseUrl::parse(&cluster::address(directory.path())).unwrap(),
     };
     let clock = Clock::fixed(ReceivedAt(1));
-    let store = Store::open(&url, Opening::Create, clock).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, clock).await.unwrap();
     let logic = GenerationLogic {
         fingerprint: String::new(),
         fold_version: 1,

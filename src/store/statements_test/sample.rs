@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::bare::{Bare, Databases};
-use crate::projection::column::Kind;
+use crate::projection::column::ColumnType;
 use crate::projection::row::SubscriptionRow;
 
 /// Rows by the thousand, because PostgreSQL plans by what it finds.
@@ -30,11 +30,11 @@ pub(super) async fn fill(databases: &mut Databases) {
             ("customer_id", _) => "'cus_' || i",
             ("user_id", _) => "'user_' || i",
             ("price_id", _) => "'price_' || i % 20",
-            (_, Kind::Text) => "'text'",
-            (_, Kind::Bool) => "TRUE",
-            (_, Kind::Integer) => "i",
-            (_, Kind::Instant) => "to_timestamp(i)",
-            (_, Kind::Json) => "'[]'",
+            (_, ColumnType::Text) => "'text'",
+            (_, ColumnType::Bool) => "TRUE",
+            (_, ColumnType::Integer) => "i",
+            (_, ColumnType::Instant) => "to_timestamp(i)",
+            (_, ColumnType::Json) => "'[]'",
         })
         .collect();
     let rows = format!(

@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use subledger::config::Mode;
+use subledger::ids::Mode;
 
 use super::server::{Event, TestServer, json_of};
 

@@ -60,7 +60,7 @@ async fn ids_are_counted_within_an_account_and_mode() {
     let event = |livemode: bool, account: &str| {
         let mut facts = crate::store::facts("evt_1");
         facts.scope = subledger::ids::Scope { account: account.into(), livemode };
-        let source = subledger::store::Source::Webhook;
+        let source = subledger::store::EventSource::Webhook;
         subledger::store::NewEvent::new(facts, source, None, "{}".to_owned()).unwrap()
     };
     let events = [event(true, ""), event(false, ""), event(true, "acct_1"), event(true, "")];

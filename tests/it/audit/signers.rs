@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor as _};
 use subledger::audit;
 use subledger::simulate::sign;
-use subledger::store::{NewEvent, Source};
+use subledger::store::{EventSource, NewEvent};
 use subledger::stripe::{Binding, Verifier};
 use subledger::time::StripeTime;
 
@@ -20,7 +20,7 @@ fn signed(id: &str, secret: &str, verifier: Option<&Verifier>) -> NewEvent {
     let signers = verifier
         .map(|it| it.verify(Some(header.as_bytes()), body.as_bytes(), StripeTime(7)).unwrap());
     let signer = signers.map(|it| it.vouching_for(&facts.scope).unwrap());
-    let event = NewEvent::new(facts, Source::Webhook, Some(header), body.to_owned()).unwrap();
+    let event = NewEvent::new(facts, EventSource::Webhook, Some(header), body.to_owned()).unwrap();
     event.signed_with(signer)
 }
 

@@ -187,7 +187,7 @@ async fn a_changed_api_version() {
     assert_eq!(found.collect::<Vec<_>>(), [(Some(2), message.clone()), (Some(3), message)]);
 }
 
-/// A log is looked at in stretches, and what is missing may be longer than one.
+/// A log is looked at in chunks, and what is missing may be longer than one.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_deleted_events_and_the_ones_behind_them() {
     let ledger = Ledger::new().await;

@@ -10,7 +10,7 @@ use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
 use subledger::projector;
 use subledger::simulate::{self, Plan};
-use subledger::store::{DatabaseUrl, Opening, Parked, Store, StoreError};
+use subledger::store::{DatabaseUrl, OpenMode, Parked, Store, StoreError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ async fn damage(url: &DatabaseUrl, sql: &str) {
 async fn unfolded() -> (TempDir, DatabaseUrl, Store) {
     let directory = tempfile::tempdir().unwrap();
     let url = crate::database(directory.path());
-    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await.unwrap();
     follow_to_the_end(&store, &Logic::default()).await;
     let simulation = simulate::simulate(&Plan { seed: 3, subscriptions: 10, ..Plan::default() });
     append(&store, &simulation.events).await;

@@ -23,7 +23,7 @@ async fn a_page_of_the_log_that_cannot_be_read_is_gone_around() {
     store.close().await;
     overwrite(url.log_path().unwrap(), 16 * 1_024, 1);
 
-    let store = Store::open(&url, Opening::Existing, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
     let report = audit::verify(&store, None, |_| {}).await.unwrap();
     let unreadable = report.unreadable;
     assert!((1..40).contains(&unreadable), "{:?}", report.findings);

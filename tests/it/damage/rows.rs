@@ -159,7 +159,7 @@ async fn customer_at(store: &Store, position: i64) -> subledger::ids::CustomerId
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let customer: subledger::ids::CustomerId = row.customer_id.as_str().into();
         let key = subledger::ids::CustomerKey { scope, customer: customer.clone() };
-        let subject = subledger::store::Subject::Customer(key);
+        let subject = subledger::store::TimelineKey::Customer(key);
         let read = store.read_model.timeline(&subject, Position::ZERO, 1_000).await;
         if read.unwrap().1.iter().any(|it| it.position.0 == position) {
             return customer;

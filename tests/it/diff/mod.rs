@@ -10,7 +10,9 @@ use std::path::Path;
 use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
-use subledger::projector::{self, Difference, Listing, Mode, RebuildError, Summary, Told};
+use subledger::projector::{
+    self, Difference, Listing, RebuildError, RebuildEvent, RebuildMode, Summary,
+};
 use subledger::store::{ChangedSubscription, Effect, Store};
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
@@ -41,13 +43,13 @@ impl Diff {
     }
 }
 
-async fn run(store: &Store, logic: &Logic, mode: Mode) -> Result<Diff, RebuildError> {
+async fn run(store: &Store, logic: &Logic, mode: RebuildMode) -> Result<Diff, RebuildError> {
     let (mut summary, mut changed) = (None, Vec::new());
     let clock = Clock::fixed(ReceivedAt::parse(NOW).unwrap());
-    let told = |told: Told<'_>| match told {
-        Told::Difference(Difference::Summary(told)) => summary = Some(told.clone()),
-        Told::Difference(Difference::Subscription(told)) => changed.push(told),
-        Told::Progress(_) | Told::NotCompared(_) => {}
+    let told = |told: RebuildEvent<'_>| match told {
+        RebuildEvent::Difference(Difference::Summary(told)) => summary = Some(told.clone()),
+        RebuildEvent::Difference(Difference::Subscription(told)) => changed.push(told),
+        RebuildEvent::Progress(_) | RebuildEvent::NotCompared(_) => {}
     };
     let what = (mode, Listing::First(usize::MAX));
     projector::rebuild(store, logic, &clock, &CancellationToken::new(), what, told).await?;
@@ -55,7 +57,7 @@ async fn run(store: &Store, logic: &Logic, mode: Mode) -> Result<Diff, RebuildEr
 }
 
 async fn dry_run(store: &Store, logic: &Logic) -> Diff {
-    run(store, logic, Mode::DryRun).await.unwrap()
+    run(store, logic, RebuildMode::DryRun).await.unwrap()
 }
 
 fn policy(text: &str) -> Logic {
@@ -86,6 +88,6 @@ async fn ledger(folder: &Path) -> Store {
         ("sub_5", "user_5", "canceled"),
     ];
     append(&store, &events).await;
-    run(&store, &Logic::default(), Mode::Swap).await.unwrap();
+    run(&store, &Logic::default(), RebuildMode::Swap).await.unwrap();
     store
 }

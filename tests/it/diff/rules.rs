@@ -1,7 +1,7 @@
 //! Changed rules show whom they concern, and a dry run changes nothing.
 
 use subledger::projection::Logic;
-use subledger::projector::Mode;
+use subledger::projector::RebuildMode;
 use subledger::store::Effect;
 
 use super::{dry_run, ledger, policy, run};
@@ -93,7 +93,7 @@ async fn what_a_dry_run_says_is_what_the_rebuild_then_does() {
     let store = ledger(folder.path()).await;
     let strict = policy("grant = [\"active\"]");
     let said = dry_run(&store, &strict).await;
-    let done = run(&store, &strict, Mode::Swap).await.unwrap();
+    let done = run(&store, &strict, RebuildMode::Swap).await.unwrap();
     assert_eq!(said.lines(), done.lines());
     assert_eq!(said.summary.counts, done.summary.counts);
     let entitled: Vec<_> = rows(&store).await.into_iter().filter(|row| row.entitled).collect();

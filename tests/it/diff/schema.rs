@@ -3,7 +3,7 @@
 
 use sqlx::AssertSqlSafe;
 use subledger::projection::Logic;
-use subledger::projector::{Mode, RebuildError};
+use subledger::projector::{RebuildError, RebuildMode};
 
 use super::{dry_run, ledger, run};
 
@@ -62,9 +62,12 @@ async fn a_generation_that_cannot_be_compared_is_replaced_all_the_same() {
     let older = "DROP VIEW current_subscriptions;
          ALTER TABLE current_subscriptions_g1 RENAME COLUMN entitled TO granted";
     edit(folder.path(), older).await;
-    let dry = run(&store, &Logic::default(), Mode::DryRun).await;
+    let dry = run(&store, &Logic::default(), RebuildMode::DryRun).await;
     assert!(matches!(dry, Err(RebuildError::NotComparable(1))));
     assert_eq!(store.read_model.generations().await.unwrap().len(), 1);
-    assert!(run(&store, &Logic::default(), Mode::Swap).await.is_err(), "there is no summary");
+    assert!(
+        run(&store, &Logic::default(), RebuildMode::Swap).await.is_err(),
+        "there is no summary"
+    );
     assert_eq!(store.read_model.live().await.unwrap().unwrap().id, 3);
 }

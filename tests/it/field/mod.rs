@@ -8,7 +8,7 @@
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 use subledger::clock::Clock;
-use subledger::config::Mode;
+use subledger::ids::Mode;
 use subledger::projection::Logic;
 use subledger::simulate::sign;
 use subledger::time::ReceivedAt;

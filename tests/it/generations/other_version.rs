@@ -3,7 +3,7 @@
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector;
-use subledger::store::{ItemFilter, StoreError, Subject, SubscriptionFilter};
+use subledger::store::{ItemFilter, StoreError, SubscriptionFilter, TimelineKey};
 
 use super::{of_another_version, of_two_generations, rebuild};
 use crate::app::server::{Event, TestServer, json_of, options};
@@ -83,7 +83,7 @@ async fn what_cannot_be_told_without_a_table_is_refused_and_not_told_wrongly() {
     let store = ledger.open_again().await;
     assert_eq!(rows(&store).await[0].event_count, 0);
     let customer = CustomerKey { scope: Scope::default(), customer: "cus_of_user_1".into() };
-    let subject = Subject::Customer(customer.clone());
+    let subject = TimelineKey::Customer(customer.clone());
     let told = store.read_model.timeline(&subject, Position::ZERO, 10).await;
     assert!(matches!(told, Err(StoreError::OtherVersion(1))), "{told:?}");
     let known = store.read_model.customer_exists(&customer).await;

@@ -3,7 +3,7 @@
 use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
-use subledger::store::{DatabaseUrl, FoldBatch, GenerationLogic, Opening, Parked, Store};
+use subledger::store::{DatabaseUrl, FoldBatch, GenerationLogic, OpenMode, Parked, Store};
 use subledger::time::ReceivedAt;
 
 use crate::app::server::{Event, TestServer, options};
@@ -28,7 +28,7 @@ async fn a_rebuild_with_a_mended_fold_folds_what_was_parked() {
 
 /// A log with one event, and a live generation that an older program could not fold it into.
 async fn older_fold_parked_a_good_event(url: &DatabaseUrl) {
-    let store = Store::open(url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(url, OpenMode::Create, Clock::System).await.unwrap();
     let event = new_event(&Event::default().body());
     store.log.append(&[event]).await.unwrap();
     let logged = store.log.events_at(&[Position(1)]).await.unwrap().remove(0);

@@ -7,7 +7,7 @@ use subledger::clock::Clock;
 use subledger::projection::Logic;
 use subledger::projector::Projector;
 use subledger::simulate::{self, Plan};
-use subledger::store::{GenerationStatus, Opening, Store};
+use subledger::store::{GenerationStatus, OpenMode, Store};
 
 use super::stepped::steps;
 use super::{read_model_bytes, rebuild, statuses, strict};
@@ -35,7 +35,7 @@ async fn at_every_step_the_live_generation_goes_on_and_the_half_built_one_is_dro
     let (now, clock) = clock();
     let (mut left_behind, mut largest) = (0, 0);
     for count in 1.. {
-        let store = Store::open(&url, Opening::Existing, Clock::System).await.unwrap();
+        let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
         let projector = Projector::start(store.clone(), Logic::default(), Clock::System);
         let logic = strict();
         let mut rebuilding = Box::pin(rebuild(&store, &logic, &clock, |_| {}));
@@ -69,7 +69,7 @@ async fn at_every_step_the_live_generation_goes_on_and_the_half_built_one_is_dro
     }
     assert!(left_behind >= STEPS, "only {left_behind} times something was left behind");
 
-    let store = Store::open(&url, Opening::Existing, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
     append(&store, meanwhile).await;
     now.fetch_add(11_000_000, Ordering::SeqCst);
     rebuild(&store, &strict(), &clock, |_| {}).await.unwrap();

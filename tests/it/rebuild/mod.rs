@@ -15,7 +15,7 @@ use std::path::Path;
 
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::{self, RebuildError, Rebuilt, Told};
+use subledger::projector::{self, RebuildError, RebuildEvent, Rebuilt};
 use subledger::simulate::{Format, bench_events};
 use subledger::store::{GenerationId, GenerationStatus, Store};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ async fn rebuild(
     store: &Store,
     logic: &Logic,
     clock: &Clock,
-    tell: impl FnMut(Told<'_>),
+    tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     projector::rebuild(store, logic, clock, &CancellationToken::new(), SWAP, tell).await
 }

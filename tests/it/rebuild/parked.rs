@@ -2,7 +2,7 @@
 
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::Told;
+use subledger::projector::RebuildEvent;
 use subledger::simulate::{Format, bench_events};
 
 use super::rebuild;
@@ -25,8 +25,8 @@ async fn it_is_parked_with_its_reason_and_counted_and_everything_else_is_there()
     append(store, &events[400..]).await;
 
     let mut parked = 0;
-    let told = |told: Told<'_>| {
-        if let Told::Progress(progress) = told {
+    let told = |told: RebuildEvent<'_>| {
+        if let RebuildEvent::Progress(progress) = told {
             parked = progress.parked;
         }
     };

@@ -2,7 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
-use subledger::projector::{RebuildError, Told};
+use subledger::projector::{RebuildError, RebuildEvent};
 use subledger::store::{Begun, DatabaseUrl, GenerationStatus};
 
 use super::stepped::steps;
@@ -98,8 +98,8 @@ async fn one_that_lost_its_lease_writes_nothing_more_and_drops_nothing() {
 async fn one_that_lost_its_lease_while_it_was_compared_is_not_swapped() {
     let ledger = ledger(300, 20).await;
     let (store, url) = (&ledger.store, &ledger.url);
-    let told = |told: Told<'_>| {
-        if let Told::Difference(_) = told {
+    let told = |told: RebuildEvent<'_>| {
+        if let RebuildEvent::Difference(_) = told {
             tokio::task::block_in_place(|| {
                 tokio::runtime::Handle::current().block_on(take_over(url));
             });

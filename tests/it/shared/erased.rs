@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use subledger::clock::Clock;
-use subledger::store::{DatabaseUrl, Opening, Store};
+use subledger::store::{DatabaseUrl, OpenMode, Store};
 
 use crate::app::commands::{ran, subledger};
 use crate::cluster::Cluster;
@@ -49,7 +49,7 @@ async fn the_commands_that_it_names_end_what_a_server_still_holds() {
         ran(&command.env("DATABASE_URL", &address).output().unwrap())
     };
     let url = DatabaseUrl::parse(&address).unwrap();
-    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await.unwrap();
     let mut texts = Vec::new();
     for number in 0..60 {
         for version in ["2020-08-27", "2025-03-31"] {

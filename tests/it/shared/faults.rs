@@ -12,7 +12,7 @@ use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
 use subledger::simulate::{Format, bench_events};
-use subledger::store::{Opening, Store, StoreError};
+use subledger::store::{OpenMode, Store, StoreError};
 
 use super::proxy::Proxy;
 use crate::app::commands::run;
@@ -27,7 +27,7 @@ use crate::store::{Ledger, event};
 async fn a_commit_whose_answer_is_lost_is_known_when_the_event_comes_again() {
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::to(directory.path()).await;
-    let store = Store::open(&proxy.url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&proxy.url, OpenMode::Create, Clock::System).await.unwrap();
     let lost = async |id: &str, message: &'static [u8], position: i64| {
         proxy.cut_after(message);
         let error = store.log.append(&[event(id, "{}")]).await.unwrap_err();
@@ -141,7 +141,7 @@ async fn a_synchronous_replica_that_is_promoted_has_every_event_that_was_acknowl
     let primary = Cluster::start();
     let replica = primary.synchronous_replica();
     let proxy = Proxy::to_socket(primary.socket(), "postgres").await;
-    let store = Store::open(&proxy.url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&proxy.url, OpenMode::Create, Clock::System).await.unwrap();
     let events: Vec<_> =
         bench_events(400, 20, Format::Compact).map(|event| new_event(&event.body)).collect();
     let (sent, acknowledged) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

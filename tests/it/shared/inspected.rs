@@ -4,7 +4,7 @@
 use sqlx::Executor as _;
 use subledger::audit::{self, Report};
 use subledger::clock::Clock;
-use subledger::store::{DatabaseUrl, Opening, Store};
+use subledger::store::{DatabaseUrl, OpenMode, Store};
 
 use crate::audit::inspected::{execute, with_a_damaged_index};
 use crate::raw;
@@ -116,7 +116,7 @@ async fn a_role_that_only_reads_is_told_what_it_cannot_compare() {
     .await;
     let address = crate::address(ledger.directory.path()).unwrap();
     let url = DatabaseUrl::parse(&address.replace("postgres@", &format!("{role}@"))).unwrap();
-    let store = Store::open(&url, Opening::Existing, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
     let clean = report(&store).await;
     assert!(clean.is_clean(), "{:?}", clean.findings);
     assert_eq!(clean.notes, [COUNTED, BY_NAME]);

@@ -2,7 +2,7 @@
 //! password.
 
 use subledger::clock::Clock;
-use subledger::store::{DatabaseUrl, Opening, Store};
+use subledger::store::{DatabaseUrl, OpenMode, Store};
 
 use crate::app::commands::{Ran, ran, subledger};
 use crate::cluster::Cluster;
@@ -90,7 +90,7 @@ async fn an_append_that_the_server_refuses_names_code_and_object_and_no_value() 
     let cluster = Cluster::start();
     let open = async |role: &str| {
         let url = DatabaseUrl::parse(&cluster.url_of(role, "postgres")).unwrap();
-        Store::open(&url, Opening::Create, Clock::System).await.unwrap()
+        Store::open(&url, OpenMode::Create, Clock::System).await.unwrap()
     };
     let owner = open("postgres").await;
     let sql = "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA subledger, subledger_read TO reader;

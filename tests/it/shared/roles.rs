@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::store::{DatabaseUrl, NewEvent, Opening, Store};
+use subledger::store::{DatabaseUrl, NewEvent, OpenMode, Store};
 
 use crate::app::commands::{Ran, ran, subledger};
 use crate::app::server::Event;
@@ -56,7 +56,7 @@ impl Roles {
 
     async fn store(&self, role: &str) -> Store {
         let url = DatabaseUrl::parse(&self.url(role)).unwrap();
-        Store::open(&url, Opening::Create, Clock::System).await.unwrap()
+        Store::open(&url, OpenMode::Create, Clock::System).await.unwrap()
     }
 
     /// What a role with its own SQL reads of the live read model.

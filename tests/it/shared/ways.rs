@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::Executor as _;
 use subledger::clock::Clock;
-use subledger::store::{Opening, Store, StoreError};
+use subledger::store::{OpenMode, Store, StoreError};
 
 use super::proxy::Proxy;
 use crate::cluster::Cluster;
@@ -34,7 +34,7 @@ async fn an_address_that_leads_to_a_standby_for_a_while_leaves_nothing_behind() 
     let primary = Cluster::start();
     let standby = primary.synchronous_replica();
     let proxy = Proxy::to_socket(primary.socket(), "postgres").await;
-    let store = Store::open(&proxy.url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&proxy.url, OpenMode::Create, Clock::System).await.unwrap();
     append(&store, "evt_1").await;
     for round in 2..5 {
         proxy.turn_to(standby.socket());
@@ -71,7 +71,7 @@ async fn an_address_that_leads_to_a_standby_for_a_while_leaves_nothing_behind() 
 async fn what_is_lost_on_its_way_is_given_up_and_after_that_it_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::to(directory.path()).await;
-    let store = Store::open(&proxy.url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&proxy.url, OpenMode::Create, Clock::System).await.unwrap();
     append(&store, "evt_1").await;
     for round in 2..4 {
         let id = format!("evt_{round}");
@@ -95,7 +95,7 @@ async fn what_is_lost_on_its_way_is_given_up_and_after_that_it_goes_on() {
     proxy.lose();
     soon(store.close()).await;
     proxy.heal();
-    let store = Store::open(&proxy.url, Opening::Existing, Clock::System).await.unwrap();
+    let store = Store::open(&proxy.url, OpenMode::Existing, Clock::System).await.unwrap();
     assert_sound(&store).await;
 }
 
@@ -104,7 +104,7 @@ async fn what_is_lost_on_its_way_is_given_up_and_after_that_it_goes_on() {
 async fn the_lock_of_a_process_that_is_cut_off_is_free_again_soon() {
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::to(directory.path()).await;
-    let lost = Store::open(&proxy.url, Opening::Create, Clock::System).await.unwrap();
+    let lost = Store::open(&proxy.url, OpenMode::Create, Clock::System).await.unwrap();
     let other = crate::ledger::open(directory.path()).await;
     let mut sql = crate::raw::log(&crate::database(directory.path())).await;
     // The first append of a process takes the lock; this trigger holds it up until the way is lost.
@@ -162,7 +162,7 @@ async fn a_session_whose_commits_do_not_wait_for_the_disk_stores_nothing() {
 async fn however_many_ask_a_process_opens_no_more_connections_than_it_may() {
     let directory = tempfile::tempdir().unwrap();
     let url = crate::database(directory.path()).with_connections(8);
-    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await.unwrap();
     let heads = (0..100).map(|_| store.log.head());
     let models = (0..100).map(|_| store.read_model.generations());
     let all = futures_util::future::join(

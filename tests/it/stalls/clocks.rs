@@ -7,7 +7,7 @@ use subledger::clock::Clock;
 use subledger::ids::{AccountId, Scope};
 use subledger::projection::Logic;
 use subledger::projector::{self, FollowerState, Projector};
-use subledger::store::{Begun, GenerationLogic, GenerationStatus, Opening, ReadModel, Store};
+use subledger::store::{Begun, GenerationLogic, GenerationStatus, OpenMode, ReadModel, Store};
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
 
@@ -90,7 +90,7 @@ async fn what_known_at_leaves_out_because_it_was_received_in_the_future_is_count
     let early = Ledger::with_clock(Clock::fixed(ahead())).await;
     append(&early, "evt_1").await;
     // The same database, by a clock that was set right.
-    let ledger = Store::open(&early.url, Opening::Existing, Clock::System).await.unwrap();
+    let ledger = Store::open(&early.url, OpenMode::Existing, Clock::System).await.unwrap();
     let body = Event { id: "evt_2", ..Event::default() }.body();
     ledger.log.append(&[new_event(&body)]).await.unwrap();
     follow_to_the_end(&ledger, &Logic::default()).await;

@@ -13,7 +13,8 @@ use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::{EventId, Position, Scope};
 use subledger::store::{
-    Appended, Exported, LoggedEvent, NewEvent, Opening, Source, Store, StoreError, payload_hash,
+    Appended, EventSource, Exported, LoggedEvent, NewEvent, OpenMode, Store, StoreError,
+    payload_hash,
 };
 use subledger::time::ReceivedAt;
 
@@ -99,7 +100,7 @@ async fn an_event_is_kept_to_the_byte_with_everything_known_of_it() {
     thin.scope = Scope { account: "acct_1".into(), livemode: false };
     thin.api_version = None;
     thin.created_nanos = 60_000_000;
-    let thin = NewEvent::new(thin, Source::Api, None, "{}".to_owned()).unwrap();
+    let thin = NewEvent::new(thin, EventSource::Api, None, "{}".to_owned()).unwrap();
     let signer = "connect:1f3a5b7c".parse().unwrap();
     let (plain, thin) = (thin.clone(), thin.signed_with(Some(signer)));
     assert_eq!(plain.leaf_hash(NOON), thin.leaf_hash(NOON), "no leaf commits to it");
@@ -110,10 +111,10 @@ async fn an_event_is_kept_to_the_byte_with_everything_known_of_it() {
     assert_eq!(events[0].payload.as_deref(), Some(payload));
     assert_eq!(events[0].facts, facts("evt_1"));
     assert_eq!(events[0].signature.as_deref(), Some("t=1,v1=00"));
-    assert_eq!(events[0].source, Source::Webhook);
+    assert_eq!(events[0].source, EventSource::Webhook);
     assert_eq!(events[0].received_at, NOON);
     assert_eq!(&events[1].facts, thin.facts());
-    assert_eq!((events[1].signature.as_ref(), events[1].source), (None, Source::Api));
+    assert_eq!((events[1].signature.as_ref(), events[1].source), (None, EventSource::Api));
     let signers = events.iter().map(|it| it.signed_with.as_deref());
     assert_eq!(signers.collect::<Vec<_>>(), [None, Some("connect:1f3a5b7c")]);
     let records = ledger.store.log.records(Position::ZERO, Position(2)).await.unwrap();
@@ -161,7 +162,7 @@ async fn the_first_bytes_stay_and_later_deliveries_are_counted() {
     log.append(&[event("evt_1", "first")]).await.unwrap();
     let mut other = facts("evt_1");
     other.api_version = Some("2025-03-31.basil".to_owned());
-    let other = NewEvent::new(other, Source::Webhook, None, "other".to_owned()).unwrap();
+    let other = NewEvent::new(other, EventSource::Webhook, None, "other".to_owned()).unwrap();
     let batch = [
         event("evt_1", "first"),
         event("evt_2", "second"),
@@ -203,7 +204,7 @@ async fn an_id_is_one_event_in_each_account_and_mode() {
     let events = scopes.map(|(account, livemode)| {
         let scope = Scope { account: account.into(), livemode };
         let facts = subledger::store::EventFacts { scope, ..facts("evt_1") };
-        NewEvent::new(facts, Source::Webhook, None, format!("{account}{livemode}")).unwrap()
+        NewEvent::new(facts, EventSource::Webhook, None, format!("{account}{livemode}")).unwrap()
     });
     let log = &ledger.store.log;
     let answers = log.append(&events).await.unwrap();
@@ -281,7 +282,7 @@ async fn an_erased_payload_leaves_the_tree_valid_and_does_not_come_back() {
     .unwrap();
     let mut other = facts("evt_1");
     other.api_version = None;
-    let other = NewEvent::new(other, Source::Webhook, None, "one".to_owned()).unwrap();
+    let other = NewEvent::new(other, EventSource::Webhook, None, "one".to_owned()).unwrap();
     assert_eq!(log.append(&[other]).await.unwrap(), [known(1)]);
     let erased = &all(&ledger.store).await[0];
     assert_eq!(
@@ -359,7 +360,7 @@ async fn two_processes_that_append_at_once_leave_no_gap() {
     let writers = ["a", "b", "c"].map(|writer| {
         let url = ledger.url.clone();
         tokio::spawn(async move {
-            let store = Store::open(&url, Opening::Existing, Clock::System).await.unwrap();
+            let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
             for batch in 0..40 {
                 let own = (0..3).map(|it| event(&format!("evt_{writer}{batch}_{it}"), "{}"));
                 let shared = event(&format!("evt_{batch}"), "{}");

@@ -5,13 +5,13 @@ use std::fs;
 use sqlx::{Connection as _, Executor as _};
 use subledger::clock::Clock;
 use subledger::ids::Position;
-use subledger::store::{DatabaseUrl, Opening, Store, StoreError};
+use subledger::store::{DatabaseUrl, OpenMode, Store, StoreError};
 
 use super::log::assert_sound;
 use super::{Ledger, NOON, event};
 use crate::raw;
 
-async fn open(url: &DatabaseUrl, opening: Opening) -> Result<Store, StoreError> {
+async fn open(url: &DatabaseUrl, opening: OpenMode) -> Result<Store, StoreError> {
     Store::open(url, opening, Clock::fixed(NOON)).await
 }
 
@@ -19,7 +19,7 @@ async fn open(url: &DatabaseUrl, opening: Opening) -> Result<Store, StoreError> 
 async fn a_missing_ledger_is_said_to_be_missing() {
     let directory = tempfile::tempdir().unwrap();
     let url = DatabaseUrl::from_path(directory.path().join("no.db"));
-    let error = open(&url, Opening::Existing).await.unwrap_err();
+    let error = open(&url, OpenMode::Existing).await.unwrap_err();
     assert!(matches!(error, StoreError::NoLedger { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
@@ -48,7 +48,7 @@ async fn a_file_that_cannot_be_a_ledger_is_refused_with_its_reason() {
         (directory.path().join("missing/ledger.db"), "does not exist"),
         (directory.path().to_owned(), "it is a directory"),
     ] {
-        let error = open(&DatabaseUrl::from_path(&path), Opening::Create).await.unwrap_err();
+        let error = open(&DatabaseUrl::from_path(&path), OpenMode::Create).await.unwrap_err();
         assert!(matches!(error, StoreError::CannotOpen { .. }), "{error:?}");
         assert!(error.to_string().contains(reason), "{error}");
     }
@@ -67,7 +67,7 @@ async fn a_ledger_of_a_newer_program_is_left_alone() {
         .execute("INSERT INTO _sqlx_migrations VALUES (99, 'later', '2030-01-01', TRUE, x'00', 0)")
         .await
         .unwrap();
-    let error = open(&ledger.url, Opening::Create).await.unwrap_err();
+    let error = open(&ledger.url, OpenMode::Create).await.unwrap_err();
     assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error:?}");
 }
 

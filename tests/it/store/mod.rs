@@ -15,8 +15,8 @@ use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::Scope;
 use subledger::store::{
-    Begun, DatabaseUrl, EventFacts, Generation, GenerationLogic, Lease, NewEvent, Opening, Source,
-    Store,
+    Begun, DatabaseUrl, EventFacts, EventSource, Generation, GenerationLogic, Lease, NewEvent,
+    OpenMode, Store,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 use tempfile::TempDir;
@@ -42,13 +42,13 @@ impl Ledger {
     pub(crate) async fn with_clock(clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = crate::database(directory.path());
-        let store = Store::open(&url, Opening::Create, clock).await.unwrap();
+        let store = Store::open(&url, OpenMode::Create, clock).await.unwrap();
         Self { directory, url, store }
     }
 
     /// Another handle on the same files, as another process would have.
     pub(crate) async fn open_again(&self) -> Store {
-        Store::open(&self.url, Opening::Existing, Clock::fixed(NOON)).await.unwrap()
+        Store::open(&self.url, OpenMode::Existing, Clock::fixed(NOON)).await.unwrap()
     }
 }
 
@@ -94,5 +94,5 @@ pub(crate) fn facts(event_id: &str) -> EventFacts {
 
 pub(crate) fn event(event_id: &str, payload: &str) -> NewEvent {
     let signature = Some("t=1,v1=00".to_owned());
-    NewEvent::new(facts(event_id), Source::Webhook, signature, payload.to_owned()).unwrap()
+    NewEvent::new(facts(event_id), EventSource::Webhook, signature, payload.to_owned()).unwrap()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use subledger::clock::Clock;
-use subledger::store::{Opening, Store};
+use subledger::store::{OpenMode, Store};
 
 /// The permissions of every file in a folder, by name.
 fn modes(folder: &Path) -> Vec<(String, u32)> {
@@ -44,7 +44,7 @@ fn every_file_that_is_made_is_its_owners_alone_also_without_a_umask() {
 async fn the_files_beside_them_are_as_private_and_a_mode_that_somebody_gave_stays() {
     let folder = tempfile::tempdir().unwrap();
     let url = crate::database(folder.path());
-    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await.unwrap();
     let private = modes(folder.path());
     for suffix in ["db", "db-wal", "db-shm", "read.db", "read.db-wal", "read.db-shm"] {
         assert!(private.contains(&(format!("subledger.{suffix}"), 0o600)), "{private:?}");
@@ -56,7 +56,7 @@ async fn the_files_beside_them_are_as_private_and_a_mode_that_somebody_gave_stay
     // A group of auditors may have been let in.
     set_mode(&folder.path().join("subledger.read.db"), 0o640);
     set_mode(&folder.path().join("subledger.db"), 0o644);
-    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await.unwrap();
     let shared = modes(folder.path());
     assert!(shared.contains(&("subledger.read.db".to_owned(), 0o640)), "{shared:?}");
     assert_eq!(store.files_readable_by_all(), [folder.path().join("subledger.db")]);
@@ -70,7 +70,7 @@ async fn a_read_model_that_is_made_anew_is_as_private() {
     let path = url.read_path().unwrap();
     std::fs::write(&path, vec![7; 50_000]).unwrap();
     set_mode(&path, 0o666);
-    let store = Store::open(&url, Opening::Create, Clock::System).await.unwrap();
+    let store = Store::open(&url, OpenMode::Create, Clock::System).await.unwrap();
     store.close().await;
     assert!(modes(folder.path()).iter().all(|it| it.1 == 0o600), "{:?}", modes(folder.path()));
 }

@@ -14,7 +14,7 @@ use subledger::projection::observe::Link;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
     Completion, FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Parked, Store,
-    StoreError, Subject, SubscriptionFilter, SubscriptionKey, TimelineEntry,
+    StoreError, SubscriptionFilter, SubscriptionKey, TimelineEntry, TimelineKey,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 
@@ -40,7 +40,7 @@ fn customer(id: &str) -> CustomerKey {
 
 /// A row whose columns are all filled, by their types; what is given by name stands as given.
 pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
-    use subledger::projection::column::Kind;
+    use subledger::projection::column::ColumnType;
     let own = [
         ("subscription_id", Value::Text(id.to_owned())),
         ("account", Value::Text(String::new())),
@@ -60,11 +60,11 @@ pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
             let named = |(name, _): &&(&str, Value)| *name == column.name;
             let value = given.iter().find(named).or_else(|| own.iter().find(named));
             let typical = || match column.kind {
-                Kind::Bool => Value::Bool(true),
-                Kind::Integer => Value::Integer(7),
-                Kind::Text => Value::Text(format!("{} Zoë", column.name)),
-                Kind::Instant => Value::Instant(StripeTime(1_700_000_000)),
-                Kind::Json => Value::Json("[]".to_owned()),
+                ColumnType::Bool => Value::Bool(true),
+                ColumnType::Integer => Value::Integer(7),
+                ColumnType::Text => Value::Text(format!("{} Zoë", column.name)),
+                ColumnType::Instant => Value::Instant(StripeTime(1_700_000_000)),
+                ColumnType::Json => Value::Json("[]".to_owned()),
             };
             value.map_or_else(typical, |(_, value)| value.clone())
         })
@@ -271,7 +271,7 @@ async fn a_batch_of_many_rows_is_written_whole() {
         ids.extend(page.into_iter().map(|row| row.subscription_id));
     }
     assert_eq!(ids, (0..many).map(|it| format!("sub_{it:05}")).collect::<Vec<_>>());
-    let subject = Subject::Customer(customer("cus_1"));
+    let subject = TimelineKey::Customer(customer("cus_1"));
     let (_, timeline) = model.timeline(&subject, Position(9), 5_000).await.unwrap();
     assert_eq!(timeline, batch.timeline[10..]);
 }
@@ -356,9 +356,9 @@ async fn links_put_events_that_name_no_customer_on_a_timeline() {
         let (_, entries) = model.timeline(&subject, Position::ZERO, 10).await.unwrap();
         entries.iter().map(|entry| entry.position.0).collect()
     };
-    assert_eq!(positions(Subject::Customer(customer("cus_1"))).await, [1, 3, 4, 6]);
-    assert_eq!(positions(Subject::Subscription(scope(), "sub_2".into())).await, [5]);
-    assert_eq!(positions(Subject::Subscription(scope(), "".into())).await, [0; 0]);
+    assert_eq!(positions(TimelineKey::Customer(customer("cus_1"))).await, [1, 3, 4, 6]);
+    assert_eq!(positions(TimelineKey::Subscription(scope(), "sub_2".into())).await, [5]);
+    assert_eq!(positions(TimelineKey::Subscription(scope(), "".into())).await, [0; 0]);
     assert!(model.customer_exists(&customer("cus_1")).await.unwrap().1);
     assert!(!model.customer_exists(&customer("cus_2")).await.unwrap().1);
 }

@@ -10,7 +10,7 @@ use subledger::ids::{EventId, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector::RebuildError;
 use subledger::store::{
-    EventFacts, Exported, GenerationLogic, LoggedEvent, NewEvent, Source, Store, StoreError,
+    EventFacts, EventSource, Exported, GenerationLogic, LoggedEvent, NewEvent, Store, StoreError,
     signature_hash,
 };
 use subledger::stripe::{Envelope, Verifier};
@@ -157,7 +157,7 @@ async fn an_event_that_looks_like_the_record_of_an_erasure_does_not_take_its_pla
     assert!(ran.err.contains("the record of the erasure is event 3"), "{}", ran.err);
     let store = open(folder).await;
     let events = all(&store).await;
-    assert_eq!((events.len(), events[2].source), (3, Source::Subledger));
+    assert_eq!((events.len(), events[2].source), (3, EventSource::Subledger));
     assert_eq!(events[1].payload, None);
     store.close().await;
     verified(folder);
@@ -196,7 +196,7 @@ fn signed(id: &str) -> NewEvent {
     let body = body(id, "customer.created", 0, r#"{"id":"cus_1","object":"customer"}"#);
     let signature = subledger::simulate::sign(SECRET, 1_772_323_200, body.as_bytes());
     let facts = EventFacts::from(&Envelope::parse(&body).unwrap());
-    NewEvent::new(facts, Source::Webhook, Some(signature), body).unwrap()
+    NewEvent::new(facts, EventSource::Webhook, Some(signature), body).unwrap()
 }
 
 /// The same as an earlier version logged it: the hash of its signature has no salt. Or as one left it that

@@ -73,7 +73,7 @@ async fn a_backup_is_the_same_log_and_overwrites_nothing() {
     assert!(matches!(refused, Err(StoreError::CannotOpen { .. })), "{refused:?}");
 
     let url = subledger::store::DatabaseUrl::from_path(path);
-    let copy = Store::open(&url, Opening::Existing, Clock::fixed(NOON)).await.unwrap();
+    let copy = Store::open(&url, OpenMode::Existing, Clock::fixed(NOON)).await.unwrap();
     assert_eq!(all(&copy).await, all(&ledger.store).await[..2]);
     assert_eq!(copy.log.append(&[event("evt_4", "")]).await.unwrap(), [new(3)]);
     assert_sound(&copy).await;

@@ -1,7 +1,7 @@
 //! What holds for files of SQLite alone.
 
 use subledger::clock::Clock;
-use subledger::store::Opening;
+use subledger::store::OpenMode;
 
 use super::*;
 
@@ -20,7 +20,7 @@ async fn a_read_model_that_is_missing_unreadable_or_of_an_older_version_is_made_
             _ => {}
         }
         let clock = Clock::fixed(NOON);
-        let store = Store::open(&ledger.url, Opening::Existing, clock).await.unwrap();
+        let store = Store::open(&ledger.url, OpenMode::Existing, clock).await.unwrap();
         assert_eq!(store.read_model.generations().await.unwrap(), [], "{spoil}");
         begin(&store, "two").await;
         let again = ledger.open_again().await;
@@ -33,7 +33,7 @@ async fn a_read_model_of_a_newer_program_is_left_to_it() {
     let (ledger, _) = live(&FoldBatch::default()).await;
     let mut sql = raw::read(&ledger.url).await;
     sqlx::query("PRAGMA user_version = 999").execute(&mut sql).await.unwrap();
-    let opened = Store::open(&ledger.url, Opening::Existing, Clock::fixed(NOON)).await;
+    let opened = Store::open(&ledger.url, OpenMode::Existing, Clock::fixed(NOON)).await;
     let error = opened.unwrap_err();
     assert!(matches!(error, StoreError::NewerSchema { found: 999, .. }), "{error:?}");
     assert_eq!(ledger.store.read_model.generations().await.unwrap().len(), 1);

@@ -11,7 +11,7 @@ async fn before_a_generation_is_live_the_answer_is_that_it_is_being_built() {
     let filter = SubscriptionFilter::default();
     let building = model.subscriptions(&filter, None, 1).await;
     assert!(matches!(building, Err(StoreError::ReadModelBuilding)), "{building:?}");
-    let subject = Subject::Customer(customer("cus_1"));
+    let subject = TimelineKey::Customer(customer("cus_1"));
     let building = model.timeline(&subject, Position::ZERO, 1).await;
     assert!(matches!(building, Err(StoreError::ReadModelBuilding)), "{building:?}");
     assert_eq!(model.live().await.unwrap(), None);

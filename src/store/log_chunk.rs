@@ -1,7 +1,7 @@
-//! Reading the log a stretch of events at a time: with what the fold needs of them and no more, or with
+//! Reading the log a chunk of events at a time: with what the fold needs of them and no more, or with
 //! all that there is.
 //!
-//! A row that is handed over costs more than what stands in it, so a stretch is one row: the bodies
+//! A row that is handed over costs more than what stands in it, so a chunk is one row: the bodies
 //! one after the other, and beside them where each ends and whose it is. That is four times as fast as
 //! a row an event, and takes half of the processor.
 
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::db::{Row, Session};
-use super::event::{EventFacts, LoggedEvent, Source};
+use super::event::{EventFacts, EventSource, LoggedEvent};
 use super::event_row::EventRow;
 use super::log::Log;
 use super::scan::{LogEntry, Range};
@@ -18,11 +18,11 @@ use super::{DamageCause, StoreError};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 
-/// Bytes of bodies in a stretch, at most, unless a single one is larger.
+/// Bytes of bodies in a chunk, at most, unless a single one is larger.
 const BYTES_MAX: i64 = 8 << 20;
 
 /// Some successive events of the log.
-pub struct Stretch {
+pub struct EventChunk {
     /// The last of their positions.
     pub to: Position,
     /// When the first of them was received.
@@ -36,7 +36,7 @@ pub struct Stretch {
     content: Content,
 }
 
-/// Events of a stretch.
+/// Events of a chunk.
 enum Content {
     /// A row that holds the texts, which are read where they are.
     Joined(Row),
@@ -44,9 +44,9 @@ enum Content {
     Each(Vec<LogEntry>),
 }
 
-/// An event in a stretch.
+/// An event in a chunk.
 #[derive(Debug)]
-pub struct StretchEvent<'a> {
+pub struct ChunkEvent<'a> {
     /// Its place.
     pub position: Position,
     /// The event; unique within the scope.
@@ -60,14 +60,14 @@ pub struct StretchEvent<'a> {
     /// When it happened, by Stripe's clock.
     pub created: StripeTime,
     /// How it reached us.
-    pub source: Source,
+    pub source: EventSource,
     /// The body exactly as received; none where it was erased. Of a damaged event, what is left of it.
     pub body: Option<&'a str>,
     /// Reason why the event cannot be read; none where its row is sound.
     pub damage: Option<&'a DamageCause>,
 }
 
-impl<'a> From<&'a LoggedEvent> for StretchEvent<'a> {
+impl<'a> From<&'a LoggedEvent> for ChunkEvent<'a> {
     fn from(event: &'a LoggedEvent) -> Self {
         let facts = &event.facts;
         Self {
@@ -84,7 +84,7 @@ impl<'a> From<&'a LoggedEvent> for StretchEvent<'a> {
     }
 }
 
-impl<'a> StretchEvent<'a> {
+impl<'a> ChunkEvent<'a> {
     /// An event that cannot be read, with what is left of it.
     pub fn damaged(
         position: Position,
@@ -98,7 +98,7 @@ impl<'a> StretchEvent<'a> {
             event_type: Cow::Borrowed(""),
             api_version: None,
             created: StripeTime(0),
-            source: Source::Import,
+            source: EventSource::Import,
             body: None,
             damage: None,
         };
@@ -110,22 +110,22 @@ impl Log {
     /// The events after a position and up to another; none if there are none. Fewer where their
     /// bodies are more than a few MiB together.
     ///
-    /// [`StoreError::Corrupt`] from here or from [`Stretch::events`] where one of them is damaged or missing:
-    /// then [`Self::stretch_of_each`] reads them.
-    pub async fn stretch(
+    /// [`StoreError::Corrupt`] from here or from [`EventChunk::events`] where one of them is damaged or missing:
+    /// then [`Self::event_chunk_by_event`] reads them.
+    pub async fn event_chunk(
         &self,
         after: Position,
         up_to: Position,
-    ) -> Result<Option<Stretch>, StoreError> {
+    ) -> Result<Option<EventChunk>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let end = end(&mut session, after, up_to).await?;
-        let row = session.query(sql::STRETCH).bind(after.0).bind(end.0).fetch_one().await?;
+        let row = session.query(sql::CHUNK).bind(after.0).bind(end.0).fetch_one().await?;
         let Some(to) = row.get::<Option<i64>, _>(0)? else {
             // In the same moment the head says whether there should be any.
             return if row.get::<i64, _>(5)? > after.0 { Err(corrupt()) } else { Ok(None) };
         };
-        Ok(Some(Stretch {
+        Ok(Some(EventChunk {
             to: Position(to),
             first_received_at: ReceivedAt(row.get(1)?),
             last_received_at: ReceivedAt(row.get(2)?),
@@ -135,14 +135,14 @@ impl Log {
         }))
     }
 
-    /// Like [`Self::stretch`], event by event and around what is damaged.
+    /// Like [`Self::event_chunk`], event by event and around what is damaged.
     ///
     /// [`StoreError::Damaged`] where the log ends before its head says: a shorter log is not folded.
-    pub async fn stretch_of_each(
+    pub async fn event_chunk_by_event(
         &self,
         after: Position,
         up_to: Position,
-    ) -> Result<Option<Stretch>, StoreError> {
+    ) -> Result<Option<EventChunk>, StoreError> {
         let head = self.head().await?;
         let limit_bytes = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
         let range = Range { after, up_to, size: head.size, limit_events: usize::MAX, limit_bytes };
@@ -164,7 +164,7 @@ impl Log {
             }
             Some(Err(damage)) => damage.last,
         };
-        Ok(Some(Stretch {
+        Ok(Some(EventChunk {
             to,
             first_received_at: known().min().unwrap_or(head.last_received_at),
             last_received_at: known().max().unwrap_or(head.last_received_at),
@@ -175,12 +175,16 @@ impl Log {
     }
 
     /// The same with all that the log holds of them, also where events are missing between these positions.
-    pub async fn records(&self, after: Position, up_to: Position) -> Result<Records, StoreError> {
+    pub async fn records(
+        &self,
+        after: Position,
+        up_to: Position,
+    ) -> Result<RecordChunk, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let end = end(&mut session, after, up_to).await?;
         let row = session.query(sql::RECORDS).bind(after.0).bind(end.0).fetch_one().await?;
-        Ok(Records { up_to: end, row })
+        Ok(RecordChunk { up_to: end, row })
     }
 }
 
@@ -198,7 +202,7 @@ impl Log {
     }
 }
 
-/// Where a stretch ends that is not too large.
+/// Where a chunk ends that is not too large.
 async fn end(
     session: &mut Session<'_>,
     after: Position,
@@ -215,9 +219,9 @@ async fn end(
     Ok(after.plus(count))
 }
 
-impl Stretch {
+impl EventChunk {
     /// The events, in the order of the log: one for each position.
-    pub fn events(&self) -> Result<Vec<StretchEvent<'_>>, StoreError> {
+    pub fn events(&self) -> Result<Vec<ChunkEvent<'_>>, StoreError> {
         match &self.content {
             Content::Joined(row) => self.joined_events(row),
             Content::Each(entries) => {
@@ -226,19 +230,19 @@ impl Stretch {
         }
     }
 
-    fn joined_events<'r>(&self, row: &'r Row) -> Result<Vec<StretchEvent<'r>>, StoreError> {
+    fn joined_events<'r>(&self, row: &'r Row) -> Result<Vec<ChunkEvent<'r>>, StoreError> {
         let facts: Vec<Facts<'_>> = serde_json::from_str(row.get(3)?).map_err(|_| corrupt())?;
         let mut bodies = Bodies(row.get::<Option<_>, _>(4)?.unwrap_or_default());
         let mut events = Vec::with_capacity(facts.len());
         for Facts(position, id, account, livemode, kind, version, created, source, bytes) in facts {
-            events.push(StretchEvent {
+            events.push(ChunkEvent {
                 position: Position(position),
                 event_id: id,
                 scope: Scope { account: AccountId::new(account), livemode: livemode != 0 },
                 event_type: kind,
                 api_version: version,
                 created: StripeTime(created),
-                source: Source::parse(&source).ok_or_else(corrupt)?,
+                source: EventSource::parse(&source).ok_or_else(corrupt)?,
                 body: bodies.next(bytes)?,
                 damage: None,
             });
@@ -248,25 +252,25 @@ impl Stretch {
         (is_dense && bodies.0.is_empty()).then_some(events).ok_or_else(corrupt)
     }
 
-    fn events_of<'e>(&self, entry: &'e LogEntry) -> Vec<StretchEvent<'e>> {
+    fn events_of<'e>(&self, entry: &'e LogEntry) -> Vec<ChunkEvent<'e>> {
         let damage = match entry {
             Ok(event) => return vec![event.into()],
             Err(damage) => damage,
         };
         let folded = damage.positions().take_while(|position| *position <= self.to);
-        folded.map(|it| StretchEvent::damaged(it, &damage.cause, damage.rest.as_deref())).collect()
+        folded.map(|it| ChunkEvent::damaged(it, &damage.cause, damage.rest.as_deref())).collect()
     }
 }
 
 /// Some successive events of the log, with all that it holds of them.
-pub struct Records {
+pub struct RecordChunk {
     /// The position up to which these are all.
     pub up_to: Position,
     /// Holds the texts.
     row: Row,
 }
 
-impl Records {
+impl RecordChunk {
     /// The events, in the order of the log.
     pub fn events(&self) -> Result<Vec<LoggedEvent>, StoreError> {
         let list: Option<&str> = self.row.get(0)?;
@@ -296,7 +300,7 @@ impl<'a> Bodies<'a> {
 }
 
 fn corrupt() -> StoreError {
-    StoreError::Corrupt("a stretch of the log cannot be read".to_owned())
+    StoreError::Corrupt("a chunk of the log cannot be read".to_owned())
 }
 
 /// As [`sql::RECORDS`] lists them.
@@ -343,7 +347,7 @@ impl Listed<'_> {
                 created_nanos: self.created_nanos,
             },
             received_at: ReceivedAt(self.received_at),
-            source: Source::parse(&self.source).ok_or_else(corrupt)?,
+            source: EventSource::parse(&self.source).ok_or_else(corrupt)?,
             signature: self.signature.map(Cow::into_owned),
             signature_hash: self.signature_hash.map(from_hex).transpose()?,
             payload_hash: from_hex(self.payload_hash)?,
@@ -361,7 +365,7 @@ fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], StoreError> {
     Ok(bytes)
 }
 
-/// As [`sql::STRETCH`] lists them.
+/// As [`sql::CHUNK`] lists them.
 #[derive(Deserialize)]
 struct Facts<'a>(
     i64,
@@ -380,7 +384,7 @@ pub(super) mod sql {
         BYTES = "SELECT coalesce(sum(octet_length(payload)), 0) FROM events WHERE position > $1 AND position <= $2";
         /// In SQLite in the order of the key, which is checked when it is read: a subquery that is ordered would
         /// copy every body once more.
-        STRETCH = sqlite "SELECT max(position), min(received_at), max(received_at),
+        CHUNK = sqlite "SELECT max(position), min(received_at), max(received_at),
                 json_group_array(json_array(position, event_id, account, livemode, type, api_version, created, source, octet_length(payload))),
                 group_concat(payload, ''), (SELECT size FROM log_head WHERE one = 1)
             FROM events WHERE position > $1 AND position <= $2",
