@@ -1,19 +1,59 @@
-//! Bringing the schema of a log up to date, in one transaction.
+//! Migrations of the log: brings its schema up to date, in one transaction.
 
-use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
+use std::sync::LazyLock;
+
+use sqlx::SqlStr;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
 use super::{Dialect, Session};
 use crate::clock::Clock;
 use crate::store::StoreError;
 
-/// Schema versions of the log; only ever added to.
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+/// Migrations of a folder, embedded by the names of their files without a version. The first has version 1.
+///
+/// `sqlx::migrate!` does the same, but it compiles both database drivers and TLS a second time, for the host.
+macro_rules! embedded {
+    ($folder:literal, $($version:literal $name:literal),+ $(,)?) => {
+        LazyLock::new(|| {
+            Migrator::with_migrations(vec![$({
+                let text = include_str!(concat!(
+                    "../../../migrations/", $folder, "/", $version, "_", $name, ".sql"
+                ));
+                migration($version, $name, text)
+            }),+])
+        })
+    };
+}
 
-/// Where the schema versions of a log are noted; as `sqlx` names it.
+/// Migrations of the log in SQLite. New ones are only added.
+static SQLITE: LazyLock<Migrator> = embedded!(
+    "sqlite",
+    "0001" "log",
+    "0002" "nodes",
+    "0003" "signed_with",
+    "0004" "erased_signatures",
+);
+
+/// Migrations of the log in PostgreSQL. New ones are only added.
+static POSTGRES: LazyLock<Migrator> = embedded!(
+    "postgres",
+    "0001" "log",
+    "0002" "nodes",
+    "0003" "signed_with",
+    "0004" "erased_signatures",
+);
+
+fn migration(version: &str, name: &str, text: &'static str) -> Migration {
+    let version = version.parse().unwrap_or_else(|_| unreachable!("a version is a number"));
+    let description = name.replace('_', " ").into();
+    let sql = SqlStr::from_static(text);
+    Migration::new(version, description, MigrationType::Simple, sql, false)
+}
+
+/// Table of the applied migrations, under the name that `sqlx` gives it.
 const TABLE: &str = "_sqlx_migrations";
 
-/// The scripts of all schema versions, in their order.
+/// Scripts of all migrations, in order.
 pub(in crate::store) fn scripts(dialect: Dialect) -> impl Iterator<Item = &'static str> {
     migrator(dialect).iter().map(|migration| migration.sql.as_str())
 }
@@ -35,7 +75,7 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
     }
 }
 
-/// Applies what was not yet applied, in the caller's transaction.
+/// Applies the missing migrations in the caller's transaction.
 pub(in crate::store) async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     let missing = match session {
         Session::Sqlite(connection) => missing(&SQLITE, &mut **connection).await,
@@ -60,7 +100,7 @@ pub(in crate::store) async fn migrate(session: &mut Session<'_>) -> Result<(), S
     Ok(())
 }
 
-/// Migrations that are not yet applied.
+/// Migrations that are not applied yet.
 async fn missing<C: Migrate>(
     migrations: &'static Migrator,
     connection: &mut C,
@@ -92,5 +132,25 @@ pub(in crate::store) mod sql {
         /// Notes that a migration was applied, as sqlx does.
         APPLIED = postgres "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
             VALUES ($1, $2, TRUE, $3, $4)";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_migrations_is_embedded() {
+        for (folder, dialect) in [("sqlite", Dialect::Sqlite), ("postgres", Dialect::Postgres)] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/").to_owned() + folder;
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            let mut files: Vec<_> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+            let mut embedded: Vec<_> = scripts(dialect).map(str::to_owned).collect();
+            files.sort();
+            embedded.sort();
+            assert_eq!(embedded, files);
+            let versions: Vec<_> = migrator(dialect).iter().map(|it| it.version).collect();
+            assert_eq!(versions, (1..=known(dialect)).collect::<Vec<_>>());
+        }
     }
 }
