@@ -213,7 +213,7 @@ impl Chosen {
 fn subjects(event_type: &str, body: &str) -> Vec<ErasedSubject> {
     if let Ok(observation) = observe_as(event_type, body) {
         let subscription = observation.subscription;
-        let keys = observation.stand_ins.into_iter().chain(observation.customer);
+        let keys = observation.payment_keys.into_iter().chain(observation.customer);
         return keys
             .map(|key| ErasedSubject { customer: key.customer, subscription: subscription.clone() })
             .collect();

@@ -13,7 +13,7 @@ use crate::erasure::{ErasedSubject, Erasure};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::observe::{FoldError, Link, Observation, observe_as};
-use crate::projection::state::Change;
+use crate::projection::state::StateChange;
 use crate::store::{ChunkEvent, EventChunk, EventSource, Log, Parked, StoreError, TimelineEntry};
 use crate::stripe::Envelope;
 use crate::stripe::json::Text;
@@ -164,7 +164,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) timeline: Vec<TimelineEntry>,
-    pub(crate) change: Option<(CustomerKey, Change)>,
+    pub(crate) change: Option<(CustomerKey, StateChange)>,
     pub(crate) links: Vec<Link>,
     pub(crate) catalogue: Option<CatalogueEntry>,
     pub(crate) parked: Option<Parked>,
@@ -193,7 +193,7 @@ impl Entry {
                 Outcome { timeline, parked: Some(parked), ..Outcome::default() }
             }
             Read::Observed(it) => Outcome {
-                timeline: (it.stand_ins.into_iter().chain(it.customer.clone()))
+                timeline: (it.payment_keys.into_iter().chain(it.customer.clone()))
                     .map(|customer| entry(customer, it.subscription.clone()))
                     .collect(),
                 change: it.customer.zip(it.change),
@@ -219,7 +219,7 @@ impl Read {
             });
         }
         // What no projection folds is not parsed.
-        if routing::names_nobody(&event.event_type) {
+        if routing::is_account_event(&event.event_type) {
             return Self::Nothing;
         }
         match observe_as(&event.event_type, body) {

@@ -15,8 +15,8 @@ use crate::ids::{CustomerKey, Position, SubscriptionId};
 use crate::projection::Logic;
 use crate::projection::catalogue::Catalogue;
 use crate::projection::observe::Link;
-use crate::projection::state::{Change, CustomerState};
-use crate::projection::user::named_by;
+use crate::projection::state::{CustomerState, StateChange};
+use crate::projection::user::users_named_by;
 use crate::store::{FoldBatch, Parked, StoreError, TimelineEntry};
 use crate::time::StripeTime;
 
@@ -88,7 +88,7 @@ impl Bulk {
                 self.shard(&customer).see(customer, Seen { subscription, position, created });
             }
             if let Some((key, change)) = change {
-                let users = named_by(&change, &self.logic);
+                let users = users_named_by(&change, &self.logic);
                 self.shard(&key).change(key, change, users);
             }
             aside.links.extend(links);
@@ -173,17 +173,17 @@ impl Shard {
         self.customers[place].timeline.push(seen);
     }
 
-    fn change(&mut self, key: CustomerKey, change: Change, users: BTreeSet<String>) {
+    fn change(&mut self, key: CustomerKey, change: StateChange, users: BTreeSet<String>) {
         let place = self.place(key);
         let customer = &mut self.customers[place];
-        customer.state.get_or_insert_default().add(change);
+        customer.state.get_or_insert_default().apply(change);
         customer.users.extend(users);
         self.unsettled.push(place);
         if self.unsettled.len() >= UNSETTLED_MAX {
             self.unsettled.sort_unstable();
             self.unsettled.dedup();
             for place in std::mem::take(&mut self.unsettled) {
-                self.customers[place].state.iter_mut().for_each(CustomerState::settle);
+                self.customers[place].state.iter_mut().for_each(CustomerState::materialize);
             }
         }
     }
@@ -225,7 +225,7 @@ pub(super) fn to_be_written(
             created: seen.created,
         }));
         if let Some(mut state) = state {
-            state.settle();
+            state.materialize();
             batch.rows.extend(rows_of(&key, &state, logic));
             batch.states.push((key, stored(&state)?));
         }

@@ -12,7 +12,7 @@ use crate::projection::catalogue::Catalogue;
 use crate::projection::column::Value;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
-use crate::projection::user::named_by;
+use crate::projection::user::users_named_by;
 use crate::projection::{Logic, rows};
 use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
@@ -104,9 +104,9 @@ impl Folder {
             outcome.catalogue.into_iter().for_each(|entry| catalogue.join(entry));
             folded.parked.extend(outcome.parked);
             if let Some((key, change)) = outcome.change {
-                let named = named_by(&change, &self.logic).into_iter();
+                let named = users_named_by(&change, &self.logic).into_iter();
                 users.extend(named.map(|user| (key.clone(), user)));
-                self.cache.entry(key.clone()).or_default().add(change);
+                self.cache.entry(key.clone()).or_default().apply(change);
                 changed.insert(key);
             }
         }
@@ -115,7 +115,7 @@ impl Folder {
         folded.catalogue.extend(catalogue.into_entries());
         for key in changed {
             let state = self.cache.entry(key.clone()).or_default();
-            state.settle();
+            state.materialize();
             folded.rows.extend(rows_of(&key, state, &self.logic));
             let bytes = stored(state)?;
             // A rough count of what joining added; the limit is rough as well.

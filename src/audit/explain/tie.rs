@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::audit::tell::{Folding, Step, Told};
 use crate::ids::EventId;
-use crate::projection::observe::evidence_of;
-use crate::projection::order::{self, Evidence, Settled};
+use crate::projection::observe::evidence_for;
+use crate::projection::order::{self, Evidence, TieBreak};
 use crate::stripe::Envelope;
 use crate::time::StripeTime;
 
@@ -24,7 +24,7 @@ pub struct Rival {
     /// The event.
     pub event_id: EventId,
     /// What settled which of the two came later.
-    pub settled_by: Settled,
+    pub settled_by: TieBreak,
 }
 
 /// The last event about an object before a second.
@@ -35,7 +35,7 @@ fn last_before(told: &Told<'_>, second: StripeTime, object: &str) -> Option<Evid
         });
     let mut about_it = earlier.filter_map(|step| {
         let envelope = Envelope::parse(step.heard.logged.payload.as_deref()?).ok()?;
-        let (of, evidence) = evidence_of(&envelope);
+        let (of, evidence) = evidence_for(&envelope);
         (of == object).then_some(evidence)
     });
     about_it.next()
@@ -51,7 +51,7 @@ pub(super) fn tie(told: &Told<'_>, step: &Step<'_>) -> Option<Tie> {
         .filter_map(|step| {
             let logged = &step.heard.logged;
             let envelope = Envelope::parse(logged.payload.as_deref()?).ok()?;
-            let (object, evidence) = evidence_of(&envelope);
+            let (object, evidence) = evidence_for(&envelope);
             Some((object, &logged.facts.event_id, evidence))
         })
         .collect();
@@ -74,7 +74,7 @@ pub(super) fn tie(told: &Told<'_>, step: &Step<'_>) -> Option<Tie> {
         rivals: others
             .map(|other| Rival {
                 event_id: rivals[other].0.clone(),
-                settled_by: order::settled(&rivals, &start, other.min(own), other.max(own)),
+                settled_by: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
             })
             .collect(),
         in_doubt: told.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),

@@ -66,7 +66,7 @@ impl FreshFold {
             self.catalogue.join(entry);
         }
         if let Some((key, change)) = change {
-            self.states.entry(key.clone()).or_default().add(change);
+            self.states.entry(key.clone()).or_default().apply(change);
             self.unsettled.push(key);
         }
         if self.unsettled.len() >= UNSETTLED_MAX {
@@ -79,7 +79,7 @@ impl FreshFold {
         self.unsettled.sort_unstable();
         self.unsettled.dedup();
         for key in self.unsettled.drain(..) {
-            self.states.get_mut(&key).into_iter().for_each(CustomerState::settle);
+            self.states.get_mut(&key).into_iter().for_each(CustomerState::materialize);
         }
     }
 
@@ -168,7 +168,7 @@ fn named(
     let mut named = Vec::new();
     for (key, state) in customers {
         for mut row in rows::rows(key, state, logic) {
-            catalogue.name(&mut row);
+            catalogue.apply_names(&mut row);
             let id = SubscriptionId::from(row.subscription_id.as_str());
             let of_scope = (key.scope.clone(), id.clone());
             row.parked = counts.parked.get(&of_scope).copied().unwrap_or_default();
