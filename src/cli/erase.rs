@@ -92,12 +92,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut progress = RebuildProgress::new();
-    let told = |told: RebuildEvent<'_>| match told {
+    let on_event = |event: RebuildEvent<'_>| match event {
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
     let how = (&context.clock, PATIENCE);
-    let finished = erasure::finish(store, logic, how, &stop, told).await;
+    let finished = erasure::finish(store, logic, how, &stop, on_event).await;
     progress.clear();
     store.close().await;
     match finished {
