@@ -13,7 +13,7 @@ use subledger::projection::Logic;
 use subledger::projector::{
     self, Difference, Listing, RebuildError, RebuildEvent, RebuildMode, Summary,
 };
-use subledger::store::{ChangedSubscription, Effect, Store};
+use subledger::store::{AccessEffect, ChangedSubscription, Store};
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,7 @@ impl Diff {
         self.changed.iter().map(line).collect()
     }
 
-    fn effects(&self) -> Vec<Effect> {
+    fn effects(&self) -> Vec<AccessEffect> {
         self.changed.iter().map(|it| it.effect).collect()
     }
 }

@@ -10,8 +10,8 @@ use subledger::ids::{EventId, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector::RebuildError;
 use subledger::store::{
-    EventFacts, EventSource, Exported, GenerationLogic, LoggedEvent, NewEvent, Store, StoreError,
-    signature_hash,
+    EventFacts, EventSource, ExportedFields, GenerationLogic, LoggedEvent, NewEvent, Store,
+    StoreError, signature_hash,
 };
 use subledger::stripe::{Envelope, Verifier};
 use subledger::time::{ReceivedAt, StripeTime};
@@ -202,7 +202,7 @@ fn signed(id: &str) -> NewEvent {
 /// The same as an earlier version logged it: the hash of its signature has no salt. Or as one left it that
 /// erased the body and not the signature.
 fn of_an_earlier_version(event: &LoggedEvent, is_erased: bool) -> NewEvent {
-    let exported = Exported {
+    let exported = ExportedFields {
         received_at: event.received_at,
         salt: event.salt.filter(|_| !is_erased),
         payload_hash: event.payload_hash,
