@@ -5,7 +5,6 @@ crate::sqlite_only! {
     mod files;
 }
 
-
 use serde_json::json;
 use sqlx::Connection as _;
 use sqlx::Row as _;
