@@ -1,6 +1,5 @@
 //! The command line itself: its help, mistyped words, empty variables, readers that go away.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -236,6 +235,8 @@ crate::sqlite_only! {
 }
 
 crate::run_once! {
+    use std::fmt::Write as _;
+
     /// Each command with its own, and none of what it does not use.
     #[test]
     fn the_help_of_every_command() {
