@@ -108,7 +108,7 @@ async fn a_suspicion_without_damage_changes_nothing() {
     server.stop().await;
 }
 
-crate::files! {
+crate::sqlite_only! {
     /// Its rows are read from the file, and no longer are what they were.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_row_that_is_no_json_is_made_again() {

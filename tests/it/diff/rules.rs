@@ -4,8 +4,8 @@ use subledger::projection::Logic;
 use subledger::projector::RebuildMode;
 use subledger::store::AccessEffect;
 
-use super::{dry_run, ledger, policy, run};
-use crate::ledger::{open, rows};
+use super::{dry_run, ledger, run};
+use crate::ledger::{open, policy, rows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_is_denied_and_one_that_is_granted_show_exactly_who_loses_and_who_gains() {

@@ -1,6 +1,6 @@
 //! The log keeps what it was given: exact bytes, in order, once.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 

@@ -1,7 +1,7 @@
 //! The store, through its public verbs, and through SQL where the file itself must hold a promise.
 
 mod access;
-crate::files! {
+crate::sqlite_only! {
     mod log_faults;
     #[cfg(unix)]
     mod private;

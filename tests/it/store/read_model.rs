@@ -1,6 +1,6 @@
 //! The read model: one checkpoint, one live generation, rows as they were folded.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 mod generations;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{MODE, all, verified};
 use crate::app::commands::run;
 use crate::app::server::SECRET;
-use crate::ledger::{new_event, open};
+use crate::ledger::{append_bodies, new_event, open};
 use crate::store::begin;
 
 /// An event of live mode, some seconds after the first of March.
@@ -33,8 +33,7 @@ fn body(id: &str, event_type: &str, second: i64, object: &str) -> String {
 
 async fn append(folder: &Path, bodies: &[String]) {
     let store = open(folder).await;
-    let events: Vec<_> = bodies.iter().map(|body| new_event(body)).collect();
-    store.log.append(&events).await.unwrap();
+    append_bodies(&store, bodies).await;
     store.close().await;
 }
 
