@@ -6,7 +6,7 @@ use super::AppState;
 use super::params::{Params, cursor};
 use super::problem::Problem;
 use crate::ids::{Mode, Position, Scope};
-use crate::store::{AccessKey, AccessQuestion, Holder, ItemFilter};
+use crate::store::{AccessKey, AccessQuestion, AccessHolder, ItemFilter};
 use crate::view::{Access, SubscriptionView};
 
 /// Parameters of a request about access.
@@ -53,7 +53,7 @@ impl AccessRequest {
     pub(super) async fn answer(
         self,
         app: &AppState,
-        holder: Holder,
+        holder: AccessHolder,
     ) -> Result<(Position, AccessView), Problem> {
         let Self { scope, item, limit, after } = self;
         let mode = Mode::from_livemode(scope.livemode).as_str();
@@ -63,10 +63,11 @@ impl AccessRequest {
             app.store.read_model.access(&question, after.as_ref(), limit + 1).await?;
         let more = answer.rows.len() > limit;
         answer.rows.truncate(limit);
-        let next = answer.rows.last().filter(|_| more).map(|row| write_key(&AccessKey::of(row)));
+        let next =
+            answer.rows.last().filter(|_| more).map(|row| write_key(&AccessKey::from_row(row)));
         let now = app.clock.now().to_stripe_time();
         let subscriptions = answer.rows.into_iter().map(|row| {
-            if question.item.is_in(&row) {
+            if question.item.matches(&row) {
                 SubscriptionView::new(row, now)
             } else {
                 SubscriptionView::undecided(row)

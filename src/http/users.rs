@@ -12,7 +12,7 @@ use super::access::{AccessRequest, AccessView};
 use super::freshness::AtPosition;
 use super::params::{Id, Params};
 use super::problem::Problem;
-use crate::store::Holder;
+use crate::store::AccessHolder;
 
 /// A user of the application, and what they may use.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +30,6 @@ pub(super) async fn get(
     params: Params,
 ) -> Result<AtPosition<Json<UserView>>, Problem> {
     let request = AccessRequest::parse(params, app.mode)?;
-    let (position, access) = request.answer(&app, Holder::User(user_id.clone())).await?;
+    let (position, access) = request.answer(&app, AccessHolder::User(user_id.clone())).await?;
     Ok(AtPosition(position, Json(UserView { user_id, access })))
 }
