@@ -6,7 +6,7 @@ use super::AppState;
 use super::params::{Params, cursor};
 use super::problem::Problem;
 use crate::ids::{Mode, Position, Scope};
-use crate::store::{AccessKey, AccessQuestion, AccessHolder, ItemFilter};
+use crate::store::{AccessHolder, AccessKey, AccessQuestion, ItemFilter};
 use crate::view::{Access, SubscriptionView};
 
 /// Parameters of a request about access.

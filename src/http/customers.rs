@@ -27,7 +27,8 @@ pub(super) async fn get(
     let customer_id = CustomerId::new(id);
     let request = AccessRequest::parse(params, app.mode)?;
     let key = CustomerKey { scope: request.scope.clone(), customer: customer_id.clone() };
-    let (position, access) = request.answer(&app, AccessHolder::Customer(customer_id.clone())).await?;
+    let (position, access) =
+        request.answer(&app, AccessHolder::Customer(customer_id.clone())).await?;
     if access.subscriptions.is_empty() && !app.store.read_model.customer_exists(&key).await?.1 {
         return Err(Problem::unknown("customer"));
     }
