@@ -4,12 +4,12 @@ use std::io::{self, BufWriter, Stdout, Write};
 
 use serde::Serialize;
 
+use super::csv_cells::CellFormat;
 use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::say;
-use super::sheet::Cells;
 use super::{history, json};
 use crate::projector::{Difference, Listing, Summary};
-use crate::store::{AccessCounts, ChangeKind, ChangedSubscription, Effect, FieldChange};
+use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
 use crate::visible::visible;
 
 /// The widest line of a list, in columns of a terminal.
@@ -30,12 +30,12 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// Writes the differences as they come.
-pub(super) struct Report {
+pub(super) struct DiffWriter {
     format: Format,
-    cells: Cells,
+    cells: CellFormat,
     listing: Listing,
     /// The last of those that were listed: what it does to access makes the heading.
-    last: Option<Effect>,
+    last: Option<AccessEffect>,
     /// Whether there was anything to tell: the generations may not be comparable.
     begun: bool,
     listed: i64,
@@ -50,7 +50,7 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct ChangeView<'a> {
     change: ChangeKind,
-    access: Effect,
+    access: AccessEffect,
     subscription_id: &'a str,
     customer_id: &'a str,
     user_id: Option<&'a str>,
@@ -59,7 +59,7 @@ struct ChangeView<'a> {
     fields: &'a [FieldChange],
 }
 
-impl Report {
+impl DiffWriter {
     pub(super) fn new(FormatArgs { format, cells }: FormatArgs, listing: Listing) -> Self {
         Self {
             format,
@@ -75,9 +75,9 @@ impl Report {
         }
     }
 
-    pub(super) fn take(&mut self, difference: &Difference<'_>) {
+    pub(super) fn write(&mut self, difference: &Difference<'_>) {
         if self.failure.is_none() {
-            self.failure = self.write(difference).err();
+            self.failure = self.try_write(difference).err();
         }
     }
 
@@ -99,7 +99,7 @@ impl Report {
         Ok(())
     }
 
-    fn write(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
+    fn try_write(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
         match difference {
             Difference::Summary(summary) => {
                 self.begun = true;
@@ -138,9 +138,9 @@ impl Report {
         if self.last != Some(changed.effect) {
             self.last = Some(changed.effect);
             let heading = match (changed.effect, self.listing) {
-                (Effect::Same, _) => "Change without an effect on access:".to_owned(),
-                (Effect::Loses, _) => heading("Lose", self.listing, self.access_changes.0),
-                (Effect::Gains, _) => heading("Gain", self.listing, self.access_changes.1),
+                (AccessEffect::Same, _) => "Change without an effect on access:".to_owned(),
+                (AccessEffect::Loses, _) => heading("Lose", self.listing, self.access_changes.0),
+                (AccessEffect::Gains, _) => heading("Gain", self.listing, self.access_changes.1),
             };
             writeln!(self.out, "\n{heading}")?;
         }
@@ -268,14 +268,15 @@ fn write_access(mode: &str, access: AccessCounts, out: &mut impl Write) -> io::R
 
 fn write_records(
     changed: &ChangedSubscription,
-    cells: Cells,
+    cells: CellFormat,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let row = serde_json::to_value(ChangeView::new(changed))?;
     for field in &changed.fields {
         let field = serde_json::to_value(field)?;
-        let written =
-            COLUMNS.iter().map(|column| cells.of(row.get(column).or_else(|| field.get(column))));
+        let written = COLUMNS
+            .iter()
+            .map(|column| cells.format(row.get(column).or_else(|| field.get(column))));
         write_record(&written.collect::<anyhow::Result<Vec<_>>>()?, out)?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::erasure::{self, FindError, Finished, Found, Order};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
 use crate::projection::Logic;
 use crate::projector::RebuildEvent;
-use crate::store::{LEFT_ON_SERVER, OpenMode, Store};
+use crate::store::{OpenMode, SERVER_CLEANUP_COMMANDS, Store};
 use crate::time::StripeTime;
 
 /// Event ids that are shown before it is asked, at most.
@@ -92,12 +92,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut progress = RebuildProgress::new();
-    let told = |told: RebuildEvent<'_>| match told {
+    let on_event = |event: RebuildEvent<'_>| match event {
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
     let how = (&context.clock, PATIENCE);
-    let finished = erasure::finish(store, logic, how, &stop, told).await;
+    let finished = erasure::finish(store, logic, how, &stop, on_event).await;
     progress.clear();
     store.close().await;
     match finished {
@@ -123,7 +123,7 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
                 "PostgreSQL still holds old versions of the rows in its files. These commands, run by the \
                  owner of the database, end that (the first locks the log):",
             );
-            for command in LEFT_ON_SERVER {
+            for command in SERVER_CLEANUP_COMMANDS {
                 say(&format!("  {command};"));
             }
             say(
