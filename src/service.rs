@@ -17,7 +17,7 @@ use crate::http::{self, App, Bodies, ConnectionLimits, Face, Listener, Notices, 
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, LogLost, Projector, Reason};
+use crate::projector::{self, LogLost, Projector, RebuildReason};
 use crate::publisher::{PublishError, Publisher, Signing};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::Verifier;
@@ -73,7 +73,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The read model has to be made anew, and that is not to happen by itself.
     #[error("{0}, and it is not to be made anew by itself")]
-    RebuildNeeded(Reason),
+    RebuildNeeded(RebuildReason),
     /// The read model knows events that the log does not hold.
     #[error(transparent)]
     LogLost(#[from] LogLost),
@@ -115,7 +115,7 @@ impl Service {
         }
         if !options.auto_rebuild {
             let Options { database, logic, clock, .. } = &options;
-            if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
+            if let Some(reason) = projector::find_rebuild_reason(database, logic, clock).await? {
                 return Err(StartError::RebuildNeeded(reason));
             }
         }

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::projector::{self, Listing, RebuildError, RebuildEvent, RebuildMode};
+use crate::projector::{self, RebuildError, RebuildEvent, RebuildOptions};
 use crate::store::{Generation, GenerationId, GenerationStatus, Rewritten, Store};
 
 /// Places where the bytes of erased bodies may still be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
+pub enum ErasedBytes {
     /// In no file of the ledger.
     Gone,
     /// In the write-ahead log of a file, because another process reads an older state of it.
@@ -28,19 +28,20 @@ pub enum Finished {
 pub async fn finish(
     store: &Store,
     logic: &Logic,
-    (clock, patience): (&Clock, Duration),
+    clock: &Clock,
+    patience: Duration,
     stop: &CancellationToken,
     tell: impl FnMut(RebuildEvent<'_>),
-) -> Result<Finished, RebuildError> {
+) -> Result<ErasedBytes, RebuildError> {
     store.log.erase_left_signatures().await?;
     // The log first, and also where the read model cannot be rebuilt now: each is done as soon as possible.
     let log = store.log.rewrite(patience).await;
     renew(store, logic, clock, stop, tell).await?;
     let read_model = store.read_model.rewrite(patience).await?;
     Ok(match (log?, read_model) {
-        (Rewritten::HeldByReader, _) | (_, Rewritten::HeldByReader) => Finished::HeldByReader,
-        (Rewritten::NoFile, _) | (_, Rewritten::NoFile) => Finished::OnServer,
-        (Rewritten::Whole, Rewritten::Whole) => Finished::Gone,
+        (Rewritten::HeldByReader, _) | (_, Rewritten::HeldByReader) => ErasedBytes::HeldByReader,
+        (Rewritten::NoFile, _) | (_, Rewritten::NoFile) => ErasedBytes::OnServer,
+        (Rewritten::Whole, Rewritten::Whole) => ErasedBytes::Gone,
     })
 }
 
@@ -57,8 +58,8 @@ async fn renew(
         Some(live) => {
             let of_live = projector::logic_of(&live);
             let logic = of_live.as_ref().unwrap_or(logic);
-            let mode = (RebuildMode::Swap, Listing::Nothing);
-            projector::rebuild(store, logic, clock, stop, mode, tell).await?.generation
+            let options = RebuildOptions::SWAP;
+            projector::rebuild(store, logic, clock, stop, options, tell).await?.generation
         }
         None => GenerationId::MAX,
     };

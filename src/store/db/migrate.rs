@@ -144,7 +144,8 @@ mod tests {
         for (folder, dialect) in [("sqlite", Dialect::Sqlite), ("postgres", Dialect::Postgres)] {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/").to_owned() + folder;
             let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-            let mut files: Vec<_> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+            let mut files: Vec<_> =
+                files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
             let mut embedded: Vec<_> = scripts(dialect).map(str::to_owned).collect();
             files.sort();
             embedded.sort();
