@@ -144,7 +144,7 @@ impl Follower {
         if self.rebuild.as_ref().is_some_and(BackgroundRebuild::has_ended) {
             self.finish_rebuild().await?;
         }
-        if self.store.read_model.is_suspected() {
+        if self.store.read_model.has_damage_report() {
             self.state(FollowerState::Failing);
             repair_if_damaged(&self.store, None).await?;
         }
@@ -184,8 +184,8 @@ impl Follower {
             self.appended.mark_unchanged();
             let rebuilt = self.rebuild.as_ref().is_some_and(BackgroundRebuild::has_ended);
             let is_ended = rebuilt || self.stop.is_cancelled();
-            let is_suspected = self.store.read_model.is_suspected();
-            if is_ended || is_suspected || !self.is_still_ours(&mut leased).await? {
+            let is_damage_reported = self.store.read_model.has_damage_report();
+            if is_ended || is_damage_reported || !self.is_still_ours(&mut leased).await? {
                 leased.release(&self.store).await;
                 return Ok(());
             }

@@ -14,11 +14,11 @@ pub(super) async fn repair_if_damaged(
 ) -> Result<bool, StoreError> {
     let model = &store.read_model;
     match error {
-        Some(StoreError::ReadModelDamaged(_)) => model.suspect(true),
-        Some(StoreError::Corrupt(_)) => model.suspect(false),
+        Some(StoreError::ReadModelDamaged(_)) => model.report_damage(true),
+        Some(StoreError::Corrupt(_)) => model.report_damage(false),
         _ => {}
     }
-    let what = match (model.take_suspicion(), error) {
+    let what = match (model.take_damage_report(), error) {
         (None, _) => return Ok(false),
         (Some(true), Some(StoreError::ReadModelDamaged(what))) => Some(what.clone()),
         (Some(is_certain), _) => {
@@ -38,6 +38,6 @@ pub(super) async fn repair_if_damaged(
     tracing::error!(
         "the read model is damaged ({what}): it is removed and made again from the log"
     );
-    model.remake().await?;
+    model.recreate().await?;
     Ok(true)
 }
