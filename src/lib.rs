@@ -186,4 +186,5 @@ pub mod stripe;
 mod suggest;
 pub mod time;
 pub mod tree;
+pub mod view;
 mod visible;

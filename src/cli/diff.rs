@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Stdout, Write};
 
 use serde::Serialize;
 
+use super::csv_cells::CellFormat;
 use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::say;
-use super::sheet::Cells;
 use super::{history, json};
 use crate::projector::{DiffEvent, DiffSummary, Listing};
 use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
@@ -30,9 +30,9 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// Writes the differences as they come.
-pub(super) struct Report {
+pub(super) struct DiffWriter {
     format: Format,
-    cells: Cells,
+    cells: CellFormat,
     listing: Listing,
     /// The last of those that were listed: what it does to access makes the heading.
     last: Option<AccessEffect>,
@@ -59,7 +59,7 @@ struct ChangeView<'a> {
     fields: &'a [FieldChange],
 }
 
-impl Report {
+impl DiffWriter {
     pub(super) fn new(FormatArgs { format, cells }: FormatArgs, listing: Listing) -> Self {
         Self {
             format,
@@ -75,9 +75,9 @@ impl Report {
         }
     }
 
-    pub(super) fn take(&mut self, difference: &DiffEvent<'_>) {
+    pub(super) fn write(&mut self, difference: &DiffEvent<'_>) {
         if self.failure.is_none() {
-            self.failure = self.write(difference).err();
+            self.failure = self.try_write(difference).err();
         }
     }
 
@@ -99,7 +99,7 @@ impl Report {
         Ok(())
     }
 
-    fn write(&mut self, difference: &DiffEvent<'_>) -> anyhow::Result<()> {
+    fn try_write(&mut self, difference: &DiffEvent<'_>) -> anyhow::Result<()> {
         match difference {
             DiffEvent::Summary(summary) => {
                 self.begun = true;
@@ -268,14 +268,15 @@ fn write_access(mode: &str, access: AccessCounts, out: &mut impl Write) -> io::R
 
 fn write_records(
     changed: &ChangedSubscription,
-    cells: Cells,
+    cells: CellFormat,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let row = serde_json::to_value(ChangeView::new(changed))?;
     for field in &changed.fields {
         let field = serde_json::to_value(field)?;
-        let written =
-            COLUMNS.iter().map(|column| cells.of(row.get(column).or_else(|| field.get(column))));
+        let written = COLUMNS
+            .iter()
+            .map(|column| cells.format(row.get(column).or_else(|| field.get(column))));
         write_record(&written.collect::<anyhow::Result<Vec<_>>>()?, out)?;
     }
     Ok(())

@@ -92,11 +92,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut progress = RebuildProgress::new();
-    let told = |told: RebuildEvent<'_>| match told {
+    let on_event = |event: RebuildEvent<'_>| match event {
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
-    let finished = erasure::finish(store, logic, &context.clock, PATIENCE, &stop, told).await;
+    let finished = erasure::finish(store, logic, &context.clock, PATIENCE, &stop, on_event).await;
     progress.clear();
     store.close().await;
     match finished {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::telemetry;
 use crate::config::ConfigError;
+use crate::log_output;
 use crate::projector::{GenerationError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
@@ -71,7 +71,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     let (exit, hint) = judge(error);
-    if telemetry::is_json() {
+    if log_output::is_json() {
         let line = json!({"level": "ERROR", "message": error.to_string(), "hint": hint});
         write_line(&line.to_string());
         return exit;
@@ -158,7 +158,7 @@ fn exit_of(error: &StoreError) -> Exit {
 /// Writes a line for people to stderr, where hidden characters become escapes, also line breaks; as an object
 /// of JSON where the log is JSON.
 pub(super) fn say(line: &str) {
-    if telemetry::is_json() {
+    if log_output::is_json() {
         write_line(&json!({"level": "INFO", "message": line}).to_string());
     } else {
         write_line(&visible(line));
