@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::{
-    EventFacts, EventSource, Exported, InvalidEvent, LoggedEvent, NewEvent, Redelivery, no_nul,
-    signature_hash, signature_salt,
+    EventFacts, EventSource, ExportedFields, InvalidEvent, LoggedEvent, NewEvent, Redelivery,
+    reject_nul, signature_hash, signature_salt,
 };
 use crate::stripe::SignedWith;
 use crate::stripe::envelope::Envelope;
@@ -231,7 +231,7 @@ impl EventRecord {
             .transpose()
             .map_err(|_| BadRecord::Field("signed_with"))?;
         let salt = self.salt.map(|salt| bytes(&salt, "salt")).transpose()?;
-        let exported = Exported {
+        let exported = ExportedFields {
             received_at: self.received_at,
             salt,
             payload_hash: bytes(&self.payload_hash, "payload_hash")?,
@@ -274,8 +274,8 @@ impl EventRecord {
 
 impl RedeliveryRecord {
     fn into_redelivery(self, position: Position) -> Result<Redelivery, BadRecord> {
-        no_nul("API version of a redelivery", self.api_version.as_deref())?;
-        no_nul("payload of a redelivery", self.payload.as_deref())?;
+        reject_nul("API version of a redelivery", self.api_version.as_deref())?;
+        reject_nul("payload of a redelivery", self.payload.as_deref())?;
         Ok(Redelivery {
             position,
             payload_hash: bytes(&self.payload_hash, "payload_hash")?,

@@ -13,7 +13,7 @@ use crate::projection::Logic;
 use crate::projector::logic_of;
 use crate::store::{
     Damage, EventFacts, EventHeader, EventSource, GenerationId, GenerationStamp, LogEntry,
-    LoggedEvent, Redelivered, Store, StoreError, TimelineKey,
+    LoggedEvent, RedeliveryCount, Store, StoreError, TimelineKey,
 };
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -125,7 +125,7 @@ impl Outline {
         let positions: Vec<_> = subscriptions.keys().copied().collect();
         let logged = store.log.entries_at(&positions).await?;
         let mut counts: BTreeMap<Position, i64> = BTreeMap::new();
-        for again in store.log.redelivered(&positions).await? {
+        for again in store.log.redelivery_counts(&positions).await? {
             *counts.entry(again.position).or_default() += known_by(&again, self.known_at);
         }
         let headers: BTreeMap<_, _> =
@@ -313,7 +313,7 @@ fn late(in_order_of_arrival: &[Entry]) -> BTreeSet<Position> {
 }
 
 /// How often it had come again by then, as far as is known: only the first and the last time are.
-fn known_by(again: &Redelivered, known_at: Option<ReceivedAt>) -> i64 {
+fn known_by(again: &RedeliveryCount, known_at: Option<ReceivedAt>) -> i64 {
     match known_at {
         Some(at) if again.first_received_at > at => 0,
         Some(at) if again.last_received_at > at => 1,
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn what_came_again_later_was_not_known_earlier() {
-        let again = Redelivered {
+        let again = RedeliveryCount {
             position: Position(1),
             first_received_at: ReceivedAt(10),
             last_received_at: ReceivedAt(20),

@@ -9,7 +9,7 @@ use super::report::say;
 use super::sheet::Cells;
 use super::{history, json};
 use crate::projector::{Difference, Listing, Summary};
-use crate::store::{AccessCounts, ChangeKind, ChangedSubscription, Effect, FieldChange};
+use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
 use crate::visible::visible;
 
 /// The widest line of a list, in columns of a terminal.
@@ -35,7 +35,7 @@ pub(super) struct Report {
     cells: Cells,
     listing: Listing,
     /// The last of those that were listed: what it does to access makes the heading.
-    last: Option<Effect>,
+    last: Option<AccessEffect>,
     /// Whether there was anything to tell: the generations may not be comparable.
     begun: bool,
     listed: i64,
@@ -50,7 +50,7 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct ChangeView<'a> {
     change: ChangeKind,
-    access: Effect,
+    access: AccessEffect,
     subscription_id: &'a str,
     customer_id: &'a str,
     user_id: Option<&'a str>,
@@ -138,9 +138,9 @@ impl Report {
         if self.last != Some(changed.effect) {
             self.last = Some(changed.effect);
             let heading = match (changed.effect, self.listing) {
-                (Effect::Same, _) => "Change without an effect on access:".to_owned(),
-                (Effect::Loses, _) => heading("Lose", self.listing, self.access_changes.0),
-                (Effect::Gains, _) => heading("Gain", self.listing, self.access_changes.1),
+                (AccessEffect::Same, _) => "Change without an effect on access:".to_owned(),
+                (AccessEffect::Loses, _) => heading("Lose", self.listing, self.access_changes.0),
+                (AccessEffect::Gains, _) => heading("Gain", self.listing, self.access_changes.1),
             };
             writeln!(self.out, "\n{heading}")?;
         }

@@ -15,7 +15,7 @@ use crate::erasure::{self, FindError, Finished, Found, Order};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
 use crate::projection::Logic;
 use crate::projector::RebuildEvent;
-use crate::store::{LEFT_ON_SERVER, OpenMode, Store};
+use crate::store::{OpenMode, SERVER_CLEANUP_COMMANDS, Store};
 use crate::time::StripeTime;
 
 /// Event ids that are shown before it is asked, at most.
@@ -123,7 +123,7 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
                 "PostgreSQL still holds old versions of the rows in its files. These commands, run by the \
                  owner of the database, end that (the first locks the log):",
             );
-            for command in LEFT_ON_SERVER {
+            for command in SERVER_CLEANUP_COMMANDS {
                 say(&format!("  {command};"));
             }
             say(

@@ -79,7 +79,7 @@ pub async fn find(
         if event.source == EventSource::Subledger {
             return Err(FindError::OwnRecord(id.clone()));
         }
-        let redelivered = Redelivered::of(store, std::slice::from_ref(&event)).await?;
+        let redelivered = RedeliveryCount::of(store, std::slice::from_ref(&event)).await?;
         chosen.add(&event, redelivered.bodies(event.position), None);
     }
     for customer in customers {
@@ -87,7 +87,7 @@ pub async fn find(
         for some in timeline(store, key).await?.chunks(EVENTS_AT_ONCE) {
             let entries = store.log.entries_at(some).await?.into_iter();
             let events: Vec<_> = entries.filter_map(|it| whole_or_rest(it).ok()).collect();
-            let redelivered = Redelivered::of(store, &events).await?;
+            let redelivered = RedeliveryCount::of(store, &events).await?;
             for event in events {
                 chosen.add(&event, redelivered.bodies(event.position), Some(customer));
             }
@@ -107,7 +107,7 @@ pub async fn find(
                     Err(damage) => unreadable.push(damage),
                 }
             }
-            let redelivered = Redelivered::of(store, &events).await?;
+            let redelivered = RedeliveryCount::of(store, &events).await?;
             for event in events.iter().filter(|event| event.facts.scope == *scope) {
                 let again = redelivered.bodies(event.position);
                 let bodies = event.payload.iter().map(String::as_str).chain(again.clone());
@@ -144,9 +144,9 @@ async fn timeline(store: &Store, key: CustomerKey) -> Result<Vec<Position>, Stor
 }
 
 /// Redeliveries of some events that have a body of their own.
-struct Redelivered(Vec<Redelivery>);
+struct RedeliveryCount(Vec<Redelivery>);
 
-impl Redelivered {
+impl RedeliveryCount {
     /// Reads those of these events, which are in the order of the log.
     async fn of(store: &Store, events: &[LoggedEvent]) -> Result<Self, StoreError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
 use crate::projector::{self, Listing, RebuildError, RebuildEvent, RebuildMode};
-use crate::store::{Generation, GenerationId, GenerationStatus, Rewritten, Store};
+use crate::store::{Generation, GenerationId, GenerationStatus, RewriteOutcome, Store};
 
 /// Places where the bytes of erased bodies may still be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Finished {
     Gone,
     /// In the write-ahead log of a file, because another process reads an older state of it.
     HeldByReader,
-    /// In a server's files, until its owner runs [`LEFT_ON_SERVER`](crate::store::LEFT_ON_SERVER).
+    /// In a server's files, until its owner runs [`SERVER_CLEANUP_COMMANDS`](crate::store::SERVER_CLEANUP_COMMANDS).
     OnServer,
 }
 
@@ -32,15 +32,17 @@ pub async fn finish(
     stop: &CancellationToken,
     tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Finished, RebuildError> {
-    store.log.erase_left_signatures().await?;
+    store.log.erase_remaining_signatures().await?;
     // The log first, and also where the read model cannot be rebuilt now: each is done as soon as possible.
     let log = store.log.rewrite(patience).await;
     renew(store, logic, clock, stop, tell).await?;
     let read_model = store.read_model.rewrite(patience).await?;
     Ok(match (log?, read_model) {
-        (Rewritten::HeldByReader, _) | (_, Rewritten::HeldByReader) => Finished::HeldByReader,
-        (Rewritten::NoFile, _) | (_, Rewritten::NoFile) => Finished::OnServer,
-        (Rewritten::Whole, Rewritten::Whole) => Finished::Gone,
+        (RewriteOutcome::BlockedByReader, _) | (_, RewriteOutcome::BlockedByReader) => {
+            Finished::HeldByReader
+        }
+        (RewriteOutcome::NoFile, _) | (_, RewriteOutcome::NoFile) => Finished::OnServer,
+        (RewriteOutcome::Complete, RewriteOutcome::Complete) => Finished::Gone,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CustomerId, EventId, Scope, SubscriptionId};
-use crate::store::{EventFacts, EventSource, InvalidEvent, NewEvent, draw};
+use crate::store::{EventFacts, EventSource, InvalidEvent, NewEvent, random_bytes};
 use crate::time::StripeTime;
 
 /// What was erased, by whom and why. When is the event's own time.
@@ -93,7 +93,7 @@ impl Erasure {
 
     /// A new id of a record. Nobody can guess it, and so no event can take it before the record does.
     pub fn draw_id() -> EventId {
-        EventId::new(format!("erasure_{}", hex::encode(draw::<16>())))
+        EventId::new(format!("erasure_{}", hex::encode(random_bytes::<16>())))
     }
 
     /// The record that a body is, if it is one.

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::view::{Access, SubscriptionView};
 use crate::ids::Mode;
 use crate::ids::Scope;
-use crate::store::{AccessKey, AccessQuestion, GenerationStamp, Holder, ItemFilter};
+use crate::store::{AccessHolder, AccessKey, AccessQuestion, GenerationStamp, ItemFilter};
 
 /// Parameters of a request about access.
 pub(super) struct Asked {
@@ -54,7 +54,7 @@ impl Asked {
     pub(super) async fn answer(
         self,
         app: &App,
-        holder: Holder,
+        holder: AccessHolder,
     ) -> Result<(GenerationStamp, AccessView), Problem> {
         let Self { scope, item, limit, after } = self;
         let mode = Mode::from_livemode(scope.livemode).as_str();
@@ -64,10 +64,11 @@ impl Asked {
             app.store.read_model.access(&question, after.as_ref(), limit + 1).await?;
         let more = answer.rows.len() > limit;
         answer.rows.truncate(limit);
-        let next = answer.rows.last().filter(|_| more).map(|row| write_key(&AccessKey::of(row)));
+        let next =
+            answer.rows.last().filter(|_| more).map(|row| write_key(&AccessKey::from_row(row)));
         let now = app.clock.now().to_stripe_time();
         let subscriptions = answer.rows.into_iter().map(|row| {
-            if question.item.is_in(&row) {
+            if question.item.matches(&row) {
                 SubscriptionView::new(row, now)
             } else {
                 SubscriptionView::undecided(row)

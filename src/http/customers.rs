@@ -10,7 +10,7 @@ use super::params::{Id, Params};
 use super::problem::Problem;
 use super::stamp::Stamped;
 use crate::ids::{CustomerId, CustomerKey};
-use crate::store::Holder;
+use crate::store::AccessHolder;
 
 #[derive(Serialize)]
 pub(super) struct CustomerView {
@@ -27,7 +27,7 @@ pub(super) async fn get(
     let customer_id = CustomerId::new(id);
     let asked = Asked::read(params, app.mode)?;
     let key = CustomerKey { scope: asked.scope.clone(), customer: customer_id.clone() };
-    let (stamp, access) = asked.answer(&app, Holder::Customer(customer_id.clone())).await?;
+    let (stamp, access) = asked.answer(&app, AccessHolder::Customer(customer_id.clone())).await?;
     if access.subscriptions.is_empty() && !app.store.read_model.customer_exists(&key).await?.1 {
         return Err(Problem::unknown("customer"));
     }

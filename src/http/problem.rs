@@ -210,8 +210,8 @@ pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Re
         app.metrics.problem(*kind);
         app.metrics.alarms.refused(*kind);
         match kind {
-            ProblemType::ReadModelDamaged => app.store.read_model.suspect(true),
-            ProblemType::StoreDamaged => app.store.read_model.suspect(false),
+            ProblemType::ReadModelDamaged => app.store.read_model.report_damage(true),
+            ProblemType::StoreDamaged => app.store.read_model.report_damage(false),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use super::access::{AccessView, Asked};
 use super::params::{Id, Params};
 use super::problem::Problem;
 use super::stamp::Stamped;
-use crate::store::Holder;
+use crate::store::AccessHolder;
 
 /// A user of the application, and what they may use.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +30,6 @@ pub(super) async fn get(
     params: Params,
 ) -> Result<Stamped<Json<UserView>>, Problem> {
     let asked = Asked::read(params, app.mode)?;
-    let (stamp, access) = asked.answer(&app, Holder::User(user_id.clone())).await?;
+    let (stamp, access) = asked.answer(&app, AccessHolder::User(user_id.clone())).await?;
     Ok(Stamped(stamp, Json(UserView { user_id, access })))
 }

@@ -16,7 +16,7 @@ use super::generation::{Held, Step, is_of_this_log};
 use super::rebuild::{Progress, RebuildError, RebuildEvent, Rebuilt};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
-use crate::store::{Completion, FoldBatch, Log, Store, StoreError};
+use crate::store::{FoldBatch, Log, Store, StoreError, SwapOutcome};
 
 /// Events that are folded before their timelines are written, at first and at most. It doubles from
 /// round to round: every round writes all over the table, and memory must not grow with the log.
@@ -91,9 +91,9 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             let completing =
                 self.store.read_model.generation_complete(self.held.lease(), not_behind);
             match completing.await? {
-                Completion::Live => return Ok(()),
-                Completion::Behind => {}
-                Completion::TakenOver => return Err(self.taken_over()),
+                SwapOutcome::Live => return Ok(()),
+                SwapOutcome::Behind => {}
+                SwapOutcome::TakenOver => return Err(self.taken_over()),
             }
         }
     }
@@ -223,7 +223,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         let done = self.folded.events.load(Ordering::Relaxed);
         if self.stopwatch.elapsed() >= self.note_at {
             self.note_at = self.stopwatch.elapsed() + NOTE_EVERY;
-            self.store.read_model.lease_note(self.held.lease(), done).await?;
+            self.store.read_model.lease_report_progress(self.held.lease(), done).await?;
         }
         let total = self.store.log.head().await?.size.0.max(done);
         (self.tell)(RebuildEvent::Progress(Progress {

@@ -18,11 +18,11 @@ pub async fn reason_to_ask(
     logic: &Logic,
     clock: &Clock,
 ) -> Result<Option<Reason>, StoreError> {
-    let Some(log) = Log::look(ledger, clock.clone()).await? else { return Ok(None) };
+    let Some(log) = Log::open_read_only(ledger, clock.clone()).await? else { return Ok(None) };
     if log.head().await?.size == Position::ZERO {
         return Ok(None);
     }
-    let read_model = ReadModel::look(ledger, clock.clone()).await?;
+    let read_model = ReadModel::open_read_only(ledger, clock.clone()).await?;
     let Some(read_model) = read_model else { return Ok(Some(Reason::NoneLive)) };
     let store = Store { log, read_model };
     let live = store.read_model.live().await?;

@@ -16,7 +16,8 @@ use super::holder::seems_held;
 use super::rebuild::{RebuildError, RebuildEvent};
 use crate::ids::Position;
 use crate::store::{
-    ChangedSubscription, Comparison, DiffCounts, Effect, GenerationId, GenerationLogic, StoreError,
+    AccessEffect, ChangedSubscription, Comparison, DiffCounts, GenerationId, GenerationLogic,
+    StoreError,
 };
 use crate::time::StripeTime;
 
@@ -188,7 +189,7 @@ async fn side_by_side(
         // Nobody folds the live one: it will stay where it is.
         let is_left_alone = !seems_held(&pair.old, clock.now());
         let is_behind = pair.old.position < pair.new.position;
-        if pair.is_even() || tries_left == 0 || (is_behind && is_left_alone) {
+        if pair.has_equal_positions() || tries_left == 0 || (is_behind && is_left_alone) {
             return Ok(Some(pair));
         }
         // What is read in this moment is of no use any more, and would hold the file's journal.
@@ -210,7 +211,7 @@ async fn list(
     match listing {
         Listing::Nothing => {}
         Listing::Examples(each) => {
-            for effect in [Effect::Loses, Effect::Gains] {
+            for effect in [AccessEffect::Loses, AccessEffect::Gains] {
                 let mut left = each;
                 for livemode in [true, false] {
                     left -= pair.changes(effect, livemode, left, &mut visit).await?;
@@ -218,7 +219,7 @@ async fn list(
             }
         }
         Listing::First(mut left) => {
-            for effect in Effect::ALL {
+            for effect in AccessEffect::ALL {
                 for livemode in [true, false] {
                     left -= pair.changes(effect, livemode, left, &mut visit).await?;
                 }

@@ -143,7 +143,7 @@ impl Follower {
         if self.rebuild.as_ref().is_some_and(Background::has_ended) {
             self.rebuild_settle().await?;
         }
-        if self.store.read_model.is_suspected() {
+        if self.store.read_model.has_damage_report() {
             self.state(FollowerState::Failing);
             mend(&self.store, None).await?;
         }
@@ -181,7 +181,7 @@ impl Follower {
             self.appended.mark_unchanged();
             let rebuilt = self.rebuild.as_ref().is_some_and(Background::has_ended);
             let is_ended = rebuilt || self.stop.is_cancelled();
-            let is_suspected = self.store.read_model.is_suspected();
+            let is_suspected = self.store.read_model.has_damage_report();
             if is_ended || is_suspected || !self.is_still_ours(&mut held).await? {
                 held.release(&self.store).await;
                 return Ok(());

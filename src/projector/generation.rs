@@ -86,7 +86,7 @@ pub(super) async fn is_of_this_log(
     if generation.position == Position::ZERO {
         return Ok(true);
     }
-    store.log.holds_leaf(generation.position, generation.leaf_hash).await
+    store.log.has_leaf(generation.position, generation.leaf_hash).await
 }
 
 impl Held {

@@ -47,9 +47,11 @@ pub async fn find_lost_log(
     ledger: &DatabaseUrl,
     clock: &Clock,
 ) -> Result<Option<LogLost>, StoreError> {
-    let Some(read_model) = ReadModel::look(ledger, clock.clone()).await? else { return Ok(None) };
+    let Some(read_model) = ReadModel::open_read_only(ledger, clock.clone()).await? else {
+        return Ok(None);
+    };
     let live = read_model.live().await;
-    let log = Log::look(ledger, clock.clone()).await;
+    let log = Log::open_read_only(ledger, clock.clone()).await;
     let lost = match (live?, log?) {
         (Some(live), Some(log)) => {
             let size = log.head().await?.size;

@@ -11,11 +11,11 @@ use crate::store::{Store, StoreError};
 pub(super) async fn mend(store: &Store, error: Option<&StoreError>) -> Result<bool, StoreError> {
     let model = &store.read_model;
     match error {
-        Some(StoreError::ReadModelDamaged(_)) => model.suspect(true),
-        Some(StoreError::Corrupt(_)) => model.suspect(false),
+        Some(StoreError::ReadModelDamaged(_)) => model.report_damage(true),
+        Some(StoreError::Corrupt(_)) => model.report_damage(false),
         _ => {}
     }
-    let what = match (model.take_suspicion(), error) {
+    let what = match (model.take_damage_report(), error) {
         (None, _) => return Ok(false),
         (Some(true), Some(StoreError::ReadModelDamaged(what))) => Some(what.clone()),
         (Some(is_certain), _) => {
@@ -35,6 +35,6 @@ pub(super) async fn mend(store: &Store, error: Option<&StoreError>) -> Result<bo
     tracing::error!(
         "the read model is damaged ({what}): it is removed and made again from the log"
     );
-    model.remake().await?;
+    model.recreate().await?;
     Ok(true)
 }

@@ -11,7 +11,9 @@ use super::keep::keep;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::store::{Begun, Generation, GenerationId, GenerationLogic, Lease, Store, StoreError};
+use crate::store::{
+    BeginOutcome, Generation, GenerationId, GenerationLogic, Lease, Store, StoreError,
+};
 
 /// How a rebuild is going.
 #[derive(Clone, Copy, Debug)]
@@ -171,8 +173,8 @@ async fn begin(
     loop {
         let begun = model.generation_begin(logic, log_id, &holder, clock.now(), LEASE_SECONDS);
         let building = match begun.await? {
-            Begun::Begun(_, lease) => return Ok(lease),
-            Begun::AlreadyBuilding(generation) => generation,
+            BeginOutcome::Started(_, lease) => return Ok(lease),
+            BeginOutcome::AlreadyBuilding(generation) => generation,
         };
         let id = building.id;
         if seems_held(&building, clock.now()) || claim(store, id, clock).await?.is_none() {

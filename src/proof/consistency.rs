@@ -22,7 +22,7 @@ impl ConsistencyProof {
     }
 
     /// Whether a text says that it is one. What a key signs as a log's name has no spaces.
-    pub fn is_in(text: &str) -> bool {
+    pub fn has_format(text: &str) -> bool {
         text.starts_with("old ")
     }
 
@@ -58,7 +58,7 @@ mod tests {
         let checkpoint = new.sign(&key);
         let proof = ConsistencyProof { old: 2, hashes: vec![third], checkpoint };
         let text = proof.to_text();
-        assert!(text.starts_with("old 2\n") && ConsistencyProof::is_in(&text), "{text}");
+        assert!(text.starts_with("old 2\n") && ConsistencyProof::has_format(&text), "{text}");
         assert_eq!(ConsistencyProof::parse(&text).as_ref(), Ok(&proof));
         assert_eq!(proof.check(&old, key.verifier()), Ok(new));
 

@@ -24,7 +24,7 @@ impl InclusionProof {
     }
 
     /// Whether a text says that it is one.
-    pub fn is_in(text: &str) -> bool {
+    pub fn has_format(text: &str) -> bool {
         text.lines().next() == Some(FORM)
     }
 
@@ -73,7 +73,7 @@ mod tests {
         let text = proof.to_text();
         assert!(text.starts_with("c2sp.org/tlog-proof@v1\nindex 1\n"), "{text}");
         assert_eq!(text.lines().count(), 10, "{text}");
-        assert!(InclusionProof::is_in(&text));
+        assert!(InclusionProof::has_format(&text));
         assert_eq!(InclusionProof::parse(&text).as_ref(), Ok(&proof));
         let with_extra = text.replace("index 1", "extra AAAA\nindex 1");
         assert_eq!(InclusionProof::parse(&with_extra).as_ref(), Ok(&proof));

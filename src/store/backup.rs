@@ -28,7 +28,7 @@ impl Log {
         if name.starts_with("file:") {
             return Err(cannot(to, "its name must not start with `file:`", None));
         }
-        let mut connection = self.0.db.own_reader(from).await?;
+        let mut connection = self.0.db.dedicated_reader(from).await?;
         let mut session = Session::Sqlite(&mut connection);
         let copied = session.query(sql::BACKUP).bind(name).execute().await;
         copied.map_err(|error| match error {

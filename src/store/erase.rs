@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::db::{Column, Rewritten, Session};
+use super::db::{BindType, RewriteOutcome, Session};
 use super::event::{Appended, NewEvent};
 use super::log::Log;
 use super::{StoreError, signature};
@@ -15,7 +15,7 @@ const POSITIONS_AT_ONCE: i64 = 65_536;
 
 /// Commands for the owner of a PostgreSQL database that end what an erasure leaves in its tables: the old
 /// versions of the rows, samples of them in the planner's statistics, and files of dropped tables.
-pub const LEFT_ON_SERVER: [&str; 3] = [
+pub const SERVER_CLEANUP_COMMANDS: [&str; 3] = [
     "VACUUM (FULL, ANALYZE) subledger.events, subledger.redeliveries",
     "VACUUM FULL pg_catalog.pg_statistic",
     "CHECKPOINT",
@@ -26,7 +26,7 @@ impl Log {
     /// redeliveries, and appends the records that say so, in one transaction.
     ///
     /// The bytes are gone from a file once it is rewritten ([`Self::rewrite`]), and from PostgreSQL after
-    /// [`LEFT_ON_SERVER`]. [`StoreError::IdTaken`] where a record has the id of another event: nothing is erased.
+    /// [`SERVER_CLEANUP_COMMANDS`]. [`StoreError::IdTaken`] where a record has the id of another event: nothing is erased.
     pub async fn erase(
         &self,
         positions: &[Position],
@@ -36,7 +36,7 @@ impl Log {
     }
 
     /// Erases the signatures of events whose bodies an earlier version erased alone.
-    pub async fn erase_left_signatures(&self) -> Result<(), StoreError> {
+    pub async fn erase_remaining_signatures(&self) -> Result<(), StoreError> {
         let size = self.head().await?.size;
         let mut after = Position::ZERO;
         while after < size {
@@ -60,7 +60,7 @@ impl Log {
 
     /// Rewrites the file of the log, so that neither it nor its write-ahead log holds what was erased. Appends wait
     /// meanwhile. Waits so long for other processes.
-    pub async fn rewrite(&self, patience: Duration) -> Result<Rewritten, StoreError> {
+    pub async fn rewrite(&self, patience: Duration) -> Result<RewriteOutcome, StoreError> {
         self.0.db.rewrite(patience).await
     }
 }
@@ -75,8 +75,8 @@ pub(super) async fn bodies(
     session: &mut Session<'_>,
     positions: &[Position],
 ) -> Result<(), StoreError> {
-    let bind = |to: &mut super::db::Cells<'_, '_>, position: &Position| to.integer(position.0);
-    let position = [Column::Integer];
+    let bind = |to: &mut super::db::RowBinder<'_, '_>, position: &Position| to.integer(position.0);
+    let position = [BindType::Integer];
     // A signature whose hash has no salt is hashed now, because its hash is not stored beside it.
     let template = session.text(sql::UNSALTED);
     let mut unsalted: BTreeMap<Position, Hash> = BTreeMap::new();
@@ -84,10 +84,11 @@ pub(super) async fn bodies(
         unsalted.insert(Position(row.get(0)?), signature::signature_hash(None, row.get(1)?));
     }
     let template = session.text(sql::ERASE);
-    let erased = session.bulk(template, &[Column::Integer, Column::Bytes], positions, |to, it| {
-        to.integer(it.0);
-        to.bytes(unsalted.get(it).map(|hash| &hash[..]));
-    });
+    let erased =
+        session.bulk(template, &[BindType::Integer, BindType::Bytes], positions, |to, it| {
+            to.integer(it.0);
+            to.bytes(unsalted.get(it).map(|hash| &hash[..]));
+        });
     erased.await?;
     let template = session.text(sql::ERASE_REDELIVERIES);
     session.bulk(template, &position, positions, bind).await?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::cause::Cause;
+use super::failure::DatabaseFailure;
 use super::{Damage, DatabaseUrl};
 use crate::ids::{EventId, Position};
 
@@ -148,8 +148,8 @@ impl StoreError {
                 Some("DATABASE_URL names the file; its directory must exist and be writable")
             }
             Self::Unreachable { cause, .. } => {
-                let to_do = cause.downcast_ref().and_then(Cause::to_do);
-                to_do.or(Some("DATABASE_URL names the server, the database and the role"))
+                let hint = cause.downcast_ref().and_then(DatabaseFailure::hint);
+                hint.or(Some("DATABASE_URL names the server, the database and the role"))
             }
             Self::NotAFile => Some("`pg_dump --schema=subledger` makes a backup of the log"),
             Self::FileExists { .. } => Some("choose a file that does not exist yet"),
@@ -163,7 +163,7 @@ impl StoreError {
             ),
             Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
             // The message says it.
-            Self::Unavailable(cause) if cause.is::<Cause>() => None,
+            Self::Unavailable(cause) if cause.is::<DatabaseFailure>() => None,
             Self::Unavailable(_) => Some(
                 "another program may hold the ledger, its disk may be full, or its server away",
             ),
@@ -198,7 +198,7 @@ impl StoreError {
     }
 
     /// The failure to use a server at all.
-    pub(super) fn of_server(self, url: &DatabaseUrl) -> Self {
+    pub(super) fn into_unreachable(self, url: &DatabaseUrl) -> Self {
         match self {
             Self::Unavailable(cause) | Self::Internal(cause) => {
                 Self::Unreachable { database: url.to_string(), cause }
@@ -208,14 +208,14 @@ impl StoreError {
     }
 
     /// The same error as one of the read model, where it says that what is stored is wrong.
-    pub(super) fn of_read_model(self) -> Self {
+    pub(super) fn into_read_model_damage(self) -> Self {
         match self {
             Self::Corrupt(what) => Self::ReadModelDamaged(what),
             other => other,
         }
     }
 
-    pub(super) fn gone() -> Self {
+    pub(super) fn file_gone() -> Self {
         Self::Unavailable("the file was moved, replaced or deleted".into())
     }
 }
@@ -226,7 +226,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { index, .. } => {
                 Self::Corrupt(format!("the column {index} holds something else"))
             }
-            error => Cause::from(error).into(),
+            error => DatabaseFailure::from(error).into(),
         }
     }
 }

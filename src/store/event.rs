@@ -42,7 +42,7 @@ pub struct EventFacts {
 
 /// What an export says of an event beyond its facts.
 #[derive(Clone, Debug)]
-pub struct Exported {
+pub struct ExportedFields {
     /// When it was received.
     pub received_at: ReceivedAt,
     /// Absent where the payload was erased.
@@ -103,9 +103,9 @@ impl NewEvent {
         payload: String,
     ) -> Result<Self, InvalidEvent> {
         facts.check()?;
-        no_nul("signature", signature.as_deref())?;
-        no_nul("payload", Some(&payload))?;
-        let salt = draw();
+        reject_nul("signature", signature.as_deref())?;
+        reject_nul("payload", Some(&payload))?;
+        let salt = random_bytes();
         Ok(Self {
             payload_hash: record::payload_hash(&salt, &payload),
             signature_hash: signature.as_deref().map(|it| signature::salted(&salt, it)),
@@ -126,12 +126,12 @@ impl NewEvent {
         facts: EventFacts,
         source: EventSource,
         signature: Option<String>,
-        exported: Exported,
+        exported: ExportedFields,
     ) -> Result<Self, InvalidEvent> {
         facts.check()?;
-        let Exported { received_at, salt, payload_hash, payload, signature_hash } = exported;
-        no_nul("signature", signature.as_deref())?;
-        no_nul("payload", payload.as_deref())?;
+        let ExportedFields { received_at, salt, payload_hash, payload, signature_hash } = exported;
+        reject_nul("signature", signature.as_deref())?;
+        reject_nul("payload", payload.as_deref())?;
         match (&salt, &payload) {
             (Some(salt), Some(payload)) if record::payload_hash(salt, payload) != payload_hash => {
                 return Err(InvalidEvent::WrongHash);
@@ -219,12 +219,12 @@ impl EventFacts {
                 return Err(InvalidEvent::TooLong(name));
             }
         }
-        no_nul("API version", self.api_version.as_deref())
+        reject_nul("API version", self.api_version.as_deref())
     }
 }
 
 /// Refuses text that only one of the two databases would store.
-pub(crate) fn no_nul(name: &'static str, text: Option<&str>) -> Result<(), InvalidEvent> {
+pub(crate) fn reject_nul(name: &'static str, text: Option<&str>) -> Result<(), InvalidEvent> {
     match text {
         Some(text) if text.contains('\0') => Err(InvalidEvent::Nul(name)),
         _ => Ok(()),
@@ -251,7 +251,7 @@ impl EventSource {
 }
 
 /// Random bytes from the operating system.
-pub(crate) fn draw<const N: usize>() -> [u8; N] {
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "a machine without randomness can keep no secret")]
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes once it is up");
@@ -421,7 +421,7 @@ mod tests {
     fn an_export_whose_payload_was_edited_is_refused() {
         let salt = [1; 16];
         let restore = |salt, payload: Option<&str>| {
-            let exported = Exported {
+            let exported = ExportedFields {
                 received_at: ReceivedAt(1),
                 salt,
                 payload_hash: record::payload_hash(&[1; 16], "{}"),
@@ -439,7 +439,7 @@ mod tests {
     #[test]
     fn an_export_whose_signature_was_edited_is_refused() {
         let restore = |signature: Option<&str>, salt: Option<[u8; 16]>| {
-            let exported = Exported {
+            let exported = ExportedFields {
                 received_at: ReceivedAt(1),
                 salt,
                 payload_hash: record::payload_hash(&[1; 16], "{}"),

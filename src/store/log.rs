@@ -8,9 +8,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, watch};
 
 use super::append;
-use super::checkpoint::Checkpoints;
 use super::db::{self, Database, Dialect, Session, Writer};
-use super::event::draw;
+use super::event::random_bytes;
+use super::wal_checkpoint::WalCheckpointer;
 use super::{Damage, DamageCause, DatabaseUrl, LogHead, OpenMode, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -35,23 +35,23 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) db: Database,
     /// Of SQLite's write-ahead log; locked only by who holds the writer.
-    pub(super) checkpoints: Mutex<Checkpoints>,
+    pub(super) checkpointer: Mutex<WalCheckpointer>,
     /// The head of PostgreSQL's log; locked by who appends.
-    pub(super) left: Mutex<Option<append::postgres::Left>>,
+    pub(super) cached_head: Mutex<Option<append::postgres::CachedHead>>,
     pub(super) appended: watch::Sender<Position>,
 }
 
 /// What is found where a log may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    Nothing,
+pub(super) enum ExistingSchema {
+    Empty,
     /// A log of this schema version, and how many migrations made it.
     Log {
         version: i64,
         migrations: i64,
     },
     /// Tables of another program.
-    Other,
+    Foreign,
 }
 
 impl Log {
@@ -61,20 +61,20 @@ impl Log {
         mode: OpenMode,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let no_ledger = || StoreError::NoLedger { ledger: place(url) };
+        let no_ledger = || StoreError::NoLedger { ledger: display_location(url) };
         let db = match url {
             DatabaseUrl::Sqlite(path) => {
                 if mode == OpenMode::Existing && !path.exists() {
                     return Err(no_ledger());
                 }
                 if mode == OpenMode::Create {
-                    db::private::make_if_missing(path);
+                    db::private::create_if_missing(path);
                 }
                 let options = options(path).create_if_missing(mode == OpenMode::Create);
                 let mut connection = db::connect(path, options.clone()).await?;
-                let found = found(&mut Session::Sqlite(&mut connection)).await?;
-                if mode == OpenMode::Existing && found == Found::Nothing {
-                    return Err(nothing_at(url));
+                let found = detect_schema(&mut Session::Sqlite(&mut connection)).await?;
+                if mode == OpenMode::Existing && found == ExistingSchema::Empty {
+                    return Err(no_log_error(url));
                 }
                 if needs_migration(url, Dialect::Sqlite, found)? {
                     let begin = db::sql::BEGIN.sqlite;
@@ -84,16 +84,16 @@ impl Log {
                 }
                 Database::Sqlite {
                     writer: Mutex::new(Writer::new(connection, options)?),
-                    readers: db::readers(path),
+                    readers: db::reader_pool(path),
                 }
             }
             DatabaseUrl::Postgres(server) => {
-                let db = Database::of_server(server, db::POSTGRES_LOG_SCHEMA)?;
-                db.check().await.map_err(|error| error.of_server(url))?;
+                let db = Database::for_server(server, db::POSTGRES_LOG_SCHEMA)?;
+                db.check().await.map_err(|error| error.into_unreachable(url))?;
                 let mut reader = db.read().await?;
-                let found = found(&mut reader.session()).await?;
+                let found = detect_schema(&mut reader.session()).await?;
                 drop(reader);
-                if mode == OpenMode::Existing && found == Found::Nothing {
+                if mode == OpenMode::Existing && found == ExistingSchema::Empty {
                     return Err(no_ledger());
                 }
                 if needs_migration(url, Dialect::Postgres, found)? {
@@ -117,8 +117,8 @@ impl Log {
             url: url.clone(),
             clock,
             db,
-            checkpoints: Mutex::default(),
-            left: Mutex::default(),
+            checkpointer: Mutex::default(),
+            cached_head: Mutex::default(),
             appended: watch::Sender::default(),
         }))
     }
@@ -169,50 +169,50 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", WRITER_CACHE)
 }
 
-/// A ledger's place, for people.
-pub(super) fn place(url: &DatabaseUrl) -> String {
+/// A ledger's display_location, for people.
+pub(super) fn display_location(url: &DatabaseUrl) -> String {
     url.log_path().map_or_else(|| url.to_string(), |path| path.display().to_string())
 }
 
 /// Error of a file that is there and holds nothing, or of a database without a ledger.
-pub(super) fn nothing_at(url: &DatabaseUrl) -> StoreError {
+pub(super) fn no_log_error(url: &DatabaseUrl) -> StoreError {
     match url {
         DatabaseUrl::Sqlite(path) => StoreError::CannotOpen {
             path: path.clone(),
             reason: "it is empty, and no ledger".to_owned(),
             source: None,
         },
-        DatabaseUrl::Postgres(_) => StoreError::NoLedger { ledger: place(url) },
+        DatabaseUrl::Postgres(_) => StoreError::NoLedger { ledger: display_location(url) },
     }
 }
 
-pub(super) async fn found(session: &mut Session<'_>) -> Result<Found, StoreError> {
+pub(super) async fn detect_schema(session: &mut Session<'_>) -> Result<ExistingSchema, StoreError> {
     let row = session.query(sql::SCHEMA).fetch_one().await?;
     let (tables, is_log): (i64, bool) = (row.get(0)?, row.get(1)?);
     if is_log {
         let version = session.query(sql::VERSION).fetch_one().await?;
-        return Ok(Found::Log { version: version.get(0)?, migrations: version.get(1)? });
+        return Ok(ExistingSchema::Log { version: version.get(0)?, migrations: version.get(1)? });
     }
-    Ok(if tables > 0 { Found::Other } else { Found::Nothing })
+    Ok(if tables > 0 { ExistingSchema::Foreign } else { ExistingSchema::Empty })
 }
 
 /// Whether what was found is no log of this version yet.
 pub(super) fn needs_migration(
     url: &DatabaseUrl,
     dialect: Dialect,
-    found: Found,
+    found: ExistingSchema,
 ) -> Result<bool, StoreError> {
-    let known = db::known(dialect);
+    let known = db::latest_version(dialect);
     match found {
-        Found::Nothing => Ok(true),
+        ExistingSchema::Empty => Ok(true),
         // Counted as well: one of them may be missing although a later one was applied.
-        Found::Log { version, migrations } if version <= known => {
-            Ok(migrations < db::migrations(dialect))
+        ExistingSchema::Log { version, migrations } if version <= known => {
+            Ok(migrations < db::migration_count(dialect))
         }
-        Found::Log { version: found, .. } => {
-            Err(StoreError::NewerSchema { ledger: place(url), found, known })
+        ExistingSchema::Log { version: found, .. } => {
+            Err(StoreError::NewerSchema { ledger: display_location(url), found, known })
         }
-        Found::Other => {
+        ExistingSchema::Foreign => {
             let reason = "it is a database of another program".to_owned();
             Err(match url {
                 DatabaseUrl::Sqlite(path) => {
@@ -231,7 +231,7 @@ async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     db::migrate(session).await?;
     session
         .query(sql::HEAD_CREATE)
-        .bind(hex::encode(draw::<16>()))
+        .bind(hex::encode(random_bytes::<16>()))
         .bind(Frontier::default().root().to_vec())
         .execute()
         .await?;

@@ -13,7 +13,7 @@ use super::db::{Row, Session};
 use super::event::{EventFacts, EventSource, LoggedEvent};
 use super::event_row::EventRow;
 use super::log::Log;
-use super::scan::{LogEntry, Range};
+use super::scan::{LogEntry, ScanRange};
 use super::{DamageCause, StoreError};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
@@ -119,7 +119,7 @@ impl Log {
     ) -> Result<Option<EventChunk>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let end = end(&mut session, after, up_to).await?;
+        let end = chunk_end(&mut session, after, up_to).await?;
         let row = session.query(sql::CHUNK).bind(after.0).bind(end.0).fetch_one().await?;
         let Some(to) = row.get::<Option<i64>, _>(0)? else {
             // In the same moment the head says whether there should be any.
@@ -145,7 +145,8 @@ impl Log {
     ) -> Result<Option<EventChunk>, StoreError> {
         let head = self.head().await?;
         let limit_bytes = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
-        let range = Range { after, up_to, size: head.size, limit_events: usize::MAX, limit_bytes };
+        let range =
+            ScanRange { after, up_to, size: head.size, limit_events: usize::MAX, limit_bytes };
         let rows = self.rows(range).await?.into_iter();
         let entries: Vec<_> = rows.map(|row| row.and_then(EventRow::into_entry_of_fold)).collect();
         let received_at = |entry: &LogEntry| match entry {
@@ -182,7 +183,7 @@ impl Log {
     ) -> Result<RecordChunk, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let end = end(&mut session, after, up_to).await?;
+        let end = chunk_end(&mut session, after, up_to).await?;
         let row = session.query(sql::RECORDS).bind(after.0).bind(end.0).fetch_one().await?;
         Ok(RecordChunk { up_to: end, row })
     }
@@ -190,20 +191,20 @@ impl Log {
 
 impl Log {
     /// Like [`Self::records`], event by event and around what is damaged.
-    pub async fn records_of_each(
+    pub async fn records_by_event(
         &self,
         after: Position,
         up_to: Position,
     ) -> Result<Vec<LogEntry>, StoreError> {
         let (limit_events, limit_bytes) = (usize::MAX, usize::MAX);
         let rows =
-            self.rows(Range { after, up_to, size: up_to, limit_events, limit_bytes }).await?;
+            self.rows(ScanRange { after, up_to, size: up_to, limit_events, limit_bytes }).await?;
         Ok(rows.into_iter().map(|row| row.and_then(EventRow::into_entry)).collect())
     }
 }
 
 /// Where a chunk ends that is not too large.
-async fn end(
+async fn chunk_end(
     session: &mut Session<'_>,
     after: Position,
     up_to: Position,
@@ -231,10 +232,12 @@ impl EventChunk {
     }
 
     fn joined_events<'r>(&self, row: &'r Row) -> Result<Vec<ChunkEvent<'r>>, StoreError> {
-        let facts: Vec<Facts<'_>> = serde_json::from_str(row.get(3)?).map_err(|_| corrupt())?;
+        let facts: Vec<ChunkRow<'_>> = serde_json::from_str(row.get(3)?).map_err(|_| corrupt())?;
         let mut bodies = Bodies(row.get::<Option<_>, _>(4)?.unwrap_or_default());
         let mut events = Vec::with_capacity(facts.len());
-        for Facts(position, id, account, livemode, kind, version, created, source, bytes) in facts {
+        for ChunkRow(position, id, account, livemode, kind, version, created, source, bytes) in
+            facts
+        {
             events.push(ChunkEvent {
                 position: Position(position),
                 event_id: id,
@@ -274,12 +277,12 @@ impl RecordChunk {
     /// The events, in the order of the log.
     pub fn events(&self) -> Result<Vec<LoggedEvent>, StoreError> {
         let list: Option<&str> = self.row.get(0)?;
-        let list: Vec<Listed<'_>> =
+        let list: Vec<RecordRow<'_>> =
             serde_json::from_str(list.unwrap_or("[]")).map_err(|_| corrupt())?;
         let mut bodies = Bodies(self.row.get::<Option<_>, _>(1)?.unwrap_or_default());
         let mut events = Vec::with_capacity(list.len());
-        for listed in list {
-            events.push(listed.event(&mut bodies)?);
+        for row in list {
+            events.push(row.event(&mut bodies)?);
         }
         let in_order = events.is_sorted_by_key(|event| event.position);
         (in_order && bodies.0.is_empty()).then_some(events).ok_or_else(corrupt)
@@ -305,7 +308,7 @@ fn corrupt() -> StoreError {
 
 /// As [`sql::RECORDS`] lists them.
 #[derive(Deserialize)]
-struct Listed<'a> {
+struct RecordRow<'a> {
     position: i64,
     #[serde(borrow)]
     event_id: Cow<'a, str>,
@@ -333,7 +336,7 @@ struct Listed<'a> {
     signed_with: Option<Cow<'a, str>>,
 }
 
-impl Listed<'_> {
+impl RecordRow<'_> {
     fn event(self, bodies: &mut Bodies<'_>) -> Result<LoggedEvent, StoreError> {
         let livemode = self.livemode != 0;
         Ok(LoggedEvent {
@@ -367,7 +370,7 @@ fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], StoreError> {
 
 /// As [`sql::CHUNK`] lists them.
 #[derive(Deserialize)]
-struct Facts<'a>(
+struct ChunkRow<'a>(
     i64,
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,

@@ -8,20 +8,19 @@
 
 mod append;
 mod backup;
-mod cause;
-mod checkpoint;
 mod damage;
 mod db;
 mod erase;
 mod error;
 mod event;
 mod event_row;
+mod failure;
 mod inspect;
 mod log;
 mod log_chunk;
 mod nodes;
+mod open_read_only;
 mod read_model;
-mod read_only;
 mod record;
 mod redelivery;
 mod scan;
@@ -29,28 +28,29 @@ mod signature;
 #[cfg(test)]
 mod statements_test;
 mod url;
+mod wal_checkpoint;
 
 pub use damage::{Damage, DamageCause};
-pub use db::Rewritten;
-pub use erase::LEFT_ON_SERVER;
+pub use db::RewriteOutcome;
+pub use erase::SERVER_CLEANUP_COMMANDS;
 pub use error::StoreError;
 pub use event::{
-    Appended, EventFacts, EventHeader, EventSource, Exported, InvalidEvent, LogHead, LoggedEvent,
-    NewEvent, Redelivery,
+    Appended, EventFacts, EventHeader, EventSource, ExportedFields, InvalidEvent, LogHead,
+    LoggedEvent, NewEvent, Redelivery,
 };
-pub(crate) use event::{draw, no_nul};
+pub(crate) use event::{random_bytes, reject_nul};
 pub use inspect::Inspection;
 pub use log::Log;
 pub use log_chunk::{ChunkEvent, EventChunk, RecordChunk};
 pub use read_model::{
-    AccessAnswer, AccessCounts, AccessKey, AccessQuestion, Begun, ChangeKind, ChangedSubscription,
-    Comparison, Completion, DiffCounts, Effect, FieldChange, FieldCount, FoldBatch, Generation,
-    GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Grant, Holder, ItemFilter,
-    Lease, Parked, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
-    TimelineEntry, TimelineKey,
+    AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
+    BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
+    FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Grant,
+    ItemFilter, Lease, Parked, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
+    SwapOutcome, TimelineEntry, TimelineKey,
 };
 pub use record::payload_hash;
-pub use redelivery::Redelivered;
+pub use redelivery::RedeliveryCount;
 pub use scan::LogEntry;
 pub use signature::{signature_hash, signature_salt};
 pub use url::{DatabaseUrl, Server, UrlError};
@@ -83,8 +83,11 @@ impl Store {
     /// Opens both databases, bringing their schemas up to date unless they are only to be read.
     pub async fn open(url: &DatabaseUrl, mode: OpenMode, clock: Clock) -> Result<Self, StoreError> {
         if mode == OpenMode::ReadOnly {
-            let log = Log::open_to_read(url, clock.clone()).await?;
-            return Ok(Self { log, read_model: ReadModel::open_to_read(url, clock).await? });
+            let log = Log::open_existing_read_only(url, clock.clone()).await?;
+            return Ok(Self {
+                log,
+                read_model: ReadModel::open_existing_read_only(url, clock).await?,
+            });
         }
         let log = Log::open(url, mode, clock.clone()).await?;
         let read_model = ReadModel::open(url, clock).await?;

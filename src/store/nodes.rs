@@ -8,13 +8,13 @@ use std::ops::Range;
 
 use futures_util::TryStreamExt as _;
 
-use super::db::{Column, Row, Session};
+use super::db::{BindType, Row, Session};
 use super::log::{self, Log};
 use super::{Damage, DamageCause, StoreError};
 use crate::ids::Position;
 use crate::tree::{self, Frontier, Hash, Subtree};
 
-/// The heights that are kept. What lies between two of them are at most 256 rows.
+/// The heights that are stored. What lies between two of them are at most 256 rows.
 const LEVELS: [u32; 3] = [8, 16, 24];
 /// Leaves that are read in one statement, at most, so that none takes long.
 const LEAVES_MAX: u64 = 1 << 14;
@@ -22,23 +22,23 @@ const LEAVES_MAX: u64 = 1 << 14;
 const STEP: u64 = 64;
 
 /// The columns of a node.
-pub(super) const COLUMNS: [Column; 3] = [Column::Integer, Column::Integer, Column::Bytes];
+pub(super) const COLUMNS: [BindType; 3] = [BindType::Integer, BindType::Integer, BindType::Bytes];
 
 /// A subtree and its hash.
 pub(super) type Node = (Subtree, Hash);
 
-/// Whether hashes of this height are kept.
-pub(super) fn is_kept(subtree: Subtree) -> bool {
+/// Whether hashes of this height are stored.
+pub(super) fn is_stored(subtree: Subtree) -> bool {
     LEVELS.contains(&subtree.level)
 }
 
-/// Adds nodes to those that are kept. One that is there already stays: it can be no other, and an append
+/// Adds nodes to those that are stored. One that is there already stays: it can be no other, and an append
 /// does not fail for it.
 pub(super) async fn insert(session: &mut Session<'_>, nodes: &[Node]) -> Result<(), StoreError> {
-    let template = session.text(sql::KEEP);
+    let template = session.text(sql::NODE_INSERT);
     let inserted = session.bulk(template, &COLUMNS, nodes, |to, (subtree, hash)| {
         to.integer(i64::from(subtree.level));
-        to.integer(signed(subtree.index));
+        to.integer(to_i64(subtree.index));
         to.bytes(&hash[..]);
     });
     inserted.await.map(drop)
@@ -99,11 +99,11 @@ impl Log {
     ) -> Result<u64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let kept = kept(&mut session, level, &numbers).await?;
+        let stored = stored_nodes(&mut session, level, &numbers).await?;
         let mut missing = Vec::new();
-        for index in numbers.filter(|number| !kept.iter().any(|(it, _)| it.index == *number)) {
+        for index in numbers.filter(|number| !stored.iter().any(|(it, _)| it.index == *number)) {
             let subtree = Subtree { level, index };
-            match below(&mut session, subtree).await {
+            match hash_from_below(&mut session, subtree).await {
                 Ok(hash) => missing.push((subtree, hash)),
                 Err(error) if error.is_damage() => drop(damaged.get_or_insert(error)),
                 Err(error) => return Err(error),
@@ -111,18 +111,18 @@ impl Log {
         }
         drop(reader);
         if !missing.is_empty() {
-            let mut write = self.0.db.write_once().await?;
+            let mut write = self.0.db.write_autocommit().await?;
             insert(&mut write.session(), &missing).await?;
             write.commit().await?;
         }
         Ok(missing.len() as u64)
     }
 
-    /// How many of the first nodes of a level are kept.
+    /// How many of the first nodes of a level are stored.
     async fn count_nodes(&self, level: u32, end: u64) -> Result<u64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let query = session.query(sql::COUNT).bind(i64::from(level)).bind(signed(end));
+        let query = session.query(sql::COUNT).bind(i64::from(level)).bind(to_i64(end));
         Ok(query.fetch_one().await?.get::<i64, _>(0)?.unsigned_abs())
     }
 
@@ -134,9 +134,10 @@ impl Log {
         for level in LEVELS {
             let of_level: Vec<_> = computed.iter().filter(|(it, _)| it.level == level).collect();
             let (Some(first), Some(last)) = (of_level.first(), of_level.last()) else { continue };
-            let kept = kept(&mut session, level, &(first.0.index..last.0.index + 1)).await?;
+            let stored =
+                stored_nodes(&mut session, level, &(first.0.index..last.0.index + 1)).await?;
             let differs = |node: &Node| of_level.iter().any(|it| it.0 == node.0 && it.1 != node.1);
-            differing.extend(kept.into_iter().filter(differs).map(|(subtree, _)| subtree));
+            differing.extend(stored.into_iter().filter(differs).map(|(subtree, _)| subtree));
         }
         Ok(differing)
     }
@@ -157,26 +158,26 @@ async fn range_hash(session: &mut Session<'_>, range: &Range<u64>) -> Result<Has
     for subtree in tree::subtrees(range) {
         hashes.push(hash(session, subtree).await?);
     }
-    Ok(tree::join(&hashes))
+    Ok(tree::combine(&hashes))
 }
 
 /// The hash of a complete subtree: kept, or made of the greatest that are.
 async fn hash(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
-    match &kept(session, subtree.level, &(subtree.index..subtree.index + 1)).await?[..] {
+    match &stored_nodes(session, subtree.level, &(subtree.index..subtree.index + 1)).await?[..] {
         [(_, hash)] => Ok(*hash),
-        _ => below(session, subtree).await,
+        _ => hash_from_below(session, subtree).await,
     }
 }
 
 /// The hash of a complete subtree, made of what lies below it: the highest level that is kept whole, or the
 /// leaves.
-async fn below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
+async fn hash_from_below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
     for level in LEVELS.into_iter().rev().filter(|level| *level < subtree.level) {
         let parts = subtree.parts(level);
-        let kept = kept(session, level, &parts).await?;
-        if kept.len() as u64 == parts.end - parts.start {
+        let stored = stored_nodes(session, level, &parts).await?;
+        if stored.len() as u64 == parts.end - parts.start {
             let mut frontier = Frontier::default();
-            for (_, hash) in kept {
+            for (_, hash) in stored {
                 frontier.push(hash);
             }
             return Ok(frontier.root());
@@ -187,13 +188,13 @@ async fn below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, Stor
     while frontier.size() < leaves.end - leaves.start {
         let start = leaves.start + frontier.size();
         let end = leaves.end.min(start + LEAVES_MAX);
-        let mut rows = session.query(sql::LEAVES).bind(signed(start)).bind(signed(end)).fetch();
+        let mut rows = session.query(sql::LEAVES).bind(to_i64(start)).bind(to_i64(end)).fetch();
         while let Some(row) = rows.try_next().await? {
-            frontier.push(leaf(&row, Position(signed(leaves.start + frontier.size())).next())?);
+            frontier.push(leaf(&row, Position(to_i64(leaves.start + frontier.size())).next())?);
         }
         let found = leaves.start + frontier.size();
         if found != end {
-            let (first, last) = (Position(signed(found)).next(), Position(signed(end)));
+            let (first, last) = (Position(to_i64(found)).next(), Position(to_i64(end)));
             return Err(Damage::new(first, last, DamageCause::Missing).into());
         }
     }
@@ -201,7 +202,7 @@ async fn below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, Stor
 }
 
 /// The kept nodes of these numbers, in their order. Of a level that is not kept there are none.
-async fn kept(
+async fn stored_nodes(
     session: &mut Session<'_>,
     level: u32,
     numbers: &Range<u64>,
@@ -210,7 +211,7 @@ async fn kept(
         return Ok(Vec::new());
     }
     let query = session.query(sql::NODES).bind(i64::from(level));
-    let rows = query.bind(signed(numbers.start)).bind(signed(numbers.end)).fetch_all().await?;
+    let rows = query.bind(to_i64(numbers.start)).bind(to_i64(numbers.end)).fetch_all().await?;
     rows.iter()
         .map(|row| {
             let index = row.get::<i64, _>(0)?.unsigned_abs();
@@ -220,13 +221,13 @@ async fn kept(
 }
 
 /// As the databases have numbers. No log has more events.
-fn signed(number: u64) -> i64 {
+fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 pub(super) mod sql {
     crate::store::db::statements! {
-        KEEP = "INSERT INTO nodes (level, number, hash)
+        NODE_INSERT = "INSERT INTO nodes (level, number, hash)
             SELECT * FROM ({rows}) AS bound WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
         NODES = "SELECT number, hash FROM nodes WHERE level = $1 AND number >= $2 AND number < $3 ORDER BY number";
         COUNT = "SELECT count(*) FROM nodes WHERE level = $1 AND number < $2";

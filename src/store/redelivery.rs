@@ -4,7 +4,7 @@
 //! endpoint renders another API version. It is never taken for tampering, and never changes what
 //! was logged first.
 
-use super::db::{Column, Row, Session};
+use super::db::{BindType, Row, Session};
 use super::event::{NewEvent, Redelivery};
 use super::log::{self, Log};
 use super::{Damage, DamageCause, StoreError, record};
@@ -81,7 +81,7 @@ fn read(row: &Row) -> Result<Redelivery, StoreError> {
 
 /// How often some bytes of an event came again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Redelivered {
+pub struct RedeliveryCount {
     /// The event.
     pub position: Position,
     /// When these bytes came first.
@@ -94,18 +94,18 @@ pub struct Redelivered {
 
 impl Log {
     /// How often these events came again, bytes by bytes and without them.
-    pub async fn redelivered(
+    pub async fn redelivery_counts(
         &self,
         positions: &[Position],
-    ) -> Result<Vec<Redelivered>, StoreError> {
+    ) -> Result<Vec<RedeliveryCount>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let template = session.text(sql::REDELIVERED);
-        let rows = session.bulk(template, &[Column::Integer], positions, |to, position| {
+        let rows = session.bulk(template, &[BindType::Integer], positions, |to, position| {
             to.integer(position.0);
         });
         let read = |row: &Row| {
-            Ok(Redelivered {
+            Ok(RedeliveryCount {
                 position: Position(row.get(0)?),
                 first_received_at: ReceivedAt(row.get(1)?),
                 last_received_at: ReceivedAt(row.get(2)?),

@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::db::{Column, Row, Statement};
+use super::db::{BindType, Row, Statement};
 use super::event::{EventHeader, EventSource, LoggedEvent};
 use super::event_row::EventRow;
 use super::log::{self, Log};
@@ -42,7 +42,7 @@ impl Log {
     ) -> Result<Vec<LogEntry>, StoreError> {
         // Read first: what is appended meanwhile lies behind it.
         let size = self.head().await?.size;
-        let range = Range { after, up_to: Position(i64::MAX), size, limit_events, limit_bytes };
+        let range = ScanRange { after, up_to: Position(i64::MAX), size, limit_events, limit_bytes };
         let rows = self.rows(range).await?;
         Ok(rows.into_iter().map(|row| row.and_then(EventRow::into_entry)).collect())
     }
@@ -50,9 +50,9 @@ impl Log {
     /// The rows of a range, or of its beginning, around what is damaged.
     pub(super) async fn rows(
         &self,
-        range: Range,
+        range: ScanRange,
     ) -> Result<Vec<Result<EventRow, Damage>>, StoreError> {
-        let Range { mut after, up_to, size, limit_events, limit_bytes } = range;
+        let ScanRange { mut after, up_to, size, limit_events, limit_bytes } = range;
         let mut rows: Vec<Result<EventRow, Damage>> = Vec::new();
         let mut bytes = 0;
         while after < up_to && rows.len() < limit_events && bytes <= limit_bytes {
@@ -157,7 +157,7 @@ impl Log {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let template = session.text(statement);
-        let rows = session.bulk(template, &[Column::Integer], positions, |to, position| {
+        let rows = session.bulk(template, &[BindType::Integer], positions, |to, position| {
             to.integer(position.0);
         });
         rows.await
@@ -275,7 +275,7 @@ impl Log {
 
     /// True if the log holds this leaf at a position, as far as it can be read: its stored hash or the one
     /// that its columns give is this one, or the row is damaged. Without a hash, true if it reaches that far.
-    pub async fn holds_leaf(
+    pub async fn has_leaf(
         &self,
         position: Position,
         leaf: Option<Hash>,
@@ -293,7 +293,7 @@ impl Log {
 
 /// Range of positions of the log to be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
+pub(super) struct ScanRange {
     /// The position before the first.
     pub(super) after: Position,
     /// The last position.

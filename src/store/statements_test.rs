@@ -8,12 +8,14 @@ use std::fmt::Write as _;
 
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
-use super::db::{self, Column, Dialect, Statement, with_rows};
-use super::read_model::filter::{By, Parameters};
+use super::db::{self, BindType, Dialect, Statement, with_rows};
+use super::read_model::filter::{LeadingTable, Parameters};
 use super::read_model::{
-    self, AccessKey, AccessQuestion, Holder, ItemFilter, SubscriptionFilter, SubscriptionKey,
+    self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
-use super::{append, backup, checkpoint, erase, inspect, log, log_chunk, nodes, redelivery, scan};
+use super::{
+    append, backup, erase, inspect, log, log_chunk, nodes, redelivery, scan, wal_checkpoint,
+};
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
@@ -25,9 +27,9 @@ mod cluster;
 const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 
 /// A template filled in: two rows, generation 1, all columns.
-fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
-    use Column::{Bool, Bytes, Integer, Text};
-    let columns: &[Column] = match name {
+fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
+    use BindType::{Bool, Bytes, Integer, Text};
+    let columns: &[BindType] = match name {
         "AT" | "HEADERS" | "UNSALTED" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
         "ERASE" => &[Integer, Bytes],
         "KNOWN" => &[Text],
@@ -39,15 +41,17 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
         "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
         "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
         "INSERT" | "APPEND" => &append::COLUMNS,
-        "KEEP" => &nodes::COLUMNS,
+        "NODE_INSERT" => &nodes::COLUMNS,
         _ => &[],
     };
-    assert_eq!(!columns.is_empty(), template.of(dialect).contains("{rows}"), "{name}");
+    assert_eq!(!columns.is_empty(), template.text(dialect).contains("{rows}"), "{name}");
     let sql = match name {
-        "SELECT" => select(dialect, By::Itself).replace("{conditions}", "TRUE"),
-        "SELECT_BY_ITEMS" => select(dialect, By::Items).replace("{conditions}", "TRUE"),
+        "SELECT" => select(dialect, LeadingTable::Subscriptions).replace("{conditions}", "TRUE"),
+        "SELECT_BY_ITEMS" => {
+            select(dialect, LeadingTable::ItemProperties).replace("{conditions}", "TRUE")
+        }
         "COUNT_TABLE" | "COUNT_INDEX" | "LIKE" | "DROP" => {
-            inspect::integrity::filled(template.of(dialect), "events", "position")
+            inspect::integrity::fill(template.text(dialect), "events", "position")
                 .replace("{trigger}", "events_are_kept")
         }
         "COUNTS" | "CHANGES" | "LEFT_OUT" => {
@@ -57,27 +61,27 @@ fn filled(name: &str, template: Statement, dialect: Dialect) -> String {
                 .filter(|it| ["status", "entitled", "entitled_until"].contains(&it.name))
                 .copied()
                 .collect();
-            let effect = read_model::Effect::Loses.condition();
-            read_model::diff::filled(template, dialect, (1, 1), Some(1), &columns)
+            let effect = read_model::AccessEffect::Loses.condition();
+            read_model::diff::fill_template(template, dialect, (1, 1), Some(1), &columns)
                 .replace("{effect}", effect)
         }
-        _ => template.of(dialect).to_owned(),
+        _ => template.text(dialect).to_owned(),
     };
     with_rows(&sql, dialect, columns, 2).replace("{g}", "1")
 }
 
 /// How the subscriptions of a generation of this program are read.
-fn select(dialect: Dialect, by: By) -> String {
-    let shape = read_model::shape::Shape::of_this_program(1, dialect);
-    shape.select_stamped(by).unwrap().text.clone()
+fn select(dialect: Dialect, leading: LeadingTable) -> String {
+    let schema = read_model::schema::GenerationSchema::current(1, dialect);
+    schema.select_stamped(leading).unwrap().text.clone()
 }
 
 /// Statements that hold several, or are filled in as they are sent.
 const NOT_PREPARED: [&str; 7] = [
     "SCHEMA",
     "MAKE_SCHEMA",
-    "ALONE",
-    "TAKING",
+    "BEGIN_EXCLUSIVE",
+    "BEGIN_DURABLE",
     "CHECK_INDEX",
     "ALONG_THE_TABLE",
     "ALONG_AN_INDEX",
@@ -87,15 +91,15 @@ const NOT_PREPARED: [&str; 7] = [
 async fn catalogue(
     connection: &mut Bare,
     dialect: Dialect,
-    rooms: &[(&str, &[(&str, Statement)])],
+    modules: &[(&str, &[(&str, Statement)])],
 ) -> String {
     let mut text = String::new();
-    for (room, statements) in rooms {
+    for (module, statements) in modules {
         for (name, template) in *statements {
-            if template.of(dialect).is_empty() {
+            if template.text(dialect).is_empty() {
                 continue;
             }
-            let sql = filled(name, *template, dialect);
+            let sql = fill_template(name, *template, dialect);
             let prepared = if dialect == Dialect::Postgres
                 && NOT_PREPARED.contains(name)
                 && sql.contains([';', '{'])
@@ -104,7 +108,7 @@ async fn catalogue(
             } else {
                 connection.prepare(name, &sql).await
             };
-            let sql = template.of(dialect).split_whitespace().collect::<Vec<_>>().join(" ");
+            let sql = template.text(dialect).split_whitespace().collect::<Vec<_>>().join(" ");
             let parameters = match dialect {
                 Dialect::Sqlite => prepared.parameters.len().to_string(),
                 Dialect::Postgres => prepared.parameters.join(", "),
@@ -112,7 +116,7 @@ async fn catalogue(
             let columns = prepared.columns.join(", ");
             writeln!(
                 text,
-                "{room}::{name}\n  {sql}\n  parameters: {parameters}\n  columns: {columns}\n",
+                "{module}::{name}\n  {sql}\n  parameters: {parameters}\n  columns: {columns}\n",
             )
             .unwrap();
         }
@@ -136,9 +140,9 @@ fn assert_snapshot(name: &str, dialect: Dialect, text: &str) {
 async fn every_statement_of_the_log_prepares() {
     for dialect in BOTH {
         let mut databases = databases(dialect).await;
-        let rooms = [
+        let modules = [
             ("db", db::sql::CATALOGUE),
-            ("look", db::LOOK_CATALOGUE),
+            ("read_only", db::READ_ONLY_CATALOGUE),
             ("rewrite", db::REWRITE_CATALOGUE),
             ("migrate", db::MIGRATE_CATALOGUE),
             ("log", log::sql::CATALOGUE),
@@ -150,11 +154,11 @@ async fn every_statement_of_the_log_prepares() {
             ("erase", erase::sql::CATALOGUE),
             ("scan", scan::sql::CATALOGUE),
             ("log_chunk", log_chunk::sql::CATALOGUE),
-            ("checkpoint", checkpoint::sql::CATALOGUE),
+            ("wal_checkpoint", wal_checkpoint::sql::CATALOGUE),
             ("inspect::integrity", inspect::integrity::sql::CATALOGUE),
             ("inspect::guards", inspect::guards::sql::CATALOGUE),
         ];
-        let text = catalogue(&mut databases.log, dialect, &rooms).await;
+        let text = catalogue(&mut databases.log, dialect, &modules).await;
         assert_snapshot("statements_log", dialect, &text);
     }
 }
@@ -163,12 +167,12 @@ async fn every_statement_of_the_log_prepares() {
 async fn every_statement_of_the_read_model_prepares() {
     for dialect in BOTH {
         let mut databases = databases(dialect).await;
-        let rooms = [
+        let modules = [
             ("read_model", read_model::sql::CATALOGUE),
             ("generation", read_model::generation::sql::CATALOGUE),
-            ("shape", read_model::shape::sql::CATALOGUE),
+            ("schema", read_model::schema::sql::CATALOGUE),
             ("swap", read_model::swap::sql::CATALOGUE),
-            ("space", read_model::space::sql::CATALOGUE),
+            ("reclaim", read_model::reclaim::sql::CATALOGUE),
             ("lease", read_model::lease::sql::CATALOGUE),
             ("fold", read_model::fold::sql::CATALOGUE),
             ("item_properties", read_model::item_properties::sql::CATALOGUE),
@@ -176,7 +180,7 @@ async fn every_statement_of_the_read_model_prepares() {
             ("diff", read_model::diff::sql::CATALOGUE),
             ("timeline", read_model::timeline::sql::CATALOGUE),
         ];
-        let text = catalogue(&mut databases.read, dialect, &rooms).await;
+        let text = catalogue(&mut databases.read, dialect, &modules).await;
         assert_snapshot("statements_read_model", dialect, &text);
         let row = with_rows(
             &read_model::fold::row_template(),
@@ -224,20 +228,20 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
             ..SubscriptionFilter::default()
         };
         change(&mut filter);
-        let by = filter.by();
-        let conditions = filter.conditions(by, Some(&after), &mut Parameters::new(dialect, 1));
-        select(dialect, by).replace("{conditions}", &conditions)
+        let leading = filter.leading_table();
+        let conditions = filter.conditions(leading, Some(&after), &mut Parameters::new(dialect, 1));
+        select(dialect, leading).replace("{conditions}", &conditions)
     };
     let access = |holder, item| {
         let after = AccessKey { entitled: true, id: "sub_1".into() };
         let question = AccessQuestion { scope: Scope::default(), holder, item };
-        let shape = read_model::shape::Shape::of_this_program(1, dialect);
+        let schema = read_model::schema::GenerationSchema::current(1, dialect);
         let mut parameters = Parameters::new(dialect, 1);
-        question.filled(shape.access().unwrap(), Some(&after), &mut parameters)
+        question.fill(schema.access().unwrap(), Some(&after), &mut parameters)
     };
-    let of_user = || Holder::User("1".to_owned());
+    let of_user = || AccessHolder::User("1".to_owned());
     let price = || ItemFilter { price_id: Some("price_1".to_owned()), ..ItemFilter::default() };
-    let of = |name, statement| (name, filled(name, statement, dialect));
+    let of = |name, statement| (name, fill_template(name, statement, dialect));
     vec![
         of("STATES", read_model::fold::sql::STATES),
         of("NAMES", read_model::fold::sql::NAMES),
@@ -267,7 +271,10 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
         ),
         ("access of a user", access(of_user(), ItemFilter::default())),
         ("access of a user to a price", access(of_user(), price())),
-        ("access of a customer", access(Holder::Customer("cus_1".into()), ItemFilter::default())),
+        (
+            "access of a customer",
+            access(AccessHolder::Customer("cus_1".into()), ItemFilter::default()),
+        ),
     ]
 }
 
@@ -278,7 +285,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         Dialect::Sqlite => append::sqlite::sql::KNOWN,
         Dialect::Postgres => append::postgres::sql::KNOWN,
     };
-    let of = |name, statement| (name, filled(name, statement, dialect));
+    let of = |name, statement| (name, fill_template(name, statement, dialect));
     let of_log = [
         of("KNOWN", known),
         of("SCAN", scan::sql::SCAN),
@@ -337,7 +344,7 @@ async fn two_generations_are_compared_without_sorting() {
     let statements =
         [("COUNTS", read_model::diff::sql::COUNTS), ("CHANGES", read_model::diff::sql::CHANGES)];
     for (name, template) in statements {
-        let plan = databases.read.plan(&filled(name, template, Dialect::Sqlite)).await;
+        let plan = databases.read.plan(&fill_template(name, template, Dialect::Sqlite)).await;
         assert!(!plan.contains("TEMP B-TREE FOR"), "{name}:\n{plan}");
         writeln!(plans, "{name}\n{plan}").unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Hash, join, left_of_root, node};
+use super::{Hash, combine, left_of_root, node};
 
 /// The ranges of leaves whose hashes prove that a tree of `old` leaves is the beginning of one of `new`;
 /// `None` where the later one is smaller. None are needed where the two are equal, or the old one empty.
@@ -33,7 +33,7 @@ pub fn consistency(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
 /// Whether the proof shows that the tree with the old root is the beginning of the one with the new root.
 pub fn is_consistent(old: (u64, Hash), new: (u64, Hash), proof: &[Hash]) -> bool {
     if old.0 == 0 {
-        return old.1 == join(&[]) && proof.is_empty();
+        return old.1 == combine(&[]) && proof.is_empty();
     }
     roots(old.0, new.0, Some(old.1), proof) == Some((old.1, new.1))
 }

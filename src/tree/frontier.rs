@@ -1,6 +1,6 @@
 //! The right edge of a growing tree: all that an append and the root need.
 
-use super::{Hash, Subtree, join, node};
+use super::{Hash, Subtree, combine, node};
 
 /// The right edge of a tree: what is needed to append to it and to know its root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Frontier {
 
     /// The root; of an empty tree the hash of nothing.
     pub fn root(&self) -> Hash {
-        join(&self.subtrees)
+        combine(&self.subtrees)
     }
 
     /// The number of leaves.

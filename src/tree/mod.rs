@@ -34,7 +34,7 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
 
 /// The hash over complete subtrees that stand side by side, greatest first: that of nothing where there
 /// are none.
-pub fn join(subtrees: &[Hash]) -> Hash {
+pub fn combine(subtrees: &[Hash]) -> Hash {
     let Some((&smallest, greater)) = subtrees.split_last() else {
         return Sha256::digest([]).into();
     };

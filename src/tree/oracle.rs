@@ -34,7 +34,7 @@ impl Tree {
             frontier.root()
         };
         let of_range = |range| {
-            super::join(&super::subtrees(range).into_iter().map(of_subtree).collect::<Vec<_>>())
+            super::combine(&super::subtrees(range).into_iter().map(of_subtree).collect::<Vec<_>>())
         };
         ranges.iter().map(of_range).collect()
     }

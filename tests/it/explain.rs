@@ -2,25 +2,17 @@
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use subledger::projection::Logic;
-use subledger::store::NewEvent;
 use tempfile::TempDir;
 
 use crate::app::commands::run;
 use crate::app::server::TestServer;
 use crate::app::snapshots;
 use crate::history::{event, story};
-use crate::ledger::{follow_to_the_end, new_event, open};
+use crate::ledger::folded;
 
 /// A ledger that heard the story of a user.
 async fn ledger() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
-    let events: Vec<NewEvent> = story().iter().map(|body| new_event(body)).collect();
-    store.log.append(&events).await.unwrap();
-    follow_to_the_end(&store, &Logic::default()).await;
-    store.close().await;
-    folder
+    folded(&story()).await
 }
 
 fn field<'a>(explanation: &'a Value, name: &str) -> &'a Value {
@@ -144,8 +136,6 @@ async fn http_explains_what_the_command_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_explanation_never_points_at_a_value_that_was_taken_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
     let user = |id: &str| serde_json::json!({ "user_id": id });
     let subscription = |at: i64, metadata: Value| {
         let object = serde_json::json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1",
@@ -165,10 +155,7 @@ async fn an_explanation_never_points_at_a_value_that_was_taken_back() {
         subscription(3, user("b")),
         subscription(4, serde_json::json!({})),
     ];
-    let events: Vec<NewEvent> = events.iter().map(|body| new_event(body)).collect();
-    store.log.append(&events).await.unwrap();
-    follow_to_the_end(&store, &Logic::default()).await;
-    store.close().await;
+    let folder = folded(&events).await;
     let ran = run(folder.path(), &["explain", "sub_1", "--format", "json"]);
     let explained: Value = serde_json::from_str(&ran.out).unwrap();
     let user = field(&explained, "user_id");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::app::commands::run;
 use crate::app::snapshots;
-use crate::ledger::{follow_to_the_end, new_event, open};
+use crate::ledger::{append_bodies, follow_to_the_end, new_event, open};
 use crate::raw;
 
 /// 2026-03-01, a Sunday at midnight.
@@ -281,9 +281,9 @@ fn shared_customer() -> Vec<String> {
 async fn a_users_history_tells_what_was_theirs_when_it_happened_and_nothing_of_others() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let events: Vec<NewEvent> =
-        shared_customer().iter().rev().map(|body| new_event(body)).collect();
-    store.log.append(&events).await.unwrap();
+    let mut events = shared_customer();
+    events.reverse();
+    append_bodies(&store, &events).await;
     follow_to_the_end(&store, &Logic::default()).await;
     let history = async |user: &str, as_of: Option<i64>| {
         let past = Past {

@@ -1,6 +1,6 @@
 //! Log, projector and audit together, on real databases in a temporary folder.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 
@@ -12,11 +12,12 @@ use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Listing, Projector, RebuildMode};
+use subledger::projector::{self, Listing, Projector, RebuildMode, Rebuilt};
 use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
 use subledger::store::{EventFacts, EventSource, NewEvent, OpenMode, Store, SubscriptionFilter};
 use subledger::stripe::Envelope;
 use subledger::time::ReceivedAt;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::fold::assert_rows_are_true;
@@ -38,6 +39,38 @@ pub(crate) async fn append(store: &Store, events: &[SimulatedEvent]) {
         let batch: Vec<NewEvent> = batch.iter().map(|event| new_event(&event.body)).collect();
         store.log.append(&batch).await.unwrap();
     }
+}
+
+/// Appends events, given their bodies.
+pub(crate) async fn append_bodies<B: AsRef<str>>(store: &Store, bodies: &[B]) {
+    let events: Vec<NewEvent> = bodies.iter().map(|body| new_event(body.as_ref())).collect();
+    store.log.append(&events).await.unwrap();
+}
+
+/// Ledger of events, given their bodies, that the projector has folded, in a directory of its own.
+pub(crate) async fn folded<B: AsRef<str>>(bodies: &[B]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    append_bodies(&store, bodies).await;
+    follow_to_the_end(&store, &Logic::default()).await;
+    store.close().await;
+    folder
+}
+
+/// Logic of an access policy, with the user's id in `user_id`.
+pub(crate) fn policy(text: &str) -> Logic {
+    Logic::parse(text, "user_id").unwrap()
+}
+
+/// Logic under which only `active` grants access.
+pub(crate) fn strict() -> Logic {
+    policy("grant = [\"active\"]")
+}
+
+/// Rebuilds the read model and makes it live.
+pub(crate) async fn rebuild(store: &Store, logic: &Logic) -> Rebuilt {
+    let stop = CancellationToken::new();
+    projector::rebuild(store, logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap()
 }
 
 /// Follows the log until all of it is folded.
@@ -84,9 +117,7 @@ async fn live_folding_in_a_bad_order_and_a_rebuild_give_the_truth() {
     assert_rows_are_true(&live, &simulation.truth);
     assert_verifies(&store).await;
 
-    let stop = CancellationToken::new();
-    let rebuilt =
-        projector::rebuild(&store, &logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
+    let rebuilt = rebuild(&store, &logic).await;
     assert_eq!((rebuilt.position, rebuilt.parked), (end, 0));
     assert_eq!(rows(&store).await, live);
     assert_verifies(&store).await;
@@ -139,7 +170,7 @@ async fn another_policy_makes_another_generation_by_itself() {
     let store = open(folder.path()).await;
     append(&store, &simulation.events).await;
     let first = follow_to_the_end(&store, &Logic::default()).await;
-    let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
+    let strict = strict();
     let second = follow_to_the_end(&store, &strict).await;
     assert_ne!(first.generation, second.generation);
     assert_ne!(first.fingerprint, second.fingerprint);
@@ -159,10 +190,7 @@ async fn a_rebuild_with_another_policy_stays_beside_a_running_follower() {
     let projector = Projector::start(store.clone(), Logic::default(), Clock::System);
     projector.handle().reached(store.log.head().await.unwrap().size).await;
 
-    let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
-    let stop = CancellationToken::new();
-    let rebuilt =
-        projector::rebuild(&store, &strict, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
+    let rebuilt = rebuild(&store, &strict()).await;
     append(&store, after).await;
     let end = store.log.head().await.unwrap().size;
     let status = projector.handle().reached(end).await;

@@ -3,16 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 /// What is for files of SQLite alone.
-macro_rules! files {
+macro_rules! sqlite_only {
     ($($item:item)*) => { $($item)* };
 }
-use files;
+use sqlite_only;
 
 /// What needs no database, and so runs with one of them.
-macro_rules! once {
+macro_rules! run_once {
     ($($item:item)*) => { $($item)* };
 }
-use once;
+use run_once;
 
 mod allocations;
 mod app;

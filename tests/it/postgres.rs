@@ -4,16 +4,16 @@
 #![allow(dead_code, reason = "some of what the tests share is for files alone")]
 
 /// What is for files of SQLite alone.
-macro_rules! files {
+macro_rules! sqlite_only {
     ($($item:item)*) => {};
 }
-use files;
+use sqlite_only;
 
 /// What needs no database, and so runs with one of them.
-macro_rules! once {
+macro_rules! run_once {
     ($($item:item)*) => {};
 }
-use once;
+use run_once;
 
 mod app;
 mod audit;

@@ -1,18 +1,16 @@
 //! What the README shows is what the program does: its queries run, and its commands do what it says.
 
-crate::files! {
+crate::sqlite_only! {
     #[cfg(unix)]
     mod files;
 }
-
-use std::fmt::Write as _;
 
 use serde_json::json;
 use sqlx::Connection as _;
 use sqlx::Row as _;
 use tempfile::TempDir;
 
-use crate::app::commands::run;
+use crate::app::commands::{imported, run};
 use crate::app::server::Event;
 use crate::raw;
 
@@ -53,8 +51,7 @@ pub(crate) fn assert_shows_parts_of_the_demo(output: &str) {
 
 /// Subscriptions in three currencies, of one with cents, one without, and one of a thousand minor units.
 fn ledger() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let mut lines = String::new();
+    let mut bodies = Vec::new();
     for (id, subscription, user, currency) in [
         ("evt_1", "sub_1", "user_1", "usd"),
         ("evt_2", "sub_2", "user_2", "jpy"),
@@ -70,12 +67,9 @@ fn ledger() -> TempDir {
         if user == "user_4" {
             object["status"] = json!("unpaid");
         }
-        writeln!(lines, "{event}").unwrap();
+        bodies.push(event.to_string());
     }
-    std::fs::write(directory.path().join("events.jsonl"), lines).unwrap();
-    assert_eq!(run(directory.path(), &["import", "events.jsonl"]).status, 0);
-    assert_eq!(run(directory.path(), &["rebuild"]).status, 0);
-    directory
+    imported(&bodies)
 }
 
 #[tokio::test(flavor = "multi_thread")]

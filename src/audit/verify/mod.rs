@@ -263,7 +263,7 @@ async fn check(
         };
         looked.extend(match of_these {
             Err(error) if !error.is_unavailable() => {
-                let entries = log.records_of_each(after, up_to).await?;
+                let entries = log.records_by_event(after, up_to).await?;
                 let checker = Arc::clone(&checker);
                 beside_the_runtime(move || checker.check_entries(entries)).await?
             }

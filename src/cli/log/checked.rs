@@ -48,10 +48,10 @@ impl<'k> Checked<'k> {
     /// Reads a file as what it begins like.
     pub(super) fn add(&mut self, text: &str, path: PathBuf) -> anyhow::Result<()> {
         let refuse = |error: ProofError| does_not_hold(&path, &error);
-        if InclusionProof::is_in(text) {
+        if InclusionProof::has_format(text) {
             let proof = InclusionProof::parse(text).map_err(refuse)?;
             self.inclusions.push((path, proof));
-        } else if ConsistencyProof::is_in(text) {
+        } else if ConsistencyProof::has_format(text) {
             let proof = ConsistencyProof::parse(text).map_err(refuse)?;
             self.consistencies.push((path, proof));
         } else if text.trim_start().starts_with('{') {
@@ -230,6 +230,6 @@ impl Roots {
 
     fn of(&self, size: u64) -> Option<Hash> {
         let signed = self.0.get(&size).map(|(root, _)| *root);
-        signed.or_else(|| (size == 0).then(|| tree::join(&[])))
+        signed.or_else(|| (size == 0).then(|| tree::combine(&[])))
     }
 }

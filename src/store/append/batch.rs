@@ -1,9 +1,9 @@
-//! A batch on its way: which of its events are new, where each stands, and the log's end after it.
+//! A batch on its way: which of its events are new, where each stands, and the log's head after it.
 
 use std::collections::HashMap;
 
 use crate::ids::{AccountId, EventId, Position, Scope};
-use crate::store::db::{Cells, Column, Query, Row};
+use crate::store::db::{BindType, Query, Row, RowBinder};
 use crate::store::event::{Appended, NewEvent};
 use crate::store::nodes::{self, Node};
 use crate::store::{StoreError, redelivery};
@@ -12,14 +12,14 @@ use crate::tree::{Frontier, Hash};
 
 /// Where `received_at` comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Times {
-    Now,
-    Exported,
+pub(super) enum Timestamps {
+    Assign,
+    Preserve,
 }
 
-/// The end of the log inside a transaction.
+/// The head of the log inside a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct Head {
     pub(super) size: Position,
     pub(super) tree: Frontier,
     pub(super) last_received_at: ReceivedAt,
@@ -29,14 +29,14 @@ pub(super) struct End {
 /// What makes an event one: its id, within an account and mode.
 pub(super) type Identity<'a> = (&'a EventId, &'a Scope);
 /// Where the events that the log knew before a batch stand.
-pub(super) type Known = HashMap<(EventId, Scope), Position>;
+pub(super) type KnownEvents = HashMap<(EventId, Scope), Position>;
 
 fn identity(event: &NewEvent) -> Identity<'_> {
     (&event.facts.event_id, &event.facts.scope)
 }
 
 /// Takes note of an event that the log has: position, id, account, mode.
-pub(super) fn read_known(known: &mut Known, row: &Row) -> Result<(), StoreError> {
+pub(super) fn add_known(known: &mut KnownEvents, row: &Row) -> Result<(), StoreError> {
     let account = AccountId::new(row.get::<String, _>(2)?);
     let scope = Scope { account, livemode: row.get(3)? };
     known.insert((EventId::new(row.get::<String, _>(1)?), scope), Position(row.get(0)?));
@@ -44,11 +44,11 @@ pub(super) fn read_known(known: &mut Known, row: &Row) -> Result<(), StoreError>
 }
 
 /// Reads the columns of the head: size, frontier, last time of arrival, restored.
-pub(super) fn read_end(row: &Row) -> Result<End, StoreError> {
+pub(super) fn read_head(row: &Row) -> Result<Head, StoreError> {
     let size: i64 = row.get(0)?;
     let frontier: Vec<u8> = row.get(1)?;
     let tree = u64::try_from(size).ok().and_then(|size| Frontier::from_bytes(size, &frontier));
-    Ok(End {
+    Ok(Head {
         size: Position(size),
         tree: tree
             .ok_or_else(|| StoreError::Corrupt("the head's tree is not of its size".into()))?,
@@ -58,36 +58,36 @@ pub(super) fn read_end(row: &Row) -> Result<End, StoreError> {
 }
 
 /// A batch whose positions, times and hashes are given.
-pub(super) struct Batch<'a> {
+pub(super) struct AppendBatch<'a> {
     pub(super) start: Position,
-    pub(super) end: End,
-    pub(super) new: Vec<Placed<'a>>,
-    /// The subtrees that this batch completes and whose hashes are kept.
+    pub(super) head: Head,
+    pub(super) new: Vec<PositionedEvent<'a>>,
+    /// The subtrees that this batch completes and whose hashes are stored.
     pub(super) nodes: Vec<Node>,
     pub(super) duplicates: Vec<redelivery::Duplicate<'a>>,
     pub(super) answers: Vec<Appended>,
 }
 
 /// A new event and its place.
-pub(super) struct Placed<'a> {
+pub(super) struct PositionedEvent<'a> {
     pub(super) event: &'a NewEvent,
     pub(super) position: Position,
     pub(super) received_at: ReceivedAt,
     pub(super) leaf_hash: Hash,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> AppendBatch<'a> {
     pub(super) fn assign(
         events: &'a [NewEvent],
-        mut end: End,
-        known: &Known,
-        times: Times,
+        mut head: Head,
+        known: &KnownEvents,
+        timestamps: Timestamps,
         now: ReceivedAt,
     ) -> Result<Self, StoreError> {
-        if times == Times::Exported && end.restored != end.size.0 {
-            return Err(StoreError::NotEmpty { size: end.size });
+        if timestamps == Timestamps::Preserve && head.restored != head.size.0 {
+            return Err(StoreError::NotEmpty { size: head.size });
         }
-        let start = end.size;
+        let start = head.size;
         let mut places: HashMap<Identity<'a>, Position> = HashMap::with_capacity(events.len());
         if !known.is_empty() {
             places.extend(events.iter().filter_map(|event| {
@@ -101,36 +101,38 @@ impl<'a> Batch<'a> {
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
             if let Some(&position) = places.get(&identity(event)) {
-                if times == Times::Now {
+                if timestamps == Timestamps::Assign {
                     duplicates.push(redelivery::Duplicate { position, event, received_at: now });
                 }
                 answers.push(Appended { position, duplicate: true });
                 continue;
             }
-            let after_last = ReceivedAt(end.last_received_at.0 + 1);
-            let received_at = match (times, event.received_at) {
-                (Times::Exported, Some(exported)) if exported < after_last && end.size.0 > 0 => {
+            let after_last = ReceivedAt(head.last_received_at.0 + 1);
+            let received_at = match (timestamps, event.received_at) {
+                (Timestamps::Preserve, Some(exported))
+                    if exported < after_last && head.size.0 > 0 =>
+                {
                     return Err(StoreError::NotInOrder { event_id: event.facts.event_id.clone() });
                 }
-                (Times::Exported, Some(exported)) => exported,
+                (Timestamps::Preserve, Some(exported)) => exported,
                 _ => now.max(after_last),
             };
             let leaf_hash = event.leaf_hash(received_at);
-            end.tree.push_with(leaf_hash, |subtree, hash| {
-                if nodes::is_kept(subtree) {
+            head.tree.push_with(leaf_hash, |subtree, hash| {
+                if nodes::is_stored(subtree) {
                     nodes.push((subtree, hash));
                 }
             });
-            end.size = end.size.next();
-            end.last_received_at = received_at;
-            places.insert(identity(event), end.size);
-            new.push(Placed { event, position: end.size, received_at, leaf_hash });
-            answers.push(Appended { position: end.size, duplicate: false });
+            head.size = head.size.next();
+            head.last_received_at = received_at;
+            places.insert(identity(event), head.size);
+            new.push(PositionedEvent { event, position: head.size, received_at, leaf_hash });
+            answers.push(Appended { position: head.size, duplicate: false });
         }
-        if times == Times::Exported {
-            end.restored = end.size.0;
+        if timestamps == Timestamps::Preserve {
+            head.restored = head.size.0;
         }
-        Ok(Self { start, end, new, nodes, duplicates, answers })
+        Ok(Self { start, head, new, nodes, duplicates, answers })
     }
 
     /// Refuses a batch of which the log holds an event already.
@@ -147,33 +149,33 @@ impl<'a> Batch<'a> {
 
     /// Bytes of the new payloads.
     pub(super) fn bytes(&self) -> usize {
-        let payloads = self.new.iter().filter_map(|placed| placed.event.payload.as_deref());
+        let payloads = self.new.iter().filter_map(|event| event.event.payload.as_deref());
         payloads.map(str::len).sum()
     }
 }
 
-/// The columns of an event, as [`Placed::cells`] gives them.
-pub(in crate::store) const COLUMNS: [Column; 17] = [
-    Column::Integer,
-    Column::Text,
-    Column::Text,
-    Column::Bool,
-    Column::Text,
-    Column::Text,
-    Column::Integer,
-    Column::Integer,
-    Column::Integer,
-    Column::Text,
-    Column::Text,
-    Column::Bytes,
-    Column::Bytes,
-    Column::Bytes,
-    Column::Text,
-    Column::Text,
-    Column::Bytes,
+/// The columns of an event, as [`PositionedEvent::bind`] gives them.
+pub(in crate::store) const COLUMNS: [BindType; 17] = [
+    BindType::Integer,
+    BindType::Text,
+    BindType::Text,
+    BindType::Bool,
+    BindType::Text,
+    BindType::Text,
+    BindType::Integer,
+    BindType::Integer,
+    BindType::Integer,
+    BindType::Text,
+    BindType::Text,
+    BindType::Bytes,
+    BindType::Bytes,
+    BindType::Bytes,
+    BindType::Text,
+    BindType::Text,
+    BindType::Bytes,
 ];
 
-impl End {
+impl Head {
     /// Binds what the head is moved to: size, root, frontier, last time of arrival, restored.
     pub(super) fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query
@@ -185,9 +187,9 @@ impl End {
     }
 }
 
-impl Placed<'_> {
+impl PositionedEvent<'_> {
     /// The columns in their order.
-    pub(super) fn cells(&self, to: &mut Cells<'_, '_>) {
+    pub(super) fn bind(&self, to: &mut RowBinder<'_, '_>) {
         let event = self.event;
         let facts = &event.facts;
         to.integer(self.position.0);

@@ -1,6 +1,6 @@
 //! Appending: one transaction for a whole batch.
 //!
-//! It takes the lock of the log's head, reads it, and asks which ids are known; then positions, times and
+//! It takes the lock of the log's head, reads it, and asks which ids are known; then positions, timestamps and
 //! hashes are given; then it inserts, moves the head, and commits.
 
 pub(super) mod batch;
@@ -9,7 +9,7 @@ pub(super) mod sqlite;
 
 #[cfg(test)]
 pub(super) use self::batch::COLUMNS;
-use self::batch::{Batch, Times};
+use self::batch::{AppendBatch, Timestamps};
 use super::StoreError;
 use super::db::Database;
 use super::event::{Appended, NewEvent};
@@ -26,15 +26,15 @@ impl Log {
     /// next append starts anew. (A connection to PostgreSQL may break after a commit and before its
     /// answer: then the events are known when they are appended again.)
     pub async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
-        self.write(events, Times::Now, &[]).await
+        self.write(events, Timestamps::Assign, &[]).await
     }
 
-    /// Appends the events of an export with the times they were received at, so that the log has
+    /// Appends the events of an export with the timestamps they were received at, so that the log has
     /// the root of the one that was exported.
     ///
     /// Only into an empty log, or to go on with such a restore; known ids are skipped.
     pub async fn restore(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
-        self.write(events, Times::Exported, &[]).await
+        self.write(events, Timestamps::Preserve, &[]).await
     }
 
     /// Appends, and erases the bodies at these positions in the same transaction.
@@ -43,7 +43,7 @@ impl Log {
         erased: &[Position],
         records: &[NewEvent],
     ) -> Result<Vec<Appended>, StoreError> {
-        self.write(records, Times::Now, erased).await
+        self.write(records, Timestamps::Assign, erased).await
     }
 
     /// Whether the log accepts events now: takes the lock of its head and lets it go.
@@ -64,7 +64,7 @@ impl Log {
     async fn write(
         &self,
         events: &[NewEvent],
-        times: Times,
+        timestamps: Timestamps,
         erased: &[Position],
     ) -> Result<Vec<Appended>, StoreError> {
         if events.is_empty() {
@@ -73,23 +73,25 @@ impl Log {
         let now = || self.0.clock.now();
         let batch = match &self.0.db {
             Database::Postgres(_) => {
-                let mut left = self.0.left.lock().await;
+                let mut cached = self.0.cached_head.lock().await;
                 let batch =
-                    postgres::append(&self.0.db, &mut left, events, times, erased, now).await?;
-                drop(left);
+                    postgres::append(&self.0.db, &mut cached, events, timestamps, erased, now)
+                        .await?;
+                drop(cached);
                 self.announce(&batch);
                 batch
             }
-            Database::Absent(why) => return Err(Database::absent(why.as_ref())),
+            Database::Absent(why) => return Err(Database::absent_error(why.as_ref())),
             Database::Sqlite { writer, .. } => {
                 let mut writer = writer.lock().await;
                 // Whatever fails or is cancelled below drops the connection, and so rolls back.
                 let mut connection = writer.take().await?;
-                let batch = sqlite::append(&mut connection, events, times, erased, now).await?;
+                let batch =
+                    sqlite::append(&mut connection, events, timestamps, erased, now).await?;
                 self.announce(&batch);
                 // The events are on the disk now: nothing that goes wrong from here on is the sender's.
-                let mut checkpoints = self.0.checkpoints.lock().await;
-                match checkpoints.after_commit(&mut connection, batch.bytes()).await {
+                let mut checkpointer = self.0.checkpointer.lock().await;
+                match checkpointer.after_commit(&mut connection, batch.bytes()).await {
                     Ok(()) => writer.put_back(connection),
                     Err(error) => {
                         tracing::warn!(%error, "a checkpoint of the log failed; it is tried again");
@@ -102,11 +104,11 @@ impl Log {
     }
 
     /// Wakes whoever waits for what this process appends.
-    fn announce(&self, batch: &Batch<'_>) {
-        if batch.end.size > batch.start {
+    fn announce(&self, batch: &AppendBatch<'_>) {
+        if batch.head.size > batch.start {
             self.0.appended.send_if_modified(|position| {
-                let is_news = *position < batch.end.size;
-                *position = batch.end.size.max(*position);
+                let is_news = *position < batch.head.size;
+                *position = batch.head.size.max(*position);
                 is_news
             });
         }

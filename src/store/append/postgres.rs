@@ -1,51 +1,52 @@
 //! Appending to PostgreSQL: the row of the head is the lock, for however many processes.
 
 use super::Now;
-use super::batch::{Batch, COLUMNS, End, Known, Times, read_end, read_known};
+use super::batch::{AppendBatch, COLUMNS, Head, KnownEvents, Timestamps, add_known, read_head};
 use crate::ids::Position;
 use crate::store::StoreError;
-use crate::store::cause::Cause;
-use crate::store::db::{Column, Database, Session};
+use crate::store::db::{BindType, Database, Session};
 use crate::store::event::NewEvent;
+use crate::store::failure::DatabaseFailure;
 use crate::store::{erase, nodes};
 
-/// The head as this process left it.
+/// The head as this process cached it.
 #[derive(Debug)]
-pub(in crate::store) struct Left {
-    end: End,
+pub(in crate::store) struct CachedHead {
+    head: Head,
     /// Whether nobody else seems to append.
-    alone: bool,
+    exclusive: bool,
 }
 
-/// Appends in one trip where the head is still as it was left, and with its lock where it is not.
+/// Appends in one trip where the head is still as it was cached, and with its lock where it is not.
 pub(super) async fn append<'e>(
     db: &Database,
-    left: &mut Option<Left>,
+    cached: &mut Option<CachedHead>,
     events: &'e [NewEvent],
-    times: Times,
+    timestamps: Timestamps,
     erased: &[Position],
     now: impl Now,
-) -> Result<Batch<'e>, StoreError> {
+) -> Result<AppendBatch<'e>, StoreError> {
     // Taken: if this fails on its way, nobody knows where the head is.
-    let before = left.take();
-    if let Some(Left { end, alone: true }) = &before
-        && times == Times::Now
+    let before = cached.take();
+    if let Some(CachedHead { head, exclusive: true }) = &before
+        && timestamps == Timestamps::Assign
         && erased.is_empty()
     {
-        let batch = Batch::assign(events, end.clone(), &Known::new(), times, now())?;
+        let batch =
+            AppendBatch::assign(events, head.clone(), &KnownEvents::new(), timestamps, now())?;
         // Nodes that are kept come with one event in 256.
         if batch.duplicates.is_empty() && batch.nodes.is_empty() {
-            let mut statement = db.write_once().await?;
-            if move_end(&mut statement.session(), end, &batch).await? {
+            let mut statement = db.write_autocommit().await?;
+            if advance_head(&mut statement.session(), head, &batch).await? {
                 statement.commit().await?;
-                *left = Some(Left { end: batch.end.clone(), alone: true });
+                *cached = Some(CachedHead { head: batch.head.clone(), exclusive: true });
                 return Ok(batch);
             }
         }
     }
-    let (found, batch) = append_locked(db, events, times, erased, now).await?;
-    let alone = before.is_some_and(|before| before.end == found);
-    *left = Some(Left { end: batch.end.clone(), alone });
+    let (found, batch) = append_locked(db, events, timestamps, erased, now).await?;
+    let exclusive = before.is_some_and(|before| before.head == found);
+    *cached = Some(CachedHead { head: batch.head.clone(), exclusive });
     Ok(batch)
 }
 
@@ -53,34 +54,34 @@ pub(super) async fn append<'e>(
 async fn append_locked<'e>(
     db: &Database,
     events: &'e [NewEvent],
-    times: Times,
+    timestamps: Timestamps,
     erased: &[Position],
     now: impl Now,
-) -> Result<(End, Batch<'e>), StoreError> {
+) -> Result<(Head, AppendBatch<'e>), StoreError> {
     let mut write = db.write().await?;
     let mut session = write.session();
-    let row = session.query(sql::END).fetch_one().await?;
+    let row = session.query(sql::HEAD).fetch_one().await?;
     if !row.get::<bool, _>(4)? {
-        write.give_up();
-        return Err(Cause::new(
+        write.discard();
+        return Err(DatabaseFailure::new(
             "the session's synchronous_commit is not on, so that nothing is appended",
             "leave it on for the role of `serve`; a pooler must run in session mode",
         )
         .into());
     }
-    let end = read_end(&row)?;
+    let head = read_head(&row)?;
     erase::bodies(&mut session, erased).await?;
     // Known events are rare, and the statement that moves the head finds them; but a restore passes them over.
-    let mut known = match times {
-        Times::Now => Known::new(),
-        Times::Exported => look_up(&mut session, events).await?,
+    let mut known = match timestamps {
+        Timestamps::Assign => KnownEvents::new(),
+        Timestamps::Preserve => look_up(&mut session, events).await?,
     };
-    let mut batch = Batch::assign(events, end.clone(), &known, times, now())?;
-    let mut moved = batch.new.is_empty() || move_end(&mut session, &end, &batch).await?;
+    let mut batch = AppendBatch::assign(events, head.clone(), &known, timestamps, now())?;
+    let mut moved = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
     if !moved {
         known = look_up(&mut session, events).await?;
-        batch = Batch::assign(events, end.clone(), &known, times, now())?;
-        moved = batch.new.is_empty() || move_end(&mut session, &end, &batch).await?;
+        batch = AppendBatch::assign(events, head.clone(), &known, timestamps, now())?;
+        moved = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
     }
     if !erased.is_empty() {
         batch.must_be_new()?;
@@ -97,18 +98,21 @@ async fn append_locked<'e>(
     } else {
         write.commit().await?;
     }
-    Ok((end, batch))
+    Ok((head, batch))
 }
 
 /// Which of the events the log has, in a statement of its own: it sees all that was committed before the
 /// lock was ours.
-async fn look_up(session: &mut Session<'_>, events: &[NewEvent]) -> Result<Known, StoreError> {
-    let ids = session.bulk(sql::KNOWN.postgres, &[Column::Text], events, |to, event| {
+async fn look_up(
+    session: &mut Session<'_>,
+    events: &[NewEvent],
+) -> Result<KnownEvents, StoreError> {
+    let ids = session.bulk(sql::KNOWN.postgres, &[BindType::Text], events, |to, event| {
         to.text(event.facts.event_id.as_str());
     });
-    let mut known = Known::new();
+    let mut known = KnownEvents::new();
     for row in ids.await? {
-        read_known(&mut known, &row)?;
+        add_known(&mut known, &row)?;
     }
     Ok(known)
 }
@@ -116,15 +120,15 @@ async fn look_up(session: &mut Session<'_>, events: &[NewEvent]) -> Result<Known
 /// Moves the head and inserts, if the head is where it is thought to be, no event is known, and the commit waits for
 /// the disk. That is certain although nothing was locked: the log grows only with its head, and a head that moves
 /// while this waits for it is looked at again.
-async fn move_end(
+async fn advance_head(
     session: &mut Session<'_>,
-    from: &End,
-    batch: &Batch<'_>,
+    from: &Head,
+    batch: &AppendBatch<'_>,
 ) -> Result<bool, StoreError> {
-    let query = session.query_rows(sql::APPEND.postgres, &COLUMNS, &batch.new, |to, placed| {
-        placed.cells(to);
+    let query = session.query_rows(sql::APPEND.postgres, &COLUMNS, &batch.new, |to, event| {
+        event.bind(to);
     })?;
-    let query = batch.end.bind(query);
+    let query = batch.head.bind(query);
     let query = query
         .bind(from.size.0)
         .bind(from.tree.to_bytes())
@@ -136,7 +140,7 @@ async fn move_end(
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         /// With whether a commit of this session waits for the disk.
-        END = postgres "SELECT size, frontier, last_received_at, restored, current_setting('synchronous_commit') = 'on'
+        HEAD = postgres "SELECT size, frontier, last_received_at, restored, current_setting('synchronous_commit') = 'on'
             FROM log_head FOR UPDATE";
         /// Where the events of these ids stand. With OFFSET each is looked up, however many there seem to be.
         KNOWN = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL

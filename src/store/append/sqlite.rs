@@ -7,10 +7,12 @@ use sqlx::SqlSafeStr as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::Now;
-use super::batch::{Batch, COLUMNS, End, Known, Placed, Times, read_end, read_known};
+use super::batch::{
+    AppendBatch, COLUMNS, Head, KnownEvents, PositionedEvent, Timestamps, add_known, read_head,
+};
 use crate::ids::Position;
 use crate::store::StoreError;
-use crate::store::db::{self, Cells, Column, Dialect, Query, Session, with_rows};
+use crate::store::db::{self, BindType, Dialect, Query, RowBinder, Session, with_rows};
 use crate::store::event::NewEvent;
 use crate::store::{erase, nodes};
 
@@ -22,17 +24,17 @@ const ROWS_PER_INSERT: usize = 256;
 pub(super) async fn append<'e>(
     connection: &mut SqliteConnection,
     events: &'e [NewEvent],
-    times: Times,
+    timestamps: Timestamps,
     erased: &[Position],
     now: impl Now,
-) -> Result<Batch<'e>, StoreError> {
+) -> Result<AppendBatch<'e>, StoreError> {
     let mut session = Session::Sqlite(connection);
     if !erased.is_empty() {
         erase::prepare(&mut session).await?;
     }
-    let (end, known) = begin(&mut session, events).await?;
+    let (head, known) = begin(&mut session, events).await?;
     erase::bodies(&mut session, erased).await?;
-    let batch = Batch::assign(events, end, &known, times, now())?;
+    let batch = AppendBatch::assign(events, head, &known, timestamps, now())?;
     if !erased.is_empty() {
         batch.must_be_new()?;
     }
@@ -40,9 +42,12 @@ pub(super) async fn append<'e>(
     Ok(batch)
 }
 
-async fn begin(session: &mut Session<'_>, events: &[NewEvent]) -> Result<(End, Known), StoreError> {
-    let mut end = None;
-    let mut known = Known::new();
+async fn begin(
+    session: &mut Session<'_>,
+    events: &[NewEvent],
+) -> Result<(Head, KnownEvents), StoreError> {
+    let mut head = None;
+    let mut known = KnownEvents::new();
     for (number, chunk) in events.chunks(ROWS_PER_INSERT).enumerate() {
         let variants = if number == 0 { &STATEMENTS.begin } else { &STATEMENTS.known };
         let mut query = variant(session, variants, chunk.len());
@@ -50,21 +55,21 @@ async fn begin(session: &mut Session<'_>, events: &[NewEvent]) -> Result<(End, K
             query.add(event.facts.event_id.as_str());
         }
         for row in query.fetch_all().await? {
-            if row.len() == END_COLUMNS {
-                end = Some(read_end(&row)?);
+            if row.len() == HEAD_COLUMNS {
+                head = Some(read_head(&row)?);
             } else {
-                read_known(&mut known, &row)?;
+                add_known(&mut known, &row)?;
             }
         }
     }
-    let end = end.ok_or_else(|| StoreError::Corrupt("the log has no head".to_owned()))?;
-    Ok((end, known))
+    let head = head.ok_or_else(|| StoreError::Corrupt("the log has no head".to_owned()))?;
+    Ok((head, known))
 }
 
 /// Inserts, moves the head, commits.
 ///
 /// The commit is the last statement of its trip, so that an error says that there was none.
-async fn write(session: &mut Session<'_>, batch: &Batch<'_>) -> Result<(), StoreError> {
+async fn write(session: &mut Session<'_>, batch: &AppendBatch<'_>) -> Result<(), StoreError> {
     if batch.is_empty() {
         return session.run(db::sql::ROLLBACK).await;
     }
@@ -85,15 +90,15 @@ async fn write(session: &mut Session<'_>, batch: &Batch<'_>) -> Result<(), Store
     for duplicate in &batch.duplicates {
         duplicate.record(session).await?;
     }
-    let mut query = batch.end.bind(variant(session, &STATEMENTS.commit, last.len()));
+    let mut query = batch.head.bind(variant(session, &STATEMENTS.commit, last.len()));
     add_rows(&mut query, last);
     query.fetch_all().await?;
     Ok(())
 }
 
-fn add_rows(query: &mut Query<'_>, rows: &[Placed<'_>]) {
+fn add_rows(query: &mut Query<'_>, rows: &[PositionedEvent<'_>]) {
     for row in rows {
-        row.cells(&mut Cells::Sqlite(query));
+        row.bind(&mut RowBinder::Sqlite(query));
     }
 }
 
@@ -113,29 +118,29 @@ struct Statements {
 }
 
 static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
-    let variants = |statements: &[db::Statement], columns: &[Column]| {
+    let variants = |statements: &[db::Statement], columns: &[BindType]| {
         let texts: Vec<_> = statements.iter().map(|statement| statement.sqlite).collect();
         let rows = (0..=ROWS_PER_INSERT.ilog2()).map(|power| 1 << power);
         let text = |rows| with_rows(&texts.join("; "), Dialect::Sqlite, columns, rows).into();
         rows.map(text).collect()
     };
-    let id = [Column::Text];
+    let id = [BindType::Text];
     Statements {
-        begin: variants(&[db::sql::BEGIN, sql::END, sql::KNOWN], &id),
+        begin: variants(&[db::sql::BEGIN, sql::HEAD, sql::KNOWN], &id),
         known: variants(&[sql::KNOWN], &id),
         insert: variants(&[sql::INSERT], &COLUMNS),
-        commit: variants(&[sql::END_MOVE, sql::INSERT, db::sql::COMMIT], &COLUMNS),
+        commit: variants(&[sql::HEAD_ADVANCE, sql::INSERT, db::sql::COMMIT], &COLUMNS),
     }
 });
 
-/// Columns of [`sql::END`], by which its row is told from those of [`sql::KNOWN`].
-const END_COLUMNS: usize = 5;
+/// Columns of [`sql::HEAD`], by which its row is told from those of [`sql::KNOWN`].
+const HEAD_COLUMNS: usize = 5;
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        END = sqlite "SELECT size, frontier, last_received_at, restored, log_id FROM log_head";
+        HEAD = sqlite "SELECT size, frontier, last_received_at, restored, log_id FROM log_head";
         /// Not numbered, because the rows of an insert follow in the same trip.
-        END_MOVE = sqlite "UPDATE log_head SET size = ?, root = ?, frontier = ?, last_received_at = ?, restored = ?";
+        HEAD_ADVANCE = sqlite "UPDATE log_head SET size = ?, root = ?, frontier = ?, last_received_at = ?, restored = ?";
         /// Where the events of these ids stand.
         KNOWN = sqlite "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({rows})";
         /// OR ROLLBACK, because the whole batch fails anyway, and SQLite then needs no journal of the

@@ -15,7 +15,7 @@ const ROWS: usize = 8_192;
 
 /// The type of a column of rows that are bound at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Column {
+pub(in crate::store) enum BindType {
     Bool,
     Integer,
     Text,
@@ -26,20 +26,20 @@ pub(in crate::store) enum Column {
 
 /// The values of one row on their way, in the order of the columns.
 #[derive(Debug)]
-pub(in crate::store) enum Cells<'a, 'q> {
+pub(in crate::store) enum RowBinder<'a, 'q> {
     Sqlite(&'a mut Query<'q>),
-    Postgres(&'a mut Arrays),
+    Postgres(&'a mut ColumnArrays),
 }
 
 /// The columns of PostgreSQL's, and where the next value goes.
 #[derive(Debug)]
-pub(in crate::store) struct Arrays {
-    columns: Vec<Array>,
+pub(in crate::store) struct ColumnArrays {
+    columns: Vec<ColumnArray>,
     at: usize,
 }
 
 /// A value of a type that both databases have.
-enum Cell<'v> {
+enum BindValue<'v> {
     Bool(Option<bool>),
     Integer(Option<i64>),
     Text(Option<&'v str>),
@@ -48,14 +48,14 @@ enum Cell<'v> {
 
 /// A column of PostgreSQL's.
 #[derive(Debug)]
-enum Array {
+enum ColumnArray {
     Bool(Vec<Option<bool>>),
     Integer(Vec<Option<i64>>),
     Text(Vec<Option<String>>),
     Bytes(Vec<Option<Vec<u8>>>),
 }
 
-impl From<ColumnType> for Column {
+impl From<ColumnType> for BindType {
     fn from(kind: ColumnType) -> Self {
         match kind {
             ColumnType::Bool => Self::Bool,
@@ -67,21 +67,21 @@ impl From<ColumnType> for Column {
     }
 }
 
-impl Cells<'_, '_> {
+impl RowBinder<'_, '_> {
     pub(in crate::store) fn bool(&mut self, value: impl Into<Option<bool>>) {
-        self.add(&Cell::Bool(value.into()));
+        self.add(&BindValue::Bool(value.into()));
     }
 
     pub(in crate::store) fn integer(&mut self, value: impl Into<Option<i64>>) {
-        self.add(&Cell::Integer(value.into()));
+        self.add(&BindValue::Integer(value.into()));
     }
 
     pub(in crate::store) fn text<'v>(&mut self, value: impl Into<Option<&'v str>>) {
-        self.add(&Cell::Text(value.into()));
+        self.add(&BindValue::Text(value.into()));
     }
 
     pub(in crate::store) fn bytes<'v>(&mut self, value: impl Into<Option<&'v [u8]>>) {
-        self.add(&Cell::Bytes(value.into()));
+        self.add(&BindValue::Bytes(value.into()));
     }
 
     /// A value of a projection's row: in SQLite instants are text, in PostgreSQL seconds that the
@@ -98,28 +98,30 @@ impl Cells<'_, '_> {
         }
     }
 
-    fn add(&mut self, cell: &Cell<'_>) {
+    fn add(&mut self, cell: &BindValue<'_>) {
         match (self, cell) {
-            (Self::Sqlite(query), Cell::Bool(value)) => query.add(*value),
-            (Self::Sqlite(query), Cell::Integer(value)) => query.add(*value),
-            (Self::Sqlite(query), Cell::Text(value)) => query.add(*value),
-            (Self::Sqlite(query), Cell::Bytes(value)) => query.add(*value),
+            (Self::Sqlite(query), BindValue::Bool(value)) => query.add(*value),
+            (Self::Sqlite(query), BindValue::Integer(value)) => query.add(*value),
+            (Self::Sqlite(query), BindValue::Text(value)) => query.add(*value),
+            (Self::Sqlite(query), BindValue::Bytes(value)) => query.add(*value),
             (Self::Postgres(arrays), cell) => arrays.add(cell),
         }
     }
 }
 
-impl Arrays {
-    fn of(columns: &[Column]) -> Self {
+impl ColumnArrays {
+    fn new(columns: &[BindType]) -> Self {
         Self { columns: columns.iter().map(|it| it.array()).collect(), at: 0 }
     }
 
-    fn add(&mut self, cell: &Cell<'_>) {
+    fn add(&mut self, cell: &BindValue<'_>) {
         match (self.next(), cell) {
-            (Some(Array::Bool(array)), Cell::Bool(value)) => array.push(*value),
-            (Some(Array::Integer(array)), Cell::Integer(value)) => array.push(*value),
-            (Some(Array::Text(array)), Cell::Text(value)) => array.push(value.map(str::to_owned)),
-            (Some(Array::Bytes(array)), Cell::Bytes(value)) => {
+            (Some(ColumnArray::Bool(array)), BindValue::Bool(value)) => array.push(*value),
+            (Some(ColumnArray::Integer(array)), BindValue::Integer(value)) => array.push(*value),
+            (Some(ColumnArray::Text(array)), BindValue::Text(value)) => {
+                array.push(value.map(str::to_owned))
+            }
+            (Some(ColumnArray::Bytes(array)), BindValue::Bytes(value)) => {
                 array.push(value.map(<[u8]>::to_vec));
             }
             // Of another type, or one too many: the columns come to be of different lengths.
@@ -129,15 +131,15 @@ impl Arrays {
 
     fn add_null(&mut self) {
         match self.next() {
-            Some(Array::Bool(array)) => array.push(None),
-            Some(Array::Integer(array)) => array.push(None),
-            Some(Array::Text(array)) => array.push(None),
-            Some(Array::Bytes(array)) => array.push(None),
+            Some(ColumnArray::Bool(array)) => array.push(None),
+            Some(ColumnArray::Integer(array)) => array.push(None),
+            Some(ColumnArray::Text(array)) => array.push(None),
+            Some(ColumnArray::Bytes(array)) => array.push(None),
             None => {}
         }
     }
 
-    fn next(&mut self) -> Option<&mut Array> {
+    fn next(&mut self) -> Option<&mut ColumnArray> {
         self.at += 1;
         self.columns.get_mut(self.at - 1)
     }
@@ -150,17 +152,17 @@ impl Arrays {
         }
         for array in self.columns {
             match array {
-                Array::Bool(array) => query.add_postgres(array),
-                Array::Integer(array) => query.add_postgres(array),
-                Array::Text(array) => query.add_postgres(array),
-                Array::Bytes(array) => query.add_postgres(array),
+                ColumnArray::Bool(array) => query.add_postgres(array),
+                ColumnArray::Integer(array) => query.add_postgres(array),
+                ColumnArray::Text(array) => query.add_postgres(array),
+                ColumnArray::Bytes(array) => query.add_postgres(array),
             }
         }
         Ok(())
     }
 }
 
-impl Array {
+impl ColumnArray {
     fn len(&self) -> usize {
         match self {
             Self::Bool(array) => array.len(),
@@ -177,9 +179,9 @@ impl Session<'_> {
     pub(in crate::store) async fn bulk<T>(
         &mut self,
         template: &str,
-        columns: &[Column],
+        columns: &[BindType],
         items: &[T],
-        bind: impl Fn(&mut Cells<'_, '_>, &T),
+        bind: impl Fn(&mut RowBinder<'_, '_>, &T),
     ) -> Result<Vec<Row>, StoreError> {
         // The greatest power of two that fits: statements come in few sizes, and stay prepared.
         let most = match self.dialect() {
@@ -198,9 +200,9 @@ impl Session<'_> {
     pub(in crate::store) fn query_rows<T>(
         &mut self,
         template: &str,
-        columns: &[Column],
+        columns: &[BindType],
         items: &[T],
-        bind: impl Fn(&mut Cells<'_, '_>, &T),
+        bind: impl Fn(&mut RowBinder<'_, '_>, &T),
     ) -> Result<Query<'_>, StoreError> {
         let dialect = self.dialect();
         let sql = with_rows(template, dialect, columns, items.len().next_power_of_two());
@@ -208,14 +210,14 @@ impl Session<'_> {
         match dialect {
             Dialect::Sqlite => {
                 for item in items {
-                    bind(&mut Cells::Sqlite(&mut query), item);
+                    bind(&mut RowBinder::Sqlite(&mut query), item);
                 }
             }
             Dialect::Postgres => {
-                let mut arrays = Arrays::of(columns);
+                let mut arrays = ColumnArrays::new(columns);
                 for item in items {
                     arrays.at = 0;
-                    bind(&mut Cells::Postgres(&mut arrays), item);
+                    bind(&mut RowBinder::Postgres(&mut arrays), item);
                 }
                 arrays.bind(&mut query, items.len())?;
             }
@@ -224,13 +226,13 @@ impl Session<'_> {
     }
 }
 
-impl Column {
-    fn array(self) -> Array {
+impl BindType {
+    fn array(self) -> ColumnArray {
         match self {
-            Self::Bool => Array::Bool(Vec::new()),
-            Self::Integer | Self::Instant => Array::Integer(Vec::new()),
-            Self::Text | Self::Json => Array::Text(Vec::new()),
-            Self::Bytes => Array::Bytes(Vec::new()),
+            Self::Bool => ColumnArray::Bool(Vec::new()),
+            Self::Integer | Self::Instant => ColumnArray::Integer(Vec::new()),
+            Self::Text | Self::Json => ColumnArray::Text(Vec::new()),
+            Self::Bytes => ColumnArray::Bytes(Vec::new()),
         }
     }
 
@@ -253,7 +255,7 @@ impl Column {
 pub(in crate::store) fn with_rows(
     template: &str,
     dialect: Dialect,
-    columns: &[Column],
+    columns: &[BindType],
     rows: usize,
 ) -> String {
     let rows = match dialect {
@@ -292,11 +294,11 @@ mod tests {
 
     #[test]
     fn cells_of_other_types_than_their_columns_are_no_row() {
-        let columns = [Column::Integer, Column::Text];
-        let lengths = |bind: fn(&mut Cells<'_, '_>)| {
-            let mut arrays = Arrays::of(&columns);
-            bind(&mut Cells::Postgres(&mut arrays));
-            arrays.columns.iter().map(Array::len).collect::<Vec<_>>()
+        let columns = [BindType::Integer, BindType::Text];
+        let lengths = |bind: fn(&mut RowBinder<'_, '_>)| {
+            let mut arrays = ColumnArrays::new(&columns);
+            bind(&mut RowBinder::Postgres(&mut arrays));
+            arrays.columns.iter().map(ColumnArray::len).collect::<Vec<_>>()
         };
         assert_eq!(
             lengths(|to| {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::pool::{PgLent, Pool};
-use super::readers::{Lent, Readers};
+use super::pool::{Pool, PooledConnection};
+use super::readers::{PooledReader, ReaderPool};
 use super::writer::Writer;
-use super::{Dialect, Session, Statement, Text};
+use super::{Dialect, IntoSql, Session, Statement};
 use crate::store::{Server, StoreError};
 
 /// A database: a file of SQLite's, or a schema of PostgreSQL's.
@@ -20,7 +20,7 @@ use crate::store::{Server, StoreError};
 )]
 pub(in crate::store) enum Database {
     /// One connection writes, so that nobody waits inside a transaction; others read beside it.
-    Sqlite { writer: Mutex<Writer>, readers: Readers },
+    Sqlite { writer: Mutex<Writer>, readers: ReaderPool },
     /// Any connection does.
     Postgres(Pool),
     /// There is none, or none that can be opened: the path and why.
@@ -30,21 +30,21 @@ pub(in crate::store) enum Database {
 /// A connection that reads.
 #[derive(Debug)]
 pub(in crate::store) enum Reader {
-    Sqlite(Lent),
-    Postgres(PgLent),
+    Sqlite(PooledReader),
+    Postgres(PooledConnection),
 }
 
 /// A transaction that writes, or a connection for one statement, which is a transaction by itself. Dropped
 /// before it is committed, it is rolled back.
 #[derive(Debug)]
-pub(in crate::store) enum Write<'d> {
-    Sqlite { writer: MutexGuard<'d, Writer>, connection: SqliteConnection, begun: bool },
-    Postgres { lent: PgLent, begun: bool },
+pub(in crate::store) enum WriteTransaction<'d> {
+    Sqlite { writer: MutexGuard<'d, Writer>, connection: SqliteConnection, is_in_transaction: bool },
+    Postgres { pooled: PooledConnection, is_in_transaction: bool },
 }
 
 impl Database {
     /// A schema of a server's database. The first connection is made when it is needed.
-    pub(in crate::store) fn of_server(
+    pub(in crate::store) fn for_server(
         server: &Server,
         schema: &'static str,
     ) -> Result<Self, StoreError> {
@@ -67,7 +67,7 @@ impl Database {
     }
 
     /// Error of a read model that is not there.
-    pub(in crate::store) fn absent(why: Option<&(PathBuf, String)>) -> StoreError {
+    pub(in crate::store) fn absent_error(why: Option<&(PathBuf, String)>) -> StoreError {
         match why {
             None => StoreError::ReadModelBuilding,
             Some((path, reason)) => {
@@ -81,35 +81,35 @@ impl Database {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
             Self::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
-            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
+            Self::Absent(why) => return Err(Self::absent_error(why.as_ref())),
         })
     }
 
     /// A connection to which everything looks as it did at one moment, for several statements.
-    pub(in crate::store) async fn snapshot(&self) -> Result<Reader, StoreError> {
+    pub(in crate::store) async fn read_transaction(&self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => {
-                let mut lent = readers.acquire().await?;
-                lent.begin().await?;
-                Reader::Sqlite(lent)
+                let mut pooled = readers.acquire().await?;
+                pooled.begin().await?;
+                Reader::Sqlite(pooled)
             }
             Self::Postgres(pool) => {
-                let mut lent = pool.acquire().await?;
-                let snapshot = sql::SNAPSHOT.in_dialect(Dialect::Postgres);
-                lent.link_mut().begin(snapshot).await?;
-                Reader::Postgres(lent)
+                let mut pooled = pool.acquire().await?;
+                let begin = sql::BEGIN_READ.into_sql(Dialect::Postgres);
+                pooled.connection_mut().begin(begin).await?;
+                Reader::Postgres(pooled)
             }
-            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
+            Self::Absent(why) => return Err(Self::absent_error(why.as_ref())),
         })
     }
 
     /// Begins a transaction that writes.
-    pub(in crate::store) async fn write(&self) -> Result<Write<'_>, StoreError> {
+    pub(in crate::store) async fn write(&self) -> Result<WriteTransaction<'_>, StoreError> {
         self.begin(sql::BEGIN).await
     }
 
     /// A connection of its own that reads a file as the others do: for a statement that takes long.
-    pub(in crate::store) async fn own_reader(
+    pub(in crate::store) async fn dedicated_reader(
         &self,
         path: &Path,
     ) -> Result<SqliteConnection, StoreError> {
@@ -120,40 +120,49 @@ impl Database {
     }
 
     /// A connection for one statement that writes.
-    pub(in crate::store) async fn write_once(&self) -> Result<Write<'_>, StoreError> {
+    pub(in crate::store) async fn write_autocommit(
+        &self,
+    ) -> Result<WriteTransaction<'_>, StoreError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => {
                 let mut writer = writer.lock().await;
                 let connection = writer.take().await?;
-                Write::Sqlite { writer, connection, begun: false }
+                WriteTransaction::Sqlite { writer, connection, is_in_transaction: false }
             }
-            Self::Postgres(pool) => Write::Postgres { lent: pool.acquire().await?, begun: false },
-            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
+            Self::Postgres(pool) => WriteTransaction::Postgres {
+                pooled: pool.acquire().await?,
+                is_in_transaction: false,
+            },
+            Self::Absent(why) => return Err(Self::absent_error(why.as_ref())),
         })
     }
 
     /// Begins a transaction, with a statement that does.
-    pub(in crate::store) async fn begin(&self, begin: Statement) -> Result<Write<'_>, StoreError> {
+    pub(in crate::store) async fn begin(
+        &self,
+        begin: Statement,
+    ) -> Result<WriteTransaction<'_>, StoreError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => {
                 let mut writer = writer.lock().await;
                 let connection = writer.take().await?;
-                let mut write = Write::Sqlite { writer, connection, begun: true };
+                let mut write =
+                    WriteTransaction::Sqlite { writer, connection, is_in_transaction: true };
                 write.session().run(begin).await?;
                 write
             }
             Self::Postgres(pool) => {
-                let mut lent = pool.acquire().await?;
-                lent.link_mut().begin(begin.in_dialect(Dialect::Postgres)).await?;
-                Write::Postgres { lent, begun: true }
+                let mut pooled = pool.acquire().await?;
+                pooled.connection_mut().begin(begin.into_sql(Dialect::Postgres)).await?;
+                WriteTransaction::Postgres { pooled, is_in_transaction: true }
             }
-            Self::Absent(why) => return Err(Self::absent(why.as_ref())),
+            Self::Absent(why) => return Err(Self::absent_error(why.as_ref())),
         })
     }
 
     /// Takes the connection that writes, outside of a transaction, and runs statements that are SQLite's
     /// alone.
-    pub(in crate::store) async fn run(&self, text: impl Text) -> Result<(), StoreError> {
+    pub(in crate::store) async fn run(&self, text: impl IntoSql) -> Result<(), StoreError> {
         if let Self::Sqlite { writer, .. } = self {
             let mut writer = writer.lock().await;
             let mut connection = writer.take().await?;
@@ -178,41 +187,41 @@ impl Database {
 impl Reader {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
-            Self::Sqlite(lent) => lent.session(),
-            Self::Postgres(lent) => Session::Postgres(lent.link_mut()),
+            Self::Sqlite(pooled) => pooled.session(),
+            Self::Postgres(pooled) => Session::Postgres(pooled.connection_mut()),
         }
     }
 
     /// Gives the connection back at once.
     pub(in crate::store) async fn end(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(lent) => lent.end().await?,
-            Self::Postgres(mut lent) => lent.link_mut().end().await?,
+            Self::Sqlite(pooled) => pooled.end().await?,
+            Self::Postgres(mut pooled) => pooled.connection_mut().end().await?,
         }
         Ok(())
     }
 }
 
-impl Write<'_> {
+impl WriteTransaction<'_> {
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite { connection, .. } => Session::Sqlite(connection),
-            Self::Postgres { lent, .. } => Session::Postgres(lent.link_mut()),
+            Self::Postgres { pooled, .. } => Session::Postgres(pooled.connection_mut()),
         }
     }
 
     /// Makes what was written last.
     pub(in crate::store) async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite { mut writer, mut connection, begun } => {
-                if begun {
+            Self::Sqlite { mut writer, mut connection, is_in_transaction } => {
+                if is_in_transaction {
                     Session::Sqlite(&mut connection).run(sql::COMMIT).await?;
                 }
                 writer.put_back(connection);
             }
-            Self::Postgres { mut lent, begun } => {
-                if begun {
-                    lent.link_mut().commit().await?;
+            Self::Postgres { mut pooled, is_in_transaction } => {
+                if is_in_transaction {
+                    pooled.connection_mut().commit().await?;
                 }
             }
         }
@@ -220,9 +229,9 @@ impl Write<'_> {
     }
 
     /// Takes back what was written, and closes the connection.
-    pub(in crate::store) fn give_up(self) {
-        if let Self::Postgres { mut lent, .. } = self {
-            lent.link_mut().distrust();
+    pub(in crate::store) fn discard(self) {
+        if let Self::Postgres { mut pooled, .. } = self {
+            pooled.connection_mut().discard();
         }
     }
 
@@ -233,9 +242,9 @@ impl Write<'_> {
                 Session::Sqlite(&mut connection).run(sql::ROLLBACK).await?;
                 writer.put_back(connection);
             }
-            Self::Postgres { mut lent, begun } => {
-                if begun {
-                    lent.link_mut().rollback().await?;
+            Self::Postgres { mut pooled, is_in_transaction } => {
+                if is_in_transaction {
+                    pooled.connection_mut().rollback().await?;
                 }
             }
         }
@@ -245,7 +254,7 @@ impl Write<'_> {
 
 /// How long a connection may have been silent before it is asked whether it still answers: it costs a trip,
 /// and no server is away and back within so little.
-pub(super) const TRUSTED: Duration = Duration::from_millis(20);
+pub(super) const PING_AFTER_IDLE: Duration = Duration::from_millis(20);
 /// How long a read waits for a free connection.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -254,7 +263,7 @@ pub(in crate::store) mod sql {
         BEGIN = sqlite "BEGIN IMMEDIATE", postgres "BEGIN";
         COMMIT = "COMMIT";
         ROLLBACK = "ROLLBACK";
-        SNAPSHOT = sqlite "BEGIN", postgres "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        UNLIMITED = postgres "SET LOCAL statement_timeout = 0";
+        BEGIN_READ = sqlite "BEGIN", postgres "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        NO_STATEMENT_TIMEOUT = postgres "SET LOCAL statement_timeout = 0";
     }
 }

@@ -59,12 +59,12 @@ pub(in crate::store) fn scripts(dialect: Dialect) -> impl Iterator<Item = &'stat
 }
 
 /// The newest schema version that this program knows.
-pub(in crate::store) fn known(dialect: Dialect) -> i64 {
+pub(in crate::store) fn latest_version(dialect: Dialect) -> i64 {
     migrator(dialect).iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 /// Number of migrations that this program knows.
-pub(in crate::store) fn migrations(dialect: Dialect) -> i64 {
+pub(in crate::store) fn migration_count(dialect: Dialect) -> i64 {
     i64::try_from(migrator(dialect).iter().count()).unwrap_or(i64::MAX)
 }
 
@@ -79,7 +79,7 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
 pub(in crate::store) async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     let missing = match session {
         Session::Sqlite(connection) => missing(&SQLITE, &mut **connection).await,
-        Session::Postgres(link) => missing(&POSTGRES, link.connection()).await,
+        Session::Postgres(connection) => missing(&POSTGRES, connection.connection()).await,
     };
     for migration in missing.map_err(failed)? {
         match session {
@@ -144,13 +144,14 @@ mod tests {
         for (folder, dialect) in [("sqlite", Dialect::Sqlite), ("postgres", Dialect::Postgres)] {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/").to_owned() + folder;
             let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-            let mut files: Vec<_> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+            let mut files: Vec<_> =
+                files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
             let mut embedded: Vec<_> = scripts(dialect).map(str::to_owned).collect();
             files.sort();
             embedded.sort();
             assert_eq!(embedded, files);
             let versions: Vec<_> = migrator(dialect).iter().map(|it| it.version).collect();
-            assert_eq!(versions, (1..=known(dialect)).collect::<Vec<_>>());
+            assert_eq!(versions, (1..=latest_version(dialect)).collect::<Vec<_>>());
         }
     }
 }

@@ -5,12 +5,12 @@
 
 mod bulk;
 mod database;
-mod link;
-mod look;
 mod migrate;
 mod pool;
 mod postgres;
+mod postgres_connection;
 pub(super) mod private;
+mod read_only;
 mod readers;
 mod rewrite;
 mod session;
@@ -18,17 +18,17 @@ mod sqlite;
 mod statement;
 mod writer;
 
-pub(super) use bulk::{Cells, Column, bind_instant, with_rows};
+pub(super) use bulk::{BindType, RowBinder, bind_instant, with_rows};
 pub(super) use database::{Database, Reader, sql};
-pub(super) use look::look;
-#[cfg(test)]
-pub(super) use look::sql::CATALOGUE as LOOK_CATALOGUE;
-pub(super) use migrate::{known, migrate, migrations, scripts};
+pub(super) use migrate::{latest_version, migrate, migration_count, scripts};
 pub(super) use postgres::{POSTGRES_LOG_SCHEMA, POSTGRES_READ_SCHEMA};
-pub use rewrite::Rewritten;
+pub(super) use read_only::read_only_readers;
+#[cfg(test)]
+pub(super) use read_only::sql::CATALOGUE as READ_ONLY_CATALOGUE;
+pub use rewrite::RewriteOutcome;
 pub(super) use session::{Query, Row, Session};
-pub(super) use sqlite::{connect, options, readers};
-pub(super) use statement::{Statement, Text, statements};
+pub(super) use sqlite::{connect, options, reader_pool};
+pub(super) use statement::{IntoSql, Statement, statements};
 pub(super) use writer::Writer;
 #[cfg(test)]
 pub(super) use {

@@ -9,9 +9,9 @@ use std::str::FromStr as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqlSafeStr as _, SqlStr};
 
-use super::link::Link;
+use super::postgres_connection::PostgresConnection;
 use crate::store::Server;
-use crate::store::cause::Cause;
+use crate::store::failure::DatabaseFailure;
 
 /// The schema of the log.
 pub(in crate::store) const POSTGRES_LOG_SCHEMA: &str = "subledger";
@@ -36,14 +36,14 @@ const SETTINGS: [Setting; 4] = [
 /// Settings of the log's sessions. An answer means that it is on the disk, whatever the database's own setting is.
 /// Every statement goes along an index, also while nobody has counted yet what a new table holds. And the lock of the
 /// head is free again soon after the process that held it is cut off.
-const OF_THE_LOG: [Setting; 3] = [
+const LOG_SETTINGS: [Setting; 3] = [
     ("synchronous_commit", "on"),
     ("enable_seqscan", "off"),
     ("idle_in_transaction_session_timeout", "10s"),
 ];
 /// Settings of the read models' sessions. Nothing there is lost for good, so a commit need not wait for the disk; and
 /// a plan that was made for an empty table is not kept.
-const OF_READ_MODELS: [Setting; 3] = [
+const READ_MODEL_SETTINGS: [Setting; 3] = [
     ("synchronous_commit", "off"),
     ("plan_cache_mode", "force_custom_plan"),
     ("idle_in_transaction_session_timeout", "1min"),
@@ -100,7 +100,7 @@ impl Connector {
         }
         let mut settings = vec![("search_path", schema), ("client_encoding", ENCODING)];
         settings.extend(SETTINGS);
-        settings.extend(if is_log { OF_THE_LOG } else { OF_READ_MODELS });
+        settings.extend(if is_log { LOG_SETTINGS } else { READ_MODEL_SETTINGS });
         let set = settings.iter().chain(&KEEP_ALIVES);
         let mut set: Vec<String> =
             set.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).collect();
@@ -118,23 +118,23 @@ impl Connector {
     }
 
     /// Connects, makes the settings of the session, and checks them.
-    pub(super) async fn connect(&self) -> Result<Link, Cause> {
+    pub(super) async fn connect(&self) -> Result<PostgresConnection, DatabaseFailure> {
         let mut connection = self.options.connect().await?;
-        let set: i32 = ask(&mut connection, &self.set).await?.try_get(0)?;
+        let set: i32 = query_unprepared(&mut connection, &self.set).await?.try_get(0)?;
         // By another statement: a pooler may have sent the first one to another session.
-        let shown = ask(&mut connection, &self.show).await?;
+        let shown = query_unprepared(&mut connection, &self.show).await?;
         let process: i32 = shown.try_get(0)?;
         if process != set {
-            return Err(not_a_session());
+            return Err(session_mode_required());
         }
         self.check(&shown)?;
-        Ok(Link::new(connection, Backend { process, is_standby: shown.try_get(1)? }))
+        Ok(PostgresConnection::new(connection, Backend { process, is_standby: shown.try_get(1)? }))
     }
 
-    fn check(&self, shown: &PgRow) -> Result<(), Cause> {
+    fn check(&self, shown: &PgRow) -> Result<(), DatabaseFailure> {
         let encoding: &str = shown.try_get(2)?;
         if encoding != ENCODING {
-            return Err(Cause::new(
+            return Err(DatabaseFailure::new(
                 format!("its encoding is {encoding}, and a ledger needs {ENCODING}"),
                 "make a database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0; pg_dump and psql \
                  move what there is",
@@ -143,7 +143,7 @@ impl Connector {
         for (index, (name, value)) in self.settings.iter().enumerate() {
             let found: &str = shown.try_get(3 + index)?;
             if found != *value {
-                return Err(Cause::new(
+                return Err(DatabaseFailure::new(
                     format!("a session's {name} is {found} after it was set to {value}"),
                     SESSION_MODE,
                 ));
@@ -157,11 +157,14 @@ const SESSION_MODE: &str =
     "a pooler must keep a session for each of its clients (pgbouncer: pool_mode = session)";
 
 /// Two connections lead to one session.
-pub(super) fn not_a_session() -> Cause {
-    Cause::new("the pooler gives each transaction another session", SESSION_MODE)
+pub(super) fn session_mode_required() -> DatabaseFailure {
+    DatabaseFailure::new("the pooler gives each transaction another session", SESSION_MODE)
 }
 
 /// Asks without a prepared statement.
-async fn ask(connection: &mut PgConnection, sql: &SqlStr) -> Result<PgRow, sqlx::Error> {
+async fn query_unprepared(
+    connection: &mut PgConnection,
+    sql: &SqlStr,
+) -> Result<PgRow, sqlx::Error> {
     sqlx::raw_sql(sql.clone()).fetch_one(connection).await
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Makes an empty file, mode 600. False where the file exists.
-pub(in crate::store) fn make(path: &Path) -> io::Result<bool> {
+pub(in crate::store) fn create(path: &Path) -> io::Result<bool> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -24,8 +24,8 @@ pub(in crate::store) fn make(path: &Path) -> io::Result<bool> {
 }
 
 /// Makes the file of a database where it is missing. Why it cannot be made, SQLite finds out and says.
-pub(in crate::store) fn make_if_missing(path: &Path) {
-    let _ = make(path);
+pub(in crate::store) fn create_if_missing(path: &Path) {
+    let _ = create(path);
 }
 
 /// Those of these files that every user of the machine can read.

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Session;
-use super::database::{ACQUIRE_TIMEOUT, TRUSTED, sql};
+use super::database::{ACQUIRE_TIMEOUT, PING_AFTER_IDLE, sql};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::StoreError;
 
@@ -20,7 +20,7 @@ const READERS: u32 = 4;
 
 /// Connections that are opened when they are needed, and kept.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Readers(Arc<Inner>);
+pub(in crate::store) struct ReaderPool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -32,29 +32,29 @@ struct Inner {
 
 /// A connection, until it is dropped.
 #[derive(Debug)]
-pub(in crate::store) struct Lent {
+pub(in crate::store) struct PooledReader {
     connection: Option<SqliteConnection>,
     /// Whether it is inside a transaction: dropped then, it is not given back but closed, which ends that.
-    begun: bool,
+    is_in_transaction: bool,
     from: Arc<Inner>,
     /// Given back last, when the connection is there for the next.
     _permit: OwnedSemaphorePermit,
 }
 
-impl Readers {
+impl ReaderPool {
     pub(super) fn new(options: SqliteConnectOptions) -> Self {
         let permits = Arc::new(Semaphore::new(READERS as usize));
         Self(Arc::new(Inner { options, permits, free: Mutex::default() }))
     }
 
     /// Waits for a connection that is free, but not for long.
-    pub(super) async fn acquire(&self) -> Result<Lent, StoreError> {
+    pub(super) async fn acquire(&self) -> Result<PooledReader, StoreError> {
         let permit = Arc::clone(&self.0.permits).acquire_owned();
         let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, permit).await;
         let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
         let connection = match self.0.take() {
-            Some(connection) => trusted(connection).await,
+            Some(connection) => ping_if_idle(connection).await,
             None => None,
         };
         let connection = match connection {
@@ -62,7 +62,12 @@ impl Readers {
             None => self.0.options.connect().await?,
         };
         let from = Arc::clone(&self.0);
-        Ok(Lent { connection: Some(connection), begun: false, from, _permit: permit })
+        Ok(PooledReader {
+            connection: Some(connection),
+            is_in_transaction: false,
+            from,
+            _permit: permit,
+        })
     }
 
     /// A connection that is not one of those that are kept, and that may write other files.
@@ -71,7 +76,9 @@ impl Readers {
     }
 
     /// Waits until nobody reads, closes the connections, and keeps others from opening any until the answer is dropped.
-    pub(in crate::store) async fn hold(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+    pub(in crate::store) async fn close_and_block(
+        &self,
+    ) -> Result<OwnedSemaphorePermit, StoreError> {
         let all = Arc::clone(&self.0.permits).acquire_many_owned(READERS).await;
         let all = all.map_err(|_| sqlx::Error::PoolClosed)?;
         while let Some((connection, _)) = self.0.take() {
@@ -93,10 +100,10 @@ impl Readers {
     }
 }
 
-async fn trusted(
+async fn ping_if_idle(
     (mut connection, since): (SqliteConnection, Stopwatch),
 ) -> Option<SqliteConnection> {
-    (since.elapsed() < TRUSTED || connection.ping().await.is_ok()).then_some(connection)
+    (since.elapsed() < PING_AFTER_IDLE || connection.ping().await.is_ok()).then_some(connection)
 }
 
 impl Inner {
@@ -105,7 +112,7 @@ impl Inner {
     }
 }
 
-impl Lent {
+impl PooledReader {
     pub(super) fn session(&mut self) -> Session<'_> {
         #[expect(clippy::expect_used, reason = "it is taken out when this is dropped")]
         Session::Sqlite(self.connection.as_mut().expect("a connection that was not dropped"))
@@ -113,23 +120,23 @@ impl Lent {
 
     /// Begins a transaction that reads.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.begun = true;
-        self.session().run(sql::SNAPSHOT).await
+        self.is_in_transaction = true;
+        self.session().run(sql::BEGIN_READ).await
     }
 
     /// Ends it.
     pub(super) async fn end(mut self) -> Result<(), StoreError> {
-        if self.begun {
+        if self.is_in_transaction {
             self.session().run(sql::COMMIT).await?;
-            self.begun = false;
+            self.is_in_transaction = false;
         }
         Ok(())
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledReader {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take().filter(|_| !self.begun) {
+        if let Some(connection) = self.connection.take().filter(|_| !self.is_in_transaction) {
             let mut free = self.from.free.lock().unwrap_or_else(PoisonError::into_inner);
             free.push((connection, Clock::stopwatch()));
         }

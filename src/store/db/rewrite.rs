@@ -2,7 +2,7 @@
 //!
 //! SQLite overwrites deleted cells where it is told to, but a page that is rebuilt keeps old bytes in its gaps. So
 //! every page is written anew (`VACUUM`), and then the write-ahead log, which holds older versions of pages, is
-//! moved into the file and cut off. Readers of an older state prevent the second step.
+//! moved into the file and cut off. ReaderPool of an older state prevent the second step.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::store::StoreError;
 
 /// Outcome of a rewrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewritten {
+pub enum RewriteOutcome {
     /// Neither the file nor its write-ahead log holds what was deleted.
-    Whole,
+    Complete,
     /// A reader of an older state needs the write-ahead log, which may hold what was deleted.
-    HeldByReader,
+    BlockedByReader,
     /// A server keeps the tables; there is no file to rewrite.
     NoFile,
 }
@@ -28,8 +28,8 @@ impl Database {
     pub(in crate::store) async fn rewrite(
         &self,
         patience: Duration,
-    ) -> Result<Rewritten, StoreError> {
-        let Self::Sqlite { writer, .. } = self else { return Ok(Rewritten::NoFile) };
+    ) -> Result<RewriteOutcome, StoreError> {
+        let Self::Sqlite { writer, .. } = self else { return Ok(RewriteOutcome::NoFile) };
         // Held until the end: whoever writes in this process waits here, instead of at the file.
         let mut writer = writer.lock().await;
         let own = writer.take().await?;
@@ -46,14 +46,14 @@ impl Database {
     }
 }
 
-async fn rewrite(connection: &mut SqliteConnection) -> Result<Rewritten, StoreError> {
+async fn rewrite(connection: &mut SqliteConnection) -> Result<RewriteOutcome, StoreError> {
     // First, so that a reader does not make the write-ahead log grow by the whole file at every attempt.
     if !cut_off_wal(connection).await? {
-        return Ok(Rewritten::HeldByReader);
+        return Ok(RewriteOutcome::BlockedByReader);
     }
     sqlx::raw_sql(sql::VACUUM.sqlite).execute(&mut *connection).await?;
     let is_cut_off = cut_off_wal(connection).await?;
-    Ok(if is_cut_off { Rewritten::Whole } else { Rewritten::HeldByReader })
+    Ok(if is_cut_off { RewriteOutcome::Complete } else { RewriteOutcome::BlockedByReader })
 }
 
 /// Moves the write-ahead log into the file and cuts it off. False where a reader needs it.

@@ -8,15 +8,15 @@ use sqlx::{
     Sqlite, Type,
 };
 
-use super::link::Link;
-use super::{Dialect, Statement, Text, sql};
+use super::postgres_connection::PostgresConnection;
+use super::{Dialect, IntoSql, Statement, sql};
 use crate::store::StoreError;
 
 /// A connection to one of the databases, for as long as somebody asks.
 #[derive(Debug)]
 pub(in crate::store) enum Session<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut Link),
+    Postgres(&'c mut PostgresConnection),
 }
 
 /// A statement and what is bound to it.
@@ -32,7 +32,7 @@ pub(in crate::store) struct Query<'c> {
 #[derive(Debug)]
 enum Prepared<'c> {
     Sqlite(&'c mut SqliteConnection, SqliteArguments),
-    Postgres(&'c mut Link, PgArguments),
+    Postgres(&'c mut PostgresConnection, PgArguments),
 }
 
 /// A row of either database.
@@ -62,7 +62,7 @@ impl<'c> Session<'c> {
     }
 
     /// The same connection, lent on.
-    pub(in crate::store) fn lend(&mut self) -> Session<'_> {
+    pub(in crate::store) fn reborrow(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite(connection) => Session::Sqlite(connection),
             Self::Postgres(connection) => Session::Postgres(connection),
@@ -71,17 +71,17 @@ impl<'c> Session<'c> {
 
     /// A statement's text, to be filled in.
     pub(in crate::store) fn text(&self, statement: Statement) -> &'static str {
-        statement.of(self.dialect())
+        statement.text(self.dialect())
     }
 
     /// A statement that is prepared once for each connection.
-    pub(in crate::store) fn query(&mut self, text: impl Text) -> Query<'_> {
-        self.lend().into_query(text)
+    pub(in crate::store) fn query(&mut self, text: impl IntoSql) -> Query<'_> {
+        self.reborrow().into_query(text)
     }
 
     /// Like [`Self::query`], for as long as the connection is lent.
-    pub(in crate::store) fn into_query(self, text: impl Text) -> Query<'c> {
-        let sql = text.in_dialect(self.dialect());
+    pub(in crate::store) fn into_query(self, text: impl IntoSql) -> Query<'c> {
+        let sql = text.into_sql(self.dialect());
         let prepared = match self {
             Self::Sqlite(connection) => Prepared::Sqlite(connection, SqliteArguments::default()),
             Self::Postgres(connection) => Prepared::Postgres(connection, PgArguments::default()),
@@ -90,22 +90,24 @@ impl<'c> Session<'c> {
     }
 
     /// Runs statements without parameters, as many as the text has.
-    pub(in crate::store) async fn run(&mut self, text: impl Text) -> Result<(), StoreError> {
-        let sql = text.in_dialect(self.dialect());
+    pub(in crate::store) async fn run(&mut self, text: impl IntoSql) -> Result<(), StoreError> {
+        let sql = text.into_sql(self.dialect());
         match self {
             Self::Sqlite(connection) => {
                 sqlx::raw_sql(sql).execute(&mut **connection).await?;
             }
-            Self::Postgres(link) => link.run(sql).await?,
+            Self::Postgres(connection) => connection.run(sql).await?,
         }
         Ok(())
     }
 
     /// Lets the statements of this transaction take as long as they take. Those of SQLite always may.
-    pub(in crate::store) async fn take_time(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn disable_timeouts(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(link) => link.take_time(sql::UNLIMITED.postgres.into_sql_str()).await,
+            Self::Postgres(connection) => {
+                connection.disable_timeouts(sql::NO_STATEMENT_TIMEOUT.postgres.into_sql_str()).await
+            }
         }
     }
 }
@@ -158,7 +160,7 @@ impl<'c> Query<'c> {
                 let rows = sqlx::query_with(sql, arguments).fetch(connection);
                 rows.map_ok(Row::Sqlite).map_err(StoreError::from).boxed()
             }
-            Prepared::Postgres(link, arguments) => link.fetch(sql, arguments),
+            Prepared::Postgres(connection, arguments) => connection.fetch(sql, arguments),
         }
     }
 
@@ -185,7 +187,7 @@ impl<'c> Query<'c> {
             Prepared::Sqlite(connection, arguments) => {
                 sqlx::query_with(sql, arguments).execute(connection).await?.rows_affected()
             }
-            Prepared::Postgres(link, arguments) => link.execute(sql, arguments).await?,
+            Prepared::Postgres(connection, arguments) => connection.execute(sql, arguments).await?,
         })
     }
 }

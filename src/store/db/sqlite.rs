@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::readers::Readers;
+use super::readers::ReaderPool;
 use crate::store::StoreError;
-use crate::store::cause::Cause;
+use crate::store::failure::DatabaseFailure;
 
 /// How long a verb waits for another process's lock before it is unavailable.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,12 +24,12 @@ pub(in crate::store) fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 /// Connections that cannot write.
-pub(in crate::store) fn readers(path: &Path) -> Readers {
-    Readers::new(reading(options(path)))
+pub(in crate::store) fn reader_pool(path: &Path) -> ReaderPool {
+    ReaderPool::new(reader_options(options(path)))
 }
 
 /// Options of connections that read.
-pub(super) fn reading(options: SqliteConnectOptions) -> SqliteConnectOptions {
+pub(super) fn reader_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn cannot_open(path: &Path, error: sqlx::Error) -> StoreError {
     StoreError::CannotOpen {
         path: path.to_owned(),
         reason: reason(path, &error),
-        source: Some(Cause::from(error).into()),
+        source: Some(DatabaseFailure::from(error).into()),
     }
 }
 
@@ -78,7 +78,7 @@ pub(in crate::store) struct FileIdentity {
 
 impl FileIdentity {
     /// The file at this path, if there is one. Where the system has no inodes, all files are one.
-    pub(in crate::store) fn of(path: &Path) -> Option<Self> {
+    pub(in crate::store) fn for_path(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         #[cfg(unix)]
         let (device, inode) = {

@@ -21,7 +21,7 @@ pub(in crate::store) struct Statement {
 }
 
 impl Statement {
-    pub(in crate::store) const fn of(self, dialect: Dialect) -> &'static str {
+    pub(in crate::store) const fn text(self, dialect: Dialect) -> &'static str {
         match dialect {
             Dialect::Sqlite => self.sqlite,
             Dialect::Postgres => self.postgres,
@@ -30,36 +30,36 @@ impl Statement {
 }
 
 /// What can be sent: a constant, or a template that was filled in.
-pub(in crate::store) trait Text {
-    fn in_dialect(self, dialect: Dialect) -> SqlStr;
+pub(in crate::store) trait IntoSql {
+    fn into_sql(self, dialect: Dialect) -> SqlStr;
 }
 
-impl Text for Statement {
-    fn in_dialect(self, dialect: Dialect) -> SqlStr {
-        self.of(dialect).into_sql_str()
+impl IntoSql for Statement {
+    fn into_sql(self, dialect: Dialect) -> SqlStr {
+        self.text(dialect).into_sql_str()
     }
 }
 
-impl Text for &'static str {
-    fn in_dialect(self, _: Dialect) -> SqlStr {
+impl IntoSql for &'static str {
+    fn into_sql(self, _: Dialect) -> SqlStr {
         self.into_sql_str()
     }
 }
 
-impl Text for String {
-    fn in_dialect(self, _: Dialect) -> SqlStr {
+impl IntoSql for String {
+    fn into_sql(self, _: Dialect) -> SqlStr {
         AssertSqlSafe(self).into_sql_str()
     }
 }
 
-impl Text for SqlStr {
-    fn in_dialect(self, _: Dialect) -> SqlStr {
+impl IntoSql for SqlStr {
+    fn into_sql(self, _: Dialect) -> SqlStr {
         self
     }
 }
 
-impl Text for Cow<'static, str> {
-    fn in_dialect(self, _: Dialect) -> SqlStr {
+impl IntoSql for Cow<'static, str> {
+    fn into_sql(self, _: Dialect) -> SqlStr {
         AssertSqlSafe(self).into_sql_str()
     }
 }

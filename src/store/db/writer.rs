@@ -27,22 +27,24 @@ impl Writer {
         connection: SqliteConnection,
         options: SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
-        Ok(Self { connection: Some(connection), ..Self::unopened(options)? })
+        Ok(Self { connection: Some(connection), ..Self::for_existing_file(options)? })
     }
 
     /// A writer of a file that is there; it connects when it is first used.
-    pub(in crate::store) fn unopened(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    pub(in crate::store) fn for_existing_file(
+        options: SqliteConnectOptions,
+    ) -> Result<Self, StoreError> {
         let path = options.get_filename().to_owned();
-        let file = FileIdentity::of(&path).ok_or_else(StoreError::gone)?;
+        let file = FileIdentity::for_path(&path).ok_or_else(StoreError::file_gone)?;
         let options = options.create_if_missing(false);
         Ok(Self { connection: None, options, path, file })
     }
 
     /// The connection. A file that is no longer where it was takes nothing: it would be lost.
     pub(in crate::store) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
-        if FileIdentity::of(&self.path) != Some(self.file) {
+        if FileIdentity::for_path(&self.path) != Some(self.file) {
             self.connection = None;
-            return Err(StoreError::gone());
+            return Err(StoreError::file_gone());
         }
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
@@ -54,12 +56,12 @@ impl Writer {
     }
 
     /// True if the file is where it was.
-    pub(in crate::store) fn is_of_its_file(&self) -> bool {
-        FileIdentity::of(&self.path) == Some(self.file)
+    pub(in crate::store) fn is_same_file(&self) -> bool {
+        FileIdentity::for_path(&self.path) == Some(self.file)
     }
 
     /// Opens the file that is there now, or makes it.
-    pub(in crate::store) async fn open_other(
+    pub(in crate::store) async fn reopen(
         &mut self,
         options: SqliteConnectOptions,
     ) -> Result<(), StoreError> {

@@ -9,15 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Inspection;
-use super::expected::{Expected, Trigger};
+use super::migration_objects::{MigrationObjects, Trigger};
 use crate::store::StoreError;
 use crate::store::db::{self, Database, Dialect, Session};
 
 /// Triggers that belong in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guards {
+pub(super) enum ExpectedTriggers {
     /// Those that the migrations of the log make.
-    OfTheLog,
+    OfLog,
     /// No trigger at all.
     None,
 }
@@ -27,37 +27,39 @@ pub(super) enum Guards {
 type Definitions = BTreeMap<Trigger, BTreeSet<String>>;
 
 /// A trigger as a database has it.
-struct Found {
+struct InstalledTrigger {
     trigger: Trigger,
     definition: String,
-    is_on: bool,
+    is_enabled: bool,
 }
 
 /// Compares the triggers of a database with those that belong there.
 pub(super) async fn check(
     db: &Database,
     what: &str,
-    guards: Guards,
+    guards: ExpectedTriggers,
     inspection: &mut Inspection,
 ) -> Result<(), StoreError> {
     let mut reader = db.read().await?;
-    let found = found(&mut reader.session()).await?;
+    let found = installed_triggers(&mut reader.session()).await?;
     drop(reader);
     let expected = match (guards, db.dialect()) {
-        (Guards::None, _) => Definitions::new(),
-        (Guards::OfTheLog, Dialect::Sqlite) => of_a_fresh_file().await?,
-        (Guards::OfTheLog, Dialect::Postgres) => of_the_scripts(db, inspection).await?,
+        (ExpectedTriggers::None, _) => Definitions::new(),
+        (ExpectedTriggers::OfLog, Dialect::Sqlite) => expected_in_sqlite().await?,
+        (ExpectedTriggers::OfLog, Dialect::Postgres) => {
+            expected_in_postgres(db, inspection).await?
+        }
     };
     for (table, name) in expected.keys() {
         if !found.iter().any(|it| (&it.trigger.0, &it.trigger.1) == (table, name)) {
             inspection.find(format!("{what}: the trigger {name} on {table} is missing"));
         }
     }
-    for Found { trigger, definition, is_on } in found {
+    for InstalledTrigger { trigger, definition, is_enabled } in found {
         let (table, name) = &trigger;
         let is = match expected.get(&trigger) {
             None => "is foreign: no migration makes it",
-            Some(_) if !is_on => "is switched off",
+            Some(_) if !is_enabled => "is switched off",
             // Without a definition there is nothing to compare, as a note says.
             Some(right) if right.is_empty() || right.contains(&definition) => continue,
             Some(_) => "is not the one that the migrations make",
@@ -70,35 +72,37 @@ pub(super) async fn check(
     Ok(())
 }
 
-async fn found(session: &mut Session<'_>) -> Result<Vec<Found>, StoreError> {
+async fn installed_triggers(
+    session: &mut Session<'_>,
+) -> Result<Vec<InstalledTrigger>, StoreError> {
     let rows = session.query(sql::TRIGGERS).fetch_all().await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
-        found.push(Found {
+        found.push(InstalledTrigger {
             trigger: (row.get(0)?, row.get(1)?),
             definition: row.get(2)?,
-            is_on: row.get(3)?,
+            is_enabled: row.get(3)?,
         });
     }
     Ok(found)
 }
 
 /// The triggers of a file that the migrations have just made.
-async fn of_a_fresh_file() -> Result<Definitions, StoreError> {
+async fn expected_in_sqlite() -> Result<Definitions, StoreError> {
     let memory = Path::new(":memory:");
     let mut connection = db::connect(memory, db::options(memory)).await?;
     let mut session = Session::Sqlite(&mut connection);
     db::migrate(&mut session).await?;
-    let made = found(&mut session).await?;
+    let made = installed_triggers(&mut session).await?;
     Ok(made.into_iter().map(|it| (it.trigger, BTreeSet::from([it.definition]))).collect())
 }
 
 /// The triggers that the scripts of PostgreSQL make, and the functions that these call.
-async fn of_the_scripts(
+async fn expected_in_postgres(
     db: &Database,
     inspection: &mut Inspection,
 ) -> Result<Definitions, StoreError> {
-    let expected = Expected::of(db::scripts(Dialect::Postgres));
+    let expected = MigrationObjects::from_scripts(db::scripts(Dialect::Postgres));
     let mut reader = db.read().await?;
     let mut session = reader.session();
     for row in &session.query(sql::FUNCTIONS).fetch_all().await? {
@@ -108,10 +112,11 @@ async fn of_the_scripts(
             inspection.find(format!("the function {name} is not the one that the migrations make"));
         }
     }
-    let may_write = session.query(sql::MAY_MAKE_TEMPORARY).fetch_one().await?.get(0)?;
+    let can_create_temporary =
+        session.query(sql::CAN_CREATE_TEMPORARY).fetch_one().await?.get(0)?;
     drop(reader);
-    if may_write {
-        return defined(db, &expected).await;
+    if can_create_temporary {
+        return define_temporarily(db, &expected).await;
     }
     inspection.note(
         "this role may not make temporary tables here: the triggers were compared by name, and their \
@@ -122,7 +127,10 @@ async fn of_the_scripts(
 }
 
 /// The definitions as this server writes them, of triggers that are made now and of triggers that come from a dump.
-async fn defined(db: &Database, expected: &Expected) -> Result<Definitions, StoreError> {
+async fn define_temporarily(
+    db: &Database,
+    expected: &MigrationObjects,
+) -> Result<Definitions, StoreError> {
     let mut definitions = Definitions::new();
     let mut write = db.write().await?;
     let mut session = write.session();
@@ -176,7 +184,7 @@ pub(in crate::store) mod sql {
             JOIN pg_language AS l ON l.oid = p.prolang WHERE p.pronamespace = current_schema()::regnamespace ORDER BY 1";
         RULES = postgres "SELECT c.relname::text, r.rulename::text FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class
             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1, 2";
-        MAY_MAKE_TEMPORARY = postgres "SELECT has_database_privilege(current_database(), 'TEMPORARY') AND NOT pg_is_in_recovery()
+        CAN_CREATE_TEMPORARY = postgres "SELECT has_database_privilege(current_database(), 'TEMPORARY') AND NOT pg_is_in_recovery()
             AND NOT current_setting('default_transaction_read_only')::boolean";
         /// Temporary tables come before all others where a name has no schema; functions never do.
         LIKE = postgres "CREATE TEMPORARY TABLE {table} (LIKE subledger.{table})";

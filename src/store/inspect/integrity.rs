@@ -126,8 +126,8 @@ async fn check_each(
 ) -> Result<Vec<String>, StoreError> {
     let mut findings = Vec::new();
     for index in indexes.iter().filter(|it| it.in_use) {
-        let mut reader = db.snapshot().await?;
-        reader.session().take_time().await?;
+        let mut reader = db.read_transaction().await?;
+        reader.session().disable_timeouts().await?;
         let name = index.qualified.replace('\'', "''");
         let statement = reader.session().text(sql::CHECK_INDEX);
         let statement = statement.replace("{amcheck}", amcheck).replace("{index}", &name);
@@ -148,8 +148,8 @@ async fn count_each(
     indexes: &[Index],
 ) -> Result<Vec<String>, StoreError> {
     let mut findings = Vec::new();
-    let mut reader = db.snapshot().await?;
-    reader.session().take_time().await?;
+    let mut reader = db.read_transaction().await?;
+    reader.session().disable_timeouts().await?;
     reader.session().run(sql::ALONG_THE_TABLE).await?;
     let all = count(&mut reader, sql::COUNT_TABLE.postgres, table, "").await?;
     reader.session().run(sql::ALONG_AN_INDEX).await?;
@@ -171,12 +171,12 @@ async fn count(
     table: &str,
     columns: &str,
 ) -> Result<i64, StoreError> {
-    let statement = filled(template, table, columns);
+    let statement = fill(template, table, columns);
     reader.session().query(statement).fetch_one().await?.get(0)
 }
 
 /// A template that counts, for these columns of this table.
-pub(in crate::store) fn filled(template: &str, table: &str, columns: &str) -> String {
+pub(in crate::store) fn fill(template: &str, table: &str, columns: &str) -> String {
     template.replace("{table}", table).replace("{columns}", columns)
 }
 

@@ -3,12 +3,12 @@
 //! A damaged index makes a lookup miss what a table holds, and a missing trigger lets in what none of them
 //! would. Neither shows in the hashes of the log.
 
-mod expected;
 pub(super) mod guards;
 pub(super) mod integrity;
+mod migration_objects;
 mod script;
 
-use self::guards::Guards;
+use self::guards::ExpectedTriggers;
 use super::StoreError;
 use super::db::Database;
 use super::log::Log;
@@ -40,7 +40,7 @@ impl Log {
     pub async fn inspect(&self) -> Result<Inspection, StoreError> {
         let mut inspection = Inspection::default();
         integrity::check(&self.0.db, "the log", &mut inspection).await?;
-        guards::check(&self.0.db, "the log", Guards::OfTheLog, &mut inspection).await?;
+        guards::check(&self.0.db, "the log", ExpectedTriggers::OfLog, &mut inspection).await?;
         Ok(inspection)
     }
 }
@@ -57,7 +57,8 @@ impl ReadModel {
             return Ok(inspection);
         }
         integrity::check(self.database(), "the read model", &mut inspection).await?;
-        guards::check(self.database(), "the read model", Guards::None, &mut inspection).await?;
+        guards::check(self.database(), "the read model", ExpectedTriggers::None, &mut inspection)
+            .await?;
         Ok(inspection)
     }
 }

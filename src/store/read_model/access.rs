@@ -2,9 +2,9 @@
 //! subscriptions, however many there are. What is listed beside it comes in pages.
 
 use super::filter::{ItemFilter, Parameters};
-use super::shape::Shape;
+use super::schema::GenerationSchema;
 use super::subscriptions::{STAMP_COLUMNS, read};
-use super::{GenerationStamp, ReadModel, cells};
+use super::{GenerationStamp, ReadModel, row_values};
 use crate::ids::{CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -17,14 +17,14 @@ pub struct AccessQuestion {
     /// The account and mode.
     pub scope: Scope,
     /// The user or customer.
-    pub holder: Holder,
+    pub holder: AccessHolder,
     /// The item that must have been bought.
     pub item: ItemFilter,
 }
 
-/// Holder of subscriptions.
+/// AccessHolder of subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum AccessHolder {
     /// A user of the application.
     User(String),
     /// A customer of Stripe's.
@@ -86,22 +86,22 @@ impl Grant {
 
 impl AccessKey {
     /// The key of a row.
-    pub fn of(row: &SubscriptionRow) -> Self {
+    pub fn from_row(row: &SubscriptionRow) -> Self {
         Self { entitled: row.entitled, id: row.subscription_id.as_str().into() }
     }
 }
 
 impl AccessQuestion {
     /// Fills the statement in.
-    pub(in crate::store) fn filled<'a>(
+    pub(in crate::store) fn fill<'a>(
         &'a self,
         template: &str,
         after: Option<&'a AccessKey>,
         parameters: &mut Parameters<'a>,
     ) -> String {
         let (column, holder) = match &self.holder {
-            Holder::User(id) => ("user_id", id.as_str()),
-            Holder::Customer(id) => ("customer_id", id.as_str()),
+            AccessHolder::User(id) => ("user_id", id.as_str()),
+            AccessHolder::Customer(id) => ("customer_id", id.as_str()),
         };
         let account = parameters.text(self.scope.account.as_str());
         let livemode = parameters.truth(self.scope.livemode);
@@ -129,9 +129,9 @@ impl ReadModel {
         after: Option<&AccessKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, AccessAnswer), StoreError> {
-        let fill = |shape: &Shape, dialect: Dialect| {
+        let fill = |schema: &GenerationSchema, dialect: Dialect| {
             let mut parameters = Parameters::new(dialect, limit);
-            let statement = question.filled(shape.access()?, after, &mut parameters);
+            let statement = question.fill(schema.access()?, after, &mut parameters);
             Ok((statement, parameters))
         };
         let (stamp, rows) = self.stamped(fill).await?;
@@ -154,7 +154,7 @@ fn read_grant(row: &Row) -> Result<Grant, StoreError> {
     if row.get(STAMP_COLUMNS)? {
         return Ok(Grant::Endless);
     }
-    Ok(cells::instant(row, STAMP_COLUMNS + 1)?.map_or(Grant::None, Grant::Until))
+    Ok(row_values::instant(row, STAMP_COLUMNS + 1)?.map_or(Grant::None, Grant::Until))
 }
 
 pub(in crate::store) mod sql {

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::generation::TABLE_NAMES;
-use super::shape::Shape;
+use super::schema::GenerationSchema;
 use super::{Generation, ReadModel, SubscriptionFilter, options, sql};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::StoreError;
@@ -20,9 +20,9 @@ const TRUSTED_TIMES: u32 = 20;
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
 
-/// Suspicion of damage that reads have met.
+/// DamageReport of damage that reads have met.
 #[derive(Debug, Default)]
-pub(super) struct Suspicion {
+pub(super) struct DamageReport {
     /// True if it is known that something of the read model cannot be read.
     is_certain: Option<bool>,
     /// Time since a search that found nothing, and time for which that is trusted.
@@ -32,25 +32,25 @@ pub(super) struct Suspicion {
 impl ReadModel {
     /// Notes that a read has met damage; certain, if it is known to be the read model's. Whoever follows the log looks
     /// at it.
-    pub fn suspect(&self, is_certain: bool) {
-        let mut suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
-        suspicion.is_certain = Some(is_certain || suspicion.is_certain == Some(true));
+    pub fn report_damage(&self, is_certain: bool) {
+        let mut report = self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.is_certain = Some(is_certain || report.is_certain == Some(true));
     }
 
     /// True for a while after a search that found nothing.
     fn is_trusted(&self) -> bool {
-        let suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
-        suspicion.found_nothing.is_some_and(|(since, trusted)| since.elapsed() < trusted)
+        let report = self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.found_nothing.is_some_and(|(since, trusted)| since.elapsed() < trusted)
     }
 
     /// True if a read has met damage that nobody has looked at.
-    pub fn is_suspected(&self) -> bool {
-        self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner).is_certain.is_some()
+    pub fn has_damage_report(&self) -> bool {
+        self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner).is_certain.is_some()
     }
 
-    /// Takes the suspicion, and says whether it is certain.
-    pub fn take_suspicion(&self) -> Option<bool> {
-        self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner).is_certain.take()
+    /// Takes the damage report, and says whether it is certain.
+    pub fn take_damage_report(&self) -> Option<bool> {
+        self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner).is_certain.take()
     }
 
     /// Looks for damage: in the tables and indexes by the means of the database, in the live generation row by row.
@@ -65,9 +65,9 @@ impl ReadModel {
             searched => searched?,
         };
         if found.is_none() && !self.is_trusted() {
-            let mut suspicion = self.0.suspicion.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut report = self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner);
             let trusted = (stopwatch.elapsed() * TRUSTED_TIMES).max(TRUSTED_MIN);
-            suspicion.found_nothing = Some((Clock::stopwatch(), trusted));
+            report.found_nothing = Some((Clock::stopwatch(), trusted));
         }
         Ok(found)
     }
@@ -78,9 +78,9 @@ impl ReadModel {
     ) -> Result<Option<String>, StoreError> {
         if let Some(live) = self.live().await?.filter(is_ours) {
             let mut reader = self.0.db.read().await?;
-            let shape = Shape::load(&mut reader.session(), live.id).await?;
+            let schema = GenerationSchema::load(&mut reader.session(), live.id).await?;
             drop(reader);
-            if let Some(table) = TABLE_NAMES.iter().find(|table| !shape.has(table)) {
+            if let Some(table) = TABLE_NAMES.iter().find(|table| !schema.has(table)) {
                 return Ok(Some(format!("the table {table}_g{} is missing", live.id)));
             }
             // What is quickly seen is looked at each time, the rows not.
@@ -99,8 +99,8 @@ impl ReadModel {
 
     /// Removes all generations and begins from nothing, also where they cannot be read. Reads answer
     /// [`StoreError::ReadModelBuilding`] until one is complete again.
-    pub async fn remake(&self) -> Result<(), StoreError> {
-        *self.0.shape.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub async fn recreate(&self) -> Result<(), StoreError> {
+        *self.0.schema.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if self.0.db.dialect() == Dialect::Postgres {
             if self.generations_clear().await.is_ok() {
                 return Ok(());
@@ -124,13 +124,13 @@ impl db::Database {
     ) -> Result<(), StoreError> {
         let Self::Sqlite { writer, readers } = self else { return Ok(()) };
         let mut writer = writer.lock().await;
-        let held = readers.hold().await?;
-        if writer.is_of_its_file() {
+        let held = readers.close_and_block().await?;
+        if writer.is_same_file() {
             writer.close().await;
             super::remove(writer.path())?;
         }
         let options = options(writer.path());
-        writer.open_other(options).await?;
+        writer.reopen(options).await?;
         let mut connection = writer.take().await?;
         Session::Sqlite(&mut connection).run(sql::SCHEMA).await?;
         writer.put_back(connection);

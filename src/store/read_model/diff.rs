@@ -6,9 +6,10 @@
 use futures_util::TryStreamExt as _;
 
 use super::difference::{
-    AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
+    AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, DiffCounts, FieldChange,
+    FieldCount,
 };
-use super::generation::{self, Generation, is_joined, of};
+use super::generation::{self, Generation, for_generation, is_joined};
 use super::subscriptions::{limit_of, read_customer};
 use super::{GenerationId, GenerationStatus, ReadModel, timeline};
 use crate::ids::SubscriptionId;
@@ -51,9 +52,9 @@ impl ReadModel {
         new: GenerationId,
         now: StripeTime,
     ) -> Result<Option<Comparison>, StoreError> {
-        let mut reader = self.0.db.snapshot().await?;
+        let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
-        session.take_time().await?;
+        session.disable_timeouts().await?;
         let rows = session.query(generation::sql::ALL).fetch_all().await?;
         let (mut found, mut live) = (None, None);
         for row in &rows {
@@ -67,7 +68,7 @@ impl ReadModel {
         }
         let new = found.ok_or(StoreError::NoGeneration(new))?;
         let Some(old) = live else { return Ok(None) };
-        let columns = of(session.text(sql::COLUMNS), old.id);
+        let columns = for_generation(session.text(sql::COLUMNS), old.id);
         let of_old = session.query(columns).fetch_all().await?;
         let of_old: Vec<String> = of_old.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
         let ours = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
@@ -93,7 +94,7 @@ impl ReadModel {
     ) -> Result<DiffCounts, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let statement = of(session.text(sql::ACCESS_COUNT), generation);
+        let statement = for_generation(session.text(sql::ACCESS_COUNT), generation);
         let row = bind_instant(session.query(statement), now).fetch_one().await?;
         let (appear, live, test) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let all = |after| AccessCounts { after, gain: after, ..AccessCounts::default() };
@@ -108,7 +109,7 @@ impl ReadModel {
 
 impl Comparison {
     /// Whether both have folded the same events.
-    pub fn is_even(&self) -> bool {
+    pub fn has_equal_positions(&self) -> bool {
         self.old.position == self.new.position
     }
 
@@ -153,7 +154,7 @@ impl Comparison {
         let mut counts = [0; 2];
         for (count, id) in counts.iter_mut().zip([self.old.id, self.new.id]) {
             let mut session = self.reader.session();
-            let statement = of(session.text(timeline::sql::PARKED_COUNT), id);
+            let statement = for_generation(session.text(timeline::sql::PARKED_COUNT), id);
             *count = session.query(statement).fetch_one().await?.get(0)?;
         }
         Ok(counts.into())
@@ -163,7 +164,7 @@ impl Comparison {
     /// account and id. They are read one after another: memory does not grow with their number.
     pub async fn changes(
         &mut self,
-        effect: Effect,
+        effect: AccessEffect,
         livemode: bool,
         limit: usize,
         mut visit: impl FnMut(ChangedSubscription),
@@ -183,7 +184,7 @@ impl Comparison {
     }
 
     async fn left_out(&mut self) -> Result<i64, StoreError> {
-        if self.is_even() {
+        if self.has_equal_positions() {
             return Ok(0);
         }
         let statement = self.statement(sql::LEFT_OUT);
@@ -194,12 +195,12 @@ impl Comparison {
     /// The one that has folded more, if one has.
     fn ahead(&self) -> Option<GenerationId> {
         let ahead = if self.old.position > self.new.position { &self.old } else { &self.new };
-        (!self.is_even()).then_some(ahead.id)
+        (!self.has_equal_positions()).then_some(ahead.id)
     }
 
     fn statement(&mut self, template: Statement) -> String {
         let dialect = self.reader.session().dialect();
-        filled(template, dialect, (self.old.id, self.new.id), self.ahead(), &self.columns)
+        fill_template(template, dialect, (self.old.id, self.new.id), self.ahead(), &self.columns)
     }
 
     /// With the instant, and where the generations part.
@@ -212,7 +213,7 @@ impl Comparison {
 }
 
 /// A statement on the tables of two generations, for these columns.
-pub(in crate::store) fn filled(
+pub(in crate::store) fn fill_template(
     template: Statement,
     dialect: Dialect,
     (old, new): (GenerationId, GenerationId),
@@ -222,7 +223,7 @@ pub(in crate::store) fn filled(
     let each = |text: &str, separator: &str| -> String {
         let of_columns = columns.iter().map(|column| {
             let shown = match column.kind {
-                ColumnType::Instant => sql::SHOWN_INSTANT.of(dialect),
+                ColumnType::Instant => sql::SHOWN_INSTANT.text(dialect),
                 _ => "{it}",
             };
             let (from, to) =
@@ -232,23 +233,27 @@ pub(in crate::store) fn filled(
         of_columns.collect::<Vec<_>>().join(separator)
     };
     template
-        .of(dialect)
+        .text(dialect)
         .replace("{differ}", &each("differs_{column}", " OR "))
         .replace("{count_fields}", &each(sql::COUNT_FIELD, ", "))
         .replace("{differences}", &each(sql::DIFFERENCE, ", "))
         .replace("{any_difference}", &each("o.{column} IS DISTINCT FROM n.{column}", " OR "))
-        .replace("{fields}", &each(sql::FIELD.of(dialect), " || "))
+        .replace("{fields}", &each(sql::FIELD.text(dialect), " || "))
         .replace("{plus}", if dialect == Dialect::Sqlite { "+" } else { "" })
         .replace("{pairs}", sql::PAIRS)
-        .replace("{active_before}", &sql::ACTIVE.of(dialect).replace("{row}", "o"))
-        .replace("{active_after}", &sql::ACTIVE.of(dialect).replace("{row}", "n"))
+        .replace("{active_before}", &sql::ACTIVE.text(dialect).replace("{row}", "o"))
+        .replace("{active_after}", &sql::ACTIVE.text(dialect).replace("{row}", "n"))
         .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "$2 >= 0" })
         .replace("{ahead}", &ahead.unwrap_or(new).to_string())
         .replace("{old}", &old.to_string())
         .replace("{new}", &new.to_string())
 }
 
-fn read(row: &Row, effect: Effect, columns: &[Column]) -> Result<ChangedSubscription, StoreError> {
+fn read(
+    row: &Row,
+    effect: AccessEffect,
+    columns: &[Column],
+) -> Result<ChangedSubscription, StoreError> {
     let kind = match (row.get(5)?, row.get(6)?) {
         (true, true) => ChangeKind::Changes,
         (true, false) => ChangeKind::Disappears,

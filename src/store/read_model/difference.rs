@@ -50,7 +50,7 @@ pub struct FieldCount {
 /// What a change does to access at the instant of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Effect {
+pub enum AccessEffect {
     /// It is lost.
     Loses,
     /// It is gained.
@@ -83,7 +83,7 @@ pub struct ChangedSubscription {
     /// Which generations have it.
     pub kind: ChangeKind,
     /// What this does to access.
-    pub effect: Effect,
+    pub effect: AccessEffect,
     /// What differs; of one that appears or disappears, what decides on access.
     pub fields: Vec<FieldChange>,
 }
@@ -99,7 +99,7 @@ pub struct FieldChange {
     pub to: serde_json::Value,
 }
 
-impl Effect {
+impl AccessEffect {
     /// Those who lose access come first.
     pub const ALL: [Self; 3] = [Self::Loses, Self::Gains, Self::Same];
 

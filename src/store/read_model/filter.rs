@@ -40,19 +40,19 @@ pub struct ItemFilter {
 
 /// Table that leads to the rows of subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum By {
+pub(in crate::store) enum LeadingTable {
     /// That of the rows.
-    Itself,
+    Subscriptions,
     /// That of the properties of items.
-    Items,
+    ItemProperties,
 }
 
-impl By {
+impl LeadingTable {
     /// Its name in a statement.
     pub(super) const fn alias(self) -> &'static str {
         match self {
-            Self::Itself => "s",
-            Self::Items => "k",
+            Self::Subscriptions => "s",
+            Self::ItemProperties => "k",
         }
     }
 }
@@ -68,7 +68,7 @@ pub struct SubscriptionKey {
 
 impl SubscriptionKey {
     /// The key of a row.
-    pub fn of(row: &SubscriptionRow) -> Self {
+    pub fn from_row(row: &SubscriptionRow) -> Self {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         Self { scope, id: row.subscription_id.as_str().into() }
     }
@@ -124,16 +124,20 @@ impl<'a> Parameters<'a> {
 impl SubscriptionFilter {
     /// The table that leads to the subscriptions: that of the properties of items, unless something
     /// is given that fewer subscriptions share than an item.
-    pub(in crate::store) fn by(&self) -> By {
+    pub(in crate::store) fn leading_table(&self) -> LeadingTable {
         let of_one =
             self.user_id.is_some() || self.customer_id.is_some() || self.subscription_id.is_some();
-        if of_one || self.item.is_any() { By::Itself } else { By::Items }
+        if of_one || self.item.is_any() {
+            LeadingTable::Subscriptions
+        } else {
+            LeadingTable::ItemProperties
+        }
     }
 
     /// The conditions, also that a row comes after a key.
     pub(in crate::store) fn conditions<'a>(
         &'a self,
-        by: By,
+        leading: LeadingTable,
         after: Option<&'a SubscriptionKey>,
         parameters: &mut Parameters<'a>,
     ) -> String {
@@ -155,11 +159,13 @@ impl SubscriptionFilter {
         let livemode = self.livemode.map(|it| parameters.truth(it));
         conditions.extend(livemode.iter().map(|it| format!("s.livemode = {it}")));
         if let Some((active, now)) = self.active {
-            let condition = sql::ACTIVE.of(parameters.dialect);
+            let condition = sql::ACTIVE.text(parameters.dialect);
             let condition = condition.replace("{now}", &parameters.add(Parameter::Instant(now)));
             conditions.push(condition.replace("{active}", &parameters.truth(active)));
         }
-        if let (By::Items, Some((property, value))) = (by, self.item.properties().next()) {
+        if let (LeadingTable::ItemProperties, Some((property, value))) =
+            (leading, self.item.properties().next())
+        {
             let (property, value) = (parameters.text(property), parameters.text(value));
             conditions.push(format!("k.property = {property} AND k.value = {value}"));
             conditions.extend(account.map(|it| format!("k.account = {it}")));
@@ -171,7 +177,7 @@ impl SubscriptionFilter {
             let livemode = parameters.truth(scope.livemode);
             let id = parameters.text(id.as_str());
             let key = [account, livemode, id].join(", ");
-            conditions.push(sql::AFTER.replace("{by}", by.alias()).replace("{key}", &key));
+            conditions.push(sql::AFTER.replace("{by}", leading.alias()).replace("{key}", &key));
         }
         conditions.join(" AND ")
     }
@@ -184,7 +190,7 @@ impl ItemFilter {
     }
 
     /// The properties that an item can be found by, and their values.
-    pub(super) fn of(item: ItemRow) -> impl Iterator<Item = (&'static str, String)> {
+    pub(super) fn properties_of(item: ItemRow) -> impl Iterator<Item = (&'static str, String)> {
         let ItemRow { price_id, product_id, lookup_key, .. } = item;
         let all = [("price_id", price_id), ("product_id", product_id), ("lookup_key", lookup_key)];
         all.into_iter().filter_map(|(name, value)| Some((name, value?)))
@@ -210,12 +216,12 @@ impl ItemFilter {
             one.replace("{name}", name).replace("{value}", &parameters.text(value))
         });
         let all: Vec<_> = all.collect();
-        let condition = sql::HAS_ITEM.of(parameters.dialect);
+        let condition = sql::HAS_ITEM.text(parameters.dialect);
         (!all.is_empty()).then(|| condition.replace("{properties}", &all.join(between)))
     }
 
     /// True if a row has such an item. Equal to the condition.
-    pub fn is_in(&self, row: &SubscriptionRow) -> bool {
+    pub fn matches(&self, row: &SubscriptionRow) -> bool {
         let asks = |wanted: &Option<String>, has| wanted.is_none() || wanted == has;
         self.is_any()
             || row.items.0.iter().any(|item| {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::generation::{is_joined, of};
-use super::shape::Shape;
+use super::generation::{for_generation, is_joined};
+use super::schema::GenerationSchema;
 use super::subscriptions::read_customer;
 use super::{GenerationId, Lease, ReadModel, item_properties};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
@@ -12,7 +12,7 @@ use crate::projection::column::Value;
 use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
-use crate::store::db::{Cells, Column, Session, Statement};
+use crate::store::db::{BindType, RowBinder, Session, Statement};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
@@ -79,8 +79,8 @@ impl ReadModel {
     ) -> Result<HashMap<CustomerKey, Vec<u8>>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let template = of(session.text(sql::STATES), generation);
-        let rows = session.bulk(&template, &CUSTOMER, customers, customer_cells).await?;
+        let template = for_generation(session.text(sql::STATES), generation);
+        let rows = session.bulk(&template, &CUSTOMER, customers, bind_customer).await?;
         rows.iter().map(|row| Ok((read_customer(row)?, row.get(3)?))).collect()
     }
 
@@ -102,12 +102,12 @@ impl ReadModel {
         let wanted: Vec<_> = wanted.into_iter().collect();
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !Shape::load(&mut session, generation).await?.has("catalogue") {
+        if !GenerationSchema::load(&mut session, generation).await?.has("catalogue") {
             return Ok(Catalogue::default());
         }
-        let template = of(session.text(sql::NAMES), generation);
+        let template = for_generation(session.text(sql::NAMES), generation);
         let found = session.bulk(&template, &CUSTOMER, &wanted, |to, (scope, id)| {
-            scope_cells(to, scope);
+            bind_scope(to, scope);
             to.text(*id);
         });
         let mut catalogue = Catalogue::default();
@@ -172,7 +172,7 @@ impl ReadModel {
     pub async fn fold_write(&self, lease: &Lease, batch: &FoldBatch) -> Result<bool, StoreError> {
         let mut write = self.0.db.write().await?;
         let mut session = write.session();
-        let holds = lease.holds(&mut session).await?;
+        let holds = lease.is_held(&mut session).await?;
         if holds {
             write_batch(&mut session, lease.generation, batch).await?;
         }
@@ -182,15 +182,15 @@ impl ReadModel {
 }
 
 /// The columns of a customer's key.
-const CUSTOMER: [Column; 3] = [Column::Text, Column::Bool, Column::Text];
+const CUSTOMER: [BindType; 3] = [BindType::Text, BindType::Bool, BindType::Text];
 
-fn scope_cells(to: &mut Cells<'_, '_>, scope: &Scope) {
+fn bind_scope(to: &mut RowBinder<'_, '_>, scope: &Scope) {
     to.text(scope.account.as_str());
     to.bool(scope.livemode);
 }
 
-fn customer_cells(to: &mut Cells<'_, '_>, key: &CustomerKey) {
-    scope_cells(to, &key.scope);
+fn bind_customer(to: &mut RowBinder<'_, '_>, key: &CustomerKey) {
+    bind_scope(to, &key.scope);
     to.text(key.customer.as_str());
 }
 
@@ -199,16 +199,16 @@ async fn write_batch(
     generation: GenerationId,
     batch: &FoldBatch,
 ) -> Result<(), StoreError> {
-    use Column::{Bool, Bytes, Integer, Text};
+    use BindType::{Bool, Bytes, Integer, Text};
     let dialect = session.dialect();
-    let template = |statement: Statement| of(statement.of(dialect), generation);
+    let template = |statement: Statement| for_generation(statement.text(dialect), generation);
     session
         .bulk(
             &template(sql::STATE),
             &[Text, Bool, Text, Bytes],
             &batch.states,
             |to, (key, state)| {
-                customer_cells(to, key);
+                bind_customer(to, key);
                 to.bytes(state.as_slice());
             },
         )
@@ -218,7 +218,7 @@ async fn write_batch(
     let columns = [Text, Bool, Text, Text, Integer, Integer];
     session
         .bulk(&template(sql::TIMELINE), &columns, &batch.timeline, |to, entry| {
-            customer_cells(to, &entry.customer);
+            bind_customer(to, &entry.customer);
             to.text(entry.subscription.as_ref().map_or("", SubscriptionId::as_str));
             to.integer(entry.position.0);
             to.integer(entry.created.0);
@@ -232,13 +232,13 @@ async fn write_batch(
     let columns = [Text, Bool, Text, Text];
     session
         .bulk(&template(sql::PAIR), &columns, &pairs, |to, (customer, subscription)| {
-            customer_cells(to, customer);
+            bind_customer(to, customer);
             to.text(subscription.as_str());
         })
         .await?;
     session
         .bulk(&template(sql::LINK), &columns, &batch.links, |to, link| {
-            scope_cells(to, &link.scope);
+            bind_scope(to, &link.scope);
             to.text(link.object_id.as_str());
             to.text(link.owner_id.as_str());
         })
@@ -246,7 +246,7 @@ async fn write_batch(
     let columns = [Text, Bool, Text, Text];
     session
         .bulk(&template(sql::USER), &columns, &batch.users, |to, (customer, user)| {
-            customer_cells(to, customer);
+            bind_customer(to, customer);
             to.text(user.as_str());
         })
         .await?;
@@ -257,7 +257,7 @@ async fn write_batch(
     let names: Vec<_> = names.into_entries().collect();
     session
         .bulk(&template(sql::CATALOGUE_ENTRY), &columns, &names, |to, entry| {
-            scope_cells(to, &entry.scope);
+            bind_scope(to, &entry.scope);
             to.text(entry.id.as_str());
             to.text(entry.name.as_deref());
             to.bool(entry.rank.deleted);
@@ -271,7 +271,7 @@ async fn write_batch(
         .bulk(&template(sql::PARK), &columns, &batch.parked, |to, parked| {
             to.integer(parked.position.0);
             to.text(parked.event_id.as_str());
-            scope_cells(to, &parked.scope);
+            bind_scope(to, &parked.scope);
             to.text(parked.customer.as_ref().map_or("", CustomerId::as_str));
             to.text(parked.subscription.as_ref().map_or("", SubscriptionId::as_str));
             to.text(parked.event_type.as_str());
@@ -292,7 +292,7 @@ async fn write_rows(
         return Err(StoreError::Internal(message.into()));
     }
     let stored: Vec<_> = row_columns();
-    let template = of(&row_template(), generation);
+    let template = for_generation(&row_template(), generation);
     session
         .bulk(&template, &stored, rows, |to, row| {
             let stored = columns.iter().zip(row).filter(|(column, _)| !is_joined(column));
@@ -303,7 +303,7 @@ async fn write_rows(
 }
 
 /// The stored columns.
-pub(in crate::store) fn row_columns() -> Vec<Column> {
+pub(in crate::store) fn row_columns() -> Vec<BindType> {
     let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
     stored.map(|column| column.kind.into()).collect()
 }

@@ -1,7 +1,7 @@
 //! Generations: one build of all projections each, side by side; one of them is live.
 
-use super::space::let_others;
-use super::swap::sql::ALONE;
+use super::reclaim::yield_to_writers;
+use super::swap::sql::BEGIN_EXCLUSIVE;
 use super::{GenerationStamp, Lease, ReadModel, lease};
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -68,9 +68,9 @@ pub struct Generation {
 
 /// What became of the wish to begin a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum BeginOutcome {
     /// It is there, in the hands of whoever asked.
-    Begun(Generation, Lease),
+    Started(Generation, Lease),
     /// Somebody is making this one, and only one is made at a time.
     AlreadyBuilding(Generation),
 }
@@ -137,12 +137,12 @@ impl ReadModel {
         holder: &str,
         now: ReceivedAt,
         ttl_seconds: u32,
-    ) -> Result<Begun, StoreError> {
-        let mut write = self.0.db.begin(ALONE).await?;
+    ) -> Result<BeginOutcome, StoreError> {
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         if let Some(row) = session.query(sql::BUILDING).bind(now.0).fetch_optional().await? {
             write.rollback().await?;
-            return Ok(Begun::AlreadyBuilding(read(&row)?));
+            return Ok(BeginOutcome::AlreadyBuilding(read(&row)?));
         }
         let row = session
             .query(sql::BEGIN)
@@ -153,15 +153,15 @@ impl ReadModel {
             .bind(log_id)
             .bind(self.0.clock.now().0)
             .bind(holder)
-            .bind(lease::until(now, ttl_seconds).0)
+            .bind(lease::expiry(now, ttl_seconds).0)
             .fetch_one()
             .await?;
         let generation = read(&row)?;
         let lease = Lease { generation: generation.id, token: row.get("token")? };
         let (tables, _) = tables_and_indexes(session.dialect());
-        session.run(of(tables, generation.id)).await?;
+        session.run(for_generation(tables, generation.id)).await?;
         write.commit().await?;
-        Ok(Begun::Begun(generation, lease))
+        Ok(BeginOutcome::Started(generation, lease))
     }
 
     /// Makes the indexes of a generation whose rows are written: at once, which takes a fraction of the
@@ -173,28 +173,28 @@ impl ReadModel {
             let stopwatch = Clock::stopwatch();
             let mut write = self.0.db.write().await?;
             let mut session = write.session();
-            session.take_time().await?;
+            session.disable_timeouts().await?;
             // Not held on to: to make an index takes long, and the lease is renewed meanwhile. Where another
             // takes it, the index is of a generation that is dropped.
             let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
             let holds = query.fetch_optional().await?.is_some();
             if holds {
-                session.run(of(index, lease.generation)).await?;
+                session.run(for_generation(index, lease.generation)).await?;
             }
             write.commit().await?;
             if !holds {
                 return Ok(false);
             }
-            let_others(stopwatch).await;
+            yield_to_writers(stopwatch.elapsed()).await;
         }
         if self.0.db.dialect() == Dialect::Postgres {
             // It plans by what it knows of a table, and knows nothing of a new one.
             for table in TABLE_NAMES {
                 let mut write = self.0.db.write().await?;
                 let mut session = write.session();
-                session.take_time().await?;
+                session.disable_timeouts().await?;
                 let analyze = sql::ANALYZE.replace("{table}", table);
-                session.run(of(&analyze, lease.generation)).await?;
+                session.run(for_generation(&analyze, lease.generation)).await?;
                 write.commit().await?;
             }
         }
@@ -234,12 +234,12 @@ pub(super) fn read_stamp(row: &Row) -> Result<GenerationStamp, StoreError> {
 
 /// What makes the tables of a generation, and what makes their indexes.
 pub(super) fn tables_and_indexes(dialect: Dialect) -> (&'static str, &'static str) {
-    let all = TABLES.of(dialect);
+    let all = TABLES.text(dialect);
     all.split_at(all.find(INDEXES).unwrap_or(all.len()))
 }
 
 /// A statement on the tables of this generation.
-pub(super) fn of(template: &str, generation: GenerationId) -> String {
+pub(super) fn for_generation(template: &str, generation: GenerationId) -> String {
     template.replace("{g}", &generation.to_string())
 }
 

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use super::GenerationId;
 use super::filter::ItemFilter;
-use super::generation::of;
+use super::generation::for_generation;
 use crate::projection::column::Value;
 use crate::projection::row::{ItemRow, SubscriptionRow};
 use crate::store::StoreError;
-use crate::store::db::{Column, Session};
+use crate::store::db::{BindType, Session};
 
 /// Writes the properties of items by which each of these rows is found.
 pub(super) async fn write(
@@ -19,7 +19,7 @@ pub(super) async fn write(
     generation: GenerationId,
     rows: &[Vec<Value>],
 ) -> Result<(), StoreError> {
-    use Column::{Bool, Text};
+    use BindType::{Bool, Text};
     let column = |name| SubscriptionRow::COLUMNS.iter().position(|it| it.name == name);
     let key = ["account", "livemode", "customer_id", "subscription_id"].map(column);
     let items = column("items");
@@ -29,10 +29,10 @@ pub(super) async fn write(
         let Some(Value::Json(items)) = value(items) else { continue };
         let items: Vec<ItemRow> =
             serde_json::from_str(items).map_err(|error| StoreError::Internal(error.into()))?;
-        let of_row: BTreeSet<_> = items.into_iter().flat_map(ItemFilter::of).collect();
+        let of_row: BTreeSet<_> = items.into_iter().flat_map(ItemFilter::properties_of).collect();
         entries.extend(of_row.into_iter().map(|property| (key.map(value), property)));
     }
-    let template = of(session.text(sql::ITEM_PROPERTY), generation);
+    let template = for_generation(session.text(sql::ITEM_PROPERTY), generation);
     let columns = [Text, Bool, Text, Text, Text, Text];
     session
         .bulk(&template, &columns, &entries, |to, (key, (property, value))| {

@@ -17,8 +17,8 @@ pub struct Lease {
 
 impl Lease {
     /// Whether it still holds, inside the transaction of a write; then it does until that ends.
-    pub(super) async fn holds(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
-        let query = session.query(sql::HOLDS).bind(self.generation).bind(self.token);
+    pub(super) async fn is_held(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
+        let query = session.query(sql::IS_HELD).bind(self.generation).bind(self.token);
         Ok(query.fetch_optional().await?.is_some())
     }
 }
@@ -45,12 +45,12 @@ impl ReadModel {
         holder: &str,
         now: ReceivedAt,
         ttl_seconds: u32,
-        silent: Option<ReceivedAt>,
+        stale_until: Option<ReceivedAt>,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut write = self.0.db.begin(sql::TAKING).await?;
+        let mut write = self.0.db.begin(sql::BEGIN_DURABLE).await?;
         let mut session = write.session();
         let query = session.query(sql::TAKE).bind(generation).bind(holder).bind(now.0);
-        let query = query.bind(until(now, ttl_seconds).0).bind(silent.map(|it| it.0));
+        let query = query.bind(expiry(now, ttl_seconds).0).bind(stale_until.map(|it| it.0));
         let row = query.fetch_optional().await?;
         write.commit().await?;
         let token = row.map(|row| row.get(0)).transpose()?;
@@ -64,26 +64,26 @@ impl ReadModel {
         now: ReceivedAt,
         ttl_seconds: u32,
     ) -> Result<bool, StoreError> {
-        let mut write = self.0.db.write_once().await?;
+        let mut write = self.0.db.write_autocommit().await?;
         let mut session = write.session();
         let query = session.query(sql::RENEW).bind(lease.generation).bind(lease.token);
-        let renewed = query.bind(until(now, ttl_seconds).0).execute().await?;
+        let renewed = query.bind(expiry(now, ttl_seconds).0).execute().await?;
         write.commit().await?;
         Ok(renewed == 1)
     }
 
     /// Notes down how many events the holder has folded, for others to see.
-    pub async fn lease_note(&self, lease: &Lease, built: i64) -> Result<(), StoreError> {
-        let mut write = self.0.db.write_once().await?;
+    pub async fn lease_report_progress(&self, lease: &Lease, built: i64) -> Result<(), StoreError> {
+        let mut write = self.0.db.write_autocommit().await?;
         let mut session = write.session();
-        let query = session.query(sql::NOTE).bind(lease.generation).bind(lease.token);
+        let query = session.query(sql::PROGRESS).bind(lease.generation).bind(lease.token);
         query.bind(built).execute().await?;
         write.commit().await
     }
 
     /// Gives the lease up, so that another process need not wait until it ends.
     pub async fn lease_release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let mut write = self.0.db.write_once().await?;
+        let mut write = self.0.db.write_autocommit().await?;
         let mut session = write.session();
         session.query(sql::RELEASE).bind(lease.generation).bind(lease.token).execute().await?;
         write.commit().await
@@ -91,21 +91,21 @@ impl ReadModel {
 }
 
 /// When a lease that is taken now ends.
-pub(super) fn until(now: ReceivedAt, ttl_seconds: u32) -> ReceivedAt {
+pub(super) fn expiry(now: ReceivedAt, ttl_seconds: u32) -> ReceivedAt {
     ReceivedAt(now.0.saturating_add(i64::from(ttl_seconds) * 1_000_000))
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         /// A token that a crash of the server forgot would be given out twice.
-        TAKING = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
+        BEGIN_DURABLE = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
         TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
             WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3 OR lease_until = $5)
             RETURNING token";
         RENEW = "UPDATE generations SET lease_until = $3 WHERE id = $1 AND token = $2";
-        HOLDS = sqlite "SELECT 1 FROM generations WHERE id = $1 AND token = $2",
+        IS_HELD = sqlite "SELECT 1 FROM generations WHERE id = $1 AND token = $2",
             postgres "SELECT 1 FROM generations WHERE id = $1 AND token = $2 FOR UPDATE";
-        NOTE = "UPDATE generations SET built = $3 WHERE id = $1 AND token = $2";
+        PROGRESS = "UPDATE generations SET built = $3 WHERE id = $1 AND token = $2";
         RELEASE = "UPDATE generations SET lease_until = 0 WHERE id = $1 AND token = $2";
     }
 }

@@ -5,7 +5,6 @@
 //! `current_subscriptions` shows the live one.
 
 pub(super) mod access;
-mod cells;
 mod damage;
 pub(super) mod diff;
 mod difference;
@@ -14,8 +13,9 @@ pub(super) mod fold;
 pub(super) mod generation;
 pub(super) mod item_properties;
 pub(super) mod lease;
-pub(super) mod shape;
-pub(super) mod space;
+pub(super) mod reclaim;
+mod row_values;
+pub(super) mod schema;
 pub(super) mod subscriptions;
 pub(super) mod swap;
 pub(super) mod timeline;
@@ -27,22 +27,23 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Mutex;
 
-pub use access::{AccessAnswer, AccessKey, AccessQuestion, Grant, Holder};
+pub use access::{AccessAnswer, AccessHolder, AccessKey, AccessQuestion, Grant};
 pub use diff::Comparison;
 pub use difference::{
-    AccessCounts, ChangeKind, ChangedSubscription, DiffCounts, Effect, FieldChange, FieldCount,
+    AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, DiffCounts, FieldChange,
+    FieldCount,
 };
 pub use filter::{ItemFilter, SubscriptionFilter, SubscriptionKey};
 pub use fold::{FoldBatch, Parked, TimelineEntry};
-pub use generation::{Begun, Generation, GenerationId, GenerationLogic, GenerationStatus};
+pub use generation::{BeginOutcome, Generation, GenerationId, GenerationLogic, GenerationStatus};
 pub use lease::Lease;
 pub use subscriptions::SubscriptionPages;
-pub use swap::Completion;
+pub use swap::SwapOutcome;
 pub use timeline::TimelineKey;
 
-use self::shape::Shape;
-use super::cause::Cause;
+use self::schema::GenerationSchema;
 use super::db::{self, Database, Dialect, Session, Writer};
+use super::failure::DatabaseFailure;
 use super::{DatabaseUrl, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
@@ -66,10 +67,10 @@ pub struct ReadModel(Arc<Inner>);
 struct Inner {
     clock: Clock,
     db: Database,
-    /// The shape of the live generation, once it was read.
-    shape: std::sync::Mutex<Option<Arc<Shape>>>,
-    /// Suspicion of damage that reads have met.
-    suspicion: std::sync::Mutex<damage::Suspicion>,
+    /// The schema of the live generation, once it was read.
+    schema: std::sync::Mutex<Option<Arc<GenerationSchema>>>,
+    /// DamageReport of damage that reads have met.
+    damage_report: std::sync::Mutex<damage::DamageReport>,
 }
 
 /// Which generation an answer was read from, and how far it had folded.
@@ -89,22 +90,22 @@ impl ReadModel {
     pub(super) async fn open(url: &DatabaseUrl, clock: Clock) -> Result<Self, StoreError> {
         let db = match url {
             DatabaseUrl::Postgres(server) => {
-                let db = Database::of_server(server, db::POSTGRES_READ_SCHEMA)?;
+                let db = Database::for_server(server, db::POSTGRES_READ_SCHEMA)?;
                 create(&db, url).await?;
                 db
             }
             DatabaseUrl::Sqlite(_) => {
                 let path = url.read_path().unwrap_or_default();
-                db::private::make_if_missing(&path);
+                db::private::create_if_missing(&path);
                 if !is_usable(&path).await? {
                     remove(&path)?;
-                    db::private::make_if_missing(&path);
+                    db::private::create_if_missing(&path);
                 }
                 let options = options(&path);
                 let connection = db::connect(&path, options.clone()).await?;
                 let db = Database::Sqlite {
                     writer: Mutex::new(Writer::new(connection, options)?),
-                    readers: db::readers(&path),
+                    readers: db::reader_pool(&path),
                 };
                 create(&db, url).await?;
                 db
@@ -121,8 +122,8 @@ impl ReadModel {
     }
 
     pub(super) fn new(db: Database, clock: Clock) -> Self {
-        let (shape, suspicion) = (std::sync::Mutex::default(), std::sync::Mutex::default());
-        Self(Arc::new(Inner { clock, db, shape, suspicion }))
+        let (schema, damage_report) = (std::sync::Mutex::default(), std::sync::Mutex::default());
+        Self(Arc::new(Inner { clock, db, schema, damage_report }))
     }
 
     pub(super) fn database(&self) -> &Database {
@@ -209,7 +210,7 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
 }
 
 fn is_no_database(source: &super::error::Source) -> bool {
-    matches!(source.downcast_ref().and_then(Cause::code), Some("26" | "11"))
+    matches!(source.downcast_ref().and_then(DatabaseFailure::code), Some("26" | "11"))
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::filter::{Parameters, SubscriptionFilter, SubscriptionKey};
 use super::generation::{live_stamp, read_stamp};
-use super::shape::Shape;
-use super::{GenerationStamp, ReadModel, cells};
+use super::schema::GenerationSchema;
+use super::{GenerationStamp, ReadModel, row_values};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -22,7 +22,7 @@ pub struct SubscriptionPages {
     /// Which generation, and how far it had folded.
     pub stamp: GenerationStamp,
     reader: Option<Reader>,
-    shape: Arc<Shape>,
+    schema: Arc<GenerationSchema>,
     filter: SubscriptionFilter,
     after: Option<SubscriptionKey>,
     rows: usize,
@@ -39,10 +39,10 @@ impl ReadModel {
         after: Option<&SubscriptionKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<SubscriptionRow>), StoreError> {
-        let fill = |shape: &Shape, dialect: Dialect| {
+        let fill = |schema: &GenerationSchema, dialect: Dialect| {
             let mut parameters = Parameters::new(dialect, limit);
-            let select = shape.select_stamped(filter.by())?;
-            let conditions = filter.conditions(select.by, after, &mut parameters);
+            let select = schema.select_stamped(filter.leading_table())?;
+            let conditions = filter.conditions(select.leading, after, &mut parameters);
             Ok((select.text.replace("{conditions}", &conditions), parameters))
         };
         let (stamp, rows) = self.stamped(fill).await?;
@@ -58,30 +58,30 @@ impl ReadModel {
     /// sent at once where the live generation is the one whose tables are known.
     pub(super) async fn stamped<'a>(
         &self,
-        fill: impl Fn(&Shape, Dialect) -> Result<(String, Parameters<'a>), StoreError>,
+        fill: impl Fn(&GenerationSchema, Dialect) -> Result<(String, Parameters<'a>), StoreError>,
     ) -> Result<(GenerationStamp, Vec<Row>), StoreError> {
-        if let Some(shape) = self.remembered_shape() {
+        if let Some(schema) = self.cached_schema() {
             let mut reader = self.0.db.read().await?;
             let mut session = reader.session();
-            if let Ok((statement, parameters)) = fill(&shape, session.dialect()) {
+            if let Ok((statement, parameters)) = fill(&schema, session.dialect()) {
                 match parameters.bind(session.query(statement)).fetch_all().await {
                     // The tables may have been dropped.
                     Err(StoreError::Corrupt(_)) => {}
                     rows => {
                         let rows = rows?;
                         let stamp = rows.first().map(read_stamp).transpose()?;
-                        if let Some(stamp) = stamp.filter(|it| it.generation == shape.generation) {
+                        if let Some(stamp) = stamp.filter(|it| it.generation == schema.generation) {
                             return Ok((stamp, rows));
                         }
                     }
                 }
             }
         }
-        let mut reader = self.0.db.snapshot().await?;
+        let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let shape = self.live_shape(&mut session, stamp.generation).await?;
-        let (statement, parameters) = fill(&shape, session.dialect())?;
+        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let (statement, parameters) = fill(&schema, session.dialect())?;
         let rows = parameters.bind(session.query(statement)).fetch_all().await?;
         reader.end().await?;
         if rows.is_empty() {
@@ -97,11 +97,11 @@ impl ReadModel {
         after: Option<SubscriptionKey>,
         rows: usize,
     ) -> Result<SubscriptionPages, StoreError> {
-        let mut reader = self.0.db.snapshot().await?;
+        let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let shape = self.live_shape(&mut session, stamp.generation).await?;
-        Ok(SubscriptionPages { stamp, reader: Some(reader), shape, filter, after, rows })
+        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        Ok(SubscriptionPages { stamp, reader: Some(reader), schema, filter, after, rows })
     }
 
     /// Whether a customer is known to the live generation.
@@ -109,11 +109,11 @@ impl ReadModel {
         &self,
         customer: &CustomerKey,
     ) -> Result<(GenerationStamp, bool), StoreError> {
-        let mut reader = self.0.db.snapshot().await?;
+        let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let shape = self.live_shape(&mut session, stamp.generation).await?;
-        let query = session.query(shape.statement(sql::CUSTOMER_EXISTS)?);
+        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let query = session.query(schema.statement(sql::CUSTOMER_EXISTS)?);
         let query = query.bind(customer.scope.account.as_str()).bind(customer.scope.livemode);
         let exists = query.bind(customer.customer.as_str()).fetch_one().await?.get(0)?;
         reader.end().await?;
@@ -127,13 +127,14 @@ impl SubscriptionPages {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         let mut session = reader.session();
         let mut parameters = Parameters::new(session.dialect(), self.rows);
-        let select = self.shape.select(self.filter.by())?;
-        let conditions = self.filter.conditions(select.by, self.after.as_ref(), &mut parameters);
+        let select = self.schema.select(self.filter.leading_table())?;
+        let conditions =
+            self.filter.conditions(select.leading, self.after.as_ref(), &mut parameters);
         let statement = select.text.replace("{conditions}", &conditions);
         let rows = parameters.bind(session.query(statement)).fetch_all().await?;
         let rows: Vec<_> = rows.iter().map(|row| read(row, 0)).collect::<Result<_, _>>()?;
         if let Some(last) = rows.last() {
-            self.after = Some(SubscriptionKey::of(last));
+            self.after = Some(SubscriptionKey::from_row(last));
         }
         Ok(rows)
     }
@@ -163,8 +164,8 @@ pub(super) fn read_customer(row: &Row) -> Result<CustomerKey, StoreError> {
 
 /// Reads the columns of a subscription, which stand in their order from `first` on.
 pub(super) fn read(row: &Row, first: usize) -> Result<SubscriptionRow, StoreError> {
-    let values = cells::read(row, first, SubscriptionRow::COLUMNS);
-    SubscriptionRow::from_values(values.map_err(StoreError::of_read_model)?)
+    let values = row_values::read(row, first, SubscriptionRow::COLUMNS);
+    SubscriptionRow::from_values(values.map_err(StoreError::into_read_model_damage)?)
         .map_err(|error| StoreError::ReadModelDamaged(format!("a row: {error}")))
 }
 

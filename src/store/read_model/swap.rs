@@ -1,14 +1,14 @@
 //! Which generation answers: one transaction sets the statuses and points the view.
 
 use super::generation::status_of;
-use super::shape::Shape;
-use super::{GenerationId, GenerationStatus, Lease, ReadModel, space};
+use super::schema::GenerationSchema;
+use super::{GenerationId, GenerationStatus, Lease, ReadModel, reclaim};
 use crate::store::StoreError;
 use crate::store::db::Session;
 
 /// What became of the wish to make a generation the live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completion {
+pub enum SwapOutcome {
     /// It is.
     Live,
     /// It is not yet: the live one has folded more.
@@ -28,23 +28,23 @@ impl ReadModel {
         &self,
         lease: &Lease,
         not_behind: Option<GenerationId>,
-    ) -> Result<Completion, StoreError> {
+    ) -> Result<SwapOutcome, StoreError> {
         let id = lease.generation;
         if !self.generation_index(lease).await? {
-            return Ok(Completion::TakenOver);
+            return Ok(SwapOutcome::TakenOver);
         }
-        let mut write = self.0.db.begin(sql::ALONE).await?;
+        let mut write = self.0.db.begin(sql::BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         let chosen = session.query(sql::CHOSEN_SINCE).bind(id).fetch_optional().await?;
         if let Some(row) = chosen {
             return Err(StoreError::Superseded { generation: id, by: row.get(0)? });
         }
-        let holds = lease.holds(&mut session).await?;
+        let holds = lease.is_held(&mut session).await?;
         let behind = session.query(sql::IS_BEHIND).bind(id).bind(not_behind).fetch_optional();
         let is_behind = behind.await?.is_some();
         if !holds || is_behind {
             write.rollback().await?;
-            return Ok(if holds { Completion::Behind } else { Completion::TakenOver });
+            return Ok(if holds { SwapOutcome::Behind } else { SwapOutcome::TakenOver });
         }
         let was_live = demote(&mut session, id).await?;
         let now = self.0.clock.now().0;
@@ -56,20 +56,20 @@ impl ReadModel {
         let outdated: Vec<GenerationId> =
             rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
         for old in &outdated {
-            space::abandon(&mut session, *old).await?;
+            reclaim::abandon(&mut session, *old).await?;
         }
         write.commit().await?;
         // The swap is done, come what may.
         if let Err(error) = self.discard(&outdated).await {
             tracing::warn!(%error, "old generations are not dropped yet: {error}");
         }
-        Ok(Completion::Live)
+        Ok(SwapOutcome::Live)
     }
 
     /// Makes a complete generation the live one at once, and pins it: no newer logic replaces it by
     /// itself, nor a generation that was begun before. The one that was live becomes previous.
     pub async fn generation_activate(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut write = self.0.db.begin(sql::ALONE).await?;
+        let mut write = self.0.db.begin(sql::BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         if status_of(&mut session, id).await? == GenerationStatus::Building {
             return Err(StoreError::GenerationIsBuilding(id));
@@ -88,12 +88,12 @@ impl ReadModel {
         let mut session = reader.session();
         let found = session.query(sql::VIEW_TEXT).fetch_optional().await?;
         let found: Option<String> = found.map(|row| row.get(0)).transpose()?;
-        let wanted = Shape::load(&mut session, live).await?.view()?;
+        let wanted = GenerationSchema::load(&mut session, live).await?.view()?;
         drop(reader);
         if found.is_some_and(|text| wanted.ends_with(&text)) {
             return Ok(());
         }
-        let mut write = self.0.db.begin(sql::ALONE).await?;
+        let mut write = self.0.db.begin(sql::BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         if status_of(&mut session, live).await? != GenerationStatus::Live {
             return write.rollback().await;
@@ -113,7 +113,7 @@ async fn demote(
 }
 
 async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), StoreError> {
-    let view = Shape::load(session, at).await?.view()?;
+    let view = GenerationSchema::load(session, at).await?.view()?;
     session.run(view).await
 }
 
@@ -121,7 +121,7 @@ pub(in crate::store) mod sql {
     crate::store::db::statements! {
         /// Begins a transaction beside which nobody else writes to this table, and which is on the disk when it is
         /// committed.
-        ALONE = sqlite "BEGIN IMMEDIATE",
+        BEGIN_EXCLUSIVE = sqlite "BEGIN IMMEDIATE",
             postgres "BEGIN; SET LOCAL synchronous_commit = on; LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE";
         DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> $1 RETURNING id";
         PROMOTE = "UPDATE generations SET status = 'live', completed_at = coalesce(completed_at, $2) WHERE id = $1";

@@ -2,8 +2,8 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::generation::{live_stamp, of};
-use super::shape::Shape;
+use super::generation::{for_generation, live_stamp};
+use super::schema::GenerationSchema;
 use super::subscriptions::{limit_of, read_customer};
 use super::{GenerationId, GenerationStamp, Parked, ReadModel, TimelineEntry};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
@@ -50,15 +50,15 @@ impl ReadModel {
             }
             TimelineKey::Subscription(scope, id) => (sql::OF_SUBSCRIPTION, scope, id.as_str()),
         };
-        let mut reader = self.0.db.snapshot().await?;
+        let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let shape = self.live_shape(&mut session, stamp.generation).await?;
-        let query = session.query(shape.statement(template)?).bind(after.0).bind(limit_of(limit));
+        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let query = session.query(schema.statement(template)?).bind(after.0).bind(limit_of(limit));
         let query = query.bind(scope.account.as_str()).bind(scope.livemode).bind(id);
         let mut rows = query.fetch();
         while let Some(row) = rows.try_next().await? {
-            each(read_entry(&row).map_err(StoreError::of_read_model)?);
+            each(read_entry(&row).map_err(StoreError::into_read_model_damage)?);
         }
         drop(rows);
         reader.end().await?;
@@ -71,11 +71,11 @@ impl ReadModel {
         scope: &Scope,
         user_id: &str,
     ) -> Result<(GenerationStamp, Vec<CustomerKey>), StoreError> {
-        let mut reader = self.0.db.snapshot().await?;
+        let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let shape = self.live_shape(&mut session, stamp.generation).await?;
-        let query = session.query(shape.statement(sql::CUSTOMERS_OF_USER)?).bind(user_id);
+        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let query = session.query(schema.statement(sql::CUSTOMERS_OF_USER)?).bind(user_id);
         let rows = query.bind(scope.account.as_str()).bind(scope.livemode).fetch_all().await?;
         reader.end().await?;
         Ok((stamp, rows.iter().map(read_customer).collect::<Result<_, _>>()?))
@@ -89,10 +89,10 @@ impl ReadModel {
     ) -> Result<Vec<Parked>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !Shape::load(&mut session, generation).await?.has("parked") {
+        if !GenerationSchema::load(&mut session, generation).await?.has("parked") {
             return Ok(Vec::new());
         }
-        let statement = of(session.text(sql::PARKED), generation);
+        let statement = for_generation(session.text(sql::PARKED), generation);
         let rows = session.query(statement).bind(limit_of(limit)).fetch_all().await?;
         rows.iter().map(read_parked).collect()
     }
@@ -101,10 +101,10 @@ impl ReadModel {
     pub async fn parked_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !Shape::load(&mut session, generation).await?.has("parked") {
+        if !GenerationSchema::load(&mut session, generation).await?.has("parked") {
             return Ok(0);
         }
-        let statement = of(session.text(sql::PARKED_COUNT), generation);
+        let statement = for_generation(session.text(sql::PARKED_COUNT), generation);
         session.query(statement).fetch_one().await?.get(0)
     }
 }

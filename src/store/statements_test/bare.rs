@@ -12,7 +12,7 @@ use sqlx::{
 use super::cluster;
 use crate::clock::Clock;
 use crate::store::db::{self, Database, Dialect};
-use crate::store::{Begun, DatabaseUrl, GenerationLogic, OpenMode, Store};
+use crate::store::{BeginOutcome, DatabaseUrl, GenerationLogic, OpenMode, Store};
 use crate::time::ReceivedAt;
 
 /// A ledger with one generation, and a bare connection to each half of it.
@@ -48,7 +48,7 @@ pub(super) async fn databases(dialect: Dialect) -> Databases {
         user_keys: String::new(),
     };
     let begun = store.read_model.generation_begin(&logic, "log", "me", ReceivedAt(1), 1).await;
-    let Begun::Begun(_, lease) = begun.unwrap() else { panic!("nobody else makes one") };
+    let BeginOutcome::Started(_, lease) = begun.unwrap() else { panic!("nobody else makes one") };
     assert_eq!(lease.generation, 1);
     store.read_model.generation_complete(&lease, None).await.unwrap();
     let [log, read] = match &url {
@@ -61,7 +61,7 @@ pub(super) async fn databases(dialect: Dialect) -> Databases {
         }
         DatabaseUrl::Postgres(server) => {
             let connect = async |schema: &'static str| {
-                let Database::Postgres(pool) = Database::of_server(server, schema).unwrap() else {
+                let Database::Postgres(pool) = Database::for_server(server, schema).unwrap() else {
                     panic!("a server")
                 };
                 pool.acquire().await.unwrap().detach()

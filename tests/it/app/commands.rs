@@ -1,6 +1,6 @@
 //! The commands, as a shell runs them: output, exit status, and what is said when it goes wrong.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 
@@ -43,21 +43,32 @@ pub(crate) fn ran(output: &Output) -> Ran {
     }
 }
 
-/// A ledger with two subscriptions that ended: what is shown of them does not depend on today.
-fn ledger() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
+/// Imports events from a file `events.jsonl`, one on a line.
+pub(crate) fn import(directory: &Path, bodies: &[String]) {
     let mut lines = String::new();
-    for (id, subscription, user) in [("evt_1", "sub_1", "user_1"), ("evt_2", "sub_2", "user_2")] {
-        let event = Event { id, subscription, user, status: "canceled", ..Event::default() };
-        let value: serde_json::Value = serde_json::from_str(&event.body()).unwrap();
-        writeln!(lines, "{value}").unwrap();
+    for body in bodies {
+        writeln!(lines, "{}", serde_json::from_str::<serde_json::Value>(body).unwrap()).unwrap();
     }
-    std::fs::write(directory.path().join("events.jsonl"), lines).unwrap();
-    let imported = run(directory.path(), &["import", "events.jsonl"]);
+    std::fs::write(directory.join("events.jsonl"), lines).unwrap();
+    let imported = run(directory, &["import", "events.jsonl"]);
     assert_eq!(imported.status, 0, "{}", imported.err);
+}
+
+/// Ledger of imported events, with a live read model, in a directory of its own.
+pub(crate) fn imported(bodies: &[String]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), bodies);
     let rebuilt = run(directory.path(), &["rebuild"]);
     assert_eq!(rebuilt.status, 0, "{}", rebuilt.err);
     directory
+}
+
+/// Ledger of two ended subscriptions. Their rows do not depend on the current date.
+fn ledger() -> TempDir {
+    let event = |(id, subscription, user)| {
+        Event { id, subscription, user, status: "canceled", ..Event::default() }.body()
+    };
+    imported(&[("evt_1", "sub_1", "user_1"), ("evt_2", "sub_2", "user_2")].map(event))
 }
 
 /// Changes the read models of a ledger behind its back.

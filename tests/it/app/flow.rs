@@ -1,6 +1,6 @@
 //! The whole flow: a signed webhook comes in, a row goes out, and its history is told.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 

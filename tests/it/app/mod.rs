@@ -7,7 +7,7 @@ mod binding;
 pub(crate) mod commands;
 #[cfg(unix)]
 pub(crate) mod crash;
-crate::once! {
+crate::run_once! {
     mod connections;
     mod raw_http;
 }
@@ -16,11 +16,11 @@ mod flow;
 mod imports;
 mod metrics;
 mod reads;
-crate::once! {
+crate::run_once! {
     mod secrets;
 }
 pub(crate) mod server;
-crate::once! {
+crate::run_once! {
     #[cfg(unix)]
     mod warnings;
 }

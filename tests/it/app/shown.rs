@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::commands::{Ran, edit, run};
+use super::commands::{Ran, edit, imported, run};
 use super::server::Event;
 
 /// A user id of somebody who can write any: a formula that writes to the clipboard, colours and turns around.
@@ -14,7 +14,6 @@ const SUBSCRIPTION: &str = "sub_1\u{9b}2J\u{2066}\nno difference";
 
 /// A ledger in which everything that can be is such text.
 fn ledger() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
     let event = Event { subscription: SUBSCRIPTION, user: USER, ..Event::default() };
     let mut bodies = vec![event.body()];
     // Ids and types of events have no control characters, and may have others that nobody sees.
@@ -23,15 +22,7 @@ fn ledger() -> TempDir {
     let other = Event { id: "evt_3\u{202e}", ..parked };
     let other_type = "@evil.\u{feff}.created";
     bodies.push(other.body().replace("customer.subscription.created", other_type));
-    let mut lines: Vec<String> = bodies
-        .iter()
-        .map(|body| serde_json::from_str::<Value>(body).unwrap().to_string())
-        .collect();
-    lines.push(String::new());
-    std::fs::write(directory.path().join("events.jsonl"), lines.join("\n")).unwrap();
-    let imported = run(directory.path(), &["import", "events.jsonl"]);
-    assert_eq!(imported.status, 0, "{}", imported.err);
-    assert_eq!(run(directory.path(), &["rebuild"]).status, 0);
+    let directory = imported(&bodies);
     std::fs::write(directory.path().join("strict.toml"), "grant = []\n").unwrap();
     directory
 }

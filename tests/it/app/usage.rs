@@ -1,14 +1,12 @@
 //! The command line itself: its help, mistyped words, empty variables, readers that go away.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
 use reqwest::StatusCode;
-use serde_json::Value;
 use tempfile::TempDir;
 
-use super::commands::{Ran, edit, ran, run, subledger};
+use super::commands::{Ran, edit, imported, ran, run, subledger};
 use super::server::{Event, TestServer, json_of};
 
 /// Three subscriptions of one user; one has a status that Stripe did not have when this was written.
@@ -20,15 +18,7 @@ fn event((id, subscription, status): (&'static str, &'static str, &'static str))
 }
 
 fn ledger() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let mut lines = String::new();
-    for body in EVENTS.map(event) {
-        writeln!(lines, "{}", serde_json::from_str::<Value>(&body).unwrap()).unwrap();
-    }
-    std::fs::write(directory.path().join("events.jsonl"), lines).unwrap();
-    assert_eq!(run(directory.path(), &["import", "events.jsonl"]).status, 0);
-    assert_eq!(run(directory.path(), &["rebuild"]).status, 0);
-    directory
+    imported(&EVENTS.map(event))
 }
 
 #[test]
@@ -234,7 +224,7 @@ fn an_answer_of_no_stays_no_where_nobody_reads_it() {
     }
 }
 
-crate::files! {
+crate::sqlite_only! {
     #[test]
     fn an_empty_address_of_the_database_is_the_default_one() {
         let directory = ledger();
@@ -244,7 +234,9 @@ crate::files! {
     }
 }
 
-crate::once! {
+crate::run_once! {
+    use std::fmt::Write as _;
+
     /// Each command with its own, and none of what it does not use.
     #[test]
     fn the_help_of_every_command() {

@@ -7,7 +7,7 @@ use subledger::store::Store;
 use crate::raw;
 use crate::store::{Ledger, event};
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 

@@ -20,7 +20,7 @@ use crate::raw;
 
 mod characters;
 mod read_model;
-crate::files! {
+crate::sqlite_only! {
     mod backup;
     mod pages;
     mod read_only;
@@ -57,9 +57,7 @@ async fn folded() -> (TempDir, DatabaseUrl, Store) {
 }
 
 async fn rebuild(store: &Store) -> projector::Rebuilt {
-    let stop = CancellationToken::new();
-    let (logic, clock) = (Logic::default(), Clock::System);
-    projector::rebuild(store, &logic, &clock, &stop, SWAP, |_| {}).await.unwrap()
+    crate::ledger::rebuild(store, &Logic::default()).await
 }
 
 /// What is parked in the live generation, and its rows.

@@ -93,9 +93,9 @@ async fn a_suspicion_without_damage_changes_nothing() {
     let server = server().await;
     let live = || async { server.store().read_model.live().await.unwrap().unwrap() };
     let before = live().await;
-    server.store().read_model.suspect(false);
+    server.store().read_model.report_damage(false);
     let looked = async {
-        while server.store().read_model.is_suspected() {
+        while server.store().read_model.has_damage_report() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -108,7 +108,7 @@ async fn a_suspicion_without_damage_changes_nothing() {
     server.stop().await;
 }
 
-crate::files! {
+crate::sqlite_only! {
     /// Its rows are read from the file, and no longer are what they were.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_row_that_is_no_json_is_made_again() {

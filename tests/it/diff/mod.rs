@@ -13,12 +13,12 @@ use subledger::projection::Logic;
 use subledger::projector::{
     self, Difference, Listing, RebuildError, RebuildEvent, RebuildMode, Summary,
 };
-use subledger::store::{ChangedSubscription, Effect, Store};
+use subledger::store::{AccessEffect, ChangedSubscription, Store};
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::server::{Event, NOW};
-use crate::ledger::{new_event, open};
+use crate::ledger::{append_bodies, open, policy};
 
 /// All that a comparison told.
 struct Diff {
@@ -38,7 +38,7 @@ impl Diff {
         self.changed.iter().map(line).collect()
     }
 
-    fn effects(&self) -> Vec<Effect> {
+    fn effects(&self) -> Vec<AccessEffect> {
         self.changed.iter().map(|it| it.effect).collect()
     }
 }
@@ -60,20 +60,16 @@ async fn dry_run(store: &Store, logic: &Logic) -> Diff {
     run(store, logic, RebuildMode::DryRun).await.unwrap()
 }
 
-fn policy(text: &str) -> Logic {
-    Logic::parse(text, "user_id").unwrap()
-}
-
 /// One subscription of each status: of one user each, all an hour old.
 async fn append(store: &Store, events: &[(&'static str, &'static str, &'static str)]) -> Position {
     let events: Vec<_> = events
         .iter()
         .map(|(subscription, user, status)| {
             let id: &str = Box::leak(format!("evt_{subscription}_{status}").into_boxed_str());
-            new_event(&Event { id, subscription, user, status, ..Event::default() }.body())
+            Event { id, subscription, user, status, ..Event::default() }.body()
         })
         .collect();
-    store.log.append(&events).await.unwrap();
+    append_bodies(store, &events).await;
     store.log.head().await.unwrap().size
 }
 

@@ -1,13 +1,12 @@
 //! The difference as a shell shows it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use subledger::clock::Clock;
 use subledger::time::ReceivedAt;
 use tempfile::TempDir;
 
-use crate::app::commands::{edit, run};
+use crate::app::commands::{edit, import, run};
 use crate::app::server::Event;
 use crate::app::snapshots;
 
@@ -17,11 +16,8 @@ const AFTER: &str = "stale_after_period_end_days = 0\ngrant = [\"active\", \"unp
 
 fn ledger() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let mut lines = String::new();
-    let mut add = |event: Event| {
-        let value: serde_json::Value = serde_json::from_str(&event.body()).unwrap();
-        writeln!(lines, "{value}").unwrap();
-    };
+    let mut bodies = Vec::new();
+    let mut add = |event: Event| bodies.push(event.body());
     for (id, subscription, user, status) in [
         ("evt_1", "sub_1", "user_1", "active"),
         ("evt_2", "sub_2", "user_2", "trialing"),
@@ -35,10 +31,9 @@ fn ledger() -> TempDir {
     add(Event { id: "evt_6", account: Some("acct_1"), status, ..Event::default() });
     add(Event { id: "evt_7", livemode: false, status, ..Event::default() });
     let path = directory.path();
-    std::fs::write(path.join("events.jsonl"), lines).unwrap();
     std::fs::write(path.join("before.toml"), BEFORE).unwrap();
     std::fs::write(path.join("after.toml"), AFTER).unwrap();
-    assert_eq!(run(path, &["import", "events.jsonl"]).status, 0);
+    import(path, &bodies);
     directory
 }
 

@@ -2,10 +2,10 @@
 
 use subledger::projection::Logic;
 use subledger::projector::RebuildMode;
-use subledger::store::Effect;
+use subledger::store::AccessEffect;
 
-use super::{dry_run, ledger, policy, run};
-use crate::ledger::{open, rows};
+use super::{dry_run, ledger, run};
+use crate::ledger::{open, policy, rows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_is_denied_and_one_that_is_granted_show_exactly_who_loses_and_who_gains() {
@@ -44,7 +44,7 @@ async fn fewer_days_of_grace_lose_access_at_the_instant_that_is_shown() {
           entitled_until: \"2026-03-07T23:00:00Z\" -> \"2026-02-28T23:00:00Z\""]
     );
     let diff = dry_run(&store, &policy("past_due_grace_days = 3")).await;
-    assert_eq!(diff.effects(), [Effect::Same]);
+    assert_eq!(diff.effects(), [AccessEffect::Same]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{assert_says, json_lines, written};
 use crate::app::commands::run;
 use crate::history::{event, ledger, price, subject, subscription};
-use crate::ledger::{append, follow_to_the_end, new_event, open, rows};
+use crate::ledger::{append, append_bodies, follow_to_the_end, open, rows};
 
 /// A history read with so many events at once, and how many there were each time.
 async fn in_chunks(
@@ -103,8 +103,7 @@ async fn a_doubt_that_shows_later_is_told_where_it_arose() {
         event("evt_2", "invoice.updated", 10, &invoice(1_772_500_000), none),
         event("evt_3", "customer.subscription.created", 20, &of_sub, none),
     ];
-    let events: Vec<_> = events.iter().map(|body| new_event(body)).collect();
-    store.log.append(&events).await.unwrap();
+    append_bodies(&store, &events).await;
     follow_to_the_end(&store, &Logic::default()).await;
     let customer = subject(SubjectKind::Customer, "cus_1");
     let whole = assert_same_in_pieces(&store, &customer, Past::default()).await;

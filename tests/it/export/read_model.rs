@@ -1,15 +1,12 @@
 //! The read model.
 
 use serde_json::Value;
-use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector;
 use subledger::simulate::{self, Plan};
 use subledger::store::SubscriptionFilter;
-use tokio_util::sync::CancellationToken;
 
 use super::{assert_says, json_lines, written};
-use crate::ledger::{SWAP, append, follow_to_the_end, open, rows};
+use crate::ledger::{append, follow_to_the_end, open, rebuild, rows, strict};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_of_one_generation_and_position_whatever_happens_meanwhile() {
@@ -32,10 +29,7 @@ async fn pages_are_of_one_generation_and_position_whatever_happens_meanwhile() {
     // More is folded, and another generation by other rules takes its place.
     append(&store, meanwhile).await;
     follow_to_the_end(&store, &Logic::default()).await;
-    let strict = Logic::parse("grant = [\"active\"]", "user_id").unwrap();
-    let stop = CancellationToken::new();
-    let rebuilt =
-        projector::rebuild(&store, &strict, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
+    let rebuilt = rebuild(&store, &strict()).await;
     assert_ne!(rebuilt.generation, stamp.generation);
     assert_ne!(rows(&store).await, expected);
 

@@ -5,7 +5,8 @@ use subledger::ids::Position;
 use subledger::projector::{self, ChoiceError, FollowerState, Projector, Status};
 use subledger::store::{GenerationStatus, Store, StoreError};
 
-use super::{append, granted, of_two_generations, rebuild, statuses, strict, until};
+use super::{append, granted, of_two_generations, statuses, until};
+use crate::ledger::{rebuild, strict};
 use crate::raw;
 use crate::store::{Ledger, begin};
 

@@ -1,6 +1,6 @@
 //! `serve --no-auto-rebuild` asks before it makes the read model anew.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 

@@ -1,6 +1,6 @@
 //! Dropping a generation: which ones go, and where their space goes.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 

@@ -6,9 +6,10 @@ use serde_json::json;
 use subledger::projection::Logic;
 use subledger::projector;
 
-use super::{of_another_version, rebuild, strict, until};
+use super::{of_another_version, until};
 use crate::app::commands::run;
 use crate::app::server::{Event, TestServer, json_of};
+use crate::ledger::{rebuild, strict};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_says_that_what_was_activated_is_frozen_and_answers_from_it() {

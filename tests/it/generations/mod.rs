@@ -13,25 +13,13 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::{self, ProjectorHandle, Rebuilt, Status};
+use subledger::projector::{ProjectorHandle, Status};
 use subledger::store::{DatabaseUrl, GenerationId, GenerationStatus, Store};
-use tokio_util::sync::CancellationToken;
 
 use crate::app::server::Event;
-use crate::ledger::{SWAP, new_event};
+use crate::ledger::{new_event, rebuild, strict};
 use crate::raw;
 use crate::store::Ledger;
-
-/// A policy under which nothing but `active` grants access.
-fn strict() -> Logic {
-    Logic::parse("grant = [\"active\"]", "user_id").unwrap()
-}
-
-/// A rebuild as a person asks for it.
-async fn rebuild(store: &Store, logic: &Logic) -> Rebuilt {
-    let stop = CancellationToken::new();
-    projector::rebuild(store, logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap()
-}
 
 /// A ledger with one trial, whose first generation grants it access and whose second, live one, does
 /// not.

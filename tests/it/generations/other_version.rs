@@ -5,9 +5,9 @@ use subledger::projection::Logic;
 use subledger::projector;
 use subledger::store::{ItemFilter, StoreError, SubscriptionFilter, TimelineKey};
 
-use super::{of_another_version, of_two_generations, rebuild};
+use super::{of_another_version, of_two_generations};
 use crate::app::server::{Event, TestServer, json_of, options};
-use crate::ledger::{new_event, rows};
+use crate::ledger::{new_event, rebuild, rows};
 use crate::raw;
 use crate::store::Ledger;
 

@@ -10,10 +10,10 @@ use subledger::simulate::{Format, bench_events};
 use subledger::store::{FoldBatch, GenerationStatus};
 use subledger::time::ReceivedAt;
 
-use super::{of_another_version, of_two_generations, rebuild, statuses, strict, until};
+use super::{of_another_version, of_two_generations, statuses, until};
 use crate::app::commands::run;
 use crate::app::server::{Event, TestServer, json_of, options};
-use crate::ledger::append;
+use crate::ledger::{append, rebuild, strict};
 use crate::store::{Ledger, begin};
 
 /// Enough of them that a rebuild is still going on when it is looked at.

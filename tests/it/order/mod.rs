@@ -59,7 +59,7 @@
 //!    - `order::server::an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebuild`
 //!    - `ledger::an_event_that_cannot_be_folded_is_parked_and_the_others_go_on`
 
-crate::once! {
+crate::run_once! {
     mod came_back;
     mod chains;
     mod deliveries;

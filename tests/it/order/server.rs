@@ -3,14 +3,11 @@
 
 use serde_json::json;
 use sqlx::Connection as _;
-use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector;
-use tokio_util::sync::CancellationToken;
 
 use super::told::{CREATED, Told, UPDATED};
 use crate::app::server::{TestServer, json_of};
-use crate::ledger::{SWAP, new_event};
+use crate::ledger::{new_event, rebuild};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_that_is_delivered_many_times_at_once_is_one_row_and_always_answered_200() {
@@ -67,9 +64,7 @@ async fn an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebui
     read_model.close().await.unwrap();
     assert_eq!(server.read("/v1/subscriptions/sub_1").await["status"], "incomplete");
 
-    let (logic, stop) = (Logic::default(), CancellationToken::new());
-    let store = server.store();
-    projector::rebuild(store, &logic, &Clock::System, &stop, SWAP, |_| {}).await.unwrap();
+    rebuild(server.store(), &Logic::default()).await;
     assert_eq!(server.read("/v1/subscriptions/sub_1").await["status"], "active");
     let parked = server.read("/v1/projections").await["parked"].clone();
     assert_eq!(parked.as_array().unwrap().len(), 1, "{parked}");

@@ -1,11 +1,10 @@
 //! `log` from end to end, as an operator and an auditor use it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::app::commands::{Ran, ran, run, subledger};
+use crate::app::commands::{Ran, import, ran, run, subledger};
 use crate::app::server::Event;
 
 /// A folder with a key and a ledger.
@@ -30,14 +29,8 @@ impl Office {
     }
 
     pub(super) fn import(&self, ids: &[&'static str]) {
-        let mut lines = String::new();
-        for id in ids.iter().copied() {
-            let body = Event { id, subscription: id, ..Event::default() }.body();
-            let value: serde_json::Value = serde_json::from_str(&body).unwrap();
-            writeln!(lines, "{value}").unwrap();
-        }
-        std::fs::write(self.path().join("events.jsonl"), lines).unwrap();
-        assert_eq!(run(self.path(), &["import", "events.jsonl"]).status, 0);
+        let body = |id: &&'static str| Event { id, subscription: id, ..Event::default() }.body();
+        import(self.path(), &ids.iter().map(body).collect::<Vec<_>>());
     }
 
     /// Runs a command that has the signing key.

@@ -114,7 +114,7 @@ async fn every_event_of_a_log_is_proven_in_it_and_every_older_log_is_its_beginni
     assert_eq!(audit::prove_consistency(log, (20, SIZE + 1), &key).await.unwrap(), None);
 }
 
-crate::files! {
+crate::sqlite_only! {
     /// One hash of 65,536 events, beside those of 256 below it.
     #[tokio::test]
     async fn a_longer_log_keeps_the_next_height_too() {

@@ -3,7 +3,7 @@
 
 mod growing;
 mod killed;
-crate::files! {
+crate::sqlite_only! {
     mod no_room;
 }
 mod parked;
@@ -20,14 +20,14 @@ use subledger::simulate::{Format, bench_events};
 use subledger::store::{GenerationId, GenerationStatus, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{SWAP, append};
+use crate::ledger::{SWAP, append, policy};
 use crate::store::Ledger;
 
 /// A policy under which nobody has access.
 const STRICT: &str = "grant = []";
 
 fn strict() -> Logic {
-    Logic::parse(STRICT, "user_id").unwrap()
+    policy(STRICT)
 }
 
 async fn rebuild(

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
 use subledger::projector::{RebuildError, RebuildEvent};
-use subledger::store::{Begun, DatabaseUrl, GenerationStatus};
+use subledger::store::{BeginOutcome, DatabaseUrl, GenerationStatus};
 
 use super::stepped::steps;
 use super::{ledger, rebuild, statuses, strict};
@@ -26,12 +26,12 @@ async fn of_two_that_begin_at_the_same_moment_one_makes_a_generation_and_the_oth
         let (one, other) = (begin(&ledger.store, "one"), begin(&beside, "other"));
         let both = [one.await.unwrap().unwrap(), other.await.unwrap().unwrap()];
         let begun = both.iter().find_map(|it| match it {
-            Begun::Begun(generation, _) => Some(generation),
-            Begun::AlreadyBuilding(_) => None,
+            BeginOutcome::Started(generation, _) => Some(generation),
+            BeginOutcome::AlreadyBuilding(_) => None,
         });
         let refused = both.iter().find_map(|it| match it {
-            Begun::AlreadyBuilding(by) => Some(by),
-            Begun::Begun(..) => None,
+            BeginOutcome::AlreadyBuilding(by) => Some(by),
+            BeginOutcome::Started(..) => None,
         });
         assert_eq!(begun, refused, "turn {turn}: {both:?}");
         assert!(begun.is_some());

@@ -81,7 +81,7 @@ async fn the_commands_that_it_names_end_what_a_server_still_holds() {
     assert_ne!(files_with(&tables, &of(1)), Vec::<PathBuf>::new(), "it says so because it is so");
     let commands: Vec<_> =
         erased.err.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(';')).collect();
-    assert_eq!(commands, subledger::store::LEFT_ON_SERVER);
+    assert_eq!(commands, subledger::store::SERVER_CLEANUP_COMMANDS);
     let readme = include_str!("../../../README.md");
     for command in commands {
         assert!(readme.contains(&format!("  {command};\n")), "{command}");

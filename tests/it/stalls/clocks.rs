@@ -7,7 +7,9 @@ use subledger::clock::Clock;
 use subledger::ids::{AccountId, Scope};
 use subledger::projection::Logic;
 use subledger::projector::{self, FollowerState, Projector};
-use subledger::store::{Begun, GenerationLogic, GenerationStatus, OpenMode, ReadModel, Store};
+use subledger::store::{
+    BeginOutcome, GenerationLogic, GenerationStatus, OpenMode, ReadModel, Store,
+};
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +79,7 @@ async fn a_killed_rebuild_of_a_clock_that_was_ahead_does_not_block_the_next_one(
     };
     let log_id = ledger.store.log.head().await.unwrap().log_id;
     let begun = model.generation_begin(&stored, &log_id, "another", ahead(), 10).await.unwrap();
-    assert!(matches!(begun, Begun::Begun(..)));
+    assert!(matches!(begun, BeginOutcome::Started(..)));
     let rebuilt = projector::rebuild(&ledger.store, &logic, &Clock::System, &stop, SWAP, |_| {});
     assert_eq!(rebuilt.await.unwrap().generation, 2);
     let left = model.generations().await.unwrap();

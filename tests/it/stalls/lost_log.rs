@@ -7,7 +7,7 @@ use subledger::projector::find_lost_log;
 use crate::app::server::Event;
 use crate::ledger::{follow_to_the_end, new_event, open};
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 

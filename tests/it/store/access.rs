@@ -3,7 +3,7 @@
 use subledger::projection::column::Value;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
-    AccessAnswer, AccessKey, AccessQuestion, FoldBatch, Grant, Holder, ItemFilter, Store,
+    AccessAnswer, AccessHolder, AccessKey, AccessQuestion, FoldBatch, Grant, ItemFilter, Store,
     SubscriptionFilter, SubscriptionKey,
 };
 use subledger::time::StripeTime;
@@ -41,7 +41,7 @@ fn of_user(id: &str, entitled: bool, until: Value, given: &[(&str, Value)]) -> V
 }
 
 fn of(item: ItemFilter) -> AccessQuestion {
-    AccessQuestion { scope: scope(), holder: Holder::User("user_1".to_owned()), item }
+    AccessQuestion { scope: scope(), holder: AccessHolder::User("user_1".to_owned()), item }
 }
 
 async fn ask(store: &Store, question: &AccessQuestion) -> AccessAnswer {
@@ -96,7 +96,7 @@ async fn the_answer_about_access_is_what_the_rows_say_one_by_one_at_every_instan
     for filter in filters() {
         let answer = ask(&ledger.store, &of(filter.clone())).await;
         let matching: Vec<&SubscriptionRow> =
-            of_this_user.iter().filter(|row| filter.is_in(row)).collect();
+            of_this_user.iter().filter(|row| filter.matches(row)).collect();
         for seconds in [-3_600, -61, -60, -1, 0, 1, 59, 60, 61, 3_600, 1 << 32] {
             let now = StripeTime(NOW.0 + seconds);
             let expected = matching.iter().any(|row| row.active_at(now));
@@ -143,7 +143,7 @@ async fn a_list_by_an_item_goes_by_what_the_rows_have_now_and_comes_in_pages() {
             let read = &ledger.store.read_model;
             let (_, rows) = read.subscriptions(&filter, after.as_ref(), 4).await.unwrap();
             let Some(last) = rows.last() else { break };
-            after = Some(SubscriptionKey::of(last));
+            after = Some(SubscriptionKey::from_row(last));
             seen.extend(rows.iter().map(|row| row.subscription_id[4..].parse::<usize>().unwrap()));
         }
         let mut pages =
@@ -188,8 +188,8 @@ async fn pages_of_a_holder_follow_one_another_without_gap_or_overlap() {
         of_user(&format!("sub_{number:02}"), entitled, Value::Null, &[])
     });
     let (ledger, _) = live(&FoldBatch { rows: rows.collect(), ..FoldBatch::default() }).await;
-    let customer = Holder::Customer("cus_1".into());
-    for holder in [Holder::User("user_1".to_owned()), customer] {
+    let customer = AccessHolder::Customer("cus_1".into());
+    for holder in [AccessHolder::User("user_1".to_owned()), customer] {
         let question = AccessQuestion { holder, ..of(ItemFilter::default()) };
         let mut after = None;
         let mut seen = Vec::new();
@@ -198,7 +198,7 @@ async fn pages_of_a_holder_follow_one_another_without_gap_or_overlap() {
                 ledger.store.read_model.access(&question, after.as_ref(), 4).await.unwrap();
             assert_eq!(answer.grant, Grant::Endless, "every page has the whole answer");
             let Some(last) = answer.rows.last() else { break };
-            after = Some(AccessKey::of(last));
+            after = Some(AccessKey::from_row(last));
             seen.extend(answer.rows.iter().map(|row| row.subscription_id.clone()));
         }
         let id = |number| format!("sub_{number:02}");

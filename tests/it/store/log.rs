@@ -1,6 +1,6 @@
 //! The log keeps what it was given: exact bytes, in order, once.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 
@@ -13,7 +13,7 @@ use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::{EventId, Position, Scope};
 use subledger::store::{
-    Appended, EventSource, Exported, LoggedEvent, NewEvent, OpenMode, Store, StoreError,
+    Appended, EventSource, ExportedFields, LoggedEvent, NewEvent, OpenMode, Store, StoreError,
     payload_hash,
 };
 use subledger::time::ReceivedAt;
@@ -297,7 +297,7 @@ async fn an_erased_payload_leaves_the_tree_valid_and_does_not_come_back() {
 
 /// An event of the log, as an export gives it.
 fn exported(event: &LoggedEvent) -> NewEvent {
-    let exported = Exported {
+    let exported = ExportedFields {
         received_at: event.received_at,
         salt: event.salt,
         payload_hash: event.payload_hash,

@@ -1,7 +1,7 @@
 //! The store, through its public verbs, and through SQL where the file itself must hold a promise.
 
 mod access;
-crate::files! {
+crate::sqlite_only! {
     mod log_faults;
     #[cfg(unix)]
     mod private;
@@ -15,8 +15,8 @@ use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::Scope;
 use subledger::store::{
-    Begun, DatabaseUrl, EventFacts, EventSource, Generation, GenerationLogic, Lease, NewEvent,
-    OpenMode, Store,
+    BeginOutcome, DatabaseUrl, EventFacts, EventSource, Generation, GenerationLogic, Lease,
+    NewEvent, OpenMode, Store,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 use tempfile::TempDir;
@@ -60,8 +60,8 @@ pub(crate) async fn begin(
 ) -> (Generation, Lease) {
     let log_id = store.log.head().await.unwrap().log_id;
     match store.read_model.generation_begin(logic, &log_id, holder, now, seconds).await.unwrap() {
-        Begun::Begun(generation, lease) => (generation, lease),
-        Begun::AlreadyBuilding(other) => panic!("somebody makes generation {}", other.id),
+        BeginOutcome::Started(generation, lease) => (generation, lease),
+        BeginOutcome::AlreadyBuilding(other) => panic!("somebody makes generation {}", other.id),
     }
 }
 

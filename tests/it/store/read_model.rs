@@ -1,6 +1,6 @@
 //! The read model: one checkpoint, one live generation, rows as they were folded.
 
-crate::files! {
+crate::sqlite_only! {
     mod files;
 }
 mod generations;
@@ -13,8 +13,8 @@ use subledger::projection::column::Value;
 use subledger::projection::observe::Link;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
-    Completion, FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Parked, Store,
-    StoreError, SubscriptionFilter, SubscriptionKey, TimelineEntry, TimelineKey,
+    FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Parked, Store, StoreError,
+    SubscriptionFilter, SubscriptionKey, SwapOutcome, TimelineEntry, TimelineKey,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 

@@ -97,7 +97,7 @@ async fn a_ledger_of_0_1_0_opens_is_folded_by_itself_and_keeps_its_proofs() {
     assert_kept(&[old], &[serde_json::from_str(&new).unwrap()]);
 }
 
-once! {
+run_once! {
     #[test]
     fn a_proof_of_0_1_0_checks() {
         let folder = tempfile::tempdir().unwrap();

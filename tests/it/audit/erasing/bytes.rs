@@ -9,14 +9,13 @@ use subledger::clock::Clock;
 use subledger::erasure::{self, Finished, Order};
 use subledger::ids::{CustomerId, Position, Scope};
 use subledger::projection::Logic;
-use subledger::projector;
 use subledger::store::{NewEvent, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{MODE, ledger, somebody, verified};
 use crate::app::commands::run;
 use crate::app::crash::Served;
-use crate::ledger::{SWAP, new_event, open, rows};
+use crate::ledger::{new_event, open, rebuild, rows};
 use crate::raw;
 
 /// Random ledgers, and tasks that make them at the same time.
@@ -130,9 +129,7 @@ async fn erase_of_a_random_ledger(seed: u64, empty: &Path) {
     erased.retain(|customer| *customer == one || dice.one_in(3));
     if dice.one_in(3) {
         for _ in 0..=usize::from(dice.one_in(4)) {
-            let (logic, stop) = (Logic::default(), CancellationToken::new());
-            let clock = &Clock::System;
-            projector::rebuild(&store, &logic, clock, &stop, SWAP, |_| {}).await.unwrap();
+            rebuild(&store, &Logic::default()).await;
         }
     }
     let url = crate::database(folder);

@@ -10,8 +10,8 @@ use subledger::ids::{EventId, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector::RebuildError;
 use subledger::store::{
-    EventFacts, EventSource, Exported, GenerationLogic, LoggedEvent, NewEvent, Store, StoreError,
-    signature_hash,
+    EventFacts, EventSource, ExportedFields, GenerationLogic, LoggedEvent, NewEvent, Store,
+    StoreError, signature_hash,
 };
 use subledger::stripe::{Envelope, Verifier};
 use subledger::time::{ReceivedAt, StripeTime};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{MODE, all, verified};
 use crate::app::commands::run;
 use crate::app::server::SECRET;
-use crate::ledger::{new_event, open};
+use crate::ledger::{append_bodies, new_event, open};
 use crate::store::begin;
 
 /// An event of live mode, some seconds after the first of March.
@@ -33,8 +33,7 @@ fn body(id: &str, event_type: &str, second: i64, object: &str) -> String {
 
 async fn append(folder: &Path, bodies: &[String]) {
     let store = open(folder).await;
-    let events: Vec<_> = bodies.iter().map(|body| new_event(body)).collect();
-    store.log.append(&events).await.unwrap();
+    append_bodies(&store, bodies).await;
     store.close().await;
 }
 
@@ -202,7 +201,7 @@ fn signed(id: &str) -> NewEvent {
 /// The same as an earlier version logged it: the hash of its signature has no salt. Or as one left it that
 /// erased the body and not the signature.
 fn of_an_earlier_version(event: &LoggedEvent, is_erased: bool) -> NewEvent {
-    let exported = Exported {
+    let exported = ExportedFields {
         received_at: event.received_at,
         salt: event.salt.filter(|_| !is_erased),
         payload_hash: event.payload_hash,

@@ -1,7 +1,8 @@
 //! What holds for files of SQLite alone.
 
-use super::super::{append, rebuild, strict};
+use super::super::append;
 use super::*;
+use crate::ledger::{rebuild, strict};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_with_events_and_no_read_model_needs_a_rebuild_and_an_empty_one_does_not() {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use subledger::projection::Logic;
 
-use super::super::{rebuild, strict};
 use super::*;
+use crate::ledger::{rebuild, strict};
 use crate::store::{Ledger, keep_alive};
 
 /// The bytes of the read model on the disk: the file, and its write-ahead log.

@@ -33,7 +33,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
         if let Some(live) = model.live().await.unwrap() {
             assert_eq!(live.id, number - 1, "nothing changes before the swap");
         }
-        assert_eq!(model.generation_complete(&lease, None).await.unwrap(), Completion::Live);
+        assert_eq!(model.generation_complete(&lease, None).await.unwrap(), SwapOutcome::Live);
         last = Some(lease);
         let (stamp, rows) = model.subscriptions(&filter, None, 10).await.unwrap();
         assert_eq!(stamp.generation, number);
@@ -52,7 +52,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
     model.generation_drop(3).await.unwrap();
     assert!(matches!(model.generation_drop(3).await, Err(StoreError::NoGeneration(3))));
     let gone = model.generation_complete(&last.unwrap(), None).await.unwrap();
-    assert_eq!(gone, Completion::TakenOver);
+    assert_eq!(gone, SwapOutcome::TakenOver);
     assert_eq!(begin(&ledger.store, "4").await.0.id, 4, "no number is given twice");
 }
 

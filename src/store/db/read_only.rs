@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::readers::Readers;
-use super::sqlite::{self, options};
+use super::readers::ReaderPool;
+use super::sqlite::{self, cannot_open, options};
 use crate::store::StoreError;
 
 /// Connections that only look at a file, once one of them could.
-pub(in crate::store) async fn look(path: &Path) -> Result<Readers, StoreError> {
+pub(in crate::store) async fn read_only_readers(path: &Path) -> Result<ReaderPool, StoreError> {
     let mut last = None;
-    for options in ways(path) {
-        match try_out(&options).await {
-            Ok(()) => return Ok(Readers::new(options)),
+    for options in open_options(path) {
+        match probe(&options).await {
+            Ok(()) => return Ok(ReaderPool::new(options)),
             // Busy and the like pass; only what has to be made or written is a reason for another way.
-            Err(error) if !needs_to_write(&error) => return Err(opened(path, error)),
+            Err(error) if !needs_to_write(&error) => return Err(cannot_open(path, error)),
             Err(error) => last = Some(error),
         }
     }
@@ -34,14 +34,14 @@ pub(in crate::store) async fn look(path: &Path) -> Result<Readers, StoreError> {
             ),
             source: Some(error.into()),
         },
-        Some(error) => opened(path, error),
-        None => StoreError::gone(),
+        Some(error) => cannot_open(path, error),
+        None => StoreError::file_gone(),
     })
 }
 
 /// The ways in which a file may be opened, in the order in which they are tried.
-fn ways(path: &Path) -> Vec<SqliteConnectOptions> {
-    let options = || sqlite::reading(options(path));
+fn open_options(path: &Path) -> Vec<SqliteConnectOptions> {
+    let options = || sqlite::reader_options(options(path));
     if has_content(&beside(path, "-wal")) {
         // A connection that could write would move the write-ahead log into the file when it closes.
         return vec![options().read_only(true)];
@@ -52,16 +52,12 @@ fn ways(path: &Path) -> Vec<SqliteConnectOptions> {
     if can_be_written(path) { vec![options(), immutable] } else { vec![immutable] }
 }
 
-async fn try_out(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+async fn probe(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
-    let tried = sqlx::raw_sql(sql::TRY.sqlite).execute(&mut connection).await;
+    let tried = sqlx::raw_sql(sql::PROBE.sqlite).execute(&mut connection).await;
     let closed = connection.close().await;
     tried?;
     closed
-}
-
-fn opened(path: &Path, error: sqlx::Error) -> StoreError {
-    sqlite::cannot_open(path, error)
 }
 
 /// True if SQLite says that it cannot write, or cannot open a file that it would have to make.
@@ -92,6 +88,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         /// Reads the file, which opening it does not.
-        TRY = sqlite "SELECT count(*) FROM sqlite_schema";
+        PROBE = sqlite "SELECT count(*) FROM sqlite_schema";
     }
 }

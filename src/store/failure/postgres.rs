@@ -2,39 +2,39 @@
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::{Cause, Class, advice};
+use super::{DatabaseFailure, FailureClass, hints};
 
 /// The classes and codes of PostgreSQL, by their beginnings.
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 ///
 /// Disk full.
-const NO_ROOM: [&str; 1] = ["53100"];
+const NO_SPACE: [&str; 1] = ["53100"];
 /// Failures that pass: a connection that broke or is refused, a role or database that is not there (yet), a server that
 /// stops, starts, recovers, is promoted or only reads, too many connections or too little memory, a lock or a
 /// statement that took too long, and transactions that got into each other's way.
-const PASSING: [&str; 11] =
+const TRANSIENT: [&str; 11] =
     ["08", "28", "3D", "57P", "25006", "53", "55P03", "57014", "40", "25P03", "58"];
 /// Data or an index that is corrupted; a table or column that is not there.
 const DAMAGED: [&str; 3] = ["XX00", "42P01", "42703"];
 /// Class of values that do not fit. The messages quote the values.
-const OF_VALUES: &str = "22";
+const VALUE_ERRORS: &str = "22";
 
-impl Cause {
-    pub(super) fn of_postgres(error: &PgDatabaseError) -> Self {
+impl DatabaseFailure {
+    pub(super) fn from_postgres(error: &PgDatabaseError) -> Self {
         let code = error.code();
         let is = |codes: &[&str]| codes.iter().any(|it| code.starts_with(it));
-        let class = if is(&NO_ROOM) {
-            Class::NoRoom
-        } else if is(&PASSING) {
-            Class::Passing
+        let class = if is(&NO_SPACE) {
+            FailureClass::NoSpace
+        } else if is(&TRANSIENT) {
+            FailureClass::Transient
         } else if is(&DAMAGED) {
-            Class::Damage
+            FailureClass::Damage
         } else {
-            Class::Other
+            FailureClass::Other
         };
-        let what = match advice::in_place_of(code, error.message()) {
+        let text = match hints::plain_message(code, error.message()) {
             Some(sentence) => sentence.to_owned(),
-            None if code.starts_with(OF_VALUES) => without_values(error.message()),
+            None if code.starts_with(VALUE_ERRORS) => without_values(error.message()),
             None => error.message().to_owned(),
         };
         let mut details = format!("SQLSTATE {code}");
@@ -46,8 +46,8 @@ impl Cause {
             details += &name.map(|name| format!(", {kind} {name}")).unwrap_or_default();
         }
         Self {
-            what: format!("{what} ({details})"),
-            to_do: advice::of_postgres(code, error.message()),
+            message: format!("{text} ({details})"),
+            hint: hints::for_postgres(code, error.message()),
             code: Some(code.to_owned()),
             class,
             is_refused: false,

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
-use super::filter::By;
-use super::generation::{TABLE_NAMES, is_joined, of, tables_and_indexes};
+use super::filter::LeadingTable;
+use super::generation::{TABLE_NAMES, for_generation, is_joined, tables_and_indexes};
 use super::{GenerationId, ReadModel, access, subscriptions};
 use crate::projection::column::{Column, ColumnType, Value};
 use crate::projection::row::SubscriptionRow;
@@ -34,7 +34,7 @@ const INDISPENSABLE: [&str; 13] = [
 
 /// The columns of one generation's tables, and the statements that read them.
 #[derive(Debug)]
-pub(in crate::store) struct Shape {
+pub(in crate::store) struct GenerationSchema {
     pub(super) generation: GenerationId,
     dialect: Dialect,
     /// Name and type of every column, by table.
@@ -58,38 +58,38 @@ struct Selects {
 #[derive(Debug)]
 pub(in crate::store) struct Select {
     /// The table that leads.
-    pub(in crate::store) by: By,
+    pub(in crate::store) leading: LeadingTable,
     pub(in crate::store) text: String,
 }
 
 impl ReadModel {
-    /// The shape of the live generation, which does not change.
-    pub(super) async fn live_shape(
+    /// The schema of the live generation, which does not change.
+    pub(super) async fn live_schema(
         &self,
         session: &mut Session<'_>,
         live: GenerationId,
-    ) -> Result<Arc<Shape>, StoreError> {
-        if let Some(shape) = self.remembered_shape().filter(|it| it.generation == live) {
-            return Ok(shape);
+    ) -> Result<Arc<GenerationSchema>, StoreError> {
+        if let Some(schema) = self.cached_schema().filter(|it| it.generation == live) {
+            return Ok(schema);
         }
-        let shape = Arc::new(Shape::load(session, live).await?);
-        *self.0.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shape));
-        Ok(shape)
+        let schema = Arc::new(GenerationSchema::load(session, live).await?);
+        *self.0.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&schema));
+        Ok(schema)
     }
 
-    /// The shape of the generation that was live when it was asked for last.
-    pub(super) fn remembered_shape(&self) -> Option<Arc<Shape>> {
-        self.0.shape.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The schema of the generation that was live when it was asked for last.
+    pub(super) fn cached_schema(&self) -> Option<Arc<GenerationSchema>> {
+        self.0.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Shape {
+impl GenerationSchema {
     pub(super) async fn load(
         session: &mut Session<'_>,
         generation: GenerationId,
     ) -> Result<Self, StoreError> {
         let rows = session.query(sql::COLUMNS).bind(generation).fetch_all().await?;
-        let suffix = of("_g{g}", generation);
+        let suffix = for_generation("_g{g}", generation);
         let mut columns: HashMap<_, HashSet<_>> = HashMap::new();
         for row in rows {
             let (table, name, sql_type): (String, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -101,7 +101,7 @@ impl Shape {
 
     /// That of a generation made by this program.
     #[cfg(test)]
-    pub(in crate::store) fn of_this_program(generation: GenerationId, dialect: Dialect) -> Self {
+    pub(in crate::store) fn current(generation: GenerationId, dialect: Dialect) -> Self {
         let owned = |(name, sql_type): (&str, &str)| (name.to_owned(), sql_type.to_owned());
         let columns = TABLE_NAMES.map(|table| {
             (table.to_owned(), columns_of(dialect, table).map(owned).collect::<HashSet<_>>())
@@ -114,7 +114,7 @@ impl Shape {
         dialect: Dialect,
         columns: HashMap<String, HashSet<(String, String)>>,
     ) -> Self {
-        let mut shape = Self {
+        let mut schema = Self {
             generation,
             dialect,
             columns,
@@ -122,13 +122,15 @@ impl Shape {
             selects_by_items: None,
             access: None,
         };
-        if shape.has("current_subscriptions") {
-            shape.selects = Some(shape.selects_by(By::Itself));
-            let by_items = shape.has("item_properties").then(|| shape.selects_by(By::Items));
-            shape.selects_by_items = by_items;
-            shape.access = Some(shape.filled(access::sql::ACCESS));
+        if schema.has("current_subscriptions") {
+            schema.selects = Some(schema.selects_led_by(LeadingTable::Subscriptions));
+            let by_items = schema
+                .has("item_properties")
+                .then(|| schema.selects_led_by(LeadingTable::ItemProperties));
+            schema.selects_by_items = by_items;
+            schema.access = Some(schema.fill(access::sql::ACCESS));
         }
-        shape
+        schema
     }
 
     /// Whether a table has all that this program reads of it.
@@ -142,38 +144,42 @@ impl Shape {
 
     /// A statement on this generation, if its tables have what that reads.
     pub(super) fn statement(&self, template: Statement) -> Result<String, StoreError> {
-        let template = template.of(self.dialect);
+        let template = template.text(self.dialect);
         // With the space before it, because the name of one table ends like that of another.
         let reads = |table: &&&str| template.contains(&format!(" {table}_g{{g}}"));
         if TABLE_NAMES.iter().filter(reads).all(|table| self.has(table)) {
-            return Ok(of(template, self.generation));
+            return Ok(for_generation(template, self.generation));
         }
         Err(StoreError::OtherVersion(self.generation))
     }
 
     /// Statement that reads subscriptions; by another table where this one is missing.
-    pub(in crate::store) fn select(&self, by: By) -> Result<&Select, StoreError> {
-        self.selects(by).map(|it| &it.alone)
+    pub(in crate::store) fn select(&self, leading: LeadingTable) -> Result<&Select, StoreError> {
+        self.selects(leading).map(|it| &it.alone)
     }
 
     /// Statement that reads them together with the stamp of the live generation.
-    pub(in crate::store) fn select_stamped(&self, by: By) -> Result<&Select, StoreError> {
-        self.selects(by).map(|it| &it.stamped)
+    pub(in crate::store) fn select_stamped(
+        &self,
+        leading: LeadingTable,
+    ) -> Result<&Select, StoreError> {
+        self.selects(leading).map(|it| &it.stamped)
     }
 
-    fn selects(&self, by: By) -> Result<&Selects, StoreError> {
-        let by_items = self.selects_by_items.as_ref().filter(|_| by == By::Items);
+    fn selects(&self, leading: LeadingTable) -> Result<&Selects, StoreError> {
+        let by_items =
+            self.selects_by_items.as_ref().filter(|_| leading == LeadingTable::ItemProperties);
         by_items.or(self.selects.as_ref()).ok_or(StoreError::OtherVersion(self.generation))
     }
 
-    fn selects_by(&self, by: By) -> Selects {
-        let template = match by {
-            By::Itself => subscriptions::sql::SELECT,
-            By::Items => subscriptions::sql::SELECT_BY_ITEMS,
+    fn selects_led_by(&self, leading: LeadingTable) -> Selects {
+        let template = match leading {
+            LeadingTable::Subscriptions => subscriptions::sql::SELECT,
+            LeadingTable::ItemProperties => subscriptions::sql::SELECT_BY_ITEMS,
         };
-        let text = self.filled(template.of(self.dialect));
+        let text = self.fill(template.text(self.dialect));
         let stamped = subscriptions::sql::STAMPED.replace("{page}", &text);
-        Selects { alone: Select { by, text }, stamped: Select { by, text: stamped } }
+        Selects { alone: Select { leading, text }, stamped: Select { leading, text: stamped } }
     }
 
     /// Statement that reads the access of a user or customer.
@@ -183,12 +189,12 @@ impl Shape {
 
     /// What points the view at this generation.
     pub(super) fn view(&self) -> Result<String, StoreError> {
-        self.selects(By::Itself)?;
-        Ok(self.filled(sql::VIEW.of(self.dialect)))
+        self.selects(LeadingTable::Subscriptions)?;
+        Ok(self.fill(sql::VIEW.text(self.dialect)))
     }
 
     /// A template with the columns and tables that subscriptions are read from.
-    fn filled(&self, template: &str) -> String {
+    fn fill(&self, template: &str) -> String {
         let of_nothing = SubscriptionRow::default().to_values();
         let columns = SubscriptionRow::COLUMNS.iter().zip(&of_nothing);
         let columns: Vec<_> =
@@ -199,7 +205,7 @@ impl Shape {
             .replace("{columns}", &columns.join(", "))
             .replace("{tables}", &tables)
             .replace("{joins}", joins);
-        of(&text, self.generation)
+        for_generation(&text, self.generation)
     }
 
     /// What is shown in a column: what other tables have to say, what is stored, or else nothing.
@@ -271,7 +277,7 @@ fn joined(column: &Column, dialect: Dialect) -> Option<(&'static str, &'static s
     Some(match column.name {
         "product_name" => ("catalogue", sql::PRODUCT_NAME),
         "price_nickname" => ("catalogue", sql::PRICE_NICKNAME),
-        "items" => ("catalogue", sql::ITEMS.of(dialect)),
+        "items" => ("catalogue", sql::ITEMS.text(dialect)),
         "parked" => ("parked", sql::PARKED),
         "event_count" => ("timeline", sql::EVENT_COUNT),
         _ => return None,
@@ -353,9 +359,9 @@ mod tests {
         let mut connection =
             sqlx::sqlite::SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let mut session = Session::Sqlite(&mut connection);
-        session.run(of(tables_and_indexes(Dialect::Sqlite).0, 7)).await.unwrap();
-        let made = Shape::load(&mut session, 7).await.unwrap();
-        let defined = Shape::of_this_program(7, Dialect::Sqlite);
+        session.run(for_generation(tables_and_indexes(Dialect::Sqlite).0, 7)).await.unwrap();
+        let made = GenerationSchema::load(&mut session, 7).await.unwrap();
+        let defined = GenerationSchema::current(7, Dialect::Sqlite);
         assert_eq!(made.columns, defined.columns);
         assert!(
             TABLE_NAMES.iter().all(|table| defined.has(table) && !made.columns[*table].is_empty())

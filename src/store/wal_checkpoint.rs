@@ -1,7 +1,7 @@
 //! Keeping the write-ahead log short.
 //!
 //! Every commit is written to it first. A checkpoint moves its pages into the file; the next commit
-//! then starts it from the front again. Automatic checkpoints are off, because they run inside a
+//! then starts it from the front again. Automatic checkpointer are off, because they run inside a
 //! commit that someone waits for.
 
 use sqlx::Row as _;
@@ -23,20 +23,20 @@ const BYTES_OF_COMMIT: usize = 128 * 1024;
 
 /// When the log's writer runs which checkpoint.
 #[derive(Debug)]
-pub(super) struct Checkpoints {
+pub(super) struct WalCheckpointer {
     /// Bytes committed since the length was asked for, roughly.
     unasked: usize,
     /// Pages in the write-ahead log from which on a checkpoint waits for readers.
     restart_from: i64,
 }
 
-impl Default for Checkpoints {
+impl Default for WalCheckpointer {
     fn default() -> Self {
         Self { unasked: 0, restart_from: RESTART_PAGES }
     }
 }
 
-impl Checkpoints {
+impl WalCheckpointer {
     /// Runs a checkpoint if enough has gathered. One that cannot finish because of a reader is no
     /// error: a later one goes on.
     pub(super) async fn after_commit(

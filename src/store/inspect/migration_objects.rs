@@ -9,16 +9,16 @@ pub(super) type Trigger = (String, String);
 
 /// Triggers and functions after all scripts have run.
 #[derive(Debug, Default)]
-pub(super) struct Expected {
+pub(super) struct MigrationObjects {
     /// Each trigger with the statement that makes it.
     pub(super) triggers: BTreeMap<Trigger, String>,
     /// Each function with its body.
     pub(super) functions: BTreeMap<String, String>,
 }
 
-impl Expected {
+impl MigrationObjects {
     /// Reads the scripts in their order.
-    pub(super) fn of<'s>(scripts: impl Iterator<Item = &'s str>) -> Self {
+    pub(super) fn from_scripts<'s>(scripts: impl Iterator<Item = &'s str>) -> Self {
         let mut expected = Self::default();
         for statement in scripts.flat_map(script::statements) {
             expected.read(&statement);
@@ -73,7 +73,7 @@ mod tests {
         let second = "DROP TRIGGER a ON t; DROP TRIGGER IF EXISTS nothing ON t;
             CREATE OR REPLACE FUNCTION f() RETURNS trigger AS $$ two $$;
             DROP TRIGGER b ON t; CREATE TRIGGER b BEFORE UPDATE ON t EXECUTE FUNCTION f()";
-        let expected = Expected::of([first, second].into_iter());
+        let expected = MigrationObjects::from_scripts([first, second].into_iter());
         let b = "CREATE TRIGGER b BEFORE UPDATE ON t EXECUTE FUNCTION f()";
         let c = "CREATE TRIGGER c BEFORE DELETE ON t EXECUTE FUNCTION f()";
         let of = |name: &str| ("t".to_owned(), name.to_owned());

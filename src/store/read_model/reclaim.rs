@@ -7,18 +7,18 @@
 use std::time::Duration;
 
 use super::generation::sql::IDS;
-use super::generation::{TABLE_NAMES, of, status_of};
-use super::swap::sql::ALONE;
+use super::generation::{TABLE_NAMES, for_generation, status_of};
+use super::swap::sql::BEGIN_EXCLUSIVE;
 use super::{GenerationId, GenerationStatus, ReadModel};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::store::StoreError;
-use crate::store::db::{Dialect, Query, Rewritten, Session};
+use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
 use crate::time::ReceivedAt;
 
 impl ReadModel {
     /// Drops a generation that is not live, and gives its space back.
     pub async fn generation_drop(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut write = self.0.db.begin(ALONE).await?;
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         if status_of(&mut session, id).await? == GenerationStatus::Live {
             return Err(StoreError::GenerationIsLive(id));
@@ -31,7 +31,7 @@ impl ReadModel {
     /// Drops the generations that were never completed and that nobody has held since this instant:
     /// whoever was making one has ended, or finds that its lease is gone.
     pub async fn abandoned_drop(&self, since: ReceivedAt) -> Result<(), StoreError> {
-        let mut write = self.0.db.begin(ALONE).await?;
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let abandoned = ids(write.session().query(sql::ABANDONED).bind(since.0)).await?;
         write.commit().await?;
         self.discard(&abandoned).await
@@ -40,7 +40,7 @@ impl ReadModel {
     /// Drops every generation, the live one too: for when they were made from another log. Reads
     /// answer [`StoreError::ReadModelBuilding`] until one is complete again.
     pub async fn generations_clear(&self) -> Result<(), StoreError> {
-        let mut write = self.0.db.begin(ALONE).await?;
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         session.run(sql::VIEW_DROP).await?;
         let all = ids(session.query(IDS)).await?;
@@ -53,7 +53,7 @@ impl ReadModel {
 
     /// Rewrites the file, so that neither it nor its write-ahead log holds what was dropped or changed. Folding waits
     /// meanwhile. Waits so long for other processes.
-    pub async fn rewrite(&self, patience: Duration) -> Result<Rewritten, StoreError> {
+    pub async fn rewrite(&self, patience: Duration) -> Result<RewriteOutcome, StoreError> {
         self.0.db.rewrite(patience).await
     }
 
@@ -62,10 +62,10 @@ impl ReadModel {
         for id in abandoned {
             for table in TABLE_NAMES {
                 let stopwatch = Clock::stopwatch();
-                self.run(of(&sql::DROP_TABLE.replace("{table}", table), *id)).await?;
-                let_others(stopwatch).await;
+                self.run(for_generation(&sql::DROP_TABLE.replace("{table}", table), *id)).await?;
+                yield_to_writers(stopwatch.elapsed()).await;
             }
-            self.run(of(sql::DROP, *id)).await?;
+            self.run(for_generation(sql::DROP, *id)).await?;
         }
         if abandoned.is_empty() { Ok(()) } else { self.shrink().await }
     }
@@ -87,7 +87,7 @@ impl ReadModel {
                 break;
             }
             gaps = left;
-            let_others(stopwatch).await;
+            yield_to_writers(stopwatch.elapsed()).await;
         }
         // The file itself is as long as it was until the write-ahead log has gone into it. Where
         // somebody reads an older state that does not happen now, but with a later commit.
@@ -106,9 +106,9 @@ async fn ids(query: Query<'_>) -> Result<Vec<GenerationId>, StoreError> {
     query.fetch_all().await?.iter().map(|row| row.get(0)).collect()
 }
 
-/// Leaves the file to others for as long as a step took: another process asks for it only now and then.
-pub(super) async fn let_others(step: Stopwatch) {
-    tokio::time::sleep(step.elapsed()).await;
+/// Leaves the database to other writers for as long as it was held: another process retries only now and then.
+pub(super) async fn yield_to_writers(held_for: Duration) {
+    tokio::time::sleep(held_for).await;
 }
 
 /// Marks a generation as one that was never completed and that nobody makes: whoever begins a rebuild

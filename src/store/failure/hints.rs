@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::ErrorKind;
 
-use super::Class;
+use super::FailureClass;
 
 pub(super) const TLS: &str = "`?sslmode=disable` in DATABASE_URL connects without TLS, `sslmode=prefer` where the \
      server has none; `sslrootcert=FILE` names the certificate that signed the server's";
@@ -37,7 +37,7 @@ const NEEDED: [(&str, &str); 7] = [
 ];
 
 /// A sentence that is said instead of the server's, which names the role or is hard to understand.
-pub(super) fn in_place_of(code: &str, message: &str) -> Option<&'static str> {
+pub(super) fn plain_message(code: &str, message: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "the server refused the password of the role",
         "28000" if message.contains("no encryption") => {
@@ -60,7 +60,7 @@ pub(super) fn in_place_of(code: &str, message: &str) -> Option<&'static str> {
 }
 
 /// Advice about a failure of PostgreSQL's.
-pub(super) fn of_postgres(code: &str, message: &str) -> Option<Cow<'static, str>> {
+pub(super) fn for_postgres(code: &str, message: &str) -> Option<Cow<'static, str>> {
     let advice = match code {
         "28P01" => {
             "correct the password in DATABASE_URL or PGPASSWORD; in an address its special characters are \
@@ -103,7 +103,7 @@ fn grant(message: &str) -> &'static str {
 }
 
 /// Advice where the way to a server fails.
-pub(super) fn of_io(kind: ErrorKind) -> &'static str {
+pub(super) fn for_io(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
             "no server listens there: start it, or correct host and port in DATABASE_URL"
@@ -118,12 +118,14 @@ pub(super) fn of_io(kind: ErrorKind) -> &'static str {
 }
 
 /// Advice about a failure of SQLite's.
-pub(super) fn of_sqlite(class: Class) -> Option<Cow<'static, str>> {
+pub(super) fn for_sqlite(class: FailureClass) -> Option<Cow<'static, str>> {
     let advice = match class {
-        Class::NoRoom => "make room on the disk of the ledger",
-        Class::Passing => "another program may hold the file, or its disk may not be writable",
-        Class::Damage => "`subledger verify` says what is wrong",
-        Class::Other => return None,
+        FailureClass::NoSpace => "make room on the disk of the ledger",
+        FailureClass::Transient => {
+            "another program may hold the file, or its disk may not be writable"
+        }
+        FailureClass::Damage => "`subledger verify` says what is wrong",
+        FailureClass::Other => return None,
     };
     Some(Cow::Borrowed(advice))
 }
