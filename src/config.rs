@@ -3,6 +3,7 @@
 //! Secrets and tokens come from the environment alone, because a flag would show in the process
 //! list. Nothing here prints one.
 
+mod connections;
 mod secrets;
 mod signing;
 
@@ -11,10 +12,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub use connections::ConnectionLimits;
 pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
-use crate::http::ConnectionLimits;
 use crate::ids::Mode;
 use crate::projection::policy::{self, Policy, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
@@ -27,7 +28,9 @@ pub const API_TOKEN: &str = "SUBLEDGER_API_TOKEN";
 /// The environment variable of the tokens that may only ask whether a user is active.
 pub const ACCESS_TOKEN: &str = "SUBLEDGER_ACCESS_TOKEN";
 
-/// The ledger, where nothing else is said.
+/// Default address to listen on: reachable from this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
+/// Default database.
 const DEFAULT_DATABASE: &str = "sqlite://subledger.db";
 
 /// What every command needs to know.
@@ -83,7 +86,7 @@ pub struct ServeSettings {
         value_name = "ADDRESS",
         env = "SUBLEDGER_LISTEN",
         value_parser = listen_address,
-        default_value = "127.0.0.1:8000"
+        default_value = DEFAULT_LISTEN
     )]
     pub listen: String,
 

@@ -187,4 +187,5 @@ pub mod stripe;
 mod suggest;
 pub mod time;
 pub mod tree;
+pub mod view;
 mod visible;

@@ -7,7 +7,7 @@ mod repeats;
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::EnvFilter;
@@ -19,6 +19,8 @@ use repeats::Repeats;
 /// Lines that wait to be written, at most; more are dropped.
 const LINES_WAITING_MAX: usize = 8_192;
 
+/// True if every line on stderr has to be JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 /// Lines that could not be written to stderr.
 static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
 /// Lines that were left out because the same line was written less than a second ago.
@@ -28,7 +30,7 @@ static FULL: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineFormat {
+pub enum LogFormat {
     /// For people.
     Text {
         /// True if levels are coloured.
@@ -56,11 +58,17 @@ pub fn lost_lines() -> LostLines {
     }
 }
 
+/// True if the log was started as JSON, so that whatever else goes to stderr must be JSON too.
+pub fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
+}
+
 /// Starts logging to stderr. Keep the guard until the end: dropping it writes what waits, for at most about a
 /// second.
 ///
 /// A second start in one process, as in a test, leaves the first as it is. Panics are logged like errors.
-pub fn start(filter: EnvFilter, format: LineFormat) -> WorkerGuard {
+pub fn start(filter: EnvFilter, format: LogFormat) -> WorkerGuard {
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES_WAITING_MAX)
         .lossy(true)
@@ -73,10 +81,10 @@ pub fn start(filter: EnvFilter, format: LineFormat) -> WorkerGuard {
         .with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
-        LineFormat::Text { colours } => {
+        LogFormat::Text { colours } => {
             registry.with(lines.with_ansi(colours)).with(Repeats::default()).try_init()
         }
-        LineFormat::Json => {
+        LogFormat::Json => {
             registry.with(lines.json().flatten_event(true)).with(Repeats::default()).try_init()
         }
     };

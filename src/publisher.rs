@@ -19,16 +19,16 @@ use crate::store::{Log, StoreError};
 
 /// What signs checkpoints.
 #[derive(Clone, Debug)]
-pub struct Signing {
+pub struct CheckpointOptions {
     /// The key.
     pub key: SigningKey,
     /// Whether they are published by themselves.
-    pub publishing: Option<Publishing>,
+    pub publish: Option<PublishOptions>,
 }
 
 /// How checkpoints are published.
 #[derive(Clone, Debug)]
-pub struct Publishing {
+pub struct PublishOptions {
     /// The file, or else the program's own log.
     pub file: Option<PathBuf>,
     /// How often, where the log has grown.
@@ -58,13 +58,13 @@ pub enum PublishError {
 #[derive(Debug)]
 pub struct Publisher {
     key: SigningKey,
-    publishing: Publishing,
+    options: PublishOptions,
     last: Option<Checkpoint>,
 }
 
 /// What became of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum PublishOutcome {
     Published,
     /// The log is no longer than when it was published last.
     NotGrown,
@@ -74,7 +74,7 @@ enum Outcome {
 
 /// Why one was not published this time.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum AttemptError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the file cannot be written: {0}")]
@@ -83,9 +83,9 @@ enum Failure {
 
 impl Publisher {
     /// Makes sure that the file can be written, and reads what was published there last.
-    pub fn new(key: SigningKey, publishing: Publishing) -> Result<Self, PublishError> {
+    pub fn new(key: SigningKey, options: PublishOptions) -> Result<Self, PublishError> {
         let mut last = None;
-        if let Some(path) = &publishing.file {
+        if let Some(path) = &options.file {
             let cannot = |source| PublishError::File { path: path.clone(), source };
             let text = match std::fs::read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -99,13 +99,13 @@ impl Publisher {
             }
             beside(path).map_err(cannot)?;
         }
-        Ok(Self { key, publishing, last })
+        Ok(Self { key, options, last })
     }
 
     /// Publishes now and then until it is asked to stop, and once more then.
     pub fn start(mut self, log: Log, stop: CancellationToken) -> JoinHandle<()> {
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(self.publishing.every);
+            let mut ticks = tokio::time::interval(self.options.every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let is_last = tokio::select! {
@@ -113,7 +113,7 @@ impl Publisher {
                     () = stop.cancelled() => true,
                 };
                 match self.publish(&log).await {
-                    Ok(Outcome::Forked) => {
+                    Ok(PublishOutcome::Forked) => {
                         let size = self.last.map_or(0, |it| it.size);
                         tracing::error!(
                             size,
@@ -122,7 +122,7 @@ impl Publisher {
                         );
                         return;
                     }
-                    Ok(Outcome::Published | Outcome::NotGrown) => {}
+                    Ok(PublishOutcome::Published | PublishOutcome::NotGrown) => {}
                     Err(error) => tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "the checkpoint was not published: {error}"
@@ -135,18 +135,18 @@ impl Publisher {
         })
     }
 
-    async fn publish(&mut self, log: &Log) -> Result<Outcome, Failure> {
+    async fn publish(&mut self, log: &Log) -> Result<PublishOutcome, AttemptError> {
         if let Some(last) = &self.last
             && audit::checkpoint_at(log, last.size).await?.as_ref() != Some(last)
         {
-            return Ok(Outcome::Forked);
+            return Ok(PublishOutcome::Forked);
         }
         let checkpoint = audit::checkpoint(log).await?;
         if self.last == Some(checkpoint) {
-            return Ok(Outcome::NotGrown);
+            return Ok(PublishOutcome::NotGrown);
         }
         let signed = checkpoint.sign(&self.key);
-        if let Some(path) = self.publishing.file.clone() {
+        if let Some(path) = self.options.file.clone() {
             let written = tokio::task::spawn_blocking(move || replace(&path, &signed)).await;
             written.map_err(io::Error::from)??;
         } else {
@@ -154,7 +154,7 @@ impl Publisher {
             tracing::info!(size, checkpoint = ?signed, "checkpoint of {size} events");
         }
         self.last = Some(checkpoint);
-        Ok(Outcome::Published)
+        Ok(PublishOutcome::Published)
     }
 }
 

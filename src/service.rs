@@ -12,15 +12,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Secrets, WebhookSecrets};
-use crate::http::{self, App, Bodies, ConnectionLimits, Face, Listener, Notices, Tokens};
+use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, WebhookSecrets};
+use crate::http::{self, AppState, BodyBudget, Listener, ListenerRole, OneTimeWarnings, Tokens};
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, LogLost, Projector, Reason};
-use crate::publisher::{PublishError, Publisher, Signing};
+use crate::projector::{self, LogLost, Projector, RebuildReason};
+use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
-use crate::stripe::signature::Verifier;
+use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
 use task::Task;
 
 /// Time in which the service ends once it is asked to, whatever hangs.
@@ -30,39 +30,62 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 /// Time between two looks at the tasks.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// What a service is started with.
+/// Options of a service.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The ledger.
+    /// Database of the ledger.
     pub database: DatabaseUrl,
-    /// The signing secrets of the endpoints.
+    /// Signing secrets of the webhook endpoints.
     pub webhook_secrets: WebhookSecrets,
     /// Tokens that may read everything.
     pub api_tokens: Secrets,
     /// Tokens that may only ask for one user's access.
     pub access_tokens: Secrets,
-    /// The address to listen on.
+    /// Address to listen on.
     pub listen: String,
-    /// A second address for the API and metrics.
+    /// Second address, for the API and metrics.
     pub private_listen: Option<String>,
-    /// The greatest age, and the greatest lead, of a signature.
+    /// Greatest age, and greatest lead, of a signature.
     pub tolerance_seconds: u32,
-    /// Which mode is meant where none is named.
+    /// Mode of requests that name none.
     pub mode: Mode,
-    /// How much may wait to be stored.
+    /// Limits of the queue before the log, and of one commit.
     pub limits: Limits,
     /// Limits on connections.
     pub connections: ConnectionLimits,
-    /// What turns events into rows.
+    /// Logic that turns events into rows.
     pub logic: Logic,
-    /// Whether the read model is made anew without asking where it was made by other logic.
+    /// True if a read model of other logic is rebuilt without asking.
     pub auto_rebuild: bool,
-    /// True if a log that does not hold what the read model was made from is taken for the right one.
+    /// True if a log that lacks events of the read model is accepted as a new one.
     pub accept_new_log: bool,
-    /// What signs checkpoints of the log, and whether they are published; none where nothing does.
-    pub signing: Option<Signing>,
-    /// Where the time comes from.
+    /// Signing and publication of checkpoints; none without a key.
+    pub checkpoints: Option<CheckpointOptions>,
+    /// Clock of the service.
     pub clock: Clock,
+}
+
+impl Options {
+    /// Options with these secrets and no tokens; everything else is the default of `subledger serve`.
+    pub fn new(database: DatabaseUrl, webhook_secrets: WebhookSecrets) -> Self {
+        Self {
+            database,
+            webhook_secrets,
+            api_tokens: Secrets::default(),
+            access_tokens: Secrets::default(),
+            listen: DEFAULT_LISTEN.to_owned(),
+            private_listen: None,
+            tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
+            mode: Mode::default(),
+            limits: Limits::default(),
+            connections: ConnectionLimits::default(),
+            logic: Logic::default(),
+            auto_rebuild: true,
+            accept_new_log: false,
+            checkpoints: None,
+            clock: Clock::System,
+        }
+    }
 }
 
 /// Why a service did not start.
@@ -73,7 +96,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The read model has to be made anew, and that is not to happen by itself.
     #[error("{0}, and it is not to be made anew by itself")]
-    RebuildNeeded(Reason),
+    RebuildNeeded(RebuildReason),
     /// The read model knows events that the log does not hold.
     #[error(transparent)]
     LogLost(#[from] LogLost),
@@ -92,7 +115,7 @@ pub enum StartError {
 
 /// A service that is running.
 pub struct Service {
-    app: Arc<App>,
+    app: Arc<AppState>,
     projector: Projector,
     writer: Task,
     /// Tasks that keep and publish the proofs of the log.
@@ -115,22 +138,22 @@ impl Service {
         }
         if !options.auto_rebuild {
             let Options { database, logic, clock, .. } = &options;
-            if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
+            if let Some(reason) = projector::find_rebuild_reason(database, logic, clock).await? {
                 return Err(StartError::RebuildNeeded(reason));
             }
         }
         // Before anything is made: an address that is taken should leave nothing behind.
-        let public = Socket::bind(&options.listen).await?;
+        let public = BoundSocket::bind(&options.listen).await?;
         let private = match &options.private_listen {
-            Some(address) => Some(Socket::bind(address).await?),
+            Some(address) => Some(BoundSocket::bind(address).await?),
             None => None,
         };
-        let (signing_key, publishing) = match options.signing {
-            Some(Signing { key, publishing }) => (Some(key), publishing),
+        let (signing_key, publish) = match options.checkpoints {
+            Some(CheckpointOptions { key, publish }) => (Some(key), publish),
             None => (None, None),
         };
-        let publisher = match (&signing_key, publishing) {
-            (Some(key), Some(publishing)) => Some(Publisher::new(key.clone(), publishing)?),
+        let publisher = match (&signing_key, publish) {
+            (Some(key), Some(publish)) => Some(Publisher::new(key.clone(), publish)?),
             _ => None,
         };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
@@ -158,7 +181,7 @@ impl Service {
             provers.push(Task::passing("the publisher of checkpoints", publisher));
         }
         let tolerance = Some(options.tolerance_seconds);
-        let app = Arc::new(App {
+        let app = Arc::new(AppState {
             store,
             ingest,
             projector: projector.handle(),
@@ -168,21 +191,28 @@ impl Service {
             mode: options.mode,
             clock: options.clock,
             metrics: Arc::default(),
-            notices: Notices::default(),
-            bodies: Bodies::default(),
+            one_time_warnings: OneTimeWarnings::default(),
+            body_budget: BodyBudget::default(),
         });
         let mut listeners = Vec::new();
-        let mut serve = |socket: Socket, face| {
-            let router = http::router(Arc::clone(&app), face);
+        let mut serve = |socket: BoundSocket, role| {
+            let router = http::router(Arc::clone(&app), role);
             let metrics = Arc::clone(&app.metrics);
             let listener = Listener::new(socket.socket, router, metrics, options.connections);
             let listener = tokio::spawn(listener.serve(stop.clone()));
             listeners.push(Task::lasting("a listener", listener));
         };
         let loopback = address.ip().to_canonical().is_loopback();
-        serve(public, if private.is_some() { Face::Public } else { Face::Whole { loopback } });
+        serve(
+            public,
+            if private.is_some() {
+                ListenerRole::Public
+            } else {
+                ListenerRole::Combined { loopback }
+            },
+        );
         if let Some(private) = private {
-            serve(private, Face::Private);
+            serve(private, ListenerRole::Private);
         }
         Ok(Self {
             app,
@@ -208,7 +238,7 @@ impl Service {
     }
 
     /// What the endpoints share.
-    pub fn app(&self) -> &Arc<App> {
+    pub fn app(&self) -> &Arc<AppState> {
         &self.app
     }
 
@@ -285,12 +315,12 @@ async fn fill_nodes(log: Log, stop: CancellationToken) {
 }
 
 /// An address that is bound and not served yet: who connects, waits.
-struct Socket {
+struct BoundSocket {
     socket: TcpListener,
     address: SocketAddr,
 }
 
-impl Socket {
+impl BoundSocket {
     async fn bind(address: &str) -> Result<Self, StartError> {
         let listen = async {
             let socket = TcpListener::bind(address).await?;

@@ -3,16 +3,16 @@
 use clap::builder::NonEmptyStringValueParser;
 
 use super::Context;
-use super::output::{self, LineFormat, Lines, ManyFormat, cell, stdout};
+use super::csv_cells::CsvArgs;
+use super::output::{self, RowWriter, RowsFormat, StreamFormat, cell, stdout};
 use super::report::{Exit, Failure, say};
-use super::sheet::CellArgs;
-use crate::http::{SubscriptionView, UnknownStatus};
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{
     ItemFilter, OpenMode, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
 };
 use crate::time::StripeTime;
+use crate::view::{SubscriptionView, UnknownStatus};
 
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
@@ -68,11 +68,11 @@ pub(super) struct Args {
     after: Option<String>,
 
     /// Output format. JSON lines and CSV are streamed
-    #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
-    format: ManyFormat,
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    format: RowsFormat,
 
     #[command(flatten)]
-    cells: CellArgs,
+    cells: CsvArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
@@ -130,7 +130,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         let rows = all(first, pages, now).await?;
         let mut out = stdout();
-        if args.format == ManyFormat::Json {
+        if args.format == RowsFormat::Json {
             output::write_json(&serde_json::json!({ "data": rows, "next": null }), &mut out)?;
         } else {
             output::write_table(&table(&rows), &mut out)?;
@@ -145,11 +145,11 @@ async fn write_lines(
     mut rows: Vec<SubscriptionRow>,
     mut pages: SubscriptionPages,
     now: StripeTime,
-    (format, header): ((LineFormat, CellArgs), bool),
+    (format, header): ((StreamFormat, CsvArgs), bool),
 ) -> anyhow::Result<()> {
     let columns = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
     let columns: Vec<&str> = columns.chain(["active"]).collect();
-    let mut lines = Lines::begin(format, &columns, header, stdout())?;
+    let mut lines = RowWriter::new(format, &columns, header, stdout())?;
     while !rows.is_empty() {
         for row in rows {
             lines.write(&SubscriptionView::new(row, now))?;

@@ -9,22 +9,17 @@ use std::time::Duration;
 
 use super::current::{rows, table};
 use super::history::instant;
-use super::post::{Target, post};
+use super::post::{WebhookTarget, post};
 use super::report::{Exit, Failure, say};
 use super::{Context, history, output, progress, signals};
 use crate::audit::{self, History, Past, Subject, SubjectKind};
 use crate::config::{Secrets, WebhookSecrets};
-use crate::http::ConnectionLimits;
-use crate::http::SubscriptionView;
-use crate::ids::Mode;
 use crate::ids::{AccountId, Scope};
-use crate::ingest::Limits;
-use crate::projection::Logic;
 use crate::service::{Options, Service, StartError};
 use crate::simulate::{Delivery, Plan, TruthRow, deliver, simulate};
 use crate::store::{DatabaseUrl, Store, StoreError, SubscriptionFilter};
-use crate::stripe::signature::DEFAULT_TOLERANCE_SECONDS;
 use crate::time::{DAY_SECONDS, StripeTime};
+use crate::view::SubscriptionView;
 
 /// Subscriptions that are simulated.
 const SUBSCRIPTIONS: usize = 300;
@@ -32,8 +27,7 @@ const SUBSCRIPTIONS: usize = 300;
 const MONTHS: u32 = 12;
 /// Subscriptions that are shown.
 const ROWS_SHOWN: usize = 12;
-/// The address that is tried first; where it is taken, any free port does.
-const LISTEN: &str = "127.0.0.1:8000";
+/// Address to listen on if the default one is taken: any free port.
 const LISTEN_ANYWHERE: &str = "127.0.0.1:0";
 /// Posts that are under way at a time.
 const CONCURRENCY: usize = 8;
@@ -60,22 +54,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let directory = tempfile::Builder::new().prefix("subledger-demo-").tempdir()?;
     let (secrets, token) = (WebhookSecrets::parse(&random("whsec_")?)?, random("demo_")?);
+    let database = DatabaseUrl::from_path(directory.path().join("subledger.db"));
     let options = Options {
-        database: DatabaseUrl::from_path(directory.path().join("subledger.db")),
-        webhook_secrets: secrets.clone(),
         api_tokens: Secrets::parse(&token),
-        access_tokens: Secrets::default(),
-        listen: LISTEN.to_owned(),
-        private_listen: None,
-        tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
-        mode: Mode::Live,
-        limits: Limits::default(),
-        connections: ConnectionLimits::default(),
-        logic: Logic::default(),
-        auto_rebuild: true,
-        accept_new_log: false,
-        signing: None,
         clock: context.clock.clone(),
+        ..Options::new(database, secrets.clone())
     };
     let service = match Service::start(options.clone()).await {
         Err(StartError::Listen { .. }) => {
@@ -84,9 +67,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         started => started?,
     };
     let now = args.until.unwrap_or_else(|| context.clock.now().to_stripe_time());
-    let show = Show { service: &service, secrets, token, context, now };
+    let demo = Demo { service: &service, secrets, token, context, now };
     let exit = tokio::select! {
-        exit = show.run() => exit?,
+        exit = demo.run() => exit?,
         () = stop.cancelled() => Exit::Done,
     };
     if !args.once && !stop.is_cancelled() {
@@ -97,7 +80,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-struct Show<'a> {
+struct Demo<'a> {
     service: &'a Service,
     secrets: WebhookSecrets,
     token: String,
@@ -106,7 +89,7 @@ struct Show<'a> {
     now: StripeTime,
 }
 
-impl Show<'_> {
+impl Demo<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
         let mut out = output::stdout();
         let app = self.service.app();
@@ -131,7 +114,7 @@ impl Show<'_> {
             truth.len()
         )?;
         out.flush()?;
-        let target = Target {
+        let target = WebhookTarget {
             url: format!("{url}/api/stripe/webhook/"),
             secrets: self.secrets.clone(),
             concurrency: CONCURRENCY,

@@ -4,11 +4,11 @@ use std::io::{self, BufWriter, Stdout, Write};
 
 use serde::Serialize;
 
+use super::csv_cells::CellFormat;
 use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::say;
-use super::sheet::Cells;
 use super::{history, json};
-use crate::projector::{Difference, Listing, Summary};
+use crate::projector::{DiffEvent, DiffSummary, Listing};
 use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
 use crate::visible::visible;
 
@@ -30,9 +30,9 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// Writes the differences as they come.
-pub(super) struct Report {
+pub(super) struct DiffWriter {
     format: Format,
-    cells: Cells,
+    cells: CellFormat,
     listing: Listing,
     /// The last of those that were listed: what it does to access makes the heading.
     last: Option<AccessEffect>,
@@ -59,7 +59,7 @@ struct ChangeView<'a> {
     fields: &'a [FieldChange],
 }
 
-impl Report {
+impl DiffWriter {
     pub(super) fn new(FormatArgs { format, cells }: FormatArgs, listing: Listing) -> Self {
         Self {
             format,
@@ -75,9 +75,9 @@ impl Report {
         }
     }
 
-    pub(super) fn take(&mut self, difference: &Difference<'_>) {
+    pub(super) fn write(&mut self, difference: &DiffEvent<'_>) {
         if self.failure.is_none() {
-            self.failure = self.write(difference).err();
+            self.failure = self.try_write(difference).err();
         }
     }
 
@@ -99,9 +99,9 @@ impl Report {
         Ok(())
     }
 
-    fn write(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
+    fn try_write(&mut self, difference: &DiffEvent<'_>) -> anyhow::Result<()> {
         match difference {
-            Difference::Summary(summary) => {
+            DiffEvent::Summary(summary) => {
                 self.begun = true;
                 self.differing = if summary.live.is_some() { summary.differing() } else { 0 };
                 self.access_changes = summary.access_changes();
@@ -117,7 +117,7 @@ impl Report {
                     }
                 }
             }
-            Difference::Subscription(changed) => {
+            DiffEvent::Subscription(changed) => {
                 match self.format {
                     Format::Table => self.write_paragraph(changed)?,
                     Format::Json => {
@@ -197,7 +197,7 @@ fn heading(verb: &str, listing: Listing, all: i64) -> String {
 }
 
 /// The summary as a person reads it.
-fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+fn write_summary(summary: &DiffSummary, out: &mut impl Write) -> io::Result<()> {
     let counts = &summary.counts;
     let Some(live) = summary.live else {
         let (_, with_access) = summary.access_changes();
@@ -268,14 +268,15 @@ fn write_access(mode: &str, access: AccessCounts, out: &mut impl Write) -> io::R
 
 fn write_records(
     changed: &ChangedSubscription,
-    cells: Cells,
+    cells: CellFormat,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let row = serde_json::to_value(ChangeView::new(changed))?;
     for field in &changed.fields {
         let field = serde_json::to_value(field)?;
-        let written =
-            COLUMNS.iter().map(|column| cells.of(row.get(column).or_else(|| field.get(column))));
+        let written = COLUMNS
+            .iter()
+            .map(|column| cells.format(row.get(column).or_else(|| field.get(column))));
         write_record(&written.collect::<anyhow::Result<Vec<_>>>()?, out)?;
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! `export`: the log, one line an event, in constant memory.
 
 use super::Context;
-use super::output::{LineFormat, Lines, stdout};
+use super::csv_cells::CsvArgs;
+use super::output::{RowWriter, StreamFormat, stdout};
 use super::report::{Exit, Failure, say};
-use super::sheet::CellArgs;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::store::{Damage, LogEntry, LoggedEvent, OpenMode, Redelivery, Store, StoreError};
@@ -20,22 +20,22 @@ pub(super) struct Args {
     after: i64,
 
     /// Output format. `import` reads JSON lines
-    #[arg(long, value_enum, default_value_t = LineFormat::Jsonl)]
-    format: LineFormat,
+    #[arg(long, value_enum, default_value_t = StreamFormat::Jsonl)]
+    format: StreamFormat,
 
     /// Leave out events that are damaged, and name them on standard error; exit status 1 if there are any
     #[arg(long)]
     skip_damaged: bool,
 
     #[command(flatten)]
-    cells: CellArgs,
+    cells: CsvArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
     let is_whole = args.after == 0;
     let mut lines =
-        Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
+        RowWriter::new((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
     let mut skipped = Skipped { is_allowed: args.skip_damaged, events: 0 };
     let mut after = Position(args.after);
     loop {

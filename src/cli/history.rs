@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Context;
-use super::output::{self, LineFormat, Lines, ManyFormat, stdout};
+use super::csv_cells::CsvArgs;
+use super::output::{self, RowWriter, RowsFormat, StreamFormat, stdout};
 use super::report::{Exit, Failure, say};
-use super::sheet::CellArgs;
-use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
-use crate::http::HistoryView;
+use crate::audit::{
+    self, FoldOutcome, HistoryEvent, HistoryStream, Past, ReadLimit, Subject, SubjectKind,
+};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
+use crate::view::HistoryView;
 
 /// The columns of the CSV.
 const COLUMNS: [&str; 15] = [
@@ -45,7 +47,7 @@ pub(super) struct Args {
 
     /// Kind of the id, where its form does not tell
     #[arg(long, value_enum)]
-    kind: Option<Kind>,
+    kind: Option<SubjectKind>,
 
     /// Show only what had happened by then, such as 2026-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
@@ -69,18 +71,11 @@ pub(super) struct Args {
     after: Option<i64>,
 
     /// Output format. JSON lines and CSV are streamed
-    #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
-    format: ManyFormat,
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    format: RowsFormat,
 
     #[command(flatten)]
-    cells: CellArgs,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Kind {
-    User,
-    Customer,
-    Subscription,
+    cells: CsvArgs,
 }
 
 const FORM: &str = "an instant looks like 2026-03-01T00:00:00Z";
@@ -95,12 +90,7 @@ pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
-    let kind = match args.kind {
-        None => SubjectKind::of_id(&args.id),
-        Some(Kind::User) => SubjectKind::User,
-        Some(Kind::Customer) => SubjectKind::Customer,
-        Some(Kind::Subscription) => SubjectKind::Subscription,
-    };
+    let kind = args.kind.unwrap_or_else(|| SubjectKind::of_id(&args.id));
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };
@@ -114,15 +104,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut after = args.after.map(Position);
     if let Some(format) = args.format.lines() {
-        let stream = HistoryStream::open(&store, subject, past, Chunk::default());
+        let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
         let stream = stream.await?.ok_or_else(unknown)?;
         say_of_future(stream.received_in_future());
         write_lines(stream, after, args.changes_only, (format, args.cells)).await?;
     } else {
         let history = audit::history(&store, subject, past).await?;
         let (_, mut history) = history.ok_or_else(unknown)?;
-        leave_out(&mut after, &mut history.events);
-        all_left_out(after)?;
+        skip_through(&mut after, &mut history.events);
+        require_skipped(after)?;
         say_of_future(history.received_in_future);
         let mut history = HistoryView::new(history, context.clock.now().to_stripe_time());
         if args.changes_only {
@@ -132,7 +122,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             say("the story is longer than is told: these are its first events only");
         }
         let mut out = stdout();
-        if args.format == ManyFormat::Json {
+        if args.format == RowsFormat::Json {
             output::write_json(&history, &mut out)?;
         } else {
             output::write_table(&table(&history.events), &mut out)?;
@@ -156,20 +146,20 @@ async fn write_lines(
     mut stream: HistoryStream<'_>,
     mut after: Option<Position>,
     changes_only: bool,
-    format: (LineFormat, CellArgs),
+    format: (StreamFormat, CsvArgs),
 ) -> anyhow::Result<()> {
-    let mut lines = Lines::begin(format, &COLUMNS, after.is_none(), stdout())?;
+    let mut lines = RowWriter::new(format, &COLUMNS, after.is_none(), stdout())?;
     while let Some(mut events) = stream.next().await? {
-        leave_out(&mut after, &mut events);
+        skip_through(&mut after, &mut events);
         let mut written = events.iter().filter(|it| !changes_only || it.changed_anything());
         written.try_for_each(|event| lines.write(event))?;
     }
-    all_left_out(after)?;
+    require_skipped(after)?;
     lines.flush()
 }
 
 /// Leaves out the events up to the one at this position, and then no more.
-fn leave_out(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
+fn skip_through(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
     let Some(position) = *after else { return };
     match events.iter().position(|event| event.position == position) {
         Some(at) => {
@@ -181,7 +171,7 @@ fn leave_out(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
 }
 
 /// Fails where the event up to which all was to be left out has not come.
-fn all_left_out(after: Option<Position>) -> anyhow::Result<()> {
+fn require_skipped(after: Option<Position>) -> anyhow::Result<()> {
     let Some(position) = after else { return Ok(()) };
     Err(Failure::usage(
         format!("this history has no event at position {position}"),
@@ -196,11 +186,11 @@ pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
     let subscriptions: BTreeSet<_> =
         events.iter().filter_map(|it| it.subscription_id.as_ref()).collect();
     for event in events {
-        let mut name = broken(&event.event_type);
+        let mut name = broken_before_dots(&event.event_type);
         let id = event.subscription_id.as_ref().filter(|_| subscriptions.len() > 1);
         name.extend(id.map(ToString::to_string));
         let happened = vec![minute(&event.occurred_at.to_string())];
-        let row = [happened, name, marks(event), told(event)];
+        let row = [happened, name, marks(event), description(event)];
         output::add_row_of_lines(&mut table, row, !event.changed_anything());
     }
     output::keep_whole(&mut table, &[0, 1, 2]);
@@ -208,7 +198,7 @@ pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
 }
 
 /// A type of event, broken before a dot where it is long.
-fn broken(event_type: &str) -> Vec<String> {
+fn broken_before_dots(event_type: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in event_type.split('.') {
         let part = if lines.is_empty() { part.to_owned() } else { format!(".{part}") };
@@ -223,10 +213,10 @@ fn broken(event_type: &str) -> Vec<String> {
 /// What is special about an event.
 fn marks(event: &HistoryEvent) -> Vec<String> {
     let folding = match event.folding {
-        Folding::Folded => None,
-        Folding::NotFolded => Some("not folded"),
-        Folding::Parked => Some("parked"),
-        Folding::Erased => Some("erased"),
+        FoldOutcome::Folded => None,
+        FoldOutcome::NotFolded => Some("not folded"),
+        FoldOutcome::Parked => Some("parked"),
+        FoldOutcome::Erased => Some("erased"),
     };
     let marks = [event.late.then_some("late"), event.ambiguous.then_some("in doubt"), folding];
     let marks = marks.into_iter().flatten().map(str::to_owned);
@@ -235,7 +225,7 @@ fn marks(event: &HistoryEvent) -> Vec<String> {
 }
 
 /// What an event says and changed.
-fn told(event: &HistoryEvent) -> Vec<String> {
+fn description(event: &HistoryEvent) -> Vec<String> {
     let mut lines: Vec<String> = event.note.iter().cloned().collect();
     lines.extend(event.words.iter().take(WORDS_SHOWN).cloned());
     match event.words.len().saturating_sub(WORDS_SHOWN) {
@@ -268,7 +258,7 @@ pub(super) fn minute(instant: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::broken;
+    use super::broken_before_dots;
 
     #[test]
     fn a_long_type_is_broken_before_a_dot() {
@@ -281,7 +271,7 @@ mod tests {
             ),
             ("ping", "ping"),
         ] {
-            assert_eq!(broken(event_type).join("\n"), lines);
+            assert_eq!(broken_before_dots(event_type).join("\n"), lines);
         }
     }
 }

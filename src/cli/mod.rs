@@ -5,6 +5,7 @@
 
 mod backup;
 mod command;
+mod csv_cells;
 mod current;
 mod demo;
 mod diff;
@@ -25,7 +26,6 @@ mod projections;
 mod rebuild;
 mod report;
 mod serve;
-mod sheet;
 mod signals;
 mod simulate;
 mod telemetry;

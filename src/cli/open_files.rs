@@ -1,6 +1,6 @@
 //! Limit on open files of `serve`: raised as far as the system allows, and told where it is too low.
 
-use crate::http::ConnectionLimits;
+use crate::config::ConnectionLimits;
 
 /// Files that are open beside the connections: databases, listeners, logs, with room to spare.
 const OTHER_FILES: u64 = 256;

@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 
+use super::csv_cells::{CellFormat, CsvArgs};
 use super::json;
-use super::sheet::{CellArgs, Cells};
 use crate::visible::visible;
 
 /// The widest table, in columns of a terminal.
@@ -32,12 +32,12 @@ pub(super) struct FormatArgs {
     pub(super) format: Format,
 
     #[command(flatten)]
-    pub(super) cells: CellArgs,
+    pub(super) cells: CsvArgs,
 }
 
 /// How rows are written of which there may be any number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ManyFormat {
+pub(super) enum RowsFormat {
     /// Table for people, at most 100 columns wide.
     #[default]
     Table,
@@ -49,20 +49,20 @@ pub(super) enum ManyFormat {
     Csv,
 }
 
-impl ManyFormat {
+impl RowsFormat {
     /// How they are written as they come, where they are.
-    pub(super) fn lines(self) -> Option<LineFormat> {
+    pub(super) fn lines(self) -> Option<StreamFormat> {
         match self {
             Self::Table | Self::Json => None,
-            Self::Jsonl => Some(LineFormat::Jsonl),
-            Self::Csv => Some(LineFormat::Csv),
+            Self::Jsonl => Some(StreamFormat::Jsonl),
+            Self::Csv => Some(StreamFormat::Csv),
         }
     }
 }
 
 /// How rows are written as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum LineFormat {
+pub(super) enum StreamFormat {
     /// One JSON object a line.
     #[default]
     Jsonl,
@@ -71,20 +71,20 @@ pub(super) enum LineFormat {
 }
 
 /// Rows that are written as they come, none of them kept.
-pub(super) enum Lines<'c, W: Write> {
+pub(super) enum RowWriter<'c, W: Write> {
     Jsonl(W),
-    Csv(Box<csv::Writer<W>>, &'c [&'c str], Cells),
+    Csv(Box<csv::Writer<W>>, &'c [&'c str], CellFormat),
 }
 
-impl<'c, W: Write> Lines<'c, W> {
+impl<'c, W: Write> RowWriter<'c, W> {
     /// Begins them; a header is written first where it belongs to the format, and is wanted.
-    pub(super) fn begin(
-        (format, cells): (LineFormat, CellArgs),
+    pub(super) fn new(
+        (format, cells): (StreamFormat, CsvArgs),
         columns: &'c [&'c str],
         header: bool,
         out: W,
     ) -> anyhow::Result<Self> {
-        if format == LineFormat::Jsonl {
+        if format == StreamFormat::Jsonl {
             return Ok(Self::Jsonl(out));
         }
         let mut csv = csv::Writer::from_writer(out);
@@ -103,7 +103,7 @@ impl<'c, W: Write> Lines<'c, W> {
             }
             Self::Csv(csv, columns, cells) => {
                 let row = serde_json::to_value(row)?;
-                let written = columns.iter().map(|column| cells.of(row.get(*column)));
+                let written = columns.iter().map(|column| cells.format(row.get(*column)));
                 let written = written.collect::<anyhow::Result<Vec<_>>>()?;
                 csv.write_record(written).map_err(io_error)?;
             }
@@ -191,10 +191,10 @@ pub(super) fn write_json(document: &impl Serialize, out: &mut impl Write) -> any
 pub(super) fn write_csv<T: Serialize>(
     columns: &[&str],
     rows: impl IntoIterator<Item = T>,
-    cells: CellArgs,
+    cells: CsvArgs,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut lines = Lines::begin((LineFormat::Csv, cells), columns, true, out)?;
+    let mut lines = RowWriter::new((StreamFormat::Csv, cells), columns, true, out)?;
     for row in rows {
         lines.write(&row)?;
     }

@@ -25,7 +25,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where to, and how.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct WebhookTarget {
     pub(super) url: String,
     pub(super) secrets: WebhookSecrets,
     pub(super) concurrency: usize,
@@ -34,7 +34,7 @@ pub(super) struct Target {
 
 /// What was answered.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Posted {
+pub(super) struct PostCounts {
     pub(super) stored: u64,
     pub(super) duplicates: u64,
 }
@@ -44,8 +44,8 @@ struct Receipt {
     duplicate: bool,
 }
 
-struct Work {
-    target: Target,
+struct PostJob {
+    target: WebhookTarget,
     client: reqwest::Client,
     events: Vec<SimulatedEvent>,
     next: AtomicUsize,
@@ -56,11 +56,11 @@ struct Work {
 
 /// Posts all events, started in their order.
 pub(super) async fn post(
-    target: &Target,
+    target: &WebhookTarget,
     events: Vec<SimulatedEvent>,
     progress: ProgressBar,
-) -> anyhow::Result<Posted> {
-    let work = Arc::new(Work {
+) -> anyhow::Result<PostCounts> {
+    let job = Arc::new(PostJob {
         target: target.clone(),
         client: reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?,
         events,
@@ -71,19 +71,19 @@ pub(super) async fn post(
     });
     let mut workers = JoinSet::new();
     for _ in 0..target.concurrency.max(1) {
-        workers.spawn(Arc::clone(&work).run());
+        workers.spawn(Arc::clone(&job).run());
     }
     while let Some(worker) = workers.join_next().await {
         worker??;
     }
-    work.progress.finish_and_clear();
-    Ok(Posted {
-        stored: work.stored.load(Ordering::Relaxed),
-        duplicates: work.duplicates.load(Ordering::Relaxed),
+    job.progress.finish_and_clear();
+    Ok(PostCounts {
+        stored: job.stored.load(Ordering::Relaxed),
+        duplicates: job.duplicates.load(Ordering::Relaxed),
     })
 }
 
-impl Work {
+impl PostJob {
     async fn run(self: Arc<Self>) -> anyhow::Result<()> {
         while let Some(event) = self.events.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let receipt = self.deliver(event).await?;

@@ -1,12 +1,12 @@
 //! `rebuild`: the read model anew from the log, beside the live one, and then in its place.
 
 use super::Context;
-use super::diff::Report;
+use super::diff::DiffWriter;
 use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
 use super::report::{Exit, say};
 use super::signals;
-use crate::projector::{self, Listing, RebuildEvent, RebuildMode};
+use crate::projector::{self, Listing, RebuildEvent, RebuildMode, RebuildOptions};
 use crate::store::{DatabaseUrl, OpenMode};
 
 /// Subscriptions that a summary shows of those that lose access, and of those that gain it.
@@ -52,24 +52,32 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mode = if args.dry_run { RebuildMode::DryRun } else { RebuildMode::Swap };
     let mut progress = RebuildProgress::new();
-    let mut report = Report::new(args.format, listing);
+    let mut diff = DiffWriter::new(args.format, listing);
     let clock = &context.clock;
-    let told = |told: RebuildEvent<'_>| match told {
+    let on_event = |event: RebuildEvent<'_>| match event {
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(difference) => {
             progress.clear();
-            report.take(&difference);
+            diff.write(&difference);
         }
         RebuildEvent::NotCompared(error) => {
             progress.clear();
             say(&format!("the new generation could not be compared with the live one: {error}"));
         }
     };
-    let rebuilt = projector::rebuild(&store, &logic, clock, &stop, (mode, listing), told).await;
+    let rebuilt = projector::rebuild(
+        &store,
+        &logic,
+        clock,
+        &stop,
+        RebuildOptions { mode, listing },
+        on_event,
+    )
+    .await;
     progress.clear();
     store.close().await;
     let rebuilt = rebuilt?;
-    let printed = report.finish();
+    let printed = diff.finish();
     let ending = if args.dry_run { "was a dry run and is dropped" } else { "is live" };
     say(&format!(
         "generation {} {ending}: {} events folded in {:.1?}, {} parked",

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::telemetry;
 use crate::config::ConfigError;
-use crate::projector::{ChoiceError, LogLost, RebuildError};
+use crate::log_output;
+use crate::projector::{GenerationError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
 use crate::visible::visible;
@@ -71,7 +71,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     let (exit, hint) = judge(error);
-    if telemetry::is_json() {
+    if log_output::is_json() {
         let line = json!({"level": "ERROR", "message": error.to_string(), "hint": hint});
         write_line(&line.to_string());
         return exit;
@@ -104,9 +104,9 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
             return (Exit::Usage, Some(config.hint().into_owned()));
         }
-        if let Some(choice) = cause.downcast_ref::<ChoiceError>() {
+        if let Some(choice) = cause.downcast_ref::<GenerationError>() {
             let exit = match choice {
-                ChoiceError::Store(store) => exit_of(store),
+                GenerationError::Store(store) => exit_of(store),
                 _ => Exit::Usage,
             };
             return (exit, choice.hint().map(str::to_owned));
@@ -158,7 +158,7 @@ fn exit_of(error: &StoreError) -> Exit {
 /// Writes a line for people to stderr, where hidden characters become escapes, also line breaks; as an object
 /// of JSON where the log is JSON.
 pub(super) fn say(line: &str) {
-    if telemetry::is_json() {
+    if log_output::is_json() {
         write_line(&json!({"level": "INFO", "message": line}).to_string());
     } else {
         write_line(&visible(line));

@@ -7,7 +7,6 @@ use crate::config::{
     ACCESS_TOKEN, API_TOKEN, Secrets, ServeSettings, WEBHOOK_SECRET, WebhookSecrets,
 };
 use crate::ids::Mode;
-use crate::ingest::Limits;
 use crate::service::{Options, Service, StartError};
 
 #[derive(clap::Args, Debug)]
@@ -19,21 +18,19 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     let options = Options {
-        database: settings.database_url()?,
-        webhook_secrets: WebhookSecrets::from_env()?,
         api_tokens: Secrets::from_env(API_TOKEN)?,
         access_tokens: Secrets::from_env(ACCESS_TOKEN)?,
         listen: args.settings.listen,
         private_listen: args.settings.private_listen,
         tolerance_seconds: args.settings.tolerance_seconds,
         mode: settings.mode,
-        limits: Limits::default(),
         connections: args.settings.connections,
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
-        signing: args.settings.checkpoints.signing()?,
+        checkpoints: args.settings.checkpoints.options()?,
         clock: context.clock.clone(),
+        ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let unbound = options.webhook_secrets.unbound_among_several();

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Context;
 use super::output::stdout;
-use super::post::{Target, post};
+use super::post::{WebhookTarget, post};
 use super::progress;
 use super::report::{Exit, Failure, say};
 use crate::config::WebhookSecrets;
@@ -103,7 +103,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let events = deliver(simulation.events, &delivery);
     if let Some(url) = args.to {
-        let target = Target {
+        let target = WebhookTarget {
             url,
             secrets: WebhookSecrets::from_env()?,
             concurrency: args.concurrency,

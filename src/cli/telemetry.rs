@@ -1,21 +1,17 @@
 //! Logging of the commands: to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::report::Failure;
-use crate::log_output::{self, LineFormat};
+use crate::log_output::{self, LogFormat};
 
 /// Variable of the filter.
 const LOG: &str = "SUBLEDGER_LOG";
 /// Variable of the format.
 const LOG_FORMAT: &str = "SUBLEDGER_LOG_FORMAT";
-
-/// True if stderr is for a program that reads JSON.
-static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging; `default` is the filter where none is set. Keep the guard until the end.
 pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
@@ -29,8 +25,8 @@ pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
     })?;
     let colours = io::stderr().is_terminal() && variable("NO_COLOR").is_none();
     let format = match variable(LOG_FORMAT).as_deref() {
-        None | Some("text") => LineFormat::Text { colours },
-        Some("json") => LineFormat::Json,
+        None | Some("text") => LogFormat::Text { colours },
+        Some("json") => LogFormat::Json,
         Some(other) => {
             return Err(Failure::usage(
                 format!("{LOG_FORMAT} cannot be {other:?}"),
@@ -38,11 +34,5 @@ pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
             ));
         }
     };
-    JSON.store(format == LineFormat::Json, Ordering::Relaxed);
     Ok(log_output::start(filter, format))
-}
-
-/// True if every line on stderr has to be JSON.
-pub(super) fn is_json() -> bool {
-    JSON.load(Ordering::Relaxed)
 }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ConfigError;
 use crate::proof::{KeyError, SigningKey};
-use crate::publisher::{Publishing, Signing};
+use crate::publisher::{CheckpointOptions, PublishOptions};
 
 /// The environment variable of the secret key itself.
 pub const SIGNING_KEY: &str = "SUBLEDGER_SIGNING_KEY";
@@ -143,16 +143,16 @@ fn shared_mode(file: &std::fs::File) -> io::Result<Option<u32>> {
 
 impl CheckpointSettings {
     /// What signs checkpoints, and whether they are published.
-    pub fn signing(&self) -> Result<Option<Signing>, ConfigError> {
-        let publishing = match (&self.checkpoint_file, self.checkpoint_every_seconds) {
+    pub fn options(&self) -> Result<Option<CheckpointOptions>, ConfigError> {
+        let publish = match (&self.checkpoint_file, self.checkpoint_every_seconds) {
             (None, None) => None,
-            (file, seconds) => Some(Publishing {
+            (file, seconds) => Some(PublishOptions {
                 file: file.clone(),
                 every: Duration::from_secs(u64::from(seconds.unwrap_or(EVERY_SECONDS))),
             }),
         };
-        match (self.key.key()?, publishing) {
-            (Some(key), publishing) => Ok(Some(Signing { key, publishing })),
+        match (self.key.key()?, publish) {
+            (Some(key), publish) => Ok(Some(CheckpointOptions { key, publish })),
             (None, Some(_)) => Err(SigningError::Missing.into()),
             (None, None) => Ok(None),
         }

@@ -10,7 +10,7 @@ use crate::time::StripeTime;
 
 /// What was erased, by whom and why. When is the event's own time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Erasure {
+pub struct ErasureRecord {
     /// A person or an office.
     pub by: String,
     /// As the number of a request.
@@ -57,7 +57,7 @@ struct Data<O> {
     object: O,
 }
 
-impl Erasure {
+impl ErasureRecord {
     /// The type of the record.
     pub const TYPE: &str = "subledger.erasure";
 
@@ -126,7 +126,7 @@ mod tests {
         let subject =
             ErasedSubject { customer: "cus_1".into(), subscription: Some("sub_1".into()) };
         let event = |id: &str| ErasedEvent { event_id: id.into(), subjects: vec![subject.clone()] };
-        let erasure = Erasure {
+        let erasure = ErasureRecord {
             by: "Ann \"privacy\"\n".to_owned(),
             reason: Some("request 7".to_owned()),
             events: vec![event("evt_1"), event("evt_2")],
@@ -135,11 +135,11 @@ mod tests {
         let words = "erased on 2023-11-14 by Ann \"privacy\"\n (request 7)";
         assert_eq!(erasure.in_words(StripeTime(1_700_000_000)), words);
         let scope = Scope { account: "acct_1".into(), livemode: true };
-        let id = Erasure::draw_id();
+        let id = ErasureRecord::draw_id();
         let new =
             erasure.clone().into_event(id.clone(), &scope, StripeTime(1_700_000_000)).unwrap();
         let body = new.body().unwrap();
-        assert_eq!(Erasure::read(body), Some(erasure));
+        assert_eq!(ErasureRecord::read(body), Some(erasure));
         let facts = EventFacts::from(&Envelope::parse(body).unwrap());
         assert_eq!(&facts, new.facts());
         assert_eq!(facts.event_id, id);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_id_of_a_record_is_never_the_same_again() {
-        let (one, other) = (Erasure::draw_id(), Erasure::draw_id());
+        let (one, other) = (ErasureRecord::draw_id(), ErasureRecord::draw_id());
         assert_ne!(one, other);
         assert_eq!(one.as_str().len(), "erasure_".len() + 32);
     }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_no_record_is_none() {
         for body in ["", "{}", r#"{"id":"evt_1","type":"customer.created","data":{"object":{}}}"#] {
-            assert_eq!(Erasure::read(body), None);
+            assert_eq!(ErasureRecord::read(body), None);
         }
     }
 }

@@ -12,8 +12,8 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::App;
-use super::peer::Peer;
+use super::AppState;
+use super::connection_state::ConnectionState;
 use super::problem::{Problem, ProblemType};
 use crate::config::{ACCESS_TOKEN, API_TOKEN, Secrets};
 
@@ -69,23 +69,23 @@ impl Tokens {
 
 /// Lets only those in who may read everything.
 pub(super) async fn require_read(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     app.tokens.permit(request.headers(), Right::Read)?;
-    Peer::verify(request.extensions());
+    ConnectionState::mark_verified(request.extensions());
     Ok(next.run(request).await)
 }
 
 /// Lets those in who may ask for one user's access.
 pub(super) async fn require_access(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     app.tokens.permit(request.headers(), Right::AskAccess)?;
-    Peer::verify(request.extensions());
+    ConnectionState::mark_verified(request.extensions());
     Ok(next.run(request).await)
 }
 

@@ -5,13 +5,13 @@ use axum::extract::State;
 
 use super::params::{Id, Params};
 use super::problem::Problem;
-use super::{App, Shared};
+use super::{AppState, SharedState};
 use crate::exchange::EventRecord;
 use crate::ids::EventId;
 use crate::store::LoggedEvent;
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     params: Params,
 ) -> Result<Json<EventRecord>, Problem> {
@@ -22,7 +22,7 @@ pub(super) async fn get(
 
 /// The event of this id in the account and mode that are meant.
 pub(super) async fn find(
-    app: &App,
+    app: &AppState,
     id: String,
     mut params: Params,
 ) -> Result<LoggedEvent, Problem> {

@@ -3,13 +3,13 @@
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use super::Shared;
+use super::SharedState;
 use super::event::find;
 use super::params::{Id, Params};
 use super::problem::{Problem, ProblemType};
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     params: Params,
 ) -> Result<([(HeaderName, &'static str); 2], String), Problem> {

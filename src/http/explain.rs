@@ -3,19 +3,19 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::Shared;
+use super::SharedState;
+use super::freshness::AtPosition;
 use super::params::{INSTANT, Id, Params};
 use super::problem::Problem;
-use super::stamp::Stamped;
 use crate::audit::{self, Explanation, Past};
 use crate::ids::SubscriptionId;
 use crate::time::{ReceivedAt, StripeTime};
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     mut params: Params,
-) -> Result<Stamped<Json<Explanation>>, Problem> {
+) -> Result<AtPosition<Json<Explanation>>, Problem> {
     let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
     let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
     let scope = params.scope(app.mode)?;
@@ -24,5 +24,5 @@ pub(super) async fn get(
     let now = app.clock.now().to_stripe_time();
     let explained = audit::explain(&app.store, scope, SubscriptionId::new(id), past, now).await?;
     let (stamp, explanation) = explained.ok_or_else(|| Problem::unknown("subscription"))?;
-    Ok(Stamped(stamp, Json(explanation)))
+    Ok(AtPosition(stamp.position, Json(explanation)))
 }

@@ -4,13 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
-use super::readyz::{stalled_append, stalled_fold};
+use super::SharedState;
+use super::health::{FROZEN, stalled_append, stalled_fold};
 use crate::projector::FollowerState;
-
-/// Said here and by `/readyz`.
-pub(super) const FROZEN: &str = "the read model was made by another version of this program and does \
-                                 not follow the log";
 
 /// 200 as long as this is answered; `degraded` where something wants a look.
 #[derive(Serialize)]
@@ -21,7 +17,7 @@ pub(super) struct Health {
 }
 
 /// Answers without touching a database.
-pub(super) async fn get(State(app): Shared) -> Json<Health> {
+pub(super) async fn get(State(app): SharedState) -> Json<Health> {
     let mut reasons = Vec::new();
     let status = app.projector.status();
     if status.parked > 0 {

@@ -5,13 +5,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::freshness::AtPosition;
 use super::params::{INSTANT, Id, Params, cursor};
 use super::problem::Problem;
-use super::stamp::Stamped;
-use super::view::HistoryView;
-use super::{App, Shared};
+use super::{AppState, SharedState};
 use crate::audit::{self, Past, Subject, SubjectKind};
 use crate::time::{ReceivedAt, StripeTime};
+use crate::view::HistoryView;
 
 /// A page of a history; the state is that at the end of all of it.
 #[derive(Serialize)]
@@ -22,21 +22,21 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
-type Answer = Result<Stamped<Json<Page>>, Problem>;
+type Answer = Result<AtPosition<Json<Page>>, Problem>;
 
-pub(super) async fn of_user(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+pub(super) async fn of_user(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
     page(&app, SubjectKind::User, id, params).await
 }
 
-pub(super) async fn of_customer(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+pub(super) async fn of_customer(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
     page(&app, SubjectKind::Customer, id, params).await
 }
 
-pub(super) async fn of_subscription(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+pub(super) async fn of_subscription(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
     page(&app, SubjectKind::Subscription, id, params).await
 }
 
-async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> Answer {
+async fn page(app: &AppState, kind: SubjectKind, id: String, mut params: Params) -> Answer {
     let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
     let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
     let limit = params.limit()?;
@@ -69,5 +69,5 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
     let more = events.len() > limit;
     events.truncate(limit);
     let next = events.last().filter(|_| more).map(|event| cursor(&event.position.to_string()));
-    Ok(Stamped(stamp, Json(Page { history, next })))
+    Ok(AtPosition(stamp.position, Json(Page { history, next })))
 }

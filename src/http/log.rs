@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::Shared;
+use super::SharedState;
 use super::params::Params;
 use super::problem::Problem;
 use crate::ids::Position;
@@ -19,7 +19,7 @@ pub(super) struct Head {
     root: String,
 }
 
-pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Head>, Problem> {
+pub(super) async fn get(State(app): SharedState, params: Params) -> Result<Json<Head>, Problem> {
     params.finish()?;
     let head = app.store.log.head().await?;
     Ok(Json(Head { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))

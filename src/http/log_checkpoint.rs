@@ -3,14 +3,14 @@
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use super::Shared;
+use super::SharedState;
 use super::params::Params;
 use super::problem::{Problem, ProblemType};
 use crate::audit;
 use crate::config::SIGNING_KEY;
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     params: Params,
 ) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
     params.finish()?;

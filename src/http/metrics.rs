@@ -19,9 +19,9 @@ use prometheus_client::registry::Registry;
 
 pub use histogram::Histogram;
 
-use super::alarms::Alarms;
-use super::peer::Closed;
+use super::connection_state::CloseReason;
 use super::problem::ProblemType;
+use super::warnings::Warnings;
 use crate::ingest::Ingest;
 
 /// The counters, with a registry of their own, so that two services in one process share none.
@@ -30,7 +30,7 @@ pub struct Metrics {
     problems: Vec<Counter>,
     closed: Vec<Counter>,
     /// Warnings about what is counted as refused.
-    pub(super) alarms: Alarms,
+    pub(super) warnings: Warnings,
     /// Events that were appended to the log.
     pub events_appended: Counter,
     /// Deliveries of events that the log knew already.
@@ -81,11 +81,11 @@ impl Metrics {
                 .iter()
                 .map(|kind| problems.get_or_create_owned(&[("type", kind.name())]))
                 .collect(),
-            closed: Closed::ALL
+            closed: CloseReason::ALL
                 .iter()
                 .map(|reason| closed.get_or_create_owned(&[("reason", reason.name())]))
                 .collect(),
-            alarms: Alarms::default(),
+            warnings: Warnings::default(),
             events_appended: register!(
                 "events_appended",
                 "Events appended to the log",
@@ -149,7 +149,7 @@ impl Metrics {
     }
 
     /// Counts a connection that the server closes.
-    pub(super) fn closed(&self, reason: Closed) {
+    pub(super) fn closed(&self, reason: CloseReason) {
         self.closed[reason as usize].inc();
     }
 

@@ -6,14 +6,14 @@
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use super::Shared;
+use super::SharedState;
 use super::problem::{Problem, ProblemType};
 use crate::time::ReceivedAt;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let metrics = &app.metrics;
     let (status, now) = (app.projector.status(), app.clock.now());

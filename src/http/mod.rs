@@ -4,15 +4,16 @@
 //! *Invariant: nothing here knows SQL, and no answer holds a secret or a database's words.*
 
 mod access;
-mod alarm;
-mod alarms;
 mod auth;
-mod bodies;
+mod body_budget;
+mod connection_state;
 mod connections;
 mod customers;
 mod event;
 mod event_payload;
 mod explain;
+mod freshness;
+mod health;
 mod healthz;
 mod history;
 mod limits;
@@ -21,18 +22,16 @@ mod log_checkpoint;
 mod metrics;
 mod metrics_text;
 mod params;
-mod peer;
 mod problem;
 mod projections;
 mod readyz;
 mod server;
 mod socket;
-mod stamp;
-mod statuses;
 mod subscription;
 mod subscriptions;
+mod throttle;
 mod users;
-mod view;
+mod warnings;
 mod webhook;
 
 use std::sync::Arc;
@@ -48,16 +47,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use access::AccessView;
 pub use auth::Tokens;
-pub use bodies::{BODY_BYTES_MAX, Bodies};
-pub use limits::{ConnectionLimits, HEAD_BYTES_MAX};
+pub use body_budget::{BODY_BYTES_MAX, BodyBudget};
+pub use connection_state::ConnectionState;
+pub use limits::HEAD_BYTES_MAX;
 pub use metrics::{Histogram, Metrics};
-pub use peer::Peer;
 pub use problem::{Problem, ProblemType};
 pub use server::Listener;
-pub use statuses::UnknownStatus;
 pub use users::UserView;
-pub use view::{Access, HistoryView, SubscriptionView};
-pub use webhook::Notices;
+pub use webhook::OneTimeWarnings;
 
 use crate::clock::Clock;
 use crate::ids::Mode;
@@ -71,7 +68,7 @@ use crate::stripe::signature::Verifier;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the endpoints share.
-pub struct App {
+pub struct AppState {
     /// The ledger.
     pub store: Store,
     /// The way into the log.
@@ -91,16 +88,16 @@ pub struct App {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What has been said once.
-    pub notices: Notices,
+    pub one_time_warnings: OneTimeWarnings,
     /// Budget of the webhooks' bodies.
-    pub bodies: Bodies,
+    pub body_budget: BodyBudget,
 }
 
 /// What an address serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Face {
+pub enum ListenerRole {
     /// Everything. Metrics need a token unless only this machine can reach the address.
-    Whole {
+    Combined {
         /// True if the address is a loopback address.
         loopback: bool,
     },
@@ -111,15 +108,15 @@ pub enum Face {
 }
 
 /// The routes of an address.
-pub fn router(app: Arc<App>, face: Face) -> Router {
+pub fn router(app: Arc<AppState>, role: ListenerRole) -> Router {
     let mut router =
         Router::new().both("/healthz", get(healthz::get)).both("/readyz", get(readyz::get));
-    if face != Face::Private {
+    if role != ListenerRole::Private {
         router = router.both("/api/stripe/webhook", post(webhook::receive));
     }
-    if face != Face::Public {
+    if role != ListenerRole::Public {
         let mut metrics = get(metrics_text::get);
-        if face == (Face::Whole { loopback: false }) {
+        if role == (ListenerRole::Combined { loopback: false }) {
             metrics = metrics.layer(from_fn_with_state(Arc::clone(&app), auth::require_read));
         }
         router = router.both("/metrics", metrics).nest("/v1", api(&app));
@@ -133,7 +130,7 @@ pub fn router(app: Arc<App>, face: Face) -> Router {
 }
 
 /// The routes under `/v1`, each behind a token.
-fn api(app: &Arc<App>) -> Router<Arc<App>> {
+fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
     let access = Router::new()
         .both("/users/{id}", get(users::get))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::require_access));
@@ -154,17 +151,17 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .layer(from_fn_with_state(Arc::clone(app), auth::require_read));
     access
         .merge(read)
-        .layer(from_fn_with_state(Arc::clone(app), stamp::add))
+        .layer(from_fn_with_state(Arc::clone(app), freshness::add_headers))
         .layer(middleware::from_fn(within_time))
 }
 
 /// Routes that answer with and without a slash at the end. A redirect would lose a POST.
 trait BothSpellings {
-    fn both(self, path: &str, method: MethodRouter<Arc<App>>) -> Self;
+    fn both(self, path: &str, method: MethodRouter<Arc<AppState>>) -> Self;
 }
 
-impl BothSpellings for Router<Arc<App>> {
-    fn both(self, path: &str, method: MethodRouter<Arc<App>>) -> Self {
+impl BothSpellings for Router<Arc<AppState>> {
+    fn both(self, path: &str, method: MethodRouter<Arc<AppState>>) -> Self {
         self.route(&format!("{path}/"), method.clone()).route(path, method)
     }
 }
@@ -186,4 +183,4 @@ async fn within_time(request: Request, next: Next) -> Response {
 }
 
 /// What every handler is given.
-type Shared = State<Arc<App>>;
+type SharedState = State<Arc<AppState>>;

@@ -12,9 +12,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::App;
+use super::AppState;
 use crate::config::WEBHOOK_SECRET;
-use crate::ingest::Refused;
+use crate::ingest::SubmitError;
 use crate::store::StoreError;
 use crate::stripe::envelope::EnvelopeError;
 use crate::stripe::signature::{SignatureError, WrongBinding};
@@ -205,10 +205,10 @@ impl IntoResponse for Problem {
 }
 
 /// Counts every problem by its type. The outermost layer, so that none escapes it.
-pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
+pub(super) async fn count(State(app): State<Arc<AppState>>, response: Response) -> Response {
     if let Some(kind) = response.extensions().get::<ProblemType>() {
         app.metrics.problem(*kind);
-        app.metrics.alarms.refused(*kind);
+        app.metrics.warnings.request_refused(*kind);
         match kind {
             ProblemType::ReadModelDamaged => app.store.read_model.report_damage(true),
             ProblemType::StoreDamaged => app.store.read_model.report_damage(false),
@@ -258,18 +258,18 @@ impl From<EnvelopeError> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<SubmitError> for Problem {
+    fn from(refused: SubmitError) -> Self {
         match refused {
-            Refused::QueueFull => Self::new(
+            SubmitError::QueueFull => Self::new(
                 ProblemType::QueueFull,
                 "too many events wait for their commit; send it again",
             ),
-            Refused::Unavailable => Self::new(
+            SubmitError::Unavailable => Self::new(
                 ProblemType::LogUnavailable,
                 "the event could not be committed and was not stored; send it again",
             ),
-            Refused::Closed => {
+            SubmitError::Closed => {
                 Self::new(ProblemType::ShuttingDown, "the event was not stored; send it again")
             }
         }

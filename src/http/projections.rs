@@ -3,12 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::Shared;
+use super::SharedState;
 use super::params::Params;
 use super::problem::Problem;
 use crate::projector::{self, Projections};
 
-pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Projections>, Problem> {
+pub(super) async fn get(
+    State(app): SharedState,
+    params: Params,
+) -> Result<Json<Projections>, Problem> {
     params.finish()?;
     let own = app.projector.status().rebuilding;
     Ok(Json(projector::list(&app.store, app.clock.now(), own).await?))

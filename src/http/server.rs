@@ -18,11 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Admission, Connections, Ticket};
-use super::limits::{ConnectionLimits, HEAD_BYTES_MAX, SWEEP_EVERY, UNVERIFIED_REQUESTS_MAX};
+use super::connection_state::{CloseReason, Shutdown};
+use super::connections::{Admission, Connections, Slot};
+use super::limits::{HEAD_BYTES_MAX, SWEEP_EVERY, UNVERIFIED_REQUESTS_MAX};
 use super::metrics::Metrics;
-use super::peer::{Closed, Order};
 use super::socket::Socket;
+use crate::config::ConnectionLimits;
 
 /// Connections that may wait to be accepted. Where the queue is full, a client tries again a second later.
 #[cfg(unix)]
@@ -76,19 +77,19 @@ impl Listener {
         loop {
             match self.socket.accept().await {
                 Ok((stream, address)) => {
-                    let Some(ticket) = self.admit(address.ip()).await else { continue };
+                    let Some(slot) = self.admit(address.ip()).await else { continue };
                     let connection = Connection {
                         stream,
                         router: self.router.clone(),
                         metrics: Arc::clone(&self.metrics),
-                        ticket,
+                        slot,
                         stop: stop.clone(),
                     };
                     tasks.spawn(connection.serve());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted: {error}");
-                    self.connections.make_room();
+                    self.connections.evict_one();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -96,23 +97,23 @@ impl Listener {
     }
 
     /// Waits for room; none where the address may have no more connections.
-    async fn admit(&self, address: IpAddr) -> Option<Ticket> {
+    async fn admit(&self, address: IpAddr) -> Option<Slot> {
         loop {
             match self.connections.admit(address) {
-                Admission::Admitted { ticket, gave_way: None } => return Some(ticket),
-                Admission::Admitted { ticket, gave_way: Some(limit) } => {
-                    self.metrics.closed(Closed::GaveWay);
-                    self.metrics.alarms.gave_way(limit);
-                    return Some(ticket);
+                Admission::Admitted { slot, evicted_by: None } => return Some(slot),
+                Admission::Admitted { slot, evicted_by: Some(limit) } => {
+                    self.metrics.closed(CloseReason::GaveWay);
+                    self.metrics.warnings.connection_evicted(limit);
+                    return Some(slot);
                 }
                 Admission::Refused => {
-                    self.metrics.closed(Closed::Refused);
-                    self.metrics.alarms.gave_way("connections-per-address");
+                    self.metrics.closed(CloseReason::Refused);
+                    self.metrics.warnings.connection_evicted("connections-per-address");
                     return None;
                 }
                 // Verified connections become idle without leaving, so look again now and then.
-                Admission::NoRoom => {
-                    let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.left()).await;
+                Admission::Full => {
+                    let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.slot_freed()).await;
                 }
             }
         }
@@ -124,7 +125,7 @@ async fn sweep(connections: &Connections, metrics: &Metrics) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         connections.sweep(|reason| metrics.closed(reason));
-        metrics.alarms.tell_due();
+        metrics.warnings.log_due();
     }
 }
 
@@ -132,14 +133,14 @@ struct Connection {
     stream: TcpStream,
     router: Router,
     metrics: Arc<Metrics>,
-    ticket: Ticket,
+    slot: Slot,
     stop: CancellationToken,
 }
 
 impl Connection {
     async fn serve(self) {
-        let Self { stream, router, metrics, ticket, stop } = self;
-        let peer = &ticket.peer;
+        let Self { stream, router, metrics, slot, stop } = self;
+        let state = &slot.state;
         // An answer is one small write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         metrics.connections.inc();
@@ -150,34 +151,34 @@ impl Connection {
         tokio::select! {
             biased;
             _ = stream.readable() => {}
-            _ = peer.ordered() => return,
+            _ = state.shutdown_requested() => return,
             () = stop.cancelled() => return,
         }
         let router = TowerToHyperService::new(router);
         let service = service_fn(|mut request: Request<Incoming>| {
-            let number = peer.begin_request(!request.body().is_end_stream());
-            request.extensions_mut().insert(Arc::clone(peer));
+            let number = state.begin_request(!request.body().is_end_stream());
+            request.extensions_mut().insert(Arc::clone(state));
             let answer = router.call(request);
             async move {
                 // A client that sends requests without end shall not keep others from their turn.
-                if number > 1 && !peer.is_verified() {
+                if number > 1 && !state.is_verified() {
                     tokio::task::yield_now().await;
                 }
                 let mut answer = answer.await;
                 if number >= UNVERIFIED_REQUESTS_MAX
-                    && !peer.is_verified()
+                    && !state.is_verified()
                     && let Ok(answer) = &mut answer
                 {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                peer.end_request();
+                state.end_request();
                 answer
             }
         });
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(peer)));
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(state)));
         let mut connection = pin!(
             http1::Builder::new()
-                // Deadlines are the peer's.
+                // The connection's state has the deadlines.
                 .header_read_timeout(None)
                 .half_close(true)
                 .max_header_size(HEAD_BYTES_MAX)
@@ -188,10 +189,10 @@ impl Connection {
         let result = loop {
             tokio::select! {
                 result = connection.as_mut() => break result,
-                order = peer.ordered() => if order == Order::Cut { return },
+                shutdown = state.shutdown_requested() => if shutdown == Shutdown::Immediate { return },
                 () = stop.cancelled(), if !stopping => stopping = true,
             }
-            peer.finish();
+            state.begin_shutdown();
             connection.as_mut().graceful_shutdown();
         };
         if result.is_err_and(|error| error.is_parse() || error.is_timeout()) {

@@ -1,4 +1,4 @@
-//! Socket of a connection: reports progress to its peer's state, and closes so that the last answer
+//! Socket of a connection: reports progress to its state's state, and closes so that the last answer
 //! can be read.
 
 use std::io::{self, IoSlice};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::peer::Peer;
+use super::connection_state::ConnectionState;
 
 /// Bytes that are discarded at a time.
 const DISCARD_BYTES: usize = 16 * 1024;
@@ -17,20 +17,20 @@ const DISCARD_BYTES: usize = 16 * 1024;
 /// TCP stream whose progress is watched.
 pub(super) struct Socket {
     stream: TcpStream,
-    peer: Arc<Peer>,
+    state: Arc<ConnectionState>,
     /// Bytes that may still be discarded; none before the end of writing.
     discard: Option<usize>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, peer: Arc<Peer>) -> Self {
-        Self { stream, peer, discard: None }
+    pub(super) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Self {
+        Self { stream, state, discard: None }
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Pending => self.peer.write_stalled(),
-            Poll::Ready(_) => self.peer.written(),
+            Poll::Pending => self.state.record_write_stalled(),
+            Poll::Ready(_) => self.state.record_written(),
         }
         result
     }
@@ -45,7 +45,7 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.peer.received();
+            self.state.record_read();
         }
         result
     }
@@ -85,7 +85,7 @@ impl AsyncWrite for Socket {
             left
         } else {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.peer.close()
+            self.state.begin_close()
         };
         self.discard = Some(left);
         if left == 0 {

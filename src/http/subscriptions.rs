@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
+use super::SharedState;
+use super::freshness::AtPosition;
 use super::params::{Params, cursor};
 use super::problem::Problem;
-use super::stamp::Stamped;
-use super::statuses::UnknownStatus;
-use super::view::SubscriptionView;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::store::{SubscriptionFilter, SubscriptionKey};
+use crate::view::SubscriptionView;
+use crate::view::UnknownStatus;
 
 #[derive(Serialize)]
 pub(super) struct Page {
@@ -21,9 +21,9 @@ pub(super) struct Page {
 }
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     mut params: Params,
-) -> Result<Stamped<Json<Page>>, Problem> {
+) -> Result<AtPosition<Json<Page>>, Problem> {
     let now = app.clock.now().to_stripe_time();
     let limit = params.limit()?;
     let after = params.after(read_key)?;
@@ -54,7 +54,7 @@ pub(super) async fn get(
         .filter(|_| more)
         .map(|row| cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id)));
     let data = SubscriptionView::all(rows, now);
-    Ok(Stamped(stamp, Json(Page { data, next })))
+    Ok(AtPosition(stamp.position, Json(Page { data, next })))
 }
 
 fn read_key(key: &str) -> Option<SubscriptionKey> {

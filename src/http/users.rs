@@ -7,11 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
-use super::access::{AccessView, Asked};
+use super::SharedState;
+use super::access::{AccessRequest, AccessView};
+use super::freshness::AtPosition;
 use super::params::{Id, Params};
 use super::problem::Problem;
-use super::stamp::Stamped;
 use crate::store::AccessHolder;
 
 /// A user of the application, and what they may use.
@@ -25,11 +25,11 @@ pub struct UserView {
 }
 
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(user_id): Id,
     params: Params,
-) -> Result<Stamped<Json<UserView>>, Problem> {
-    let asked = Asked::read(params, app.mode)?;
-    let (stamp, access) = asked.answer(&app, AccessHolder::User(user_id.clone())).await?;
-    Ok(Stamped(stamp, Json(UserView { user_id, access })))
+) -> Result<AtPosition<Json<UserView>>, Problem> {
+    let request = AccessRequest::parse(params, app.mode)?;
+    let (position, access) = request.answer(&app, AccessHolder::User(user_id.clone())).await?;
+    Ok(AtPosition(position, Json(UserView { user_id, access })))
 }

@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Body as _;
 use serde::Serialize;
 
-use super::App;
-use super::peer::Peer;
+use super::AppState;
+use super::connection_state::ConnectionState;
 use super::problem::{Problem, ProblemType};
 use crate::clock::Clock;
 use crate::ids::Mode;
@@ -41,7 +41,7 @@ struct Receipt<'a> {
 
 /// Stores an event. 200 means that it is on the disk.
 pub(super) async fn receive(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let stopwatch = Clock::stopwatch();
@@ -52,17 +52,17 @@ pub(super) async fn receive(
     let now = app.clock.now().to_stripe_time();
     let header = app.verifier.read_header(Some(signature.as_bytes()), now);
     let header = header.map_err(|error| unread(error.into()))?;
-    let body = app.bodies.read(body).await?;
+    let body = app.body_budget.read(body).await?;
     let signers = app.verifier.verify_body(&header, &body.bytes)?;
-    Peer::verify(&head.extensions);
-    let (bytes, _part) = body.verified();
+    ConnectionState::mark_verified(&head.extensions);
+    let (bytes, _share) = body.into_verified();
 
     let text = String::from_utf8(bytes).map_err(|_| {
         Problem::new(ProblemType::NotUtf8, "the body is signed, but it is not UTF-8")
     })?;
     let envelope = Envelope::parse(&text)?;
     let signed_with = signers.vouching_for(&envelope.scope())?;
-    app.notices.notice(&envelope, app.mode);
+    app.one_time_warnings.check(&envelope, app.mode);
     let facts = EventFacts::from(&envelope);
     let event_id = envelope.id.into_owned();
     let event = NewEvent::new(facts, EventSource::Webhook, Some(signature.into_owned()), text)
@@ -105,14 +105,14 @@ fn signature(headers: &HeaderMap) -> Result<Cow<'_, str>, SignatureError> {
 
 /// What is said once, when it is first seen.
 #[derive(Debug, Default)]
-pub struct Notices {
+pub struct OneTimeWarnings {
     other_mode: AtomicBool,
     snapshot_seen: AtomicBool,
     thin_seen: AtomicU32,
 }
 
-impl Notices {
-    fn notice(&self, envelope: &Envelope<'_>, mode: Mode) {
+impl OneTimeWarnings {
+    fn check(&self, envelope: &Envelope<'_>, mode: Mode) {
         if envelope.livemode != mode.livemode()
             && !self.other_mode.load(Ordering::Relaxed)
             && !self.other_mode.swap(true, Ordering::Relaxed)

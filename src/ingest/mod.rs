@@ -20,7 +20,7 @@ pub use stats::{BATCH_SIZE_BOUNDS, Stats};
 
 use crate::clock::Clock;
 use crate::store::{Appended, Log, NewEvent};
-use queue::{Queue, Waiting};
+use queue::{Pending, Queue};
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Default for Limits {
 
 /// Why an event was not stored. It can be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum SubmitError {
     /// Too much is waiting already.
     #[error("too many events are waiting to be stored")]
     QueueFull,
@@ -82,14 +82,14 @@ impl Ingest {
     /// Whoever stops waiting for the answer does not stop the event from being stored. The answer comes within about
     /// 20 seconds: while the log does not answer, what has waited for ten is refused. An event that is refused so may
     /// be stored all the same, and is then a duplicate when it is sent again.
-    pub async fn submit(&self, event: NewEvent) -> Result<Appended, Refused> {
+    pub async fn submit(&self, event: NewEvent) -> Result<Appended, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        let accepted = self.queue.push(Waiting { event, answer, since: Clock::stopwatch() });
+        let accepted = self.queue.push(Pending { event, answer, since: Clock::stopwatch() });
         if let Err(refused) = accepted {
             self.stats.refuse(refused);
             return Err(refused);
         }
-        answered.await.unwrap_or(Err(Refused::Unavailable))
+        answered.await.unwrap_or(Err(SubmitError::Unavailable))
     }
 
     /// Accepts nothing more; what is queued is still stored and answered.
@@ -102,7 +102,7 @@ impl Ingest {
         &self.stats
     }
 
-    /// Waiting time of the oldest event that is neither stored nor refused; zero where none waits.
+    /// Pending time of the oldest event that is neither stored nor refused; zero where none waits.
     pub fn oldest_wait(&self) -> Duration {
         self.queue.oldest()
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Limits, Refused};
+use super::{Limits, SubmitError};
 use crate::clock::Stopwatch;
 use crate::store::{Appended, NewEvent};
 
 /// An event and whoever waits for its answer.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct Pending {
     pub(super) event: NewEvent,
     pub(super) answer: Answer,
     /// Since it arrived.
@@ -20,7 +20,7 @@ pub(super) struct Waiting {
 }
 
 /// Way back to whoever waits.
-pub(super) type Answer = oneshot::Sender<Result<Appended, Refused>>;
+pub(super) type Answer = oneshot::Sender<Result<Appended, SubmitError>>;
 
 /// A queue that is bounded by events and by bytes, emptied by one task.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Pending>,
     bytes: usize,
     closed: bool,
     /// Since the oldest event of the batch arrived that is being written.
@@ -45,18 +45,18 @@ impl Queue {
     }
 
     /// Accepts an event, or says why not.
-    pub(super) fn push(&self, waiting: Waiting) -> Result<(), Refused> {
+    pub(super) fn push(&self, waiting: Pending) -> Result<(), SubmitError> {
         let bytes = waiting.event.stored_bytes();
         {
             let mut state = self.lock();
             if state.closed {
-                return Err(Refused::Closed);
+                return Err(SubmitError::Closed);
             }
             let full = state.waiting.len() >= self.limits.queue_events
                 || state.bytes.saturating_add(bytes) > self.limits.queue_bytes;
             // An event that is greater than all the room there is may still wait alone.
             if full && !state.waiting.is_empty() {
-                return Err(Refused::QueueFull);
+                return Err(SubmitError::QueueFull);
             }
             state.bytes += bytes;
             state.waiting.push_back(waiting);
@@ -67,7 +67,7 @@ impl Queue {
 
     /// Waits until something has arrived, and takes what fits into one commit; `None` when the
     /// queue is closed and empty. For one task only.
-    pub(super) async fn take(&self) -> Option<Vec<Waiting>> {
+    pub(super) async fn take(&self) -> Option<Vec<Pending>> {
         loop {
             {
                 let mut state = self.lock();
@@ -99,10 +99,10 @@ impl Queue {
     }
 
     /// Takes what has waited for longer than this. Events wait in the order in which they came.
-    pub(super) fn take_older(&self, age: Duration) -> Vec<Waiting> {
+    pub(super) fn take_older(&self, age: Duration) -> Vec<Pending> {
         let mut state = self.lock();
         let older = state.waiting.partition_point(|it| it.since.elapsed() > age);
-        let taken: Vec<Waiting> = state.waiting.drain(..older).collect();
+        let taken: Vec<Pending> = state.waiting.drain(..older).collect();
         state.bytes -= taken.iter().map(|it| it.event.stored_bytes()).sum::<usize>();
         taken
     }
@@ -112,7 +112,7 @@ impl Queue {
         self.lock().writing = None;
     }
 
-    /// Waiting time of the oldest event that is not answered; zero where none is.
+    /// Pending time of the oldest event that is not answered; zero where none is.
     pub(super) fn oldest(&self) -> Duration {
         let state = self.lock();
         let oldest = state.writing.or_else(|| state.waiting.front().map(|it| it.since));
@@ -134,7 +134,7 @@ impl Queue {
 }
 
 impl State {
-    fn take(&mut self, limits: Limits) -> Vec<Waiting> {
+    fn take(&mut self, limits: Limits) -> Vec<Pending> {
         let mut batch = Vec::with_capacity(self.waiting.len().min(limits.commit_events));
         let mut batch_bytes = 0_usize;
         while let Some(next) = self.waiting.front() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Refused;
+use super::SubmitError;
 use crate::clock::{Clock, Stopwatch};
 use crate::store::Appended;
 
@@ -100,11 +100,11 @@ impl Stats {
         add(&self.events_failed, 1);
     }
 
-    pub(super) fn refuse(&self, refused: Refused) {
+    pub(super) fn refuse(&self, refused: SubmitError) {
         match refused {
-            Refused::QueueFull => add(&self.refused_full, 1),
-            Refused::Closed => add(&self.refused_closed, 1),
-            Refused::Unavailable => {}
+            SubmitError::QueueFull => add(&self.refused_full, 1),
+            SubmitError::Closed => add(&self.refused_closed, 1),
+            SubmitError::Unavailable => {}
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::{Answer, Queue, Waiting};
-use super::{Refused, Stats};
+use super::queue::{Answer, Pending, Queue};
+use super::{Stats, SubmitError};
 use crate::clock::Clock;
 use crate::store::{Appended, Log, NewEvent, StoreError};
 
@@ -20,7 +20,7 @@ pub(super) async fn run(log: Log, queue: Arc<Queue>, stats: Arc<Stats>) {
     let queue = AbandonOnDrop(queue);
     while let Some(batch) = queue.0.take().await {
         let (events, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|Waiting { event, answer, .. }| (event, answer)).unzip();
+            batch.into_iter().map(|Pending { event, answer, .. }| (event, answer)).unzip();
         match append(&log, &stats, &events).await {
             Ok(appended) => {
                 for (answer, appended) in answers.into_iter().zip(appended) {
@@ -96,7 +96,7 @@ fn reply(stats: &Stats, answer: Answer, stored: Option<Appended>) {
     if stored.is_none() {
         stats.fail_event();
     }
-    let _ = answer.send(stored.ok_or(Refused::Unavailable));
+    let _ = answer.send(stored.ok_or(SubmitError::Unavailable));
 }
 
 /// However the writer ends, nobody waits for it for ever.

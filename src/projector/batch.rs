@@ -9,7 +9,7 @@ use std::panic::{UnwindSafe, catch_unwind};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{BATCH_BYTES_MAX, BATCH_CHUNKS_MAX, CHUNK_EVENTS, CHUNKS_AT_ONCE};
-use crate::erasure::{ErasedSubject, Erasure};
+use crate::erasure::{ErasedSubject, ErasureRecord};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::observe::{FoldError, Link, Observation, observe_as};
@@ -22,7 +22,7 @@ use crate::time::{ReceivedAt, StripeTime};
 
 /// The events after one position and up to another.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct EffectsBatch {
     pub(super) entries: Vec<Entry>,
     /// The position before the first.
     after: Position,
@@ -60,7 +60,7 @@ pub(crate) enum Read {
     Nothing,
 }
 
-impl Batch {
+impl EffectsBatch {
     /// Reads the events after a position; none if there are none.
     pub(super) async fn read(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
         let Some(mut batch) = Self::read_chunk(log.clone(), after).await? else {
@@ -213,7 +213,7 @@ impl Read {
         }
         let Some(body) = event.body else { return Self::Nothing };
         if event.source == EventSource::Subledger {
-            return Erasure::read(body).map_or(Self::Nothing, |erasure| {
+            return ErasureRecord::read(body).map_or(Self::Nothing, |erasure| {
                 let subjects = erasure.subjects().into_iter().cloned().collect();
                 Self::Erasure(event.scope.clone(), subjects)
             });

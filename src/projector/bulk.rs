@@ -2,15 +2,15 @@
 //!
 //! Joining is commutative, so chunks of the log are joined in whatever order they are read in, by
 //! as many threads as there are. The customers are spread over shards, each with a lock of its own
-//! that is held for one join. What grows with the customers stays here until the end, and each row is
+//! that is leased for one join. What grows with the customers stays here until the end, and each row is
 //! written once; what grows with the events (timelines, links) is taken out from time to time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::batch::{Batch, Entry, Outcome};
-use super::folder::{rows_of, stored};
+use super::batch::{EffectsBatch, Entry, Outcome};
+use super::incremental::{rows_of, stored};
 use crate::ids::{CustomerKey, Position, SubscriptionId};
 use crate::projection::Logic;
 use crate::projection::catalogue::Catalogue;
@@ -34,7 +34,7 @@ pub(super) struct Bulk {
     logic: Logic,
     shards: Vec<Mutex<Shard>>,
     shard_of: RandomState,
-    aside: Mutex<Aside>,
+    unkeyed: Mutex<Unkeyed>,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ struct Seen {
 
 /// What is of no one customer.
 #[derive(Debug, Default)]
-struct Aside {
+struct Unkeyed {
     links: Vec<Link>,
     catalogue: Catalogue,
     parked: Vec<Parked>,
@@ -75,13 +75,13 @@ struct Aside {
 impl Bulk {
     pub(super) fn new(logic: Logic) -> Self {
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { logic, shards, shard_of: RandomState::new(), aside: Mutex::default() }
+        Self { logic, shards, shard_of: RandomState::new(), unkeyed: Mutex::default() }
     }
 
     /// Joins the events of a chunk in: any chunk, at any time, from any thread. Says how many of
     /// them could not be folded.
-    pub(super) fn join(&self, batch: Batch) -> usize {
-        let mut aside = Aside::default();
+    pub(super) fn join(&self, batch: EffectsBatch) -> usize {
+        let mut unkeyed = Unkeyed::default();
         for outcome in batch.entries.into_iter().map(Entry::outcome) {
             let Outcome { timeline, change, links, catalogue, parked } = outcome;
             for TimelineEntry { customer, subscription, position, created } in timeline {
@@ -91,19 +91,19 @@ impl Bulk {
                 let users = named_by(&change, &self.logic);
                 self.shard(&key).change(key, change, users);
             }
-            aside.links.extend(links);
-            aside.parked.extend(parked);
+            unkeyed.links.extend(links);
+            unkeyed.parked.extend(parked);
             if let Some(entry) = catalogue {
-                aside.catalogue.join(entry);
+                unkeyed.catalogue.join(entry);
             }
         }
-        let parked = aside.parked.len();
-        lock(&self.aside).join(aside);
+        let parked = unkeyed.parked.len();
+        lock(&self.unkeyed).join(unkeyed);
         parked
     }
 
     /// Takes out what grows with the events: timelines, links, and what could not be folded.
-    pub(super) fn take_events(&self) -> Taken {
+    pub(super) fn take_events(&self) -> Drained {
         let mut customers = Vec::new();
         for shard in &self.shards {
             for customer in &mut lock(shard).customers {
@@ -114,17 +114,17 @@ impl Bulk {
                 }
             }
         }
-        let mut aside = lock(&self.aside);
-        let links = std::mem::take(&mut aside.links);
-        let parked = std::mem::take(&mut aside.parked);
-        Taken::new(customers, Aside { links, parked, catalogue: Catalogue::default() })
+        let mut unkeyed = lock(&self.unkeyed);
+        let links = std::mem::take(&mut unkeyed.links);
+        let parked = std::mem::take(&mut unkeyed.parked);
+        Drained::new(customers, Unkeyed { links, parked, catalogue: Catalogue::default() })
     }
 
     /// Takes out all that there is.
-    pub(super) fn take_all(&self) -> Taken {
+    pub(super) fn take_all(&self) -> Drained {
         let shards = self.shards.iter().map(|shard| std::mem::take(&mut *lock(shard)));
         let customers = shards.flat_map(|shard| shard.customers).collect();
-        Taken::new(customers, std::mem::take(&mut lock(&self.aside)))
+        Drained::new(customers, std::mem::take(&mut lock(&self.unkeyed)))
     }
 
     fn shard(&self, key: &CustomerKey) -> MutexGuard<'_, Shard> {
@@ -135,17 +135,17 @@ impl Bulk {
 
 /// What is to be written.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct Drained {
     /// What is of no one customer.
     pub(super) of_none: Vec<FoldBatch>,
     /// In the order of the tables.
     pub(super) customers: Vec<Customer>,
 }
 
-impl Taken {
-    fn new(mut customers: Vec<Customer>, aside: Aside) -> Self {
+impl Drained {
+    fn new(mut customers: Vec<Customer>, unkeyed: Unkeyed) -> Self {
         customers.sort_by(|a, b| a.key.cmp(&b.key));
-        let Aside { mut links, catalogue, mut parked } = aside;
+        let Unkeyed { mut links, catalogue, mut parked } = unkeyed;
         links.sort_unstable();
         links.dedup();
         parked.sort_by_key(|it| it.position);
@@ -200,7 +200,7 @@ impl Shard {
     }
 }
 
-impl Aside {
+impl Unkeyed {
     fn join(&mut self, other: Self) {
         self.links.extend(other.links);
         self.parked.extend(other.parked);

@@ -27,7 +27,7 @@ impl Task {
         self.name
     }
 
-    /// True if it panicked, or ended although nobody stopped it. Asked only while nobody does.
+    /// True if it panicked, or ended although nobody stopped it. AccessRequest only while nobody does.
     pub(super) async fn has_failed(&mut self) -> bool {
         let Some(handle) = self.handle.take_if(|it| it.is_finished()) else { return false };
         handle.await.is_err() || !self.ends_by_itself

@@ -6,7 +6,7 @@ use std::task::Poll;
 use proptest::prelude::*;
 use sqlx::Executor as _;
 use subledger::ids::Position;
-use subledger::ingest::{Ingest, Limits, Refused};
+use subledger::ingest::{Ingest, Limits, SubmitError};
 use subledger::store::Appended;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use crate::raw;
 use crate::store::log::assert_sound;
 use crate::store::{Ledger, event};
 
-type Answers = JoinSet<(usize, Result<Appended, Refused>)>;
+type Answers = JoinSet<(usize, Result<Appended, SubmitError>)>;
 
 /// Submits events `first..=last`; when it returns, all of them are in the queue or refused.
 async fn submit(ingest: &Ingest, first: usize, last: usize) -> Answers {
@@ -33,7 +33,7 @@ async fn submit(ingest: &Ingest, first: usize, last: usize) -> Answers {
     answers
 }
 
-fn accepted(answers: Vec<(usize, Result<Appended, Refused>)>) -> Vec<i64> {
+fn accepted(answers: Vec<(usize, Result<Appended, SubmitError>)>) -> Vec<i64> {
     let mut positions: Vec<_> =
         answers.into_iter().map(|(_, answer)| answer.unwrap().position.0).collect();
     positions.sort_unstable();
@@ -89,7 +89,7 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_stored() {
         assert_eq!((ingest.queued_events(), ingest.queued_bytes()), (10, 10 * bytes));
         for _ in 0..5 {
             let (_, refused) = rest.join_next().await.unwrap().unwrap();
-            assert_eq!(refused, Err(Refused::QueueFull));
+            assert_eq!(refused, Err(SubmitError::QueueFull));
         }
         assert_eq!(ingest.stats().refused_full(), 5);
         lock.execute("ROLLBACK").await.unwrap();
@@ -121,7 +121,7 @@ async fn an_event_that_the_database_refuses_fails_alone_and_its_neighbours_are_s
         .await
         .into_iter()
         .partition(|(_, answer)| answer.is_err());
-    assert_eq!(refused, [(20, Err(Refused::Unavailable))]);
+    assert_eq!(refused, [(20, Err(SubmitError::Unavailable))]);
     assert_eq!(accepted(stored), (2..=40).collect::<Vec<_>>());
     // Of the batch as a whole, and of the event by itself.
     assert_eq!((ingest.stats().commits_failed(), ingest.stats().events_failed()), (2, 1));
@@ -137,7 +137,7 @@ async fn a_log_that_stays_locked_is_unavailable_and_then_works_again() {
     let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     let mut lock = raw::log(&ledger.url).await;
     lock.execute(raw::LOCK_LOG).await.unwrap();
-    assert_eq!(ingest.submit(event("evt_1", "{}")).await, Err(Refused::Unavailable));
+    assert_eq!(ingest.submit(event("evt_1", "{}")).await, Err(SubmitError::Unavailable));
     lock.execute("ROLLBACK").await.unwrap();
     assert!(!ingest.submit(event("evt_1", "{}")).await.unwrap().duplicate);
 }
@@ -149,7 +149,7 @@ async fn closing_stores_what_was_accepted_and_refuses_the_rest() {
         Ingest::start(ledger.store.log.clone(), Limits { commit_events: 16, ..Limits::default() });
     let answers = submit(&ingest, 1, 100).await;
     ingest.close();
-    assert_eq!(ingest.submit(event("evt_101", "{}")).await, Err(Refused::Closed));
+    assert_eq!(ingest.submit(event("evt_101", "{}")).await, Err(SubmitError::Closed));
     assert_eq!(ingest.stats().refused_closed(), 1);
     writer.await.unwrap();
     assert_eq!(accepted(answers.join_all().await), (1..=100).collect::<Vec<_>>());
@@ -172,9 +172,9 @@ async fn nobody_waits_for_a_writer_that_is_gone() {
     writer.abort();
     for answers in [&mut answers, &mut queued] {
         let (_, answer) = answers.join_next().await.unwrap().unwrap();
-        assert_eq!(answer, Err(Refused::Unavailable));
+        assert_eq!(answer, Err(SubmitError::Unavailable));
     }
-    assert_eq!(ingest.submit(event("evt_3", "{}")).await, Err(Refused::Closed));
+    assert_eq!(ingest.submit(event("evt_3", "{}")).await, Err(SubmitError::Closed));
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 
-use super::checked::{Checker, Looked};
-use super::{Report, check_all, processors};
+use super::checked::{CheckedEntry, Checker};
+use super::{VerifyReport, check_all, processors};
 use crate::audit::beside_the_runtime;
 use crate::ids::{CustomerKey, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
@@ -31,12 +31,12 @@ pub(super) struct FreshFold {
     /// The customers that were changed and not settled since.
     unsettled: Vec<CustomerKey>,
     catalogue: Catalogue,
-    counts: Counts,
+    counts: EventCounts,
 }
 
 /// What a row says that its customer's state does not.
 #[derive(Default)]
-struct Counts {
+struct EventCounts {
     /// Events on the timeline.
     events: HashMap<(CustomerKey, SubscriptionId), i64>,
     /// Events that are parked.
@@ -88,7 +88,7 @@ impl FreshFold {
     pub(super) async fn compare(
         mut self,
         store: &Store,
-        report: &mut Report,
+        report: &mut VerifyReport,
     ) -> Result<Option<i64>, StoreError> {
         let everything = SubscriptionFilter::default();
         let pages = store.read_model.subscription_pages(everything, None, PAGE_ROWS).await;
@@ -128,8 +128,10 @@ impl FreshFold {
         while let Some(chunk) = chunks.try_next().await? {
             for event in chunk {
                 match event {
-                    Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
-                    Looked::Damaged(_, outcomes) => {
+                    CheckedEntry::Event(event) => {
+                        event.outcome.into_iter().for_each(|it| self.join(it))
+                    }
+                    CheckedEntry::Damaged(_, outcomes) => {
                         for outcome in outcomes {
                             self.join(outcome);
                         }
@@ -163,7 +165,7 @@ impl FreshFold {
 /// The rows of these customers, with the names of what they bought and what is counted.
 fn named(
     customers: &[(CustomerKey, CustomerState)],
-    (logic, catalogue, counts): &(Logic, Catalogue, Counts),
+    (logic, catalogue, counts): &(Logic, Catalogue, EventCounts),
 ) -> Vec<SubscriptionRow> {
     let mut named = Vec::new();
     for (key, state) in customers {
@@ -184,7 +186,7 @@ fn identity(row: &SubscriptionRow) -> Identity {
     (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
 }
 
-fn compare(stored: &SubscriptionRow, folded: Option<&SubscriptionRow>, report: &mut Report) {
+fn compare(stored: &SubscriptionRow, folded: Option<&SubscriptionRow>, report: &mut VerifyReport) {
     let id = &stored.subscription_id;
     match folded {
         None => report.find(None, format!("{id}: the log knows no such subscription")),

@@ -12,7 +12,7 @@ use crate::time::StripeTime;
 const RESTORE: &str = "a restore takes it: import the whole export into an empty ledger";
 
 /// An event that may be appended.
-pub(super) struct Admitted {
+pub(super) struct AdmittedEvent {
     pub(super) event: NewEvent,
     /// True if the line named a source that no signature proves.
     pub(super) unproven: bool,
@@ -22,7 +22,10 @@ pub(super) struct Admitted {
 ///
 /// Its source is `webhook`, with the signature header, if a secret that may vouch for such an event verifies
 /// that header; it is `import` otherwise.
-pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<Admitted, String> {
+pub(super) fn admit(
+    exported: &NewEvent,
+    verifier: Option<&Verifier>,
+) -> Result<AdmittedEvent, String> {
     if exported.source() == EventSource::Subledger {
         return Err(format!("it is a record of Subledger itself; only {RESTORE}"));
     }
@@ -45,5 +48,5 @@ pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<
     let event = NewEvent::new(facts, source, signature, body.to_owned())
         .map_err(|error| error.to_string())?
         .signed_with(signed_with);
-    Ok(Admitted { event, unproven: exported.source() != source })
+    Ok(AdmittedEvent { event, unproven: exported.source() != source })
 }

@@ -1,6 +1,6 @@
 //! Records that enter the log in one transaction.
 
-use super::record::Place;
+use super::record::SourceLine;
 use crate::store::{Appended, Log, NewEvent, Redelivery, StoreError};
 
 /// Events in one transaction, at most.
@@ -9,25 +9,25 @@ const EVENTS_MAX: usize = 500;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An event on its way, with the place that it came from.
-pub(super) struct Entry {
-    pub(super) place: Place,
+pub(super) struct ImportEntry {
+    pub(super) place: SourceLine,
     pub(super) event: NewEvent,
     pub(super) redeliveries: Vec<Redelivery>,
     /// True if its line named a source that no signature proves.
     pub(super) unproven: bool,
 }
 
-impl Entry {
+impl ImportEntry {
     /// An event without redeliveries.
-    pub(super) fn bare(place: Place, event: NewEvent, unproven: bool) -> Self {
+    pub(super) fn without_redeliveries(place: SourceLine, event: NewEvent, unproven: bool) -> Self {
         Self { place, event, redeliveries: Vec::new(), unproven }
     }
 }
 
 /// Entries that wait for their transaction.
 #[derive(Default)]
-pub(super) struct Batch {
-    places: Vec<Place>,
+pub(super) struct ImportBatch {
+    lines: Vec<SourceLine>,
     events: Vec<NewEvent>,
     /// Redeliveries, each with the index of its event.
     redeliveries: Vec<(usize, Redelivery)>,
@@ -35,13 +35,13 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-impl Batch {
-    pub(super) fn push(&mut self, entry: Entry) {
-        let Entry { place, event, redeliveries, unproven } = entry;
+impl ImportBatch {
+    pub(super) fn push(&mut self, entry: ImportEntry) {
+        let ImportEntry { place, event, redeliveries, unproven } = entry;
         let index = self.events.len();
         self.redeliveries.extend(redeliveries.into_iter().map(|it| (index, it)));
         self.bytes += event.stored_bytes();
-        self.places.push(place);
+        self.lines.push(place);
         self.events.push(event);
         self.unproven.push(unproven);
     }
@@ -74,8 +74,8 @@ impl Batch {
     }
 
     /// The entries, without the redeliveries that only a restore takes.
-    pub(super) fn into_entries(self) -> impl Iterator<Item = Entry> {
-        let entries = self.places.into_iter().zip(self.events);
-        entries.map(|(place, event)| Entry::bare(place, event, false))
+    pub(super) fn into_entries(self) -> impl Iterator<Item = ImportEntry> {
+        let entries = self.lines.into_iter().zip(self.events);
+        entries.map(|(place, event)| ImportEntry::without_redeliveries(place, event, false))
     }
 }

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 use self::admit::admit;
-use self::batch::{Batch, Entry};
-use self::record::{Content, Place, Record};
-use self::restore::{Restore, Step};
+use self::batch::{ImportBatch, ImportEntry};
+use self::record::{InputRecord, RecordContent, SourceLine};
+use self::restore::{Restore, RestoreStep};
 use super::Context;
 use super::report::{Exit, Failure, say};
 use crate::config::{Secrets, WEBHOOK_SECRET};
@@ -50,28 +50,28 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         store: &store,
         verifier: verifier.as_ref(),
         restore,
-        batch: Batch::default(),
-        tally: Tally::default(),
+        batch: ImportBatch::default(),
+        counts: ImportCounts::default(),
     };
     while let Some(record) = records.recv().await {
         import.take(record).await?;
     }
     import.flush().await?;
-    let tally = import.tally;
+    let counts = import.counts;
     // A file that cannot be read ends the import; what came before it is in the log.
     let read = reading.await?;
     let head = store.log.head().await?;
     store.close().await;
-    if read.is_ok() || tally.new + tally.known + tally.bad > 0 {
-        tally.say(head.size.0, verifier.is_some());
+    if read.is_ok() || counts.new + counts.known + counts.bad > 0 {
+        counts.say(head.size.0, verifier.is_some());
     }
     read?;
-    Ok(if tally.bad == 0 { Exit::Done } else { Exit::No })
+    Ok(if counts.bad == 0 { Exit::Done } else { Exit::No })
 }
 
 /// Counts of an import.
 #[derive(Default)]
-struct Tally {
+struct ImportCounts {
     new: u64,
     known: u64,
     bad: u64,
@@ -79,7 +79,7 @@ struct Tally {
     unproven: usize,
 }
 
-impl Tally {
+impl ImportCounts {
     fn count(&mut self, appended: &[Appended]) {
         for it in appended {
             *(if it.duplicate { &mut self.known } else { &mut self.new }) += 1;
@@ -111,36 +111,42 @@ struct Import<'a> {
     /// None once the log has other events than those of the export.
     restore: Option<Restore>,
     /// Entries to restore while there is a restore, to append otherwise.
-    batch: Batch,
-    tally: Tally,
+    batch: ImportBatch,
+    counts: ImportCounts,
 }
 
 impl Import<'_> {
-    async fn take(&mut self, Record { place, content }: Record) -> Result<(), StoreError> {
+    async fn take(
+        &mut self,
+        InputRecord { place, content }: InputRecord,
+    ) -> Result<(), StoreError> {
         match content {
             Err(reason) => self.refuse(&place, &reason),
-            Ok(Content::Event(event)) => {
+            Ok(RecordContent::Event(event)) => {
                 if self.restore.is_some() {
                     self.flush().await?;
                     self.restore = None;
                 }
-                self.push(Entry::bare(place, event, false)).await?;
+                self.push(ImportEntry::without_redeliveries(place, event, false)).await?;
             }
-            Ok(Content::Exported(event, redeliveries)) => {
-                let entry = Entry { redeliveries, ..Entry::bare(place, event, false) };
+            Ok(RecordContent::Exported(event, redeliveries)) => {
+                let entry = ImportEntry {
+                    redeliveries,
+                    ..ImportEntry::without_redeliveries(place, event, false)
+                };
                 self.take_exported(entry).await?;
             }
         }
         Ok(())
     }
 
-    async fn take_exported(&mut self, entry: Entry) -> Result<(), StoreError> {
+    async fn take_exported(&mut self, entry: ImportEntry) -> Result<(), StoreError> {
         let log = &self.store.log;
         let Some(restore) = &mut self.restore else { return self.admit(entry).await };
         match restore.step(log, &entry.event).await? {
-            Step::Restored => return self.push(entry).await,
-            Step::Confirmed(position) => {
-                self.tally.known += 1;
+            RestoreStep::Restored => return self.push(entry).await,
+            RestoreStep::Confirmed(position) => {
+                self.counts.known += 1;
                 // An interruption may have come between an event and its redeliveries.
                 let redeliveries = entry.redeliveries.into_iter();
                 let placed: Vec<_> = redeliveries.map(|it| Redelivery { position, ..it }).collect();
@@ -149,11 +155,11 @@ impl Import<'_> {
                 }
                 return Ok(());
             }
-            Step::Other => {}
+            RestoreStep::Mismatch => {}
         }
         self.flush().await?;
         if self.has(&entry.event).await? {
-            self.tally.known += 1;
+            self.counts.known += 1;
             return Ok(());
         }
         self.end_restore(&entry.place);
@@ -161,15 +167,20 @@ impl Import<'_> {
     }
 
     /// Takes a line of an export for what it proves by itself.
-    async fn admit(&mut self, entry: Entry) -> Result<(), StoreError> {
+    async fn admit(&mut self, entry: ImportEntry) -> Result<(), StoreError> {
         match admit(&entry.event, self.verifier) {
             Ok(admitted) => {
-                self.push(Entry::bare(entry.place, admitted.event, admitted.unproven)).await
+                self.push(ImportEntry::without_redeliveries(
+                    entry.place,
+                    admitted.event,
+                    admitted.unproven,
+                ))
+                .await
             }
             Err(reason) => {
                 self.flush().await?;
                 if self.has(&entry.event).await? {
-                    self.tally.known += 1;
+                    self.counts.known += 1;
                 } else {
                     self.refuse(&entry.place, &reason);
                 }
@@ -179,7 +190,7 @@ impl Import<'_> {
     }
 
     /// Goes on without a restore, and says so.
-    fn end_restore(&mut self, place: &Place) {
+    fn end_restore(&mut self, place: &SourceLine) {
         if self.restore.take().is_some() {
             say(&format!(
                 "{place}: the log has other events already, or the export is not in order: from here \
@@ -201,12 +212,12 @@ impl Import<'_> {
         }))
     }
 
-    fn refuse(&mut self, place: &Place, reason: &str) {
-        self.tally.bad += 1;
+    fn refuse(&mut self, place: &SourceLine, reason: &str) {
+        self.counts.bad += 1;
         say(&format!("{place}: {reason}"));
     }
 
-    async fn push(&mut self, entry: Entry) -> Result<(), StoreError> {
+    async fn push(&mut self, entry: ImportEntry) -> Result<(), StoreError> {
         self.batch.push(entry);
         if self.batch.is_full() { self.flush().await } else { Ok(()) }
     }
@@ -216,8 +227,8 @@ impl Import<'_> {
         let log = &self.store.log;
         if self.restore.is_none() {
             let appended = batch.append(log).await?;
-            self.tally.count(&appended);
-            self.tally.unproven += batch.unproven(&appended);
+            self.counts.count(&appended);
+            self.counts.unproven += batch.unproven(&appended);
             return Ok(());
         }
         match batch.restore(log).await {
@@ -231,7 +242,7 @@ impl Import<'_> {
                 Box::pin(self.flush()).await
             }
             restored => {
-                self.tally.count(&restored?);
+                self.counts.count(&restored?);
                 Ok(())
             }
         }

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::Sender;
 
-use super::record::{Place, Record, bad, records};
+use super::record::{InputRecord, SourceLine, bad, records};
 
 /// The longest line, in bytes: a record of an export with some redeliveries.
 const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -27,7 +27,7 @@ pub(super) struct ReadError {
 }
 
 /// Reads a file, or standard input for `-`, and sends its records.
-pub(super) fn read(path: &Path, to: &Sender<Record>) -> Result<(), ReadError> {
+pub(super) fn read(path: &Path, to: &Sender<InputRecord>) -> Result<(), ReadError> {
     let input: io::Result<Box<dyn BufRead>> = if path == Path::new("-") {
         Ok(Box::new(BufReader::new(io::stdin())))
     } else {
@@ -44,7 +44,7 @@ struct Input<'a> {
     file: Arc<str>,
     /// The number of the last line that was read, from 1.
     line: usize,
-    to: &'a Sender<Record>,
+    to: &'a Sender<InputRecord>,
 }
 
 /// A line with its end, as it stands in the input.
@@ -82,7 +82,7 @@ impl Input<'_> {
     }
 
     /// The rest of the input as one JSON document or several, one after the other.
-    fn documents(&mut self, start: &Place, mut text: Vec<u8>) -> io::Result<()> {
+    fn documents(&mut self, start: &SourceLine, mut text: Vec<u8>) -> io::Result<()> {
         let limit = DOCUMENT_BYTES_MAX.saturating_sub(text.len()) + 1;
         (&mut self.bytes).take(limit as u64).read_to_end(&mut text)?;
         if text.len() > DOCUMENT_BYTES_MAX {
@@ -100,7 +100,7 @@ impl Input<'_> {
         let mut offset = 0;
         while let Some(value) = values.next() {
             let skipped = text[offset..].len() - text[offset..].trim_start().len();
-            let place = Place {
+            let place = SourceLine {
                 line: start.line + text[..offset + skipped].matches('\n').count(),
                 file: Arc::clone(&start.file),
             };
@@ -114,7 +114,7 @@ impl Input<'_> {
         Ok(())
     }
 
-    fn send_line(&self, place: &Place, line: &Line) -> io::Result<()> {
+    fn send_line(&self, place: &SourceLine, line: &Line) -> io::Result<()> {
         let record = |reason: &str| vec![bad(place.clone(), reason)];
         self.send(match line {
             Line::TooLong => record("the line is too long"),
@@ -130,13 +130,13 @@ impl Input<'_> {
     }
 
     /// Fails where the other side went away, with an error of its own that it reports.
-    fn send(&self, records: impl IntoIterator<Item = Record>) -> io::Result<()> {
+    fn send(&self, records: impl IntoIterator<Item = InputRecord>) -> io::Result<()> {
         let gone = |_| io::Error::other("the import has ended");
         records.into_iter().try_for_each(|record| self.to.blocking_send(record).map_err(gone))
     }
 
-    fn place(&self) -> Place {
-        Place { file: Arc::clone(&self.file), line: self.line }
+    fn place(&self) -> SourceLine {
+        SourceLine { file: Arc::clone(&self.file), line: self.line }
     }
 
     fn line_with_content(&mut self) -> io::Result<Option<Line>> {

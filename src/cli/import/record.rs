@@ -15,25 +15,25 @@ const OBJECT_BYTES_MAX: usize = 64;
 
 /// Where a record stands, for people.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct SourceLine {
     pub(super) file: Arc<str>,
     pub(super) line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
 }
 
 /// One record of an input, or the reason why it is none. The reason holds nothing of the record.
-pub(super) struct Record {
-    pub(super) place: Place,
-    pub(super) content: Result<Content, String>,
+pub(super) struct InputRecord {
+    pub(super) place: SourceLine,
+    pub(super) content: Result<RecordContent, String>,
 }
 
-/// Content of a record.
-pub(super) enum Content {
+/// RecordContent of a record.
+pub(super) enum RecordContent {
     /// An event by itself.
     Event(NewEvent),
     /// A line of an export.
@@ -51,8 +51,8 @@ struct Form<'a> {
 }
 
 /// Every event of a complete JSON value, its bytes kept as they stand there.
-pub(super) fn records(json: &str, place: &Place) -> Vec<Record> {
-    let record = |content| Record { place: place.clone(), content };
+pub(super) fn records(json: &str, place: &SourceLine) -> Vec<InputRecord> {
+    let record = |content| InputRecord { place: place.clone(), content };
     // What is not an object, or not read without an allocation: the envelope says what it is.
     let Ok(form) = serde_json::from_str::<Form<'_>>(json) else {
         return vec![record(event(json))];
@@ -67,12 +67,12 @@ pub(super) fn records(json: &str, place: &Place) -> Vec<Record> {
 }
 
 /// A record of something that is not JSON.
-pub(super) fn bad(place: Place, reason: impl Into<String>) -> Record {
-    Record { place, content: Err(reason.into()) }
+pub(super) fn bad(place: SourceLine, reason: impl Into<String>) -> InputRecord {
+    InputRecord { place, content: Err(reason.into()) }
 }
 
 /// The elements of a list page. A list without a single event is refused once, as a whole.
-fn list(data: &str) -> Vec<Result<Content, String>> {
+fn list(data: &str) -> Vec<Result<RecordContent, String>> {
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(data) else {
         return vec![Err("`data` of the list is not a list".to_owned())];
     };
@@ -101,19 +101,19 @@ fn not_events(elements: &[&RawValue], first: &str) -> String {
     }
 }
 
-fn event(json: &str) -> Result<Content, String> {
+fn event(json: &str) -> Result<RecordContent, String> {
     let envelope = Envelope::parse(json).map_err(|error| error.to_string())?;
     NewEvent::new(EventFacts::from(&envelope), EventSource::Import, None, json.to_owned())
-        .map(Content::Event)
+        .map(RecordContent::Event)
         .map_err(|error| error.to_string())
 }
 
-fn exported(json: &str) -> Result<Content, String> {
+fn exported(json: &str) -> Result<RecordContent, String> {
     let record: EventRecord = serde_json::from_str(json)
         // Without the place inside the line: it would be counted from another start.
         .map_err(|_| {
             "not a record of an export: a field is missing or of a wrong type".to_owned()
         })?;
     let (event, redeliveries) = record.into_event().map_err(|error| error.to_string())?;
-    Ok(Content::Exported(event, redeliveries))
+    Ok(RecordContent::Exported(event, redeliveries))
 }

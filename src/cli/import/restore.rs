@@ -28,13 +28,13 @@ pub(super) struct Restore {
 
 /// Next step of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RestoreStep {
     /// The log holds this very event here.
     Confirmed(Position),
     /// The event follows the end of the log.
     Restored,
     /// The event is another one than the log's, or out of order.
-    Other,
+    Mismatch,
 }
 
 impl Restore {
@@ -50,24 +50,28 @@ impl Restore {
     }
 
     /// The step that an exported event is.
-    pub(super) async fn step(&mut self, log: &Log, event: &NewEvent) -> Result<Step, StoreError> {
-        let Some(received_at) = event.received_at() else { return Ok(Step::Other) };
+    pub(super) async fn step(
+        &mut self,
+        log: &Log,
+        event: &NewEvent,
+    ) -> Result<RestoreStep, StoreError> {
+        let Some(received_at) = event.received_at() else { return Ok(RestoreStep::Mismatch) };
         if self.confirmed < self.size {
             if self.leaves.is_empty() {
                 self.leaves = log.leaf_hashes(self.confirmed, LEAVES_AT_ONCE).await?.into();
             }
             if self.leaves.front() != Some(&event.leaf_hash(received_at)) {
-                return Ok(Step::Other);
+                return Ok(RestoreStep::Mismatch);
             }
             self.leaves.pop_front();
             self.confirmed = self.confirmed.next();
             self.last_received_at = Some(received_at);
-            return Ok(Step::Confirmed(self.confirmed));
+            return Ok(RestoreStep::Confirmed(self.confirmed));
         }
         if self.last_received_at.is_some_and(|last| received_at <= last) {
-            return Ok(Step::Other);
+            return Ok(RestoreStep::Mismatch);
         }
         self.last_received_at = Some(received_at);
-        Ok(Step::Restored)
+        Ok(RestoreStep::Restored)
     }
 }

@@ -1,10 +1,10 @@
 //! `log`: proofs that nobody edited the log, made with the ledger and checked without it.
 
 mod check;
-mod checked;
 mod checkpoint;
 mod consistency;
 mod keygen;
+mod proof_files;
 mod prove;
 
 use std::path::Path;

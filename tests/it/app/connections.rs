@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use subledger::http::{BODY_BYTES_MAX, ConnectionLimits, HEAD_BYTES_MAX};
+use subledger::config::ConnectionLimits;
+use subledger::http::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use subledger::ids::Position;
 use subledger::stripe::Verifier;
 

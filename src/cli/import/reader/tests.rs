@@ -1,6 +1,6 @@
 //! Every form of input, and every way to be broken, is told apart.
 
-use super::super::record::Content;
+use super::super::record::RecordContent;
 use super::*;
 
 const EVENT: &str = r#"{"id":"evt_1","object":"event","type":"ping","created":1,"livemode":true}"#;
@@ -14,7 +14,7 @@ fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     let mut found = Vec::new();
     while let Some(record) = receiver.blocking_recv() {
         let bytes = record.content.map(|content| match content {
-            Content::Event(event) | Content::Exported(event, _) => event.stored_bytes(),
+            RecordContent::Event(event) | RecordContent::Exported(event, _) => event.stored_bytes(),
         });
         found.push((record.place.line, bytes));
     }

@@ -1,6 +1,12 @@
-//! Subscriptions as they are shown: a row of the read model, and whether it grants access now.
+//! Views of the read model that the HTTP API and the command line share.
+//!
+//! A view is what a reader is shown: rows together with what depends on the instant of asking.
+
+mod unknown_status;
 
 use serde::Serialize;
+
+pub use unknown_status::UnknownStatus;
 
 use crate::audit::{self, History, HistoryEvent, Subject};
 use crate::projection::row::SubscriptionRow;
@@ -77,14 +83,14 @@ impl SubscriptionView {
     }
 
     /// The row where it is not known whether it has what was asked for: it grants nothing.
-    pub(super) fn undecided(row: SubscriptionRow) -> Self {
+    pub fn undecided(row: SubscriptionRow) -> Self {
         Self { row, active: false }
     }
 }
 
 impl Access {
     /// The grant at this instant.
-    pub fn of(grant: Grant, now: StripeTime) -> Self {
+    pub fn new(grant: Grant, now: StripeTime) -> Self {
         Self { active: grant.is_active_at(now), entitled_until: grant.until() }
     }
 }

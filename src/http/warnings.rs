@@ -4,33 +4,38 @@
 
 use std::time::Duration;
 
-use super::alarm::{Alarm, Tally};
 use super::problem::ProblemType;
+use super::throttle::{ReasonCounts, Throttle};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ACCESS_TOKEN, API_TOKEN};
 
-/// Interval between two warnings of one alarm.
+/// Interval between two warnings of one throttle.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Alarms of the HTTP edge.
+/// Warnings of the HTTP edge.
 #[derive(Debug)]
-pub(super) struct Alarms {
+pub(super) struct Warnings {
     time: Stopwatch,
-    webhook: Alarm,
-    api: Alarm,
-    connections: Alarm,
+    webhook: Throttle,
+    api: Throttle,
+    connections: Throttle,
 }
 
-impl Default for Alarms {
+impl Default for Warnings {
     fn default() -> Self {
-        let alarm = || Alarm::new(INTERVAL);
-        Self { time: Clock::stopwatch(), webhook: alarm(), api: alarm(), connections: alarm() }
+        let throttle = || Throttle::new(INTERVAL);
+        Self {
+            time: Clock::stopwatch(),
+            webhook: throttle(),
+            api: throttle(),
+            connections: throttle(),
+        }
     }
 }
 
-impl Alarms {
+impl Warnings {
     /// Counts a refused request, if its kind is of interest to the operator.
-    pub(super) fn refused(&self, kind: ProblemType) {
+    pub(super) fn request_refused(&self, kind: ProblemType) {
         let now = self.time.elapsed();
         match kind {
             ProblemType::Unauthorized | ProblemType::Forbidden => {
@@ -44,12 +49,12 @@ impl Alarms {
     }
 
     /// Counts a connection that was closed to make room for another one.
-    pub(super) fn gave_way(&self, reason: &'static str) {
+    pub(super) fn connection_evicted(&self, reason: &'static str) {
         self.connections.count(reason, self.time.elapsed()).as_ref().map(warn_connections);
     }
 
     /// Tells what was counted and not told, where an interval is over.
-    pub(super) fn tell_due(&self) {
+    pub(super) fn log_due(&self) {
         let now = self.time.elapsed();
         self.webhook.due(now).as_ref().map(warn_webhook);
         self.api.due(now).as_ref().map(warn_api);
@@ -57,7 +62,7 @@ impl Alarms {
     }
 }
 
-fn warn_webhook(tally: &Tally) {
+fn warn_webhook(tally: &ReasonCounts) {
     let kinds = ProblemType::ALL.iter().filter(|kind| tally.reasons().any(|it| it == kind.name()));
     let mut hints: Vec<&str> = kinds.filter_map(|kind| webhook_hint(*kind)).collect();
     hints.dedup();
@@ -69,7 +74,7 @@ fn warn_webhook(tally: &Tally) {
     );
 }
 
-fn warn_api(tally: &Tally) {
+fn warn_api(tally: &ReasonCounts) {
     let refused = tally.total();
     tracing::warn!(
         refused,
@@ -79,7 +84,7 @@ fn warn_api(tally: &Tally) {
     );
 }
 
-fn warn_connections(tally: &Tally) {
+fn warn_connections(tally: &ReasonCounts) {
     let closed = tally.total();
     tracing::warn!(
         closed,

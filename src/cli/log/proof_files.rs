@@ -13,17 +13,17 @@ use crate::store::NewEvent;
 use crate::tree::{self, Hash};
 
 /// The files so far.
-pub(super) struct Checked<'k> {
+pub(super) struct ProofFiles<'k> {
     key: &'k VerifierKey,
     /// Checkpoints in files of their own.
     checkpoints: Vec<(PathBuf, Checkpoint)>,
     inclusions: Vec<(PathBuf, InclusionProof)>,
     consistencies: Vec<(PathBuf, ConsistencyProof)>,
-    records: Vec<Record>,
+    records: Vec<EventInFile>,
 }
 
 /// An event as somebody shows it.
-struct Record {
+struct EventInFile {
     path: PathBuf,
     /// Line at which the record begins, from 1.
     line: usize,
@@ -34,7 +34,7 @@ struct Record {
     uncovered: Vec<String>,
 }
 
-impl<'k> Checked<'k> {
+impl<'k> ProofFiles<'k> {
     pub(super) fn new(key: &'k VerifierKey) -> Self {
         Self {
             key,
@@ -62,7 +62,7 @@ impl<'k> Checked<'k> {
                 let between = text[offset..].len() - text[offset..].trim_start().len();
                 let breaks = |range: std::ops::Range<usize>| text[range].matches('\n').count();
                 line += breaks(offset..offset + between);
-                self.records.push(Record::new(value.get(), (path.clone(), line))?);
+                self.records.push(EventInFile::new(value.get(), (path.clone(), line))?);
                 line += breaks(offset + between..values.byte_offset());
                 offset = values.byte_offset();
             }
@@ -74,7 +74,7 @@ impl<'k> Checked<'k> {
     }
 
     /// Checks all of it: what holds, line by line.
-    pub(super) fn finish(self) -> anyhow::Result<Vec<String>> {
+    pub(super) fn check(self) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
         let mut roots = Roots::default();
         for (path, checkpoint) in &self.checkpoints {
@@ -152,7 +152,8 @@ impl<'k> Checked<'k> {
 
     /// A file that was given and shows nothing must not look as if it did.
     fn refuse_what_nothing_is_said_of(&self, linked: &[u64]) -> anyhow::Result<()> {
-        let proven = |it: &Record| self.inclusions.iter().any(|(_, proof)| it.is_proven_by(proof));
+        let proven =
+            |it: &EventInFile| self.inclusions.iter().any(|(_, proof)| it.is_proven_by(proof));
         if let Some(record) = self.records.iter().find(|it| !proven(it)) {
             let (place, id) = (record.place(), &record.event_id);
             let hint = format!("`subledger log prove {id}` makes a proof");
@@ -182,7 +183,7 @@ impl<'k> Checked<'k> {
     }
 }
 
-impl Record {
+impl EventInFile {
     fn new(json: &str, (path, line): (PathBuf, usize)) -> anyhow::Result<Self> {
         let refuse = |error: &dyn std::fmt::Display| {
             does_not_hold(&path, &format!("the record at line {line}: {error}"))

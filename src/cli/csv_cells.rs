@@ -1,4 +1,4 @@
-//! Cells of CSV: safe to open in a spreadsheet, or exactly as they are.
+//! CellFormat of CSV: safe to open in a spreadsheet, or exactly as they are.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::visible::is_hidden;
 
 /// `--raw`, for the commands that write CSV.
 #[derive(clap::Args, Clone, Copy, Debug)]
-pub(super) struct CellArgs {
+pub(super) struct CsvArgs {
     /// Write the cells of CSV exactly as they are, for programs. Without this flag, ' is put before what a
     /// spreadsheet would run as a formula, and hidden characters become escapes
     #[arg(long)]
@@ -16,22 +16,22 @@ pub(super) struct CellArgs {
 
 /// Form of the cells of CSV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cells {
+pub(super) enum CellFormat {
     /// For spreadsheets.
     Safe,
     /// For programs.
     Raw,
 }
 
-impl CellArgs {
-    pub(super) fn cells(self) -> Cells {
-        if self.raw { Cells::Raw } else { Cells::Safe }
+impl CsvArgs {
+    pub(super) fn cells(self) -> CellFormat {
+        if self.raw { CellFormat::Raw } else { CellFormat::Safe }
     }
 }
 
-impl Cells {
+impl CellFormat {
     /// A value in a cell: null is empty, lists and objects are JSON.
-    pub(super) fn of(self, value: Option<&Value>) -> anyhow::Result<String> {
+    pub(super) fn format(self, value: Option<&Value>) -> anyhow::Result<String> {
         Ok(match (value, self) {
             (None | Some(Value::Null), _) => String::new(),
             (Some(Value::String(text)), Self::Safe) => safe(text),
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn cells(value: &Value) -> [String; 2] {
-        [Cells::Safe, Cells::Raw].map(|it| it.of(Some(value)).unwrap())
+        [CellFormat::Safe, CellFormat::Raw].map(|it| it.format(Some(value)).unwrap())
     }
 
     #[test]

@@ -8,51 +8,51 @@ use std::time::Duration;
 /// Warning that is given at most once an interval. Pure: the time comes in as a value, which is the
 /// time since any fixed instant.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct Throttle {
     interval: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    told: Option<Duration>,
+    last_warned: Option<Duration>,
     counts: BTreeMap<&'static str, u64>,
 }
 
 /// Occurrences since the last warning, by reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tally(BTreeMap<&'static str, u64>);
+pub(super) struct ReasonCounts(BTreeMap<&'static str, u64>);
 
-impl Alarm {
+impl Throttle {
     pub(super) fn new(interval: Duration) -> Self {
         Self { interval, state: Mutex::default() }
     }
 
     /// Counts an occurrence; returns what is to be told now.
-    pub(super) fn count(&self, reason: &'static str, now: Duration) -> Option<Tally> {
+    pub(super) fn count(&self, reason: &'static str, now: Duration) -> Option<ReasonCounts> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state.counts.entry(reason).or_default() += 1;
-        state.tell(self.interval, now)
+        state.take_due(self.interval, now)
     }
 
     /// Returns what was counted and not told, once the interval is over.
-    pub(super) fn due(&self, now: Duration) -> Option<Tally> {
+    pub(super) fn due(&self, now: Duration) -> Option<ReasonCounts> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.counts.is_empty() { None } else { state.tell(self.interval, now) }
+        if state.counts.is_empty() { None } else { state.take_due(self.interval, now) }
     }
 }
 
 impl State {
-    fn tell(&mut self, interval: Duration, now: Duration) -> Option<Tally> {
-        if self.told.is_some_and(|told| now.saturating_sub(told) < interval) {
+    fn take_due(&mut self, interval: Duration, now: Duration) -> Option<ReasonCounts> {
+        if self.last_warned.is_some_and(|last| now.saturating_sub(last) < interval) {
             return None;
         }
-        self.told = Some(now);
-        Some(Tally(std::mem::take(&mut self.counts)))
+        self.last_warned = Some(now);
+        Some(ReasonCounts(std::mem::take(&mut self.counts)))
     }
 }
 
-impl Tally {
+impl ReasonCounts {
     /// Occurrences of all reasons.
     pub(super) fn total(&self) -> u64 {
         self.0.values().sum()
@@ -64,7 +64,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for ReasonCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (reason, count)) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
@@ -84,34 +84,34 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn text(tally: Option<Tally>) -> Option<String> {
+    fn text(tally: Option<ReasonCounts>) -> Option<String> {
         tally.map(|it| it.to_string())
     }
 
     #[test]
     fn the_first_is_told_at_once_and_the_others_once_an_interval() {
-        let alarm = Alarm::new(MINUTE);
-        assert_eq!(text(alarm.count("a", at(5))).as_deref(), Some("a 1"));
+        let throttle = Throttle::new(MINUTE);
+        assert_eq!(text(throttle.count("a", at(5))).as_deref(), Some("a 1"));
         for second in 6..65 {
-            assert_eq!(alarm.count("b", at(second)), None, "{second}");
+            assert_eq!(throttle.count("b", at(second)), None, "{second}");
         }
-        assert_eq!(text(alarm.count("a", at(65))).as_deref(), Some("a 1, b 59"));
-        assert_eq!(alarm.count("a", at(66)), None);
+        assert_eq!(text(throttle.count("a", at(65))).as_deref(), Some("a 1, b 59"));
+        assert_eq!(throttle.count("a", at(66)), None);
     }
 
     #[test]
     fn what_was_counted_last_is_told_although_nothing_follows() {
-        let alarm = Alarm::new(MINUTE);
-        assert_eq!(alarm.due(at(1)), None);
-        assert!(alarm.count("a", at(1)).is_some());
-        assert_eq!(alarm.due(at(100)), None, "it is told");
-        assert!(alarm.count("a", at(101)).is_some());
+        let throttle = Throttle::new(MINUTE);
+        assert_eq!(throttle.due(at(1)), None);
+        assert!(throttle.count("a", at(1)).is_some());
+        assert_eq!(throttle.due(at(100)), None, "it is told");
+        assert!(throttle.count("a", at(101)).is_some());
         for second in 102..105 {
-            assert_eq!(alarm.count("c", at(second)), None);
+            assert_eq!(throttle.count("c", at(second)), None);
         }
-        assert_eq!(alarm.due(at(160)), None);
-        let tally = alarm.due(at(161)).unwrap();
+        assert_eq!(throttle.due(at(160)), None);
+        let tally = throttle.due(at(161)).unwrap();
         assert_eq!((tally.total(), tally.reasons().collect::<Vec<_>>()), (3, vec!["c"]));
-        assert_eq!(alarm.due(at(300)), None);
+        assert_eq!(throttle.due(at(300)), None);
     }
 }

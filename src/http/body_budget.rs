@@ -1,6 +1,6 @@
 //! Reading the bodies of webhooks, within a limit on all of them together.
 //!
-//! A body of at most [`SMALL_BYTES_MAX`], as nearly all are, takes no part of the budget: the number
+//! A body of at most [`SMALL_BYTES_MAX`], as nearly all are, takes no share of the budget: the number
 //! of connections limits those. Larger ones share [`LARGE_BYTES_MAX`]. Where that is used up, the
 //! oldest body that is not verified yet gives way to the newest, so that nobody can hold the budget by sending
 //! slowly. Whoever waits is not read from, and the newest is served first: those before it may be
@@ -20,60 +20,60 @@ use super::problem::{Problem, ProblemType};
 
 /// Largest body in bytes. Stripe's largest known events stay far below.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Largest body that takes no part of the budget, in bytes.
+/// Largest body that takes no share of the budget, in bytes.
 const SMALL_BYTES_MAX: usize = 32 * 1024;
 /// Budget of all larger bodies together, in bytes.
 const LARGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Time that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Time that a large body waits for its part of the budget.
+/// Time that a large body waits for its share of the budget.
 const BUDGET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Budget of the large bodies that are being received or stored. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Bodies(Arc<Mutex<State>>);
+pub struct BodyBudget(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     used: usize,
     next: u64,
-    /// Bodies that are not verified yet and have not given way, by the order of their arrival.
+    /// BodyBudget that are not verified yet and have not given way, by the order of their arrival.
     unverified: BTreeMap<u64, CancellationToken>,
-    /// Bodies that wait for their part, and how large it is.
-    waiting: BTreeMap<u64, (usize, oneshot::Sender<Part>)>,
+    /// BodyBudget that wait for their share, and how large it is.
+    waiting: BTreeMap<u64, (usize, oneshot::Sender<BudgetShare>)>,
 }
 
-/// A body, and its part of the budget.
+/// A body, and its share of the budget.
 #[derive(Debug)]
 pub(super) struct ReceivedBody {
     pub(super) bytes: Vec<u8>,
-    part: Option<Part>,
+    share: Option<BudgetShare>,
 }
 
-/// Part of the budget; given back on drop.
+/// BudgetShare of the budget; given back on drop.
 #[derive(Debug)]
-struct Part {
-    bodies: Bodies,
+struct BudgetShare {
+    budget: BodyBudget,
     number: u64,
     bytes: usize,
-    gives_way: CancellationToken,
+    evicted: CancellationToken,
 }
 
-/// Place among those that wait; given up on drop.
-struct Place<'a>(&'a Bodies, u64);
+/// WaitingPlace among those that wait; given up on drop.
+struct WaitingPlace<'a>(&'a BodyBudget, u64);
 
 impl ReceivedBody {
-    /// Takes the bytes out. The part of the budget, which is returned beside them, does not give way any more.
-    pub(super) fn verified(self) -> (Vec<u8>, impl Send) {
-        if let Some(part) = &self.part {
-            part.bodies.lock().unverified.remove(&part.number);
+    /// Takes the bytes out. The share of the budget, which is returned beside them, does not give way any more.
+    pub(super) fn into_verified(self) -> (Vec<u8>, impl Send) {
+        if let Some(share) = &self.share {
+            share.budget.lock().unverified.remove(&share.number);
         }
-        (self.bytes, self.part)
+        (self.bytes, self.share)
     }
 }
 
-impl Bodies {
+impl BodyBudget {
     /// Reads a whole body, within the limits of size and time.
     pub(super) async fn read(&self, body: Body) -> Result<ReceivedBody, Problem> {
         let announced = body.size_hint();
@@ -91,13 +91,13 @@ impl Bodies {
     async fn collect(&self, mut body: Body, exact: Option<usize>) -> Result<ReceivedBody, Problem> {
         let most = exact.unwrap_or(BODY_BYTES_MAX);
         let mut bytes = Vec::new();
-        let mut part: Option<Part> = None;
+        let mut share: Option<BudgetShare> = None;
         loop {
-            let frame = match &part {
+            let frame = match &share {
                 None => body.frame().await,
-                Some(part) => tokio::select! {
+                Some(share) => tokio::select! {
                     frame = body.frame() => frame,
-                    () = part.gives_way.cancelled() => return Err(full()),
+                    () = share.evicted.cancelled() => return Err(full()),
                 },
             };
             let Some(frame) = frame else { break };
@@ -109,8 +109,8 @@ impl Bodies {
             if length > most {
                 return Err(too_large());
             }
-            if length > SMALL_BYTES_MAX && part.is_none() {
-                part = Some(self.reserve(most).await?);
+            if length > SMALL_BYTES_MAX && share.is_none() {
+                share = Some(self.reserve(most).await?);
             }
             if length > bytes.capacity() {
                 // Small bodies are reserved in one piece. A large one takes its memory only once it has
@@ -123,23 +123,23 @@ impl Bodies {
             }
             bytes.extend_from_slice(&data);
         }
-        Ok(ReceivedBody { bytes, part })
+        Ok(ReceivedBody { bytes, share })
     }
 
-    /// Takes a part of the budget, for which the oldest body that is not verified gives way if it must.
-    async fn reserve(&self, bytes: usize) -> Result<Part, Problem> {
+    /// Takes a share of the budget, for which the oldest body that is not verified gives way if it must.
+    async fn reserve(&self, bytes: usize) -> Result<BudgetShare, Problem> {
         let (sender, granted) = oneshot::channel();
         let (place, rejected) = {
             let mut state = self.lock();
             if state.used + bytes > LARGE_BYTES_MAX
-                && let Some((_, gives_way)) = state.unverified.pop_first()
+                && let Some((_, evicted)) = state.unverified.pop_first()
             {
-                gives_way.cancel();
+                evicted.cancel();
             }
             let number = state.next;
             state.next += 1;
             state.waiting.insert(number, (bytes, sender));
-            (Place(self, number), state.grant(self))
+            (WaitingPlace(self, number), state.grant(self))
         };
         drop(rejected);
         let granted = tokio::time::timeout(BUDGET_TIMEOUT, granted).await;
@@ -154,38 +154,38 @@ impl Bodies {
 }
 
 impl State {
-    /// Grants what is free to the newest that wait. Returns the parts of those who wait no more, to
+    /// Grants what is free to the newest that wait. Returns the shares of those who wait no more, to
     /// be dropped without the lock.
-    fn grant(&mut self, bodies: &Bodies) -> Vec<Part> {
+    fn grant(&mut self, budget: &BodyBudget) -> Vec<BudgetShare> {
         let mut rejected = Vec::new();
         while let Some(newest) = self.waiting.last_entry() {
             if self.used + newest.get().0 > LARGE_BYTES_MAX {
                 break;
             }
             let (number, (bytes, waiter)) = newest.remove_entry();
-            let gives_way = CancellationToken::new();
+            let evicted = CancellationToken::new();
             self.used += bytes;
-            self.unverified.insert(number, gives_way.clone());
-            let part = Part { bodies: bodies.clone(), number, bytes, gives_way };
-            rejected.extend(waiter.send(part).err());
+            self.unverified.insert(number, evicted.clone());
+            let share = BudgetShare { budget: budget.clone(), number, bytes, evicted };
+            rejected.extend(waiter.send(share).err());
         }
         rejected
     }
 }
 
-impl Drop for Part {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         let rejected = {
-            let mut state = self.bodies.lock();
+            let mut state = self.budget.lock();
             state.unverified.remove(&self.number);
             state.used -= self.bytes;
-            state.grant(&self.bodies)
+            state.grant(&self.budget)
         };
         drop(rejected);
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingPlace<'_> {
     fn drop(&mut self) {
         self.0.lock().waiting.remove(&self.1);
     }
@@ -203,67 +203,67 @@ fn full() -> Problem {
 mod tests {
     use super::*;
 
-    /// All of the budget, in parts of the largest body.
-    async fn fill(bodies: &Bodies) -> Vec<Part> {
-        let mut parts = Vec::new();
+    /// All of the budget, in shares of the largest body.
+    async fn fill(budget: &BodyBudget) -> Vec<BudgetShare> {
+        let mut shares = Vec::new();
         for _ in 0..LARGE_BYTES_MAX / BODY_BYTES_MAX {
-            parts.push(bodies.reserve(BODY_BYTES_MAX).await.unwrap());
+            shares.push(budget.reserve(BODY_BYTES_MAX).await.unwrap());
         }
-        assert_eq!(bodies.lock().used, LARGE_BYTES_MAX);
-        parts
+        assert_eq!(budget.lock().used, LARGE_BYTES_MAX);
+        shares
     }
 
-    fn verify(part: &Part) -> bool {
-        part.bodies.lock().unverified.remove(&part.number).is_some()
+    fn verify(share: &BudgetShare) -> bool {
+        share.budget.lock().unverified.remove(&share.number).is_some()
     }
 
     #[tokio::test]
-    async fn the_oldest_unverified_body_gives_way_and_its_memory_is_free_first() {
-        let bodies = Bodies::default();
-        let mut parts = fill(&bodies).await;
-        assert!(verify(&parts[0]));
-        let mut newcomer = Box::pin(bodies.reserve(BODY_BYTES_MAX));
+    async fn the_oldest_unverified_body_evicted_and_its_memory_is_free_first() {
+        let budget = BodyBudget::default();
+        let mut shares = fill(&budget).await;
+        assert!(verify(&shares[0]));
+        let mut newcomer = Box::pin(budget.reserve(BODY_BYTES_MAX));
         assert!(futures_util::poll!(newcomer.as_mut()).is_pending(), "nothing is free yet");
-        let gone: Vec<bool> = parts.iter().map(|part| part.gives_way.is_cancelled()).collect();
+        let gone: Vec<bool> = shares.iter().map(|share| share.evicted.is_cancelled()).collect();
         assert!(gone[1] && gone.iter().filter(|it| **it).count() == 1, "{gone:?}");
-        drop(parts.remove(1));
+        drop(shares.remove(1));
         let newcomer = newcomer.await.unwrap();
-        assert_eq!(bodies.lock().used, LARGE_BYTES_MAX);
-        drop((parts, newcomer));
-        assert_eq!(bodies.lock().used, 0);
+        assert_eq!(budget.lock().used, LARGE_BYTES_MAX);
+        drop((shares, newcomer));
+        assert_eq!(budget.lock().used, 0);
     }
 
     #[tokio::test]
     async fn among_those_that_wait_the_newest_is_served_first() {
-        let bodies = Bodies::default();
-        let mut parts = fill(&bodies).await;
-        assert!(parts.iter().all(verify));
-        let mut older = Box::pin(bodies.reserve(BODY_BYTES_MAX));
+        let budget = BodyBudget::default();
+        let mut shares = fill(&budget).await;
+        assert!(shares.iter().all(verify));
+        let mut older = Box::pin(budget.reserve(BODY_BYTES_MAX));
         assert!(futures_util::poll!(older.as_mut()).is_pending());
-        let mut newer = Box::pin(bodies.reserve(BODY_BYTES_MAX));
+        let mut newer = Box::pin(budget.reserve(BODY_BYTES_MAX));
         assert!(futures_util::poll!(newer.as_mut()).is_pending());
-        parts.pop();
-        parts.push(newer.await.unwrap());
+        shares.pop();
+        shares.push(newer.await.unwrap());
         assert!(futures_util::poll!(older.as_mut()).is_pending());
         // Who waits no more leaves nothing behind.
         drop(older);
-        assert!(bodies.lock().waiting.is_empty());
-        drop(parts);
-        assert_eq!(bodies.lock().used, 0);
+        assert!(budget.lock().waiting.is_empty());
+        drop(shares);
+        assert_eq!(budget.lock().used, 0);
     }
 
     #[tokio::test]
     async fn a_body_takes_exactly_its_length_of_memory() {
-        let bodies = Bodies::default();
+        let budget = BodyBudget::default();
         for length in [0, 1, 100, SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1, BODY_BYTES_MAX] {
             let body = Body::from(vec![b'x'; length]);
-            let received = bodies.read(body).await.unwrap();
+            let received = budget.read(body).await.unwrap();
             assert_eq!((received.bytes.len(), received.bytes.capacity()), (length, length));
-            assert_eq!(bodies.lock().used, if length > SMALL_BYTES_MAX { length } else { 0 });
+            assert_eq!(budget.lock().used, if length > SMALL_BYTES_MAX { length } else { 0 });
         }
-        let too_large = bodies.read(Body::from(vec![b'x'; BODY_BYTES_MAX + 1])).await;
+        let too_large = budget.read(Body::from(vec![b'x'; BODY_BYTES_MAX + 1])).await;
         assert_eq!(too_large.unwrap_err().kind(), ProblemType::BodyTooLarge);
-        assert_eq!(bodies.lock().used, 0);
+        assert_eq!(budget.lock().used, 0);
     }
 
     #[tokio::test]
@@ -272,14 +272,14 @@ mod tests {
             let frames = (0..frames).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 8 * 1024]));
             Body::from_stream(futures_util::stream::iter(frames))
         };
-        let bodies = Bodies::default();
+        let budget = BodyBudget::default();
         let frames = BODY_BYTES_MAX / (8 * 1024);
-        let received = bodies.read(stream(frames)).await.unwrap();
+        let received = budget.read(stream(frames)).await.unwrap();
         assert_eq!(
             (received.bytes.len(), received.bytes.capacity()),
             (BODY_BYTES_MAX, BODY_BYTES_MAX)
         );
-        let too_large = bodies.read(stream(frames + 1)).await;
+        let too_large = budget.read(stream(frames + 1)).await;
         assert_eq!(too_large.unwrap_err().kind(), ProblemType::BodyTooLarge);
     }
 }

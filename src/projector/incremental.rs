@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::batch::{Batch, Entry, beside_the_runtime};
+use super::batch::{EffectsBatch, Entry, beside_the_runtime};
 use crate::ids::CustomerKey;
 use crate::projection::catalogue::Catalogue;
 use crate::projection::column::Value;
@@ -21,13 +21,13 @@ const CACHE_BYTES_MAX: usize = 64 << 20;
 
 /// Folds batches for one generation, with that generation's logic.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct IncrementalFold {
     logic: Logic,
     cache: HashMap<CustomerKey, CustomerState>,
     cache_bytes: usize,
 }
 
-impl Folder {
+impl IncrementalFold {
     pub(super) fn new(logic: Logic) -> Self {
         Self { logic, cache: HashMap::new(), cache_bytes: 0 }
     }
@@ -49,7 +49,7 @@ impl Folder {
         mut self,
         read_model: &ReadModel,
         generation: GenerationId,
-        batch: Batch,
+        batch: EffectsBatch,
     ) -> Result<(Self, FoldBatch), StoreError> {
         let missing: Vec<CustomerKey> = batch
             .entries
@@ -91,7 +91,7 @@ impl Folder {
         Ok(())
     }
 
-    fn join(&mut self, batch: Batch) -> Result<FoldBatch, StoreError> {
+    fn join(&mut self, batch: EffectsBatch) -> Result<FoldBatch, StoreError> {
         let mut folded =
             FoldBatch { folded_received_at: batch.last_received_at, ..FoldBatch::default() };
         let mut changed = BTreeSet::new();

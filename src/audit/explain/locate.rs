@@ -7,7 +7,7 @@ use crate::time::StripeTime;
 
 /// The JSON pointer to what says that a row's field has this value; none where the event does not say it.
 /// What it points at was looked at: a pointer that is wrong is not given.
-pub(super) fn path_of(
+pub(super) fn find_pointer(
     event_type: &str,
     body: &Value,
     field: &str,
@@ -21,7 +21,7 @@ pub(super) fn path_of(
 }
 
 /// Whether events of this type can say anything about a field.
-pub(super) fn may_say(event_type: &str, field: &str) -> bool {
+pub(super) fn can_state(event_type: &str, field: &str) -> bool {
     places(event_type, field).next().is_some()
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     fn path(event_type: &str, object: &Value, field: &str, value: &Value) -> Option<String> {
         let body = json!({ "id": "evt_1", "created": 7, "type": event_type, "data": { "object": object } });
-        path_of(event_type, &body, field, value, &["team/user".to_owned()])
+        find_pointer(event_type, &body, field, value, &["team/user".to_owned()])
     }
 
     #[test]

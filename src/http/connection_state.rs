@@ -1,7 +1,7 @@
 //! State of one connection, shared by its socket, its requests and its listener.
 //!
-//! The socket and the requests set deadlines with single atomic stores; the listener looks at them
-//! once a second. So a request costs no timer.
+//! The socket and the requests set deadlines with single atomic stores, and the listener checks them
+//! once a second. So a request needs no timer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -20,8 +20,8 @@ const NEVER: u64 = u64::MAX;
 
 /// State of one connection.
 #[derive(Debug)]
-pub struct Peer {
-    /// Runs since the listener started; all times below are milliseconds of it.
+pub struct ConnectionState {
+    /// Running since the listener started. All times below are milliseconds of it.
     time: Stopwatch,
     opened: u64,
     idle_timeout: Duration,
@@ -34,37 +34,38 @@ pub struct Peer {
     verified: AtomicBool,
     /// True if the client may still be sending when the connection closes.
     unread: AtomicBool,
-    order: AtomicU8,
-    ordered: Notify,
+    /// Greatest [`Shutdown`] that was requested; 0 for none.
+    shutdown: AtomicU8,
+    shutdown_changed: Notify,
 }
 
-/// Phase of a connection.
+/// Phase of a connection's current request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Phase {
     /// Between two requests, or before the first.
     Idle,
-    /// A part of a head was received.
+    /// A part of a request head was received.
     Head,
     /// A request is being answered.
     Request,
-    /// The answer was sent, and what the client still sends is discarded.
+    /// The answer was sent. What the client still sends is discarded.
     Closing,
 }
 
-/// Order of the listener to a connection.
+/// Shutdown of a connection, as the listener requests it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Order {
-    /// Take no further request.
-    Finish = 1,
+pub(super) enum Shutdown {
+    /// Finish the current request and take no further one.
+    Graceful = 1,
     /// Close at once.
-    Cut = 2,
+    Immediate = 2,
 }
 
 /// Reason for which the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closed {
+pub(super) enum CloseReason {
     Idle,
     SlowHead,
     NotReading,
@@ -73,8 +74,8 @@ pub(super) enum Closed {
     Refused,
 }
 
-impl Closed {
-    /// All of them, in the order of their numbers.
+impl CloseReason {
+    /// All reasons, in the order of their discriminants.
     pub(super) const ALL: [Self; 6] = [
         Self::Idle,
         Self::SlowHead,
@@ -84,7 +85,7 @@ impl Closed {
         Self::Refused,
     ];
 
-    /// Name in the metrics.
+    /// Label in the metrics.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -97,7 +98,7 @@ impl Closed {
     }
 }
 
-impl Peer {
+impl ConnectionState {
     /// State of a connection that was just accepted.
     pub(super) fn new(time: Stopwatch, idle_timeout: Duration) -> Self {
         let now = millis(time.elapsed());
@@ -106,23 +107,23 @@ impl Peer {
             opened: now,
             idle_timeout,
             phase: AtomicU8::new(Phase::Idle as u8),
-            // Who connects has something to say.
+            // A client connects in order to send a request.
             read_deadline: AtomicU64::new(now + millis(HEAD_TIMEOUT)),
             write_deadline: AtomicU64::new(NEVER),
             idle_since: AtomicU64::new(now),
             requests: AtomicU32::new(0),
             verified: AtomicBool::new(false),
             unread: AtomicBool::new(false),
-            order: AtomicU8::new(0),
-            ordered: Notify::new(),
+            shutdown: AtomicU8::new(0),
+            shutdown_changed: Notify::new(),
         }
     }
 
-    /// Notes that a request of this connection had a valid signature or token.
-    pub fn verify(extensions: &Extensions) {
-        // Absent where a router is driven without a listener.
-        if let Some(peer) = extensions.get::<Arc<Self>>() {
-            peer.verified.store(true, Relaxed);
+    /// Marks the connection of a request that had a valid signature or token.
+    pub fn mark_verified(extensions: &Extensions) {
+        // Absent if a router runs without a listener.
+        if let Some(connection) = extensions.get::<Arc<Self>>() {
+            connection.verified.store(true, Relaxed);
         }
     }
 
@@ -130,12 +131,12 @@ impl Peer {
         self.verified.load(Relaxed)
     }
 
-    /// Time since which the connection has been idle, if it is.
+    /// Start of the idle time, if the connection is idle.
     pub(super) fn idle_since(&self) -> Option<u64> {
         self.is(Phase::Idle).then(|| self.idle_since.load(Relaxed))
     }
 
-    /// A request was read, up to its body. Returns its number, from 1.
+    /// Records that the head of a request was read. Returns the number of the request, from 1.
     pub(super) fn begin_request(&self, has_body: bool) -> u32 {
         self.set(Phase::Request);
         self.unread.store(has_body, Relaxed);
@@ -143,7 +144,7 @@ impl Peer {
         self.requests.fetch_add(1, Relaxed) + 1
     }
 
-    /// The request is answered; the answer may not be written yet.
+    /// Records that the request is answered; the answer may not be written yet.
     pub(super) fn end_request(&self) {
         let now = self.now();
         self.idle_since.store(now, Relaxed);
@@ -151,8 +152,8 @@ impl Peer {
         self.set(Phase::Idle);
     }
 
-    /// Bytes were received.
-    pub(super) fn received(&self) {
+    /// Records that bytes were received.
+    pub(super) fn record_read(&self) {
         if self.is(Phase::Idle) {
             self.read_deadline.store(self.now() + millis(HEAD_TIMEOUT), Relaxed);
             self.unread.store(true, Relaxed);
@@ -160,68 +161,72 @@ impl Peer {
         }
     }
 
-    /// The client takes no more bytes at the moment.
-    pub(super) fn write_stalled(&self) {
+    /// Records that the client takes no bytes at the moment.
+    pub(super) fn record_write_stalled(&self) {
         if self.write_deadline.load(Relaxed) == NEVER {
             self.write_deadline.store(self.now() + millis(WRITE_TIMEOUT), Relaxed);
         }
     }
 
-    /// The client has taken bytes.
-    pub(super) fn written(&self) {
+    /// Records that the client has taken bytes.
+    pub(super) fn record_written(&self) {
         self.write_deadline.store(NEVER, Relaxed);
     }
 
-    /// The answer is sent and the connection closes. Returns how many bytes are to be discarded first.
-    pub(super) fn close(&self) -> usize {
+    /// Begins to close after the last answer. Returns the number of bytes to discard first.
+    pub(super) fn begin_close(&self) -> usize {
         self.set(Phase::Closing);
         self.read_deadline.store(self.now() + millis(LINGER_TIMEOUT), Relaxed);
         if self.unread.load(Relaxed) { LINGER_BYTES_MAX } else { 0 }
     }
 
-    /// No further request is wanted. An idle client sends nothing that would have to be discarded.
-    pub(super) fn finish(&self) {
+    /// Prepares a graceful shutdown. An idle client sends nothing that would have to be discarded.
+    pub(super) fn begin_shutdown(&self) {
         if self.is(Phase::Idle) {
             self.unread.store(false, Relaxed);
         }
     }
 
-    /// Checks all deadlines, and gives the order that follows from a missed one.
-    pub(super) fn check(&self) -> Option<Closed> {
+    /// Requests a shutdown if a deadline has passed. Returns the reason if the request is new.
+    pub(super) fn check_deadlines(&self) -> Option<CloseReason> {
         let now = self.now();
         let age = now.saturating_sub(self.opened);
         let read_deadline = self.read_deadline.load(Relaxed);
-        let (order, reason) = if self.write_deadline.load(Relaxed) < now {
-            (Order::Cut, Closed::NotReading)
+        let (shutdown, reason) = if self.write_deadline.load(Relaxed) < now {
+            (Shutdown::Immediate, CloseReason::NotReading)
         } else if read_deadline < now && self.is(Phase::Head) {
-            (Order::Cut, Closed::SlowHead)
+            (Shutdown::Immediate, CloseReason::SlowHead)
         } else if read_deadline < now {
             let finished = now - read_deadline > millis(LINGER_TIMEOUT) || !self.is(Phase::Idle);
-            (if finished { Order::Cut } else { Order::Finish }, Closed::Idle)
+            (if finished { Shutdown::Immediate } else { Shutdown::Graceful }, CloseReason::Idle)
         } else if age > millis(LIFETIME + LAST_REQUEST_TIMEOUT) {
-            (Order::Cut, Closed::Lifetime)
+            (Shutdown::Immediate, CloseReason::Lifetime)
         } else if age > millis(LIFETIME) {
-            (Order::Finish, Closed::Lifetime)
+            (Shutdown::Graceful, CloseReason::Lifetime)
         } else {
             return None;
         };
         let closing = self.is(Phase::Closing);
-        (self.order(order) && !closing).then_some(reason)
+        (self.request_shutdown(shutdown) && !closing).then_some(reason)
     }
 
-    /// Gives an order; returns whether it is a new one.
-    pub(super) fn order(&self, order: Order) -> bool {
-        let is_new = self.order.fetch_max(order as u8, Relaxed) < order as u8;
+    /// Requests a shutdown. Returns true if no such one, or a stronger one, was requested before.
+    pub(super) fn request_shutdown(&self, shutdown: Shutdown) -> bool {
+        let is_new = self.shutdown.fetch_max(shutdown as u8, Relaxed) < shutdown as u8;
         if is_new {
-            self.ordered.notify_one();
+            self.shutdown_changed.notify_one();
         }
         is_new
     }
 
-    /// Waits for the next order. For one task only.
-    pub(super) async fn ordered(&self) -> Order {
-        self.ordered.notified().await;
-        if self.order.load(Relaxed) == Order::Cut as u8 { Order::Cut } else { Order::Finish }
+    /// Waits for the next request to shut down. Only one task may wait.
+    pub(super) async fn shutdown_requested(&self) -> Shutdown {
+        self.shutdown_changed.notified().await;
+        if self.shutdown.load(Relaxed) == Shutdown::Immediate as u8 {
+            Shutdown::Immediate
+        } else {
+            Shutdown::Graceful
+        }
     }
 
     fn now(&self) -> u64 {
