@@ -171,6 +171,7 @@ pub mod clock;
 pub mod config;
 pub mod erasure;
 pub mod exchange;
+pub mod guide;
 pub mod http;
 pub mod ids;
 pub mod ingest;
