@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::state::{Change, CustomerState};
+use super::state::{CustomerState, StateChange};
 use crate::ids::CustomerKey;
 
 /// Number of shards: so many that threads seldom want the same one.
@@ -44,11 +44,11 @@ struct Shard<X> {
 
 impl<X: Default> FoldedCustomers<X> {
     /// Joins a change into the state of a customer, and updates the data beside it.
-    pub fn join(&self, key: CustomerKey, change: Change, update: impl FnOnce(&mut X)) {
+    pub fn join(&self, key: CustomerKey, change: StateChange, update: impl FnOnce(&mut X)) {
         let mut shard = self.shard(&key);
         let place = shard.place(key);
         let customer = &mut shard.customers[place];
-        customer.state.get_or_insert_default().add(change);
+        customer.state.get_or_insert_default().apply(change);
         update(&mut customer.extra);
         shard.unread.push(place);
         if shard.unread.len() >= UNREAD_MAX {
@@ -117,7 +117,7 @@ impl<X: Default> Shard<X> {
         self.unread.sort_unstable();
         self.unread.dedup();
         for place in std::mem::take(&mut self.unread) {
-            self.customers[place].state.iter_mut().for_each(CustomerState::settle);
+            self.customers[place].state.iter_mut().for_each(CustomerState::materialize);
         }
     }
 }

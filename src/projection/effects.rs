@@ -9,7 +9,7 @@ use std::panic::{UnwindSafe, catch_unwind};
 use super::catalogue::CatalogueEntry;
 use super::erasure_record::ErasureRecord;
 use super::observe::{FoldError, Link, Observation, observe_as};
-use super::state::Change;
+use super::state::StateChange;
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::stripe::Envelope;
 use crate::stripe::json::Text;
@@ -46,8 +46,8 @@ pub struct EventEffects {
     pub customer: Option<CustomerKey>,
     /// Subscription that the event names; none for an event that could not be folded.
     pub subscription: Option<SubscriptionId>,
-    /// Change of that customer's state; none for an event that is on timelines only.
-    pub change: Option<Change>,
+    /// StateChange of that customer's state; none for an event that is on timelines only.
+    pub change: Option<StateChange>,
     /// Links from objects of a payment to their customer.
     pub links: Vec<Link>,
     /// Name of a product or a price.
@@ -113,7 +113,7 @@ impl EventEffects {
                 .map_or_else(Self::default, |record| Self::of_erasure(event, &record));
         }
         // The body of a type that no projection folds is not parsed.
-        if routing::names_nobody(event.event_type) {
+        if routing::is_account_event(event.event_type) {
             return Self::default();
         }
         match observe_as(event.event_type, body) {
@@ -123,9 +123,9 @@ impl EventEffects {
     }
 
     fn observed(event: &LoggedInput<'_>, observation: Observation) -> Self {
-        let Observation { customer, subscription, stand_ins, links, catalogue, change, notes } =
+        let Observation { customer, subscription, payment_keys, links, catalogue, change, notes } =
             observation;
-        let timeline = stand_ins.into_iter().chain(customer.clone());
+        let timeline = payment_keys.into_iter().chain(customer.clone());
         let timeline = timeline.map(|key| event.entry(key, subscription.clone())).collect();
         Self { timeline, customer, subscription, change, links, catalogue, parked: None, notes }
     }

@@ -13,7 +13,7 @@ use crate::ids::{Position, SubscriptionId};
 use crate::projection::Logic;
 use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, TimelineEntry};
-use crate::projection::user::named_by;
+use crate::projection::user::users_named_by;
 use crate::store::{FoldBatch, StoreError};
 use crate::time::StripeTime;
 
@@ -68,7 +68,7 @@ impl BulkFold {
                 self.customers.update(customer, |extra| extra.timeline.push(event));
             }
             if let Some((key, change)) = customer.zip(change) {
-                let users = named_by(&change, &self.logic);
+                let users = users_named_by(&change, &self.logic);
                 self.customers.join(key, change, |extra| extra.users.extend(users));
             }
             unkeyed.add(links, catalogue, parked);
@@ -146,7 +146,7 @@ pub(super) fn batch_of(
             created: event.created,
         }));
         if let Some(mut state) = state {
-            state.settle();
+            state.materialize();
             batch.rows.extend(rows_of(&key, &state, logic));
             batch.states.push((key, encoded(&state)?));
         }

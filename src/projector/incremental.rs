@@ -14,7 +14,7 @@ use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
-use crate::projection::user::named_by;
+use crate::projection::user::users_named_by;
 use crate::projection::{Logic, rows};
 use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
@@ -110,9 +110,9 @@ impl IncrementalFold {
             timeline.extend(entries);
             unkeyed.add(links, catalogue, parked);
             if let Some((key, change)) = customer.zip(change) {
-                let named = named_by(&change, &self.logic).into_iter();
+                let named = users_named_by(&change, &self.logic).into_iter();
                 users.extend(named.map(|user| (key.clone(), user)));
-                self.cache.entry(key.clone()).or_default().add(change);
+                self.cache.entry(key.clone()).or_default().apply(change);
                 changed.insert(key);
             }
         }
@@ -124,7 +124,7 @@ impl IncrementalFold {
         };
         for key in changed {
             let state = self.cache.entry(key.clone()).or_default();
-            state.settle();
+            state.materialize();
             folded.rows.extend(rows_of(&key, state, &self.logic));
             let bytes = encoded(state)?;
             // A rough count of what joining added; the limit is rough as well.

@@ -152,9 +152,9 @@ fn rows_of(
     let mut rows = Vec::new();
     for FoldedCustomer { key, state, extra: events } in customers {
         let Some(mut state) = state else { continue };
-        state.settle();
+        state.materialize();
         for mut row in rows::rows(&key, &state, logic) {
-            catalogue.name(&mut row);
+            catalogue.apply_names(&mut row);
             let id = SubscriptionId::from(row.subscription_id.as_str());
             row.event_count = events.get(&id).copied().unwrap_or_default();
             row.parked = parked.get(&(key.scope.clone(), id)).copied().unwrap_or_default();

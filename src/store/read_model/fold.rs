@@ -273,7 +273,7 @@ async fn write_rows(
 /// The stored columns.
 pub(in crate::store) fn row_columns() -> Vec<BindType> {
     let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
-    stored.map(|column| column.kind.into()).collect()
+    stored.map(|column| column.column_type.into()).collect()
 }
 
 /// [`sql::ROW`] with the stored columns.
