@@ -9,12 +9,13 @@ use serde::Serialize;
 
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::projection::canonical::{instants, order_of_instant};
+use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::entitlement::Judgement;
-use crate::projection::observe::{Observation, observe_as};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::user::user_named_by_customer;
 use crate::projection::{Logic, rows};
+use crate::projector::effects_of;
 use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
 
@@ -235,15 +236,23 @@ impl Replayer {
             (step.folding, step.reason) = (FoldOutcome::Parked, input.damage.clone());
             return (step, None);
         }
-        let Some(payload) = input.logged.payload.as_deref() else { return (step, None) };
-        let observation = match observe_as(&input.logged.facts.event_type, payload) {
-            Ok(observation) => observation,
-            Err(error) => {
-                (step.folding, step.reason) = (FoldOutcome::Parked, Some(error.to_string()));
-                return (step, None);
-            }
-        };
-        let Observation { customer, subscription, change, notes, .. } = observation;
+        if input.logged.payload.is_none() {
+            return (step, None);
+        }
+        let EventEffects {
+            customer,
+            subscription,
+            change,
+            parked,
+            notes,
+            timeline: _,
+            links: _,
+            catalogue: _,
+        } = effects_of(&(&input.logged).into());
+        if let Some(Parked { reason, .. }) = parked {
+            (step.folding, step.reason) = (FoldOutcome::Parked, Some(reason));
+            return (step, None);
+        }
         step.notes = notes;
         step.subscription = subscription.or(step.subscription);
         let (change, key) = match (change, customer) {
