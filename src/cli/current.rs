@@ -4,7 +4,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::Context;
 use super::csv_cells::CsvArgs;
-use super::output::{self, RowWriter, RowsFormat, StreamFormat, cell, stdout};
+use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, Failure, say};
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
@@ -123,11 +123,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         say(&format!("no subscription found in {mode} mode"));
         say(&format!("hint: {SCOPE_HINT}"));
     }
-    if let Some(format) = args.format.lines() {
+    if let Some(format) = args.format.streamed() {
         if first.len() == PAGE_ROWS {
             say(&format!("as of position {} of the log", pages.stamp.position));
         }
-        write_lines(first, pages, now, ((format, args.cells), is_whole)).await?;
+        let options = StreamOptions { format, cells: args.cells, with_header: is_whole };
+        write_lines(first, pages, now, options).await?;
     } else {
         let rows = all(first, pages, now).await?;
         let mut out = stdout();
@@ -146,11 +147,11 @@ async fn write_lines(
     mut rows: Vec<SubscriptionRow>,
     mut pages: SubscriptionPages,
     now: StripeTime,
-    (format, header): ((StreamFormat, CsvArgs), bool),
+    options: StreamOptions,
 ) -> anyhow::Result<()> {
     let columns = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
     let columns: Vec<&str> = columns.chain(["active"]).collect();
-    let mut lines = RowWriter::new(format, &columns, header, stdout())?;
+    let mut lines = RowWriter::new(options, &columns, stdout())?;
     while !rows.is_empty() {
         for row in rows {
             lines.write(&SubscriptionView::new(row, now))?;

@@ -63,7 +63,7 @@ impl DiffWriter {
     pub(super) fn new(FormatArgs { format, cells }: FormatArgs, listing: Listing) -> Self {
         Self {
             format,
-            cells: cells.cells(),
+            cells: cells.cell_format(),
             listing,
             last_effect: None,
             begun: false,

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::csv_cells::CsvArgs;
-use super::output::{RowWriter, StreamFormat, stdout};
+use super::output::{RowWriter, StreamFormat, StreamOptions, stdout};
 use super::report::{Exit, Failure, say};
 use crate::exchange::EventRecord;
 use crate::ids::Position;
@@ -33,9 +33,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
-    let is_whole = args.after == 0;
-    let mut lines =
-        RowWriter::new((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
+    let options =
+        StreamOptions { format: args.format, cells: args.cells, with_header: args.after == 0 };
+    let mut lines = RowWriter::new(options, &EventRecord::KEYS, stdout())?;
     let mut skipped = Skipped { is_allowed: args.skip_damaged, events: 0 };
     let mut after = Position(args.after);
     loop {

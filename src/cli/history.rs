@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Context;
 use super::csv_cells::CsvArgs;
 use super::current::SCOPE_HINT;
-use super::output::{self, RowWriter, RowsFormat, StreamFormat, stdout};
+use super::output::{self, RowWriter, RowsFormat, StreamOptions, stdout};
 use super::report::{Exit, Failure, say};
 use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
 use crate::ids::{AccountId, EventId, Position, Scope};
@@ -101,11 +101,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         )
     };
     let mut after = args.after.map(Position);
-    if let Some(format) = args.format.lines() {
+    if let Some(format) = args.format.streamed() {
         let stream = HistoryStream::open(&store, subject, past, Chunk::default());
         let stream = stream.await?.ok_or_else(unknown)?;
         report_received_in_future(stream.received_in_future());
-        write_lines(stream, after, args.changes_only, (format, args.cells)).await?;
+        let options = StreamOptions { format, cells: args.cells, with_header: after.is_none() };
+        write_lines(stream, after, args.changes_only, options).await?;
     } else {
         let history = audit::history(&store, subject, past).await?;
         let (_, mut history) = history.ok_or_else(unknown)?;
@@ -144,9 +145,9 @@ async fn write_lines(
     mut stream: HistoryStream<'_>,
     mut after: Option<Position>,
     changes_only: bool,
-    format: (StreamFormat, CsvArgs),
+    options: StreamOptions,
 ) -> anyhow::Result<()> {
-    let mut lines = RowWriter::new(format, &COLUMNS, after.is_none(), stdout())?;
+    let mut lines = RowWriter::new(options, &COLUMNS, stdout())?;
     while let Some(mut events) = stream.next().await? {
         skip_through(&mut after, &mut events);
         let mut shown = events.iter().filter(|it| !changes_only || it.changed_anything());
