@@ -16,7 +16,7 @@ use crate::http::{self, AppState, BodyBudget, Listener, ListenerRole, OneTimeWar
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, LogLost, Projector, Reason};
+use crate::projector::{self, LogLost, Projector, RebuildReason};
 use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
@@ -95,7 +95,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The read model must be rebuilt, and automatic rebuilds are off.
     #[error("{0}, and automatic rebuilds are off")]
-    RebuildNeeded(Reason),
+    RebuildNeeded(RebuildReason),
     /// The read model has events that the log lacks.
     #[error(transparent)]
     LogLost(#[from] LogLost),
@@ -137,7 +137,7 @@ impl Service {
         }
         if !options.auto_rebuild {
             let Options { database, logic, clock, .. } = &options;
-            if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
+            if let Some(reason) = projector::find_rebuild_reason(database, logic, clock).await? {
                 return Err(StartError::RebuildNeeded(reason));
             }
         }

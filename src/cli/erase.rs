@@ -11,7 +11,7 @@ use super::progress::{self, RebuildProgress};
 use super::rebuild::refuse_lost_log;
 use super::report::{Exit, Failure, despite_broken_pipe, say};
 use super::{Context, signals};
-use crate::erasure::{self, FindError, Finished, Found, Order};
+use crate::erasure::{self, ErasedBytes, ErasureRequest, ErasureTargets, FindError};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
 use crate::projection::Logic;
 use crate::projector::RebuildEvent;
@@ -75,8 +75,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             say("nothing was erased");
             return Ok(Exit::No);
         }
-        let order = Order { by: args.by, reason: args.reason };
-        let records = erasure::erase(&store, &found, &order, &context.clock).await?;
+        let request = ErasureRequest { by: args.by, reason: args.reason };
+        let records = erasure::erase(&store, &found, &request, &context.clock).await?;
         let at: Vec<_> = records.iter().map(|it| it.position.to_string()).collect();
         let erased = grouped(count(&found.events));
         say(&format!(
@@ -96,8 +96,8 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
-    let wait = (&context.clock, FILE_TIMEOUT);
-    let finished = erasure::finish(store, logic, wait, &stop, on_event).await;
+    let clock = &context.clock;
+    let finished = erasure::finish(store, logic, clock, FILE_TIMEOUT, &stop, on_event).await;
     progress.clear();
     store.close().await;
     match finished {
@@ -106,18 +106,18 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
             format!("{RUN_AGAIN}. {}", error.hint().unwrap_or_default())
                 .trim_end_matches(['.', ' ']),
         )),
-        Ok(Finished::HeldByReader) => Err(Failure::failed(
+        Ok(ErasedBytes::HeldByReader) => Err(Failure::failed(
             "the erasure is not finished: another process reads an older state of the ledger, so the \
              write-ahead log still contains the bytes",
             format!(
                 "wait until that export, backup or query has ended, or stop it; then {RUN_AGAIN}"
             ),
         )),
-        Ok(Finished::Gone) => {
+        Ok(ErasedBytes::Gone) => {
             say("erased: the read model was rebuilt, and no file of the ledger contains the bytes");
             Ok(Exit::Done)
         }
-        Ok(Finished::OnServer) => {
+        Ok(ErasedBytes::OnServer) => {
             say("erased: the read model was rebuilt, and no query finds the events");
             say(
                 "the files of PostgreSQL still contain old versions of the rows. Run these commands as the owner \
@@ -134,7 +134,7 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
     }
 }
 
-async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<Found> {
+async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<ErasureTargets> {
     let size = store.log.head().await?.size;
     let bar = progress::bar("searching", size.0.unsigned_abs());
     let found = erasure::find(store, scope, &args.events, &args.customers, |position| {
@@ -159,7 +159,7 @@ async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<Found
 }
 
 /// Lists the events to erase: their number and dates by type, and the first of them.
-fn list(found: &Found) -> io::Result<()> {
+fn list(found: &ErasureTargets) -> io::Result<()> {
     let mut out = stdout();
     writeln!(out, "{} events have content to erase:", grouped(count(&found.events)))?;
     let mut types: BTreeMap<&str, Vec<StripeTime>> = BTreeMap::new();

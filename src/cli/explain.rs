@@ -9,7 +9,7 @@ use super::current::SCOPE_HINT;
 use super::history::{instant, minute, received_at, report_received_in_future, value};
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure, say};
-use crate::audit::{self, Decision, Explained, Explanation, Past, Source};
+use crate::audit::{self, Decision, EventPointer, Explained, Explanation, Past};
 use crate::ids::{AccountId, Scope, SubscriptionId};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
@@ -149,7 +149,7 @@ fn decision_lines(decision: &Decision) -> Vec<String> {
     std::iter::once(decision.why.clone()).chain(policy).collect()
 }
 
-fn event_lines(source: &Source, before: &str) -> Vec<String> {
+fn event_lines(source: &EventPointer, before: &str) -> Vec<String> {
     let at = minute(&source.occurred_at.to_string());
     let mut lines = vec![
         format!("{before}#{} {}", source.position, source.event_type),

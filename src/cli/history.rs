@@ -9,7 +9,9 @@ use super::csv_cells::CsvArgs;
 use super::current::SCOPE_HINT;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, stdout};
 use super::report::{Exit, Failure, say};
-use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
+use crate::audit::{
+    self, FoldOutcome, HistoryEvent, HistoryStream, Past, ReadLimit, Subject, SubjectKind,
+};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
@@ -102,7 +104,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut after = args.after.map(Position);
     if let Some(format) = args.format.streamed() {
-        let stream = HistoryStream::open(&store, subject, past, Chunk::default());
+        let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
         let stream = stream.await?.ok_or_else(unknown)?;
         report_received_in_future(stream.received_in_future());
         let options = StreamOptions { format, cells: args.cells, with_header: after.is_none() };
@@ -211,10 +213,10 @@ fn broken_before_dots(event_type: &str) -> Vec<String> {
 /// Marks of an event that is late, in doubt, redelivered or not folded.
 fn marks(event: &HistoryEvent) -> Vec<String> {
     let folding = match event.folding {
-        Folding::Folded => None,
-        Folding::NotFolded => Some("not folded"),
-        Folding::Parked => Some("parked"),
-        Folding::Erased => Some("erased"),
+        FoldOutcome::Folded => None,
+        FoldOutcome::NotFolded => Some("not folded"),
+        FoldOutcome::Parked => Some("parked"),
+        FoldOutcome::Erased => Some("erased"),
     };
     let marks = [event.late.then_some("late"), event.ambiguous.then_some("in doubt"), folding];
     let marks = marks.into_iter().flatten().map(str::to_owned);

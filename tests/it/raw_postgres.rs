@@ -9,7 +9,7 @@ use subledger::store::DatabaseUrl;
 
 pub(crate) type Connection = PgConnection;
 
-/// Name of the database, as the README has it.
+/// Name of the database, as the guides have it.
 pub(crate) const NAME: &str = "PostgreSQL";
 /// What keeps others from appending, until it is rolled back.
 pub(crate) const LOCK_LOG: &str = "BEGIN; SELECT size FROM log_head FOR UPDATE";

@@ -8,7 +8,7 @@ use subledger::store::DatabaseUrl;
 
 pub(crate) type Connection = SqliteConnection;
 
-/// Name of the database, as the README has it.
+/// Name of the database, as the guides have it.
 pub(crate) const NAME: &str = "SQLite";
 /// What keeps others from appending, until it is rolled back.
 pub(crate) const LOCK_LOG: &str = "BEGIN IMMEDIATE";
