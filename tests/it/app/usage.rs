@@ -224,7 +224,9 @@ fn an_answer_of_no_stays_no_where_nobody_reads_it() {
     }
 }
 
-crate::sqlite_only! {
+mod sqlite_only {
+    use super::*;
+
     #[test]
     fn an_empty_address_of_the_database_is_the_default_one() {
         let directory = ledger();
@@ -234,7 +236,9 @@ crate::sqlite_only! {
     }
 }
 
-crate::run_once! {
+mod run_once {
+    use super::*;
+
     use std::fmt::Write as _;
 
     /// Each command with its own, and none of what it does not use.
@@ -262,7 +266,7 @@ crate::run_once! {
                 assert!(widest <= columns, "{path} in {columns} columns:\n{text}");
             }
         }
-        super::snapshots().bind(|| insta::assert_snapshot!("cli_help", all));
+        crate::app::snapshots().bind(|| insta::assert_snapshot!("cli_help", all));
     }
 
     #[test]

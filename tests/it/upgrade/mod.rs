@@ -97,7 +97,9 @@ async fn a_ledger_of_0_1_0_opens_is_folded_by_itself_and_keeps_its_proofs() {
     assert_kept(&[old], &[serde_json::from_str(&new).unwrap()]);
 }
 
-run_once! {
+mod run_once {
+    use super::*;
+
     #[test]
     fn a_proof_of_0_1_0_checks() {
         let folder = tempfile::tempdir().unwrap();
