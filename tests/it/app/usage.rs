@@ -253,10 +253,32 @@ mod run_once {
         };
         let mut all = String::new();
         for path in [
-            "", "serve", "demo", "current", "history", "explain", "event", "policy", "policy show",
-            "rebuild", "projections", "projections list", "projections activate",
-            "projections drop", "backup", "verify", "log", "log keygen", "log checkpoint",
-            "log prove", "log consistency", "log check", "import", "export", "erase", "simulate",
+            "",
+            "serve",
+            "demo",
+            "current",
+            "history",
+            "explain",
+            "event",
+            "policy",
+            "policy show",
+            "rebuild",
+            "projections",
+            "projections list",
+            "projections activate",
+            "projections drop",
+            "backup",
+            "verify",
+            "log",
+            "log keygen",
+            "log checkpoint",
+            "log prove",
+            "log consistency",
+            "log check",
+            "import",
+            "export",
+            "erase",
+            "simulate",
         ] {
             let words: Vec<&str> = path.split(' ').filter(|it| !it.is_empty()).collect();
             let text = help("100", &words);
@@ -278,12 +300,18 @@ mod run_once {
             ran.out
         };
         let built_in = show(&[]);
-        assert_eq!(built_in, include_str!("../../../projections/current_subscriptions/policy.toml"));
+        assert_eq!(
+            built_in,
+            include_str!("../../../projections/current_subscriptions/policy.toml")
+        );
         let file = |text: &str| std::fs::write(directory.path().join("policy.toml"), text).unwrap();
         let mine = "# Ours\npast_due_grace_days = 3\n";
         file(mine);
         let shown = show(&["--policy", "policy.toml"]);
-        assert!(shown.ends_with(mine) && shown.contains("# unknown_status = \"deny\"\n"), "{shown}");
+        assert!(
+            shown.ends_with(mine) && shown.contains("# unknown_status = \"deny\"\n"),
+            "{shown}"
+        );
         assert!(!shown.contains("past_due_grace_days = 7"), "{shown}");
         file(&shown);
         assert_eq!(show(&["--policy", "policy.toml"]).matches("Not set").count(), 2);

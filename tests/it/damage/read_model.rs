@@ -57,7 +57,11 @@ async fn a_table_that_is_gone_is_made_again() {
     ] {
         let answer = server.read(path).await;
         let live = server.store().read_model.live().await.unwrap().unwrap().id;
-        damage_read_model(&server, &format!("DROP TABLE {table}_g{live}{}", raw::dialect().cascade)).await;
+        damage_read_model(
+            &server,
+            &format!("DROP TABLE {table}_g{live}{}", raw::dialect().cascade),
+        )
+        .await;
         answers_again(&server, path, &answer).await;
     }
     server.stop().await;
@@ -68,8 +72,11 @@ async fn a_table_that_is_gone_is_made_again() {
 async fn a_state_that_cannot_be_read_is_made_again() {
     let server = server().await;
     let live = server.store().read_model.live().await.unwrap().unwrap().id;
-    damage_read_model(&server, &format!("UPDATE customers_g{live} SET state = {}", raw::dialect().one_byte))
-        .await;
+    damage_read_model(
+        &server,
+        &format!("UPDATE customers_g{live} SET state = {}", raw::dialect().one_byte),
+    )
+    .await;
     // The follower remembers states while it follows: another process, or a restart, does not.
     let directory = server.stop().await;
     let options = crate::app::server::options(directory.path());
@@ -117,7 +124,11 @@ mod sqlite_only {
         let server = server().await;
         let answer = server.read("/v1/users/user_1").await;
         let live = server.store().read_model.live().await.unwrap().unwrap().id;
-        damage_read_model(&server, &format!("UPDATE current_subscriptions_g{live} SET discounts = '{{'")).await;
+        damage_read_model(
+            &server,
+            &format!("UPDATE current_subscriptions_g{live} SET discounts = '{{'"),
+        )
+        .await;
         answers_again(&server, "/v1/users/user_1", &answer).await;
         server.stop().await;
     }

@@ -57,10 +57,13 @@ async fn an_older_sqlite_reads_both_files_and_the_same_items() {
     assert!(rows.iter().any(|row| row.items.0.len() > 1), "order matters somewhere");
     let expected: Vec<String> = rows
         .iter()
-        .map(|row| format!("{} {}", row.subscription_id, serde_json::to_string(&row.items).unwrap()))
+        .map(|row| {
+            format!("{} {}", row.subscription_id, serde_json::to_string(&row.items).unwrap())
+        })
         .collect();
     assert_eq!(viewed(folder.path()), expected);
-    let count = sqlite3(folder.path(), "subledger.db", "SELECT count(*) FROM events").trim().to_owned();
+    let count =
+        sqlite3(folder.path(), "subledger.db", "SELECT count(*) FROM events").trim().to_owned();
     assert_eq!(count, simulation.events.len().to_string());
     // One table or view that cannot be parsed makes a whole file unreadable: the read model is for SQLite 3.35, which
     // knows no STRICT tables (3.37) and no `->` (3.38); the log has such tables.

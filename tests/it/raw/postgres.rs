@@ -28,8 +28,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     unindex_evt_5_after: "UPDATE pg_index SET indisready = TRUE
     WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass",
     index_is_damaged: &[
-    "the log: the index events_event_id_account_livemode_key is damaged: it leads to 10 of 11 rows",
-],
+        "the log: the index events_event_id_account_livemode_key is damaged: it leads to 10 of 11 rows",
+    ],
 };
 
 /// Loads the ledger that version 0.1.0 left into the database of a folder.

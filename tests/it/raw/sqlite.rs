@@ -30,9 +30,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     DELETE FROM sqlite_schema WHERE name = 'imposter';
     PRAGMA writable_schema = RESET",
     index_is_damaged: &[
-    "the file of the log is damaged: wrong # of entries in index sqlite_autoindex_events_1",
-    "the file of the log is damaged: row 5 missing from index sqlite_autoindex_events_1",
-],
+        "the file of the log is damaged: wrong # of entries in index sqlite_autoindex_events_1",
+        "the file of the log is damaged: row 5 missing from index sqlite_autoindex_events_1",
+    ],
 };
 
 /// Copies the ledger that version 0.1.0 left into a folder.

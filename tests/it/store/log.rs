@@ -272,9 +272,8 @@ async fn an_erased_payload_leaves_the_tree_valid_and_does_not_come_back() {
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "one"), event("evt_2", "two")]).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    sql.run(
-        "UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1",
-    ).await;
+    sql.run("UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1")
+        .await;
     let mut other = facts("evt_1");
     other.api_version = None;
     let other = NewEvent::new(other, EventSource::Webhook, None, "one".to_owned()).unwrap();

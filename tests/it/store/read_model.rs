@@ -1,7 +1,7 @@
 //! The read model: one checkpoint, one live generation, rows as they were folded.
 
-mod sqlite_only;
 mod generations;
+mod sqlite_only;
 
 use std::collections::HashMap;
 

@@ -105,7 +105,9 @@ mod run_once {
         let folder = tempfile::tempdir().unwrap();
         let check = |files: &[&str]| {
             let mut command = subledger(folder.path(), &["log", "check"]);
-            command.args(["--key", text("verifier.txt").trim()]).args(files.iter().map(|it| left(it)));
+            command
+                .args(["--key", text("verifier.txt").trim()])
+                .args(files.iter().map(|it| left(it)));
             ran(&command.output().unwrap())
         };
         let checked = check(&["proof.txt", "record.json"]);

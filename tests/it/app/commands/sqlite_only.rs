@@ -21,7 +21,11 @@ fn what_goes_wrong_is_said_in_one_line_with_a_hint() {
     std::fs::write(path.join("taken.db"), "").unwrap();
     let cases: [(&[&str], i32, &str); 14] = [
         (&["serve"], 2, "STRIPE_WEBHOOK_SECRET"),
-        (&["current", "--database", "postgres://me:secret@localhost:1/x"], 3, "postgres://localhost:1/x"),
+        (
+            &["current", "--database", "postgres://me:secret@localhost:1/x"],
+            3,
+            "postgres://localhost:1/x",
+        ),
         (&["current", "--database", "subledger.db"], 2, "sqlite://"),
         (&["current", "--database", "sqlite://nowhere.db"], 2, "nowhere.db"),
         (&["import", "--database", "sqlite://no/such/dir/x.db", "events.jsonl"], 3, "no/such/dir"),
@@ -56,7 +60,11 @@ fn a_ledger_of_a_newer_program_is_not_touched_and_an_empty_one_is_no_error() {
         let ran = run(directory.path(), arguments);
         assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
     }
-    edit_file(directory.path(), "subledger.db", "UPDATE _sqlx_migrations SET version = 99 WHERE version = 1");
+    edit_file(
+        directory.path(),
+        "subledger.db",
+        "UPDATE _sqlx_migrations SET version = 99 WHERE version = 1",
+    );
     let ran = run(directory.path(), &["current"]);
     let lines: Vec<&str> = ran.err.lines().collect();
     assert_eq!((ran.status, lines.len(), &*ran.out), (3, 2, ""), "{}", ran.err);

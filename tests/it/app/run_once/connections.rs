@@ -69,7 +69,10 @@ async fn forged_bodies_that_never_end_give_way_to_a_webhook() {
     for client in &mut hostile {
         let answer = client.read_answer().await;
         if answer.starts_with("HTTP/1.1 503") {
-            assert!(answer.contains("retry-after: 1") && answer.contains("bodies-full"), "{answer}");
+            assert!(
+                answer.contains("retry-after: 1") && answer.contains("bodies-full"),
+                "{answer}"
+            );
             refused += 1;
         } else {
             assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
@@ -87,7 +90,8 @@ async fn slow_heads_and_clients_that_do_not_read_are_cut() {
     slow.send("POST /api/stripe/webhook/ HTTP/1.1\r\nHost: ").await;
     // A verified one; others are closed after some requests anyway.
     let mut deaf = RawClient::connect(&server).await;
-    let verified = format!("GET /v1/log HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    let verified =
+        format!("GET /v1/log HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
     deaf.send(verified).await;
     assert!(deaf.read_answer().await.starts_with("HTTP/1.1 200"));
     let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);

@@ -11,7 +11,9 @@ async fn a_trigger_that_was_made_anew_with_other_words_is_named() {
     for [table, name, make, drop] in sql.guards().await {
         let (head, _) = make.split_once("\nBEGIN").unwrap();
         execute(&mut sql, &format!("{drop}; {head}\nBEGIN SELECT 1; END")).await;
-        let other = format!("the log: the trigger {name} on {table} is not the one that the migrations make");
+        let other = format!(
+            "the log: the trigger {name} on {table} is not the one that the migrations make"
+        );
         assert_eq!(messages(&ledger.store).await, [other]);
         execute(&mut sql, &format!("{drop}; {make}")).await;
     }
@@ -44,8 +46,11 @@ async fn a_damaged_page_of_either_file_is_a_finding_and_no_failure() {
         let is_of_the_file = |it: &String| it.contains(" is damaged: ");
         assert!(said.iter().any(is_of_the_file), "{file}: {said:?}");
         if file == "subledger.db" {
-            let unread = said.iter().filter(|it| it.ends_with("cannot read the row (its page is damaged)"));
-            let few = |it: &&String| it.split(' ').filter_map(|word| word.parse::<i64>().ok()).is_sorted();
+            let unread =
+                said.iter().filter(|it| it.ends_with("cannot read the row (its page is damaged)"));
+            let few = |it: &&String| {
+                it.split(' ').filter_map(|word| word.parse::<i64>().ok()).is_sorted()
+            };
             assert!((1..20).contains(&unread.filter(few).count()), "a few of 200 events: {said:?}");
             assert!(said.iter().all(|it| !it.contains(" missing before this event")), "{said:?}");
         } else {

@@ -2,10 +2,10 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use super::super::*;
 use crate::app::commands::subledger;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// Names of the files in a directory.
 fn files(directory: &std::path::Path) -> Vec<String> {
@@ -41,7 +41,11 @@ async fn a_backup_that_finds_no_room_leaves_no_file() {
     let before = files(directory.path());
     let program = subledger(directory.path(), &[]).get_program().to_owned();
     let script = format!("trap '' XFSZ; ulimit -f 64; exec {} backup copy.db", program.display());
-    let shell = std::process::Command::new("bash").current_dir(directory.path()).env_clear().args(["-c", &script]).output();
+    let shell = std::process::Command::new("bash")
+        .current_dir(directory.path())
+        .env_clear()
+        .args(["-c", &script])
+        .output();
     let shell = shell.unwrap();
     let said = String::from_utf8_lossy(&shell.stderr);
     assert_eq!(shell.status.code(), Some(3), "{said}");
@@ -65,7 +69,8 @@ async fn a_backup_that_is_killed_or_stopped_leaves_nothing_that_is_taken_for_one
         while !began() && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
-        let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+        let kill =
+            std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let status = child.wait().unwrap();
         let left = files(directory.path());
@@ -105,7 +110,11 @@ async fn what_is_no_ledger_is_said_to_be_none_and_stays_as_it_is() {
     connection.run(other).await;
     connection.close().await;
     std::fs::write(directory.path().join("empty.db"), "").unwrap();
-    std::fs::write(directory.path().join("text.db"), "no database at all, and longer than a header is".repeat(40)).unwrap();
+    std::fs::write(
+        directory.path().join("text.db"),
+        "no database at all, and longer than a header is".repeat(40),
+    )
+    .unwrap();
     let before = files(directory.path());
     let cases = [
         ("empty.db", "it is empty, and no ledger"),

@@ -91,7 +91,10 @@ async fn damaged_rows_are_parked_by_the_follower_as_by_a_rebuild() {
     assert!(rows.len() > 5);
     // Whom a damaged body names is read from what is left of it.
     let subscription = parked.last().unwrap();
-    assert!(subscription.customer.is_some() && subscription.subscription.is_some(), "{subscription:?}");
+    assert!(
+        subscription.customer.is_some() && subscription.subscription.is_some(),
+        "{subscription:?}"
+    );
 
     rebuild(&store).await;
     assert_eq!(outcome(&store).await, (parked, rows));
@@ -107,14 +110,20 @@ async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
     let ran = run_to(&directory, &["export"], 3, said);
     assert!(ran.err.contains("hint: --skip-damaged"), "{}", ran.err);
     assert_eq!(ran.out.lines().count(), 8);
-    let ran = run_to(&directory, &["export", "--skip-damaged"], 1, "not exported: event 9: created");
+    let ran =
+        run_to(&directory, &["export", "--skip-damaged"], 1, "not exported: event 9: created");
     assert!(ran.err.ends_with("7 damaged events are not in this export\n"), "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 8, "{}", ran.err);
     assert_eq!(lines(&ran), size - 7);
     // Nothing of it is lost on the way into another ledger, but for the row that hash and body disagree about.
     let other = tempfile::tempdir().unwrap();
     std::fs::write(other.path().join("export.jsonl"), ran.out).unwrap();
-    let ran = run_to(&other, &["import", "export.jsonl"], 1, "export.jsonl:14: the payload does not match its hash");
+    let ran = run_to(
+        &other,
+        &["import", "export.jsonl"],
+        1,
+        "export.jsonl:14: the payload does not match its hash",
+    );
     assert!(ran.err.contains("1 bad records"), "{}", ran.err);
     // Behind the last damage it ends as it always did.
     let last = damaged.last().unwrap().0;
@@ -131,7 +140,8 @@ async fn whoever_asks_for_a_damaged_event_is_told_so_and_its_customer_has_a_hist
     damage_rows(&url, &rows).await;
     let said = format!("event {position}: payload is not valid UTF-8 (the row is damaged)");
     run_to(&directory, &["event", damaged.event_id.as_str()], 3, &said);
-    let server = crate::app::server::TestServer::with(|options| options.database = url.clone()).await;
+    let server =
+        crate::app::server::TestServer::with(|options| options.database = url.clone()).await;
     let path = format!(
         "/v1/events/{}?livemode={}&account={}",
         damaged.event_id, damaged.scope.livemode, damaged.scope.account

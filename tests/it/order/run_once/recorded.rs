@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
+use crate::corpus::{recorded_flows, recorded_lives};
 use crate::order::any_order::{batches, delivered, rows_of};
 use crate::order::dice::Dice;
 use crate::order::histories::assert_the_same_history;
 use crate::order::told::{States, tell_all};
-use crate::corpus::{recorded_flows, recorded_lives};
 
 const ORDERS: u64 = 40;
 

@@ -40,7 +40,8 @@ fn a_customer_that_accounts_of_an_organization_share_has_in_each_what_is_that_ac
     let subscription = |fields: &str| {
         format!(r#"{{"id":"sub_1","object":"subscription","customer":"cus_1",{fields}}}"#)
     };
-    let customer = r#"{"id":"cus_1","object":"customer","email":"b@example.com","metadata":{"user_id":"b"}}"#;
+    let customer =
+        r#"{"id":"cus_1","object":"customer","email":"b@example.com","metadata":{"user_id":"b"}}"#;
     let invoice = r#"{"id":"in_1","object":"invoice","customer":"cus_1","subscription":"sub_1","status":"paid",
         "customer_email":"b@example.com","created":5,
         "lines":{"data":[{"subscription":"sub_1","period":{"start":1,"end":99}}]}}"#;

@@ -132,7 +132,12 @@ fn a_discount_goes_by_its_code_though_snapshots_name_its_id_alone() {
     // A snapshot of another version holds the whole discount.
     let row = the_row(&[
         Told::sub("evt_1", UPDATED, 5, r#""status":"active","discounts":["di_1"]"#),
-        Told::sub("evt_2", UPDATED, 4, r#""status":"active","discount":{"id":"di_1","coupon":{"id":"half"}}"#),
+        Told::sub(
+            "evt_2",
+            UPDATED,
+            4,
+            r#""status":"active","discount":{"id":"di_1","coupon":{"id":"half"}}"#,
+        ),
     ]);
     assert_eq!(row.discounts.0, ["half"]);
 }

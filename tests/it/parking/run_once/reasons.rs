@@ -66,7 +66,8 @@ fn a_reference_without_an_id_is_named_and_not_its_holder() {
 fn a_fraction_is_called_a_number() {
     let reason = said("plan.updated", &json!({ "id": 0.5 }));
     assert_eq!(reason, "plan: `id` is a number where a string belongs");
-    let object = json!({ "id": "sub_1", "customer": "cus_1", "status": "active", "cancel_at": 0.5 });
+    let object =
+        json!({ "id": "sub_1", "customer": "cus_1", "status": "active", "cancel_at": 0.5 });
     let reason = said("customer.subscription.updated", &object);
     assert_eq!(reason, "subscription: `cancel_at` is a number where an integer belongs");
 }

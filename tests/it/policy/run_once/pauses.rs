@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::policy::bills::{line, paid, paid_lines};
 use crate::policy::life::{
-    active, created, day, inactive, instant, life, life_under, no_end, on, other, period, shows, status,
-    subscription, until, updated,
+    active, created, day, inactive, instant, life, life_under, no_end, on, other, period, shows,
+    status, subscription, until, updated,
 };
 
 #[test]
@@ -109,7 +109,8 @@ fn a_paid_invoice_whose_list_was_cut_counts_for_the_period_or_is_said_to_be_unkn
         });
         other("invoice.paid", invoice)
     };
-    let renewed = |latest: &str| updated(json!({ "items": period(30, 60), "latest_invoice": latest }));
+    let renewed =
+        |latest: &str| updated(json!({ "items": period(30, 60), "latest_invoice": latest }));
     life_under(
         UNTIL_PAID,
         [

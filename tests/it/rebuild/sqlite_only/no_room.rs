@@ -7,9 +7,9 @@ use std::process::Command;
 
 use subledger::store::GenerationStatus;
 
-use crate::rebuild::{STRICT, bytes, ledger, statuses};
 use crate::app::commands::{Ran, ran, run};
 use crate::app::server::{Event, TestServer, options};
+use crate::rebuild::{STRICT, bytes, ledger, statuses};
 
 /// Runs the binary with no file of it growing beyond so many bytes.
 fn run_limited(folder: &Path, bytes: u64, arguments: &[&str]) -> Ran {

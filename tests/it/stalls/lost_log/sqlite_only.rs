@@ -39,7 +39,11 @@ async fn folded_with_backup() -> tempfile::TempDir {
     let folder = folded().await;
     let store = open(folder.path()).await;
     store.log.backup(&folder.path().join("older.db")).await.unwrap();
-    store.log.append(&[new_event(&Event { id: "evt_3", ..Event::default() }.body())]).await.unwrap();
+    store
+        .log
+        .append(&[new_event(&Event { id: "evt_3", ..Event::default() }.body())])
+        .await
+        .unwrap();
     follow_to_the_end(&store, &Logic::default()).await;
     store.close().await;
     folder
@@ -61,7 +65,10 @@ async fn a_lost_log_is_refused_nothing_is_changed_and_it_can_be_accepted_by_name
             let refused = run(folder.path(), arguments);
             assert_eq!(refused.status, 2, "{loss}: {arguments:?}: {}", refused.err);
         }
-        assert!((read_model(), files(folder.path())) == before, "{loss}: nothing is made or changed");
+        assert!(
+            (read_model(), files(folder.path())) == before,
+            "{loss}: nothing is made or changed"
+        );
 
         let options = options(folder.path());
         let accepted = Options { accept_new_log: true, ..options };

@@ -1,6 +1,5 @@
 //! What holds for files of SQLite alone.
 
-
 use super::*;
 
 #[tokio::test]
@@ -19,7 +18,10 @@ async fn no_program_can_change_or_delete_what_was_logged() {
         ("UPDATE events SET payload = NULL", "only erased"),
         ("UPDATE events SET payload = NULL, salt = NULL", "only erased"),
         ("UPDATE events SET signature = NULL", "only erased"),
-        ("UPDATE events SET payload = NULL, salt = NULL, signature = NULL, type = 'x'", "only erased"),
+        (
+            "UPDATE events SET payload = NULL, salt = NULL, signature = NULL, type = 'x'",
+            "only erased",
+        ),
         (
             "UPDATE events SET payload = NULL, salt = NULL, signature = NULL, signature_hash = NULL",
             "only erased",

@@ -7,9 +7,9 @@ use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::store::{DatabaseUrl, OpenMode, Store, StoreError};
 
+use crate::raw;
 use crate::store::log::assert_sound;
 use crate::store::{Ledger, NOON, event};
-use crate::raw;
 
 async fn open(url: &DatabaseUrl, opening: OpenMode) -> Result<Store, StoreError> {
     Store::open(url, opening, Clock::fixed(NOON)).await

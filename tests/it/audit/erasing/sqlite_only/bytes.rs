@@ -11,9 +11,9 @@ use subledger::projection::Logic;
 use subledger::store::{NewEvent, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::erasing::{MODE, ledger, somebody, verified};
 use crate::app::commands::run;
 use crate::app::crash::Served;
+use crate::audit::erasing::{MODE, ledger, somebody, verified};
 use crate::ledger::{new_event, open, rebuild, rows};
 use crate::raw;
 
@@ -153,8 +153,7 @@ async fn erase_of_a_random_ledger(seed: u64, empty: &Path) {
     let order = Order { by: "Ann".to_owned(), reason: None };
     erasure::erase(&store, &found, &order, &Clock::System).await.unwrap();
     let finished = finish(&store).await;
-    let expected =
-        if is_read.contains(&true) { Finished::HeldByReader } else { Finished::Gone };
+    let expected = if is_read.contains(&true) { Finished::HeldByReader } else { Finished::Gone };
     assert_eq!(finished, expected, "{seed}: {is_read:?}");
     if finished == Finished::HeldByReader {
         for (reader, is_read) in [&mut of_log, &mut of_read_model].into_iter().zip(is_read) {
