@@ -17,7 +17,7 @@ use crate::http::{self, AppState, BodyBudget, Listener, ListenerRole, OneTimeWar
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, LogLost, Projector, Reason};
+use crate::projector::{self, LogLost, Projector, RebuildReason};
 use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
@@ -96,7 +96,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The read model has to be made anew, and that is not to happen by itself.
     #[error("{0}, and it is not to be made anew by itself")]
-    RebuildNeeded(Reason),
+    RebuildNeeded(RebuildReason),
     /// The read model knows events that the log does not hold.
     #[error(transparent)]
     LogLost(#[from] LogLost),
@@ -138,7 +138,7 @@ impl Service {
         }
         if !options.auto_rebuild {
             let Options { database, logic, clock, .. } = &options;
-            if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
+            if let Some(reason) = projector::find_rebuild_reason(database, logic, clock).await? {
                 return Err(StartError::RebuildNeeded(reason));
             }
         }

@@ -2,12 +2,12 @@
 //! length takes no more memory than its customers' states, what is in doubt, and forty bytes an event.
 
 use super::beside_the_runtime;
-use super::chunk::Chunk;
+use super::describe::sentences;
 use super::history::{History, HistoryEvent, changes};
 use super::outline::Outline;
+use super::read_limit::ReadLimit;
+use super::replay::{ReplayInput, ReplayStep, Replayer, RowChange};
 use super::subject::{Past, Subject, SubjectKind};
-use super::tell::{Changed, Heard, Step, Teller};
-use super::words::sentences;
 use crate::ids::SubscriptionId;
 use crate::projection::catalogue::Catalogue;
 use crate::projection::row::SubscriptionRow;
@@ -19,10 +19,10 @@ pub struct HistoryStream<'s> {
     subject: Subject,
     past: Past,
     outline: Outline,
-    chunk: Chunk,
+    chunk: ReadLimit,
     /// How many of its entries were told.
-    told: usize,
-    teller: Teller,
+    replayed: usize,
+    replayer: Replayer,
     /// The subscriptions at the end of it, once that is reached.
     state: Vec<SubscriptionRow>,
 }
@@ -36,16 +36,16 @@ impl<'s> HistoryStream<'s> {
         store: &'s Store,
         subject: Subject,
         past: Past,
-        chunk: Chunk,
+        chunk: ReadLimit,
     ) -> Result<Option<Self>, StoreError> {
         let opened = Self::begin(store, subject, past, usize::MAX, chunk).await?;
         let Some(mut stream) = opened else { return Ok(None) };
         if stream.outline.chunk(0, chunk).len() < stream.outline.entries.len() {
-            while let Some(heard) = stream.hear().await? {
-                stream.tell(heard, |_| ()).await?;
+            while let Some(inputs) = stream.read_next().await? {
+                stream.replay(inputs, |_| ()).await?;
             }
-            stream.told = 0;
-            stream.teller.begin(&stream.outline.customers);
+            stream.replayed = 0;
+            stream.replayer.restart(&stream.outline.customers);
         }
         Ok(Some(stream))
     }
@@ -57,13 +57,13 @@ impl<'s> HistoryStream<'s> {
         subject: Subject,
         past: Past,
         events_max: usize,
-        chunk: Chunk,
+        chunk: ReadLimit,
     ) -> Result<Option<Self>, StoreError> {
         let outline = Outline::read(store, &subject, past, events_max).await?;
         Ok(outline.map(|outline| {
             let user = Some(&subject).filter(|it| it.kind == SubjectKind::User);
-            let teller = Teller::new(&outline.customers, user.map(|it| it.id.clone()));
-            Self { store, subject, past, outline, chunk, told: 0, teller, state: Vec::new() }
+            let replayer = Replayer::new(&outline.customers, user.map(|it| it.id.clone()));
+            Self { store, subject, past, outline, chunk, replayed: 0, replayer, state: Vec::new() }
         }))
     }
 
@@ -79,70 +79,71 @@ impl<'s> HistoryStream<'s> {
 
     /// The next events, none where no event of these seconds is about the subject; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, StoreError> {
-        let Some(heard) = self.hear().await? else { return Ok(None) };
+        let Some(inputs) = self.read_next().await? else { return Ok(None) };
         let subject = self.subject.clone();
-        let draft = self.tell(heard, move |steps| Draft::of(steps, &subject)).await?;
-        if self.told == self.outline.entries.len() {
-            let rows = self.teller.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
+        let draft = self.replay(inputs, move |steps| Draft::of(steps, &subject)).await?;
+        if self.replayed == self.outline.entries.len() {
+            let rows =
+                self.replayer.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
             let rows = rows.filter(|row| is_wanted(&self.subject, row));
             self.state = rows.collect();
             for row in &mut self.state {
                 let id = SubscriptionId::from(row.subscription_id.as_str());
-                self.teller.counts.get(&id).copied().unwrap_or_default().put_into(row);
+                self.replayer.counts.get(&id).copied().unwrap_or_default().put_into(row);
             }
         }
         let rows = draft.rows().chain(&self.state);
         let catalogue = self.store.read_model.catalogue(self.outline.generation, rows).await?;
-        self.state.iter_mut().for_each(|row| catalogue.name(row));
+        self.state.iter_mut().for_each(|row| catalogue.apply_names(row));
         let mut events = beside_the_runtime(move || draft.finish(&catalogue)).await?;
         for event in &mut events {
             event.late = self.outline.late.contains(&event.position);
         }
-        self.doubt(&mut events);
+        self.mark_ambiguous(&mut events);
         Ok(Some(events))
     }
 
     /// The whole, once these events were read of it.
     pub(super) fn end(self, mut events: Vec<HistoryEvent>) -> History {
-        self.doubt(&mut events);
+        self.mark_ambiguous(&mut events);
         let Self { subject, past: Past { as_of, known_at }, outline, state, .. } = self;
         let Outline { truncated, received_in_future, .. } = outline;
         History { subject, as_of, known_at, received_in_future, events, truncated, state }
     }
 
     /// Reads the events of the next chunk.
-    async fn hear(&mut self) -> Result<Option<Vec<Heard>>, StoreError> {
-        let chunk = self.outline.chunk(self.told, self.chunk);
+    async fn read_next(&mut self) -> Result<Option<Vec<ReplayInput>>, StoreError> {
+        let chunk = self.outline.chunk(self.replayed, self.chunk);
         if chunk.is_empty() {
             return Ok(None);
         }
-        let heard = self.outline.hear(self.store, chunk).await?;
-        self.told += chunk.len();
-        Ok(Some(heard))
+        let inputs = self.outline.read_events(self.store, chunk).await?;
+        self.replayed += chunk.len();
+        Ok(Some(inputs))
     }
 
     /// Tells them, and makes something of the steps. Reading and folding take the processor, not the disk: beside the
     /// threads that answer webhooks.
-    async fn tell<T: Send + 'static>(
+    async fn replay<T: Send + 'static>(
         &mut self,
-        heard: Vec<Heard>,
-        make: impl FnOnce(Vec<Step<'_>>) -> T + Send + 'static,
+        inputs: Vec<ReplayInput>,
+        make: impl FnOnce(Vec<ReplayStep<'_>>) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         let logic = self.outline.logic.clone();
-        let mut teller = std::mem::take(&mut self.teller);
-        let told = beside_the_runtime(move || {
-            let made = make(teller.tell(&heard, &logic));
-            (teller, made)
+        let mut replayer = std::mem::take(&mut self.replayer);
+        let replayed = beside_the_runtime(move || {
+            let made = make(replayer.replay(&inputs, &logic));
+            (replayer, made)
         });
-        let (teller, made) = told.await?;
-        self.teller = teller;
+        let (replayer, made) = replayed.await?;
+        self.replayer = replayer;
         Ok(made)
     }
 
     /// Writes down what is in doubt of these events.
-    fn doubt(&self, events: &mut [HistoryEvent]) {
+    fn mark_ambiguous(&self, events: &mut [HistoryEvent]) {
         for event in events {
-            let rivals = self.teller.rivals.get(&event.event_id);
+            let rivals = self.replayer.rivals.get(&event.event_id);
             event.rivals = rivals.into_iter().flatten().cloned().collect();
             event.ambiguous = !event.rivals.is_empty();
         }
@@ -160,8 +161,8 @@ fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
 
 /// True if what an event changed belongs to the subject's story: a row that is or was theirs or, before
 /// anybody is known to have it, nobody's.
-fn is_told(subject: &Subject, changed: &Changed) -> bool {
-    let Changed { before, after, .. } = changed;
+fn belongs_to(subject: &Subject, changed: &RowChange) -> bool {
+    let RowChange { before, after, .. } = changed;
     let is_wanted = |row: &SubscriptionRow| {
         let is_nobodys = subject.kind == SubjectKind::User && row.user_id.is_none();
         is_nobodys || is_wanted(subject, row)
@@ -170,14 +171,14 @@ fn is_told(subject: &Subject, changed: &Changed) -> bool {
 }
 
 /// Events whose products and prices have no names yet, and the rows that each changed.
-struct Draft(Vec<(HistoryEvent, Vec<Changed>)>);
+struct Draft(Vec<(HistoryEvent, Vec<RowChange>)>);
 
 impl Draft {
     /// Of these steps those that are about the subject.
-    fn of(steps: Vec<Step<'_>>, subject: &Subject) -> Self {
+    fn of(steps: Vec<ReplayStep<'_>>, subject: &Subject) -> Self {
         let mut drafts = Vec::new();
         for mut step in steps {
-            step.changed.retain(|it| step.is_theirs && is_told(subject, it));
+            step.changed.retain(|it| step.is_theirs && belongs_to(subject, it));
             let named = step.subscription.as_ref().map_or("", |id| id.as_str());
             let is_about_it = match subject.kind {
                 SubjectKind::Subscription => named == subject.id,
@@ -199,9 +200,9 @@ impl Draft {
     fn finish(self, catalogue: &Catalogue) -> Vec<HistoryEvent> {
         let finished = self.0.into_iter().map(|(mut event, changed)| {
             let several = changed.len() > 1;
-            for Changed { mut before, mut after, judgement } in changed {
+            for RowChange { mut before, mut after, judgement } in changed {
                 event.changes.extend(changes(before.as_ref(), &after));
-                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.name(row));
+                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.apply_names(row));
                 let end = judgement.and_then(|judgement| judgement.end);
                 let of = after.subscription_id.as_str();
                 // Whose row it is goes without saying where the event names it.

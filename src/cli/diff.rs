@@ -8,7 +8,7 @@ use super::csv_cells::CellFormat;
 use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::say;
 use super::{history, json};
-use crate::projector::{Difference, Listing, Summary};
+use crate::projector::{DiffEvent, DiffSummary, Listing};
 use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
 use crate::visible::visible;
 
@@ -75,7 +75,7 @@ impl DiffWriter {
         }
     }
 
-    pub(super) fn write(&mut self, difference: &Difference<'_>) {
+    pub(super) fn write(&mut self, difference: &DiffEvent<'_>) {
         if self.failure.is_none() {
             self.failure = self.try_write(difference).err();
         }
@@ -99,9 +99,9 @@ impl DiffWriter {
         Ok(())
     }
 
-    fn try_write(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
+    fn try_write(&mut self, difference: &DiffEvent<'_>) -> anyhow::Result<()> {
         match difference {
-            Difference::Summary(summary) => {
+            DiffEvent::Summary(summary) => {
                 self.begun = true;
                 self.differing = if summary.live.is_some() { summary.differing() } else { 0 };
                 self.access_changes = summary.access_changes();
@@ -117,7 +117,7 @@ impl DiffWriter {
                     }
                 }
             }
-            Difference::Subscription(changed) => {
+            DiffEvent::Subscription(changed) => {
                 match self.format {
                     Format::Table => self.write_paragraph(changed)?,
                     Format::Json => {
@@ -197,7 +197,7 @@ fn heading(verb: &str, listing: Listing, all: i64) -> String {
 }
 
 /// The summary as a person reads it.
-fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+fn write_summary(summary: &DiffSummary, out: &mut impl Write) -> io::Result<()> {
     let counts = &summary.counts;
     let Some(live) = summary.live else {
         let (_, with_access) = summary.access_changes();

@@ -11,7 +11,7 @@ use super::progress::{self, RebuildProgress};
 use super::rebuild::refuse_lost_log;
 use super::report::{Exit, Failure, despite_broken_pipe, say};
 use super::{Context, signals};
-use crate::erasure::{self, FindError, Finished, Found, Order};
+use crate::erasure::{self, ErasedBytes, ErasureRequest, ErasureTargets, FindError};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
 use crate::projection::Logic;
 use crate::projector::RebuildEvent;
@@ -75,8 +75,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             say("nothing was erased");
             return Ok(Exit::No);
         }
-        let order = Order { by: args.by, reason: args.reason };
-        let records = erasure::erase(&store, &found, &order, &context.clock).await?;
+        let request = ErasureRequest { by: args.by, reason: args.reason };
+        let records = erasure::erase(&store, &found, &request, &context.clock).await?;
         let at: Vec<_> = records.iter().map(|it| it.position.to_string()).collect();
         let erased = grouped(count(&found.events));
         say(&format!(
@@ -96,8 +96,7 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
-    let how = (&context.clock, PATIENCE);
-    let finished = erasure::finish(store, logic, how, &stop, on_event).await;
+    let finished = erasure::finish(store, logic, &context.clock, PATIENCE, &stop, on_event).await;
     progress.clear();
     store.close().await;
     match finished {
@@ -106,18 +105,18 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
             format!("{RUN_AGAIN}. {}", error.hint().unwrap_or_default())
                 .trim_end_matches(['.', ' ']),
         )),
-        Ok(Finished::HeldByReader) => Err(Failure::failed(
+        Ok(ErasedBytes::HeldByReader) => Err(Failure::failed(
             "the erasure is not finished: another process reads an older state of the ledger, and the \
              write-ahead log still holds the bytes for it",
             format!(
                 "wait until that export, backup or query has ended, or end it; then {RUN_AGAIN}"
             ),
         )),
-        Ok(Finished::Gone) => {
+        Ok(ErasedBytes::Gone) => {
             say("erased: the read model was rebuilt, and no file of the ledger holds the bytes");
             Ok(Exit::Done)
         }
-        Ok(Finished::OnServer) => {
+        Ok(ErasedBytes::OnServer) => {
             say("erased: the read model was rebuilt, and no query finds the events");
             say(
                 "PostgreSQL still holds old versions of the rows in its files. These commands, run by the \
@@ -134,7 +133,7 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
     }
 }
 
-async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<Found> {
+async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<ErasureTargets> {
     let size = store.log.head().await?.size;
     let bar = progress::bar("looking", size.0.unsigned_abs());
     let found = erasure::find(store, scope, &args.events, &args.customers, |position| {
@@ -159,7 +158,7 @@ async fn find(store: &Store, scope: &Scope, args: &Args) -> anyhow::Result<Found
 }
 
 /// Shows what would be erased: how many events of each type and from when, and the first of them.
-fn show(found: &Found) -> io::Result<()> {
+fn show(found: &ErasureTargets) -> io::Result<()> {
     let mut out = stdout();
     writeln!(out, "{} events say something that would be erased:", grouped(count(&found.events)))?;
     let mut types: BTreeMap<&str, Vec<StripeTime>> = BTreeMap::new();

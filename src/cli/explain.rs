@@ -8,7 +8,7 @@ use super::Context;
 use super::history::{instant, minute, received_at, say_of_future, value};
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure, say};
-use crate::audit::{self, Decision, Explained, Explanation, Past, Source};
+use crate::audit::{self, Decision, EventPointer, Explained, Explanation, Past};
 use crate::ids::{AccountId, Scope, SubscriptionId};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
@@ -148,7 +148,7 @@ fn decided(decision: &Decision) -> Vec<String> {
     std::iter::once(decision.why.clone()).chain(policy).collect()
 }
 
-fn event(source: &Source, before: &str) -> Vec<String> {
+fn event(source: &EventPointer, before: &str) -> Vec<String> {
     let at = minute(&source.occurred_at.to_string());
     let mut lines = vec![
         format!("{before}#{} {}", source.position, source.event_type),

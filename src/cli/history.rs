@@ -8,7 +8,9 @@ use super::Context;
 use super::csv_cells::CsvArgs;
 use super::output::{self, RowWriter, RowsFormat, StreamFormat, stdout};
 use super::report::{Exit, Failure, say};
-use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
+use crate::audit::{
+    self, FoldOutcome, HistoryEvent, HistoryStream, Past, ReadLimit, Subject, SubjectKind,
+};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
@@ -102,7 +104,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut after = args.after.map(Position);
     if let Some(format) = args.format.lines() {
-        let stream = HistoryStream::open(&store, subject, past, Chunk::default());
+        let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
         let stream = stream.await?.ok_or_else(unknown)?;
         say_of_future(stream.received_in_future());
         write_lines(stream, after, args.changes_only, (format, args.cells)).await?;
@@ -211,10 +213,10 @@ fn broken_before_dots(event_type: &str) -> Vec<String> {
 /// What is special about an event.
 fn marks(event: &HistoryEvent) -> Vec<String> {
     let folding = match event.folding {
-        Folding::Folded => None,
-        Folding::NotFolded => Some("not folded"),
-        Folding::Parked => Some("parked"),
-        Folding::Erased => Some("erased"),
+        FoldOutcome::Folded => None,
+        FoldOutcome::NotFolded => Some("not folded"),
+        FoldOutcome::Parked => Some("parked"),
+        FoldOutcome::Erased => Some("erased"),
     };
     let marks = [event.late.then_some("late"), event.ambiguous.then_some("in doubt"), folding];
     let marks = marks.into_iter().flatten().map(str::to_owned);

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::output::grouped;
 use super::report::{person_looks, say};
-use crate::projector::Progress;
+use crate::projector::BuildProgress;
 
 /// How often progress is said in a line, where nobody looks at a bar.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ impl RebuildProgress {
         Self { bar: bar("folding", 0), next_line: LINE_EVERY }
     }
 
-    pub(super) fn show(&mut self, now: Progress) {
+    pub(super) fn show(&mut self, now: BuildProgress) {
         self.bar.set_length(now.total.unsigned_abs());
         self.bar.set_position(now.done.unsigned_abs());
         if !person_looks() && now.elapsed >= self.next_line {
@@ -56,8 +56,8 @@ impl RebuildProgress {
 }
 
 /// Events done, of how many, how fast, and for how long still.
-fn line(now: Progress) -> String {
-    let Progress { done, total, parked, elapsed, .. } = now;
+fn line(now: BuildProgress) -> String {
+    let BuildProgress { done, total, parked, elapsed, .. } = now;
     let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
     let per_second = done.saturating_mul(1_000) / millis;
     let left = (total - done) / per_second.max(1);
@@ -76,10 +76,11 @@ mod tests {
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long_still() {
         let elapsed = Duration::from_secs(5);
-        let now = Progress { generation: 2, done: 50_000, total: 1_250_000, parked: 3, elapsed };
+        let now =
+            BuildProgress { generation: 2, done: 50_000, total: 1_250_000, parked: 3, elapsed };
         let expected = "folded 50,000 of 1,250,000 events, 10,000 events/s, 120 s left, 3 parked";
         assert_eq!(line(now), expected);
-        let begun = Progress { done: 0, elapsed: Duration::ZERO, ..now };
+        let begun = BuildProgress { done: 0, elapsed: Duration::ZERO, ..now };
         assert!(line(begun).starts_with("folded 0 of"));
     }
 }

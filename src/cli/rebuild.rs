@@ -6,7 +6,7 @@ use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
 use super::report::{Exit, say};
 use super::signals;
-use crate::projector::{self, Listing, RebuildEvent, RebuildMode};
+use crate::projector::{self, Listing, RebuildEvent, RebuildMode, RebuildOptions};
 use crate::store::{DatabaseUrl, OpenMode};
 
 /// Subscriptions that a summary shows of those that lose access, and of those that gain it.
@@ -65,7 +65,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             say(&format!("the new generation could not be compared with the live one: {error}"));
         }
     };
-    let rebuilt = projector::rebuild(&store, &logic, clock, &stop, (mode, listing), on_event).await;
+    let rebuilt = projector::rebuild(
+        &store,
+        &logic,
+        clock,
+        &stop,
+        RebuildOptions { mode, listing },
+        on_event,
+    )
+    .await;
     progress.clear();
     store.close().await;
     let rebuilt = rebuilt?;

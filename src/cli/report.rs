@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::config::ConfigError;
 use crate::log_output;
-use crate::projector::{ChoiceError, LogLost, RebuildError};
+use crate::projector::{GenerationError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
 use crate::visible::visible;
@@ -104,9 +104,9 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
             return (Exit::Usage, Some(config.hint().into_owned()));
         }
-        if let Some(choice) = cause.downcast_ref::<ChoiceError>() {
+        if let Some(choice) = cause.downcast_ref::<GenerationError>() {
             let exit = match choice {
-                ChoiceError::Store(store) => exit_of(store),
+                GenerationError::Store(store) => exit_of(store),
                 _ => Exit::Usage,
             };
             return (exit, choice.hint().map(str::to_owned));

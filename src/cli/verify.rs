@@ -7,7 +7,7 @@ use super::log::KeyArgs;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, despite_broken_pipe};
 use super::{Context, progress};
-use crate::audit::{self, Report};
+use crate::audit::{self, VerifyReport};
 use crate::config::WebhookSecrets;
 use crate::store::OpenMode;
 use crate::stripe::signature::Verifier;
@@ -55,7 +55,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(if report.is_clean() { Exit::Done } else { Exit::No })
 }
 
-fn write(report: &Report, FormatArgs { format, cells }: FormatArgs) -> anyhow::Result<()> {
+fn write(report: &VerifyReport, FormatArgs { format, cells }: FormatArgs) -> anyhow::Result<()> {
     let mut out = stdout();
     match format {
         Format::Table => Ok(write_text(report, &mut out)?),
@@ -66,7 +66,7 @@ fn write(report: &Report, FormatArgs { format, cells }: FormatArgs) -> anyhow::R
     }
 }
 
-fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
+fn write_text(report: &VerifyReport, out: &mut impl std::io::Write) -> std::io::Result<()> {
     let root = if report.root.is_empty() {
         "root unknown, because events cannot be read"
     } else {

@@ -57,5 +57,5 @@ async fn lag_seconds(app: &AppState, answered: Position) -> Option<f64> {
         waiting.iter().flatten().next().map_or(0, |event| app.clock.now().0 - event.received_at.0);
     let waiting = Duration::from_micros(micros.max(0).unsigned_abs());
     // The event may have been received while the clock was ahead.
-    Some(waiting.max(app.projector.status().standing_for()).as_secs_f64())
+    Some(waiting.max(app.projector.status().stalled_for()).as_secs_f64())
 }

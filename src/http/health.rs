@@ -26,7 +26,7 @@ pub(super) fn stalled_append(app: &AppState) -> Option<String> {
 
 /// Says so where nothing has been folded for too long although the log is ahead.
 pub(super) fn stalled_fold(follower: &Status) -> Option<String> {
-    let standing = follower.standing_for();
+    let standing = follower.stalled_for();
     (standing > FOLD_STALLED).then(|| {
         format!(
             "the read model has not moved for {} s and is {} events behind the log",

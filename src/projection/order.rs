@@ -26,12 +26,12 @@ mod walk;
 
 use serde::{Deserialize, Serialize};
 
-use super::late::LateLeaves;
+use super::lazy_digest::LazyDigest;
 use crate::ids::EventId;
 
 /// Where an event's type puts it among events of the same object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Phase {
+pub enum LifecyclePhase {
     /// `*.created`: before all others.
     Created,
     /// Anything between.
@@ -40,9 +40,9 @@ pub enum Phase {
     Deleted,
 }
 
-impl Phase {
+impl LifecyclePhase {
     /// The phase that the end of an event's type says.
-    pub fn of_type(event_type: &str) -> Self {
+    pub fn from_event_type(event_type: &str) -> Self {
         match event_type.rsplit('.').next() {
             Some("created") => Self::Created,
             Some("deleted") => Self::Deleted,
@@ -55,13 +55,13 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Created, changed or deleted.
-    pub phase: Phase,
+    pub phase: LifecyclePhase,
     /// How far the object's status is along its life; equal rank is no evidence.
     pub rank: u8,
     /// The API version that the object is rendered at.
     pub api_version: Option<String>,
     /// The leaves of the object and of `previous_attributes`.
-    pub leaves: LateLeaves,
+    pub digest: LazyDigest,
 }
 
 /// The order of some rivals.
@@ -72,7 +72,7 @@ pub struct Sequence {
     /// The others that might as well have been last: other ends of walks; without a walk those in a
     /// cycle of edges with the last one, those of its rank (or of any, where an edge is missing) from which no
     /// edge leads to another event, and all of them where different API versions may hide a link.
-    pub might_be_last: Vec<usize>,
+    pub other_last_candidates: Vec<usize>,
 }
 
 /// One event and what it says about its place.
@@ -84,7 +84,7 @@ pub type Rival<'a> = (&'a EventId, &'a Evidence);
 pub fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Sequence {
     if rivals.len() <= 1 {
         let order = (0..rivals.len()).collect();
-        return Sequence { order, might_be_last: Vec::new() };
+        return Sequence { order, other_last_candidates: Vec::new() };
     }
     let hidden = versions_hide_a_link(rivals);
     if !hidden && let Some(sequence) = walk::sequence(rivals, start) {
@@ -105,7 +105,7 @@ pub fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Sequence {
     order.reverse();
     let last = order[count - 1];
     let a_link_is_missing = is_a_link_missing(rivals, start);
-    let might_be_last = (0..count)
+    let other_last_candidates = (0..count)
         .filter(|a| *a != last)
         .filter(|a| {
             let equal = rivals[*a].1.rank == rivals[last].1.rank;
@@ -114,13 +114,13 @@ pub fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Sequence {
             hidden || edges.in_one_cycle(*a, last) || (comparable && unfollowed)
         })
         .collect();
-    Sequence { order, might_be_last }
+    Sequence { order, other_last_candidates }
 }
 
 /// What settled which of two rivals came later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Settled {
+pub enum TieBreak {
     /// `*.created` comes before all others, and `*.deleted` after them.
     Type,
     /// A chain of `previous_attributes` leads from the one to the other.
@@ -132,16 +132,21 @@ pub enum Settled {
 }
 
 /// What settled that one of the rivals came later than another.
-pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later: usize) -> Settled {
+pub fn tie_break(
+    rivals: &[Rival<'_>],
+    start: &[&Evidence],
+    earlier: usize,
+    later: usize,
+) -> TieBreak {
     let (a, b) = (rivals[earlier].1, rivals[later].1);
-    let by_rank = || if a.rank == b.rank { Settled::EventId } else { Settled::Status };
+    let by_rank = || if a.rank == b.rank { TieBreak::EventId } else { TieBreak::Status };
     let walk = if versions_hide_a_link(rivals) { None } else { walk::sequence(rivals, start) };
-    if let Some(Sequence { might_be_last, .. }) = walk {
-        let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
-        return match might_be_last.contains(&earlier) {
+    if let Some(Sequence { other_last_candidates, .. }) = walk {
+        let by_type = a.phase == LifecyclePhase::Created || b.phase == LifecyclePhase::Deleted;
+        return match other_last_candidates.contains(&earlier) {
             true => by_rank(),
-            false if by_type => Settled::Type,
-            false => Settled::PreviousAttributes,
+            false if by_type => TieBreak::Type,
+            false => TieBreak::PreviousAttributes,
         };
     }
     let before = Edges::between(rivals).before;
@@ -154,8 +159,8 @@ pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later:
         at += 1;
     }
     if reached.contains(&later) {
-        let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
-        return if by_type { Settled::Type } else { Settled::PreviousAttributes };
+        let by_type = a.phase == LifecyclePhase::Created || b.phase == LifecyclePhase::Deleted;
+        return if by_type { TieBreak::Type } else { TieBreak::PreviousAttributes };
     }
     by_rank()
 }
@@ -166,7 +171,7 @@ pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later:
 fn versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
     let differ = rivals.windows(2).any(|two| two[0].1.api_version != two[1].1.api_version);
     let only_moved = |evidence: &Evidence| {
-        evidence.leaves.leaves().previous.as_ref().is_some_and(|it| !it.has_stable())
+        evidence.digest.get().previous.as_ref().is_some_and(|it| !it.has_stable_attribute())
     };
     differ && rivals.iter().any(|(_, evidence)| only_moved(evidence))
 }
@@ -174,9 +179,9 @@ fn versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
 /// True if more events say what changed, and follow none that is here, than can be: each but the first
 /// follows another event of the second, and the first one follows the state before it, where that is known.
 fn is_a_link_missing(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
-    let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == Phase::Created);
+    let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == LifecyclePhase::Created);
     let follows_nothing = |b: &Evidence| {
-        let is_told = b.phase == Phase::Changed && b.leaves.leaves().previous.is_some();
+        let is_told = b.phase == LifecyclePhase::Changed && b.digest.get().previous.is_some();
         let mut before = rivals
             .iter()
             .map(|it| it.1)
@@ -228,25 +233,25 @@ impl Edges {
 }
 
 fn is_before(a: &Evidence, b: &Evidence) -> bool {
-    a.phase == Phase::Created
-        || b.phase == Phase::Deleted
+    a.phase == LifecyclePhase::Created
+        || b.phase == LifecyclePhase::Deleted
         || is_told_before(a, b)
         || is_repeated_by(a, b)
 }
 
 /// True if the later event changed nothing that the earlier one, which says what it changed, left.
 fn is_repeated_by(a: &Evidence, b: &Evidence) -> bool {
-    let (a_leaves, b_leaves) = (a.leaves.leaves(), b.leaves.leaves());
+    let (a_digests, b_digests) = (a.digest.get(), b.digest.get());
     a.api_version == b.api_version
-        && a_leaves.previous.is_some()
-        && b_leaves.previous.is_none()
-        && a_leaves.object.is_some()
-        && a_leaves.object == b_leaves.object
+        && a_digests.previous.is_some()
+        && b_digests.previous.is_none()
+        && a_digests.object.is_some()
+        && a_digests.object == b_digests.object
 }
 
 /// True if the later event's `previous_attributes` match the earlier one's object.
 fn is_told_before(a: &Evidence, b: &Evidence) -> bool {
-    match (&a.leaves.leaves().object, &b.leaves.leaves().previous) {
+    match (&a.digest.get().object, &b.digest.get().previous) {
         (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),
         _ => false,
     }
@@ -258,12 +263,17 @@ mod tests {
 
     use super::*;
 
-    fn event(phase: Phase, rank: u8, object: &str, previous: &str) -> Evidence {
-        Evidence { phase, rank, api_version: None, leaves: LateLeaves::of(object, Some(previous)) }
+    fn event(phase: LifecyclePhase, rank: u8, object: &str, previous: &str) -> Evidence {
+        Evidence {
+            phase,
+            rank,
+            api_version: None,
+            digest: LazyDigest::from_object(object, Some(previous)),
+        }
     }
 
     fn changed(rank: u8, object: &str, previous: &str) -> Evidence {
-        event(Phase::Changed, rank, object, previous)
+        event(LifecyclePhase::Changed, rank, object, previous)
     }
 
     /// The ids (a, b, c, … in the order given) from first to last, and how many others might be last.
@@ -273,15 +283,15 @@ mod tests {
         let rivals: Vec<_> = ids.iter().zip(events).collect();
         let sequence = sequence(&rivals, &[]);
         let text = sequence.order.iter().map(|at| ids[*at].as_str()).collect();
-        (text, sequence.might_be_last.len())
+        (text, sequence.other_last_candidates.len())
     }
 
     #[test]
     fn created_is_first_and_deleted_last_whatever_their_status() {
         let events = [
-            event(Phase::Deleted, 1, "{}", ""),
+            event(LifecyclePhase::Deleted, 1, "{}", ""),
             changed(2, "{}", ""),
-            event(Phase::Created, 3, "{}", ""),
+            event(LifecyclePhase::Created, 3, "{}", ""),
         ];
         assert_eq!(ordered(&events), ("cba".to_owned(), 0));
     }
@@ -312,18 +322,18 @@ mod tests {
         let by = |events: &[Evidence], earlier: usize, later: usize| {
             let ids: Vec<EventId> =
                 ('a'..='z').take(events.len()).map(|c| EventId::new(c.to_string())).collect();
-            settled(&ids.iter().zip(events).collect::<Vec<_>>(), &[], earlier, later)
+            tie_break(&ids.iter().zip(events).collect::<Vec<_>>(), &[], earlier, later)
         };
-        let created = event(Phase::Created, 1, "{}", "");
-        let deleted = event(Phase::Deleted, 1, "{}", "");
+        let created = event(LifecyclePhase::Created, 1, "{}", "");
+        let deleted = event(LifecyclePhase::Deleted, 1, "{}", "");
         let chain = [1, 2, 3]
             .map(|n| changed(1, &format!(r#"{{"n":{n}}}"#), &format!(r#"{{"n":{}}}"#, n - 1)));
-        assert_eq!(by(&[created, changed(1, "{}", "")], 0, 1), Settled::Type);
-        assert_eq!(by(&[changed(1, "{}", ""), deleted], 0, 1), Settled::Type);
-        assert_eq!(by(&chain, 0, 1), Settled::PreviousAttributes);
-        assert_eq!(by(&chain, 0, 2), Settled::PreviousAttributes, "over the one between");
-        assert_eq!(by(&[changed(1, "{}", ""), changed(2, "{}", "")], 0, 1), Settled::Status);
-        assert_eq!(by(&[changed(1, "{}", ""), changed(1, "{}", "")], 0, 1), Settled::EventId);
+        assert_eq!(by(&[created, changed(1, "{}", "")], 0, 1), TieBreak::Type);
+        assert_eq!(by(&[changed(1, "{}", ""), deleted], 0, 1), TieBreak::Type);
+        assert_eq!(by(&chain, 0, 1), TieBreak::PreviousAttributes);
+        assert_eq!(by(&chain, 0, 2), TieBreak::PreviousAttributes, "over the one between");
+        assert_eq!(by(&[changed(1, "{}", ""), changed(2, "{}", "")], 0, 1), TieBreak::Status);
+        assert_eq!(by(&[changed(1, "{}", ""), changed(1, "{}", "")], 0, 1), TieBreak::EventId);
     }
 
     #[test]
@@ -331,7 +341,10 @@ mod tests {
         let events =
             [changed(1, r#"{"n":1}"#, r#"{"n":2}"#), changed(1, r#"{"n":2}"#, r#"{"n":1}"#)];
         assert_eq!(ordered(&events), ("ab".to_owned(), 1));
-        let two_created = [event(Phase::Created, 1, "{}", ""), event(Phase::Created, 1, "{}", "")];
+        let two_created = [
+            event(LifecyclePhase::Created, 1, "{}", ""),
+            event(LifecyclePhase::Created, 1, "{}", ""),
+        ];
         assert_eq!(ordered(&two_created), ("ab".to_owned(), 1));
     }
 
@@ -343,7 +356,7 @@ mod tests {
         ) {
             let events: Vec<(EventId, Evidence)> = facts.iter().enumerate().map(|(at, fact)| {
                 let (phase, rank, object, previous) = fact;
-                let phase = [Phase::Created, Phase::Changed, Phase::Changed][usize::from(*phase)];
+                let phase = [LifecyclePhase::Created, LifecyclePhase::Changed, LifecyclePhase::Changed][usize::from(*phase)];
                 let previous = if *previous == 4 { String::new() } else { format!(r#"{{"n":{previous}}}"#) };
                 (EventId::new(format!("evt_{at}")), event(phase, *rank, &format!(r#"{{"n":{object}}}"#), &previous))
             }).collect();
@@ -357,7 +370,7 @@ mod tests {
                 let rivals: Vec<_> = events.iter().map(|(id, evidence)| (id, evidence)).collect();
                 let found = sequence(&rivals, &[]);
                 let order: Vec<_> = found.order.iter().map(|at| rivals[*at].0.clone()).collect();
-                let mut equals: Vec<_> = found.might_be_last.iter().map(|at| rivals[*at].0.clone()).collect();
+                let mut equals: Vec<_> = found.other_last_candidates.iter().map(|at| rivals[*at].0.clone()).collect();
                 equals.sort();
                 (order, equals)
             };

@@ -38,7 +38,7 @@ pub struct CustomerState {
     /// Codes of discounts by their ids, and when they were said: snapshots name discounts by id alone.
     pub discount_codes: BTreeMap<String, (StripeTime, String)>,
     /// Address that an invoice or a checkout session gave last, and when.
-    pub email_heard: Option<(StripeTime, String)>,
+    pub last_email: Option<(StripeTime, String)>,
 }
 
 /// What is known of one subscription.
@@ -58,14 +58,14 @@ pub struct InvoiceState {
     /// Its latest snapshots; deletion (of a draft) is terminal.
     pub snapshots: Group<InvoiceFacts>,
     /// The first second of a snapshot that says `paid`.
-    pub paid_first: Option<StripeTime>,
+    pub first_paid: Option<StripeTime>,
     /// The last second in which a payment failed.
-    pub failed_last: Option<StripeTime>,
+    pub last_failed: Option<StripeTime>,
     /// The first second of a snapshot of it, by the clock of events: on a test clock `created` is not.
-    pub heard_first: StripeTime,
+    pub first_seen: StripeTime,
     /// True if it is put after other invoices of its second, to see whether that would show.
     #[serde(skip)]
-    pub put_last: bool,
+    pub is_assumed_last: bool,
 }
 
 /// Since when a subscription is past due, which its latest snapshot does not say.
@@ -81,7 +81,7 @@ pub struct Overdue {
 
 /// What one event adds to a customer's state: a word about one object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub enum StateChange {
     /// A snapshot of the customer.
     Customer(Group<CustomerFacts>),
     /// A snapshot of a subscription, and what it says of debt.
@@ -100,10 +100,10 @@ pub enum Change {
 
 impl CustomerState {
     /// Joins in what one event adds.
-    pub fn add(&mut self, change: Change) {
+    pub fn apply(&mut self, change: StateChange) {
         match change {
-            Change::Customer(group) => join_into(&mut self.customer, group),
-            Change::Subscription(id, group, overdue) => {
+            StateChange::Customer(group) => join_into(&mut self.customer, group),
+            StateChange::Subscription(id, group, overdue) => {
                 for discount in group.facts().flat_map(|facts| &facts.discounts) {
                     if let (Some(id), Some(code)) = (&discount.id, &discount.code) {
                         let code = (group.created(), code.clone());
@@ -114,47 +114,49 @@ impl CustomerState {
                 join_into(&mut subscription.snapshots, group);
                 subscription.overdue.join(overdue);
             }
-            Change::Invoice(id, invoices, email) => {
+            StateChange::Invoice(id, invoices, email) => {
                 for (subscription, invoice) in invoices {
                     let of_subscription = self.subscriptions.entry(subscription).or_default();
                     join_at(&mut of_subscription.invoices, id.clone(), invoice, InvoiceState::join);
                 }
-                self.hear(email);
+                self.join_email(email);
             }
-            Change::Session(id, group) => {
+            StateChange::Session(id, group) => {
                 let email = group.facts().find_map(|facts| facts.email.clone());
-                self.hear(email.map(|email| (group.created(), email)));
+                self.join_email(email.map(|email| (group.created(), email)));
                 join_at(&mut self.sessions, id, group, Group::join);
             }
-            Change::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),
-            Change::Schedule(id, group) => join_at(&mut self.schedules, id, group, Group::join),
-            Change::Features(group) => join_into(&mut self.features, group),
+            StateChange::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),
+            StateChange::Schedule(id, group) => {
+                join_at(&mut self.schedules, id, group, Group::join)
+            }
+            StateChange::Features(group) => join_into(&mut self.features, group),
         }
     }
 
     /// Joins an address in: the one that was given last counts.
-    fn hear(&mut self, email: Option<(StripeTime, String)>) {
-        if email > self.email_heard {
-            self.email_heard = email;
+    fn join_email(&mut self, email: Option<(StripeTime, String)>) {
+        if email > self.last_email {
+            self.last_email = email;
         }
     }
 
     /// Reads the evidence of order that was put off so far: what is stored holds no text.
-    pub fn settle(&mut self) {
-        self.customer.iter_mut().for_each(Group::settle);
-        self.sessions.values_mut().for_each(Group::settle);
-        self.schedules.values_mut().for_each(Group::settle);
-        self.features.iter_mut().for_each(Group::settle);
+    pub fn materialize(&mut self) {
+        self.customer.iter_mut().for_each(Group::materialize);
+        self.sessions.values_mut().for_each(Group::materialize);
+        self.schedules.values_mut().for_each(Group::materialize);
+        self.features.iter_mut().for_each(Group::materialize);
         for subscription in self.subscriptions.values_mut() {
-            subscription.snapshots.iter_mut().for_each(Group::settle);
-            subscription.invoices.values_mut().for_each(|invoice| invoice.snapshots.settle());
+            subscription.snapshots.iter_mut().for_each(Group::materialize);
+            subscription.invoices.values_mut().for_each(|invoice| invoice.snapshots.materialize());
         }
     }
 
     /// Events that might have been the last about an object of this customer, or about the customer itself.
-    pub fn possibly_last(&self, key: &CustomerKey, object: &str) -> Vec<&Evidence> {
+    pub fn last_candidates(&self, key: &CustomerKey, object: &str) -> Vec<&Evidence> {
         if object == key.customer.as_str() {
-            return self.customer.iter().flat_map(Group::possibly_last).collect();
+            return self.customer.iter().flat_map(Group::last_candidates).collect();
         }
         let subscription = self.subscriptions.get(&SubscriptionId::from(object));
         let subscription = subscription.and_then(|it| it.snapshots.as_ref());
@@ -163,10 +165,10 @@ impl CustomerState {
         let invoice = InvoiceId::from(object);
         let invoice = self.subscriptions.values().find_map(|it| it.invoices.get(&invoice));
         subscription
-            .map(Group::possibly_last)
-            .or_else(|| session.map(Group::possibly_last))
-            .or_else(|| schedule.map(Group::possibly_last))
-            .or_else(|| invoice.map(|it| it.snapshots.possibly_last()))
+            .map(Group::last_candidates)
+            .or_else(|| session.map(Group::last_candidates))
+            .or_else(|| schedule.map(Group::last_candidates))
+            .or_else(|| invoice.map(|it| it.snapshots.last_candidates()))
             .unwrap_or_default()
     }
 
@@ -196,7 +198,7 @@ impl CustomerState {
         for (id, code) in other.discount_codes {
             join_greatest(&mut self.discount_codes, id, code);
         }
-        self.hear(other.email_heard);
+        self.join_email(other.last_email);
     }
 }
 
@@ -237,16 +239,16 @@ fn join_at<K: Ord, V>(into: &mut BTreeMap<K, V>, key: K, value: V, join: fn(&mut
 impl InvoiceState {
     fn join(&mut self, other: Self) {
         self.snapshots.join(other.snapshots);
-        self.paid_first = self.paid_first.into_iter().chain(other.paid_first).min();
-        self.failed_last = self.failed_last.max(other.failed_last);
-        self.heard_first = self.heard_first.min(other.heard_first);
+        self.first_paid = self.first_paid.into_iter().chain(other.first_paid).min();
+        self.last_failed = self.last_failed.max(other.last_failed);
+        self.first_seen = self.first_seen.min(other.first_seen);
     }
 }
 
 impl Overdue {
     /// What one snapshot of this second says; `turned` where it also says, in its
     /// `previous_attributes`, that it was otherwise before.
-    pub fn seen(at: StripeTime, past_due: bool, turned: bool) -> Self {
+    pub fn from_snapshot(at: StripeTime, past_due: bool, turned: bool) -> Self {
         if past_due {
             Self { settled: None, overdue: BTreeMap::from([(at, turned)]) }
         } else {
@@ -291,11 +293,11 @@ mod tests {
     fn since(seen: &[(i64, bool, bool)]) -> Option<i64> {
         let mut overdue = Overdue::default();
         for (at, past_due, turned) in seen {
-            overdue.join(Overdue::seen(StripeTime(*at), *past_due, *turned));
+            overdue.join(Overdue::from_snapshot(StripeTime(*at), *past_due, *turned));
         }
         let mut reversed = Overdue::default();
         for (at, past_due, turned) in seen.iter().rev() {
-            reversed.join(Overdue::seen(StripeTime(*at), *past_due, *turned));
+            reversed.join(Overdue::from_snapshot(StripeTime(*at), *past_due, *turned));
         }
         assert_eq!(overdue, reversed);
         overdue.since().map(|at| at.0)

@@ -10,7 +10,7 @@ use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Listing, Projector, RebuildMode, Rebuilt};
+use subledger::projector::{self, Projector, RebuildOptions, Rebuilt};
 use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
 use subledger::store::{EventFacts, EventSource, NewEvent, OpenMode, Store, SubscriptionFilter};
 use subledger::stripe::Envelope;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fold::assert_rows_are_true;
 
 /// A rebuild as `serve` does one.
-pub(crate) const SWAP: (RebuildMode, Listing) = (RebuildMode::Swap, Listing::Nothing);
+pub(crate) const SWAP: RebuildOptions = RebuildOptions::SWAP;
 
 pub(crate) async fn open(folder: &Path) -> Store {
     Store::open(&crate::database(folder), OpenMode::Create, Clock::System).await.unwrap()

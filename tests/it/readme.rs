@@ -1,7 +1,10 @@
-//! What the README shows is what the program does: its queries run, and its commands do what it says.
+//! README and guides: their queries and commands run, their output is the program's, their links lead to files.
 
 #[cfg(unix)]
 mod sqlite_only;
+mod run_once {
+    mod links;
+}
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -12,14 +15,14 @@ use crate::raw;
 
 const README: &str = include_str!("../../README.md");
 
-/// The text under a heading, up to the next heading of its level.
-fn section(heading: &str) -> &'static str {
-    let (_, rest) = README.split_once(&format!("\n## {heading}\n")).unwrap();
+/// Text under a heading of a page, up to the next heading of its level.
+pub(crate) fn section<'t>(page: &'t str, heading: &str) -> &'t str {
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     rest.split("\n## ").next().unwrap()
 }
 
-/// The fenced blocks of a language in a text.
-fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+/// Fenced blocks of a language in a text.
+pub(crate) fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("\n```{language}\n");
     text.split(fence.as_str()).skip(1).map(|it| it.split("```").next().unwrap()).collect()
 }
@@ -36,7 +39,7 @@ pub(crate) fn assert_shows_parts_of_the_demo(output: &str) {
         text.lines().map(words).filter(|line| !line.is_empty()).collect()
     };
     let output = lines(output);
-    let shown = blocks(section("Try it"), "text");
+    let shown = blocks(section(README, "Try it"), "text");
     let mut rest = output.as_slice();
     for part in shown[0].split("\n…\n").map(lines) {
         let at = rest.windows(part.len()).position(|it| it == part);
@@ -73,7 +76,7 @@ async fn its_queries_give_users_and_amounts_that_are_right_in_every_currency() {
     let directory = ledger();
     let mut connection = raw::read(&crate::database(directory.path())).await;
     let own = format!("-- {}\n", raw::dialect().name);
-    let queries = blocks(section("SQL"), "sql");
+    let queries = blocks(include_str!("../../src/guide/sql.md"), "sql");
     let mine: Vec<_> = queries.iter().filter(|it| it.starts_with(&own)).collect();
     assert_eq!((queries.len(), mine.len()), (8, 4), "each query in both forms: {queries:?}");
 
@@ -96,7 +99,8 @@ async fn its_queries_give_users_and_amounts_that_are_right_in_every_currency() {
     let items: Vec<(String,)> = connection.rows(&of("subscription_id", mine[3])).await;
     assert_eq!(items, ["sub_1", "sub_2", "sub_3", "sub_4"].map(|it| (it.to_owned(),)));
 
-    let (_, doubt) = README.split_once("`SELECT * FROM current_subscriptions").unwrap();
+    let guarantees = include_str!("../../src/guide/guarantees.md");
+    let (_, doubt) = guarantees.split_once("`SELECT * FROM current_subscriptions").unwrap();
     let doubt = format!("SELECT * FROM current_subscriptions{}", doubt.split('`').next().unwrap());
     let doubt: i64 = connection.value(&of("count(*)", &doubt)).await;
     assert_eq!(doubt, 0);

@@ -11,8 +11,8 @@
 
 use std::borrow::Cow;
 
-use super::{Evidence, Phase, Rival, Sequence};
-use crate::projection::late::EventLeaves;
+use super::{Evidence, LifecyclePhase, Rival, Sequence};
+use crate::projection::lazy_digest::EventDigests;
 
 /// Events of one object in one second for which walks are looked for; there are two or three in real life,
 /// and the search takes time and memory that doubles with each.
@@ -24,7 +24,7 @@ const NEVER: u8 = u8::MAX;
 /// where no state is known to start from, or where there is a gap and an event does not say from which state
 /// it started.
 pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequence> {
-    let is_new = rivals.iter().any(|(_, it)| it.phase == Phase::Created);
+    let is_new = rivals.iter().any(|(_, it)| it.phase == LifecyclePhase::Created);
     if rivals.len() > EVENTS_MAX || (start.is_empty() && !is_new) {
         return None;
     }
@@ -40,7 +40,7 @@ pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequ
     };
     let mut used = walks.all();
     let last = greatest(&mut walks.ends(used, fewest))?;
-    let might_be_last = walks.ends(used, fewest).filter(|end| *end != last).collect();
+    let other_last_candidates = walks.ends(used, fewest).filter(|end| *end != last).collect();
     let (mut order, mut left) = (vec![last], fewest);
     loop {
         let later = order[order.len() - 1];
@@ -54,39 +54,39 @@ pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequ
         order.push(earlier);
     }
     order.reverse();
-    Some(Sequence { order, might_be_last })
+    Some(Sequence { order, other_last_candidates })
 }
 
 /// An event and its leaves, which are read once.
 struct Told<'a> {
-    phase: Phase,
+    phase: LifecyclePhase,
     api_version: Option<&'a str>,
-    leaves: Cow<'a, EventLeaves>,
+    digests: Cow<'a, EventDigests>,
 }
 
 impl<'a> Told<'a> {
     fn of(evidence: &'a Evidence) -> Self {
         let api_version = evidence.api_version.as_deref();
-        Self { phase: evidence.phase, api_version, leaves: evidence.leaves.leaves() }
+        Self { phase: evidence.phase, api_version, digests: evidence.digest.get() }
     }
 
     /// True if it says from which state it started.
     fn says_its_start(&self) -> bool {
-        self.phase != Phase::Changed || self.leaves.previous.is_some()
+        self.phase != LifecyclePhase::Changed || self.digests.previous.is_some()
     }
 
     /// True if this event left the state from which a later one started. A deletion starts from any state.
     fn is_right_before(&self, later: &Self) -> bool {
-        if self.phase == Phase::Deleted || later.phase == Phase::Created {
+        if self.phase == LifecyclePhase::Deleted || later.phase == LifecyclePhase::Created {
             return false;
         }
-        if later.phase == Phase::Deleted {
+        if later.phase == LifecyclePhase::Deleted {
             return true;
         }
-        let EventLeaves { object: Some(object), previous } = &*later.leaves else { return false };
+        let EventDigests { object: Some(object), previous } = &*later.digests else { return false };
         let is_same_version = self.api_version == later.api_version;
-        let before = self.leaves.object.as_ref();
-        before.is_some_and(|it| it.is_what_was(object, previous.as_ref(), is_same_version))
+        let before = self.digests.object.as_ref();
+        before.is_some_and(|it| it.is_state_before(object, previous.as_ref(), is_same_version))
     }
 }
 
@@ -115,13 +115,13 @@ impl Walks {
     fn search(rivals: &[Told<'_>], start: &[Told<'_>], is_new: bool) -> Self {
         let count = rivals.len();
         let gap = |a: &Told<'_>, b: &Told<'_>| match (a.phase, b.phase) {
-            (Phase::Deleted, _) | (_, Phase::Created) => NEVER,
+            (LifecyclePhase::Deleted, _) | (_, LifecyclePhase::Created) => NEVER,
             _ => u8::from(!a.is_right_before(b)),
         };
         let gap_between: Vec<Vec<u8>> =
             rivals.iter().map(|a| rivals.iter().map(|b| gap(a, b)).collect()).collect();
         let gap_before = |b: &Told<'_>| match b.phase {
-            Phase::Created => 0,
+            LifecyclePhase::Created => 0,
             _ if is_new => NEVER,
             _ => u8::from(!start.iter().any(|a| a.is_right_before(b))),
         };
@@ -162,16 +162,16 @@ impl Walks {
 mod tests {
     use super::*;
     use crate::ids::EventId;
-    use crate::projection::late::LateLeaves;
+    use crate::projection::lazy_digest::LazyDigest;
 
-    fn event(phase: Phase, object: &str, previous: &str) -> Evidence {
-        let leaves = LateLeaves::of(object, Some(previous));
-        Evidence { phase, rank: 1, api_version: None, leaves }
+    fn event(phase: LifecyclePhase, object: &str, previous: &str) -> Evidence {
+        let digest = LazyDigest::from_object(object, Some(previous));
+        Evidence { phase, rank: 1, api_version: None, digest }
     }
 
     /// A change of `n`, from one number to another.
     fn change(from: u8, to: u8) -> Evidence {
-        event(Phase::Changed, &format!(r#"{{"n":{to}}}"#), &format!(r#"{{"n":{from}}}"#))
+        event(LifecyclePhase::Changed, &format!(r#"{{"n":{to}}}"#), &format!(r#"{{"n":{from}}}"#))
     }
 
     /// The order of these events by their letters, and the letters of the other ends.
@@ -182,7 +182,7 @@ mod tests {
         let start: Vec<_> = start.iter().map(|n| change(99, *n)).collect();
         let found = sequence(&rivals, &start.iter().collect::<Vec<_>>())?;
         let names = |some: &[usize]| some.iter().map(|at| ids[*at].as_str()).collect::<String>();
-        Some((names(&found.order), names(&found.might_be_last)))
+        Some((names(&found.order), names(&found.other_last_candidates)))
     }
 
     /// An order that nothing contests.
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(walk(&[1], &[change(3, 4), change(1, 2)]), certain("ba"));
         assert_eq!(walk(&[1], &[change(4, 5), change(3, 4)]), certain("ba"));
         // Nothing says what the second one changed.
-        let silent = event(Phase::Changed, r#"{"n":5}"#, "");
+        let silent = event(LifecyclePhase::Changed, r#"{"n":5}"#, "");
         assert_eq!(walk(&[1], &[change(1, 2), silent]), None);
     }
 
@@ -235,9 +235,9 @@ mod tests {
 
     #[test]
     fn a_creation_comes_first_a_deletion_last_and_a_reminder_changes_nothing() {
-        let created = event(Phase::Created, r#"{"n":1}"#, "");
-        let reminder = event(Phase::Changed, r#"{"n":2}"#, "");
-        let deleted = event(Phase::Deleted, r#"{"n":9}"#, "");
+        let created = event(LifecyclePhase::Created, r#"{"n":1}"#, "");
+        let reminder = event(LifecyclePhase::Changed, r#"{"n":2}"#, "");
+        let deleted = event(LifecyclePhase::Deleted, r#"{"n":9}"#, "");
         let events = [deleted, change(2, 1), reminder, change(1, 2), created];
         let (order, others) = walk(&[], &events).unwrap();
         assert!(order.starts_with('e') && order.ends_with('a') && others.is_empty(), "{order}");

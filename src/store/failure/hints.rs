@@ -11,7 +11,7 @@ pub(super) const NOT_POSTGRES: &str =
     "DATABASE_URL must lead to PostgreSQL, or to a pooler in session mode";
 const POOLER: &str = "a pooler such as pgbouncer answers: its log says more; it must know the database and the role, and run in \
      session mode";
-const GRANTS: &str = "the README lists the grants of each role under \"Roles\"";
+const GRANTS: &str = "the PostgreSQL guide lists the grants of each role under \"Roles\"";
 
 /// Objects of a ledger, and the privileges that a role needs on them.
 const NEEDED: [(&str, &str); 7] = [
@@ -142,7 +142,7 @@ mod tests {
             ("permission denied for schema subledger", "the schema subledger;"),
             ("permission denied for schema subledger_read", "subledger_read"),
             ("keine Berechtigung für Tabelle events", "subledger.events"),
-            ("permission denied for database ledger", "README"),
+            ("permission denied for database ledger", "guide"),
         ] {
             assert!(grant(message).contains(grant_of), "{message}: {}", grant(message));
         }

@@ -82,9 +82,9 @@ async fn the_commands_that_it_names_end_what_a_server_still_holds() {
     let commands: Vec<_> =
         erased.err.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(';')).collect();
     assert_eq!(commands, subledger::store::SERVER_CLEANUP_COMMANDS);
-    let readme = include_str!("../../../README.md");
+    let guide = include_str!("../../../src/guide/erasure.md");
     for command in commands {
-        assert!(readme.contains(&format!("  {command};\n")), "{command}");
+        assert!(guide.contains(&format!("  {command};\n")), "{command}");
         cluster.psql("postgres", command);
     }
     assert_eq!(files_with(&tables, &of(1)), Vec::<PathBuf>::new());

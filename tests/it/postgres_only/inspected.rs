@@ -1,7 +1,7 @@
 //! Verification on a server: triggers that are switched off or written otherwise, and checks that a role may
 //! not make.
 
-use subledger::audit::{self, Report};
+use subledger::audit::{self, VerifyReport};
 use subledger::clock::Clock;
 use subledger::store::{DatabaseUrl, OpenMode, Store};
 
@@ -14,7 +14,7 @@ const COUNTED: &str = "the extension amcheck is not available to this role: the 
 const BY_NAME: &str = "this role may not make temporary tables here: the triggers were compared by name, and \
                        their conditions were not";
 
-async fn report(store: &Store) -> Report {
+async fn report(store: &Store) -> VerifyReport {
     audit::verify(store, None, |_| {}).await.unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! Who may do what: the roles that the README tells to make.
+//! Who may do what: the roles that the guide tells to make.
 
 use std::path::Path;
 
@@ -11,14 +11,13 @@ use crate::app::server::Event;
 use crate::cluster::Cluster;
 use crate::ledger::{follow_to_the_end, new_event};
 use crate::raw;
+use crate::readme::{blocks, section};
 use crate::store::{event, refused};
 
-/// The statements of the README, in the order in which they stand there: the administrator's, and the owner's.
-fn of_the_readme() -> [&'static str; 2] {
-    let readme = include_str!("../../../README.md");
-    let section = readme.split("**Roles.**").nth(1).unwrap();
-    let mut blocks =
-        section.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+/// Statements of the guide, in its order: the administrator's, and the owner's.
+fn of_the_guide() -> [&'static str; 2] {
+    let guide = include_str!("../../../src/guide/postgresql.md");
+    let mut blocks = blocks(section(guide, "Roles"), "sql").into_iter();
     std::array::from_fn(|_| blocks.next().unwrap())
 }
 
@@ -27,7 +26,7 @@ fn numbered(numbers: std::ops::Range<usize>) -> Vec<NewEvent> {
     numbers.map(|number| event(&format!("evt_no_{number}"), "{}")).collect()
 }
 
-/// A server on which the README's roles are.
+/// Server with the guide's roles.
 struct Roles {
     cluster: Cluster,
     folder: tempfile::TempDir,
@@ -71,7 +70,7 @@ const AUDITOR: &str = "subledger_auditor";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_only_adds_to_the_log_and_an_auditor_only_reads() {
-    let [of_admin, of_owner] = of_the_readme();
+    let [of_admin, of_owner] = of_the_guide();
     let roles = Roles { cluster: Cluster::start(), folder: tempfile::tempdir().unwrap() };
     for statement in of_admin.split(";\n").filter(|it| !it.trim().is_empty()) {
         roles.cluster.psql("postgres", statement);

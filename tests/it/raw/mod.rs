@@ -12,7 +12,7 @@ use subledger::store::DatabaseUrl;
 
 /// SQL that differs between the databases.
 pub(crate) struct Dialect {
-    /// Name of the database in the README.
+    /// Name of the database in the guides.
     pub(crate) name: &'static str,
     /// Keeps other processes from appending until it is rolled back.
     pub(crate) lock_log: &'static str,

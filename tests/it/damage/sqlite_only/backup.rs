@@ -4,7 +4,6 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use super::super::*;
 use crate::app::commands::subledger;
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Names of the files in a directory.

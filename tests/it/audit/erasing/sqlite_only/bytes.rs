@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use subledger::clock::Clock;
-use subledger::erasure::{self, Finished, Order};
+use subledger::erasure::{self, ErasedBytes, ErasureRequest};
 use subledger::ids::{CustomerId, Position, Scope};
 use subledger::projection::Logic;
 use subledger::store::{NewEvent, Store};
@@ -106,10 +106,9 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
     files.filter(holds).map(|it| it.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
-async fn finish(store: &Store) -> Finished {
+async fn finish(store: &Store) -> ErasedBytes {
     let stop = CancellationToken::new();
-    let how = (&Clock::System, Duration::ZERO);
-    erasure::finish(store, &Logic::default(), how, &stop, |_| {}).await.unwrap()
+    erasure::finish(store, &Logic::default(), &Clock::System, Duration::ZERO, &stop, |_| {}).await.unwrap()
 }
 
 /// Erases some customers of a random ledger, beside a process that reads it. The ledger is a copy of an empty one,
@@ -150,16 +149,17 @@ async fn erase_of_a_random_ledger(seed: u64, empty: &Path) {
     for customer in &erased {
         assert!(!files_with(folder, &words[*customer]).is_empty(), "{seed}");
     }
-    let order = Order { by: "Ann".to_owned(), reason: None };
-    erasure::erase(&store, &found, &order, &Clock::System).await.unwrap();
+    let request = ErasureRequest { by: "Ann".to_owned(), reason: None };
+    erasure::erase(&store, &found, &request, &Clock::System).await.unwrap();
     let finished = finish(&store).await;
-    let expected = if is_read.contains(&true) { Finished::HeldByReader } else { Finished::Gone };
+    let expected =
+        if is_read.contains(&true) { ErasedBytes::HeldByReader } else { ErasedBytes::Gone };
     assert_eq!(finished, expected, "{seed}: {is_read:?}");
-    if finished == Finished::HeldByReader {
+    if finished == ErasedBytes::HeldByReader {
         for (reader, is_read) in [&mut of_log, &mut of_read_model].into_iter().zip(is_read) {
             reader.run(if is_read { "COMMIT" } else { "SELECT 1" }).await;
         }
-        assert_eq!(finish(&store).await, Finished::Gone, "{seed}");
+        assert_eq!(finish(&store).await, ErasedBytes::Gone, "{seed}");
     }
     for customer in erased {
         let left = files_with(folder, &words[customer]);

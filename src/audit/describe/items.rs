@@ -8,20 +8,20 @@ pub(super) fn sentences(before: &[ItemRow], after: &[ItemRow]) -> Vec<String> {
     if before == after || (before.len() <= 1 && after.len() <= 1) {
         return Vec::new();
     }
-    let mut told = Vec::new();
+    let mut sentences = Vec::new();
     let find = |items: &[ItemRow], id: &ItemRow| items.iter().position(|it| key(it) == key(id));
     for item in after {
         match find(before, item).map(|at| &before[at]) {
-            None => told.push(format!("item added: {}", in_words(item))),
-            Some(old) => told.extend(changed(old, item)),
+            None => sentences.push(format!("item added: {}", in_words(item))),
+            Some(old) => sentences.extend(changed(old, item)),
         }
     }
     let gone = before.iter().filter(|item| find(after, item).is_none());
-    told.extend(gone.map(|item| format!("item removed: {}", in_words(item))));
-    if told.is_empty() {
-        told.push("items: in another order".to_owned());
+    sentences.extend(gone.map(|item| format!("item removed: {}", in_words(item))));
+    if sentences.is_empty() {
+        sentences.push("items: in another order".to_owned());
     }
-    told
+    sentences
 }
 
 /// What makes it the same item: its id, or the price where it has none.
@@ -31,19 +31,19 @@ fn key(item: &ItemRow) -> Option<&String> {
 
 fn changed(old: &ItemRow, new: &ItemRow) -> Vec<String> {
     let name = || Price::of_item(new).in_words().unwrap_or_else(|| "item".to_owned());
-    let mut told = price::sentences("item", &Price::of_item(old), &Price::of_item(new));
+    let mut sentences = price::sentences("item", &Price::of_item(old), &Price::of_item(new));
     if old.quantity != new.quantity {
         let number =
             |quantity: Option<i64>| quantity.map_or("none".to_owned(), |it| it.to_string());
         let (old, new) = (number(old.quantity), number(new.quantity));
-        told.push(format!("{}: quantity {old} → {new}", name()));
+        sentences.push(format!("{}: quantity {old} → {new}", name()));
     }
     // The period of all of them is the row's; one that moved alone is worth a word.
-    if told.is_empty() && old != new {
+    if sentences.is_empty() && old != new {
         let end = new.current_period_end.map(super::instant);
-        told.push(format!("{}: period until {}", name(), end.as_deref().unwrap_or("none")));
+        sentences.push(format!("{}: period until {}", name(), end.as_deref().unwrap_or("none")));
     }
-    told
+    sentences
 }
 
 fn in_words(item: &ItemRow) -> String {

@@ -4,14 +4,14 @@ use crate::store::EventHeader;
 
 /// How much is read and told at once, at most, where a single second has no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
+pub struct ReadLimit {
     /// So many events.
     pub events: usize,
     /// So many bytes of bodies.
     pub bytes: usize,
 }
 
-impl Default for Chunk {
+impl Default for ReadLimit {
     fn default() -> Self {
         Self { events: 1_024, bytes: 4 << 20 }
     }
@@ -19,7 +19,11 @@ impl Default for Chunk {
 
 /// How many of these items, in the order of their seconds, are taken at once: whole seconds, so much at most, and
 /// one second at least.
-pub(super) fn whole_seconds<T>(items: &[T], header: fn(&T) -> EventHeader, most: Chunk) -> usize {
+pub(super) fn whole_seconds<T>(
+    items: &[T],
+    header: fn(&T) -> EventHeader,
+    most: ReadLimit,
+) -> usize {
     let (mut events, mut bytes) = (0, 0);
     for second in items.chunk_by(|a, b| header(a).created == header(b).created) {
         bytes += second.iter().map(|it| header(it).payload_bytes as usize).sum::<usize>();
@@ -58,7 +62,7 @@ pub(super) mod tests {
             let mut chunks = Vec::new();
             while !rest.is_empty() {
                 let (chunk, more) =
-                    rest.split_at(whole_seconds(rest, |it| *it, Chunk { events, bytes }));
+                    rest.split_at(whole_seconds(rest, |it| *it, ReadLimit { events, bytes }));
                 chunks.push(chunk.len());
                 rest = more;
             }
@@ -69,6 +73,6 @@ pub(super) mod tests {
         assert_eq!(chunks(1, 1_000), [2, 1, 3, 1], "a second of more than that");
         assert_eq!(chunks(100, 40), [3, 4]);
         assert_eq!(chunks(100, 1), [2, 1, 3, 1]);
-        assert_eq!(whole_seconds(&[], |it| *it, Chunk::default()), 0);
+        assert_eq!(whole_seconds(&[], |it| *it, ReadLimit::default()), 0);
     }
 }

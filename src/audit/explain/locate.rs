@@ -2,27 +2,27 @@
 
 use serde_json::Value;
 
-use crate::stripe::places::places;
+use crate::stripe::json_paths::json_paths;
 use crate::time::StripeTime;
 
 /// The JSON pointer to what says that a row's field has this value; none where the event does not say it.
 /// What it points at was looked at: a pointer that is wrong is not given.
-pub(super) fn path_of(
+pub(super) fn find_pointer(
     event_type: &str,
     body: &Value,
     field: &str,
     value: &Value,
     user_keys: &[String],
 ) -> Option<String> {
-    places(event_type, field)
+    json_paths(event_type, field)
         .flat_map(|place| with_user_keys(&place, user_keys))
         .flat_map(|place| pointers(&place, body))
         .find(|pointer| body.pointer(pointer).is_some_and(|found| says(found, field, value)))
 }
 
 /// Whether events of this type can say anything about a field.
-pub(super) fn may_say(event_type: &str, field: &str) -> bool {
-    places(event_type, field).next().is_some()
+pub(super) fn can_state(event_type: &str, field: &str) -> bool {
+    json_paths(event_type, field).next().is_some()
 }
 
 /// A place for each key, written as a pointer wants it.
@@ -125,7 +125,7 @@ mod tests {
 
     fn path(event_type: &str, object: &Value, field: &str, value: &Value) -> Option<String> {
         let body = json!({ "id": "evt_1", "created": 7, "type": event_type, "data": { "object": object } });
-        path_of(event_type, &body, field, value, &["team/user".to_owned()])
+        find_pointer(event_type, &body, field, value, &["team/user".to_owned()])
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub(super) use notes::note;
 
-use crate::projection::entitlement::End;
+use crate::projection::entitlement::EndRule;
 use crate::projection::row::{PauseCollection, ScheduledChange, SubscriptionRow};
 use crate::stripe::subscription_schedule::PlannedAction;
 use crate::time::{DAY_SECONDS, StripeTime};
@@ -21,25 +21,25 @@ use crate::time::{DAY_SECONDS, StripeTime};
 pub(super) fn sentences(
     before: Option<&SubscriptionRow>,
     after: &SubscriptionRow,
-    end: Option<End>,
+    end: Option<EndRule>,
 ) -> Vec<String> {
     let nothing = SubscriptionRow::default();
     let before = before.unwrap_or(&nothing);
-    let mut told = Told(Vec::new());
-    told.text("status", not_empty(&before.status), not_empty(&after.status));
-    told.access(before, after, end);
-    told.price(before, after);
-    told.number("quantity", before.quantity, after.quantity);
-    told.0.extend(items::sentences(&before.items.0, &after.items.0));
-    told.end(before, after);
-    told.pauses(before, after);
-    told.plan(before, after);
-    told.debts(before, after);
-    told.invoices(before, after);
-    told.periods(before, after);
-    told.user(before, after);
-    told.rest(before, after);
-    told.0
+    let mut sentences = Sentences(Vec::new());
+    sentences.text("status", not_empty(&before.status), not_empty(&after.status));
+    sentences.access(before, after, end);
+    sentences.price(before, after);
+    sentences.number("quantity", before.quantity, after.quantity);
+    sentences.0.extend(items::sentences(&before.items.0, &after.items.0));
+    sentences.end(before, after);
+    sentences.pauses(before, after);
+    sentences.plan(before, after);
+    sentences.debts(before, after);
+    sentences.invoices(before, after);
+    sentences.periods(before, after);
+    sentences.user(before, after);
+    sentences.rest(before, after);
+    sentences.0
 }
 
 /// `2026-03-01`, or `2026-03-01 12:30` where it is not midnight.
@@ -50,10 +50,10 @@ pub(super) fn instant(at: StripeTime) -> String {
 }
 
 /// Sentences, as they are found.
-struct Told(Vec<String>);
+struct Sentences(Vec<String>);
 
-impl Told {
-    fn say(&mut self, sentence: impl Into<String>) {
+impl Sentences {
+    fn push(&mut self, sentence: impl Into<String>) {
         self.0.push(sentence.into());
     }
 
@@ -61,8 +61,8 @@ impl Told {
     fn text(&mut self, name: &str, old: Option<&str>, new: Option<&str>) {
         match (old, new) {
             _ if old == new => {}
-            (None, Some(new)) => self.say(format!("{name}: {new}")),
-            (Some(old), new) => self.say(format!("{name}: {old} → {}", new.unwrap_or("none"))),
+            (None, Some(new)) => self.push(format!("{name}: {new}")),
+            (Some(old), new) => self.push(format!("{name}: {old} → {}", new.unwrap_or("none"))),
             (None, None) => {}
         }
     }
@@ -81,9 +81,9 @@ impl Told {
     fn at(&mut self, name: &str, old: Option<StripeTime>, new: Option<StripeTime>) {
         match new {
             _ if old == new => {}
-            Some(at) => self.say(format!("{name} {}", instant(at))),
+            Some(at) => self.push(format!("{name} {}", instant(at))),
             None => {
-                self.say(format!("{name}: none (was {})", old.map(instant).unwrap_or_default()));
+                self.push(format!("{name}: none (was {})", old.map(instant).unwrap_or_default()));
             }
         }
     }
@@ -91,7 +91,7 @@ impl Told {
     /// One of two sentences, where it turned.
     fn turn(&mut self, old: bool, new: bool, on: &str, off: &str) {
         if old != new {
-            self.say(if new { on } else { off });
+            self.push(if new { on } else { off });
         }
     }
 
@@ -101,23 +101,23 @@ impl Told {
         let removed = old.iter().filter(|it| !new.contains(it)).map(|it| format!("−{it}"));
         let changed: Vec<String> = added.chain(removed).collect();
         if !changed.is_empty() {
-            self.say(format!("{name}: {}", changed.join(", ")));
+            self.push(format!("{name}: {}", changed.join(", ")));
         } else if old != new {
-            self.say(format!("{name}: in another order"));
+            self.push(format!("{name}: in another order"));
         }
     }
 
-    fn access(&mut self, before: &SubscriptionRow, after: &SubscriptionRow, end: Option<End>) {
-        let told = |row: &SubscriptionRow| (row.entitled, row.entitled_until);
-        if told(before) == told(after) {
+    fn access(&mut self, before: &SubscriptionRow, after: &SubscriptionRow, end: Option<EndRule>) {
+        let sentences = |row: &SubscriptionRow| (row.entitled, row.entitled_until);
+        if sentences(before) == sentences(after) {
             return;
         }
         let why = end.map(|end| format!(" ({})", end.in_words())).unwrap_or_default();
-        match told(after) {
-            (true, Some(until)) => self.say(format!("access until {}{why}", instant(until))),
-            (true, None) => self.say("access without an end"),
-            (false, _) if before.entitled => self.say("access ended"),
-            (false, _) => self.say("no access"),
+        match sentences(after) {
+            (true, Some(until)) => self.push(format!("access until {}{why}", instant(until))),
+            (true, None) => self.push("access without an end"),
+            (false, _) if before.entitled => self.push("access ended"),
+            (false, _) => self.push("no access"),
         }
     }
 
@@ -138,10 +138,10 @@ impl Told {
         match (after.cancel_at_period_end, after.ends_at) {
             _ if !turned => {}
             (true, Some(at)) => {
-                self.say(format!("cancels at {}, the end of the period", instant(at)));
+                self.push(format!("cancels at {}, the end of the period", instant(at)));
             }
-            (true, None) => self.say("cancels at the end of the period"),
-            (false, _) => self.say("no longer cancels at the end of the period"),
+            (true, None) => self.push("cancels at the end of the period"),
+            (false, _) => self.push("no longer cancels at the end of the period"),
         }
         self.at("cancels at", before.cancel_at, after.cancel_at);
         self.at("ended", before.ended_at, after.ended_at);
@@ -154,29 +154,30 @@ impl Told {
             self.at("ends", before.ends_at, after.ends_at);
         }
         self.at("cancellation asked for", before.canceled_at, after.canceled_at);
-        let reason = |row: &SubscriptionRow| row.cancellation_reason.as_deref().map(spoken);
+        let reason =
+            |row: &SubscriptionRow| row.cancellation_reason.as_deref().map(without_underscores);
         self.text("reason", reason(before).as_deref(), reason(after).as_deref());
     }
 
     fn pauses(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
-        let reason = |row: &SubscriptionRow| row.paused_reason.as_deref().map(spoken);
+        let reason = |row: &SubscriptionRow| row.paused_reason.as_deref().map(without_underscores);
         match (reason(before), reason(after)) {
             (old, new) if old == new => {}
-            (_, Some(reason)) => self.say(format!("paused ({reason})")),
-            (_, None) => self.say("no longer paused"),
+            (_, Some(reason)) => self.push(format!("paused ({reason})")),
+            (_, None) => self.push("no longer paused"),
         }
         match (&before.pause_collection, &after.pause_collection) {
             (old, new) if old == new => {}
-            (_, Some(pause)) => self.say(pause_in_words(&pause.0)),
-            (_, None) => self.say("collection goes on"),
+            (_, Some(pause)) => self.push(pause_in_words(&pause.0)),
+            (_, None) => self.push("collection goes on"),
         }
     }
 
     fn plan(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
         match (&before.scheduled_change, &after.scheduled_change) {
             (old, new) if old == new => {}
-            (_, Some(change)) => self.say(plan_in_words(&change.0)),
-            (_, None) => self.say("no change is scheduled any more"),
+            (_, Some(change)) => self.push(plan_in_words(&change.0)),
+            (_, None) => self.push("no change is scheduled any more"),
         }
     }
 
@@ -194,9 +195,9 @@ impl Told {
             self.text("invoice", old.as_deref(), new.as_deref());
         } else if let Some(id) = new {
             let status = status(after).map(|status| format!(" ({status})")).unwrap_or_default();
-            self.say(format!("new invoice {id}{status}"));
+            self.push(format!("new invoice {id}{status}"));
         } else {
-            self.say("no invoice any more");
+            self.push("no invoice any more");
         }
         self.at("paid", before.paid_at, after.paid_at);
         self.at("paid through", before.paid_through, after.paid_through);
@@ -218,7 +219,7 @@ impl Told {
         if old == new {
             return;
         }
-        self.say(match new {
+        self.push(match new {
             (Some(start), Some(end)) => format!("{name} {} – {}", instant(start), instant(end)),
             (Some(start), None) => format!("{name} since {}", instant(start)),
             (None, Some(end)) => format!("{name} until {}", instant(end)),
@@ -248,7 +249,8 @@ impl Told {
     fn rest(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
         self.list("discounts", &before.discounts.0, &after.discounts.0);
         self.list("features", &before.features.0, &after.features.0);
-        let method = |row: &SubscriptionRow| row.collection_method.as_deref().map(spoken);
+        let method =
+            |row: &SubscriptionRow| row.collection_method.as_deref().map(without_underscores);
         self.text("collection", method(before).as_deref(), method(after).as_deref());
         self.metadata(&before.metadata.0, &after.metadata.0);
         self.instant("made", before.created_at, after.created_at);
@@ -284,7 +286,7 @@ fn pause_in_words(pause: &PauseCollection) -> String {
         "void" => "invoices are voided".to_owned(),
         "keep_as_draft" => "invoices stay drafts".to_owned(),
         "mark_uncollectible" => "invoices are given up".to_owned(),
-        other => spoken(other),
+        other => without_underscores(other),
     };
     let until = pause.resumes_at.map(|at| format!(" until {}", instant(at))).unwrap_or_default();
     format!("collection paused{until}, {meanwhile}")
@@ -306,7 +308,7 @@ fn plan_in_words(change: &ScheduledChange) -> String {
     format!("scheduled for {at}: {}", if items.is_empty() { "a change" } else { &items })
 }
 
-impl End {
+impl EndRule {
     /// What sets an end of access.
     pub(super) const fn in_words(self) -> &'static str {
         match self {
@@ -321,7 +323,7 @@ impl End {
 }
 
 /// A word of Stripe's without its underscores.
-fn spoken(word: &str) -> String {
+fn without_underscores(word: &str) -> String {
     word.replace('_', " ")
 }
 

@@ -1,4 +1,4 @@
-//! Keeping a lease while it is held, whatever its holder is busy with.
+//! Keeping a lease while it is leased, whatever its holder is busy with.
 
 use tokio_util::task::AbortOnDropHandle;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::rebuild::{Reason, reason_to_rebuild};
+use super::rebuild::{RebuildReason, reason_to_rebuild};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
@@ -13,17 +13,17 @@ use crate::store::{DatabaseUrl, Log, ReadModel, Store, StoreError};
 ///
 /// An empty log, or none, has nothing to fold: the first generation is made without asking. A log with
 /// events and no complete generation has to be folded from the start, which is a rebuild.
-pub async fn reason_to_ask(
+pub async fn find_rebuild_reason(
     ledger: &DatabaseUrl,
     logic: &Logic,
     clock: &Clock,
-) -> Result<Option<Reason>, StoreError> {
+) -> Result<Option<RebuildReason>, StoreError> {
     let Some(log) = Log::open_read_only(ledger, clock.clone()).await? else { return Ok(None) };
     if log.head().await?.size == Position::ZERO {
         return Ok(None);
     }
     let read_model = ReadModel::open_read_only(ledger, clock.clone()).await?;
-    let Some(read_model) = read_model else { return Ok(Some(Reason::NoneLive)) };
+    let Some(read_model) = read_model else { return Ok(Some(RebuildReason::NoneLive)) };
     let store = Store { log, read_model };
     let live = store.read_model.live().await?;
     let reason = reason_to_rebuild(&store, live.as_ref(), logic).await;
@@ -31,7 +31,7 @@ pub async fn reason_to_ask(
     reason
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RebuildReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoneLive => "no generation of the read model is complete",

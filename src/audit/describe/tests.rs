@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::*;
-use crate::audit::history::UNTOLD;
+use crate::audit::history::OMITTED_FIELDS;
 use crate::projection::column::{ColumnType, Json, Value};
 use crate::projection::row::ItemRow;
 use crate::stripe::price::Package;
 
 /// A row that says something in every field.
 fn full() -> SubscriptionRow {
-    let values = SubscriptionRow::COLUMNS.iter().map(|column| match column.kind {
+    let values = SubscriptionRow::COLUMNS.iter().map(|column| match column.column_type {
         ColumnType::Bool => Value::Bool(true),
         ColumnType::Integer => Value::Integer(3),
         ColumnType::Text => Value::Text(format!("a_{}", column.name)),
@@ -59,14 +59,14 @@ fn changed(row: &SubscriptionRow, column: &str, empty: bool) -> SubscriptionRow 
 #[test]
 fn a_change_of_any_field_that_is_told_has_a_sentence_of_its_own() {
     let full = full();
-    for column in SubscriptionRow::COLUMNS.iter().filter(|it| !UNTOLD.contains(&it.name)) {
+    for column in SubscriptionRow::COLUMNS.iter().filter(|it| !OMITTED_FIELDS.contains(&it.name)) {
         for empty in [false, true] {
             let other = changed(&full, column.name, empty);
             let nullable = SubscriptionRow::from_values(other.to_values()).is_ok();
             assert!(nullable && other != full, "{}", column.name);
             for (before, after) in [(&full, &other), (&other, &full)] {
-                let told = sentences(Some(before), after, None);
-                assert_eq!(told.len(), 1, "{}: {told:?}", column.name);
+                let sentences = sentences(Some(before), after, None);
+                assert_eq!(sentences.len(), 1, "{}: {sentences:?}", column.name);
             }
         }
     }
@@ -76,7 +76,7 @@ fn a_change_of_any_field_that_is_told_has_a_sentence_of_its_own() {
 fn nothing_is_said_of_what_did_not_change_or_tells_nothing() {
     let full = full();
     assert_eq!(sentences(Some(&full), &full, None), [""; 0]);
-    for column in UNTOLD.iter().filter(|it| **it != "product_name") {
+    for column in OMITTED_FIELDS.iter().filter(|it| **it != "product_name") {
         let Some(at) = SubscriptionRow::COLUMNS.iter().position(|it| it.name == *column) else {
             panic!("{column} is a column");
         };
@@ -152,18 +152,18 @@ fn access_is_told_with_its_end_and_what_sets_it() {
         ..SubscriptionRow::default()
     };
     let none = row(false, None);
-    for (before, after, end, told) in [
-        (&none, row(true, Some(20_513)), Some(End::Grace), "access until 2026-03-01 (grace)"),
+    for (before, after, end, expected) in [
+        (&none, row(true, Some(20_513)), Some(EndRule::Grace), "access until 2026-03-01 (grace)"),
         (&none, row(true, None), None, "access without an end"),
         (&row(true, None), none.clone(), None, "access ended"),
         (
             &row(true, None),
             row(true, Some(1)),
-            Some(End::PeriodEnd),
+            Some(EndRule::PeriodEnd),
             "access until 1970-01-02 (end of the period)",
         ),
     ] {
-        assert_eq!(sentences(Some(before), &after, end), [told]);
+        assert_eq!(sentences(Some(before), &after, end), [expected]);
     }
 }
 
@@ -206,7 +206,7 @@ fn several_items_are_told_one_by_one() {
     let mut longer = item("b", 3);
     longer.current_period_end = Some(StripeTime(DAY_SECONDS));
     assert_eq!(between(&two, &row(vec![item("a", 1), longer])), "price_b: period until 1970-01-02");
-    // A single item is told by the row.
+    // A single item is sentences by the row.
     assert_eq!(between(&one, &row(vec![item("a", 2)])), "");
 }
 
@@ -218,7 +218,7 @@ fn pauses_plans_lists_and_metadata_are_told() {
         ..row()
     };
     let at = Some(StripeTime(DAY_SECONDS + 60));
-    for (before, after, told) in [
+    for (before, after, sentences) in [
         (row(), pause("void", at), "collection paused until 1970-01-02 00:01, invoices are voided"),
         (row(), pause("keep_as_draft", None), "collection paused, invoices stay drafts"),
         (pause("void", None), row(), "collection goes on"),
@@ -247,6 +247,6 @@ fn pauses_plans_lists_and_metadata_are_told() {
             "user: u (by customer.metadata)",
         ),
     ] {
-        assert_eq!(between(&before, &after), told);
+        assert_eq!(between(&before, &after), sentences);
     }
 }

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::places::{may_say, path_of};
+use super::locate::{can_state, find_pointer};
 use super::tie::{Tie, tie};
-use super::{Explained, Source, fields, says_nothing};
-use crate::audit::tell::{Folding, Step, Told};
+use super::{EventPointer, Explained, fields, says_nothing};
+use crate::audit::replay::{FoldOutcome, Replay, ReplayStep};
 use crate::ids::SubscriptionId;
 use crate::projection::Logic;
-use crate::projection::entitlement::{End, Ground, Judgement};
+use crate::projection::entitlement::{AccessRule, EndRule, Judgement};
 
 /// What is counted, and so set by no single event.
 const COUNTED: [&str; 2] = ["event_count", "parked"];
@@ -20,12 +20,12 @@ const COUNTED: [&str; 2] = ["event_count", "parked"];
 const HAPPENED: [&str; 3] = ["paid_at", "past_due_since", "payment_failed_at"];
 
 /// The events of a story, to be looked through for one field after the other.
-pub(super) struct Sources<'a> {
-    told: &'a Told<'a>,
+pub(super) struct FieldOrigins<'a> {
+    replay: &'a Replay<'a>,
     id: &'a SubscriptionId,
     logic: &'a Logic,
     /// The subscription's row before and after each event that changed it, the latest first.
-    turns: Vec<Turn<'a>>,
+    turns: Vec<RowVersion<'a>>,
     /// The bodies, once they were looked at; by step.
     bodies: Vec<OnceCell<Option<Value>>>,
     /// The ties, once they were looked for; by step.
@@ -34,51 +34,52 @@ pub(super) struct Sources<'a> {
     current: OnceCell<HashMap<String, usize>>,
 }
 
-struct Turn<'a> {
+struct RowVersion<'a> {
     step: usize,
     before: Option<Map<String, Value>>,
     after: Map<String, Value>,
-    heard: &'a Step<'a>,
+    input: &'a ReplayStep<'a>,
     /// Judgement of the row then.
     judgement: Option<&'a Judgement>,
 }
 
-impl Turn<'_> {
-    /// Reason for a field that depends on the policy. The reason may change while the value stays.
-    fn reason(&self, field: &str) -> Option<Reason<'_>> {
+impl RowVersion<'_> {
+    /// PolicyReason for a field that depends on the policy. The reason may change while the value stays.
+    fn reason(&self, field: &str) -> Option<PolicyReason<'_>> {
         let judgement = self.judgement?;
         match field {
             "entitled" => {
-                let by_status = matches!(judgement.access, Ground::Status | Ground::UnknownStatus);
+                let by_status =
+                    matches!(judgement.access, AccessRule::Status | AccessRule::UnknownStatus);
                 let status = self.after.get("status").filter(|_| by_status);
-                Some(Reason::Access(&judgement.access, status))
+                Some(PolicyReason::Access(&judgement.access, status))
             }
-            "entitled_until" => Some(Reason::End(judgement.end)),
+            "entitled_until" => Some(PolicyReason::End(judgement.end)),
             _ => None,
         }
     }
 }
 
-/// Reason for a field: the ground of access, with the status where that is the ground, or the rule that set its end.
+/// PolicyReason for a field: the ground of access, with the status where that is the ground, or the rule that set its end.
 #[derive(PartialEq)]
-enum Reason<'a> {
-    Access(&'a Ground, Option<&'a Value>),
-    End(Option<End>),
+enum PolicyReason<'a> {
+    Access(&'a AccessRule, Option<&'a Value>),
+    End(Option<EndRule>),
 }
 
-impl<'a> Sources<'a> {
-    pub(super) fn new(told: &'a Told<'a>, id: &'a SubscriptionId, logic: &'a Logic) -> Self {
-        let turn = |(step, heard): (usize, &'a Step<'a>)| {
-            let of_row = heard.changed.iter();
+impl<'a> FieldOrigins<'a> {
+    pub(super) fn new(replay: &'a Replay<'a>, id: &'a SubscriptionId, logic: &'a Logic) -> Self {
+        let turn = |(step, input): (usize, &'a ReplayStep<'a>)| {
+            let of_row = input.changed.iter();
             let changed = of_row.into_iter().find(|it| it.after.subscription_id == id.as_str())?;
             let before = changed.before.as_ref().map(fields);
             let judgement = changed.judgement.as_ref();
-            Some(Turn { step, before, after: fields(&changed.after), heard, judgement })
+            Some(RowVersion { step, before, after: fields(&changed.after), input, judgement })
         };
-        let turns = told.steps.iter().enumerate().rev().filter_map(turn).collect();
-        let bodies = told.steps.iter().map(|_| OnceCell::new()).collect();
-        let ties = told.steps.iter().map(|_| OnceCell::new()).collect();
-        Self { told, id, logic, turns, bodies, ties, current: OnceCell::new() }
+        let turns = replay.steps.iter().enumerate().rev().filter_map(turn).collect();
+        let bodies = replay.steps.iter().map(|_| OnceCell::new()).collect();
+        let ties = replay.steps.iter().map(|_| OnceCell::new()).collect();
+        Self { replay, id, logic, turns, bodies, ties, current: OnceCell::new() }
     }
 
     /// Explains a field that has this value at the end.
@@ -111,7 +112,7 @@ impl<'a> Sources<'a> {
             return explained;
         }
         explained.set_by = Some(self.source(set_at, path));
-        let look = || tie(self.told, &self.told.steps[set_at]);
+        let look = || tie(self.replay, &self.replay.steps[set_at]);
         explained.tie.clone_from(self.ties[set_at].get_or_init(look));
         explained
     }
@@ -127,19 +128,19 @@ impl<'a> Sources<'a> {
             let changed = |before: &Map<String, Value>| before.get(field) != turn.after.get(field);
             turn.before.as_ref().is_none_or(changed) || turn.reason(field) != reason_before
         })?;
-        debug_assert_eq!(turn.heard.folding, Folding::Folded, "only a fold changes a row");
+        debug_assert_eq!(turn.input.folding, FoldOutcome::Folded, "only a fold changes a row");
         Some((turn.step, turn.before.is_none()))
     }
 
     /// The last step whose event says that a field has a value.
     fn said_at(&self, field: &str, value: &Value) -> Option<(usize, String)> {
-        let steps = self.told.steps.iter().enumerate().rev();
-        let may_be_ours = |step: &Step<'_>| {
-            let event_type = &step.heard.logged.facts.event_type;
+        let steps = self.replay.steps.iter().enumerate().rev();
+        let may_be_ours = |step: &ReplayStep<'_>| {
+            let event_type = &step.input.logged.facts.event_type;
             let own = step.subscription.as_ref().is_none_or(|id| id == self.id);
             // The checkout of another subscription may say whose customer it is.
             let own = own || event_type.starts_with("checkout.session.");
-            step.folding == Folding::Folded && own && may_say(event_type, field)
+            step.folding == FoldOutcome::Folded && own && can_state(event_type, field)
         };
         steps
             .filter(|(_, step)| may_be_ours(step))
@@ -159,30 +160,30 @@ impl<'a> Sources<'a> {
 
     fn current(&self) -> &HashMap<String, usize> {
         self.current.get_or_init(|| {
-            let states = self.told.states.values();
+            let states = self.replay.states.values();
             let winners: HashSet<_> = states.flat_map(|known| known.state.winners()).collect();
-            let steps = self.told.steps.iter().enumerate();
+            let steps = self.replay.steps.iter().enumerate();
             let current = steps
-                .filter(|(_, step)| winners.contains(&step.heard.logged.facts.event_id))
+                .filter(|(_, step)| winners.contains(&step.input.logged.facts.event_id))
                 .filter_map(|(at, _)| Some((object_id(self.body(at)?)?.to_owned(), at)));
             current.collect()
         })
     }
 
     fn body(&self, step: usize) -> Option<&Value> {
-        let logged = &self.told.steps[step].heard.logged;
+        let logged = &self.replay.steps[step].input.logged;
         let read = || serde_json::from_str(logged.payload.as_deref()?).ok();
         self.bodies[step].get_or_init(read).as_ref()
     }
 
     fn path_in(&self, step: usize, field: &str, value: &Value) -> Option<String> {
-        let logged = &self.told.steps[step].heard.logged;
+        let logged = &self.replay.steps[step].input.logged;
         let body = self.body(step)?;
-        path_of(&logged.facts.event_type, body, field, value, &self.logic.user_keys)
+        find_pointer(&logged.facts.event_type, body, field, value, &self.logic.user_keys)
     }
 
-    fn source(&self, step: usize, path: Option<String>) -> Source {
-        Source::of(&self.told.steps[step].heard.logged, path)
+    fn source(&self, step: usize, path: Option<String>) -> EventPointer {
+        EventPointer::of(&self.replay.steps[step].input.logged, path)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A story told again: its events folded one by one in canonical order, and what each changed.
+//! A story replay again: its events folded one by one in canonical order, and what each changed.
 //!
 //! *Invariant: pure. The fold depends on the set alone, so the last rows are the current ones.*
 
@@ -9,19 +9,20 @@ use serde::Serialize;
 
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::projection::canonical::{instants, order_of_instant};
+use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::entitlement::Judgement;
-use crate::projection::observe::{Observation, observe_as};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
-use crate::projection::user::named_by_customer;
+use crate::projection::user::user_named_by_customer;
 use crate::projection::{Logic, rows};
+use crate::projector::effects_of;
 use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
 
 /// What the fold makes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Folding {
+pub enum FoldOutcome {
     /// It is part of a customer's state.
     Folded,
     /// No projection folds its type: it is on the timeline only.
@@ -33,21 +34,21 @@ pub enum Folding {
 }
 
 /// An event in its place in the story.
-pub(super) struct Step<'a> {
-    pub(super) heard: &'a Heard,
-    pub(super) folding: Folding,
+pub(super) struct ReplayStep<'a> {
+    pub(super) input: &'a ReplayInput,
+    pub(super) folding: FoldOutcome,
     /// Why it is parked.
     pub(super) reason: Option<String>,
     /// Fields of it that could not be read and were passed over.
     pub(super) notes: Vec<String>,
     pub(super) subscription: Option<SubscriptionId>,
-    pub(super) changed: Vec<Changed>,
+    pub(super) changed: Vec<RowChange>,
     /// True if it belongs to the story, where that is a user's: the event is about what was theirs then.
     pub(super) is_theirs: bool,
 }
 
 /// A row that an event made or changed.
-pub(super) struct Changed {
+pub(super) struct RowChange {
     pub(super) before: Option<SubscriptionRow>,
     pub(super) after: SubscriptionRow,
     /// How the policy judged it then.
@@ -55,7 +56,7 @@ pub(super) struct Changed {
 }
 
 /// An event of a story, as it stands in the log.
-pub(super) struct Heard {
+pub(super) struct ReplayInput {
     pub(super) logged: LoggedEvent,
     /// The subscription that it named when it could be read.
     pub(super) subscription: Option<SubscriptionId>,
@@ -63,16 +64,16 @@ pub(super) struct Heard {
     pub(super) redelivered: i64,
     /// When it was erased and by whom, where that is recorded.
     pub(super) erased: Option<String>,
-    /// Reason why its body cannot be read; none where its row is sound.
+    /// PolicyReason why its body cannot be read; none where its row is sound.
     pub(super) damage: Option<String>,
 }
 
-/// A story that was told to its end.
-pub(super) struct Told<'a> {
-    pub(super) steps: Vec<Step<'a>>,
+/// A story that was replay to its end.
+pub(super) struct Replay<'a> {
+    pub(super) steps: Vec<ReplayStep<'a>>,
     pub(super) rivals: Rivals,
-    pub(super) states: BTreeMap<CustomerKey, Known>,
-    pub(super) counts: BTreeMap<SubscriptionId, Counts>,
+    pub(super) states: BTreeMap<CustomerKey, ReplayedCustomer>,
+    pub(super) counts: BTreeMap<SubscriptionId, EventCounts>,
 }
 
 /// Of events whose order is in doubt, where it matters, the others that might have been the last.
@@ -80,25 +81,25 @@ pub(super) type Rivals = BTreeMap<EventId, BTreeSet<EventId>>;
 
 /// Tells a story piece by piece: what it carries from one to the next.
 #[derive(Default)]
-pub(super) struct Teller {
+pub(super) struct Replayer {
     /// The user whose story it is; none where it is a customer's or a subscription's.
     user: Option<String>,
     pub(super) rivals: Rivals,
-    /// What the customers are at the end of what was told.
-    pub(super) states: BTreeMap<CustomerKey, Known>,
+    /// What the customers are at the end of what was replay.
+    pub(super) states: BTreeMap<CustomerKey, ReplayedCustomer>,
     /// Events that name each subscription.
-    pub(super) counts: BTreeMap<SubscriptionId, Counts>,
+    pub(super) counts: BTreeMap<SubscriptionId, EventCounts>,
 }
 
 /// Number of events that name a subscription, as its row shows them.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Counts {
+pub(super) struct EventCounts {
     events: i64,
     /// Those of them that could not be folded.
     parked: i64,
 }
 
-impl Counts {
+impl EventCounts {
     /// Puts them into the row of the subscription.
     pub(super) fn put_into(self, row: &mut SubscriptionRow) {
         (row.event_count, row.parked) = (self.events, self.parked);
@@ -107,35 +108,44 @@ impl Counts {
 
 /// A customer, as far as the story has gone.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct ReplayedCustomer {
     pub(super) state: CustomerState,
     pub(super) rows: Vec<SubscriptionRow>,
 }
 
 /// Tells a story from nothing.
-pub(super) fn tell<'a>(events: &'a [Heard], customers: &[CustomerKey], logic: &Logic) -> Told<'a> {
-    let mut teller = Teller::new(customers, None);
-    let steps = teller.tell(events, logic);
-    let Teller { rivals, states, counts, .. } = teller;
-    Told { steps, rivals, states, counts }
+pub(super) fn replay<'a>(
+    events: &'a [ReplayInput],
+    customers: &[CustomerKey],
+    logic: &Logic,
+) -> Replay<'a> {
+    let mut replayer = Replayer::new(customers, None);
+    let steps = replayer.replay(events, logic);
+    let Replayer { rivals, states, counts, .. } = replayer;
+    Replay { steps, rivals, states, counts }
 }
 
-impl Teller {
+impl Replayer {
     /// Before the first event of these customers.
     pub(super) fn new(customers: &[CustomerKey], user: Option<String>) -> Self {
-        let mut teller = Self { user, ..Self::default() };
-        teller.begin(customers);
-        teller
+        let mut replayer = Self { user, ..Self::default() };
+        replayer.restart(customers);
+        replayer
     }
 
     /// Goes back to before the first event, and keeps what is known to be in doubt.
-    pub(super) fn begin(&mut self, customers: &[CustomerKey]) {
-        self.states = customers.iter().map(|key| (key.clone(), Known::default())).collect();
+    pub(super) fn restart(&mut self, customers: &[CustomerKey]) {
+        self.states =
+            customers.iter().map(|key| (key.clone(), ReplayedCustomer::default())).collect();
         self.counts.clear();
     }
 
-    /// Tells what comes next: all events of some seconds, each later than those that were told.
-    pub(super) fn tell<'a>(&mut self, events: &'a [Heard], logic: &Logic) -> Vec<Step<'a>> {
+    /// Tells what comes next: all events of some seconds, each later than those that were replay.
+    pub(super) fn replay<'a>(
+        &mut self,
+        events: &'a [ReplayInput],
+        logic: &Logic,
+    ) -> Vec<ReplayStep<'a>> {
         let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
         let instants = instants(&envelopes);
         let mut steps = Vec::with_capacity(events.len());
@@ -143,14 +153,14 @@ impl Teller {
         for (place, instant) in instants.iter().enumerate() {
             let before = |object: &str| {
                 let states = self.states.iter();
-                states.flat_map(|(key, known)| known.state.possibly_last(key, object)).collect()
+                states.flat_map(|(key, known)| known.state.last_candidates(key, object)).collect()
             };
             for at in order_of_instant(&envelopes, instant, before) {
                 let (step, customer) = self.fold(&events[at], logic);
-                if let Some(id) = &step.heard.subscription {
+                if let Some(id) = &step.input.subscription {
                     let counts = self.counts.entry(id.clone()).or_default();
                     counts.events += 1;
-                    counts.parked += i64::from(step.folding == Folding::Parked);
+                    counts.parked += i64::from(step.folding == FoldOutcome::Parked);
                 }
                 touched.extend(customer.filter(|_| !step.changed.is_empty()));
                 steps.push(step);
@@ -159,23 +169,32 @@ impl Teller {
             // Only at the end of a second is it known who its rivals are.
             if instants.get(place + 1).map(second_of) != Some(second_of(instant)) {
                 for key in std::mem::take(&mut touched) {
-                    self.doubt(&key, logic);
+                    self.note_rivals(&key, logic);
                 }
             }
         }
         steps
     }
 
-    fn fold<'a>(&mut self, heard: &'a Heard, logic: &Logic) -> (Step<'a>, Option<CustomerKey>) {
-        let (mut step, customer) = self.understand(heard, logic);
+    fn fold<'a>(
+        &mut self,
+        input: &'a ReplayInput,
+        logic: &Logic,
+    ) -> (ReplayStep<'a>, Option<CustomerKey>) {
+        let (mut step, customer) = self.understand(input, logic);
         step.is_theirs = self.is_theirs(&step, customer.as_ref(), logic);
-        let folded = step.folding == Folding::Folded;
+        let folded = step.folding == FoldOutcome::Folded;
         (step, customer.filter(|_| folded))
     }
 
     /// True if an event is about what is or was the user's when it happened: a subscription of theirs, or a
     /// customer that nobody else has a part in.
-    fn is_theirs(&self, step: &Step<'_>, customer: Option<&CustomerKey>, logic: &Logic) -> bool {
+    fn is_theirs(
+        &self,
+        step: &ReplayStep<'_>,
+        customer: Option<&CustomerKey>,
+        logic: &Logic,
+    ) -> bool {
         let Some(user) = self.user.as_deref() else { return true };
         let is_theirs = |row: &SubscriptionRow| row.user_id.as_deref() == Some(user);
         if step.changed.iter().any(|it| it.before.iter().chain([&it.after]).any(is_theirs)) {
@@ -187,7 +206,8 @@ impl Teller {
         if let Some(owner) = named.and_then(|row| row.user_id.as_deref()) {
             return owner == user;
         }
-        let is_theirs = |known: &Known| match named_by_customer(&known.state, logic) {
+        let is_theirs = |known: &ReplayedCustomer| match user_named_by_customer(&known.state, logic)
+        {
             Some(owner) => owner == user,
             None => known.rows.iter().all(|row| row.user_id.as_deref().is_none_or(|it| it == user)),
         };
@@ -200,43 +220,51 @@ impl Teller {
 
     fn understand<'a>(
         &mut self,
-        heard: &'a Heard,
+        input: &'a ReplayInput,
         logic: &Logic,
-    ) -> (Step<'a>, Option<CustomerKey>) {
-        let mut step = Step {
-            heard,
-            folding: Folding::Erased,
+    ) -> (ReplayStep<'a>, Option<CustomerKey>) {
+        let mut step = ReplayStep {
+            input,
+            folding: FoldOutcome::Erased,
             reason: None,
             notes: Vec::new(),
-            subscription: heard.subscription.clone(),
+            subscription: input.subscription.clone(),
             changed: Vec::new(),
             is_theirs: true,
         };
-        if heard.damage.is_some() {
-            (step.folding, step.reason) = (Folding::Parked, heard.damage.clone());
+        if input.damage.is_some() {
+            (step.folding, step.reason) = (FoldOutcome::Parked, input.damage.clone());
             return (step, None);
         }
-        let Some(payload) = heard.logged.payload.as_deref() else { return (step, None) };
-        let observation = match observe_as(&heard.logged.facts.event_type, payload) {
-            Ok(observation) => observation,
-            Err(error) => {
-                (step.folding, step.reason) = (Folding::Parked, Some(error.to_string()));
-                return (step, None);
-            }
-        };
-        let Observation { customer, subscription, change, notes, .. } = observation;
+        if input.logged.payload.is_none() {
+            return (step, None);
+        }
+        let EventEffects {
+            customer,
+            subscription,
+            change,
+            parked,
+            notes,
+            timeline: _,
+            links: _,
+            catalogue: _,
+        } = effects_of(&(&input.logged).into());
+        if let Some(Parked { reason, .. }) = parked {
+            (step.folding, step.reason) = (FoldOutcome::Parked, Some(reason));
+            return (step, None);
+        }
         step.notes = notes;
         step.subscription = subscription.or(step.subscription);
         let (change, key) = match (change, customer) {
             (Some(change), Some(key)) => (change, key),
             (_, customer) => {
-                step.folding = Folding::NotFolded;
+                step.folding = FoldOutcome::NotFolded;
                 return (step, customer);
             }
         };
-        step.folding = Folding::Folded;
+        step.folding = FoldOutcome::Folded;
         if let Some(known) = self.states.get_mut(&key) {
-            known.state.add(change);
+            known.state.apply(change);
             let after = rows::rows(&key, &known.state, logic);
             let before = std::mem::replace(&mut known.rows, after);
             step.changed = changed(before, known, logic);
@@ -245,7 +273,7 @@ impl Teller {
     }
 
     /// Writes down what is in doubt of a customer's rows.
-    fn doubt(&mut self, key: &CustomerKey, logic: &Logic) {
+    fn note_rivals(&mut self, key: &CustomerKey, logic: &Logic) {
         let Some(known) = self.states.get(key) else { return };
         for row in known.rows.iter().filter(|row| row.order_ambiguous) {
             let id = SubscriptionId::from(row.subscription_id.as_str());
@@ -260,7 +288,11 @@ impl Teller {
 }
 
 /// The rows that are new or not as they were.
-fn changed(before: Vec<SubscriptionRow>, known: &Known, logic: &Logic) -> Vec<Changed> {
+fn changed(
+    before: Vec<SubscriptionRow>,
+    known: &ReplayedCustomer,
+    logic: &Logic,
+) -> Vec<RowChange> {
     let mut before: BTreeMap<String, SubscriptionRow> =
         before.into_iter().map(|row| (row.subscription_id.clone(), row)).collect();
     let pairs = known.rows.iter().map(|row| (before.remove(&row.subscription_id), row));
@@ -269,16 +301,16 @@ fn changed(before: Vec<SubscriptionRow>, known: &Known, logic: &Logic) -> Vec<Ch
         .map(|(before, after)| {
             let id = SubscriptionId::from(after.subscription_id.as_str());
             let judgement = rows::judgement(&known.state, &id, logic);
-            Changed { before, after: after.clone(), judgement }
+            RowChange { before, after: after.clone(), judgement }
         })
         .collect()
 }
 
 /// The envelope, or what the log knows of it where the body is gone or cannot be read.
-fn envelope(heard: &Heard) -> Envelope<'_> {
+fn envelope(input: &ReplayInput) -> Envelope<'_> {
     let EventFacts { scope, event_id, event_type, api_version, created, created_nanos } =
-        &heard.logged.facts;
-    let parsed = heard.logged.payload.as_deref().and_then(|body| Envelope::parse(body).ok());
+        &input.logged.facts;
+    let parsed = input.logged.payload.as_deref().and_then(|body| Envelope::parse(body).ok());
     parsed.unwrap_or_else(|| Envelope {
         id: Cow::Borrowed(event_id.as_str()),
         account: Cow::Borrowed(scope.account.as_str()),

@@ -75,14 +75,18 @@ fn of_refund(object: Object<'_>) -> Option<String> {
         // The oldest refunds have no status: they had succeeded.
         None | Some("succeeded") => format!("refunded {amount}"),
         Some(status) => {
-            format!("refund of {amount}: {}{}", spoken(status), object.because("failure_reason"))
+            format!(
+                "refund of {amount}: {}{}",
+                without_underscores(status),
+                object.because("failure_reason")
+            )
         }
     })
 }
 
 fn of_dispute(what: &str, object: Object<'_>) -> Option<String> {
     let amount = object.amount("amount")?;
-    let status = object.text("status").map(spoken);
+    let status = object.text("status").map(without_underscores);
     Some(match (what, status) {
         ("created", _) => format!("disputed {amount}{}", object.because("reason")),
         ("funds_withdrawn", _) => format!("dispute takes back {amount}"),
@@ -135,12 +139,14 @@ impl<'a> Object<'a> {
 
     /// ` (product not received)`, where a reason is given.
     fn because(self, field: &str) -> String {
-        self.text(field).map(|reason| format!(" ({})", spoken(reason))).unwrap_or_default()
+        self.text(field)
+            .map(|reason| format!(" ({})", without_underscores(reason)))
+            .unwrap_or_default()
     }
 }
 
 /// A word of Stripe's without its underscores.
-fn spoken(word: &str) -> String {
+fn without_underscores(word: &str) -> String {
     word.replace('_', " ")
 }
 
@@ -150,7 +156,7 @@ mod tests {
 
     /// Of an amount of 20 dollars where nothing else is said; `at` is 2026-03-03.
     fn assert_told(cases: &[(&str, &str, &str)]) {
-        for (event_type, fields, told) in cases {
+        for (event_type, fields, sentences) in cases {
             let fields = fields.replace("AT", "1772496000");
             let amounts = r#""amount":2000,"amount_due":2000,"currency":"usd""#;
             let object = if fields.is_empty() {
@@ -160,7 +166,7 @@ mod tests {
                 format!("{{{amounts},{fields}}}")
             };
             let object = serde_json::from_str(&object).unwrap();
-            assert_eq!(note(event_type, &object).as_deref(), Some(*told), "{event_type}");
+            assert_eq!(note(event_type, &object).as_deref(), Some(*sentences), "{event_type}");
         }
     }
 

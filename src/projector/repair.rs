@@ -8,7 +8,10 @@ use crate::store::{Store, StoreError};
 /// error of the follower's.
 ///
 /// An error that passes is never a reason, and neither is one of the log: what the log cannot make again stays.
-pub(super) async fn mend(store: &Store, error: Option<&StoreError>) -> Result<bool, StoreError> {
+pub(super) async fn repair_if_damaged(
+    store: &Store,
+    error: Option<&StoreError>,
+) -> Result<bool, StoreError> {
     let model = &store.read_model;
     match error {
         Some(StoreError::ReadModelDamaged(_)) => model.report_damage(true),

@@ -2,14 +2,14 @@
 
 use super::generation::is_of_this_log;
 use super::holder::claim;
-use super::rebuilding::grouped;
+use super::progress::grouped;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::store::{Generation, GenerationId, GenerationStatus, Store, StoreError};
 
 /// Why a generation was not activated or dropped. Everything is as it was.
 #[derive(Debug, thiserror::Error)]
-pub enum ChoiceError {
+pub enum GenerationError {
     /// It was made from another log, and knows nothing of this one.
     #[error("generation {0} was made from another log")]
     OfAnotherLog(GenerationId),
@@ -33,7 +33,7 @@ pub enum ChoiceError {
     Store(#[from] StoreError),
 }
 
-impl ChoiceError {
+impl GenerationError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -48,9 +48,9 @@ impl ChoiceError {
 
 /// Makes a complete generation of this log the live one at once, and pins it; gives it back as it
 /// is now. Whoever follows the log goes on with it, by the policy that is stored with it.
-pub async fn activate(store: &Store, id: GenerationId) -> Result<Generation, ChoiceError> {
+pub async fn activate(store: &Store, id: GenerationId) -> Result<Generation, GenerationError> {
     if !is_of_this_log(store, &find(store, id).await?).await? {
-        return Err(ChoiceError::OfAnotherLog(id));
+        return Err(GenerationError::OfAnotherLog(id));
     }
     store.read_model.generation_activate(id).await?;
     Ok(find(store, id).await?)
@@ -61,7 +61,7 @@ pub async fn drop_generation(
     store: &Store,
     clock: &Clock,
     id: GenerationId,
-) -> Result<(), ChoiceError> {
+) -> Result<(), GenerationError> {
     let Generation { status, lease_holder, position, .. } = find(store, id).await?;
     if status == GenerationStatus::Building {
         // Whoever was making it and comes back finds that its lease is gone.
@@ -69,7 +69,7 @@ pub async fn drop_generation(
             let process = lease_holder.as_deref().and_then(|holder| holder.split('-').next());
             let process = process.unwrap_or("unknown").to_owned();
             let size = store.log.head().await?.size;
-            return Err(ChoiceError::BeingMade { generation: id, process, position, size });
+            return Err(GenerationError::BeingMade { generation: id, process, position, size });
         }
     }
     Ok(store.read_model.generation_drop(id).await?)

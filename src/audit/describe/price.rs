@@ -101,15 +101,15 @@ impl Package {
 
 /// What differs between two prices; `of` is what they are the price of.
 pub(super) fn sentences(of: &str, before: &Price<'_>, after: &Price<'_>) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut sentences = Vec::new();
     let none = || "none".to_owned();
     match (before.in_words(), after.in_words()) {
-        (Some(old), Some(new)) if old != new => told.push(format!("{of}: {old} → {new}")),
-        (None, Some(new)) => told.push(format!("{of}: {new}")),
-        (Some(old), None) => told.push(format!("{of}: {old} → none")),
+        (Some(old), Some(new)) if old != new => sentences.push(format!("{of}: {old} → {new}")),
+        (None, Some(new)) => sentences.push(format!("{of}: {new}")),
+        (Some(old), None) => sentences.push(format!("{of}: {old} → none")),
         _ => {
             let details = before.details().into_iter().zip(after.details());
-            told.extend(details.filter(|(old, new)| old.1 != new.1).map(
+            sentences.extend(details.filter(|(old, new)| old.1 != new.1).map(
                 |((name, old), (_, new))| {
                     format!(
                         "{of} {name}: {} → {}",
@@ -122,11 +122,11 @@ pub(super) fn sentences(of: &str, before: &Price<'_>, after: &Price<'_>) -> Vec<
     }
     match (before.lookup_key, after.lookup_key) {
         (old, new) if old == new => {}
-        (None, Some(new)) => told.push(format!("lookup key: {new}")),
+        (None, Some(new)) => sentences.push(format!("lookup key: {new}")),
         (old, new) => {
             let (old, new) = (old.unwrap_or("none"), new.unwrap_or("none"));
-            told.push(format!("lookup key: {old} → {new}"));
+            sentences.push(format!("lookup key: {old} → {new}"));
         }
     }
-    told
+    sentences
 }
