@@ -46,12 +46,19 @@ fn its_session_shows_what_the_program_prints() {
         let out = shell(directory.path(), command);
         writeln!(printed, "$ {command}\n{}", out.trim_end()).unwrap();
     }
-    let printed: String =
-        printed.lines().filter(|line| !line.is_empty()).map(|line| line.trim_end().to_owned() + "\n").collect();
+    let printed: String = printed
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect();
     if lines_without_durations(session) == lines_without_durations(&printed) {
         return;
     }
-    assert_eq!(std::env::var("UPDATE_README").as_deref(), Ok("1"), "the README is outdated:\n{printed}");
+    assert_eq!(
+        std::env::var("UPDATE_README").as_deref(),
+        Ok("1"),
+        "the README is outdated:\n{printed}"
+    );
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     std::fs::write(path, README.replace(session, &printed)).unwrap();
 }

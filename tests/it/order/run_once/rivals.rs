@@ -1,7 +1,7 @@
 //! Random seconds of rivals: who wins must not show in which order or in which batches they came.
 
 use subledger::ids::EventId;
-use subledger::projection::group::{Group, Snapshot, Precedence};
+use subledger::projection::group::{Group, Precedence, Snapshot};
 use subledger::projection::order::{Evidence, LifecyclePhase, sequence};
 use subledger::time::StripeTime;
 
@@ -103,7 +103,8 @@ fn sequence_of<'a>(
         rivals.iter().map(|(_, _, id, snapshot)| (id, &snapshot.evidence)).collect();
     let found = sequence(&pairs, before);
     let order = found.order.iter().map(|at| pairs[*at].0).collect();
-    let mut other_last_candidates: Vec<_> = found.other_last_candidates.iter().map(|at| pairs[*at].0).collect();
+    let mut other_last_candidates: Vec<_> =
+        found.other_last_candidates.iter().map(|at| pairs[*at].0).collect();
     other_last_candidates.sort_unstable();
     (order, other_last_candidates)
 }
@@ -137,7 +138,10 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
         assert_eq!(sequence_of(&shuffled, &before), in_order, "seed {seed}: {rivals:#?}");
 
         let agree = rivals.iter().all(|rival| rival.3.facts == rivals[0].3.facts);
-        assert!(!(agree && winner.is_ambiguous), "seed {seed}: marked, though all agree: {rivals:#?}");
+        assert!(
+            !(agree && winner.is_ambiguous),
+            "seed {seed}: marked, though all agree: {rivals:#?}"
+        );
         ambiguous += u64::from(winner.is_ambiguous);
         agreed += u64::from(agree);
     }

@@ -54,11 +54,22 @@ fn every_link_of_a_guide_leads_to_a_module_in_the_crate_documentation() {
     for path in pages().into_iter().skip(2) {
         let page = std::fs::read_to_string(&path).unwrap();
         for (label, target) in definitions(&page) {
-            assert!(modules.contains(&format!("\"[{label}]: crate::")), "{target} of {}", path.display());
+            assert!(
+                modules.contains(&format!("\"[{label}]: crate::")),
+                "{target} of {}",
+                path.display()
+            );
         }
         let inline = page.split("](").skip(1);
-        assert!(inline.clone().all(|it| it.starts_with("https://")), "{}: use a label", path.display());
+        assert!(
+            inline.clone().all(|it| it.starts_with("https://")),
+            "{}: use a label",
+            path.display()
+        );
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(modules.contains(&format!("\"{name}\"")), "{name} is not in the crate documentation");
+        assert!(
+            modules.contains(&format!("\"{name}\"")),
+            "{name} is not in the crate documentation"
+        );
     }
 }

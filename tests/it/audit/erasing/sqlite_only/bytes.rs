@@ -108,7 +108,9 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
 
 async fn finish(store: &Store) -> ErasedBytes {
     let stop = CancellationToken::new();
-    erasure::finish(store, &Logic::default(), &Clock::System, Duration::ZERO, &stop, |_| {}).await.unwrap()
+    erasure::finish(store, &Logic::default(), &Clock::System, Duration::ZERO, &stop, |_| {})
+        .await
+        .unwrap()
 }
 
 /// Erases some customers of a random ledger, beside a process that reads it. The ledger is a copy of an empty one,
