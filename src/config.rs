@@ -249,7 +249,7 @@ impl Settings {
     pub fn policy_text(&self) -> Result<String, ConfigError> {
         let (text, path) = self.policy()?;
         Policy::parse(&text).map_err(|source| ConfigError::Policy { path, source })?;
-        let left_out = policy::left_out(&text);
+        let left_out = policy::omitted_keys(&text);
         if left_out.is_empty() {
             return Ok(text);
         }

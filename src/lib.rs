@@ -161,7 +161,7 @@
 //! several pieces is folded to its end before it is told.
 //!
 //! [`audit::explain`] tells the same story and looks, for each field of one row, for the last event that
-//! changed it. Where in the event the value stands is known from [`stripe::places`], which lists what the
+//! changed it. Where in the event the value stands is known from [`stripe::json_paths`], which lists what the
 //! readers read, and is looked up and compared before it is said. What the policy decided comes with
 //! its [judgement](projection::entitlement::judge), and with the line of the policy's text.
 

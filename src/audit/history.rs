@@ -157,7 +157,7 @@ impl HistoryEvent {
                     Some(record) if logged.source == EventSource::Subledger => Some(format!(
                         "{} events {}",
                         record.events.len(),
-                        record.in_words(logged.facts.created)
+                        record.describe(logged.facts.created)
                     )),
                     _ => {
                         let notes = note_of(body).into_iter().chain(step.notes.iter().cloned());

@@ -270,7 +270,7 @@ async fn add_erased(
             let Some(record) = event.payload.as_deref().and_then(ErasureRecord::read) else {
                 continue;
             };
-            let words: Arc<str> = record.in_words(event.facts.created).into();
+            let words: Arc<str> = record.describe(event.facts.created).into();
             let scope = &event.facts.scope;
             let is_ours = |customer: &CustomerId| {
                 customers.iter().any(|it| it.scope == *scope && it.customer == *customer)

@@ -9,12 +9,13 @@ use serde::Serialize;
 
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::projection::canonical::{instants, order_of_instant};
+use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::entitlement::Judgement;
-use crate::projection::observe::{Observation, observe_as};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
-use crate::projection::user::named_by_customer;
+use crate::projection::user::user_named_by_customer;
 use crate::projection::{Logic, rows};
+use crate::projector::effects_of;
 use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
 
@@ -152,7 +153,7 @@ impl Replayer {
         for (place, instant) in instants.iter().enumerate() {
             let before = |object: &str| {
                 let states = self.states.iter();
-                states.flat_map(|(key, known)| known.state.possibly_last(key, object)).collect()
+                states.flat_map(|(key, known)| known.state.last_candidates(key, object)).collect()
             };
             for at in order_of_instant(&envelopes, instant, before) {
                 let (step, customer) = self.fold(&events[at], logic);
@@ -205,7 +206,8 @@ impl Replayer {
         if let Some(owner) = named.and_then(|row| row.user_id.as_deref()) {
             return owner == user;
         }
-        let is_theirs = |known: &ReplayedCustomer| match named_by_customer(&known.state, logic) {
+        let is_theirs = |known: &ReplayedCustomer| match user_named_by_customer(&known.state, logic)
+        {
             Some(owner) => owner == user,
             None => known.rows.iter().all(|row| row.user_id.as_deref().is_none_or(|it| it == user)),
         };
@@ -234,15 +236,23 @@ impl Replayer {
             (step.folding, step.reason) = (FoldOutcome::Parked, input.damage.clone());
             return (step, None);
         }
-        let Some(payload) = input.logged.payload.as_deref() else { return (step, None) };
-        let observation = match observe_as(&input.logged.facts.event_type, payload) {
-            Ok(observation) => observation,
-            Err(error) => {
-                (step.folding, step.reason) = (FoldOutcome::Parked, Some(error.to_string()));
-                return (step, None);
-            }
-        };
-        let Observation { customer, subscription, change, notes, .. } = observation;
+        if input.logged.payload.is_none() {
+            return (step, None);
+        }
+        let EventEffects {
+            customer,
+            subscription,
+            change,
+            parked,
+            notes,
+            timeline: _,
+            links: _,
+            catalogue: _,
+        } = effects_of(&(&input.logged).into());
+        if let Some(Parked { reason, .. }) = parked {
+            (step.folding, step.reason) = (FoldOutcome::Parked, Some(reason));
+            return (step, None);
+        }
         step.notes = notes;
         step.subscription = subscription.or(step.subscription);
         let (change, key) = match (change, customer) {
@@ -254,7 +264,7 @@ impl Replayer {
         };
         step.folding = FoldOutcome::Folded;
         if let Some(known) = self.states.get_mut(&key) {
-            known.state.add(change);
+            known.state.apply(change);
             let after = rows::rows(&key, &known.state, logic);
             let before = std::mem::replace(&mut known.rows, after);
             step.changed = changed(before, known, logic);

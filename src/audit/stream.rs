@@ -94,7 +94,7 @@ impl<'s> HistoryStream<'s> {
         }
         let rows = draft.rows().chain(&self.state);
         let catalogue = self.store.read_model.catalogue(self.outline.generation, rows).await?;
-        self.state.iter_mut().for_each(|row| catalogue.name(row));
+        self.state.iter_mut().for_each(|row| catalogue.apply_names(row));
         let mut events = beside_the_runtime(move || draft.finish(&catalogue)).await?;
         for event in &mut events {
             event.late = self.outline.late.contains(&event.position);
@@ -202,7 +202,7 @@ impl Draft {
             let several = changed.len() > 1;
             for RowChange { mut before, mut after, judgement } in changed {
                 event.changes.extend(changes(before.as_ref(), &after));
-                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.name(row));
+                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.apply_names(row));
                 let end = judgement.and_then(|judgement| judgement.end);
                 let of = after.subscription_id.as_str();
                 // Whose row it is goes without saying where the event names it.

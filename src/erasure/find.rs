@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Decoded;
-use super::record::{ErasedEvent, ErasedSubject};
-use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
-use crate::projection::observe::observe_as;
+use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope};
+use crate::projection::erasure_record::{ErasedEvent, ErasedSubject};
+use crate::projector::effects_of;
 use crate::store::{
-    Damage, EventSource, LogEntry, LoggedEvent, Redelivery, Store, StoreError, TimelineKey,
+    ChunkEvent, Damage, EventSource, LogEntry, LoggedEvent, Redelivery, Store, StoreError,
+    TimelineEntry, TimelineKey,
 };
-use crate::stripe::Envelope;
-use crate::stripe::routing::Routing;
 use crate::time::StripeTime;
 
 /// How many events, and bytes of bodies, are read at once, at most.
@@ -197,7 +196,7 @@ impl Selection {
             created: event.facts.created,
             entry: ErasedEvent {
                 event_id: event.facts.event_id.clone(),
-                subjects: subjects(&event.facts.event_type, body),
+                subjects: subjects(event, body),
             },
         });
         let subjects = &mut selected.entry.subjects;
@@ -209,18 +208,12 @@ impl Selection {
     }
 }
 
-/// Whose timeline the event stands on.
-fn subjects(event_type: &str, body: &str) -> Vec<ErasedSubject> {
-    if let Ok(observation) = observe_as(event_type, body) {
-        let subscription = observation.subscription;
-        let keys = observation.stand_ins.into_iter().chain(observation.customer);
-        return keys
-            .map(|key| ErasedSubject { customer: key.customer, subscription: subscription.clone() })
-            .collect();
-    }
-    let routing = Envelope::<Routing<'_>>::read(body).ok().and_then(|it| it.object);
-    let routing = routing.unwrap_or_default();
-    let subscription = routing.subscription.as_deref().map(SubscriptionId::from);
-    let customer = routing.customer.as_deref().map(CustomerId::from);
-    customer.map(|customer| ErasedSubject { customer, subscription }).into_iter().collect()
+/// Customers and subscriptions whose timelines hold the event, which has this body.
+fn subjects(event: &LoggedEvent, body: &str) -> Vec<ErasedSubject> {
+    let effects = effects_of(&ChunkEvent { body: Some(body), ..event.into() });
+    let subject = |entry: TimelineEntry| ErasedSubject {
+        customer: entry.customer.customer,
+        subscription: entry.subscription,
+    };
+    effects.timeline.into_iter().map(subject).collect()
 }

@@ -20,9 +20,9 @@ mod finish;
 mod names;
 mod record;
 
+pub use crate::projection::erasure_record::{ErasedEvent, ErasedSubject, ErasureRecord};
 pub use find::{ErasureTarget, ErasureTargets, FindError, find};
 pub use finish::{ErasedBytes, finish};
-pub use record::{ErasedEvent, ErasedSubject, ErasureRecord};
 
 use crate::clock::Clock;
 use crate::store::{Appended, InvalidEvent, NewEvent, Store, StoreError};

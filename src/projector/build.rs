@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CHUNK_EVENTS;
 use super::batch::{EffectsBatch, beside_the_runtime};
-use super::bulk::{Bulk, Drained, to_be_written};
+use super::bulk::{BulkFold, Drained, batch_of};
 use super::generation::{FoldStep, LeasedGeneration, is_of_this_log};
 use super::rebuild::{BuildProgress, RebuildError, RebuildEvent, Rebuilt};
 use crate::clock::{Clock, Stopwatch};
@@ -116,7 +116,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// In rounds, each folded while the events of the one before are written; at last all that was
     /// kept of the customers.
     pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
-        let bulk = Arc::new(Bulk::new(self.leased.logic().clone()));
+        let bulk = Arc::new(BulkFold::new(self.leased.logic().clone()));
         let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
         loop {
             let size = self.store.log.head().await?.size;
@@ -166,7 +166,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// them, because half of the time a worker waits for its chunk.
     fn start_workers(
         &self,
-        bulk: &Arc<Bulk>,
+        bulk: &Arc<BulkFold>,
         after: Position,
         end: Position,
     ) -> JoinSet<Result<(), StoreError>> {
@@ -181,9 +181,9 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         workers
     }
 
-    async fn write(&mut self, taken: Drained) -> Result<(), RebuildError> {
-        let Drained { of_none, customers } = taken;
-        for batch in of_none {
+    async fn write(&mut self, drained: Drained) -> Result<(), RebuildError> {
+        let Drained { unkeyed, customers } = drained;
+        for batch in unkeyed {
             self.write_one(batch).await?;
         }
         let logic = self.leased.logic().clone();
@@ -196,7 +196,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         let mut batches = stream::iter(pieces)
             .map(|piece| {
                 let logic = logic.clone();
-                beside_the_runtime(move || to_be_written(piece, &logic))
+                beside_the_runtime(move || batch_of(piece, &logic))
             })
             .buffered(2);
         while let Some(batch) = batches.try_next().await? {
@@ -246,7 +246,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
 /// Folds chunks that nobody else has claimed, until there are none.
 async fn work(
     log: Log,
-    bulk: Arc<Bulk>,
+    bulk: Arc<BulkFold>,
     claimed: Arc<AtomicI64>,
     end: Position,
     folded: Arc<Folded>,

@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::batch::{EffectsBatch, Entry, beside_the_runtime};
+use super::batch::{EffectsBatch, beside_the_runtime};
 use crate::ids::CustomerKey;
-use crate::projection::catalogue::Catalogue;
+use crate::projection::catalogue::{Catalogue, CatalogueEntry};
 use crate::projection::column::Value;
+use crate::projection::effects::{EventEffects, Parked};
+use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
-use crate::projection::user::named_by;
+use crate::projection::user::users_named_by;
 use crate::projection::{Logic, rows};
 use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
@@ -52,9 +54,9 @@ impl IncrementalFold {
         batch: EffectsBatch,
     ) -> Result<(Self, FoldBatch), StoreError> {
         let missing: Vec<CustomerKey> = batch
-            .entries
+            .effects
             .iter()
-            .filter_map(Entry::changed_customer)
+            .filter_map(EventEffects::changed_customer)
             .filter(|key| !self.cache.contains_key(key))
             .collect::<HashSet<_>>()
             .into_iter()
@@ -92,37 +94,92 @@ impl IncrementalFold {
     }
 
     fn join(&mut self, batch: EffectsBatch) -> Result<FoldBatch, StoreError> {
-        let mut folded =
-            FoldBatch { folded_received_at: batch.last_received_at, ..FoldBatch::default() };
-        let mut changed = BTreeSet::new();
-        let mut links = BTreeSet::new();
-        let mut users = BTreeSet::new();
-        let mut catalogue = Catalogue::default();
-        for outcome in batch.entries.into_iter().map(Entry::outcome) {
-            folded.timeline.extend(outcome.timeline);
-            links.extend(outcome.links);
-            outcome.catalogue.into_iter().for_each(|entry| catalogue.join(entry));
-            folded.parked.extend(outcome.parked);
-            if let Some((key, change)) = outcome.change {
-                let named = named_by(&change, &self.logic).into_iter();
+        let (mut timeline, mut unkeyed) = (Vec::new(), Unkeyed::default());
+        let (mut changed, mut users) = (BTreeSet::new(), BTreeSet::new());
+        for effects in batch.effects {
+            let EventEffects {
+                timeline: entries,
+                customer,
+                change,
+                links,
+                catalogue,
+                parked,
+                subscription: _,
+                notes: _,
+            } = effects;
+            timeline.extend(entries);
+            unkeyed.add(links, catalogue, parked);
+            if let Some((key, change)) = customer.zip(change) {
+                let named = users_named_by(&change, &self.logic).into_iter();
                 users.extend(named.map(|user| (key.clone(), user)));
-                self.cache.entry(key.clone()).or_default().add(change);
+                self.cache.entry(key.clone()).or_default().apply(change);
                 changed.insert(key);
             }
         }
-        folded.links.extend(links);
-        folded.users.extend(users);
-        folded.catalogue.extend(catalogue.into_entries());
+        let mut folded = FoldBatch {
+            folded_received_at: batch.last_received_at,
+            timeline,
+            users: users.into_iter().collect(),
+            ..unkeyed.into_batch()
+        };
         for key in changed {
             let state = self.cache.entry(key.clone()).or_default();
-            state.settle();
+            state.materialize();
             folded.rows.extend(rows_of(&key, state, &self.logic));
-            let bytes = stored(state)?;
+            let bytes = encoded(state)?;
             // A rough count of what joining added; the limit is rough as well.
             self.cache_bytes += bytes.len() / 8;
             folded.states.push((key, bytes));
         }
         Ok(folded)
+    }
+}
+
+/// Effects that belong to no single customer.
+#[derive(Debug, Default)]
+pub(super) struct Unkeyed {
+    links: Vec<Link>,
+    catalogue: Catalogue,
+    parked: Vec<Parked>,
+}
+
+impl Unkeyed {
+    /// Adds those of one event.
+    pub(super) fn add(
+        &mut self,
+        links: Vec<Link>,
+        catalogue: Option<CatalogueEntry>,
+        parked: Option<Parked>,
+    ) {
+        self.links.extend(links);
+        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        self.parked.extend(parked);
+    }
+
+    pub(super) fn join(&mut self, Self { links, catalogue, parked }: Self) {
+        self.links.extend(links);
+        catalogue.into_entries().for_each(|entry| self.catalogue.join(entry));
+        self.parked.extend(parked);
+    }
+
+    pub(super) fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Takes out what grows with the number of events.
+    pub(super) fn take_events(&mut self) -> Self {
+        let (links, parked) = (std::mem::take(&mut self.links), std::mem::take(&mut self.parked));
+        Self { links, catalogue: Catalogue::default(), parked }
+    }
+
+    /// Rows in the order of their tables, each once.
+    pub(super) fn into_batch(self) -> FoldBatch {
+        let Self { mut links, catalogue, mut parked } = self;
+        links.sort_unstable();
+        links.dedup();
+        parked.sort_by_key(|it| it.position);
+        let catalogue = catalogue.into_entries().collect();
+        FoldBatch { links, catalogue, parked, ..FoldBatch::default() }
     }
 }
 
@@ -132,7 +189,7 @@ pub(super) fn rows_of(key: &CustomerKey, state: &CustomerState, logic: &Logic) -
 }
 
 /// A state as it is stored.
-pub(super) fn stored(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encoded(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
     postcard::to_allocvec(state)
         .map_err(|_| StoreError::Corrupt("a state cannot be written".to_owned()))
 }

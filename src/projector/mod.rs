@@ -34,7 +34,7 @@ mod status;
 mod sweep;
 
 pub use activate::{GenerationError, activate, drop_generation};
-pub(crate) use batch::{Entry, Outcome};
+pub(crate) use batch::effects_of;
 pub use diff::{DiffEvent, DiffSummary, Listing};
 pub use follow::Projector;
 pub use generation::logic_of;

@@ -3,7 +3,7 @@
 use super::record::{self, Record};
 use super::signature;
 use crate::ids::{EventId, Position, Scope};
-use crate::stripe::SignedWith;
+use crate::stripe::{Envelope, SignedWith};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
@@ -38,6 +38,19 @@ pub struct EventFacts {
     pub created: StripeTime,
     /// The fraction of that second in nanoseconds; only thin events have one.
     pub created_nanos: u32,
+}
+
+impl From<&Envelope<'_>> for EventFacts {
+    fn from(envelope: &Envelope<'_>) -> Self {
+        Self {
+            scope: envelope.scope(),
+            event_id: EventId::new(envelope.id.clone()),
+            event_type: envelope.event_type.clone().into_owned(),
+            api_version: envelope.api_version.clone().map(String::from),
+            created: envelope.created,
+            created_nanos: envelope.created_nanos,
+        }
+    }
 }
 
 /// What an export says of an event beyond its facts.

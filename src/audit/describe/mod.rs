@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub(super) use notes::note;
 
-use crate::projection::entitlement::End;
+use crate::projection::entitlement::EndRule;
 use crate::projection::row::{PauseCollection, ScheduledChange, SubscriptionRow};
 use crate::stripe::subscription_schedule::PlannedAction;
 use crate::time::{DAY_SECONDS, StripeTime};
@@ -21,7 +21,7 @@ use crate::time::{DAY_SECONDS, StripeTime};
 pub(super) fn sentences(
     before: Option<&SubscriptionRow>,
     after: &SubscriptionRow,
-    end: Option<End>,
+    end: Option<EndRule>,
 ) -> Vec<String> {
     let nothing = SubscriptionRow::default();
     let before = before.unwrap_or(&nothing);
@@ -107,7 +107,7 @@ impl Sentences {
         }
     }
 
-    fn access(&mut self, before: &SubscriptionRow, after: &SubscriptionRow, end: Option<End>) {
+    fn access(&mut self, before: &SubscriptionRow, after: &SubscriptionRow, end: Option<EndRule>) {
         let sentences = |row: &SubscriptionRow| (row.entitled, row.entitled_until);
         if sentences(before) == sentences(after) {
             return;
@@ -308,7 +308,7 @@ fn plan_in_words(change: &ScheduledChange) -> String {
     format!("scheduled for {at}: {}", if items.is_empty() { "a change" } else { &items })
 }
 
-impl End {
+impl EndRule {
     /// What sets an end of access.
     pub(super) const fn in_words(self) -> &'static str {
         match self {

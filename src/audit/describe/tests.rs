@@ -10,7 +10,7 @@ use crate::stripe::price::Package;
 
 /// A row that says something in every field.
 fn full() -> SubscriptionRow {
-    let values = SubscriptionRow::COLUMNS.iter().map(|column| match column.kind {
+    let values = SubscriptionRow::COLUMNS.iter().map(|column| match column.column_type {
         ColumnType::Bool => Value::Bool(true),
         ColumnType::Integer => Value::Integer(3),
         ColumnType::Text => Value::Text(format!("a_{}", column.name)),
@@ -153,13 +153,13 @@ fn access_is_told_with_its_end_and_what_sets_it() {
     };
     let none = row(false, None);
     for (before, after, end, expected) in [
-        (&none, row(true, Some(20_513)), Some(End::Grace), "access until 2026-03-01 (grace)"),
+        (&none, row(true, Some(20_513)), Some(EndRule::Grace), "access until 2026-03-01 (grace)"),
         (&none, row(true, None), None, "access without an end"),
         (&row(true, None), none.clone(), None, "access ended"),
         (
             &row(true, None),
             row(true, Some(1)),
-            Some(End::PeriodEnd),
+            Some(EndRule::PeriodEnd),
             "access until 1970-01-02 (end of the period)",
         ),
     ] {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::stripe::places::places;
+use crate::stripe::json_paths::json_paths;
 use crate::time::StripeTime;
 
 /// The JSON pointer to what says that a row's field has this value; none where the event does not say it.
@@ -14,7 +14,7 @@ pub(super) fn find_pointer(
     value: &Value,
     user_keys: &[String],
 ) -> Option<String> {
-    places(event_type, field)
+    json_paths(event_type, field)
         .flat_map(|place| with_user_keys(&place, user_keys))
         .flat_map(|place| pointers(&place, body))
         .find(|pointer| body.pointer(pointer).is_some_and(|found| says(found, field, value)))
@@ -22,7 +22,7 @@ pub(super) fn find_pointer(
 
 /// Whether events of this type can say anything about a field.
 pub(super) fn can_state(event_type: &str, field: &str) -> bool {
-    places(event_type, field).next().is_some()
+    json_paths(event_type, field).next().is_some()
 }
 
 /// A place for each key, written as a pointer wants it.

@@ -164,12 +164,12 @@ async fn name(
 ) -> Result<(), StoreError> {
     let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
     let mut named = row.clone();
-    catalogue.name(&mut named);
+    catalogue.apply_names(&mut named);
     for (field, id, name) in [
         ("product_name", &row.product_id, named.product_name),
         ("price_nickname", &row.price_id, named.price_nickname),
     ] {
-        let event = id.as_deref().and_then(|id| catalogue.named_by(&scope, id));
+        let event = id.as_deref().and_then(|id| catalogue.naming_event(&scope, id));
         let (Some(event), Some(at)) = (event, explained.iter().position(|it| it.field == field))
         else {
             continue;

@@ -11,7 +11,7 @@ use super::{EventPointer, Explained, fields, says_nothing};
 use crate::audit::replay::{FoldOutcome, Replay, ReplayStep};
 use crate::ids::SubscriptionId;
 use crate::projection::Logic;
-use crate::projection::entitlement::{End, Ground, Judgement};
+use crate::projection::entitlement::{AccessRule, EndRule, Judgement};
 
 /// What is counted, and so set by no single event.
 const COUNTED: [&str; 2] = ["event_count", "parked"];
@@ -49,7 +49,8 @@ impl RowVersion<'_> {
         let judgement = self.judgement?;
         match field {
             "entitled" => {
-                let by_status = matches!(judgement.access, Ground::Status | Ground::UnknownStatus);
+                let by_status =
+                    matches!(judgement.access, AccessRule::Status | AccessRule::UnknownStatus);
                 let status = self.after.get("status").filter(|_| by_status);
                 Some(PolicyReason::Access(&judgement.access, status))
             }
@@ -62,8 +63,8 @@ impl RowVersion<'_> {
 /// PolicyReason for a field: the ground of access, with the status where that is the ground, or the rule that set its end.
 #[derive(PartialEq)]
 enum PolicyReason<'a> {
-    Access(&'a Ground, Option<&'a Value>),
-    End(Option<End>),
+    Access(&'a AccessRule, Option<&'a Value>),
+    End(Option<EndRule>),
 }
 
 impl<'a> FieldOrigins<'a> {

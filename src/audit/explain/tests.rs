@@ -92,7 +92,7 @@ fn derived(field: &str, found: &Value, body: &Value) -> Value {
 
 fn is_instant(field: &str) -> bool {
     let column = SubscriptionRow::COLUMNS.iter().find(|column| column.name == field).unwrap();
-    column.kind == crate::projection::column::ColumnType::Instant
+    column.column_type == crate::projection::column::ColumnType::Instant
 }
 
 /// Whether what was found and the row's value agree in what both have.

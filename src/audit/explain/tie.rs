@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::audit::replay::{FoldOutcome, Replay, ReplayStep};
 use crate::ids::EventId;
-use crate::projection::observe::evidence_of;
-use crate::projection::order::{self, Evidence, Settled};
+use crate::projection::observe::evidence_for;
+use crate::projection::order::{self, Evidence, TieBreak};
 use crate::stripe::Envelope;
 use crate::time::StripeTime;
 
@@ -24,7 +24,7 @@ pub struct Rival {
     /// The event.
     pub event_id: EventId,
     /// What settled which of the two came later.
-    pub settled_by: Settled,
+    pub settled_by: TieBreak,
 }
 
 /// The last event about an object before a second.
@@ -34,7 +34,7 @@ fn last_before(replay: &Replay<'_>, second: StripeTime, object: &str) -> Option<
     });
     let mut about_it = earlier.filter_map(|step| {
         let envelope = Envelope::parse(step.input.logged.payload.as_deref()?).ok()?;
-        let (of, evidence) = evidence_of(&envelope);
+        let (of, evidence) = evidence_for(&envelope);
         (of == object).then_some(evidence)
     });
     about_it.next()
@@ -50,7 +50,7 @@ pub(super) fn tie(replay: &Replay<'_>, step: &ReplayStep<'_>) -> Option<Tie> {
         .filter_map(|step| {
             let logged = &step.input.logged;
             let envelope = Envelope::parse(logged.payload.as_deref()?).ok()?;
-            let (object, evidence) = evidence_of(&envelope);
+            let (object, evidence) = evidence_for(&envelope);
             Some((object, &logged.facts.event_id, evidence))
         })
         .collect();
@@ -73,7 +73,7 @@ pub(super) fn tie(replay: &Replay<'_>, step: &ReplayStep<'_>) -> Option<Tie> {
         rivals: others
             .map(|other| Rival {
                 event_id: rivals[other].0.clone(),
-                settled_by: order::settled(&rivals, &start, other.min(own), other.max(own)),
+                settled_by: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
             })
             .collect(),
         in_doubt: replay.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),

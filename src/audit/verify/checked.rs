@@ -6,7 +6,8 @@ use std::hash::RandomState;
 use super::ids;
 use crate::erasure::ErasureRecord;
 use crate::ids::{EventId, Position, Scope};
-use crate::projector::{Entry, Outcome};
+use crate::projection::effects::EventEffects;
+use crate::projector::effects_of;
 use crate::store::{
     ChunkEvent, Damage, EventSource, LogEntry, LoggedEvent, RecordChunk, StoreError,
 };
@@ -30,7 +31,7 @@ pub(super) enum CheckedEntry {
     /// It was read.
     Event(Box<CheckedEvent>),
     /// These cannot be read. What they come to in the read model, as far as that has folded.
-    Damaged(Damage, Vec<Outcome>),
+    Damaged(Damage, Vec<EventEffects>),
 }
 
 /// An event that was looked at.
@@ -49,7 +50,7 @@ pub(super) struct CheckedEvent {
     pub(super) is_signature_erased: bool,
     pub(super) erasure: Option<ErasureFact>,
     /// What it comes to in the read model, as far as that has folded.
-    pub(super) outcome: Option<Outcome>,
+    pub(super) effects: Option<EventEffects>,
 }
 
 /// What an event has to do with erasures.
@@ -72,13 +73,13 @@ impl Checker {
             Ok(event) => CheckedEntry::Event(Box::new(self.check(&event))),
             Err(damage) => {
                 let folded = damage.positions().take_while(|position| *position <= self.folded);
-                let outcome = |position| {
+                let effects = |position| {
                     let rest = damage.rest.as_deref();
                     let event = ChunkEvent::damaged(position, &damage.cause, rest);
-                    Entry::read(&event).outcome()
+                    effects_of(&event)
                 };
-                let outcomes = folded.map(outcome).collect();
-                CheckedEntry::Damaged(damage, outcomes)
+                let effects = folded.map(effects).collect();
+                CheckedEntry::Damaged(damage, effects)
             }
         };
         entries.into_iter().map(look).collect()
@@ -111,7 +112,7 @@ impl Checker {
             signed,
             is_signature_erased: event.is_signature_erased(),
             erasure: erasure(event),
-            outcome: (event.position <= self.folded).then(|| Entry::read(&event.into()).outcome()),
+            effects: (event.position <= self.folded).then(|| effects_of(&event.into())),
         }
     }
 

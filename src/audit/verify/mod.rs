@@ -149,7 +149,7 @@ pub async fn verify_against(
         for event in chunk {
             let mut event = match event {
                 CheckedEntry::Event(event) => event,
-                CheckedEntry::Damaged(damage, outcomes) => {
+                CheckedEntry::Damaged(damage, effects) => {
                     // What is missing is found when the next event is read, or at the end.
                     if !matches!(damage.cause, Missing | CutOff) {
                         report.unreadable += damage.count();
@@ -158,9 +158,7 @@ pub async fn verify_against(
                     if let Some(rest) = damage.into_rest() {
                         ids.note(ids::hash(&rest.facts, &checker.keys), rest.position);
                     }
-                    for outcome in outcomes {
-                        fresh.join(outcome);
-                    }
+                    effects.into_iter().for_each(|it| fresh.join(it));
                     continue;
                 }
             };
@@ -171,7 +169,7 @@ pub async fn verify_against(
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
-            event.outcome.into_iter().for_each(|outcome| fresh.join(outcome));
+            event.effects.into_iter().for_each(|it| fresh.join(it));
         }
         if chain.completed() >= SUBTREES_EVERY {
             compare_subtrees(&store.log, &mut chain, &mut report).await?;

@@ -222,7 +222,7 @@ pub(in crate::store) fn fill_template(
 ) -> String {
     let each = |text: &str, separator: &str| -> String {
         let of_columns = columns.iter().map(|column| {
-            let shown = match column.kind {
+            let shown = match column.column_type {
                 ColumnType::Instant => sql::SHOWN_INSTANT.text(dialect),
                 _ => "{it}",
             };
@@ -265,7 +265,7 @@ fn read(
         let (name, from, to): (&str, _, _) = serde_json::from_str(line).map_err(unreadable)?;
         let Some(column) = columns.iter().find(|column| column.name == name) else { continue };
         if kind == ChangeKind::Changes || DECISIVE.contains(&name) {
-            let (from, to) = (value(column.kind, from), value(column.kind, to));
+            let (from, to) = (value(column.column_type, from), value(column.column_type, to));
             fields.push(FieldChange { field: column.name, from, to });
         }
     }

@@ -9,6 +9,7 @@ use super::{GenerationId, Lease, ReadModel, item_properties};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
 use crate::projection::column::Value;
+pub use crate::projection::effects::{Parked, TimelineEntry};
 use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::store::StoreError;
@@ -35,39 +36,6 @@ pub struct FoldBatch {
     pub catalogue: Vec<CatalogueEntry>,
     /// Events whose fold failed.
     pub parked: Vec<Parked>,
-}
-
-/// One event on one timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimelineEntry {
-    /// Whom it concerns. Where an event names no customer, an object of its payment stands in
-    /// their place, and [`Link`]s lead from it to the customer when the timeline is read.
-    pub customer: CustomerKey,
-    /// The subscription, where the event names one.
-    pub subscription: Option<SubscriptionId>,
-    /// The event.
-    pub position: Position,
-    /// When it happened.
-    pub created: StripeTime,
-}
-
-/// An event whose fold failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
-    /// The event's place.
-    pub position: Position,
-    /// The event.
-    pub event_id: EventId,
-    /// The account and mode.
-    pub scope: Scope,
-    /// The customer, where that much could be read.
-    pub customer: Option<CustomerId>,
-    /// The subscription, where that much could be read.
-    pub subscription: Option<SubscriptionId>,
-    /// The event's type.
-    pub event_type: String,
-    /// What went wrong.
-    pub reason: String,
 }
 
 impl ReadModel {
@@ -305,7 +273,7 @@ async fn write_rows(
 /// The stored columns.
 pub(in crate::store) fn row_columns() -> Vec<BindType> {
     let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
-    stored.map(|column| column.kind.into()).collect()
+    stored.map(|column| column.column_type.into()).collect()
 }
 
 /// [`sql::ROW`] with the stored columns.

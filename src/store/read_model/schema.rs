@@ -239,7 +239,7 @@ impl GenerationSchema {
             Value::Text(text) | Value::Json(text) => quoted(text),
             Value::Instant(at) => quoted(&at.to_string()),
         };
-        match (self.dialect, column.kind) {
+        match (self.dialect, column.column_type) {
             (Dialect::Sqlite, _) => value,
             (Dialect::Postgres, ColumnType::Bool) => format!("{value}::int::boolean"),
             (Dialect::Postgres, ColumnType::Integer) => format!("{value}::bigint"),

@@ -1,8 +1,8 @@
 //! Random seconds of rivals: who wins must not show in which order or in which batches they came.
 
 use subledger::ids::EventId;
-use subledger::projection::group::{Group, Snapshot, Standing};
-use subledger::projection::order::{Evidence, Phase, sequence};
+use subledger::projection::group::{Group, Snapshot, Precedence};
+use subledger::projection::order::{Evidence, LifecyclePhase, sequence};
 use subledger::time::StripeTime;
 
 use super::dice::Dice;
@@ -14,7 +14,7 @@ const POOL: usize = 3_000;
 
 /// What is kept of a snapshot: so few values that rivals agree about as often as they differ.
 type Facts = u8;
-type Rival = (Standing, StripeTime, EventId, Snapshot<Facts>);
+type Rival = (Precedence, StripeTime, EventId, Snapshot<Facts>);
 
 const STATUSES: [&str; 4] = ["incomplete", "trialing", "active", "past_due"];
 const INVOICE_STATUSES: [&str; 4] = ["draft", "open", "uncollectible", "paid"];
@@ -24,9 +24,9 @@ const VERSIONS: [Option<&str>; 3] = [None, Some("2024-12-18.acacia"), Some("2026
 /// the same in every version, `items` or `lines` in one that is not.
 fn any_evidence(dice: &mut Dice) -> Evidence {
     let phase = match dice.below(8) {
-        0 => Phase::Created,
-        1 => Phase::Deleted,
-        _ => Phase::Changed,
+        0 => LifecyclePhase::Created,
+        1 => LifecyclePhase::Deleted,
+        _ => LifecyclePhase::Changed,
     };
     let (statuses, number, list) = if dice.one_in(2) {
         (STATUSES, "quantity", "items")
@@ -45,7 +45,7 @@ fn any_evidence(dice: &mut Dice) -> Evidence {
     let mut object = any(dice);
     object[0] = format!(r#""status":"{}""#, statuses[status]);
     let mut previous = any(dice).to_vec();
-    previous.retain(|_| phase != Phase::Created && dice.one_in(3));
+    previous.retain(|_| phase != LifecyclePhase::Created && dice.one_in(3));
     let rank = u8::try_from(status.min(2)).unwrap();
     let version = VERSIONS[dice.below(3)];
     let wrapped = |fields: &[String]| format!("{{{}}}", fields.join(","));
@@ -57,7 +57,7 @@ fn pool() -> Vec<Evidence> {
     (0..POOL).map(|_| any_evidence(dice)).collect()
 }
 
-/// Two to five rivals, nearly always of one second and standing.
+/// Two to five rivals, nearly always of one second and precedence.
 fn any_rivals(dice: &mut Dice, pool: &[Evidence]) -> Vec<Rival> {
     let first = dice.below(1_000);
     let rivals = (0..dice.between(2, 5)).map(|number| {
@@ -65,18 +65,18 @@ fn any_rivals(dice: &mut Dice, pool: &[Evidence]) -> Vec<Rival> {
             facts: u8::try_from(dice.below(2)).unwrap(),
             evidence: pool[dice.below(pool.len())].clone(),
         };
-        let standing = if dice.one_in(16) { Standing::Terminal } else { Standing::Live };
+        let precedence = if dice.one_in(16) { Precedence::Terminal } else { Precedence::Live };
         // The second before the latest one counts, too, and often has rivals of its own.
         let second = if dice.one_in(3) { 4 } else { 5 };
         // Ids in no order, and none twice: 7 and 1,009 have no common divisor.
         let id = EventId::new(format!("evt_{:04}", (first + number) * 7 % 1_009));
-        (standing, StripeTime(second), id, snapshot)
+        (precedence, StripeTime(second), id, snapshot)
     });
     rivals.collect()
 }
 
-fn group((standing, second, id, snapshot): Rival) -> Group<Facts> {
-    Group::of(standing, second, id, snapshot)
+fn group((precedence, second, id, snapshot): Rival) -> Group<Facts> {
+    Group::new(precedence, second, id, snapshot)
 }
 
 /// Joins all of them, two of the heaps that are left at a time, until one is left.
@@ -103,9 +103,9 @@ fn sequence_of<'a>(
         rivals.iter().map(|(_, _, id, snapshot)| (id, &snapshot.evidence)).collect();
     let found = sequence(&pairs, before);
     let order = found.order.iter().map(|at| pairs[*at].0).collect();
-    let mut might_be_last: Vec<_> = found.might_be_last.iter().map(|at| pairs[*at].0).collect();
-    might_be_last.sort_unstable();
-    (order, might_be_last)
+    let mut other_last_candidates: Vec<_> = found.other_last_candidates.iter().map(|at| pairs[*at].0).collect();
+    other_last_candidates.sort_unstable();
+    (order, other_last_candidates)
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
         }
         let restored: Group<Facts> = postcard::from_bytes(&stored).unwrap();
         let again = restored.winner();
-        let same = (again.event_id, again.ambiguous) == (winner.event_id, winner.ambiguous);
+        let same = (again.event_id, again.is_ambiguous) == (winner.event_id, winner.is_ambiguous);
         assert!(same, "seed {seed}: stored and read, another wins: {rivals:#?}");
 
         let mut shuffled: Vec<&Rival> = rivals.iter().collect();
@@ -137,8 +137,8 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
         assert_eq!(sequence_of(&shuffled, &before), in_order, "seed {seed}: {rivals:#?}");
 
         let agree = rivals.iter().all(|rival| rival.3.facts == rivals[0].3.facts);
-        assert!(!(agree && winner.ambiguous), "seed {seed}: marked, though all agree: {rivals:#?}");
-        ambiguous += u64::from(winner.ambiguous);
+        assert!(!(agree && winner.is_ambiguous), "seed {seed}: marked, though all agree: {rivals:#?}");
+        ambiguous += u64::from(winner.is_ambiguous);
         agreed += u64::from(agree);
     }
     // The random seconds are of every kind, or nothing was tried.
@@ -150,7 +150,7 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
 fn assert_ids_decide_nothing(rivals: &[Rival], dice: &mut Dice, seed: u64) -> bool {
     let expected = joined_in_any_grouping(dice, rivals);
     let winner = expected.winner();
-    if winner.ambiguous {
+    if winner.is_ambiguous {
         return false;
     }
     let mut ids: Vec<EventId> = rivals.iter().map(|rival| rival.2.clone()).collect();
@@ -158,7 +158,7 @@ fn assert_ids_decide_nothing(rivals: &[Rival], dice: &mut Dice, seed: u64) -> bo
     let renamed: Vec<Rival> = rivals
         .iter()
         .zip(ids)
-        .map(|((standing, second, _, snapshot), id)| (*standing, *second, id, snapshot.clone()))
+        .map(|((precedence, second, _, snapshot), id)| (*precedence, *second, id, snapshot.clone()))
         .collect();
     let other = joined_in_any_grouping(dice, &renamed);
     let (before, after) = (winner.snapshot.facts, other.winner().snapshot.facts);
@@ -173,8 +173,8 @@ fn where_nothing_is_in_doubt_among_equals_the_ids_decide_nothing() {
     for seed in 0..SECONDS / 10 {
         let dice = &mut Dice::new(seed);
         let mut rivals = any_rivals(dice, &pool);
-        for (standing, second, _, snapshot) in &mut rivals {
-            (*standing, *second, snapshot.evidence.rank) = (Standing::Live, StripeTime(5), 1);
+        for (precedence, second, _, snapshot) in &mut rivals {
+            (*precedence, *second, snapshot.evidence.rank) = (Precedence::Live, StripeTime(5), 1);
         }
         certain += u64::from(assert_ids_decide_nothing(&rivals, dice, seed));
     }
@@ -187,8 +187,8 @@ fn where_nothing_is_in_doubt_the_ids_decide_nothing() {
     for seed in 0..SECONDS / 10 {
         let dice = &mut Dice::new(seed);
         let mut rivals = any_rivals(dice, &pool);
-        for (standing, second, _, _) in &mut rivals {
-            (*standing, *second) = (Standing::Live, StripeTime(5));
+        for (precedence, second, _, _) in &mut rivals {
+            (*precedence, *second) = (Precedence::Live, StripeTime(5));
         }
         assert_ids_decide_nothing(&rivals, dice, seed);
     }

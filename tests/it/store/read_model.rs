@@ -59,7 +59,7 @@ pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         .map(|column| {
             let named = |(name, _): &&(&str, Value)| *name == column.name;
             let value = given.iter().find(named).or_else(|| own.iter().find(named));
-            let typical = || match column.kind {
+            let typical = || match column.column_type {
                 ColumnType::Bool => Value::Bool(true),
                 ColumnType::Integer => Value::Integer(7),
                 ColumnType::Text => Value::Text(format!("{} Zoë", column.name)),
@@ -160,7 +160,7 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
     // Whoever knows the names puts the same ones into the row.
     let catalogue = ledger.store.read_model.catalogue(1, &rows).await.unwrap();
     let mut named = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
-    catalogue.name(&mut named);
+    catalogue.apply_names(&mut named);
     (named.event_count, named.parked) = (2, 1);
     assert_eq!(named, expected);
 

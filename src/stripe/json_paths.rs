@@ -1,43 +1,43 @@
-//! Where each field of a row stands in an event, as JSON pointers: what the readers here read, written down
-//! so that it can be shown.
+//! JSON paths of the fields of a row: where in an event the readers find each of them.
 //!
 //! `*` stands for every element of a list, `{user}` for each metadata key that names the application's user.
-//! The places of a field are in reading order. That a field is found at one of them, in every API version, is
-//! checked against simulated lives.
+//! The paths of a field are in reading order. A test compares them with simulated events of every API
+//! version.
 
-/// A field of a row, and its places.
-type Places = (&'static str, &'static [&'static str]);
+use super::ObjectType;
 
-/// The places of a row's field in an event of this type, from the event's root. None where no event of
-/// the type says anything about it.
-pub fn places(event_type: &str, field: &str) -> impl Iterator<Item = String> {
-    let find = |table: &'static [Places]| {
-        table.iter().find(|(of, _)| *of == field).map_or(&[][..], |(_, places)| places)
+/// A field of a row and its JSON pointers.
+type FieldPaths = (&'static str, &'static [&'static str]);
+
+/// Paths of a row's field in an event of this type, from the event's root. None if events of the type do
+/// not contain the field.
+pub fn json_paths(event_type: &str, field: &str) -> impl Iterator<Item = String> {
+    let find = |table: &'static [FieldPaths]| {
+        table.iter().find(|(name, _)| *name == field).map_or(&[][..], |(_, paths)| paths)
     };
-    let in_object = find(of_object(event_type)).iter().map(|place| format!("/data/object{place}"));
-    let in_event = find(if of_object(event_type).is_empty() { &[] } else { EVENT });
-    in_object.chain(in_event.iter().map(|place| (*place).to_owned()))
+    let object_type = ObjectType::from_event_type(event_type);
+    let in_object = find(object_type.map_or(&[], object_paths)).iter();
+    let in_object = in_object.map(|path| format!("/data/object{path}"));
+    let in_envelope = find(object_type.map_or(&[], |_| ENVELOPE)).iter();
+    in_object.chain(in_envelope.map(|path| (*path).to_owned()))
 }
 
-fn of_object(event_type: &str) -> &'static [Places] {
-    let is = |prefix: &str| event_type.starts_with(prefix);
-    match event_type {
-        "invoice.upcoming" => &[],
-        "customer.created" | "customer.updated" | "customer.deleted" => CUSTOMER,
-        _ if is("customer.subscription.") => SUBSCRIPTION,
-        _ if is("customer.discount.") => DISCOUNT,
-        _ if is("invoice.") => INVOICE,
-        _ if is("checkout.session.") => SESSION,
-        _ if is("subscription_schedule.") => SCHEDULE,
-        _ if is("entitlements.active_entitlement_summary.") => FEATURES,
-        _ if is("product.") => PRODUCT,
-        _ if is("price.") || is("plan.") => PRICE,
-        _ => &[],
+const fn object_paths(object_type: ObjectType) -> &'static [FieldPaths] {
+    match object_type {
+        ObjectType::Subscription => SUBSCRIPTION,
+        ObjectType::Invoice => INVOICE,
+        ObjectType::CheckoutSession => SESSION,
+        ObjectType::Customer => CUSTOMER,
+        ObjectType::SubscriptionSchedule => SCHEDULE,
+        ObjectType::EntitlementSummary => FEATURES,
+        ObjectType::Discount => DISCOUNT,
+        ObjectType::Product => PRODUCT,
+        ObjectType::Price | ObjectType::Plan => PRICE,
     }
 }
 
-/// What the envelope says, of whatever object.
-const EVENT: &[Places] = &[
+/// Fields of the envelope, for any object.
+const ENVELOPE: &[FieldPaths] = &[
     ("account", &["/account"]),
     ("livemode", &["/livemode"]),
     ("api_version", &["/api_version"]),
@@ -52,7 +52,7 @@ const EVENT: &[Places] = &[
     ("ends_at", &["/created"]),
 ];
 
-const SUBSCRIPTION: &[Places] = &[
+const SUBSCRIPTION: &[FieldPaths] = &[
     ("subscription_id", &["/id", "/customer"]),
     ("customer_id", &["/customer", "/customer/id", "/customer_account"]),
     ("user_id", &["/metadata/{user}"]),
@@ -162,7 +162,7 @@ const SUBSCRIPTION: &[Places] = &[
 const ENDS: &[&str] =
     &["/ended_at", "/cancel_at", "/items/data/*/current_period_end", "/current_period_end"];
 
-const INVOICE: &[Places] = &[
+const INVOICE: &[FieldPaths] = &[
     ("email", &["/customer_email"]),
     ("latest_invoice_id", &["/id"]),
     ("latest_invoice_status", &["/status", "/paid", "/forgiven", "/closed"]),
@@ -173,27 +173,27 @@ const INVOICE: &[Places] = &[
     ("entitled_until", &["/lines/data/*/period/end"]),
 ];
 
-const SESSION: &[Places] = &[
+const SESSION: &[FieldPaths] = &[
     ("user_id", &["/client_reference_id", "/metadata/{user}"]),
     ("email", &["/customer_details/email", "/customer_email"]),
 ];
 
-const CUSTOMER: &[Places] = &[("user_id", &["/metadata/{user}"]), ("email", &["/email"])];
+const CUSTOMER: &[FieldPaths] = &[("user_id", &["/metadata/{user}"]), ("email", &["/email"])];
 
-const SCHEDULE: &[Places] = &[
+const SCHEDULE: &[FieldPaths] = &[
     ("scheduled_change", &["/phases/*/start_date", "/phases/*/end_date"]),
     ("ends_at", &["/phases/*/end_date"]),
     ("entitled_until", &["/phases/*/end_date"]),
 ];
 
-const DISCOUNT: &[Places] = &[(
+const DISCOUNT: &[FieldPaths] = &[(
     "discounts",
     &["/promotion_code/code", "/coupon/id", "/coupon", "/source/coupon/id", "/source/coupon"],
 )];
 
-const FEATURES: &[Places] =
+const FEATURES: &[FieldPaths] =
     &[("features", &["/entitlements/data"]), ("features_truncated", &["/entitlements/has_more"])];
 
-const PRODUCT: &[Places] = &[("product_name", &["/name"])];
+const PRODUCT: &[FieldPaths] = &[("product_name", &["/name"])];
 
-const PRICE: &[Places] = &[("price_nickname", &["/nickname", "/name"])];
+const PRICE: &[FieldPaths] = &[("price_nickname", &["/nickname", "/name"])];

@@ -23,7 +23,7 @@ use self::read::{Node, Root};
 /// stable one. They are kept as the bytes that are stored, because most of them are stored
 /// and read many times before anybody asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leaves(Box<[u8]>);
+pub struct AttributeDigests(Box<[u8]>);
 
 /// What a nested object puts at its own path, so that "absent" can be told from "an object".
 const OBJECT: u64 = 1;
@@ -68,16 +68,16 @@ const STABLE: [u64; 28] = [
     hash(ROOT, b"trial_start"),
 ];
 
-impl Leaves {
+impl AttributeDigests {
     /// The leaves of an object. None where the text is no readable JSON object, which then is no
     /// evidence of anything.
-    pub fn of_object(json: &str) -> Option<Self> {
+    pub fn from_object(json: &str) -> Option<Self> {
         Self::read(json, false)
     }
 
     /// The leaves that `previous_attributes` asks for. None where they are empty or unreadable,
     /// which then is no evidence either.
-    pub fn of_previous_attributes(json: &str) -> Option<Self> {
+    pub fn from_previous_attributes(json: &str) -> Option<Self> {
         Self::read(json, true).filter(|leaves| !leaves.0.is_empty())
     }
 
@@ -85,7 +85,7 @@ impl Leaves {
     ///
     /// Between different API versions only the attributes that never moved are compared, and at
     /// least one of them must be there.
-    pub fn has(&self, previous: &Self, same_version: bool) -> bool {
+    pub fn matches(&self, previous: &Self, same_version: bool) -> bool {
         let present = self.numbers();
         let wanted = previous.numbers().iter().map(|leaf| u64::from_be_bytes(*leaf));
         let mut compared = wanted.filter(|leaf| same_version || is_stable(*leaf));
@@ -107,12 +107,17 @@ impl Leaves {
     /// `previous`, which holds the old values of what changed. Without `previous` nothing changed.
     ///
     /// Between different API versions only the attributes that never moved are compared.
-    pub fn is_what_was(&self, later: &Self, previous: Option<&Self>, same_version: bool) -> bool {
+    pub fn is_state_before(
+        &self,
+        later: &Self,
+        previous: Option<&Self>,
+        same_version: bool,
+    ) -> bool {
         let Some(previous) = previous else {
             return if same_version { self == later } else { self.stable() == later.stable() };
         };
         // Most objects that are asked about are another one already in what changed.
-        if !self.has(previous, same_version) {
+        if !self.matches(previous, same_version) {
             return false;
         }
         let [mut present, mut later, mut previous] = if same_version {
@@ -150,7 +155,7 @@ impl Leaves {
     }
 
     /// Whether any attribute is of those that can be compared between API versions.
-    pub fn has_stable(&self) -> bool {
+    pub fn has_stable_attribute(&self) -> bool {
         self.numbers().iter().any(|leaf| is_stable(u64::from_be_bytes(*leaf)))
     }
 
@@ -179,11 +184,11 @@ impl Leaves {
 
 /// The leaves of an object that is read as a part of something larger.
 #[derive(Debug)]
-pub struct ObjectLeaves(pub Leaves);
+pub struct ObjectDigests(pub AttributeDigests);
 
-impl<'de> Deserialize<'de> for ObjectLeaves {
+impl<'de> Deserialize<'de> for ObjectDigests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Leaves::of(deserializer, false).map(Self)
+        AttributeDigests::of(deserializer, false).map(Self)
     }
 }
 
@@ -233,13 +238,13 @@ fn before(later: Vec<u64>, previous: &[u64]) -> Option<Vec<u64>> {
     Some(before)
 }
 
-impl Serialize for Leaves {
+impl Serialize for AttributeDigests {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Leaves {
+impl<'de> Deserialize<'de> for AttributeDigests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <&[u8]>::deserialize(deserializer).map(|bytes| Self(bytes.into()))
     }
@@ -250,8 +255,10 @@ mod tests {
     use super::*;
 
     fn matches_with(object: &str, previous: &str, same_version: bool) -> bool {
-        let previous = Leaves::of_previous_attributes(previous);
-        previous.is_some_and(|p| Leaves::of_object(object).unwrap().has(&p, same_version))
+        let previous = AttributeDigests::from_previous_attributes(previous);
+        previous.is_some_and(|p| {
+            AttributeDigests::from_object(object).unwrap().matches(&p, same_version)
+        })
     }
 
     fn matches(object: &str, previous: &str) -> bool {
@@ -295,9 +302,9 @@ mod tests {
     #[test]
     fn nothing_and_the_unreadable_are_no_evidence() {
         for previous in ["{}", "null", "[]", "", "{\"a\":\"\\ud800\"}"] {
-            assert!(Leaves::of_previous_attributes(previous).is_none(), "{previous}");
+            assert!(AttributeDigests::from_previous_attributes(previous).is_none(), "{previous}");
         }
-        assert!(Leaves::of_object("null").is_none());
+        assert!(AttributeDigests::from_object("null").is_none());
     }
 
     #[test]
@@ -309,9 +316,9 @@ mod tests {
     }
 
     fn was(before: &str, later: &str, previous: &str, same_version: bool) -> bool {
-        let of = |json| Leaves::of_object(json).unwrap();
-        let previous = Leaves::of_previous_attributes(previous);
-        of(before).is_what_was(&of(later), previous.as_ref(), same_version)
+        let of = |json| AttributeDigests::from_object(json).unwrap();
+        let previous = AttributeDigests::from_previous_attributes(previous);
+        of(before).is_state_before(&of(later), previous.as_ref(), same_version)
     }
 
     #[test]
@@ -370,7 +377,7 @@ mod tests {
         let mut places: Vec<u64> = names
             .split_whitespace()
             .map(|name| {
-                let leaves = Leaves::of_object(&format!("{{\"{name}\":1}}")).unwrap();
+                let leaves = AttributeDigests::from_object(&format!("{{\"{name}\":1}}")).unwrap();
                 attribute(u64::from_be_bytes(leaves.numbers()[0]))
             })
             .collect();
@@ -390,8 +397,8 @@ mod tests {
 
     #[test]
     fn leaves_survive_storage() {
-        let leaves = Leaves::of_object(OBJECT).unwrap();
+        let leaves = AttributeDigests::from_object(OBJECT).unwrap();
         let bytes = postcard::to_allocvec(&leaves).unwrap();
-        assert_eq!(postcard::from_bytes::<Leaves>(&bytes).unwrap(), leaves);
+        assert_eq!(postcard::from_bytes::<AttributeDigests>(&bytes).unwrap(), leaves);
     }
 }

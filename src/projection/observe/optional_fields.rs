@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::FoldError;
+use crate::stripe::ObjectType;
 use crate::stripe::json::Text;
 
 /// Fields that are passed over in one event, at most.
@@ -13,9 +14,9 @@ const FIELDS_MAX: usize = 256;
 
 /// Fields that access depends on, as JSON pointers from the object; `*` stands for every element of a list.
 /// An event of which one cannot be read must not be folded as if it had said nothing.
-fn needed(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "subscription" => &[
+fn required_fields(object_type: ObjectType) -> &'static [&'static str] {
+    match object_type {
+        ObjectType::Subscription => &[
             "/id",
             "/customer",
             "/customer_account",
@@ -40,7 +41,7 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/items/data/*/plan/id",
             "/items/data/*/plan/product",
         ],
-        "invoice" => &[
+        ObjectType::Invoice => &[
             "/id",
             "/customer",
             "/customer_account",
@@ -70,7 +71,7 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/lines/data/*/parent/invoice_item_details/subscription",
             "/lines/data/*/parent/invoice_item_details/proration",
         ],
-        "checkout.session" => &[
+        ObjectType::CheckoutSession => &[
             "/id",
             "/customer",
             "/customer_account",
@@ -79,9 +80,9 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/client_reference_id",
             "/metadata",
         ],
-        "customer" => &["/id", "/metadata"],
-        "discount" => &[],
-        "subscription_schedule" => &[
+        ObjectType::Customer => &["/id", "/metadata"],
+        ObjectType::Discount => &[],
+        ObjectType::SubscriptionSchedule => &[
             "/id",
             "/customer",
             "/customer_account",
@@ -91,16 +92,14 @@ fn needed(kind: &str) -> &'static [&'static str] {
             "/phases/*/start_date",
             "/phases/*/end_date",
         ],
-        "entitlements.active_entitlement_summary" => {
-            &["/customer", "/entitlements/data/*/lookup_key"]
-        }
-        _ => &["/id", "/customer"],
+        ObjectType::EntitlementSummary => &["/customer", "/entitlements/data/*/lookup_key"],
+        ObjectType::Product | ObjectType::Price | ObjectType::Plan => &["/id"],
     }
 }
 
 /// Reads an event with `read`. Where that fails on a side field, it is read again as if the field were null,
 /// and a note says so.
-pub(super) fn read_without_wrong_side_fields<T>(
+pub(super) fn read_ignoring_invalid<T>(
     body: &str,
     read: impl Fn(&str) -> Result<T, FoldError>,
 ) -> Result<(T, Vec<String>), FoldError> {
@@ -111,8 +110,10 @@ pub(super) fn read_without_wrong_side_fields<T>(
     let mut body = body.to_owned();
     let mut notes = Vec::new();
     while notes.len() < FIELDS_MAX {
-        let FoldError::Shape { kind, detail, pointer: Some(pointer) } = &error else { break };
-        if is_needed(kind, pointer) {
+        let FoldError::Shape { object_type, detail, pointer: Some(pointer) } = &error else {
+            break;
+        };
+        if is_required(*object_type, pointer) {
             break;
         }
         let Some(without) = with_null(&body, &format!("/data/object{pointer}")) else { break };
@@ -127,9 +128,9 @@ pub(super) fn read_without_wrong_side_fields<T>(
 }
 
 /// True if access depends on a field, or on one inside it.
-fn is_needed(kind: &str, pointer: &str) -> bool {
+fn is_required(object_type: ObjectType, pointer: &str) -> bool {
     let segments = || pointer.split('/').skip(1);
-    needed(kind).iter().any(|needed| {
+    required_fields(object_type).iter().any(|needed| {
         let mut of_needed = needed.split('/').skip(1);
         // A pointer to a field around the needed one is as bad.
         segments().all(|it| of_needed.next().is_none_or(|needed| needed == "*" || needed == it))
@@ -182,12 +183,12 @@ mod tests {
     fn what_access_depends_on_is_needed_and_so_is_what_holds_it() {
         for pointer in ["", "/status", "/items", "/items/data/3/price", "/items/data/0/price/id/x"]
         {
-            assert!(is_needed("subscription", pointer), "{pointer}");
+            assert!(is_required(ObjectType::Subscription, pointer), "{pointer}");
         }
         for pointer in
             ["/cancellation_details", "/items/data/0/quantity", "/created", "/discounts/0"]
         {
-            assert!(!is_needed("subscription", pointer), "{pointer}");
+            assert!(!is_required(ObjectType::Subscription, pointer), "{pointer}");
         }
     }
 }
