@@ -201,3 +201,41 @@ impl<'a> Ambiguities<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::SubscriptionId;
+    use crate::projection::observe::observe;
+    use crate::projection::order::RIVALS_MAX;
+    use crate::projection::state::CustomerState;
+    use crate::projection::{Logic, rows};
+
+    /// Ambiguity of the row, and number of rivals, of thousands of snapshots of one second with so many
+    /// different quantities.
+    fn ambiguity_of(quantities: usize) -> (bool, usize) {
+        let mut state = CustomerState::default();
+        let mut key = None;
+        for n in 0..RIVALS_MAX * 24 {
+            let body = format!(
+                r#"{{"id":"evt_{n:05}","object":"event","type":"customer.subscription.updated",
+                "created":7,"livemode":true,"data":{{"object":{{"id":"sub_1","customer":"cus_1",
+                "status":"active","items":{{"data":[{{"id":"si_1","quantity":{}}}]}}}}}}}}"#,
+                n % quantities
+            );
+            let observation = observe(&body).unwrap();
+            key = observation.customer;
+            state.apply(observation.change.unwrap());
+        }
+        let (key, logic) = (key.unwrap(), Logic::default());
+        let row = &rows::rows(&key, &state, &logic)[0];
+        let rivals = rows::rivals(&key, &state, &SubscriptionId::from("sub_1"), &logic);
+        (row.order_ambiguous, rivals.first().map_or(0, Vec::len))
+    }
+
+    #[test]
+    fn a_second_of_thousands_of_snapshots_is_ambiguous_unless_all_are_equal() {
+        assert_eq!(ambiguity_of(1), (false, 0));
+        assert_eq!(ambiguity_of(2), (true, 2));
+        assert_eq!(ambiguity_of(usize::MAX), (true, super::COMBINATIONS_MAX + 1));
+    }
+}

@@ -85,7 +85,7 @@ impl AttributeDigests {
     ///
     /// Between different API versions only the attributes that never moved are compared, and at
     /// least one of them must be there.
-    pub fn has(&self, previous: &Self, same_version: bool) -> bool {
+    pub fn matches(&self, previous: &Self, same_version: bool) -> bool {
         let present = self.numbers();
         let wanted = previous.numbers().iter().map(|leaf| u64::from_be_bytes(*leaf));
         let mut compared = wanted.filter(|leaf| same_version || is_stable(*leaf));
@@ -117,7 +117,7 @@ impl AttributeDigests {
             return if same_version { self == later } else { self.stable() == later.stable() };
         };
         // Most objects that are asked about are another one already in what changed.
-        if !self.has(previous, same_version) {
+        if !self.matches(previous, same_version) {
             return false;
         }
         let [mut present, mut later, mut previous] = if same_version {
@@ -256,8 +256,9 @@ mod tests {
 
     fn matches_with(object: &str, previous: &str, same_version: bool) -> bool {
         let previous = AttributeDigests::from_previous_attributes(previous);
-        previous
-            .is_some_and(|p| AttributeDigests::from_object(object).unwrap().has(&p, same_version))
+        previous.is_some_and(|p| {
+            AttributeDigests::from_object(object).unwrap().matches(&p, same_version)
+        })
     }
 
     fn matches(object: &str, previous: &str) -> bool {

@@ -125,7 +125,7 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
         }
         let restored: Group<Facts> = postcard::from_bytes(&stored).unwrap();
         let again = restored.winner();
-        let same = (again.event_id, again.ambiguous) == (winner.event_id, winner.ambiguous);
+        let same = (again.event_id, again.is_ambiguous) == (winner.event_id, winner.is_ambiguous);
         assert!(same, "seed {seed}: stored and read, another wins: {rivals:#?}");
 
         let mut shuffled: Vec<&Rival> = rivals.iter().collect();
@@ -137,8 +137,8 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
         assert_eq!(sequence_of(&shuffled, &before), in_order, "seed {seed}: {rivals:#?}");
 
         let agree = rivals.iter().all(|rival| rival.3.facts == rivals[0].3.facts);
-        assert!(!(agree && winner.ambiguous), "seed {seed}: marked, though all agree: {rivals:#?}");
-        ambiguous += u64::from(winner.ambiguous);
+        assert!(!(agree && winner.is_ambiguous), "seed {seed}: marked, though all agree: {rivals:#?}");
+        ambiguous += u64::from(winner.is_ambiguous);
         agreed += u64::from(agree);
     }
     // The random seconds are of every kind, or nothing was tried.
@@ -150,7 +150,7 @@ fn no_order_and_no_grouping_of_the_rivals_of_a_second_shows_in_what_is_stored() 
 fn assert_ids_decide_nothing(rivals: &[Rival], dice: &mut Dice, seed: u64) -> bool {
     let expected = joined_in_any_grouping(dice, rivals);
     let winner = expected.winner();
-    if winner.ambiguous {
+    if winner.is_ambiguous {
         return false;
     }
     let mut ids: Vec<EventId> = rivals.iter().map(|rival| rival.2.clone()).collect();
