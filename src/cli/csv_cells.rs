@@ -1,4 +1,4 @@
-//! CellFormat of CSV: safe to open in a spreadsheet, or exactly as they are.
+//! Cells of CSV: safe to open in a spreadsheet, or exact.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use crate::visible::is_hidden;
 /// `--raw`, for the commands that write CSV.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct CsvArgs {
-    /// Write the cells of CSV exactly as they are, for programs. Without this flag, ' is put before what a
-    /// spreadsheet would run as a formula, and hidden characters become escapes
+    /// Write exact CSV cells, for programs. Without this flag, ' is put before text that a spreadsheet would run as a
+    /// formula, and hidden characters are escaped
     #[arg(long)]
     raw: bool,
 }
 
-/// Form of the cells of CSV.
+/// Format of the cells of CSV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CellFormat {
     /// For spreadsheets.
@@ -24,13 +24,13 @@ pub(super) enum CellFormat {
 }
 
 impl CsvArgs {
-    pub(super) fn cells(self) -> CellFormat {
+    pub(super) fn cell_format(self) -> CellFormat {
         if self.raw { CellFormat::Raw } else { CellFormat::Safe }
     }
 }
 
 impl CellFormat {
-    /// A value in a cell: null is empty, lists and objects are JSON.
+    /// Formats a value: null is empty, lists and objects are JSON.
     pub(super) fn format(self, value: Option<&Value>) -> anyhow::Result<String> {
         Ok(match (value, self) {
             (None | Some(Value::Null), _) => String::new(),
@@ -42,8 +42,8 @@ impl CellFormat {
     }
 }
 
-/// Text that no spreadsheet takes for a formula. Hidden characters become the escapes of JSON, so a payload with
-/// some is the same JSON.
+/// Changes text so that no spreadsheet runs it as a formula. Hidden characters become JSON escapes, so a JSON payload
+/// keeps its value.
 fn safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 1);
     if is_formula(text) {
@@ -60,7 +60,7 @@ fn safe(text: &str) -> String {
     safe
 }
 
-/// True for text that a spreadsheet may run as a formula. A plain number is none, also with a sign.
+/// True for text that a spreadsheet may run as a formula. A number is none, even with a sign.
 fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
         && !is_number(text)

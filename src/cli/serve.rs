@@ -1,4 +1,4 @@
-//! `serve`: the webhook, the API, and the follower that keeps the read model current.
+//! `serve`: runs the service.
 
 use super::Context;
 use super::report::{Exit, Failure};
@@ -38,7 +38,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut service = Service::start(options).await.map_err(|error| match error {
         StartError::RebuildNeeded(_) => {
-            let command = format!("`{}` makes it anew", settings.command("rebuild"));
+            let command = format!("run `{}`", settings.command("rebuild"));
             Failure::usage(error.to_string(), command)
         }
         error => error.into(),
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if let Some(unbound) = unbound {
         tracing::warn!(
             unbound,
-            "of several signing secrets {unbound} may vouch for any event: who knows the secret of a test or \
+            "{unbound} of several signing secrets may sign any event: anybody who knows the secret of a test or \
              Connect endpoint could write live events; put live:, test: or connect: before each in \
              {WEBHOOK_SECRET}"
         );
@@ -57,9 +57,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         failed = service.failed() => Some(failed),
     };
     if let Some(failed) = failed {
-        tracing::error!(
-            "{failed} ended, which is a defect: the ledger stops, and must be started again"
-        );
+        tracing::error!("{failed} ended, which is a defect: stopping; start the ledger again");
     }
     let in_order = service.stop().await;
     tracing::info!("stopped");
@@ -70,18 +68,17 @@ fn announce(service: &Service, mode: Mode, readable: bool) {
     let address = service.address();
     tracing::info!(%address, "listening on http://{address}, webhook at /api/stripe/webhook/");
     if let Some(address) = service.private_address() {
-        tracing::info!(%address, "the API and metrics are on http://{address} alone");
+        tracing::info!(%address, "serving the API and metrics only on http://{address}");
     }
     let signers: Vec<_> = service.app().verifier.signers().map(|it| it.to_string()).collect();
     let signers = signers.join(", ");
-    tracing::info!(signers, "events must be signed with one of: {signers}");
+    tracing::info!(signers, "accepting events signed with: {signers}");
     let other = Mode::from_livemode(!mode.livemode());
     tracing::info!(
         mode = mode.as_str(),
-        "{mode} mode grants access; events of {other} mode are kept and grant nothing \
-         (SUBLEDGER_MODE)"
+        "only {mode} mode grants access; events of {other} mode are stored and grant none (SUBLEDGER_MODE)"
     );
     if !readable {
-        tracing::warn!("/v1 answers nobody: set {API_TOKEN} to read");
+        tracing::warn!("/v1 refuses all requests: set {API_TOKEN} to read");
     }
 }

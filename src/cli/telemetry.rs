@@ -1,4 +1,4 @@
-//! Logging of the commands: to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
+//! Logging of the commands to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
 
 use std::io::{self, IsTerminal as _};
 
@@ -8,12 +8,12 @@ use tracing_subscriber::EnvFilter;
 use super::report::Failure;
 use crate::log_output::{self, LogFormat};
 
-/// Variable of the filter.
+/// Environment variable of the filter.
 const LOG: &str = "SUBLEDGER_LOG";
-/// Variable of the format.
+/// Environment variable of the format.
 const LOG_FORMAT: &str = "SUBLEDGER_LOG_FORMAT";
 
-/// Starts logging; `default` is the filter where none is set. Keep the guard until the end.
+/// Starts logging, with `default` as the filter if none is set. Keep the guard until the end.
 pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
     let variable = |name| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
     let directives = variable(LOG).unwrap_or_else(|| default.to_owned());
@@ -30,7 +30,7 @@ pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
         Some(other) => {
             return Err(Failure::usage(
                 format!("{LOG_FORMAT} cannot be {other:?}"),
-                "it is text or json",
+                "expected text or json",
             ));
         }
     };

@@ -1,5 +1,4 @@
-//! `verify`: the log against its head and hashes, the databases by their own means, the read model against a
-//! fresh fold.
+//! `verify`: checks the log, the databases, and the read model against a new fold.
 
 use std::path::PathBuf;
 
@@ -15,7 +14,7 @@ use crate::visible::visible;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET` and their bindings
+    /// Also check the stored signatures, with the secrets of `STRIPE_WEBHOOK_SECRET` and their bindings
     #[arg(long)]
     signatures: bool,
 
@@ -32,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let verifier = if args.signatures {
-        // A delivery of years ago is as good as one of today.
+        // An old delivery is as valid as a new one.
         Some(Verifier::bound(WebhookSecrets::from_env()?.expose(), None))
     } else {
         None

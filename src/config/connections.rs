@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-/// Limits on the connections of each address that is listened on.
+/// Limits on the connections of each listener.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections at a time, for each address that is listened on
+    /// Limit on open connections, for each address that is listened on
     ///
-    /// Beyond it the oldest connection gives way that has not yet sent a valid signature or token,
-    /// then the one that has been idle longest.
+    /// At the limit, a new connection closes the oldest one that has not yet sent a valid signature or token, else
+    /// the one that has been idle longest.
     #[arg(
         id = "connections",
         long = "connections",
@@ -21,10 +21,10 @@ pub struct ConnectionLimits {
     )]
     pub total: u32,
 
-    /// Connections at a time from one public address (IPv6: one /64 network); 0 for no limit
+    /// Limit on open connections from one public address (IPv6: one /64 network); 0 for no limit
     ///
-    /// Loopback and private addresses, where proxies are, have no such limit. If your proxy has a
-    /// public address, set this to 0.
+    /// Loopback and private addresses have no such limit, because proxies use them. If your proxy has a public
+    /// address, set this to 0.
     #[arg(
         id = "connections_per_address",
         long = "connections-per-address",
@@ -34,7 +34,7 @@ pub struct ConnectionLimits {
     )]
     pub per_address: u32,
 
-    /// Time for which a connection may be idle between requests; longer than your proxy's
+    /// Idle timeout of a connection between two requests. Set it higher than that of your proxy
     #[arg(
         id = "idle_seconds",
         long = "idle-seconds",
@@ -48,13 +48,13 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        // Common proxies keep idle connections for 60 seconds, and must be the first to close them.
+        // Common proxies close idle connections after 60 seconds, and must close them first.
         Self { total: 1_024, per_address: 256, idle_seconds: 75 }
     }
 }
 
 impl ConnectionLimits {
-    /// Time for which a connection may be idle between requests.
+    /// Idle timeout of a connection between two requests.
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_seconds.into())
     }

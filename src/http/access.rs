@@ -1,4 +1,4 @@
-//! Access of a user or a customer, and a page of the subscriptions that it rests on.
+//! Access of a user or a customer, with a page of the subscriptions that grant it.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::ids::{Mode, Position, Scope};
 use crate::store::{AccessHolder, AccessKey, AccessQuestion, ItemFilter};
 use crate::view::{Access, SubscriptionView};
 
-/// Parameters of a request about access.
+/// Parameters of a request for the access of a user or a customer.
 pub(super) struct AccessRequest {
     pub(super) scope: Scope,
     item: ItemFilter,
@@ -17,21 +17,21 @@ pub(super) struct AccessRequest {
     after: Option<AccessKey>,
 }
 
-/// Access, and a page of subscriptions.
+/// Access, and a page of the subscriptions that grant it.
 #[derive(Clone, Debug, Serialize)]
 pub struct AccessView {
-    /// The mode that was request about.
+    /// Mode of the request.
     pub mode: &'static str,
-    /// The access that all subscriptions grant together, also those of other pages.
+    /// Access that all subscriptions grant together, including those of other pages.
     #[serde(flatten)]
     pub access: Access,
-    /// A page of the subscriptions that were request about, those that grant access first.
+    /// Page of the requested subscriptions, those that grant access first.
     pub subscriptions: Vec<SubscriptionView>,
-    /// Value of `after` for the next page; absent on the last.
+    /// Value of `after` for the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// True if one of them may hold what was request for and is not known to: Stripe cut its list of
-    /// items short, and what is left does not have it. Such a one grants nothing here.
+    /// True if a subscription may have the requested item, but the event does not show it: Stripe truncated the
+    /// list of items, and the rest does not have it. Such a subscription grants nothing here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }
@@ -49,7 +49,7 @@ impl AccessRequest {
         Ok(request)
     }
 
-    /// Answers it for this holder.
+    /// Answers the request for this user or customer.
     pub(super) async fn answer(
         self,
         app: &AppState,
@@ -58,7 +58,7 @@ impl AccessRequest {
         let Self { scope, item, limit, after } = self;
         let mode = Mode::from_livemode(scope.livemode).as_str();
         let question = AccessQuestion { scope, holder, item };
-        // One more than request for tells whether there is a next page.
+        // One row more than the limit shows whether there is a next page.
         let (stamp, mut answer) =
             app.store.read_model.access(&question, after.as_ref(), limit + 1).await?;
         let more = answer.rows.len() > limit;

@@ -1,10 +1,9 @@
-//! Reading the bodies of webhooks, within a limit on all of them together.
+//! Bodies of webhooks, read within a memory budget.
 //!
-//! A body of at most [`SMALL_BYTES_MAX`], as nearly all are, takes no share of the budget: the number
-//! of connections limits those. Larger ones share [`LARGE_BYTES_MAX`]. Where that is used up, the
-//! oldest body that is not verified yet gives way to the newest, so that nobody can hold the budget by sending
-//! slowly. Whoever waits is not read from, and the newest is served first: those before it may be
-//! waiting in order to be in the way.
+//! Nearly all bodies have at most [`SMALL_BYTES_MAX`] and need no share of the budget: the number of connections
+//! limits them. Larger bodies share [`LARGE_BYTES_MAX`]. If that is used up, the oldest body that is not verified
+//! yet is evicted for the newest, so that nobody can hold the budget by sending slowly. A body that waits for its
+//! share is not read, and the newest is served first: older ones may be waiting in order to block others.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,19 +17,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::{Problem, ProblemType};
 
-/// Largest body in bytes. Stripe's largest known events stay far below.
+/// Largest body, in bytes. Stripe's largest known events are far smaller.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Largest body that takes no share of the budget, in bytes.
 const SMALL_BYTES_MAX: usize = 32 * 1024;
-/// Budget of all larger bodies together, in bytes.
+/// Size of the budget, which all larger bodies share, in bytes.
 const LARGE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Time that a body may take to arrive.
+/// Time limit for a body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Time that a large body waits for its share of the budget.
+/// Time limit of a large body's wait for its share of the budget.
 const BUDGET_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Budget of the large bodies that are being received or stored. Cheap to clone.
+/// Memory budget of the large bodies that are being received or stored. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct BodyBudget(Arc<Mutex<State>>);
 
@@ -38,20 +37,20 @@ pub struct BodyBudget(Arc<Mutex<State>>);
 struct State {
     used: usize,
     next: u64,
-    /// BodyBudget that are not verified yet and have not given way, by the order of their arrival.
+    /// Shares of bodies that are neither verified nor evicted, by arrival.
     unverified: BTreeMap<u64, CancellationToken>,
-    /// BodyBudget that wait for their share, and how large it is.
+    /// Bodies that wait for a share, with its size.
     waiting: BTreeMap<u64, (usize, oneshot::Sender<BudgetShare>)>,
 }
 
-/// A body, and its share of the budget.
+/// Received body, with its share of the budget.
 #[derive(Debug)]
 pub(super) struct ReceivedBody {
     pub(super) bytes: Vec<u8>,
     share: Option<BudgetShare>,
 }
 
-/// BudgetShare of the budget; given back on drop.
+/// Share of the budget; returned on drop.
 #[derive(Debug)]
 struct BudgetShare {
     budget: BodyBudget,
@@ -60,11 +59,12 @@ struct BudgetShare {
     evicted: CancellationToken,
 }
 
-/// WaitingPlace among those that wait; given up on drop.
+/// Entry of a waiting body; removed on drop.
 struct WaitingPlace<'a>(&'a BodyBudget, u64);
 
 impl ReceivedBody {
-    /// Takes the bytes out. The share of the budget, which is returned beside them, does not give way any more.
+    /// Takes the bytes of a verified body. Its share of the budget, which is returned beside them, can no longer be
+    /// evicted.
     pub(super) fn into_verified(self) -> (Vec<u8>, impl Send) {
         if let Some(share) = &self.share {
             share.budget.lock().unverified.remove(&share.number);
@@ -102,7 +102,7 @@ impl BodyBudget {
             };
             let Some(frame) = frame else { break };
             let frame = frame.map_err(|_| {
-                Problem::new(ProblemType::BodyIncomplete, "the body ended before its end")
+                Problem::new(ProblemType::BodyIncomplete, "the connection ended inside the body")
             })?;
             let Ok(data) = frame.into_data() else { continue };
             let length = bytes.len() + data.len();
@@ -113,20 +113,20 @@ impl BodyBudget {
                 share = Some(self.reserve(most).await?);
             }
             if length > bytes.capacity() {
-                // Small bodies are reserved in one piece. A large one takes its memory only once it has
-                // sent more than a small one; without an announced length it grows by steps.
-                let room = match exact {
+                // A small body is reserved in one piece. A large body gets its memory only once it has sent more
+                // than a small one; without an announced length it grows by steps.
+                let capacity = match exact {
                     Some(exact) if exact <= SMALL_BYTES_MAX || length > SMALL_BYTES_MAX => exact,
                     _ => (2 * bytes.capacity()).clamp(length, most),
                 };
-                bytes.reserve_exact(room - bytes.len());
+                bytes.reserve_exact(capacity - bytes.len());
             }
             bytes.extend_from_slice(&data);
         }
         Ok(ReceivedBody { bytes, share })
     }
 
-    /// Takes a share of the budget, for which the oldest body that is not verified gives way if it must.
+    /// Reserves a share of the budget, if need be by evicting the oldest body that is not verified.
     async fn reserve(&self, bytes: usize) -> Result<BudgetShare, Problem> {
         let (sender, granted) = oneshot::channel();
         let (place, rejected) = {
@@ -147,15 +147,15 @@ impl BodyBudget {
         granted.ok().and_then(Result::ok).ok_or_else(full)
     }
 
-    /// No code that holds the lock can panic half-way through a change.
+    /// Locks the state. No code that holds the lock can panic half-way through a change, so poison is ignored.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Grants what is free to the newest that wait. Returns the shares of those who wait no more, to
-    /// be dropped without the lock.
+    /// Grants the free part of the budget to the newest waiting bodies. Returns the shares of bodies that no longer
+    /// wait, to be dropped without the lock.
     fn grant(&mut self, budget: &BodyBudget) -> Vec<BudgetShare> {
         let mut rejected = Vec::new();
         while let Some(newest) = self.waiting.last_entry() {
@@ -245,7 +245,7 @@ mod tests {
         shares.pop();
         shares.push(newer.await.unwrap());
         assert!(futures_util::poll!(older.as_mut()).is_pending());
-        // Who waits no more leaves nothing behind.
+        // A body that stops waiting leaves no entry.
         drop(older);
         assert!(budget.lock().waiting.is_empty());
         drop(shares);

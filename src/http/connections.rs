@@ -118,7 +118,7 @@ impl Connections {
         }
     }
 
-    /// No code that holds the lock can panic half-way through a change.
+    /// Locks the table. No code that holds the lock can panic half-way through a change, so poison is ignored.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

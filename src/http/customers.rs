@@ -1,4 +1,4 @@
-//! `GET /v1/customers/{id}`: a customer of Stripe's and their subscriptions.
+//! `GET /v1/customers/{id}`: access and subscriptions of a Stripe customer.
 
 use axum::Json;
 use axum::extract::State;
@@ -19,6 +19,7 @@ pub(super) struct CustomerView {
     access: AccessView,
 }
 
+#[tracing::instrument(name = "customer", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     Id(id): Id,

@@ -10,6 +10,7 @@ use crate::exchange::EventRecord;
 use crate::ids::EventId;
 use crate::store::LoggedEvent;
 
+#[tracing::instrument(name = "event", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     Id(id): Id,
@@ -20,7 +21,7 @@ pub(super) async fn get(
     Ok(Json(EventRecord::new(event, redeliveries).without_payload()))
 }
 
-/// The event of this id in the account and mode that are meant.
+/// Finds the event with this id in the account and mode of the request.
 pub(super) async fn find(
     app: &AppState,
     id: String,

@@ -1,4 +1,4 @@
-//! `GET /v1/events/{id}/payload`: the bytes exactly as they were received.
+//! `GET /v1/events/{id}/payload`: the exact bytes that were received.
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};
@@ -8,6 +8,7 @@ use super::event::find;
 use super::params::{Id, Params};
 use super::problem::{Problem, ProblemType};
 
+#[tracing::instrument(name = "event_payload", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     Id(id): Id,
@@ -22,7 +23,7 @@ pub(super) async fn get(
     })?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
-        // A body is whatever Stripe sent; no browser shall take it for a page.
+        // Stripe's bytes must not be rendered as a page.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     Ok((headers, payload))

@@ -1,4 +1,4 @@
-//! `GET /v1/subscriptions/{id}/explain`: for every field of the row, the event that set it.
+//! `GET /v1/subscriptions/{id}/explain`: the event that set each field of the row.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,13 +11,14 @@ use crate::audit::{self, Explanation, Past};
 use crate::ids::SubscriptionId;
 use crate::time::{ReceivedAt, StripeTime};
 
+#[tracing::instrument(name = "explain", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     Id(id): Id,
     mut params: Params,
 ) -> Result<AtPosition<Json<Explanation>>, Problem> {
-    let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
-    let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
+    let as_of = params.parse("as_of", INSTANT, StripeTime::parse)?;
+    let known_at = params.parse("known_at", INSTANT, ReceivedAt::parse)?;
     let scope = params.scope(app.mode)?;
     params.finish()?;
     let past = Past { as_of, known_at };

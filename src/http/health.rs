@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::AppState;
 use crate::projector::Status;
 
-/// Time that an event may wait to be stored before the ledger is not ready.
+/// Greatest time that an event may wait to be stored in a ledger that is ready.
 const APPEND_STALLED: Duration = Duration::from_secs(5);
-/// Time without a folded batch, while the log is ahead, after which the ledger is not ready.
+/// Greatest time without a folded batch in a ledger that is ready, while the log is ahead.
 const FOLD_STALLED: Duration = Duration::from_secs(15);
-/// Said here and by `/readyz`.
+/// Reason that is reported while the follower does not fold because of another version's logic.
 pub(super) const FROZEN: &str = "the read model was made by another version of this program and does \
                                  not follow the log";
 
-/// Says so where an event has been waiting for too long to be stored.
+/// Reason to report if an event has been waiting for too long to be stored.
 pub(super) fn stalled_append(app: &AppState) -> Option<String> {
     let waiting = app.ingest.oldest_wait();
     let last = app.ingest.stats().since_last_commit();
@@ -24,7 +24,7 @@ pub(super) fn stalled_append(app: &AppState) -> Option<String> {
     })
 }
 
-/// Says so where nothing has been folded for too long although the log is ahead.
+/// Reason to report if nothing has been folded for too long although the log is ahead.
 pub(super) fn stalled_fold(follower: &Status) -> Option<String> {
     let standing = follower.stalled_for();
     (standing > FOLD_STALLED).then(|| {

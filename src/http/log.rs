@@ -1,4 +1,4 @@
-//! `GET /v1/log`: the end of the log.
+//! `GET /v1/log`: head of the log.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,10 +15,11 @@ use crate::ids::Position;
 pub(super) struct Head {
     log_id: String,
     size: Position,
-    /// The root of the Merkle tree, in base64.
+    /// Root of the Merkle tree, in base64.
     root: String,
 }
 
+#[tracing::instrument(name = "log", level = "debug", skip_all)]
 pub(super) async fn get(State(app): SharedState, params: Params) -> Result<Json<Head>, Problem> {
     params.finish()?;
     let head = app.store.log.head().await?;

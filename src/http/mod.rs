@@ -1,7 +1,7 @@
-//! HTTP: the webhook for Stripe, the API for the application, health and metrics for whoever runs
-//! it. One endpoint, one file.
+//! HTTP: the webhook for Stripe, the API for the application, health and metrics for the operator. One endpoint,
+//! one file.
 //!
-//! *Invariant: nothing here knows SQL, and no answer holds a secret or a database's words.*
+//! *Invariant: no SQL here, and no answer contains a secret or a database's error message.*
 
 mod access;
 mod auth;
@@ -64,39 +64,39 @@ use crate::proof::SigningKey;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
 
-/// How long an answer of the API may take to make.
+/// Time limit of an answer of the API.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the endpoints share.
+/// State that all endpoints share.
 pub struct AppState {
-    /// The ledger.
+    /// Store of the ledger.
     pub store: Store,
-    /// The way into the log.
+    /// Entrance to the log.
     pub ingest: Ingest,
-    /// How the read model is kept current.
+    /// Handle of the projector that keeps the read model current.
     pub projector: ProjectorHandle,
-    /// Checks signatures.
+    /// Verifier of webhook signatures.
     pub verifier: Verifier,
-    /// Who may read.
+    /// Read tokens.
     pub tokens: Tokens,
-    /// What signs checkpoints of the log, if anything does.
+    /// Key that signs checkpoints of the log, if one is configured.
     pub signing_key: Option<SigningKey>,
-    /// Which mode is meant where none is named.
+    /// Mode of requests that name none.
     pub mode: Mode,
-    /// Where the time comes from.
+    /// Clock of the service.
     pub clock: Clock,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// What has been said once.
+    /// Warnings that are logged at most once.
     pub one_time_warnings: OneTimeWarnings,
-    /// Budget of the webhooks' bodies.
+    /// Memory budget of large webhook bodies.
     pub body_budget: BodyBudget,
 }
 
-/// What an address serves.
+/// Role of a listener: the endpoints that its address serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenerRole {
-    /// Everything. Metrics need a token unless only this machine can reach the address.
+    /// All endpoints. Metrics require a token unless only this machine can reach the address.
     Combined {
         /// True if the address is a loopback address.
         loopback: bool,
@@ -107,7 +107,7 @@ pub enum ListenerRole {
     Private,
 }
 
-/// The routes of an address.
+/// Routes of a listener.
 pub fn router(app: Arc<AppState>, role: ListenerRole) -> Router {
     let mut router =
         Router::new().both("/healthz", get(healthz::get)).both("/readyz", get(readyz::get));
@@ -129,7 +129,7 @@ pub fn router(app: Arc<AppState>, role: ListenerRole) -> Router {
         .with_state(app)
 }
 
-/// The routes under `/v1`, each behind a token.
+/// Routes under `/v1`, each behind a token.
 fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
     let access = Router::new()
         .both("/users/{id}", get(users::get))
@@ -152,10 +152,10 @@ fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
     access
         .merge(read)
         .layer(from_fn_with_state(Arc::clone(app), freshness::add_headers))
-        .layer(middleware::from_fn(within_time))
+        .layer(middleware::from_fn(limit_time))
 }
 
-/// Routes that answer with and without a slash at the end. A redirect would lose a POST.
+/// Routes with and without a slash at the end. A redirect would lose a POST.
 trait BothSpellings {
     fn both(self, path: &str, method: MethodRouter<Arc<AppState>>) -> Self;
 }
@@ -167,14 +167,14 @@ impl BothSpellings for Router<Arc<AppState>> {
 }
 
 async fn not_found() -> Problem {
-    Problem::new(ProblemType::NotFound, "there is no such path here")
+    Problem::new(ProblemType::NotFound, "unknown path")
 }
 
 async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(ProblemType::MethodNotAllowed, format!("this path does not take {method}"))
+    Problem::new(ProblemType::MethodNotAllowed, format!("this path does not support {method}"))
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
+async fn limit_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
@@ -182,5 +182,5 @@ async fn within_time(request: Request, next: Next) -> Response {
     })
 }
 
-/// What every handler is given.
+/// Extractor of the state, for the handlers.
 type SharedState = State<Arc<AppState>>;

@@ -1,4 +1,4 @@
-//! `GET /v1/projections`: the generations of the read model, and what could not be folded.
+//! `GET /v1/projections`: generations of the read model, and events that could not be folded.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +8,7 @@ use super::params::Params;
 use super::problem::Problem;
 use crate::projector::{self, Projections};
 
+#[tracing::instrument(name = "projections", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     params: Params,

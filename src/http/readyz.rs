@@ -1,4 +1,4 @@
-//! `GET /readyz`: whether events are stored and folded, by what has moved lately.
+//! `GET /readyz`: readiness, which is measured by the events that were stored and folded lately.
 
 use std::time::Duration;
 
@@ -12,18 +12,19 @@ use super::SharedState;
 use super::health::{FROZEN, stalled_append, stalled_fold};
 use crate::projector::FollowerState;
 
-/// Time that the log may take to say whether it accepts events.
+/// Time limit of the check that the log accepts events.
 const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
-    /// What is missing, in words; empty where ready.
+    /// Reasons why the ledger is not ready, for people; empty if it is.
     reasons: Vec<String>,
-    /// What is going on besides.
+    /// Progress of a rebuild.
     notes: Vec<String>,
 }
 
+#[tracing::instrument(name = "readyz", level = "debug", skip_all)]
 pub(super) async fn get(State(app): SharedState) -> Response {
     let mut reasons = Vec::new();
     let accepts = tokio::time::timeout(LOG_TIMEOUT, app.store.log.check_append()).await;

@@ -1,4 +1,4 @@
-//! A listener and its connections: limits on time and size, and an orderly end.
+//! Listener: accepts connections, limits their number, time and size, and shuts down gracefully.
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -25,13 +25,13 @@ use super::metrics::Metrics;
 use super::socket::Socket;
 use crate::config::ConnectionLimits;
 
-/// Connections that may wait to be accepted. Where the queue is full, a client tries again a second later.
+/// Length of the system's queue of connections. A client that finds it full tries again a second later.
 #[cfg(unix)]
 const ACCEPT_QUEUE: i32 = 4_096;
-/// Time to wait when no connection can be accepted, as without free file descriptors.
+/// Pause when no connection can be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An address that is being listened on, and what answers there.
+/// Listener on one address, with its router.
 pub struct Listener {
     socket: TcpListener,
     router: Router,
@@ -40,21 +40,21 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Serves a router on a bound socket.
+    /// Creates a listener on a bound socket.
     pub fn new(
         socket: TcpListener,
         router: Router,
         metrics: Arc<Metrics>,
         limits: ConnectionLimits,
     ) -> Self {
-        // Called again, this only changes the length of the queue. Where that fails, the queue is shorter.
+        // A second call only changes the length of the queue. If it fails, the queue stays shorter.
         #[cfg(unix)]
         let _ = rustix::net::listen(&socket, ACCEPT_QUEUE);
         Self { socket, router, metrics, connections: Connections::new(limits) }
     }
 
-    /// Serves until `stop` fires; then accepts no more, lets every connection finish the request
-    /// it is in, and returns when the last one has.
+    /// Serves until `stop` is cancelled. Then accepts no further connection, lets every connection finish its current
+    /// request, and returns.
     pub async fn serve(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let (metrics, connections) = (Arc::clone(&self.metrics), Arc::clone(&self.connections));
@@ -96,7 +96,7 @@ impl Listener {
         }
     }
 
-    /// Waits for room; none where the address may have no more connections.
+    /// Waits for a slot; none if the address may have no further connection.
     async fn admit(&self, address: IpAddr) -> Option<Slot> {
         loop {
             match self.connections.admit(address) {
@@ -111,7 +111,7 @@ impl Listener {
                     self.metrics.warnings.connection_evicted("connections-per-address");
                     return None;
                 }
-                // Verified connections become idle without leaving, so look again now and then.
+                // A verified connection may become idle, which frees no slot: check again after a pause.
                 Admission::Full => {
                     let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.slot_freed()).await;
                 }
@@ -120,7 +120,7 @@ impl Listener {
     }
 }
 
-/// Checks the deadlines of all connections, and tells what is due, for ever.
+/// Checks the deadlines of all connections and logs due warnings, for ever.
 async fn sweep(connections: &Connections, metrics: &Metrics) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
@@ -141,13 +141,13 @@ impl Connection {
     async fn serve(self) {
         let Self { stream, router, metrics, slot, stop } = self;
         let state = &slot.state;
-        // An answer is one small write; waiting to fill a packet would only delay it.
+        // An answer is one small write. Waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         metrics.connections.inc();
         let _open = OnDrop(|| {
             metrics.connections.dec();
         });
-        // A connection that says nothing has no buffers yet.
+        // A connection gets its buffers only once it sends something.
         tokio::select! {
             biased;
             _ = stream.readable() => {}
@@ -160,7 +160,7 @@ impl Connection {
             request.extensions_mut().insert(Arc::clone(state));
             let answer = router.call(request);
             async move {
-                // A client that sends requests without end shall not keep others from their turn.
+                // A client that sends requests without end must not block the others.
                 if number > 1 && !state.is_verified() {
                     tokio::task::yield_now().await;
                 }

@@ -1,5 +1,5 @@
-//! Socket of a connection: reports progress to its state's state, and closes so that the last answer
-//! can be read.
+//! Socket of a connection: reports progress to the connection's state, and closes so that the client can read the
+//! last answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 
 use super::connection_state::ConnectionState;
 
-/// Bytes that are discarded at a time.
+/// Number of bytes to discard at a time.
 const DISCARD_BYTES: usize = 16 * 1024;
 
-/// TCP stream whose progress is watched.
+/// TCP stream that reports its progress.
 pub(super) struct Socket {
     stream: TcpStream,
     state: Arc<ConnectionState>,
-    /// Bytes that may still be discarded; none before the end of writing.
+    /// Number of bytes that may still be discarded; none before writing has ended.
     discard: Option<usize>,
 }
 
@@ -78,8 +78,8 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Ends writing, then discards what the client still sends, up to a limit. If the socket were
-    /// closed with unread bytes, the system would reset the connection, and the client could lose the answer.
+    /// Ends writing, then discards what the client still sends, up to a limit. A socket that is closed with unread
+    /// bytes resets the connection, and the client could lose the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let left = if let Some(left) = self.discard {
             left
@@ -95,12 +95,12 @@ impl AsyncWrite for Socket {
         let mut buffer = ReadBuf::new(&mut bytes);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
         let count = buffer.filled().len();
-        // A client that is gone has nothing left to read either.
+        // A client that has disconnected reads no answer.
         if read.is_err() || count == 0 {
             return Poll::Ready(Ok(()));
         }
         self.discard = Some(left.saturating_sub(count));
-        // One piece at a time: others have their turn between.
+        // One piece at a time, so that other tasks can run in between.
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -11,6 +11,7 @@ use crate::ids::SubscriptionId;
 use crate::store::SubscriptionFilter;
 use crate::view::SubscriptionView;
 
+#[tracing::instrument(name = "subscription", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     Id(id): Id,

@@ -1,11 +1,15 @@
-//! Rate-limited warning: the first occurrence at once, later ones counted and told once an interval.
+//! Rate limit of a warning: the first occurrence is logged at once, later ones are counted by reason and summed up
+//! once an interval.
+//!
+//! The filter of repeated lines in [`log_output`](crate::log_output) could not replace it: that filter drops lines, and
+//! knows no reasons.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Warning that is given at most once an interval. Pure: the time comes in as a value, which is the
+/// Limiter of a warning that is logged at most once an interval. It reads no clock: the time is passed in, as the
 /// time since any fixed instant.
 #[derive(Debug)]
 pub(super) struct Throttle {
@@ -28,14 +32,14 @@ impl Throttle {
         Self { interval, state: Mutex::default() }
     }
 
-    /// Counts an occurrence; returns what is to be told now.
+    /// Counts an occurrence. Returns the counts to log now, if the interval is over.
     pub(super) fn count(&self, reason: &'static str, now: Duration) -> Option<ReasonCounts> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state.counts.entry(reason).or_default() += 1;
         state.take_due(self.interval, now)
     }
 
-    /// Returns what was counted and not told, once the interval is over.
+    /// Returns the counts that were not logged yet, once the interval is over.
     pub(super) fn due(&self, now: Duration) -> Option<ReasonCounts> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.counts.is_empty() { None } else { state.take_due(self.interval, now) }
@@ -53,7 +57,7 @@ impl State {
 }
 
 impl ReasonCounts {
-    /// Occurrences of all reasons.
+    /// Number of all occurrences.
     pub(super) fn total(&self) -> u64 {
         self.0.values().sum()
     }
@@ -104,7 +108,7 @@ mod tests {
         let throttle = Throttle::new(MINUTE);
         assert_eq!(throttle.due(at(1)), None);
         assert!(throttle.count("a", at(1)).is_some());
-        assert_eq!(throttle.due(at(100)), None, "it is told");
+        assert_eq!(throttle.due(at(100)), None, "it is logged");
         assert!(throttle.count("a", at(101)).is_some());
         for second in 102..105 {
             assert_eq!(throttle.count("c", at(second)), None);

@@ -1,7 +1,7 @@
-//! `GET /v1/users/{id}`: may this user use it now?
+//! `GET /v1/users/{id}`: access of a user.
 //!
-//! The question that an application asks thousands of times a second. A user whom the ledger does
-//! not know has no subscriptions, and that is an answer, not an error.
+//! Applications send this request thousands of times a second. A user that the ledger does not know has no
+//! subscriptions; that is an answer and not an error.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,16 +14,17 @@ use super::params::{Id, Params};
 use super::problem::Problem;
 use crate::store::AccessHolder;
 
-/// A user of the application, and what they may use.
+/// User of the application, with their access.
 #[derive(Clone, Debug, Serialize)]
 pub struct UserView {
-    /// The user, as the application names them.
+    /// Id of the user in the application.
     pub user_id: String,
-    /// Their access.
+    /// Access of the user.
     #[serde(flatten)]
     pub access: AccessView,
 }
 
+#[tracing::instrument(name = "user", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     Id(user_id): Id,

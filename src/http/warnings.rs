@@ -1,6 +1,6 @@
-//! Warnings of the HTTP edge: refused webhooks, refused reads, connections that gave way.
+//! Warnings about refused webhooks, refused reads and connections that were closed for a limit.
 //!
-//! A line of the log holds counts and reasons, and never a secret, a body or a signature.
+//! A log line contains counts and reasons, but no secret, body or signature.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::throttle::{ReasonCounts, Throttle};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ACCESS_TOKEN, API_TOKEN};
 
-/// Interval between two warnings of one throttle.
+/// Interval between two warnings of one kind.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Warnings of the HTTP edge.
+/// Throttled warnings of the HTTP server.
 #[derive(Debug)]
 pub(super) struct Warnings {
     time: Stopwatch,
@@ -34,7 +34,7 @@ impl Default for Warnings {
 }
 
 impl Warnings {
-    /// Counts a refused request, if its kind is of interest to the operator.
+    /// Counts a refused request, if the operator can do something about it.
     pub(super) fn request_refused(&self, kind: ProblemType) {
         let now = self.time.elapsed();
         match kind {
@@ -48,12 +48,12 @@ impl Warnings {
         }
     }
 
-    /// Counts a connection that was closed to make room for another one.
+    /// Counts a connection that was closed or refused because of this limit.
     pub(super) fn connection_evicted(&self, reason: &'static str) {
         self.connections.count(reason, self.time.elapsed()).as_ref().map(warn_connections);
     }
 
-    /// Tells what was counted and not told, where an interval is over.
+    /// Logs the counts whose interval is over.
     pub(super) fn log_due(&self) {
         let now = self.time.elapsed();
         self.webhook.due(now).as_ref().map(warn_webhook);
@@ -62,43 +62,43 @@ impl Warnings {
     }
 }
 
-fn warn_webhook(tally: &ReasonCounts) {
-    let kinds = ProblemType::ALL.iter().filter(|kind| tally.reasons().any(|it| it == kind.name()));
+fn warn_webhook(counts: &ReasonCounts) {
+    let kinds = ProblemType::ALL.iter().filter(|kind| counts.reasons().any(|it| it == kind.name()));
     let mut hints: Vec<&str> = kinds.filter_map(|kind| webhook_hint(*kind)).collect();
     hints.dedup();
-    let (refused, hints) = (tally.total(), hints.join("; "));
+    let (refused, hints) = (counts.total(), hints.join("; "));
     tracing::warn!(
         refused,
-        reasons = %tally,
-        "webhooks are refused, {refused} since the last such line ({tally}): {hints}"
+        reasons = %counts,
+        "refused webhooks since the last warning: {refused} ({counts}); {hints}"
     );
 }
 
-fn warn_api(tally: &ReasonCounts) {
-    let refused = tally.total();
+fn warn_api(counts: &ReasonCounts) {
+    let refused = counts.total();
     tracing::warn!(
         refused,
-        reasons = %tally,
-        "requests for reading are refused, {refused} since the last such line ({tally}): send a token of \
-         {API_TOKEN} as Authorization: Bearer (a token of {ACCESS_TOKEN} only opens /v1/users/{{id}})"
+        reasons = %counts,
+        "refused reads since the last warning: {refused} ({counts}); send a token of {API_TOKEN} as \
+         Authorization: Bearer (a token of {ACCESS_TOKEN} only opens /v1/users/{{id}})"
     );
 }
 
-fn warn_connections(tally: &ReasonCounts) {
-    let closed = tally.total();
+fn warn_connections(counts: &ReasonCounts) {
+    let closed = counts.total();
     tracing::warn!(
         closed,
-        reasons = %tally,
-        "connections were closed because a limit was reached, {closed} since the last such line ({tally}): \
-         raise --connections or --connections-per-address if the clients are yours"
+        reasons = %counts,
+        "connections closed at a limit since the last warning: {closed} ({counts}); raise --connections or \
+         --connections-per-address if the clients are yours"
     );
 }
 
-/// Advice about a kind of refused webhook; none for what is no refusal of a webhook, or is logged elsewhere.
+/// Advice for the operator about a refused webhook; none for other problems, and for those that are logged elsewhere.
 fn webhook_hint(kind: ProblemType) -> Option<&'static str> {
     Some(match kind {
         ProblemType::SignatureMissing => {
-            "if these are from Stripe, let the proxy pass the Stripe-Signature header on"
+            "if these are from Stripe, let the proxy forward the Stripe-Signature header"
         }
         ProblemType::SignatureMalformed
         | ProblemType::SignatureWithoutV1
@@ -112,17 +112,17 @@ fn webhook_hint(kind: ProblemType) -> Option<&'static str> {
              events that its endpoint sends"
         }
         ProblemType::SignatureTooOld | ProblemType::SignatureTooNew => {
-            "compare this machine's clock with UTC; a proxy that holds requests back makes them old, too"
+            "compare this machine's clock with UTC, and check whether a proxy delays requests"
         }
         ProblemType::NotUtf8 | ProblemType::NotJson | ProblemType::NotAnEvent => {
-            "these are signed and are no events: look who else has the signing secret"
+            "the bodies are signed but are not events: check who else has the signing secret"
         }
         ProblemType::BodyIncomplete | ProblemType::BodyTooSlow | ProblemType::BodyTooLarge => {
-            "bodies arrive slowly, broken or too large: look at the proxy and the network"
+            "bodies arrive slowly, broken or too large: check the proxy and the network"
         }
         ProblemType::BodiesFull => "too many large bodies arrive at once",
         ProblemType::QueueFull => {
-            "events arrive faster than the log can commit: look at the disk or the database"
+            "events arrive faster than the log can commit: check the disk or the database"
         }
         _ => return None,
     })

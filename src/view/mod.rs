@@ -13,48 +13,48 @@ use crate::projection::row::SubscriptionRow;
 use crate::store::Grant;
 use crate::time::{ReceivedAt, StripeTime};
 
-/// A subscription at the instant of asking.
+/// Subscription at an instant.
 #[derive(Clone, Debug, Serialize)]
 pub struct SubscriptionView {
-    /// The row.
+    /// Row of the read model.
     #[serde(flatten)]
     pub row: SubscriptionRow,
-    /// Whether access is granted now.
+    /// True if the subscription grants access at that instant.
     pub active: bool,
 }
 
-/// Access that subscriptions grant together.
+/// Access that several subscriptions grant together.
 #[derive(Clone, Debug, Serialize)]
 pub struct Access {
-    /// Whether any grants access now.
+    /// True if any of them grants access now.
     pub active: bool,
-    /// Until when, by what is known now: the latest end, or null for none.
+    /// Latest end of access, as far as is known now; null for none.
     pub entitled_until: Option<StripeTime>,
 }
 
-/// A history as it is shown.
+/// History of a subject, with its subscriptions at the end.
 #[derive(Clone, Debug, Serialize)]
 pub struct HistoryView {
-    /// Whose.
+    /// User, customer or subscription.
     pub subject: Subject,
-    /// Only what had happened by then.
+    /// Limit on the time of the events, by Stripe's clock.
     pub as_of: Option<StripeTime>,
-    /// Only what had reached the ledger by then.
+    /// Limit on the time of receipt.
     pub known_at: Option<ReceivedAt>,
-    /// Events that `known_at` leaves out and whose time of receipt lies in the future, because the clock was
-    /// ahead when they were received; they are known now all the same.
+    /// Number of events that `known_at` excludes although they are known: their time of receipt lies in the future,
+    /// because the clock was ahead.
     #[serde(skip_serializing_if = "audit::is_zero")]
     pub received_in_future: usize,
-    /// What happened.
+    /// Events in canonical order.
     pub events: Vec<HistoryEvent>,
-    /// Whether the story is longer than is told.
+    /// True if the history is longer than these events.
     pub truncated: bool,
-    /// The subscriptions at the end of it.
+    /// Subscriptions after the last event.
     pub state: Vec<SubscriptionView>,
 }
 
 impl HistoryView {
-    /// The history with its state at the instant that was turned back to, or else now.
+    /// View of a history. Access is that at `as_of`, or else now.
     pub fn new(history: History, now: StripeTime) -> Self {
         let History { subject, as_of, known_at, received_in_future, events, truncated, state } =
             history;
@@ -62,7 +62,7 @@ impl HistoryView {
         Self { subject, as_of, known_at, received_in_future, events, truncated, state }
     }
 
-    /// Leaves out the events that changed nothing.
+    /// Removes the events that changed nothing.
     #[must_use]
     pub fn changes_only(mut self) -> Self {
         self.events.retain(HistoryEvent::changed_anything);
@@ -71,25 +71,25 @@ impl HistoryView {
 }
 
 impl SubscriptionView {
-    /// The row at this instant.
+    /// View of a row at this instant.
     pub fn new(row: SubscriptionRow, now: StripeTime) -> Self {
         let active = row.active_at(now);
         Self { row, active }
     }
 
-    /// The rows at this instant.
+    /// Views of rows at this instant.
     pub fn all(rows: impl IntoIterator<Item = SubscriptionRow>, now: StripeTime) -> Vec<Self> {
         rows.into_iter().map(|row| Self::new(row, now)).collect()
     }
 
-    /// The row where it is not known whether it has what was asked for: it grants nothing.
+    /// View of a row that may lack the requested item: it grants nothing.
     pub fn undecided(row: SubscriptionRow) -> Self {
         Self { row, active: false }
     }
 }
 
 impl Access {
-    /// The grant at this instant.
+    /// Access that a grant gives at this instant.
     pub fn new(grant: Grant, now: StripeTime) -> Self {
         Self { active: grant.is_active_at(now), entitled_until: grant.until() }
     }

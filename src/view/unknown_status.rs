@@ -1,4 +1,4 @@
-//! Statuses that a request may ask for.
+//! Check of the statuses in a filter.
 
 use std::fmt;
 
@@ -7,17 +7,16 @@ use crate::projection::policy::KNOWN_STATUSES;
 use crate::store::{ReadModel, StoreError, SubscriptionFilter};
 use crate::suggest::nearest;
 
-/// A status that nothing has: probably one that is mistyped.
+/// Status that no subscription has and Stripe does not define: probably mistyped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownStatus {
     status: String,
-    meant: Option<&'static str>,
+    suggestion: Option<&'static str>,
 }
 
 impl UnknownStatus {
-    /// The first of these statuses that Stripe does not have and no subscription has. One that Stripe invents
-    /// later is known as soon as a subscription has it.
-    pub async fn among(
+    /// Finds the first unknown status. A status that Stripe introduces later is known once a subscription has it.
+    pub async fn find(
         statuses: &[String],
         scope: &Scope,
         read_model: &ReadModel,
@@ -30,18 +29,18 @@ impl UnknownStatus {
                 ..SubscriptionFilter::default()
             };
             if read_model.subscriptions(&filter, None, 1).await?.1.is_empty() {
-                let meant = nearest(&status.to_lowercase(), KNOWN_STATUSES);
-                return Ok(Some(Self { status: status.clone(), meant }));
+                let suggestion = nearest(&status.to_lowercase(), KNOWN_STATUSES);
+                return Ok(Some(Self { status: status.clone(), suggestion }));
             }
         }
         Ok(None)
     }
 
-    /// Advice: the statuses that can be asked for.
+    /// Advice with the known statuses.
     pub fn hint(&self) -> String {
         let known = format!("statuses are {}", KNOWN_STATUSES.join(", "));
-        match self.meant {
-            Some(meant) => format!("did you mean {meant}? {known}"),
+        match self.suggestion {
+            Some(status) => format!("did you mean {status}? {known}"),
             None => known,
         }
     }
@@ -49,6 +48,6 @@ impl UnknownStatus {
 
 impl fmt::Display for UnknownStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no status {:?}", self.status)
+        write!(f, "unknown status {:?}", self.status)
     }
 }

@@ -91,7 +91,6 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_stored() {
             let (_, refused) = rest.join_next().await.unwrap().unwrap();
             assert_eq!(refused, Err(SubmitError::QueueFull));
         }
-        assert_eq!(ingest.stats().refused_full(), 5);
         lock.execute("ROLLBACK").await.unwrap();
         let mut stored = accepted(first.join_all().await);
         stored.extend(accepted(rest.join_all().await));
@@ -124,7 +123,7 @@ async fn an_event_that_the_database_refuses_fails_alone_and_its_neighbours_are_s
     assert_eq!(refused, [(20, Err(SubmitError::Unavailable))]);
     assert_eq!(accepted(stored), (2..=40).collect::<Vec<_>>());
     // Of the batch as a whole, and of the event by itself.
-    assert_eq!((ingest.stats().commits_failed(), ingest.stats().events_failed()), (2, 1));
+    assert_eq!(ingest.stats().commits_failed(), 2);
     sql.execute(raw::NO_FAULT).await.unwrap();
     let last = ingest.submit(event("evt_20", "{}")).await.unwrap();
     assert_eq!((last.position, last.duplicate), (Position(41), false));
@@ -150,7 +149,6 @@ async fn closing_stores_what_was_accepted_and_refuses_the_rest() {
     let answers = submit(&ingest, 1, 100).await;
     ingest.close();
     assert_eq!(ingest.submit(event("evt_101", "{}")).await, Err(SubmitError::Closed));
-    assert_eq!(ingest.stats().refused_closed(), 1);
     writer.await.unwrap();
     assert_eq!(accepted(answers.join_all().await), (1..=100).collect::<Vec<_>>());
     let reopened = ledger.open_again().await;

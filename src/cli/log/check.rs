@@ -1,4 +1,4 @@
-//! `log check`: checkpoints and proofs, against the public key and each other. No ledger is needed.
+//! `log check`: checks checkpoints and proofs against the public key and each other, without a ledger.
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a few files say together about a log.
+//! Checkpoints, proofs and records of events from files, checked together.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use crate::proof::{Checkpoint, ConsistencyProof, InclusionProof, ProofError, Ver
 use crate::store::NewEvent;
 use crate::tree::{self, Hash};
 
-/// The files so far.
+/// Content of the files that were read so far.
 pub(super) struct ProofFiles<'k> {
     key: &'k VerifierKey,
-    /// Checkpoints in files of their own.
+    /// Checkpoints that are not part of a proof.
     checkpoints: Vec<(PathBuf, Checkpoint)>,
     inclusions: Vec<(PathBuf, InclusionProof)>,
     consistencies: Vec<(PathBuf, ConsistencyProof)>,
     records: Vec<EventInFile>,
 }
 
-/// An event as somebody shows it.
+/// Record of an event, as it is in a file.
 struct EventInFile {
     path: PathBuf,
     /// Line at which the record begins, from 1.
@@ -30,7 +30,7 @@ struct EventInFile {
     position: i64,
     event_id: String,
     leaf: Hash,
-    /// Fields that neither the leaf nor the payload covers.
+    /// Fields that neither the leaf hash nor the payload covers.
     uncovered: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl<'k> ProofFiles<'k> {
         }
     }
 
-    /// Reads a file as what it begins like.
+    /// Reads a file. Its beginning tells what it contains.
     pub(super) fn add(&mut self, text: &str, path: PathBuf) -> anyhow::Result<()> {
         let refuse = |error: ProofError| does_not_hold(&path, &error);
         if InclusionProof::has_format(text) {
@@ -73,14 +73,14 @@ impl<'k> ProofFiles<'k> {
         Ok(())
     }
 
-    /// Checks all of it: what holds, line by line.
+    /// Checks everything. Returns one line for each thing that holds.
     pub(super) fn check(self) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
         let mut roots = Roots::default();
         for (path, checkpoint) in &self.checkpoints {
             roots.add(checkpoint, path)?;
             let (file, name) = (path.display(), self.key.name());
-            lines.push(format!("{file}: {name} has signed a log of {} events", checkpoint.size));
+            lines.push(format!("{file}: {name} signed a log of {} events", checkpoint.size));
         }
         for (path, proof) in &self.inclusions {
             lines.push(self.check_inclusion(path, proof, &mut roots)?);
@@ -95,7 +95,7 @@ impl<'k> ProofFiles<'k> {
         for (path, proof) in &self.consistencies {
             lines.push(self.check_consistency(path, proof, &roots)?);
         }
-        self.refuse_what_nothing_is_said_of(&linked)?;
+        self.refuse_unproven(&linked)?;
         for record in self.records.iter().filter(|it| !it.uncovered.is_empty()) {
             let fields = record.uncovered.join(", ");
             lines.push(format!("{}: no proof covers {fields}", record.place()));
@@ -103,7 +103,7 @@ impl<'k> ProofFiles<'k> {
         Ok(lines)
     }
 
-    /// Checks every record of the event that the proof is about.
+    /// Checks a proof with every record of its event.
     fn check_inclusion(
         &self,
         path: &Path,
@@ -114,7 +114,8 @@ impl<'k> ProofFiles<'k> {
         for record in self.records.iter().filter(|it| it.is_proven_by(proof)) {
             let checkpoint = proof.check(record.leaf, self.key).map_err(|error| match error {
                 ProofError::WrongRoot => {
-                    let message = format!("the record at {} is not the logged one", record.place());
+                    let message =
+                        format!("the record at {} differs from the logged event", record.place());
                     does_not_hold(path, &message)
                 }
                 error => does_not_hold(path, &error),
@@ -127,7 +128,7 @@ impl<'k> ProofFiles<'k> {
         holds.ok_or_else(|| {
             Failure::usage(
                 format!("{} is about event number {}", path.display(), u128::from(proof.index) + 1),
-                "give its record as well: what `subledger event EVT` shows, or its line of an export",
+                "add its record: the output of `subledger event EVT`, or its line of an export",
             )
         })
     }
@@ -138,10 +139,10 @@ impl<'k> ProofFiles<'k> {
         proof: &ConsistencyProof,
         roots: &Roots,
     ) -> anyhow::Result<String> {
-        let Some(root) = roots.of(proof.old) else {
+        let Some(root) = roots.get(proof.old) else {
             return Err(Failure::usage(
                 format!("{} is about an older log of {} events", path.display(), proof.old),
-                "give the checkpoint of that size as well",
+                "add the checkpoint of that size",
             ));
         };
         let old = Checkpoint { size: proof.old, root };
@@ -150,32 +151,30 @@ impl<'k> ProofFiles<'k> {
         Ok(format!("{file}: the log of {new} events begins with that of {old} events"))
     }
 
-    /// A file that was given and shows nothing must not look as if it did.
-    fn refuse_what_nothing_is_said_of(&self, linked: &[u64]) -> anyhow::Result<()> {
+    /// Refuses records and checkpoints that no proof refers to, so that they do not appear to be checked.
+    fn refuse_unproven(&self, linked: &[u64]) -> anyhow::Result<()> {
         let proven =
             |it: &EventInFile| self.inclusions.iter().any(|(_, proof)| it.is_proven_by(proof));
         if let Some(record) = self.records.iter().find(|it| !proven(it)) {
             let (place, id) = (record.place(), &record.event_id);
             let hint = format!("`subledger log prove {id}` makes a proof");
-            // A proof of one record must not lend its weight to the others of its file.
+            // A proof of one record must not appear to prove the others of its file.
             if self.records.iter().any(|it| it.path == record.path && proven(it)) {
                 let message =
-                    format!("nothing here proves the record at {place}, as it does another");
+                    format!("no proof for the record at {place}, only for others in its file");
                 return Err(Failure::no(
                     message,
-                    format!("{hint}; or give the proven records alone"),
+                    format!("{hint}; or check the proven records alone"),
                 ));
             }
-            return Err(Failure::usage(format!("nothing here proves the record at {place}"), hint));
+            return Err(Failure::usage(format!("no proof for the record at {place}"), hint));
         }
         let sizes: Vec<u64> = self.checkpoints.iter().map(|(_, it)| it.size).collect();
         let alone = sizes.iter().find(|size| !linked.contains(size));
         if let (Some(alone), Some(other)) = (alone, sizes.iter().find(|it| Some(*it) != alone)) {
             let (old, new) = (alone.min(other), alone.max(other));
             return Err(Failure::usage(
-                format!(
-                    "nothing here shows that the log of {new} events begins with that of {old}"
-                ),
+                format!("no proof that the log of {new} events begins with that of {old}"),
                 format!("`subledger log consistency {old} {new}` makes a proof"),
             ));
         }
@@ -188,8 +187,8 @@ impl EventInFile {
         let refuse = |error: &dyn std::fmt::Display| {
             does_not_hold(&path, &format!("the record at line {line}: {error}"))
         };
-        // The position inside of the record would be counted from its own start.
-        let not_a_record = "it is no record of an event, or a field is of a wrong type";
+        // Without the position inside the record, which serde_json counts from its start.
+        let not_a_record = "not a record of an event, or a field has the wrong type";
         let record: EventRecord = serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
         let fields: BTreeMap<String, &RawValue> =
             serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
@@ -202,7 +201,7 @@ impl EventInFile {
         Ok(Self { path, line, position, event_id, leaf, uncovered })
     }
 
-    /// True if the proof is about the event at the position that the record names.
+    /// True if the proof is about the event at the position of the record.
     fn is_proven_by(&self, proof: &InclusionProof) -> bool {
         i128::from(proof.index) + 1 == self.position.into()
     }
@@ -212,7 +211,7 @@ impl EventInFile {
     }
 }
 
-/// The root at each size that was signed: there is one, or there are two logs.
+/// Signed root of each size. Two roots of one size mean two different logs.
 #[derive(Default)]
 struct Roots(BTreeMap<u64, (Hash, PathBuf)>);
 
@@ -224,12 +223,12 @@ impl Roots {
             return Ok(());
         }
         Err(Failure::no(
-            format!("{} and {} are of two different logs", first.display(), path.display()),
-            format!("the key has signed two roots for {} events", checkpoint.size),
+            format!("{} and {} belong to different logs", first.display(), path.display()),
+            format!("the key signed two roots for {} events", checkpoint.size),
         ))
     }
 
-    fn of(&self, size: u64) -> Option<Hash> {
+    fn get(&self, size: u64) -> Option<Hash> {
         let signed = self.0.get(&size).map(|(root, _)| *root);
         signed.or_else(|| (size == 0).then(|| tree::combine(&[])))
     }
