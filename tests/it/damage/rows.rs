@@ -103,7 +103,7 @@ async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
     let size = store.log.head().await.unwrap().size.0;
     let damaged = rows_to_damage(&store).await;
     damage_rows(&url, &damaged).await;
-    let said = "event 9: created is missing (the row is damaged); the export ends before it";
+    let said = "event 9: created is missing (the row is damaged); the export stops before it";
     let ran = run_to(&directory, &["export"], 3, said);
     assert!(ran.err.contains("hint: --skip-damaged"), "{}", ran.err);
     assert_eq!(ran.out.lines().count(), 8);
@@ -115,7 +115,7 @@ async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
     let other = tempfile::tempdir().unwrap();
     std::fs::write(other.path().join("export.jsonl"), ran.out).unwrap();
     let ran = run_to(&other, &["import", "export.jsonl"], 1, "export.jsonl:14: the payload does not match its hash");
-    assert!(ran.err.contains("1 bad records"), "{}", ran.err);
+    assert!(ran.err.contains("1 invalid records"), "{}", ran.err);
     // Behind the last damage it ends as it always did.
     let last = damaged.last().unwrap().0;
     let after = run_to(&directory, &["export", "--after", &last.to_string()], 0, "");
