@@ -1,7 +1,6 @@
 //! Histories end to end: in words, with marks, one timeline over several customers.
 
 use serde_json::{Value, json};
-use sqlx::Connection as _;
 use subledger::audit::{self, FoldOutcome, HistoryEvent, Past, Subject, SubjectKind};
 use subledger::ids::Scope;
 use subledger::projection::Logic;
@@ -131,8 +130,8 @@ pub(crate) async fn ledger() -> TempDir {
     store.close().await;
     let mut log = raw::log(&crate::database(folder.path())).await;
     let erase = "UPDATE events SET payload = NULL, salt = NULL WHERE event_id = 'evt_15'";
-    sqlx::raw_sql(erase).execute(&mut log).await.unwrap();
-    log.close().await.unwrap();
+    log.run(erase).await;
+    log.close().await;
     folder
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use proptest::prelude::*;
-use sqlx::Executor as _;
 use subledger::ids::Position;
 use subledger::ingest::{Ingest, Limits, SubmitError};
 use subledger::store::Appended;
@@ -78,7 +77,7 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_stored() {
     ] {
         let ledger = Ledger::new().await;
         let mut lock = raw::log(&ledger.url).await;
-        lock.execute(raw::LOCK_LOG).await.unwrap();
+        lock.run(raw::dialect().lock_log).await;
         let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), limits);
         let first = submit(&ingest, 1, 1).await;
         while ingest.queued_events() > 0 {
@@ -91,7 +90,7 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_stored() {
             let (_, refused) = rest.join_next().await.unwrap().unwrap();
             assert_eq!(refused, Err(SubmitError::QueueFull));
         }
-        lock.execute("ROLLBACK").await.unwrap();
+        lock.run("ROLLBACK").await;
         let mut stored = accepted(first.join_all().await);
         stored.extend(accepted(rest.join_all().await));
         assert_eq!(stored, (1..=11).collect::<Vec<_>>());
@@ -113,7 +112,7 @@ async fn an_event_that_the_database_refuses_fails_alone_and_its_neighbours_are_s
     let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     ingest.submit(event("evt_0", "{}")).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    sql.execute(raw::FAULT_AT_EVT_20).await.unwrap();
+    sql.run(raw::dialect().fault_at_evt_20).await;
     let (refused, stored): (Vec<_>, Vec<_>) = submit(&ingest, 1, 40)
         .await
         .join_all()
@@ -124,7 +123,7 @@ async fn an_event_that_the_database_refuses_fails_alone_and_its_neighbours_are_s
     assert_eq!(accepted(stored), (2..=40).collect::<Vec<_>>());
     // Of the batch as a whole, and of the event by itself.
     assert_eq!(ingest.stats().commits_failed(), 2);
-    sql.execute(raw::NO_FAULT).await.unwrap();
+    sql.run(raw::dialect().no_fault).await;
     let last = ingest.submit(event("evt_20", "{}")).await.unwrap();
     assert_eq!((last.position, last.duplicate), (Position(41), false));
     assert_sound(&ledger.store).await;
@@ -135,9 +134,9 @@ async fn a_log_that_stays_locked_is_unavailable_and_then_works_again() {
     let ledger = Ledger::new().await;
     let (ingest, _writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     let mut lock = raw::log(&ledger.url).await;
-    lock.execute(raw::LOCK_LOG).await.unwrap();
+    lock.run(raw::dialect().lock_log).await;
     assert_eq!(ingest.submit(event("evt_1", "{}")).await, Err(SubmitError::Unavailable));
-    lock.execute("ROLLBACK").await.unwrap();
+    lock.run("ROLLBACK").await;
     assert!(!ingest.submit(event("evt_1", "{}")).await.unwrap().duplicate);
 }
 
@@ -160,7 +159,7 @@ async fn closing_stores_what_was_accepted_and_refuses_the_rest() {
 async fn nobody_waits_for_a_writer_that_is_gone() {
     let ledger = Ledger::new().await;
     let mut lock = raw::log(&ledger.url).await;
-    lock.execute(raw::LOCK_LOG).await.unwrap();
+    lock.run(raw::dialect().lock_log).await;
     let (ingest, writer) = Ingest::start(ledger.store.log.clone(), Limits::default());
     let mut answers = submit(&ingest, 1, 1).await;
     while ingest.queued_events() > 0 {

@@ -236,7 +236,9 @@ fn an_answer_of_no_stays_no_where_nobody_reads_it() {
     }
 }
 
-crate::sqlite_only! {
+mod sqlite_only {
+    use super::*;
+
     #[test]
     fn an_empty_address_of_the_database_is_the_default_one() {
         let directory = ledger();
@@ -246,7 +248,9 @@ crate::sqlite_only! {
     }
 }
 
-crate::run_once! {
+mod run_once {
+    use super::*;
+
     use std::fmt::Write as _;
 
     /// Each command with its own, and none of what it does not use.
@@ -261,10 +265,32 @@ crate::run_once! {
         };
         let mut all = String::new();
         for path in [
-            "", "serve", "demo", "current", "history", "explain", "event", "policy", "policy show",
-            "rebuild", "projections", "projections list", "projections activate",
-            "projections drop", "backup", "verify", "log", "log keygen", "log checkpoint",
-            "log prove", "log consistency", "log check", "import", "export", "erase", "simulate",
+            "",
+            "serve",
+            "demo",
+            "current",
+            "history",
+            "explain",
+            "event",
+            "policy",
+            "policy show",
+            "rebuild",
+            "projections",
+            "projections list",
+            "projections activate",
+            "projections drop",
+            "backup",
+            "verify",
+            "log",
+            "log keygen",
+            "log checkpoint",
+            "log prove",
+            "log consistency",
+            "log check",
+            "import",
+            "export",
+            "erase",
+            "simulate",
         ] {
             let words: Vec<&str> = path.split(' ').filter(|it| !it.is_empty()).collect();
             let text = help("100", &words);
@@ -274,7 +300,7 @@ crate::run_once! {
                 assert!(widest <= columns, "{path} in {columns} columns:\n{text}");
             }
         }
-        super::snapshots().bind(|| insta::assert_snapshot!("cli_help", all));
+        crate::app::snapshots().bind(|| insta::assert_snapshot!("cli_help", all));
     }
 
     #[test]
@@ -286,12 +312,18 @@ crate::run_once! {
             ran.out
         };
         let built_in = show(&[]);
-        assert_eq!(built_in, include_str!("../../../projections/current_subscriptions/policy.toml"));
+        assert_eq!(
+            built_in,
+            include_str!("../../../projections/current_subscriptions/policy.toml")
+        );
         let file = |text: &str| std::fs::write(directory.path().join("policy.toml"), text).unwrap();
         let mine = "# Ours\npast_due_grace_days = 3\n";
         file(mine);
         let shown = show(&["--policy", "policy.toml"]);
-        assert!(shown.ends_with(mine) && shown.contains("# unknown_status = \"deny\"\n"), "{shown}");
+        assert!(
+            shown.ends_with(mine) && shown.contains("# unknown_status = \"deny\"\n"),
+            "{shown}"
+        );
         assert!(!shown.contains("past_due_grace_days = 7"), "{shown}");
         file(&shown);
         assert_eq!(show(&["--policy", "policy.toml"]).matches("Not set").count(), 2);

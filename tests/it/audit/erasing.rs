@@ -1,6 +1,6 @@
 //! A customer who asks to be forgotten: what was said of them is gone, and the log is as provable as before.
 
-crate::sqlite_only! {
+mod sqlite_only {
     mod bytes;
 }
 mod found;

@@ -24,7 +24,7 @@ async fn going_back_is_at_once_for_the_api_and_for_sql_and_keeps_the_other() {
         let live = projector::activate(store, id).await.unwrap();
         assert_eq!((live.id, live.status, live.pinned), (id, LIVE, true));
         assert_eq!(granted(store).await.len(), expected);
-        let shown: i64 = sqlx::query_scalar(in_sql).fetch_one(&mut sql).await.unwrap();
+        let shown: i64 = sql.value(in_sql).await;
         assert_eq!(usize::try_from(shown).unwrap(), expected);
     }
     assert_eq!(statuses(store).await, [(1, LIVE, true), (2, PREVIOUS, false)]);
@@ -89,11 +89,7 @@ async fn only_a_complete_generation_of_this_log_can_be_activated() {
     let other = Ledger::with_clock(Clock::System).await;
     let other_log = log_id(&other.store).await;
     let mut sql = raw::read(&ledger.url).await;
-    sqlx::query("UPDATE generations SET log_id = $1 WHERE id = 1")
-        .bind(other_log)
-        .execute(&mut sql)
-        .await
-        .unwrap();
+    sql.run(&format!("UPDATE generations SET log_id = '{other_log}' WHERE id = 1")).await;
     let error = refused(1).await;
     assert!(matches!(error, GenerationError::OfAnotherLog(1)), "{error}");
     assert_eq!(statuses(store).await, before);

@@ -1,8 +1,6 @@
 //! `serve --no-auto-rebuild` asks before it makes the read model anew.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use std::path::Path;
 use std::process::Output;

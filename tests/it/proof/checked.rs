@@ -65,10 +65,7 @@ fn a_forged_record_behind_a_true_one_is_refused() {
         (line.replace("\"received_at\":\"2", "\"received_at\":\"1"), "the record at file:"),
         // About an event that no proof is about, be it a true one or not.
         (other.to_owned(), "no proof for the record at file:"),
-        (
-            shown.replace("\"position\": 3", "\"position\": 30"),
-            "no proof for the record at file:",
-        ),
+        (shown.replace("\"position\": 3", "\"position\": 30"), "no proof for the record at file:"),
         ("{}".to_owned(), "not a record of an event"),
         ("nonsense".to_owned(), "file does not hold"),
     ] {
@@ -197,11 +194,8 @@ fn an_erased_event_is_still_proven() {
     office.write("before", &["log", "prove", "evt_3"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        use sqlx::Executor as _;
         let mut log = crate::raw::log(&crate::database(office.path())).await;
-        log.execute("UPDATE events SET payload = NULL, salt = NULL WHERE position = 3")
-            .await
-            .unwrap();
+        log.run("UPDATE events SET payload = NULL, salt = NULL WHERE position = 3").await;
     });
     let record = office.write("record", &["export", "--after", "2"]);
     let record = record.lines().next().unwrap();

@@ -1,9 +1,7 @@
 //! The read model: one checkpoint, one live generation, rows as they were folded.
 
-crate::sqlite_only! {
-    mod files;
-}
 mod generations;
+mod sqlite_only;
 
 use std::collections::HashMap;
 
@@ -165,12 +163,10 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
     assert_eq!(named, expected);
 
     let mut sql = raw::read(&ledger.url).await;
-    let shown: (String, i64, bool) = sqlx::query_as(
+    let shown: (String, i64, bool) = sql.row(
         "SELECT product_name, event_count, created_at = '2023-11-14T22:13:20Z' FROM current_subscriptions",
     )
-    .fetch_one(&mut sql)
-    .await
-    .unwrap();
+    .await;
     assert_eq!(shown, ("Gold".to_owned(), 2, true));
 }
 
