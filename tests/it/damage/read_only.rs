@@ -109,7 +109,7 @@ async fn a_write_ahead_log_that_cannot_be_read_is_named() {
         let before = contents(copy.path());
         let ran = as_nobody(copy.path(), &["export"]);
         assert_eq!(ran.status, 3, "{}", ran.err);
-        assert!(ran.err.contains("subledger.db-wal cannot be read where nothing can be written"), "{}", ran.err);
+        assert!(ran.err.contains("subledger.db-wal cannot be read on a read-only medium"), "{}", ran.err);
         assert!(contents(copy.path()) == before);
     }
     let ran = run_to(&copy, &["export"], 0, "");
