@@ -1,6 +1,6 @@
-//! The only place that reads a clock.
+//! Clock: the only module that reads the time.
 //!
-//! Everything else is handed a [`Clock`], or an instant. A test holds a clock still or moves it.
+//! All other code is passed a [`Clock`] or an instant. A test stops the clock or moves it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 
 use crate::time::ReceivedAt;
 
-/// Where the time comes from.
+/// Source of the current time.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// A clock that stands still until it is moved; in microseconds since 1970.
+    /// A clock that stands still until a test moves it, in microseconds since 1970.
     Fixed(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at this instant.
+    /// Creates a clock that stands still at this instant.
     pub fn fixed(at: ReceivedAt) -> Self {
         Self::Fixed(Arc::new(AtomicI64::new(at.0)))
     }
 
-    /// The instant now, to the microsecond.
+    /// Current instant, to the microsecond.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> ReceivedAt {
         match self {
@@ -32,19 +32,19 @@ impl Clock {
         }
     }
 
-    /// Starts measuring how long something takes.
+    /// Starts a stopwatch.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn stopwatch() -> Stopwatch {
         Stopwatch(Instant::now())
     }
 }
 
-/// Measures a duration; unaffected by changes of the machine's clock.
+/// Stopwatch. Changes of the machine's clock do not affect it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// The time since the start.
+    /// Time since the start.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

@@ -1,8 +1,9 @@
-//! Settings: a flag, else an environment variable, else the default.
+//! Settings: from a flag, an environment variable, or the default, in this order.
 //!
-//! Secrets and tokens come from the environment alone, because a flag would show in the process
-//! list. Nothing here prints one.
+//! Secrets and tokens come only from the environment or from files, because process lists show flags. No secret is
+//! printed.
 
+mod connections;
 mod secrets;
 mod signing;
 
@@ -11,26 +12,28 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub use connections::ConnectionLimits;
 pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 
-use crate::http::ConnectionLimits;
 use crate::ids::Mode;
 use crate::projection::policy::{self, Policy, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, Server, UrlError};
 
-/// The environment variable of the endpoint secrets.
+/// Environment variable with the signing secrets of the webhook endpoints.
 pub const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
-/// The environment variable of the tokens that may read everything.
+/// Environment variable with the tokens that may read everything.
 pub const API_TOKEN: &str = "SUBLEDGER_API_TOKEN";
-/// The environment variable of the tokens that may only ask whether a user is active.
+/// Environment variable with the tokens that may only ask for one user's access.
 pub const ACCESS_TOKEN: &str = "SUBLEDGER_ACCESS_TOKEN";
 
-/// The ledger, where nothing else is said.
+/// Default address to listen on: reachable from this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
+/// Default database.
 const DEFAULT_DATABASE: &str = "sqlite://subledger.db";
 
-/// What every command needs to know.
+/// Settings that several commands share.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Database of the ledger: `sqlite://PATH` or `postgres://…`
@@ -44,7 +47,7 @@ pub struct Settings {
     )]
     database: String,
 
-    /// Connections to PostgreSQL that the process opens at most, half of them to the log
+    /// Limit on connections to PostgreSQL, half of them for the log
     #[arg(
         long,
         value_name = "N",
@@ -55,11 +58,11 @@ pub struct Settings {
     )]
     postgres_connections: u32,
 
-    /// Mode to look at, and the only one that grants access
+    /// Stripe mode to read. Only this mode grants access
     #[arg(long, env = "SUBLEDGER_MODE", default_value = "live", global = true)]
     pub mode: Mode,
 
-    /// Metadata keys that name your user, separated by commas; the first match counts
+    /// Metadata keys that hold the id of your user, separated by commas. The first match counts
     #[arg(
         long = "user-key",
         value_name = "KEY",
@@ -69,12 +72,12 @@ pub struct Settings {
     )]
     user_keys: String,
 
-    /// File with the entitlement policy [default: the built-in one, see `policy show`]
+    /// File with the access policy [default: built in, see `policy show`]
     #[arg(long, value_name = "FILE", env = "SUBLEDGER_POLICY", global = true)]
     policy: Option<PathBuf>,
 }
 
-/// The settings of `serve`.
+/// Settings of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
     /// Address to listen on, HOST:PORT
@@ -83,11 +86,11 @@ pub struct ServeSettings {
         value_name = "ADDRESS",
         env = "SUBLEDGER_LISTEN",
         value_parser = listen_address,
-        default_value = "127.0.0.1:8000"
+        default_value = DEFAULT_LISTEN
     )]
     pub listen: String,
 
-    /// Second address for /v1 and /metrics; the first then serves only the webhook and health
+    /// Second address, for /v1 and /metrics. The first then serves only the webhook and health
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -96,7 +99,7 @@ pub struct ServeSettings {
     )]
     pub private_listen: Option<String>,
 
-    /// Greatest age of a signature, and greatest lead of its clock
+    /// Tolerance for the timestamp of a signature, in both directions
     #[arg(
         long,
         value_name = "SECONDS",
@@ -105,12 +108,11 @@ pub struct ServeSettings {
     )]
     pub tolerance_seconds: u32,
 
-    /// Refuse to start where the read model must be rebuilt, instead of rebuilding it in the background
+    /// Refuse to start if the read model must be rebuilt. Without this flag it is rebuilt in the background
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
 
-    /// Begin with this log although the read model was made from events that it does not hold; drops the
-    /// read model
+    /// Accept a log that lacks events of the read model, and drop the read model
     #[arg(long)]
     pub accept_new_log: bool,
 
@@ -118,70 +120,70 @@ pub struct ServeSettings {
     #[command(flatten)]
     pub connections: ConnectionLimits,
 
-    /// Whether and where the log's checkpoints go
+    /// Signing and publishing of checkpoints
     #[command(flatten)]
     pub checkpoints: CheckpointSettings,
 }
 
-/// Settings that cannot be used.
+/// Invalid settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The database's address.
+    /// The database address is invalid.
     #[error("the database address cannot be used: {0}")]
     Database(#[from] UrlError),
-    /// The policy's file.
+    /// The policy file cannot be read.
     #[error("cannot read the policy {}: {source}", .path.display())]
     PolicyUnreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The reason that the system gave.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// What stands in it.
+    /// The policy is invalid.
     #[error("the policy {} cannot be used: {source}", .path.display())]
     Policy {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// Error in the policy.
         source: PolicyError,
     },
-    /// No key of metadata is named.
+    /// No metadata key is named.
     #[error("SUBLEDGER_USER_KEY names no metadata key")]
     NoUserKey,
-    /// `serve` without a secret could verify nothing.
-    #[error("{WEBHOOK_SECRET} is not set, so no webhook could be verified")]
+    /// The signing secret is missing.
+    #[error("{WEBHOOK_SECRET} is not set: no webhook could be verified")]
     NoWebhookSecret,
-    /// A signing secret of an endpoint.
+    /// A signing secret is invalid.
     #[error("{name}: {source}")]
     WebhookSecret {
-        /// The variable.
+        /// Name of the variable.
         name: String,
-        /// Reason.
+        /// Position of the invalid secret.
         source: NotASecret,
     },
-    /// Nobody can tell which of two is meant.
+    /// A secret is set twice, in a variable and in a file.
     #[error("{0} and {0}_FILE are both set")]
     SecretTwice(&'static str),
-    /// The file of a secret or token.
+    /// The file of a secret or token cannot be read.
     #[error("{name}: cannot read {}: {source}", .path.display())]
     SecretUnreadable {
-        /// The variable.
+        /// Name of the variable.
         name: String,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The reason that the system gave.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// The key that signs.
+    /// The signing key is invalid or missing.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// An environment variable that is no text.
+    /// An environment variable is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
 }
 
 impl ConfigError {
-    /// What a person can do about it.
+    /// Advice for the user.
     pub fn hint(&self) -> Cow<'static, str> {
         let hint = match self {
             Self::Signing(error) => return error.hint(),
@@ -209,16 +211,16 @@ impl ConfigError {
 }
 
 impl Settings {
-    /// Where the ledger is.
+    /// Address of the database.
     pub fn database_url(&self) -> Result<DatabaseUrl, ConfigError> {
         Ok(DatabaseUrl::parse(&self.database)?.with_connections(self.postgres_connections))
     }
 
-    /// A command as it is written in a shell to have these settings, wherever they came from.
+    /// Shell command that runs `name` with these settings.
     pub fn command(&self, name: &str) -> String {
         let mut words = vec!["subledger".to_owned(), name.to_owned()];
         let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
-        // An address of PostgreSQL's may hold a password, and stands in the environment.
+        // An address of PostgreSQL may contain a password, and comes from the environment.
         let is_file = self.database.trim().starts_with("sqlite:");
         if is_file && self.database != DEFAULT_DATABASE {
             add("--database", &self.database);
@@ -232,7 +234,7 @@ impl Settings {
         words.join(" ")
     }
 
-    /// What turns events into rows: the policy and the user keys.
+    /// Logic that turns events into rows: the policy and the user keys.
     pub fn logic(&self) -> Result<Logic, ConfigError> {
         if split(&self.user_keys).next().is_none() {
             return Err(ConfigError::NoUserKey);
@@ -241,20 +243,20 @@ impl Settings {
         Logic::parse(&text, &self.user_keys).map_err(|source| ConfigError::Policy { path, source })
     }
 
-    /// Text of the policy, which is a policy file itself. Before the text of a file, comments name the keys that it
+    /// Text of the policy, in the form of a policy file. Comments at its start list the keys that the configured file
     /// leaves out, with their built-in values.
     pub fn policy_text(&self) -> Result<String, ConfigError> {
         let (text, path) = self.policy()?;
         Policy::parse(&text).map_err(|source| ConfigError::Policy { path, source })?;
-        let left_out = policy::left_out(&text);
+        let left_out = policy::omitted_keys(&text);
         if left_out.is_empty() {
             return Ok(text);
         }
         let left_out = left_out.join("\n# ");
-        Ok(format!("# Not set below, so as built in:\n# {left_out}\n\n{text}"))
+        Ok(format!("# Not set below; the built-in values are:\n# {left_out}\n\n{text}"))
     }
 
-    /// The text of the policy, and its file for messages.
+    /// Reads the text of the policy. The path is for messages.
     fn policy(&self) -> Result<(String, PathBuf), ConfigError> {
         let Some(path) = &self.policy else {
             return Ok((policy::BUILT_IN.to_owned(), "(built-in)".into()));
@@ -265,19 +267,18 @@ impl Settings {
     }
 }
 
-/// An address to listen on. A port alone does not say who may connect, so it is none.
+/// Parses an address to listen on. A port alone is refused, because it does not tell who may connect.
 fn listen_address(text: &str) -> Result<String, &'static str> {
     let is_address = text.rsplit_once(':').is_some_and(|(host, port)| {
         let is_bracketed = host.starts_with('[') && host.ends_with(']');
         !host.is_empty() && (is_bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
     });
     is_address.then(|| text.to_owned()).ok_or(
-        "an address is HOST:PORT, such as 127.0.0.1:8000 for this machine only, or 0.0.0.0:8000 for \
-         every network interface",
+        "expected HOST:PORT, such as 127.0.0.1:8000 for this machine only, or 0.0.0.0:8000 for every network interface",
     )
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/:._-,=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -324,19 +324,6 @@ fn bytes<const N: usize>(text: &str, field: &'static str) -> Result<[u8; N], Bad
     Ok(bytes)
 }
 
-impl From<&Envelope<'_>> for EventFacts {
-    fn from(envelope: &Envelope<'_>) -> Self {
-        Self {
-            scope: envelope.scope(),
-            event_id: EventId::new(envelope.id.clone()),
-            event_type: envelope.event_type.clone().into_owned(),
-            api_version: envelope.api_version.clone().map(String::from),
-            created: envelope.created,
-            created_nanos: envelope.created_nanos,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

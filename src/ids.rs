@@ -1,7 +1,7 @@
-//! The names of things: one newtype for each identifier that could be mistaken for another.
+//! Identifiers: one newtype for each id that could be mistaken for another.
 //!
-//! Stripe promises nothing about the shape of its ids, so these are opaque text, compared byte by
-//! byte. A [`Position`] is ours: the place of an event in the log, dense from 1.
+//! Stripe guarantees nothing about the form of its ids, so they are opaque text and compared byte by byte. A
+//! [`Position`] is assigned by the ledger: the place of an event in the log, from 1 without gaps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,17 +16,17 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps the text as it is.
+            /// Wraps the text unchanged.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The id as Stripe wrote it.
+            /// Id as Stripe wrote it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The text, given up.
+            /// Takes the text.
             pub fn into_string(self) -> String {
                 self.0
             }
@@ -47,24 +47,23 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// A Stripe account: `acct_…`, or the empty text for the platform's own.
+    /// Id of a Stripe account: `acct_…`, or empty for the platform's own account.
     AccountId;
-    /// An event: `evt_…`. Unique within an account and mode.
+    /// Id of an event: `evt_…`. Unique within an account and mode.
     EventId;
-    /// A customer: `cus_…`, or `acct_…` where a customer is represented by an account.
+    /// Id of a customer: `cus_…`, or `acct_…` if an account represents the customer.
     CustomerId;
-    /// A subscription: `sub_…`.
+    /// Id of a subscription: `sub_…`.
     SubscriptionId;
-    /// An invoice: `in_…`.
+    /// Id of an invoice: `in_…`.
     InvoiceId;
-    /// A checkout session: `cs_…`.
+    /// Id of a checkout session: `cs_…`.
     SessionId;
-    /// A subscription schedule: `sub_sched_…`.
+    /// Id of a subscription schedule: `sub_sched_…`.
     ScheduleId;
 }
 
-/// The place of an event in the log: 1, 2, 3, … without gaps, in commit order. 0 is "before the
-/// first".
+/// Position of an event in the log: 1, 2, 3, … without gaps, in commit order. 0 is before the first event.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -72,16 +71,16 @@ text_id! {
 pub struct Position(pub i64);
 
 impl Position {
-    /// Before the first event.
+    /// Position before the first event.
     pub const ZERO: Self = Self(0);
 
-    /// The position after this one.
+    /// Next position.
     #[must_use]
     pub const fn next(self) -> Self {
         self.plus(1)
     }
 
-    /// The position so many events later.
+    /// Position `events` later.
     #[must_use]
     pub const fn plus(self, events: i64) -> Self {
         Self(self.0 + events)
@@ -135,21 +134,20 @@ impl FromStr for Mode {
     }
 }
 
-/// Where an object of Stripe's lives: an account and a mode. Objects of different scopes never
-/// meet, even where their ids are equal.
+/// Scope of a Stripe object: account and mode. Objects of different scopes are different, even if their ids are equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
-    /// The account; empty for the platform's own.
+    /// Account; empty for the platform's own.
     pub account: AccountId,
-    /// Live or test mode.
+    /// True in live mode, false in test mode.
     pub livemode: bool,
 }
 
-/// The unit of folding: one customer of one scope.
+/// Unit of folding: a customer in a scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CustomerKey {
-    /// The account and mode.
+    /// Account and mode.
     pub scope: Scope,
-    /// The customer.
+    /// Customer.
     pub customer: CustomerId,
 }

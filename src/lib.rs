@@ -161,7 +161,7 @@
 //! several pieces is folded to its end before it is told.
 //!
 //! [`audit::explain`] tells the same story and looks, for each field of one row, for the last event that
-//! changed it. Where in the event the value stands is known from [`stripe::places`], which lists what the
+//! changed it. Where in the event the value stands is known from [`stripe::json_paths`], which lists what the
 //! readers read, and is looked up and compared before it is said. What the policy decided comes with
 //! its [judgement](projection::entitlement::judge), and with the line of the policy's text.
 
@@ -171,6 +171,7 @@ pub mod clock;
 pub mod config;
 pub mod erasure;
 pub mod exchange;
+pub mod guide;
 pub mod http;
 pub mod ids;
 pub mod ingest;
@@ -186,4 +187,5 @@ pub mod stripe;
 mod suggest;
 pub mod time;
 pub mod tree;
+pub mod view;
 mod visible;

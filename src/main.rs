@@ -1,11 +1,11 @@
-//! The binary: parses, dispatches, and turns the outcome into an exit status.
+//! Entry point of the binary. The exit status is that of the command.
 
 use std::process::ExitCode;
 
 use subledger::cli;
 
-/// Every request and every fold makes many small pieces of text: this allocator stores an eighth more
-/// events a second than the C library's (`cargo bench --bench ingest`).
+/// Allocator that stores an eighth more events a second than the C library's (`cargo bench --bench ingest`), because
+/// every request and every fold allocates many small strings.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,9 +1,8 @@
-//! Checkpoints that leave the machine while the service runs: a root that stands elsewhere cannot be edited
-//! together with the log.
+//! Publisher of checkpoints while the service runs. A root that is stored elsewhere cannot be edited together with the
+//! log.
 //!
-//! A log that is not the continuation of the one that was published (an older backup, or one that somebody
-//! has rewritten) is said and not published: what stands elsewhere stays as evidence. Events are received
-//! all the same.
+//! A log that does not continue the published one (an older backup, or one that was rewritten) is reported and not
+//! published: the published checkpoint stays as evidence. Events are still received.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,64 +16,64 @@ use crate::audit;
 use crate::proof::{Checkpoint, SigningKey};
 use crate::store::{Log, StoreError};
 
-/// What signs checkpoints.
+/// Options for checkpoints.
 #[derive(Clone, Debug)]
-pub struct Signing {
-    /// The key.
+pub struct CheckpointOptions {
+    /// Key that signs them.
     pub key: SigningKey,
-    /// Whether they are published by themselves.
-    pub publishing: Option<Publishing>,
+    /// Options for publishing; none if checkpoints are only signed on request.
+    pub publish: Option<PublishOptions>,
 }
 
-/// How checkpoints are published.
+/// Options for publishing checkpoints.
 #[derive(Clone, Debug)]
-pub struct Publishing {
-    /// The file, or else the program's own log.
+pub struct PublishOptions {
+    /// File to write; none for the program's log.
     pub file: Option<PathBuf>,
-    /// How often, where the log has grown.
+    /// Interval between checkpoints, if the log has grown.
     pub every: Duration,
 }
 
-/// Why checkpoints cannot be published.
+/// Error that prevents publishing.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The file cannot be read, or its directory not be written to.
+    /// The file cannot be read, or its directory cannot be written.
     #[error("cannot write checkpoints to {}: {source}", .path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The reason that the system gave.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The file is something else, which must not be overwritten.
-    #[error("{} is there and is no checkpoint of the signing key's", .path.display())]
+    /// The file is no checkpoint of the key, and must not be overwritten.
+    #[error("{} exists and is not a checkpoint of the signing key", .path.display())]
     OtherFile {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
 }
 
-/// Publishes checkpoints, one after the other.
+/// Publisher of checkpoints.
 #[derive(Debug)]
 pub struct Publisher {
     key: SigningKey,
-    publishing: Publishing,
+    options: PublishOptions,
     last: Option<Checkpoint>,
 }
 
-/// What became of a checkpoint.
+/// Outcome of publishing a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum PublishOutcome {
     Published,
-    /// The log is no longer than when it was published last.
+    /// The log has not grown since the last checkpoint.
     NotGrown,
-    /// The log is not the continuation of the one that was published.
+    /// The log does not continue the published one.
     Forked,
 }
 
-/// Why one was not published this time.
+/// Error of one attempt to publish.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum AttemptError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the file cannot be written: {0}")]
@@ -82,10 +81,10 @@ enum Failure {
 }
 
 impl Publisher {
-    /// Makes sure that the file can be written, and reads what was published there last.
-    pub fn new(key: SigningKey, publishing: Publishing) -> Result<Self, PublishError> {
+    /// Checks that the file can be written, and reads the checkpoint that was published last.
+    pub fn new(key: SigningKey, options: PublishOptions) -> Result<Self, PublishError> {
         let mut last = None;
-        if let Some(path) = &publishing.file {
+        if let Some(path) = &options.file {
             let cannot = |source| PublishError::File { path: path.clone(), source };
             let text = match std::fs::read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -97,15 +96,15 @@ impl Publisher {
                 let other = || PublishError::OtherFile { path: path.clone() };
                 last = Some(opened.ok_or_else(other)?);
             }
-            beside(path).map_err(cannot)?;
+            temporary_beside(path).map_err(cannot)?;
         }
-        Ok(Self { key, publishing, last })
+        Ok(Self { key, options, last })
     }
 
-    /// Publishes now and then until it is asked to stop, and once more then.
+    /// Publishes at the interval until `stop` is cancelled, and then once more.
     pub fn start(mut self, log: Log, stop: CancellationToken) -> JoinHandle<()> {
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(self.publishing.every);
+            let mut ticks = tokio::time::interval(self.options.every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let is_last = tokio::select! {
@@ -113,19 +112,19 @@ impl Publisher {
                     () = stop.cancelled() => true,
                 };
                 match self.publish(&log).await {
-                    Ok(Outcome::Forked) => {
+                    Ok(PublishOutcome::Forked) => {
                         let size = self.last.map_or(0, |it| it.size);
                         tracing::error!(
                             size,
-                            "the log is not the one whose {size} events were signed: it was rewritten, or is \
-                             an older backup; no checkpoint is published"
+                            "the log does not continue the published checkpoint of {size} events: it was rewritten, or is \
+                             an older backup; checkpoints are no longer published"
                         );
                         return;
                     }
-                    Ok(Outcome::Published | Outcome::NotGrown) => {}
+                    Ok(PublishOutcome::Published | PublishOutcome::NotGrown) => {}
                     Err(error) => tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "the checkpoint was not published: {error}"
+                        "could not publish the checkpoint: {error}"
                     ),
                 }
                 if is_last {
@@ -135,18 +134,18 @@ impl Publisher {
         })
     }
 
-    async fn publish(&mut self, log: &Log) -> Result<Outcome, Failure> {
+    async fn publish(&mut self, log: &Log) -> Result<PublishOutcome, AttemptError> {
         if let Some(last) = &self.last
             && audit::checkpoint_at(log, last.size).await?.as_ref() != Some(last)
         {
-            return Ok(Outcome::Forked);
+            return Ok(PublishOutcome::Forked);
         }
         let checkpoint = audit::checkpoint(log).await?;
         if self.last == Some(checkpoint) {
-            return Ok(Outcome::NotGrown);
+            return Ok(PublishOutcome::NotGrown);
         }
         let signed = checkpoint.sign(&self.key);
-        if let Some(path) = self.publishing.file.clone() {
+        if let Some(path) = self.options.file.clone() {
             let written = tokio::task::spawn_blocking(move || replace(&path, &signed)).await;
             written.map_err(io::Error::from)??;
         } else {
@@ -154,22 +153,21 @@ impl Publisher {
             tracing::info!(size, checkpoint = ?signed, "checkpoint of {size} events");
         }
         self.last = Some(checkpoint);
-        Ok(Outcome::Published)
+        Ok(PublishOutcome::Published)
     }
 }
 
-/// Writes the file so that whoever reads it sees the old text or the new one, also after a crash.
+/// Replaces the file atomically: a reader sees the old text or the new one, also after a crash.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = beside(path)?;
+    let mut file = temporary_beside(path)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }
 
-/// A new file in the same directory, which goes unless it takes the other's place. Everybody may read it:
-/// a checkpoint is made to be shown.
-fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// Creates a temporary file in the same directory. Everybody may read it, because checkpoints are public.
+fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     builder.prefix(".checkpoint-");

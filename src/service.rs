@@ -1,5 +1,4 @@
-//! The running whole: a ledger, the way in, the follower, the listeners; started and stopped in
-//! the right order.
+//! Running service: store, ingest, projector, publisher and listeners, started and stopped in the right order.
 
 mod task;
 
@@ -12,91 +11,114 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Secrets, WebhookSecrets};
-use crate::http::{self, App, Bodies, ConnectionLimits, Face, Listener, Notices, Tokens};
+use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, WebhookSecrets};
+use crate::http::{self, AppState, BodyBudget, Listener, ListenerRole, OneTimeWarnings, Tokens};
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, LogLost, Projector, Reason};
-use crate::publisher::{PublishError, Publisher, Signing};
+use crate::projector::{self, LogLost, Projector, RebuildReason};
+use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
-use crate::stripe::signature::Verifier;
+use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
 use task::Task;
 
-/// Time in which the service ends once it is asked to, whatever hangs.
+/// Time limit of the shutdown, whatever hangs.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// The part of it that requests may take to end.
+/// Part of that time in which requests may end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
-/// Time between two looks at the tasks.
+/// Interval between two checks of the tasks.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// What a service is started with.
+/// Options of a service.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The ledger.
+    /// Database of the ledger.
     pub database: DatabaseUrl,
-    /// The signing secrets of the endpoints.
+    /// Signing secrets of the webhook endpoints.
     pub webhook_secrets: WebhookSecrets,
     /// Tokens that may read everything.
     pub api_tokens: Secrets,
     /// Tokens that may only ask for one user's access.
     pub access_tokens: Secrets,
-    /// The address to listen on.
+    /// Address to listen on.
     pub listen: String,
-    /// A second address for the API and metrics.
+    /// Second address, for the API and metrics.
     pub private_listen: Option<String>,
-    /// The greatest age, and the greatest lead, of a signature.
+    /// Greatest age, and greatest lead, of a signature.
     pub tolerance_seconds: u32,
-    /// Which mode is meant where none is named.
+    /// Mode of requests that name none.
     pub mode: Mode,
-    /// How much may wait to be stored.
+    /// Limits of the queue before the log, and of one commit.
     pub limits: Limits,
     /// Limits on connections.
     pub connections: ConnectionLimits,
-    /// What turns events into rows.
+    /// Logic that turns events into rows.
     pub logic: Logic,
-    /// Whether the read model is made anew without asking where it was made by other logic.
+    /// True if a read model of other logic is rebuilt without asking.
     pub auto_rebuild: bool,
-    /// True if a log that does not hold what the read model was made from is taken for the right one.
+    /// True if a log that lacks events of the read model is accepted as a new one.
     pub accept_new_log: bool,
-    /// What signs checkpoints of the log, and whether they are published; none where nothing does.
-    pub signing: Option<Signing>,
-    /// Where the time comes from.
+    /// Signing and publication of checkpoints; none without a key.
+    pub checkpoints: Option<CheckpointOptions>,
+    /// Clock of the service.
     pub clock: Clock,
 }
 
-/// Why a service did not start.
+impl Options {
+    /// Options with these secrets and no tokens; everything else is the default of `subledger serve`.
+    pub fn new(database: DatabaseUrl, webhook_secrets: WebhookSecrets) -> Self {
+        Self {
+            database,
+            webhook_secrets,
+            api_tokens: Secrets::default(),
+            access_tokens: Secrets::default(),
+            listen: DEFAULT_LISTEN.to_owned(),
+            private_listen: None,
+            tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
+            mode: Mode::default(),
+            limits: Limits::default(),
+            connections: ConnectionLimits::default(),
+            logic: Logic::default(),
+            auto_rebuild: true,
+            accept_new_log: false,
+            checkpoints: None,
+            clock: Clock::System,
+        }
+    }
+}
+
+/// Error that prevents the start of a service.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The ledger.
+    /// The ledger cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The read model has to be made anew, and that is not to happen by itself.
-    #[error("{0}, and it is not to be made anew by itself")]
-    RebuildNeeded(Reason),
-    /// The read model knows events that the log does not hold.
+    /// The read model must be rebuilt, and automatic rebuilds are off.
+    #[error("{0}, and automatic rebuilds are off")]
+    RebuildNeeded(RebuildReason),
+    /// The read model has events that the log lacks.
     #[error(transparent)]
     LogLost(#[from] LogLost),
-    /// The checkpoints.
+    /// Checkpoints cannot be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// An address.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Which.
+        /// Address.
         address: String,
-        /// The reason that the system gave.
+        /// Error of the system.
         source: io::Error,
     },
 }
 
-/// A service that is running.
+/// Running service.
 pub struct Service {
-    app: Arc<App>,
+    app: Arc<AppState>,
     projector: Projector,
     writer: Task,
-    /// Tasks that keep and publish the proofs of the log.
-    provers: Vec<Task>,
+    /// Tasks that store hashes for proofs, and publish checkpoints.
+    proof_tasks: Vec<Task>,
     publishing: CancellationToken,
     stop: CancellationToken,
     listeners: Vec<Task>,
@@ -105,7 +127,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Binds the addresses, opens the ledger, and begins to answer.
+    /// Binds the addresses, opens the ledger, and starts to answer.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let lost = projector::find_lost_log(&options.database, &options.clock).await?;
         if let Some(lost) = &lost
@@ -115,28 +137,30 @@ impl Service {
         }
         if !options.auto_rebuild {
             let Options { database, logic, clock, .. } = &options;
-            if let Some(reason) = projector::reason_to_ask(database, logic, clock).await? {
+            if let Some(reason) = projector::find_rebuild_reason(database, logic, clock).await? {
                 return Err(StartError::RebuildNeeded(reason));
             }
         }
-        // Before anything is made: an address that is taken should leave nothing behind.
-        let public = Socket::bind(&options.listen).await?;
+        // Bound before any file is created: an address that is taken must leave nothing behind.
+        let public = BoundSocket::bind(&options.listen).await?;
         let private = match &options.private_listen {
-            Some(address) => Some(Socket::bind(address).await?),
+            Some(address) => Some(BoundSocket::bind(address).await?),
             None => None,
         };
-        let (signing_key, publishing) = match options.signing {
-            Some(Signing { key, publishing }) => (Some(key), publishing),
+        let (signing_key, publish) = match options.checkpoints {
+            Some(CheckpointOptions { key, publish }) => (Some(key), publish),
             None => (None, None),
         };
-        let publisher = match (&signing_key, publishing) {
-            (Some(key), Some(publishing)) => Some(Publisher::new(key.clone(), publishing)?),
+        let publisher = match (&signing_key, publish) {
+            (Some(key), Some(publish)) => Some(Publisher::new(key.clone(), publish)?),
             _ => None,
         };
         let (address, private_address) = (public.address, private.as_ref().map(|it| it.address));
         let store = Store::open(&options.database, OpenMode::Create, options.clock.clone()).await?;
         if let Some(lost) = lost {
-            tracing::warn!("{lost}; it is dropped, because the log was accepted as a new one");
+            tracing::warn!(
+                "{lost}; dropping the read model, because the log was accepted as a new one"
+            );
             store.read_model.generations_clear().await?;
         }
         let open: Vec<_> =
@@ -152,13 +176,13 @@ impl Service {
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
         let filler = tokio::spawn(fill_nodes(store.log.clone(), stop.clone()));
-        let mut provers = vec![Task::passing("the filler of the log's tree", filler)];
+        let mut proof_tasks = vec![Task::finite("the filler of the log's tree", filler)];
         if let Some(publisher) = publisher {
             let publisher = publisher.start(store.log.clone(), publishing.clone());
-            provers.push(Task::passing("the publisher of checkpoints", publisher));
+            proof_tasks.push(Task::finite("the publisher of checkpoints", publisher));
         }
         let tolerance = Some(options.tolerance_seconds);
-        let app = Arc::new(App {
+        let app = Arc::new(AppState {
             store,
             ingest,
             projector: projector.handle(),
@@ -168,27 +192,34 @@ impl Service {
             mode: options.mode,
             clock: options.clock,
             metrics: Arc::default(),
-            notices: Notices::default(),
-            bodies: Bodies::default(),
+            one_time_warnings: OneTimeWarnings::default(),
+            body_budget: BodyBudget::default(),
         });
         let mut listeners = Vec::new();
-        let mut serve = |socket: Socket, face| {
-            let router = http::router(Arc::clone(&app), face);
+        let mut serve = |socket: BoundSocket, role| {
+            let router = http::router(Arc::clone(&app), role);
             let metrics = Arc::clone(&app.metrics);
             let listener = Listener::new(socket.socket, router, metrics, options.connections);
             let listener = tokio::spawn(listener.serve(stop.clone()));
-            listeners.push(Task::lasting("a listener", listener));
+            listeners.push(Task::permanent("a listener", listener));
         };
         let loopback = address.ip().to_canonical().is_loopback();
-        serve(public, if private.is_some() { Face::Public } else { Face::Whole { loopback } });
+        serve(
+            public,
+            if private.is_some() {
+                ListenerRole::Public
+            } else {
+                ListenerRole::Combined { loopback }
+            },
+        );
         if let Some(private) = private {
-            serve(private, Face::Private);
+            serve(private, ListenerRole::Private);
         }
         Ok(Self {
             app,
             projector,
-            writer: Task::lasting("the writer of the log", writer),
-            provers,
+            writer: Task::permanent("the writer of the log", writer),
+            proof_tasks,
             publishing,
             stop,
             listeners,
@@ -197,29 +228,29 @@ impl Service {
         })
     }
 
-    /// Where it listens; tells the port where 0 was asked for.
+    /// Address of the listener, with the port that the system chose if 0 was given.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where the API is, if at an address of its own.
+    /// Address of the private listener, if there is one.
     pub fn private_address(&self) -> Option<SocketAddr> {
         self.private_address
     }
 
-    /// What the endpoints share.
-    pub fn app(&self) -> &Arc<App> {
+    /// State that all endpoints share.
+    pub fn app(&self) -> &Arc<AppState> {
         &self.app
     }
 
-    /// Waits until a task ends that should not, and tells which. The service must be stopped then: it may answer
-    /// on and store nothing.
+    /// Waits until a task ends that should run, and returns its name. The service must then be stopped: it might answer
+    /// requests without storing events.
     pub async fn failed(&mut self) -> &'static str {
         loop {
             if self.projector.has_failed() {
                 return "the follower of the log";
             }
-            let tasks = self.listeners.iter_mut().chain(&mut self.provers);
+            let tasks = self.listeners.iter_mut().chain(&mut self.proof_tasks);
             for task in tasks.chain([&mut self.writer]) {
                 if task.has_failed().await {
                     return task.name();
@@ -229,14 +260,14 @@ impl Service {
         }
     }
 
-    /// Ends in order: accepts no more connections, answers what was received after its commit,
-    /// finishes the follower's batch, closes the files. False where something hung and was left alone: every
-    /// event that was answered is stored all the same.
+    /// Shuts down in order: stops accepting connections, answers the received events after their commit, finishes the
+    /// follower's batch, and closes the files. False if something hung and was abandoned; every answered event is
+    /// stored all the same.
     pub async fn stop(self) -> bool {
         let stopped = tokio::time::timeout(STOP_TIMEOUT, self.stop_in_order()).await;
         if stopped.is_err() {
             tracing::error!(
-                "the ledger did not close within {} seconds: a database or a disk does not answer",
+                "could not close the ledger within {} seconds: a database or a disk does not respond",
                 STOP_TIMEOUT.as_secs()
             );
         }
@@ -247,28 +278,28 @@ impl Service {
         self.stop.cancel();
         let drained = async {
             for listener in &mut self.listeners {
-                listener.ended().await;
+                listener.join().await;
             }
         };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             tracing::warn!(
-                "some requests did not end within {} seconds and are cut off",
+                "some requests did not end within {} seconds and are aborted",
                 DRAIN_TIMEOUT.as_secs()
             );
         }
         self.app.ingest.close();
-        self.writer.ended().await;
+        self.writer.join().await;
         self.projector.stop().await;
-        // After the last append, so that what is published last is the whole log.
+        // After the last append, so that the last checkpoint covers the whole log.
         self.publishing.cancel();
-        for task in &mut self.provers {
-            task.ended().await;
+        for task in &mut self.proof_tasks {
+            task.join().await;
         }
         self.app.store.close().await;
     }
 }
 
-/// Keeps what makes proofs quick, for a ledger that is older than that. Proofs are made without, too.
+/// Stores the hashes that make proofs fast, for events that an older version appended. Proofs work without them.
 async fn fill_nodes(log: Log, stop: CancellationToken) {
     let filled = tokio::select! {
         filled = log.fill_nodes() => filled,
@@ -276,21 +307,21 @@ async fn fill_nodes(log: Log, stop: CancellationToken) {
     };
     match filled {
         Ok(0) => {}
-        Ok(filled) => tracing::info!(filled, "{filled} hashes of the log's tree are kept now"),
+        Ok(filled) => tracing::info!(filled, "stored {filled} hashes of the log's tree"),
         Err(error) => tracing::warn!(
             error = &error as &dyn std::error::Error,
-            "hashes of the log's tree are not kept, so proofs take longer: {error}"
+            "could not store hashes of the log's tree, so proofs take longer: {error}"
         ),
     }
 }
 
-/// An address that is bound and not served yet: who connects, waits.
-struct Socket {
+/// Bound address that is not served yet. A client that connects waits.
+struct BoundSocket {
     socket: TcpListener,
     address: SocketAddr,
 }
 
-impl Socket {
+impl BoundSocket {
     async fn bind(address: &str) -> Result<Self, StartError> {
         let listen = async {
             let socket = TcpListener::bind(address).await?;

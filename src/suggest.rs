@@ -1,13 +1,13 @@
-//! Suggestions: the known word that a mistyped one was probably meant to be.
+//! Suggestion of a known word for a mistyped one.
 
-/// Similarity from which on a word is suggested, of 1 for equal words.
-const SIMILAR: f64 = 0.7;
+/// Least similarity of a suggested word; equal words have 1.
+const SIMILARITY_MIN: f64 = 0.7;
 
-/// The word that is most like this one, if any is similar.
+/// Finds the known word most similar to this one, if any is similar.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let known = known.into_iter().map(|it| (strsim::jaro(word, it), it));
     let (similarity, nearest) = known.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (similarity > SIMILAR).then_some(nearest)
+    (similarity > SIMILARITY_MIN).then_some(nearest)
 }
 
 #[cfg(test)]

@@ -1,55 +1,54 @@
-//! Two kinds of instants that must never be compared: Stripe's clock in seconds, ours in
-//! microseconds.
+//! Instants of two clocks that must never be compared: Stripe's in seconds, and the ledger's in microseconds.
 
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An instant by Stripe's clock, in whole seconds since 1970.
+/// Instant by Stripe's clock, in whole seconds since 1970.
 ///
-/// Written for people as `2026-03-01T00:00:00Z`; in binary formats as the number.
+/// Serialized as `2026-03-01T00:00:00Z` in formats for people, and as a number in binary formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StripeTime(pub i64);
 
-/// An instant by our clock, in microseconds since 1970: when an event reached us.
+/// Instant by the ledger's clock, in microseconds since 1970: the time of receipt of an event.
 ///
-/// Written for people as `2026-03-01T00:00:00.000000Z`.
+/// Serialized as `2026-03-01T00:00:00.000000Z` in formats for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceivedAt(pub i64);
 
 /// Seconds in a day.
 pub const DAY_SECONDS: i64 = 86_400;
 
-/// The instants that an RFC 3339 text can hold: the years 0000 to 9999.
+/// Instants that RFC 3339 can represent: the years 0000 to 9999.
 const SECONDS_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
 impl StripeTime {
-    /// The instant so many days later, held within the years 0000 to 9999.
+    /// Instant `days` later, limited to the years 0000 to 9999.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
         let seconds = self.0.saturating_add(days.saturating_mul(DAY_SECONDS));
         Self(seconds.clamp(*SECONDS_RANGE.start(), *SECONDS_RANGE.end()))
     }
 
-    /// Reads `2026-03-01T00:00:00Z` or any other RFC 3339 instant; fractions are cut off.
+    /// Parses an RFC 3339 instant such as `2026-03-01T00:00:00Z`. Fractions of a second are cut off.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp()))
     }
 
-    /// Whether the instant can be written as RFC 3339 text.
+    /// True if RFC 3339 can represent the instant.
     pub fn is_representable(self) -> bool {
         SECONDS_RANGE.contains(&self.0)
     }
 }
 
 impl ReceivedAt {
-    /// The same instant in whole seconds, as Stripe counts.
+    /// Converts to whole seconds, rounded down.
     pub const fn to_stripe_time(self) -> StripeTime {
         StripeTime(self.0.div_euclid(1_000_000))
     }
 
-    /// Reads an RFC 3339 instant to the microsecond.
+    /// Parses an RFC 3339 instant, to the microsecond.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_micros()))
     }

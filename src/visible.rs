@@ -1,33 +1,31 @@
-//! Visible text: text from elsewhere, made safe to look at.
+//! Visible text: text from outside, made safe to display.
 //!
-//! What Stripe, a customer or a file says may hold characters that command a terminal (escape sequences), or
-//! that nobody sees (characters of no width, characters that turn the direction of writing). They are written
-//! as escapes, so that what is shown is what is there.
+//! Text from Stripe, a customer or a file may contain characters that control a terminal (escape sequences) or that
+//! are invisible (of zero width, or changing the direction of writing). They are displayed as escapes.
 //!
-//! *Invariant: pure. Text without such characters stays as it is.*
+//! *Invariant: pure. Text without such characters is unchanged.*
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// Text for one line or one cell: hidden characters, also line breaks and tabs, become escapes such as
-/// `\u{1b}` and `\n`.
+/// Escapes text for one line or cell: hidden characters, line breaks and tabs become `\u{1b}`, `\n` and the like.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, is_hidden)
 }
 
-/// Text of several lines: as [`visible`], but line breaks stay.
+/// Escapes text of several lines: like [`visible`], but keeps line breaks.
 pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_hidden(c))
 }
 
-/// True for a character that a terminal obeys, or that nobody sees.
+/// True for a character that controls a terminal or is invisible.
 pub(crate) fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }
-    // Letters that are drawn as nothing.
+    // Letters that are drawn as blanks.
     let is_blank = matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     is_blank
         || matches!(

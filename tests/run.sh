@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. Rust is all that must be there; what else is missing is installed.
+# Runs every test, on SQLite and on PostgreSQL. Arguments are those of `cargo test`: a part of the tests' names
+# runs these alone. Rust is all that must be there; what else is missing is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,3 +36,18 @@ if [ -z "${SUBLEDGER_TEST_CORPUS:-}" ]; then
 fi
 
 cargo test --locked "$@"
+
+# Targets other than the integration tests use no database.
+case " $* " in
+*" --lib "* | *" --bin "* | *" --bins "* | *" --doc "*) exit ;;
+esac
+
+# PostgreSQL runs what the module's name does not exclude: see tests/it/main.rs.
+options=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  options+=("$1")
+  shift
+done
+[ $# -eq 0 ] || shift
+SUBLEDGER_TEST_DATABASE=postgres cargo test --locked --test it ${options[@]+"${options[@]}"} -- \
+  --skip run_once:: --skip sqlite_only:: --skip postgres_only:: "$@"

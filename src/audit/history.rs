@@ -5,16 +5,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::chunk::Chunk;
-use super::stream::HistoryStream;
-use super::subject::{Past, Subject};
-use super::tell::{Folding, Step};
-use super::words::note;
-use super::{EVENTS_MAX, is_zero};
-use crate::erasure::Erasure;
+use super::describe::note;
+use super::is_zero;
+use super::replay::{FoldOutcome, ReplayStep};
+use super::subject::Subject;
+use crate::erasure::ErasureRecord;
 use crate::ids::{EventId, Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{EventSource, GenerationStamp, Store, StoreError};
+use crate::store::EventSource;
 use crate::stripe::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -66,20 +64,20 @@ pub struct HistoryEvent {
     /// The events that might be the last of that second instead.
     pub rivals: Vec<EventId>,
     /// What the fold makes of it.
-    pub folding: Folding,
+    pub folding: FoldOutcome,
     /// The subscription that it names.
     pub subscription_id: Option<SubscriptionId>,
     /// What it changed, in words.
     pub words: Vec<String>,
     /// What it changed, field by field.
-    pub changes: Vec<Change>,
+    pub changes: Vec<HistoryChange>,
     /// What a reader should know besides.
     pub note: Option<String>,
 }
 
 /// One field that an event changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct HistoryChange {
     /// The subscription whose field it is.
     pub subscription_id: String,
     /// The field's name in a row.
@@ -92,7 +90,7 @@ pub struct Change {
 
 /// Fields that say which event a row comes from, or whose row it is: they change with every event
 /// or never, and tell nothing.
-pub(super) const UNTOLD: [&str; 10] = [
+pub(super) const OMITTED_FIELDS: [&str; 10] = [
     "account",
     "api_version",
     "customer_id",
@@ -105,31 +103,16 @@ pub(super) const UNTOLD: [&str; 10] = [
     "subscription_id",
 ];
 
-/// Computes a history from the log, judged by the policy of the live generation. None where the
-/// subject is not known.
-pub async fn history(
-    store: &Store,
-    subject: Subject,
-    past: Past,
-) -> Result<Option<(GenerationStamp, History)>, StoreError> {
-    let stream = HistoryStream::begin(store, subject, past, EVENTS_MAX, Chunk::default());
-    let Some(mut stream) = stream.await? else { return Ok(None) };
-    let mut events = Vec::new();
-    while let Some(some) = stream.next().await? {
-        events.extend(some);
-    }
-    Ok(Some((stream.stamp(), stream.end(events))))
-}
-
 impl HistoryEvent {
     /// Whether any row is another after it. What an erased or parked event would have changed nobody
     /// knows, so it counts.
     pub fn changed_anything(&self) -> bool {
-        !self.changes.is_empty() || matches!(self.folding, Folding::Parked | Folding::Erased)
+        !self.changes.is_empty()
+            || matches!(self.folding, FoldOutcome::Parked | FoldOutcome::Erased)
     }
 
-    pub(super) fn of(step: &Step<'_>) -> Self {
-        let logged = &step.heard.logged;
+    pub(super) fn from_step(step: &ReplayStep<'_>) -> Self {
+        let logged = &step.input.logged;
         Self {
             position: logged.position,
             event_id: logged.facts.event_id.clone(),
@@ -138,7 +121,7 @@ impl HistoryEvent {
             received_at: logged.received_at,
             source: logged.source.as_str(),
             late: false,
-            redelivered: step.heard.redelivered,
+            redelivered: step.input.redelivered,
             ambiguous: false,
             rivals: Vec::new(),
             folding: step.folding,
@@ -146,17 +129,17 @@ impl HistoryEvent {
             words: Vec::new(),
             changes: Vec::new(),
             note: match (step.folding, &step.reason) {
-                (Folding::Erased, _) => {
-                    Some(step.heard.erased.clone().unwrap_or_else(|| {
+                (FoldOutcome::Erased, _) => {
+                    Some(step.input.erased.clone().unwrap_or_else(|| {
                         "the payload is gone; no erasure is recorded".to_owned()
                     }))
                 }
-                (Folding::Parked, Some(reason)) => Some(format!("parked: {reason}")),
-                _ => logged.payload.as_deref().and_then(|body| match Erasure::read(body) {
+                (FoldOutcome::Parked, Some(reason)) => Some(format!("parked: {reason}")),
+                _ => logged.payload.as_deref().and_then(|body| match ErasureRecord::read(body) {
                     Some(record) if logged.source == EventSource::Subledger => Some(format!(
                         "{} events {}",
                         record.events.len(),
-                        record.in_words(logged.facts.created)
+                        record.describe(logged.facts.created)
                     )),
                     _ => {
                         let notes = note_of(body).into_iter().chain(step.notes.iter().cloned());
@@ -176,17 +159,20 @@ fn note_of(body: &str) -> Option<String> {
 }
 
 /// What differs between a row before and after an event.
-pub(super) fn changes(before: Option<&SubscriptionRow>, after: &SubscriptionRow) -> Vec<Change> {
+pub(super) fn changes(
+    before: Option<&SubscriptionRow>,
+    after: &SubscriptionRow,
+) -> Vec<HistoryChange> {
     let old = before.map(fields).unwrap_or_default();
     let one_item = after.items.0.len() <= 1;
     let mut changes = Vec::new();
     for (field, to) in fields(after) {
         let from = old.get(&field).cloned().unwrap_or_default();
         // A single item is told by the fields of the row itself.
-        let untold = UNTOLD.contains(&field.as_str()) || (field == "items" && one_item);
+        let untold = OMITTED_FIELDS.contains(&field.as_str()) || (field == "items" && one_item);
         if from != to && !untold && !(from.is_null() && says_nothing(&to)) {
             let subscription_id = after.subscription_id.clone();
-            changes.push(Change { subscription_id, field, from, to });
+            changes.push(HistoryChange { subscription_id, field, from, to });
         }
     }
     changes

@@ -8,25 +8,26 @@
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
-mod chunk;
+mod describe;
+mod draft;
 mod explain;
 mod history;
 mod outline;
 mod prove;
+mod read_limit;
+mod replay;
 mod stream;
 mod subject;
-mod tell;
 mod verify;
-mod words;
 
-pub use chunk::Chunk;
-pub use explain::{Decision, Explained, Explanation, Rival, Source, Tie, explain};
-pub use history::{Change, History, HistoryEvent, history};
+pub use explain::{Decision, EventPointer, Explained, Explanation, Rival, Tie, explain};
+pub use history::{History, HistoryChange, HistoryEvent};
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
-pub use stream::HistoryStream;
+pub use read_limit::ReadLimit;
+pub use replay::FoldOutcome;
+pub use stream::{HistoryPage, HistoryStream, PageError, PageRequest, history, history_page};
 pub use subject::{Past, Subject, SubjectKind};
-pub use tell::Folding;
-pub use verify::{Finding, Report, VerifyProgress, verify, verify_against};
+pub use verify::{Finding, VerifyProgress, VerifyReport, verify, verify_against};
 
 use crate::store::StoreError;
 

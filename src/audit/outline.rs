@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::chunk::{Chunk, whole_seconds};
+use super::read_limit::{ReadLimit, whole_seconds};
+use super::replay::ReplayInput;
 use super::subject::{Past, Subject, SubjectKind, customers_of};
-use super::tell::Heard;
-use crate::erasure::Erasure;
+use crate::erasure::ErasureRecord;
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
 use crate::projection::Logic;
 use crate::projector::logic_of;
@@ -27,7 +27,7 @@ pub(super) struct Outline {
     pub(super) logic: Arc<Logic>,
     pub(super) customers: Vec<CustomerKey>,
     /// By second; those of a second in the order of the log.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<OutlineEntry>,
     /// Before what came later by our clock, something had come that happened later.
     pub(super) late: BTreeSet<Position>,
     /// Whether there are more than are told.
@@ -41,7 +41,7 @@ pub(super) struct Outline {
 
 /// An event of an outline: forty bytes, because there may be many.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct OutlineEntry {
     pub(super) header: EventHeader,
     /// The subscription that it named when it could be read.
     subscription: Option<Arc<SubscriptionId>>,
@@ -57,7 +57,7 @@ impl Outline {
     ) -> Result<Option<Self>, StoreError> {
         let live = store.read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
         let (mut stamp, customers) = customers_of(store, subject).await?;
-        let mut places = Places::default();
+        let mut scan = TimelineScan::default();
         let mut truncated = false;
         for customer in &customers {
             let of_customer = TimelineKey::Customer(customer.clone());
@@ -67,7 +67,7 @@ impl Outline {
                 store.read_model.timeline_each(&of_customer, Position::ZERO, limit, |entry| {
                     count += 1;
                     if count <= events_max {
-                        places.add(entry.position, entry.created, entry.subscription);
+                        scan.add(entry.position, entry.created, entry.subscription);
                     }
                 });
             stamp = stamp.or(Some(read.await?));
@@ -75,17 +75,17 @@ impl Outline {
         }
         // A customer is known where anything is, such as parked events alone.
         let is_known = match subject.kind {
-            SubjectKind::Customer => !places.named.is_empty(),
+            SubjectKind::Customer => !scan.named.is_empty(),
             SubjectKind::User | SubjectKind::Subscription => !customers.is_empty(),
         };
         let Some(stamp) = stamp.filter(|_| is_known) else { return Ok(None) };
 
-        let mut entries = places.read(store).await?;
+        let mut entries = scan.read(store).await?;
         let erased = add_erased(store, &customers, &mut entries).await?;
         let Past { as_of, known_at } = past;
         entries.retain(|it| as_of.is_none_or(|at| it.header.created <= at));
         let now = store.log.now();
-        let in_future = |it: &&Entry| {
+        let in_future = |it: &&OutlineEntry| {
             it.header.received_at > now && known_at.is_some_and(|at| it.header.received_at > at)
         };
         let received_in_future = entries.iter().filter(in_future).count();
@@ -109,17 +109,17 @@ impl Outline {
     }
 
     /// The next entries after so many: whole seconds, because the order of a second needs all of it.
-    pub(super) fn chunk(&self, after: usize, most: Chunk) -> &[Entry] {
+    pub(super) fn next_entries(&self, after: usize, most: ReadLimit) -> &[OutlineEntry] {
         let rest = &self.entries[after..];
         &rest[..whole_seconds(rest, |it| it.header, most)]
     }
 
     /// Reads the events of entries, in the order of the log.
-    pub(super) async fn hear(
+    pub(super) async fn read_events(
         &self,
         store: &Store,
-        entries: &[Entry],
-    ) -> Result<Vec<Heard>, StoreError> {
+        entries: &[OutlineEntry],
+    ) -> Result<Vec<ReplayInput>, StoreError> {
         let subscriptions: BTreeMap<_, _> =
             entries.iter().map(|it| (it.header.position, it.subscription.as_deref())).collect();
         let positions: Vec<_> = subscriptions.keys().copied().collect();
@@ -130,7 +130,7 @@ impl Outline {
         }
         let headers: BTreeMap<_, _> =
             entries.iter().map(|it| (it.header.position, it.header)).collect();
-        let heard = logged.into_iter().map(|entry| {
+        let inputs = logged.into_iter().map(|entry| {
             let (logged, damage) = match entry {
                 Ok(logged) => (logged, None),
                 Err(damage) => {
@@ -138,7 +138,7 @@ impl Outline {
                     (self.rest_of(damage, &headers), Some(cause))
                 }
             };
-            Heard {
+            ReplayInput {
                 subscription: subscriptions.get(&logged.position).copied().flatten().cloned(),
                 redelivered: counts.get(&logged.position).copied().unwrap_or_default(),
                 erased: self.erased.get(&logged.position).map(ToString::to_string),
@@ -146,7 +146,7 @@ impl Outline {
                 logged,
             }
         });
-        Ok(heard.collect())
+        Ok(inputs.collect())
     }
 
     /// Facts of a damaged event, without its body: what is left of its row, or what the timeline says.
@@ -180,20 +180,20 @@ impl Outline {
 
 /// What timelines say of many events: where they are, and which subscription each names.
 #[derive(Default)]
-struct Places {
-    named: Vec<Place>,
+struct TimelineScan {
+    named: Vec<TimelineEvent>,
     /// Each once, because many events name the same.
     subscriptions: BTreeSet<Arc<SubscriptionId>>,
 }
 
 /// Entry of a timeline about one event.
-struct Place {
+struct TimelineEvent {
     position: Position,
     created: StripeTime,
     subscription: Option<Arc<SubscriptionId>>,
 }
 
-impl Places {
+impl TimelineScan {
     fn add(
         &mut self,
         position: Position,
@@ -208,11 +208,11 @@ impl Places {
                 id
             })
         });
-        self.named.push(Place { position, created, subscription });
+        self.named.push(TimelineEvent { position, created, subscription });
     }
 
     /// The events at these places, in the order of the log; of several names the first counts.
-    async fn read(mut self, store: &Store) -> Result<Vec<Entry>, StoreError> {
+    async fn read(mut self, store: &Store) -> Result<Vec<OutlineEntry>, StoreError> {
         self.named.sort_by_key(|it| it.position);
         self.named.dedup_by(|again, kept| {
             let is_same = again.position == kept.position;
@@ -229,14 +229,14 @@ impl Places {
             for (place, header) in some.iter().zip(headers) {
                 let header = header.unwrap_or_else(|damage| place.header(damage, before));
                 before = header.received_at;
-                entries.push(Entry { header, subscription: place.subscription.clone() });
+                entries.push(OutlineEntry { header, subscription: place.subscription.clone() });
             }
         }
         Ok(entries)
     }
 }
 
-impl Place {
+impl TimelineEvent {
     /// Header of an event whose row is damaged. It was received after the one before it.
     fn header(&self, damage: Damage, before: ReceivedAt) -> EventHeader {
         damage.into_rest().map_or_else(
@@ -257,7 +257,7 @@ impl Place {
 async fn add_erased(
     store: &Store,
     customers: &[CustomerKey],
-    entries: &mut Vec<Entry>,
+    entries: &mut Vec<OutlineEntry>,
 ) -> Result<BTreeMap<Position, Arc<str>>, StoreError> {
     let of_records = entries.iter().map(|it| it.header);
     let of_records = of_records.filter(|header| header.source == EventSource::Subledger);
@@ -267,8 +267,10 @@ async fn add_erased(
     for position in records {
         // A record that is damaged says of nothing that it was erased.
         for event in store.log.entries_at(&[position]).await?.into_iter().flatten() {
-            let Some(record) = event.payload.as_deref().and_then(Erasure::read) else { continue };
-            let words: Arc<str> = record.in_words(event.facts.created).into();
+            let Some(record) = event.payload.as_deref().and_then(ErasureRecord::read) else {
+                continue;
+            };
+            let words: Arc<str> = record.describe(event.facts.created).into();
             let scope = &event.facts.scope;
             let is_ours = |customer: &CustomerId| {
                 customers.iter().any(|it| it.scope == *scope && it.customer == *customer)
@@ -282,7 +284,7 @@ async fn add_erased(
                 for event in of_id.into_iter().filter_map(found_or_rest) {
                     erased.insert(event.position, Arc::clone(&words));
                     let subscription = subject.subscription.clone().map(Arc::new);
-                    found.push(Entry { header: event.header(), subscription });
+                    found.push(OutlineEntry { header: event.header(), subscription });
                 }
             }
         }
@@ -300,10 +302,10 @@ async fn add_erased(
 }
 
 /// The positions before which something had been received that happened later.
-fn late(in_order_of_arrival: &[Entry]) -> BTreeSet<Position> {
+fn late(in_order_of_arrival: &[OutlineEntry]) -> BTreeSet<Position> {
     let mut latest = None;
     let mut late = BTreeSet::new();
-    for Entry { header, .. } in in_order_of_arrival {
+    for OutlineEntry { header, .. } in in_order_of_arrival {
         if Some(header.created) < latest {
             late.insert(header.position);
         }
@@ -324,10 +326,10 @@ fn known_by(again: &RedeliveryCount, known_at: Option<ReceivedAt>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::chunk::tests::header;
+    use crate::audit::read_limit::tests::header;
 
-    fn entry(position: i64, created: i64) -> Entry {
-        Entry { header: header(position, created, 0), subscription: None }
+    fn entry(position: i64, created: i64) -> OutlineEntry {
+        OutlineEntry { header: header(position, created, 0), subscription: None }
     }
 
     #[test]
@@ -338,17 +340,17 @@ mod tests {
 
     #[test]
     fn names_of_subscriptions_are_kept_once() {
-        let mut places = Places::default();
+        let mut scan = TimelineScan::default();
         for position in 1..=3 {
-            places.add(Position(position), StripeTime(1), Some("sub_1".into()));
+            scan.add(Position(position), StripeTime(1), Some("sub_1".into()));
         }
-        places.add(Position(4), StripeTime(1), None);
-        assert_eq!(places.subscriptions.len(), 1);
+        scan.add(Position(4), StripeTime(1), None);
+        assert_eq!(scan.subscriptions.len(), 1);
         assert!(Arc::ptr_eq(
-            places.named[0].subscription.as_ref().unwrap(),
-            places.named[2].subscription.as_ref().unwrap()
+            scan.named[0].subscription.as_ref().unwrap(),
+            scan.named[2].subscription.as_ref().unwrap()
         ));
-        assert_eq!(places.named[3].subscription, None);
+        assert_eq!(scan.named[3].subscription, None);
     }
 
     #[test]

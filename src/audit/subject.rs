@@ -21,7 +21,7 @@ pub struct Subject {
 }
 
 /// The kinds of subjects that have a history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SubjectKind {
     /// A user of the application, with every customer that is linked to it.

@@ -1,4 +1,4 @@
-//! `backup`: a consistent copy of the log, while it is in use.
+//! `backup`: consistent copy of the log while it is in use.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::store::OpenMode;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// File to make, readable by its owner only. It must not exist
+    /// File for the copy, readable by its owner only. It must not exist
     file: PathBuf,
 }
 
@@ -18,12 +18,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     tokio::select! {
         copied = store.log.backup(&args.file) => copied?,
         () = stop.cancelled() => {
-            return Err(Failure::failed("the backup was stopped, and no file was made", "run it again"));
+            return Err(Failure::failed("the backup was interrupted, and no file was created", "run it again"));
         }
     }
     store.close().await;
     say(&format!(
-        "copied the log to {}; the read model needs no backup, a rebuild makes it anew",
+        "copied the log to {}; the read model needs no backup, because `subledger rebuild` restores it",
         args.file.display()
     ));
     Ok(Exit::Done)

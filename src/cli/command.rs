@@ -1,20 +1,20 @@
-//! The command line as clap has it: which command shows which setting, and which variables count.
+//! Command line for clap: shows each setting only at the commands that use it, and ignores empty variables.
 
 use clap::builder::Resettable;
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::Cli;
 
-/// Settings that every command takes, so that they may stand before it; it shows those that it uses.
+// Every command accepts all settings, so that they may come before its name. Its help shows those that it uses.
 const DATABASE: &str = "database";
 const MODE: &str = "mode";
 const USER_KEYS: &str = "user_keys";
 const POLICY: &str = "policy";
 
-/// Place of the first setting in the help of a command.
+/// Place of the settings in the help of a command: after its own flags.
 const SETTINGS_ORDER: usize = 500;
 
-/// The command line, ready to parse.
+/// Builds the command line.
 pub(super) fn command() -> Command {
     let command = without_empty_variables(Cli::command());
     let settings = command.get_arguments().filter(|it| it.is_global_set()).cloned();
@@ -22,7 +22,7 @@ pub(super) fn command() -> Command {
     show_settings(command, &settings, "")
 }
 
-/// The settings that a command uses.
+/// Settings that a command uses.
 fn used_by(command: &str) -> &'static [&'static str] {
     match command {
         "serve" | "erase" => &[DATABASE, MODE, USER_KEYS, POLICY],
@@ -43,12 +43,11 @@ fn used_by(command: &str) -> &'static [&'static str] {
     }
 }
 
-/// Gives each subcommand the settings itself, the ones that it does not use hidden.
+/// Adds the settings to each subcommand, and hides those that it does not use.
 fn show_settings(command: Command, settings: &[Arg], path: &str) -> Command {
     command.mut_subcommands(|subcommand| {
         let path = format!("{path} {}", subcommand.get_name());
         let used = used_by(path.trim_start());
-        // After the command's own flags.
         let own = settings.iter().zip(SETTINGS_ORDER..).map(|(setting, order)| {
             let is_used = used.contains(&setting.get_id().as_str());
             setting.clone().hide(!is_used).display_order(order)
@@ -57,7 +56,7 @@ fn show_settings(command: Command, settings: &[Arg], path: &str) -> Command {
     })
 }
 
-/// A variable that is empty is not set: `X= subledger …` is how a shell takes one back.
+/// Ignores empty variables, because `X= subledger …` is how a shell unsets one.
 fn without_empty_variables(command: Command) -> Command {
     let is_empty = |arg: &Arg| {
         let value = arg.get_env().and_then(std::env::var_os);

@@ -1,24 +1,25 @@
-//! `current`: the read model, as rows.
+//! `current`: subscriptions of the read model.
 
 use clap::builder::NonEmptyStringValueParser;
 
 use super::Context;
-use super::output::{self, LineFormat, Lines, ManyFormat, cell, stdout};
+use super::csv_cells::CsvArgs;
+use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, Failure, say};
-use super::sheet::CellArgs;
-use crate::http::{SubscriptionView, UnknownStatus};
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{
     ItemFilter, OpenMode, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
 };
 use crate::time::StripeTime;
+use crate::view::{SubscriptionView, UnknownStatus};
 
-/// Rows that are read at once.
+/// Number of rows to read at a time.
 const PAGE_ROWS: usize = 1_000;
 
-/// Hint for who finds nothing.
-const SCOPES: &str = "--mode test looks at test mode, --account at a connected account";
+/// Hint if nothing is found.
+pub(super) const SCOPE_HINT: &str =
+    "--mode test selects test mode, --account selects a connected account";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -43,15 +44,15 @@ pub(super) struct Args {
     )]
     statuses: Vec<String>,
 
-    /// Show only subscriptions that have an item with this price, `price_…`
+    /// Show only subscriptions with an item of this price, `price_…`
     #[arg(long, value_name = "PRICE")]
     price: Option<String>,
 
-    /// Show only subscriptions that have an item of this product, `prod_…`
+    /// Show only subscriptions with an item of this product, `prod_…`
     #[arg(long, value_name = "PRODUCT")]
     product: Option<String>,
 
-    /// Show only subscriptions that have an item whose price has this lookup key
+    /// Show only subscriptions with an item whose price has this lookup key
     #[arg(long, value_name = "KEY")]
     lookup_key: Option<String>,
 
@@ -59,30 +60,30 @@ pub(super) struct Args {
     #[arg(long)]
     active: bool,
 
-    /// Show subscriptions of this connected account, not of your own
+    /// Show subscriptions of this connected account, not of your own account
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    /// Show only subscriptions whose id is greater: goes on with an export that broke off. CSV then has no header
+    /// Show only subscriptions with a greater id, to continue an interrupted export. CSV then has no header
     #[arg(long, value_name = "SUBSCRIPTION")]
     after: Option<String>,
 
     /// Output format. JSON lines and CSV are streamed
-    #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
-    format: ManyFormat,
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    format: RowsFormat,
 
     #[command(flatten)]
-    cells: CellArgs,
+    cells: CsvArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
     let now = context.clock.now().to_stripe_time();
-    // "Not found" is an error only where a subscription or a customer of Stripe's was named.
+    // "Not found" is an error only if a subscription or a Stripe customer was requested by id.
     let named = args.subscription.clone().or_else(|| args.customer.clone());
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
-    let unknown = UnknownStatus::among(&args.statuses, &scope, &store.read_model).await?;
+    let unknown = UnknownStatus::find(&args.statuses, &scope, &store.read_model).await?;
     if let Some(unknown) = unknown {
         return Err(Failure::usage(unknown.to_string(), unknown.hint()));
     }
@@ -105,32 +106,33 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut pages = store.read_model.subscription_pages(filter, after, PAGE_ROWS).await?;
     let first = pages.next().await?;
-    let waiting = store.log.head().await?.size.0 - pages.stamp.position.0;
-    if waiting > 0 {
+    let behind = store.log.head().await?.size.0 - pages.stamp.position.0;
+    if behind > 0 {
         say(&format!(
-            "the read model is {waiting} events behind the log: `subledger rebuild` or a running \
-             `serve` brings it up to date"
+            "the read model is {behind} events behind the log: run `subledger serve` or `subledger rebuild` \
+             to update it"
         ));
     }
     if first.is_empty() && is_whole {
         if let Some(named) = named {
             return Err(Failure::no(
-                format!("no subscription fits {named} in {mode} mode"),
-                SCOPES,
+                format!("no subscription found for {named} in {mode} mode"),
+                SCOPE_HINT,
             ));
         }
-        say(&format!("no subscription fits in {mode} mode"));
-        say(&format!("hint: {SCOPES}"));
+        say(&format!("no subscription found in {mode} mode"));
+        say(&format!("hint: {SCOPE_HINT}"));
     }
-    if let Some(format) = args.format.lines() {
+    if let Some(format) = args.format.streamed() {
         if first.len() == PAGE_ROWS {
             say(&format!("as of position {} of the log", pages.stamp.position));
         }
-        write_lines(first, pages, now, ((format, args.cells), is_whole)).await?;
+        let options = StreamOptions { format, cells: args.cells, with_header: is_whole };
+        write_lines(first, pages, now, options).await?;
     } else {
         let rows = all(first, pages, now).await?;
         let mut out = stdout();
-        if args.format == ManyFormat::Json {
+        if args.format == RowsFormat::Json {
             output::write_json(&serde_json::json!({ "data": rows, "next": null }), &mut out)?;
         } else {
             output::write_table(&table(&rows), &mut out)?;
@@ -140,16 +142,16 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Writes these rows and all that are to come, a page at a time.
+/// Writes these rows and those of all further pages.
 async fn write_lines(
     mut rows: Vec<SubscriptionRow>,
     mut pages: SubscriptionPages,
     now: StripeTime,
-    (format, header): ((LineFormat, CellArgs), bool),
+    options: StreamOptions,
 ) -> anyhow::Result<()> {
     let columns = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
     let columns: Vec<&str> = columns.chain(["active"]).collect();
-    let mut lines = Lines::begin(format, &columns, header, stdout())?;
+    let mut lines = RowWriter::new(options, &columns, stdout())?;
     while !rows.is_empty() {
         for row in rows {
             lines.write(&SubscriptionView::new(row, now))?;
@@ -160,7 +162,7 @@ async fn write_lines(
     lines.flush()
 }
 
-/// All rows that meet a filter.
+/// Reads all rows that match a filter.
 pub(super) async fn rows(
     store: &Store,
     filter: &SubscriptionFilter,
@@ -170,27 +172,27 @@ pub(super) async fn rows(
     all(Vec::new(), pages, now).await
 }
 
-/// These rows, and all that are to come.
+/// Reads all further pages, and appends them to these rows.
 async fn all(
     mut rows: Vec<SubscriptionRow>,
     mut pages: SubscriptionPages,
     now: StripeTime,
 ) -> anyhow::Result<Vec<SubscriptionView>> {
     loop {
-        let some = pages.next().await?;
-        if some.is_empty() {
+        let page = pages.next().await?;
+        if page.is_empty() {
             pages.end().await?;
             return Ok(SubscriptionView::all(rows, now));
         }
-        rows.extend(some);
+        rows.extend(page);
     }
 }
 
-/// What a person wants to see first.
+/// Table of subscriptions with the most important columns.
 pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
     let mut table = output::table(&["subscription", "user", "status", "active", "price", "ends"]);
     for SubscriptionView { row, active } in rows {
-        // The name that a person gave it, or at least to what is sold, where there is one.
+        // The first name that exists, from the most readable to the id.
         let names = [&row.price_nickname, &row.lookup_key, &row.product_name, &row.price_id];
         let cells = [
             row.subscription_id.clone(),
@@ -206,7 +208,7 @@ pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
     table
 }
 
-/// The day of an instant, which is enough for a table.
+/// Day of an instant, as `2026-03-01`.
 fn day(at: StripeTime) -> String {
     at.to_string().chars().take("2026-03-01".len()).collect()
 }

@@ -1,52 +1,46 @@
-//! `demo`: everything at once, with nothing to set up.
+//! `demo`: demonstration that needs no setup.
 //!
-//! A ledger in a temporary directory, a server on a loopback port, and a Stripe of our own that
-//! posts whole lives of subscriptions over real HTTP with real signatures, late, out of order and
-//! more than once. Because the simulator knows the truth, the read model can be compared with it.
+//! It starts a server on a loopback port, with a ledger in a temporary directory. A simulated Stripe posts the events of
+//! whole subscription histories over real HTTP with real signatures: late, out of order and more than once. The
+//! simulator knows the expected final state, with which the read model is compared.
 
 use std::io::Write;
 use std::time::Duration;
 
 use super::current::{rows, table};
 use super::history::instant;
-use super::post::{Target, post};
+use super::post::{WebhookTarget, post};
 use super::report::{Exit, Failure, say};
 use super::{Context, history, output, progress, signals};
 use crate::audit::{self, History, Past, Subject, SubjectKind};
 use crate::config::{Secrets, WebhookSecrets};
-use crate::http::ConnectionLimits;
-use crate::http::SubscriptionView;
-use crate::ids::Mode;
 use crate::ids::{AccountId, Scope};
-use crate::ingest::Limits;
-use crate::projection::Logic;
 use crate::service::{Options, Service, StartError};
 use crate::simulate::{Delivery, Plan, TruthRow, deliver, simulate};
 use crate::store::{DatabaseUrl, Store, StoreError, SubscriptionFilter};
-use crate::stripe::signature::DEFAULT_TOLERANCE_SECONDS;
 use crate::time::{DAY_SECONDS, StripeTime};
+use crate::view::SubscriptionView;
 
-/// Subscriptions that are simulated.
+/// Number of simulated subscriptions.
 const SUBSCRIPTIONS: usize = 300;
-/// For how many months of thirty days, until today.
+/// Number of simulated months, of thirty days each.
 const MONTHS: u32 = 12;
-/// Subscriptions that are shown.
+/// Number of subscriptions in the table.
 const ROWS_SHOWN: usize = 12;
-/// The address that is tried first; where it is taken, any free port does.
-const LISTEN: &str = "127.0.0.1:8000";
+/// Address to listen on if the default one is taken: any free port.
 const LISTEN_ANYWHERE: &str = "127.0.0.1:0";
-/// Posts that are under way at a time.
+/// Number of concurrent posts.
 const CONCURRENCY: usize = 8;
-/// How often is looked whether the read model has caught up.
+/// Interval between checks whether the read model has caught up.
 const POLL: Duration = Duration::from_millis(20);
-/// The longest history that is good reading, in events.
-const STORY_EVENTS_MAX: usize = 40;
-/// Users whose history is looked at to find one that is good reading.
-const STORIES_TRIED: usize = 200;
+/// Longest history that is shown if there is a shorter one, in events.
+const HISTORY_EVENTS_MAX: usize = 40;
+/// Number of users whose histories are compared.
+const HISTORIES_TRIED: usize = 200;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// End after the demonstration, and do not keep serving
+    /// Exit after the demonstration instead of serving on
     #[arg(long)]
     once: bool,
 
@@ -60,22 +54,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let directory = tempfile::Builder::new().prefix("subledger-demo-").tempdir()?;
     let (secrets, token) = (WebhookSecrets::parse(&random("whsec_")?)?, random("demo_")?);
+    let database = DatabaseUrl::from_path(directory.path().join("subledger.db"));
     let options = Options {
-        database: DatabaseUrl::from_path(directory.path().join("subledger.db")),
-        webhook_secrets: secrets.clone(),
         api_tokens: Secrets::parse(&token),
-        access_tokens: Secrets::default(),
-        listen: LISTEN.to_owned(),
-        private_listen: None,
-        tolerance_seconds: DEFAULT_TOLERANCE_SECONDS,
-        mode: Mode::Live,
-        limits: Limits::default(),
-        connections: ConnectionLimits::default(),
-        logic: Logic::default(),
-        auto_rebuild: true,
-        accept_new_log: false,
-        signing: None,
         clock: context.clock.clone(),
+        ..Options::new(database, secrets.clone())
     };
     let service = match Service::start(options.clone()).await {
         Err(StartError::Listen { .. }) => {
@@ -84,29 +67,29 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         started => started?,
     };
     let now = args.until.unwrap_or_else(|| context.clock.now().to_stripe_time());
-    let show = Show { service: &service, secrets, token, context, now };
+    let demo = Demo { service: &service, secrets, token, context, now };
     let exit = tokio::select! {
-        exit = show.run() => exit?,
+        exit = demo.run() => exit?,
         () = stop.cancelled() => Exit::Done,
     };
     if !args.once && !stop.is_cancelled() {
-        say("serving on until Ctrl-C; the ledger is temporary and goes with it");
+        say("serving until Ctrl-C; the temporary ledger is then deleted");
         stop.cancelled().await;
     }
     service.stop().await;
     Ok(exit)
 }
 
-struct Show<'a> {
+struct Demo<'a> {
     service: &'a Service,
     secrets: WebhookSecrets,
     token: String,
     context: &'a Context,
-    /// The end of the simulated year, at which access is shown.
+    /// End of the simulated year, for which access is shown.
     now: StripeTime,
 }
 
-impl Show<'_> {
+impl Demo<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
         let mut out = output::stdout();
         let app = self.service.app();
@@ -121,17 +104,17 @@ impl Show<'_> {
         };
         let simulation = simulate(&plan);
         let truth = simulation.truth;
-        // Posts go side by side: which body of two would be first in the log would be chance.
+        // Posts are concurrent, so the order of two bodies of one event in the log would be random.
         let delivery = Delivery { second_bodies: 0.0, ..Delivery::default() };
         let events = deliver(simulation.events, &delivery);
         writeln!(
             out,
-            "{} subscriptions lived for {MONTHS} months; posting their events to {url},\n\
+            "Simulated {} subscriptions over {MONTHS} months. Posting their events to {url}:\n\
              signed, late, out of order, and some of them twice.",
             truth.len()
         )?;
         out.flush()?;
-        let target = Target {
+        let target = WebhookTarget {
             url: format!("{url}/api/stripe/webhook/"),
             secrets: self.secrets.clone(),
             concurrency: CONCURRENCY,
@@ -139,10 +122,10 @@ impl Show<'_> {
         };
         let bar = progress::bar("posting", events.len() as u64);
         let posted = post(&target, events, bar).await?;
-        caught_up(&app.store).await?;
+        catch_up(&app.store).await?;
         writeln!(
             out,
-            "\n{} events are in the log, {} deliveries were duplicates of them.\n",
+            "\nThe log has {} events; {} deliveries were duplicates.\n",
             posted.stored, posted.duplicates
         )?;
 
@@ -154,21 +137,24 @@ impl Show<'_> {
             .cloned()
             .collect();
         output::write_table(&table(&own), &mut out)?;
-        writeln!(out, "… the first {} of {}\n", own.len(), all.len())?;
+        writeln!(out, "… the first {} of {} subscriptions\n", own.len(), all.len())?;
 
-        if let Some(story) = self.story(&all).await? {
-            writeln!(out, "What happened to user {}:\n", story.subject.id)?;
-            output::write_table(&history::table(&story.events), &mut out)?;
+        if let Some(history) = self.choose_history(&all).await? {
+            writeln!(out, "History of user {}:\n", history.subject.id)?;
+            output::write_table(&history::table(&history.events), &mut out)?;
             writeln!(out)?;
-            self.curl_lines(&url, &story.subject.id, &mut out)?;
+            self.curl_lines(&url, &history.subject.id, &mut out)?;
         }
         let exit = compare(&truth, &all, &mut out)?;
         out.flush()?;
         Ok(exit)
     }
 
-    /// A history that is worth reading: a payment fails, and all ends well.
-    async fn story(&self, all: &[SubscriptionView]) -> Result<Option<History>, StoreError> {
+    /// Chooses a short history in which a payment fails and the subscription recovers.
+    async fn choose_history(
+        &self,
+        all: &[SubscriptionView],
+    ) -> Result<Option<History>, StoreError> {
         let app = self.service.app();
         let users = all
             .iter()
@@ -176,16 +162,16 @@ impl Show<'_> {
             .filter(|view| view.row.payment_failed_at.is_some())
             .filter_map(|view| view.row.user_id.clone());
         let mut best: Option<(usize, std::cmp::Reverse<usize>, History)> = None;
-        for id in users.take(STORIES_TRIED) {
+        for id in users.take(HISTORIES_TRIED) {
             let scope = Scope { account: AccountId::default(), livemode: true };
             let subject = Subject { kind: SubjectKind::User, id, scope };
-            let told = audit::history(&app.store, subject, Past::default()).await?;
-            let Some((_, history)) = told else { continue };
-            let short = usize::from(history.events.len() <= STORY_EVENTS_MAX);
+            let found = audit::history(&app.store, subject, Past::default()).await?;
+            let Some((_, history)) = found else { continue };
+            let short = usize::from(history.events.len() <= HISTORY_EVENTS_MAX);
             let recovers = history.events.iter().flat_map(|event| &event.changes).any(|change| {
                 change.field == "status" && change.from == "past_due" && change.to == "active"
             });
-            // Which events were late is chance: posts go side by side. The choice must not rest on it.
+            // Late events are random, because posts are concurrent. The choice must not depend on them.
             let merit = short * 2 + usize::from(recovers);
             let brevity = std::cmp::Reverse(history.events.len());
             if best.as_ref().is_none_or(|(m, b, _)| (merit, brevity) > (*m, *b)) {
@@ -196,7 +182,7 @@ impl Show<'_> {
     }
 
     fn curl_lines(&self, url: &str, user: &str, out: &mut impl Write) -> std::io::Result<()> {
-        writeln!(out, "Ask it yourself:\n\n  TOKEN={}", self.token)?;
+        writeln!(out, "Try the API:\n\n  TOKEN={}", self.token)?;
         for path in [
             format!("/v1/users/{user}"),
             format!("/v1/users/{user}/history"),
@@ -209,8 +195,8 @@ impl Show<'_> {
     }
 }
 
-/// Waits until the live read model has folded all that is in the log.
-async fn caught_up(store: &Store) -> Result<(), StoreError> {
+/// Waits until the live read model has folded the whole log.
+async fn catch_up(store: &Store) -> Result<(), StoreError> {
     let size = store.log.head().await?.size;
     while store.read_model.live().await?.is_none_or(|live| live.position < size) {
         tokio::time::sleep(POLL).await;
@@ -218,7 +204,7 @@ async fn caught_up(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Compares every field that the simulator knows with the read model's.
+/// Compares the read model with every field that the simulator knows.
 fn compare(
     truth: &[TruthRow],
     rows: &[SubscriptionView],
@@ -243,26 +229,25 @@ fn compare(
         if wrong.is_empty() {
             equal += 1;
         } else {
-            writeln!(out, "{} is not as it should be: {wrong:?}", wanted.subscription_id)?;
+            writeln!(out, "{} differs from the expected state: {wrong:?}", wanted.subscription_id)?;
         }
     }
     writeln!(
         out,
-        "Compared with the truth that the simulator knows: {equal} of {} subscriptions are equal \
-         ({fields} fields).",
+        "Compared with the expected state: {equal} of {} subscriptions are equal ({fields} fields).",
         truth.len()
     )?;
     let all_equal = equal == truth.len() && rows.len() == truth.len();
     Ok(if all_equal { Exit::Done } else { Exit::No })
 }
 
-/// Text that nobody guesses.
+/// Random text that cannot be guessed.
 fn random(prefix: &str) -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         Failure::failed(
-            format!("no random bytes: {error}"),
-            "the operating system gives them once it is up",
+            format!("cannot get random bytes: {error}"),
+            "the operating system provides them once it has started",
         )
     })?;
     Ok(format!("{prefix}{}", hex::encode(bytes)))

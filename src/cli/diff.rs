@@ -1,21 +1,21 @@
-//! What a rebuild changes, as it is shown: for whoever has to approve it, and for programs.
+//! Differences of a rebuild, written for people and for programs.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
 use serde::Serialize;
 
+use super::csv_cells::CellFormat;
 use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::say;
-use super::sheet::Cells;
 use super::{history, json};
-use crate::projector::{Difference, Listing, Summary};
+use crate::projector::{DiffEvent, DiffSummary, Listing};
 use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
 use crate::visible::visible;
 
-/// The widest line of a list, in columns of a terminal.
+/// Greatest width of a line, in columns of a terminal.
 const LINE_WIDTH_MAX: usize = 100;
 
-/// The columns of the CSV: a line for each field of each subscription.
+/// Columns of the CSV, which has one line for each changed field of a subscription.
 const COLUMNS: [&str; 10] = [
     "change",
     "access",
@@ -29,24 +29,24 @@ const COLUMNS: [&str; 10] = [
     "to",
 ];
 
-/// Writes the differences as they come.
-pub(super) struct Report {
+/// Writer of the differences, one at a time.
+pub(super) struct DiffWriter {
     format: Format,
-    cells: Cells,
+    cells: CellFormat,
     listing: Listing,
-    /// The last of those that were listed: what it does to access makes the heading.
-    last: Option<AccessEffect>,
-    /// Whether there was anything to tell: the generations may not be comparable.
+    /// Effect on access of the last listed subscription, which is its heading.
+    last_effect: Option<AccessEffect>,
+    /// True once a summary was written. There is none if the generations cannot be compared.
     begun: bool,
     listed: i64,
     differing: i64,
     access_changes: (i64, i64),
     out: BufWriter<Stdout>,
-    /// The first failure of writing. Nothing is written after it, and the rebuild goes on.
+    /// First error of writing. Nothing is written after it, but the rebuild continues.
     failure: Option<anyhow::Error>,
 }
 
-/// A subscription that changes, as JSON and as the beginning of each of its lines of CSV.
+/// Changed subscription as JSON, and as the first columns of its CSV lines.
 #[derive(Serialize)]
 struct ChangeView<'a> {
     change: ChangeKind,
@@ -59,13 +59,13 @@ struct ChangeView<'a> {
     fields: &'a [FieldChange],
 }
 
-impl Report {
+impl DiffWriter {
     pub(super) fn new(FormatArgs { format, cells }: FormatArgs, listing: Listing) -> Self {
         Self {
             format,
-            cells: cells.cells(),
+            cells: cells.cell_format(),
             listing,
-            last: None,
+            last_effect: None,
             begun: false,
             listed: 0,
             differing: 0,
@@ -75,13 +75,13 @@ impl Report {
         }
     }
 
-    pub(super) fn take(&mut self, difference: &Difference<'_>) {
+    pub(super) fn write(&mut self, difference: &DiffEvent<'_>) {
         if self.failure.is_none() {
-            self.failure = self.write(difference).err();
+            self.failure = self.try_write(difference).err();
         }
     }
 
-    /// Ends the document. A failure of writing comes out here.
+    /// Ends the document. Returns the first error of writing.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -94,14 +94,14 @@ impl Report {
         }
         self.out.flush()?;
         if self.format == Format::Table && self.listed < self.differing {
-            say("hint: --limit N lists the changes of N subscriptions, --format csv all of them");
+            say("hint: --limit N lists the changes of N subscriptions, --format csv lists all");
         }
         Ok(())
     }
 
-    fn write(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
+    fn try_write(&mut self, difference: &DiffEvent<'_>) -> anyhow::Result<()> {
         match difference {
-            Difference::Summary(summary) => {
+            DiffEvent::Summary(summary) => {
                 self.begun = true;
                 self.differing = if summary.live.is_some() { summary.differing() } else { 0 };
                 self.access_changes = summary.access_changes();
@@ -117,7 +117,7 @@ impl Report {
                     }
                 }
             }
-            Difference::Subscription(changed) => {
+            DiffEvent::Subscription(changed) => {
                 match self.format {
                     Format::Table => self.write_paragraph(changed)?,
                     Format::Json => {
@@ -133,12 +133,12 @@ impl Report {
         Ok(())
     }
 
-    /// A subscription and what changes in it, under a heading that says what that does to access.
+    /// Writes a subscription with its changes, under a heading with the effect on access.
     fn write_paragraph(&mut self, changed: &ChangedSubscription) -> io::Result<()> {
-        if self.last != Some(changed.effect) {
-            self.last = Some(changed.effect);
+        if self.last_effect != Some(changed.effect) {
+            self.last_effect = Some(changed.effect);
             let heading = match (changed.effect, self.listing) {
-                (AccessEffect::Same, _) => "Change without an effect on access:".to_owned(),
+                (AccessEffect::Same, _) => "Change without effect on access:".to_owned(),
                 (AccessEffect::Loses, _) => heading("Lose", self.listing, self.access_changes.0),
                 (AccessEffect::Gains, _) => heading("Gain", self.listing, self.access_changes.1),
             };
@@ -161,7 +161,7 @@ impl Report {
         writeln!(self.out, "{}", cut(&visible(&line)))?;
         for FieldChange { field, from, to } in &changed.fields {
             let (from, to) = (history::value(from), history::value(to));
-            // Lists are told by their length, and instants by the minute.
+            // Lists are shown as their length and instants to the minute, so different values may look equal.
             let change = if from == to { "changed".to_owned() } else { format!("{from} -> {to}") };
             writeln!(self.out, "{}", cut(&visible(&format!("    {field}: {change}"))))?;
         }
@@ -196,21 +196,21 @@ fn heading(verb: &str, listing: Listing, all: i64) -> String {
     }
 }
 
-/// The summary as a person reads it.
-fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+/// Writes the summary for people.
+fn write_summary(summary: &DiffSummary, out: &mut impl Write) -> io::Result<()> {
     let counts = &summary.counts;
     let Some(live) = summary.live else {
         let (_, with_access) = summary.access_changes();
         return writeln!(
             out,
-            "No generation is live yet: all {} subscriptions are new, {} of them have access.",
+            "No generation is live yet: all {} subscriptions are new, and {} of them have access.",
             grouped(counts.appear),
             grouped(with_access)
         );
     };
     writeln!(
         out,
-        "Generation {} beside the live generation {live}, at position {} of the log.\n\
+        "Generation {} compared with the live generation {live}, at position {} of the log.\n\
          Rules that differ: {}. Access as of {}.\n",
         summary.generation,
         grouped(summary.position.0),
@@ -229,7 +229,7 @@ fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     if counts.left_out > 0 {
         writeln!(
             out,
-            "  {:<26}{:>12}  of customers with later events, which only one has folded",
+            "  {:<26}{:>12}  of customers with later events, which only one generation has folded",
             "left out",
             grouped(counts.left_out)
         )?;
@@ -250,7 +250,7 @@ fn write_summary(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         ("live generation", summary.only_old.join(", ")),
     ] {
         if !fields.is_empty() {
-            writeln!(out, "\nOnly the {which} has, so not compared: {fields}.")?;
+            writeln!(out, "\nOnly in the {which}, so not compared: {fields}.")?;
         }
     }
     if summary.parked_before != summary.parked_after {
@@ -268,14 +268,15 @@ fn write_access(mode: &str, access: AccessCounts, out: &mut impl Write) -> io::R
 
 fn write_records(
     changed: &ChangedSubscription,
-    cells: Cells,
+    cells: CellFormat,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let row = serde_json::to_value(ChangeView::new(changed))?;
     for field in &changed.fields {
         let field = serde_json::to_value(field)?;
-        let written =
-            COLUMNS.iter().map(|column| cells.of(row.get(column).or_else(|| field.get(column))));
+        let written = COLUMNS
+            .iter()
+            .map(|column| cells.format(row.get(column).or_else(|| field.get(column))));
         write_record(&written.collect::<anyhow::Result<Vec<_>>>()?, out)?;
     }
     Ok(())
@@ -287,7 +288,7 @@ fn write_record(cells: &[String], out: &mut impl Write) -> anyhow::Result<()> {
     Ok(csv.flush()?)
 }
 
-/// The line, if need be cut at the end.
+/// Cuts a line that is too long.
 fn cut(line: &str) -> String {
     if line.chars().count() <= LINE_WIDTH_MAX {
         return line.to_owned();

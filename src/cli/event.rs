@@ -15,11 +15,11 @@ pub(super) struct Args {
     /// Id of the event, `evt_…`
     event: String,
 
-    /// Write the exact bytes that were received, and nothing else. A terminal shows hidden characters as escapes
+    /// Write only the exact bytes that were received. On a terminal, hidden characters are shown as escapes
     #[arg(long)]
     payload: bool,
 
-    /// Account of the event, where several have this id; "" for your own
+    /// Account of the event, if several accounts have this id; "" for your own
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 }
@@ -39,7 +39,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let Some(payload) = event.payload else {
         return Err(Failure::no(
             format!("the payload of {id} was erased"),
-            "its hash is still there: leave out --payload",
+            "without --payload, the record with its hash is shown",
         ));
     };
     if io::stdout().is_terminal() {
@@ -51,7 +51,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The one event of this id: where both modes have it, the configured one is meant.
+/// Finds the event with this id. If both modes have it, that of the configured mode.
 pub(super) async fn find(
     store: &Store,
     id: &EventId,
@@ -67,11 +67,11 @@ pub(super) async fn find(
         (Some(event), true) => Ok(event),
         (None, _) => Err(Failure::no(
             format!("the log has no event {id}"),
-            "`subledger export` writes all that it has",
+            "`subledger export` writes all events",
         )),
         (Some(_), false) => Err(Failure::usage(
             format!("several accounts have an event {id}"),
-            "say which with --account",
+            "select one with --account",
         )),
     }
 }

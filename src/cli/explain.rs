@@ -1,19 +1,20 @@
-//! `explain`: for every field of a subscription's row, the event that set it.
+//! `explain`: the event that set each field of a subscription's row.
 
 use std::io::Write;
 
 use serde_json::{Value, json};
 
 use super::Context;
-use super::history::{instant, minute, received_at, say_of_future, value};
+use super::current::SCOPE_HINT;
+use super::history::{instant, minute, received_at, report_received_in_future, value};
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure, say};
-use crate::audit::{self, Decision, Explained, Explanation, Past, Source};
+use crate::audit::{self, Decision, EventPointer, Explained, Explanation, Past};
 use crate::ids::{AccountId, Scope, SubscriptionId};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
 
-/// The columns of the CSV.
+/// Columns of the CSV.
 const COLUMNS: [&str; 13] = [
     "field",
     "value",
@@ -39,11 +40,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<StripeTime>,
 
-    /// Use only what had reached the ledger by then
+    /// Use only events that had been received by this time
     #[arg(long, value_name = "TIME", value_parser = received_at)]
     known_at: Option<ReceivedAt>,
 
-    /// Look at this connected account, not at your own
+    /// Use this connected account, not your own account
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
@@ -62,36 +63,36 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     store.close().await;
     let Some((_, explanation)) = explained else {
         return Err(Failure::no(
-            format!("no snapshot of {} is known in {mode} mode", args.subscription),
-            "--mode test looks at test mode, --account at a connected account",
+            format!("the ledger has no snapshot of {} in {mode} mode", args.subscription),
+            SCOPE_HINT,
         ));
     };
-    say_of_future(explanation.received_in_future);
+    report_received_in_future(explanation.received_in_future);
     if explanation.truncated {
-        say("the story is longer than is told: this is what its first events make");
+        say("the history is too long: this is the state after its first events");
     }
     let mut out = stdout();
     match args.format.format {
         Format::Table => write_table(&explanation, &mut out)?,
         Format::Json => output::write_json(&explanation, &mut out)?,
         Format::Csv => {
-            let rows = explanation.fields.iter().map(flat);
+            let rows = explanation.fields.iter().map(flat_row);
             output::write_csv(&COLUMNS, rows, args.format.cells, &mut out)?;
         }
     }
     Ok(Exit::Done)
 }
 
-/// What a person reads: what is so, and below it what is not.
+/// Writes a table for people: fields with a value, and below it the names of the empty ones.
 fn write_table(explanation: &Explanation, out: &mut impl Write) -> anyhow::Result<()> {
     let mut table = output::table(&["field", "value", "because"]);
-    let is_nothing = |it: &&Explained| it.decision.is_none() && says_nothing(&it.value);
-    for explained in explanation.fields.iter().filter(|it| !is_nothing(it)) {
+    let is_empty = |it: &&Explained| it.decision.is_none() && has_no_content(&it.value);
+    for explained in explanation.fields.iter().filter(|it| !is_empty(it)) {
         let value = match &explained.value {
             object @ Value::Object(_) => object.to_string(),
             other => value(other),
         };
-        let cells = [vec![explained.field.clone()], vec![value], because(explained)];
+        let cells = [vec![explained.field.clone()], vec![value], reasons(explained)];
         output::add_row_of_lines(&mut table, cells, false);
     }
     output::keep_whole(&mut table, &[0]);
@@ -99,18 +100,18 @@ fn write_table(explanation: &Explanation, out: &mut impl Write) -> anyhow::Resul
         last.set_padding((0, 0));
     }
     output::write_table(&table, out)?;
-    let nothing = explanation.fields.iter().filter(is_nothing).map(|it| match &it.set_by {
+    let empty = explanation.fields.iter().filter(is_empty).map(|it| match &it.set_by {
         Some(source) => format!("{} (#{})", it.field, source.position),
         None => it.field.clone(),
     });
-    let nothing = nothing.collect::<Vec<_>>().join(", ");
-    if !nothing.is_empty() {
-        writeln!(out, "\nNone, no or empty, and the event that says so: {nothing}")?;
+    let empty = empty.collect::<Vec<_>>().join(", ");
+    if !empty.is_empty() {
+        writeln!(out, "\nEmpty, none or false, with the event that set it: {empty}")?;
     }
     Ok(out.flush()?)
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn has_no_content(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -120,13 +121,13 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-fn because(explained: &Explained) -> Vec<String> {
+fn reasons(explained: &Explained) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(decision) = &explained.decision {
-        lines.extend(decided(decision));
+        lines.extend(decision_lines(decision));
     }
-    lines.extend(explained.set_by.iter().flat_map(|source| event(source, "")));
-    lines.extend(explained.said_by.iter().flat_map(|source| event(source, "said by ")));
+    lines.extend(explained.set_by.iter().flat_map(|source| event_lines(source, "")));
+    lines.extend(explained.said_by.iter().flat_map(|source| event_lines(source, "said by ")));
     if let Some(tie) = &explained.tie {
         let doubt = if tie.in_doubt { "in doubt" } else { "last of its second" };
         for rival in &tie.rivals {
@@ -140,7 +141,7 @@ fn because(explained: &Explained) -> Vec<String> {
     lines
 }
 
-fn decided(decision: &Decision) -> Vec<String> {
+fn decision_lines(decision: &Decision) -> Vec<String> {
     let policy = decision.text.iter().map(|text| match decision.line {
         Some(line) => format!("policy line {line}: {text}"),
         None => format!("policy, built in: {text}"),
@@ -148,7 +149,7 @@ fn decided(decision: &Decision) -> Vec<String> {
     std::iter::once(decision.why.clone()).chain(policy).collect()
 }
 
-fn event(source: &Source, before: &str) -> Vec<String> {
+fn event_lines(source: &EventPointer, before: &str) -> Vec<String> {
     let at = minute(&source.occurred_at.to_string());
     let mut lines = vec![
         format!("{before}#{} {}", source.position, source.event_type),
@@ -158,8 +159,8 @@ fn event(source: &Source, before: &str) -> Vec<String> {
     lines
 }
 
-/// A field in one flat line.
-fn flat(explained: &Explained) -> Value {
+/// Flat row of a field, for CSV.
+fn flat_row(explained: &Explained) -> Value {
     let set_by = explained.set_by.as_ref();
     let decision = explained.decision.as_ref();
     let said_by = explained.said_by.as_ref();

@@ -1,41 +1,41 @@
 //! `export`: the log, one line an event, in constant memory.
 
 use super::Context;
-use super::output::{LineFormat, Lines, stdout};
+use super::csv_cells::CsvArgs;
+use super::output::{RowWriter, StreamFormat, StreamOptions, stdout};
 use super::report::{Exit, Failure, say};
-use super::sheet::CellArgs;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::store::{Damage, LogEntry, LoggedEvent, OpenMode, Redelivery, Store, StoreError};
 
-/// Events that are read at once, at most.
+/// Greatest number of events to read at a time.
 const BATCH_EVENTS: usize = 500;
-/// Bytes of payload that are read at once, about.
+/// Approximate size of the payloads to read at a time, in bytes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Write only events after this position: goes on with an export that broke off. CSV then has no header
+    /// Write only events after this position, to continue an interrupted export. CSV then has no header
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: i64,
 
     /// Output format. `import` reads JSON lines
-    #[arg(long, value_enum, default_value_t = LineFormat::Jsonl)]
-    format: LineFormat,
+    #[arg(long, value_enum, default_value_t = StreamFormat::Jsonl)]
+    format: StreamFormat,
 
-    /// Leave out events that are damaged, and name them on standard error; exit status 1 if there are any
+    /// Skip damaged events, and report them on standard error. Exit status 1 if there are any
     #[arg(long)]
     skip_damaged: bool,
 
     #[command(flatten)]
-    cells: CellArgs,
+    cells: CsvArgs,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
-    let is_whole = args.after == 0;
-    let mut lines =
-        Lines::begin((args.format, args.cells), &EventRecord::KEYS, is_whole, stdout())?;
+    let options =
+        StreamOptions { format: args.format, cells: args.cells, with_header: args.after == 0 };
+    let mut lines = RowWriter::new(options, &EventRecord::KEYS, stdout())?;
     let mut skipped = Skipped { is_allowed: args.skip_damaged, events: 0 };
     let mut after = Position(args.after);
     loop {
@@ -50,10 +50,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
                 Ok((event, own)) => lines.write(&EventRecord::new(event, own))?,
                 Err(damage) => {
                     if !skipped.is_allowed {
-                        // What was written is whole, so that `--after` can go on behind it.
+                        // Whole lines are written, so that `--after` can continue after them.
                         lines.flush()?;
                     }
-                    skipped.take(&damage)?;
+                    skipped.count(&damage)?;
                 }
             }
         }
@@ -63,18 +63,18 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(skipped.end())
 }
 
-/// Damaged events that are not in the export.
+/// Count of the damaged events that are not in the export.
 struct Skipped {
     is_allowed: bool,
     events: i64,
 }
 
 impl Skipped {
-    fn take(&mut self, damage: &Damage) -> anyhow::Result<()> {
+    fn count(&mut self, damage: &Damage) -> anyhow::Result<()> {
         if !self.is_allowed {
             return Err(Failure::failed(
-                format!("{damage}; the export ends before it"),
-                "--skip-damaged leaves it out; `subledger verify` names every damaged event",
+                format!("{damage}; the export stops before it"),
+                "--skip-damaged skips it; `subledger verify` lists all damaged events",
             ));
         }
         self.events += damage.count();
@@ -91,14 +91,15 @@ impl Skipped {
     }
 }
 
-/// Redeliveries of some events, in the order of the log.
+/// Redeliveries of a batch of events.
 struct Redeliveries {
     readable: Vec<Redelivery>,
-    /// Events of which one cannot be read.
+    /// Events with a redelivery that cannot be read.
     damaged: Vec<Damage>,
 }
 
-/// Reads the redeliveries between two positions, both included: event by event where one of them is damaged.
+/// Reads the redeliveries of the events between two positions, both included. If one is damaged, reads them event by
+/// event.
 async fn redeliveries(
     store: &Store,
     entries: &[LogEntry],
@@ -122,7 +123,7 @@ async fn redeliveries(
 }
 
 impl Redeliveries {
-    /// Takes out those of an event; without all of them the event is not exported.
+    /// Takes the redeliveries of an event. If one is damaged, the event counts as damaged.
     fn take(&mut self, event: LoggedEvent) -> Result<(LoggedEvent, Vec<Redelivery>), Damage> {
         if let Some(damage) = self.damaged.iter().find(|it| it.first == event.position) {
             return Err(damage.clone());

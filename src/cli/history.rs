@@ -1,20 +1,23 @@
-//! `history`: what happened to a user, a customer or a subscription.
+//! `history`: events of a user, a customer or a subscription, each with its changes.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::Context;
-use super::output::{self, LineFormat, Lines, ManyFormat, stdout};
+use super::csv_cells::CsvArgs;
+use super::current::SCOPE_HINT;
+use super::output::{self, RowWriter, RowsFormat, StreamOptions, stdout};
 use super::report::{Exit, Failure, say};
-use super::sheet::CellArgs;
-use crate::audit::{self, Chunk, Folding, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
-use crate::http::HistoryView;
+use crate::audit::{
+    self, FoldOutcome, HistoryEvent, HistoryStream, Past, ReadLimit, Subject, SubjectKind,
+};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::store::OpenMode;
 use crate::time::{ReceivedAt, StripeTime};
+use crate::view::HistoryView;
 
-/// The columns of the CSV.
+/// Columns of the CSV.
 const COLUMNS: [&str; 15] = [
     "position",
     "event_id",
@@ -33,9 +36,9 @@ const COLUMNS: [&str; 15] = [
     "note",
 ];
 
-/// Sentences that a table shows of one event, at most.
-const WORDS_SHOWN: usize = 5;
-/// Columns of a terminal that the type of an event takes in one line, at most.
+/// Greatest number of sentences about one event in a table.
+const SENTENCES_MAX: usize = 5;
+/// Greatest width of an event's type in one line, in columns of a terminal.
 const TYPE_WIDTH_MAX: usize = 29;
 
 #[derive(clap::Args, Debug)]
@@ -43,15 +46,15 @@ pub(super) struct Args {
     /// Id of a user of your application, `cus_…` or `sub_…`
     id: String,
 
-    /// Kind of the id, where its form does not tell
+    /// Kind of the id, if its prefix does not tell
     #[arg(long, value_enum)]
-    kind: Option<Kind>,
+    kind: Option<SubjectKind>,
 
-    /// Show only what had happened by then, such as 2026-03-01T00:00:00Z
+    /// Show only events that had happened by this time, such as 2026-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<StripeTime>,
 
-    /// Show only what had reached the ledger by then. What arrives later does not change such a history
+    /// Show only events that had been received by this time. Later events do not change such a history
     #[arg(long, value_name = "TIME", value_parser = received_at)]
     known_at: Option<ReceivedAt>,
 
@@ -59,80 +62,68 @@ pub(super) struct Args {
     #[arg(long)]
     changes_only: bool,
 
-    /// Look at this connected account, not at your own
+    /// Use this connected account, not your own account
     #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
     account: String,
 
-    /// Show only what follows the event at this position of the log: goes on with an export that broke off. CSV
-    /// then has no header. Give --known-at each time, so that no event arrives in between
+    /// Show only what follows the event at this position of the log, to continue an interrupted export. CSV then has
+    /// no header. Use the same --known-at each time, so that no event arrives in between
     #[arg(long, value_name = "POSITION")]
     after: Option<i64>,
 
     /// Output format. JSON lines and CSV are streamed
-    #[arg(long, value_enum, default_value_t = ManyFormat::Table)]
-    format: ManyFormat,
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    format: RowsFormat,
 
     #[command(flatten)]
-    cells: CellArgs,
+    cells: CsvArgs,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Kind {
-    User,
-    Customer,
-    Subscription,
-}
-
-const FORM: &str = "an instant looks like 2026-03-01T00:00:00Z";
+const INSTANT: &str = "expected an instant such as 2026-03-01T00:00:00Z";
 
 pub(super) fn instant(text: &str) -> Result<StripeTime, &'static str> {
-    StripeTime::parse(text).ok_or(FORM)
+    StripeTime::parse(text).ok_or(INSTANT)
 }
 
 pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
-    ReceivedAt::parse(text).ok_or(FORM)
+    ReceivedAt::parse(text).ok_or(INSTANT)
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
-    let kind = match args.kind {
-        None => SubjectKind::of_id(&args.id),
-        Some(Kind::User) => SubjectKind::User,
-        Some(Kind::Customer) => SubjectKind::Customer,
-        Some(Kind::Subscription) => SubjectKind::Subscription,
-    };
+    let kind = args.kind.unwrap_or_else(|| SubjectKind::of_id(&args.id));
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };
     let past = Past { as_of: args.as_of, known_at: args.known_at };
     let unknown = || {
         Failure::no(
-            format!("the ledger knows no {} in {mode} mode", args.id),
-            "--mode test looks at test mode, --account at a connected account, and --kind says \
-             what the id names",
+            format!("the ledger has no {} in {mode} mode", args.id),
+            format!("{SCOPE_HINT}, and --kind tells what the id is"),
         )
     };
     let mut after = args.after.map(Position);
-    if let Some(format) = args.format.lines() {
-        let stream = HistoryStream::open(&store, subject, past, Chunk::default());
+    if let Some(format) = args.format.streamed() {
+        let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
         let stream = stream.await?.ok_or_else(unknown)?;
-        say_of_future(stream.received_in_future());
-        write_lines(stream, after, args.changes_only, (format, args.cells)).await?;
+        report_received_in_future(stream.received_in_future());
+        let options = StreamOptions { format, cells: args.cells, with_header: after.is_none() };
+        write_lines(stream, after, args.changes_only, options).await?;
     } else {
         let history = audit::history(&store, subject, past).await?;
         let (_, mut history) = history.ok_or_else(unknown)?;
-        leave_out(&mut after, &mut history.events);
-        all_left_out(after)?;
-        say_of_future(history.received_in_future);
+        skip_through(&mut after, &mut history.events);
+        require_skipped(after)?;
+        report_received_in_future(history.received_in_future);
         let mut history = HistoryView::new(history, context.clock.now().to_stripe_time());
         if args.changes_only {
             history = history.changes_only();
         }
         if history.truncated {
-            say("the story is longer than is told: these are its first events only");
+            say("the history is too long: these are only its first events");
         }
         let mut out = stdout();
-        if args.format == ManyFormat::Json {
+        if args.format == RowsFormat::Json {
             output::write_json(&history, &mut out)?;
         } else {
             output::write_table(&table(&history.events), &mut out)?;
@@ -142,34 +133,34 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Says that events are left out which are known, but by their time of receipt will only come.
-pub(super) fn say_of_future(events: usize) {
+/// Reports events that are left out because their time of receipt lies in the future.
+pub(super) fn report_received_in_future(events: usize) {
     if events > 0 {
         say(&format!(
-            "{events} events were received in the future and are left out: the clock was ahead when they came"
+            "left out {events} events whose time of receipt lies in the future: the clock was ahead"
         ));
     }
 }
 
-/// Writes a story as it is told.
+/// Writes a history as it is read.
 async fn write_lines(
     mut stream: HistoryStream<'_>,
     mut after: Option<Position>,
     changes_only: bool,
-    format: (LineFormat, CellArgs),
+    options: StreamOptions,
 ) -> anyhow::Result<()> {
-    let mut lines = Lines::begin(format, &COLUMNS, after.is_none(), stdout())?;
+    let mut lines = RowWriter::new(options, &COLUMNS, stdout())?;
     while let Some(mut events) = stream.next().await? {
-        leave_out(&mut after, &mut events);
-        let mut written = events.iter().filter(|it| !changes_only || it.changed_anything());
-        written.try_for_each(|event| lines.write(event))?;
+        skip_through(&mut after, &mut events);
+        let mut shown = events.iter().filter(|it| !changes_only || it.changed_anything());
+        shown.try_for_each(|event| lines.write(event))?;
     }
-    all_left_out(after)?;
+    require_skipped(after)?;
     lines.flush()
 }
 
-/// Leaves out the events up to the one at this position, and then no more.
-fn leave_out(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
+/// Removes the events up to the one at this position. Once that is found, `after` is none.
+fn skip_through(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
     let Some(position) = *after else { return };
     match events.iter().position(|event| event.position == position) {
         Some(at) => {
@@ -180,35 +171,34 @@ fn leave_out(after: &mut Option<Position>, events: &mut Vec<HistoryEvent>) {
     }
 }
 
-/// Fails where the event up to which all was to be left out has not come.
-fn all_left_out(after: Option<Position>) -> anyhow::Result<()> {
+/// Fails if the event at the position of `--after` was not found.
+fn require_skipped(after: Option<Position>) -> anyhow::Result<()> {
     let Some(position) = after else { return Ok(()) };
     Err(Failure::usage(
         format!("this history has no event at position {position}"),
-        "--after takes the `position` of an event that was written before",
+        "--after takes the `position` of an event of this history",
     ))
 }
 
-/// The story as a person reads it: when, what, what is special about it, and what it changed. What changed
-/// nothing is dimmed where somebody looks.
+/// Table of events: time, type, marks and changes. On a terminal, an event without changes is dimmed.
 pub(super) fn table(events: &[HistoryEvent]) -> comfy_table::Table {
     let mut table = output::table(&["happened", "event", "marks", "changed"]);
     let subscriptions: BTreeSet<_> =
         events.iter().filter_map(|it| it.subscription_id.as_ref()).collect();
     for event in events {
-        let mut name = broken(&event.event_type);
+        let mut name = broken_before_dots(&event.event_type);
         let id = event.subscription_id.as_ref().filter(|_| subscriptions.len() > 1);
         name.extend(id.map(ToString::to_string));
         let happened = vec![minute(&event.occurred_at.to_string())];
-        let row = [happened, name, marks(event), told(event)];
+        let row = [happened, name, marks(event), description(event)];
         output::add_row_of_lines(&mut table, row, !event.changed_anything());
     }
     output::keep_whole(&mut table, &[0, 1, 2]);
     table
 }
 
-/// A type of event, broken before a dot where it is long.
-fn broken(event_type: &str) -> Vec<String> {
+/// Lines of an event type, which is broken before dots if it is long.
+fn broken_before_dots(event_type: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in event_type.split('.') {
         let part = if lines.is_empty() { part.to_owned() } else { format!(".{part}") };
@@ -220,13 +210,13 @@ fn broken(event_type: &str) -> Vec<String> {
     lines
 }
 
-/// What is special about an event.
+/// Marks of an event that is late, in doubt, redelivered or not folded.
 fn marks(event: &HistoryEvent) -> Vec<String> {
     let folding = match event.folding {
-        Folding::Folded => None,
-        Folding::NotFolded => Some("not folded"),
-        Folding::Parked => Some("parked"),
-        Folding::Erased => Some("erased"),
+        FoldOutcome::Folded => None,
+        FoldOutcome::NotFolded => Some("not folded"),
+        FoldOutcome::Parked => Some("parked"),
+        FoldOutcome::Erased => Some("erased"),
     };
     let marks = [event.late.then_some("late"), event.ambiguous.then_some("in doubt"), folding];
     let marks = marks.into_iter().flatten().map(str::to_owned);
@@ -234,22 +224,22 @@ fn marks(event: &HistoryEvent) -> Vec<String> {
     marks.chain(again).collect()
 }
 
-/// What an event says and changed.
-fn told(event: &HistoryEvent) -> Vec<String> {
+/// Lines that describe an event and its changes.
+fn description(event: &HistoryEvent) -> Vec<String> {
     let mut lines: Vec<String> = event.note.iter().cloned().collect();
-    lines.extend(event.words.iter().take(WORDS_SHOWN).cloned());
-    match event.words.len().saturating_sub(WORDS_SHOWN) {
+    lines.extend(event.words.iter().take(SENTENCES_MAX).cloned());
+    match event.words.len().saturating_sub(SENTENCES_MAX) {
         0 => {}
         more => lines.push(format!("and {more} more")),
     }
     if event.ambiguous {
         let rivals = event.rivals.iter().map(EventId::as_str).collect::<Vec<_>>();
-        lines.push(format!("or {} was the last of this second", rivals.join(" or ")));
+        lines.push(format!("or {} was the last event of this second", rivals.join(" or ")));
     }
     lines
 }
 
-/// A value in a few words.
+/// Short text of a value.
 pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -261,14 +251,14 @@ pub(super) fn value(value: &Value) -> String {
     }
 }
 
-/// `2026-03-01 12:30` of `2026-03-01T12:30:59Z`.
+/// Shortens `2026-03-01T12:30:59Z` to `2026-03-01 12:30`.
 pub(super) fn minute(instant: &str) -> String {
     instant.replace('T', " ").chars().take("2026-03-01 12:30".len()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::broken;
+    use super::broken_before_dots;
 
     #[test]
     fn a_long_type_is_broken_before_a_dot() {
@@ -281,7 +271,7 @@ mod tests {
             ),
             ("ping", "ping"),
         ] {
-            assert_eq!(broken(event_type).join("\n"), lines);
+            assert_eq!(broken_before_dots(event_type).join("\n"), lines);
         }
     }
 }

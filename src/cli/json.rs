@@ -1,5 +1,5 @@
-//! JSON that is safe to look at: hidden characters stand in it as escapes, so the values are exact and a
-//! terminal obeys none of them.
+//! JSON that is safe to display: hidden characters are escaped, so a terminal obeys none of them and the values stay
+//! exact.
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::visible::is_hidden;
 
-/// Writer that escapes the hidden characters of JSON. Outside of its strings JSON has none but spaces and line
-/// breaks, which stay; inside of them, `serde_json` has escaped those already.
+/// Writer that escapes the hidden characters of JSON. Line breaks and tabs are kept: they only occur outside of strings,
+/// because `serde_json` escapes them inside.
 pub(super) struct Escaping<W>(pub(super) W);
 
 impl<W: Write> Write for Escaping<W> {
-    /// Each piece must be whole characters, as `serde_json` writes them.
+    /// Writes a piece, which must be whole characters. `serde_json` writes such pieces.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         if piece.iter().all(|byte| byte.is_ascii() && *byte != b'\x7f') {
             self.0.write_all(piece)?;
@@ -37,24 +37,24 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// The escape of a character in a string of JSON, such as `\u009b`; of two units, as JSON has it, for a rare one.
+/// JSON escape of a character, such as `\u009b`; two UTF-16 units for a character beyond U+FFFF.
 pub(super) fn escape(c: char) -> String {
     let mut units = [0; 2];
     let units = c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
     units.collect::<Vec<_>>().concat()
 }
 
-/// Writes a value in one line, without a line break after it.
+/// Writes a value in one line, without a line break at the end.
 pub(super) fn write(value: &impl Serialize, out: impl Write) -> io::Result<()> {
     Ok(serde_json::to_writer(Escaping(out), value)?)
 }
 
-/// Writes a value in lines for people, without a line break after it.
+/// Writes a value in indented lines, without a line break at the end.
 pub(super) fn write_pretty(value: &impl Serialize, out: impl Write) -> io::Result<()> {
     Ok(serde_json::to_writer_pretty(Escaping(out), value)?)
 }
 
-/// A value in one line.
+/// Formats a value in one line.
 pub(super) fn to_text(value: &impl Serialize) -> anyhow::Result<String> {
     let mut text = Vec::new();
     write(value, &mut text)?;

@@ -1,10 +1,11 @@
-//! The command line: one command, one file.
+//! Command line: one command, one file.
 //!
-//! Data goes to stdout and everything else to stderr, so that a pipe carries data alone. How a
-//! command ends is an interface too: see [`Exit`].
+//! Data goes to stdout and everything else to stderr, so that a pipe gets only data. The exit status is an interface
+//! too: see [`Exit`].
 
 mod backup;
 mod command;
+mod csv_cells;
 mod current;
 mod demo;
 mod diff;
@@ -25,7 +26,6 @@ mod projections;
 mod rebuild;
 mod report;
 mod serve;
-mod sheet;
 mod signals;
 mod simulate;
 mod telemetry;
@@ -42,21 +42,21 @@ use crate::store::{OpenMode, Store};
 
 pub use report::Exit;
 
-/// The variables and exit statuses, for the end of the help.
+/// Variables and exit statuses, for the end of the help.
 const ENVIRONMENT: &str = "\
 Environment (an empty variable counts as not set):
   STRIPE_WEBHOOK_SECRET
-      Signing secrets of the endpoints, whsec_…, separated by commas or white
-      space. Bind each to its events with live:, test: or connect: before it.
-      Used by `serve`, `import`, `simulate --to` and `verify --signatures`.
-      There is no flag, because process lists show flags.
+      Signing secrets of the webhook endpoints, whsec_…, separated by commas or
+      white space. Put live:, test: or connect: before a secret to bind it to
+      such events. Used by `serve`, `import`, `simulate --to` and
+      `verify --signatures`. There is no flag, because process lists show flags.
   SUBLEDGER_API_TOKEN
       Bearer tokens that may read everything under /v1 [default: none]
   SUBLEDGER_ACCESS_TOKEN
-      Bearer tokens that may only ask /v1/users/{id} [default: none]
+      Bearer tokens that may only read /v1/users/{id} [default: none]
   STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE,
   SUBLEDGER_ACCESS_TOKEN_FILE
-      Files that hold them, instead of the variables [default: none]
+      Files with these values, instead of the variables [default: none]
   SUBLEDGER_SIGNING_KEY
       Secret key that signs checkpoints, from `log keygen` [default: none]
   SUBLEDGER_LISTEN, SUBLEDGER_PRIVATE_LISTEN, SUBLEDGER_TOLERANCE_SECONDS,
@@ -76,9 +76,9 @@ Exit status:
   1  the answer is no
   2  wrong use or configuration
   3  the database or another part failed
-  A reader that ends early, as in `| head`, does not change it.";
+  A reader that ends early, as in `| head`, does not change the status.";
 
-/// An event-sourced subscription ledger for Stripe.
+/// Event-sourced subscription ledger for Stripe
 #[derive(Debug, Parser)]
 #[command(name = "subledger", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = ENVIRONMENT)]
@@ -91,58 +91,58 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Receive webhooks, keep the read model current, and answer questions over HTTP
+    /// Receive webhooks, keep the read model current, and serve the HTTP API
     Serve(serve::Args),
-    /// Try everything with nothing to set up: post simulated subscriptions to a real server
+    /// Try it without setup: post simulated events to a real server, and show the results
     Demo(demo::Args),
     /// Show the current subscriptions
     Current(current::Args),
-    /// Show what happened to a user, a customer or a subscription
+    /// Show the history of a user, a customer or a subscription
     History(history::Args),
-    /// Show for every field of a subscription the event that set it
+    /// Show the event that set each field of a subscription
     Explain(explain::Args),
     /// Show one event of the log, or its exact bytes
     Event(event::Args),
     /// Show the policy that decides who has access
     Policy(policy::Args),
-    /// Rebuild the read model from the log, and show what that changes
+    /// Rebuild the read model from the log, and show what changes
     Rebuild(rebuild::Args),
-    /// List the generations of the read model, go back to one, or remove one
+    /// List, activate or remove generations of the read model
     Projections(projections::Args),
-    /// Copy the log into a new file while it is in use
+    /// Copy the log to a new file while it is in use
     Backup(backup::Args),
-    /// Check the log, its indexes and triggers, and the read model against a fresh fold
+    /// Check the log, the databases and the read model
     ///
-    /// Checks the log against its head and hashes, counts its ids, runs the database's own check, and compares
-    /// the triggers with those that the migrations make. Exit status: 1 if anything differs.
+    /// Checks the log against its head and hashes, counts its ids, runs the database's own check, compares the triggers
+    /// with those of the migrations, and compares the read model with a new fold. Exit status: 1 if anything differs.
     Verify(verify::Args),
-    /// Prove that nobody edited the log: sign checkpoints, make proofs, check them
+    /// Prove that nobody edited the log: sign checkpoints, make and check proofs
     Log(log::Args),
     /// Append events from files: events, JSON lines, list pages, exports
     ///
-    /// Into an empty ledger, an export is restored: the log is the same, with the same root. If that is
+    /// Importing an export into an empty ledger restores it: the log is the same, with the same root. If that is
     /// interrupted, import the same export again. Any other ledger takes only the payload of an exported event: its
-    /// source is `webhook` if its signature verifies with `STRIPE_WEBHOOK_SECRET`, and `import` otherwise. Records of
-    /// erasures and erased events are refused then.
+    /// source is `webhook` if its signature verifies with `STRIPE_WEBHOOK_SECRET`, and `import` otherwise. Such a ledger
+    /// refuses records of erasures and erased events.
     Import(import::Args),
     /// Write the log to stdout, one event a line
     Export(export::Args),
-    /// Erase what events said, for a person who asks to be forgotten
+    /// Erase the content of events, for a person who asks to be forgotten
     ///
-    /// Erases the body and signature of each event, and the bodies of its redeliveries. The fact that there was an
-    /// event, its hashes, and a record of the erasure stay, so every proof holds. Then the read model is
-    /// rebuilt from what is left, older generations are dropped, and the files are rewritten. Exit status: 3
-    /// while a file still holds the bytes; run the same command again.
+    /// Erases the body and signature of each event, and the bodies of its redeliveries. The event's entry, its hashes
+    /// and a record of the erasure stay, so that all proofs hold. Then rebuilds the read model from the remaining
+    /// events, drops older generations, and rewrites the files. Exit status: 3 while a file still contains the bytes;
+    /// run the same command again.
     Erase(erase::Args),
     /// Generate the events of simulated subscriptions, and their expected final state
     Simulate(simulate::Args),
 }
 
-/// What every command is given.
+/// Context of a command.
 struct Context {
     settings: Settings,
     clock: Clock,
-    /// Stores that were opened, to be closed however the command ends: SQLite then leaves no files beside its own.
+    /// Opened stores, to be closed however the command ends, so that SQLite removes its auxiliary files.
     opened: Mutex<Vec<Store>>,
 }
 
@@ -178,13 +178,13 @@ pub fn run(cli: Cli) -> ExitCode {
         Err(error) => return report::report(&error).into(),
     };
     let exit = runtime.block_on(dispatch(cli)).unwrap_or_else(|error| report::report(&error));
-    // A thread that waits for standard input would be waited for.
+    // Otherwise the runtime would wait for a thread that reads standard input.
     runtime.shutdown_background();
     drop(logging);
     exit.into()
 }
 
-/// Filter of the log where none is set: what a service does is worth telling; a command tells it itself.
+/// Default filter of the log. A service logs what it does; a command prints it.
 fn default_log(command: &Command) -> &'static str {
     match command {
         Command::Serve(_) => "info",

@@ -1,24 +1,24 @@
-//! Limit on open files of `serve`: raised as far as the system allows, and told where it is too low.
+//! Limit on open files of `serve`: raised as far as the system allows, with a warning if it is too low.
 
-use crate::http::ConnectionLimits;
+use crate::config::ConnectionLimits;
 
-/// Files that are open beside the connections: databases, listeners, logs, with room to spare.
+/// Number of files for everything but connections: databases, listeners, logs, and a reserve.
 const OTHER_FILES: u64 = 256;
 
-/// Makes sure that all connections can be open at once, or says that they cannot.
+/// Raises the limit so that all connections can be open at once. Warns if that is not possible.
 pub(super) fn raise(limits: ConnectionLimits, listeners: u64) {
     let needed = u64::from(limits.total) * listeners + OTHER_FILES;
     if let Some(allowed) = raised(needed).filter(|allowed| *allowed < needed) {
         tracing::warn!(
             allowed,
             needed,
-            "this process may open {allowed} files and needs {needed} for all of its connections: raise the \
-             limit (`ulimit -n`, LimitNOFILE= of systemd) or lower --connections"
+            "the limit of {allowed} open files is too low, {needed} are needed for all connections: raise it \
+             (`ulimit -n`, LimitNOFILE= of systemd) or lower --connections"
         );
     }
 }
 
-/// Raises the limit where it is below what is needed; returns it. None: there is no limit.
+/// Raises the limit if it is too low. Returns it, or none if it is high enough or there is no limit.
 #[cfg(unix)]
 fn raised(needed: u64) -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -30,7 +30,7 @@ fn raised(needed: u64) -> Option<u64> {
     Some(if raised.is_ok() { wanted } else { current })
 }
 
-/// Other systems limit sockets by memory alone.
+/// Other systems limit sockets only by memory.
 #[cfg(not(unix))]
 fn raised(_: u64) -> Option<u64> {
     None

@@ -1,26 +1,26 @@
-//! Rows for people and for programs: a table, JSON, CSV, or a line each as they come.
+//! Output of rows as a table, JSON, JSON lines or CSV.
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 
+use super::csv_cells::{CellFormat, CsvArgs};
 use super::json;
-use super::sheet::{CellArgs, Cells};
 use crate::visible::visible;
 
-/// The widest table, in columns of a terminal.
+/// Greatest width of a table, in columns of a terminal.
 const TABLE_WIDTH_MAX: u16 = 100;
 
-/// How rows are written.
+/// Output format of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     /// Table for people, at most 100 columns wide.
     #[default]
     Table,
-    /// One JSON document, with the names of the HTTP API.
+    /// One JSON document, with the field names of the HTTP API.
     Json,
-    /// CSV with a header; lists and objects are JSON.
+    /// CSV with a header. Lists and objects are JSON.
     Csv,
 }
 
@@ -32,69 +32,78 @@ pub(super) struct FormatArgs {
     pub(super) format: Format,
 
     #[command(flatten)]
-    pub(super) cells: CellArgs,
+    pub(super) cells: CsvArgs,
 }
 
-/// How rows are written of which there may be any number.
+/// Output format of any number of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ManyFormat {
+pub(super) enum RowsFormat {
     /// Table for people, at most 100 columns wide.
     #[default]
     Table,
-    /// One JSON document, with the names of the HTTP API.
+    /// One JSON document, with the field names of the HTTP API.
     Json,
-    /// One JSON object a line, as in the document.
+    /// One JSON object a line, with the same field names.
     Jsonl,
-    /// CSV with a header; lists and objects are JSON.
+    /// CSV with a header. Lists and objects are JSON.
     Csv,
 }
 
-impl ManyFormat {
-    /// How they are written as they come, where they are.
-    pub(super) fn lines(self) -> Option<LineFormat> {
+impl RowsFormat {
+    /// Streamed format, unless the rows are collected first.
+    pub(super) fn streamed(self) -> Option<StreamFormat> {
         match self {
             Self::Table | Self::Json => None,
-            Self::Jsonl => Some(LineFormat::Jsonl),
-            Self::Csv => Some(LineFormat::Csv),
+            Self::Jsonl => Some(StreamFormat::Jsonl),
+            Self::Csv => Some(StreamFormat::Csv),
         }
     }
 }
 
-/// How rows are written as they come.
+/// Output format of rows that are streamed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum LineFormat {
+pub(super) enum StreamFormat {
     /// One JSON object a line.
     #[default]
     Jsonl,
-    /// CSV with a header; lists and objects are JSON.
+    /// CSV with a header. Lists and objects are JSON.
     Csv,
 }
 
-/// Rows that are written as they come, none of them kept.
-pub(super) enum Lines<'c, W: Write> {
-    Jsonl(W),
-    Csv(Box<csv::Writer<W>>, &'c [&'c str], Cells),
+/// Options of streamed rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamOptions {
+    pub(super) format: StreamFormat,
+    pub(super) cells: CsvArgs,
+    /// True if CSV begins with a header. The continuation of an interrupted export has none.
+    pub(super) with_header: bool,
 }
 
-impl<'c, W: Write> Lines<'c, W> {
-    /// Begins them; a header is written first where it belongs to the format, and is wanted.
-    pub(super) fn begin(
-        (format, cells): (LineFormat, CellArgs),
+/// Writer that streams rows.
+pub(super) enum RowWriter<'c, W: Write> {
+    Jsonl(W),
+    Csv(Box<csv::Writer<W>>, &'c [&'c str], CellFormat),
+}
+
+impl<'c, W: Write> RowWriter<'c, W> {
+    /// Creates a writer, and writes the header of CSV.
+    pub(super) fn new(
+        options: StreamOptions,
         columns: &'c [&'c str],
-        header: bool,
         out: W,
     ) -> anyhow::Result<Self> {
-        if format == LineFormat::Jsonl {
+        let StreamOptions { format, cells, with_header } = options;
+        if format == StreamFormat::Jsonl {
             return Ok(Self::Jsonl(out));
         }
         let mut csv = csv::Writer::from_writer(out);
-        if header {
+        if with_header {
             csv.write_record(columns).map_err(io_error)?;
         }
-        Ok(Self::Csv(Box::new(csv), columns, cells.cells()))
+        Ok(Self::Csv(Box::new(csv), columns, cells.cell_format()))
     }
 
-    /// Writes a row, of which the columns are keys.
+    /// Writes a row. The columns are keys of its JSON.
     pub(super) fn write(&mut self, row: &impl Serialize) -> anyhow::Result<()> {
         match self {
             Self::Jsonl(out) => {
@@ -103,7 +112,7 @@ impl<'c, W: Write> Lines<'c, W> {
             }
             Self::Csv(csv, columns, cells) => {
                 let row = serde_json::to_value(row)?;
-                let written = columns.iter().map(|column| cells.of(row.get(*column)));
+                let written = columns.iter().map(|column| cells.format(row.get(*column)));
                 let written = written.collect::<anyhow::Result<Vec<_>>>()?;
                 csv.write_record(written).map_err(io_error)?;
             }
@@ -124,7 +133,7 @@ pub(super) fn stdout() -> BufWriter<Stdout> {
     BufWriter::new(io::stdout())
 }
 
-/// A table without lines, its header in capitals; it fits 100 columns, and a narrower terminal.
+/// Creates a table without lines and with a header in capitals. It fits 100 columns, or a narrower terminal.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -142,13 +151,12 @@ pub(super) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Adds a row of cells of one line each. Hidden characters become escapes.
+/// Adds a row of single-line cells. Hidden characters are escaped.
 pub(super) fn add_row<C: AsRef<str>>(table: &mut Table, cells: impl IntoIterator<Item = C>) {
     table.add_row(cells.into_iter().map(|text| Cell::new(visible(text.as_ref()))));
 }
 
-/// Adds a row of cells of several lines each, dimmed where colours are wanted and a person may pass over it.
-/// Hidden characters become escapes, also a line break inside of a line.
+/// Adds a row of multi-line cells, dimmed if wanted. Hidden characters are escaped, and so are line breaks inside a line.
 pub(super) fn add_row_of_lines(
     table: &mut Table,
     cells: impl IntoIterator<Item = Vec<String>>,
@@ -162,7 +170,7 @@ pub(super) fn add_row_of_lines(
     table.add_row(cells);
 }
 
-/// Keeps the values of these columns in one line, where the table is wide enough.
+/// Prevents line breaks in these columns, if the table is wide enough.
 pub(super) fn keep_whole(table: &mut Table, columns: &[usize]) {
     let widths = table.column_max_content_widths();
     for &index in columns {
@@ -172,7 +180,7 @@ pub(super) fn keep_whole(table: &mut Table, columns: &[usize]) {
     }
 }
 
-/// Writes a table, without the spaces at the ends of its lines.
+/// Writes a table without spaces at the ends of lines.
 pub(super) fn write_table(table: &Table, out: &mut impl Write) -> io::Result<()> {
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
@@ -187,21 +195,22 @@ pub(super) fn write_json(document: &impl Serialize, out: &mut impl Write) -> any
     Ok(out.flush()?)
 }
 
-/// Writes rows under these columns, which are keys of the rows.
+/// Writes rows as CSV. The columns are keys of their JSON.
 pub(super) fn write_csv<T: Serialize>(
     columns: &[&str],
     rows: impl IntoIterator<Item = T>,
-    cells: CellArgs,
+    cells: CsvArgs,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut lines = Lines::begin((LineFormat::Csv, cells), columns, true, out)?;
+    let options = StreamOptions { format: StreamFormat::Csv, cells, with_header: true };
+    let mut lines = RowWriter::new(options, columns, out)?;
     for row in rows {
         lines.write(&row)?;
     }
     lines.flush()
 }
 
-/// The I/O error inside, so that a broken pipe is seen as one.
+/// Unwraps the I/O error, so that a broken pipe is recognised.
 pub(super) fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -209,12 +218,12 @@ pub(super) fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// A value for a table's cell, `-` where there is none.
+/// Text of a table cell; `-` for no value.
 pub(super) fn cell<T: ToString>(value: Option<&T>) -> String {
     value.map_or_else(|| "-".to_owned(), T::to_string)
 }
 
-/// A number with its thousands set apart, for people.
+/// Formats a number with thousands separators.
 pub(super) fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };

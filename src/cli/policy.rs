@@ -1,4 +1,4 @@
-//! `policy`: the rules that decide who has access.
+//! `policy`: rules that decide who has access.
 
 use std::io::Write as _;
 
@@ -14,10 +14,10 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 enum Command {
-    /// Print the policy: the file of `--policy`, or the built-in one with its comments
+    /// Print the policy: the file of `--policy`, or the built-in policy with its comments
     ///
-    /// The file is checked first. Comments before its text name the keys that it leaves out, with their built-in
-    /// values. The output is a policy file: `subledger policy show > policy.toml` makes one to edit.
+    /// Checks the file first. Comments at the start list the keys that the file leaves out, with their built-in
+    /// values. The output is a policy file: `subledger policy show > policy.toml` creates one to edit.
     Show,
 }
 

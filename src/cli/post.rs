@@ -1,5 +1,5 @@
-//! Posts simulated events to a webhook as Stripe does: signed at the moment of sending, and again
-//! where the answer is not 200.
+//! Client that posts simulated events to a webhook like Stripe: it signs each at the moment of sending, and sends it
+//! again if the answer is not 200.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,25 +16,25 @@ use crate::config::{WEBHOOK_SECRET, WebhookSecrets};
 use crate::ids::Scope;
 use crate::simulate::{SimulatedEvent, sign};
 
-/// How often an event is sent, at most.
+/// Greatest number of attempts to send an event.
 const ATTEMPTS_MAX: u32 = 10;
-/// How long to wait before an event is sent again.
+/// Pause before an event is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// How long an answer may take.
+/// Time limit of an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where to, and how.
+/// Webhook to post to.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct WebhookTarget {
     pub(super) url: String,
     pub(super) secrets: WebhookSecrets,
     pub(super) concurrency: usize,
     pub(super) clock: Clock,
 }
 
-/// What was answered.
+/// Counts of the answers.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Posted {
+pub(super) struct PostCounts {
     pub(super) stored: u64,
     pub(super) duplicates: u64,
 }
@@ -44,8 +44,8 @@ struct Receipt {
     duplicate: bool,
 }
 
-struct Work {
-    target: Target,
+struct PostJob {
+    target: WebhookTarget,
     client: reqwest::Client,
     events: Vec<SimulatedEvent>,
     next: AtomicUsize,
@@ -54,13 +54,13 @@ struct Work {
     progress: ProgressBar,
 }
 
-/// Posts all events, started in their order.
+/// Posts all events, beginning each in order.
 pub(super) async fn post(
-    target: &Target,
+    target: &WebhookTarget,
     events: Vec<SimulatedEvent>,
     progress: ProgressBar,
-) -> anyhow::Result<Posted> {
-    let work = Arc::new(Work {
+) -> anyhow::Result<PostCounts> {
+    let job = Arc::new(PostJob {
         target: target.clone(),
         client: reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?,
         events,
@@ -71,19 +71,19 @@ pub(super) async fn post(
     });
     let mut workers = JoinSet::new();
     for _ in 0..target.concurrency.max(1) {
-        workers.spawn(Arc::clone(&work).run());
+        workers.spawn(Arc::clone(&job).run());
     }
     while let Some(worker) = workers.join_next().await {
         worker??;
     }
-    work.progress.finish_and_clear();
-    Ok(Posted {
-        stored: work.stored.load(Ordering::Relaxed),
-        duplicates: work.duplicates.load(Ordering::Relaxed),
+    job.progress.finish_and_clear();
+    Ok(PostCounts {
+        stored: job.stored.load(Ordering::Relaxed),
+        duplicates: job.duplicates.load(Ordering::Relaxed),
     })
 }
 
-impl Work {
+impl PostJob {
     async fn run(self: Arc<Self>) -> anyhow::Result<()> {
         while let Some(event) = self.events.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let receipt = self.deliver(event).await?;
@@ -98,9 +98,9 @@ impl Work {
         let scope = Scope { account: event.account.as_str().into(), livemode: event.livemode };
         let secret = self.target.secrets.vouching_for(&scope).ok_or_else(|| {
             Failure::usage(
-                format!("no secret of {WEBHOOK_SECRET} may vouch for {}", event.id),
-                "simulated events are live ones, test ones and those of connected accounts: give a \
-                 secret for each, or one that is not bound",
+                format!("no secret of {WEBHOOK_SECRET} may sign {}", event.id),
+                "simulated events are in live mode, in test mode and of connected accounts: set a secret for each, \
+                 or one without a binding",
             )
         })?;
         for attempt in 1.. {
@@ -122,14 +122,17 @@ impl Work {
                     let status = response.status();
                     return Err(Failure::failed(
                         format!("{} answered {status} to {}", self.target.url, event.id),
-                        "the secret must be the one that the server has: STRIPE_WEBHOOK_SECRET",
+                        "STRIPE_WEBHOOK_SECRET must be equal to that of the server",
                     ));
                 }
                 Ok(response) => format!("{} answered {}", self.target.url, response.status()),
                 Err(error) => format!("cannot post to {}: {error}", self.target.url),
             };
             if attempt >= ATTEMPTS_MAX {
-                return Err(Failure::failed(failure, "is the server running at that address?"));
+                return Err(Failure::failed(
+                    failure,
+                    "check that the server is running at that address",
+                ));
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }

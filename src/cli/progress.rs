@@ -1,4 +1,4 @@
-//! Progress, drawn on stderr where a person looks at it.
+//! Progress on stderr: a bar on a terminal, otherwise lines.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::output::grouped;
-use super::report::{person_looks, say};
-use crate::projector::Progress;
+use super::report::{is_interactive, say};
+use crate::projector::BuildProgress;
 
-/// How often progress is said in a line, where nobody looks at a bar.
+/// Interval between progress lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// A bar with rate and time left; nothing where stderr is not a terminal.
+/// Creates a progress bar with rate and remaining time. It is hidden if stderr is not a terminal.
 pub(super) fn bar(what: &'static str, total: u64) -> ProgressBar {
-    if !person_looks() {
+    if !is_interactive() {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
     let template = "{msg} {wide_bar} {pos}/{len} {rate} {eta}";
-    // The template is a constant; were it wrong, the plain bar would do.
+    // The template is a constant. If it were invalid, the plain bar would do.
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // The bar is drawn again in a moment.
+        // A failed write does not matter: the bar is drawn again soon.
         let _ = write!(out, "{:.0}/s", state.per_sec());
     });
     let bar = ProgressBar::new(total).with_style(style).with_message(what);
@@ -30,7 +30,7 @@ pub(super) fn bar(what: &'static str, total: u64) -> ProgressBar {
     bar
 }
 
-/// The progress of a rebuild: a bar where a person looks, else a line now and then.
+/// Progress of a rebuild.
 pub(super) struct RebuildProgress {
     bar: ProgressBar,
     next_line: Duration,
@@ -41,10 +41,10 @@ impl RebuildProgress {
         Self { bar: bar("folding", 0), next_line: LINE_EVERY }
     }
 
-    pub(super) fn show(&mut self, now: Progress) {
+    pub(super) fn show(&mut self, now: BuildProgress) {
         self.bar.set_length(now.total.unsigned_abs());
         self.bar.set_position(now.done.unsigned_abs());
-        if !person_looks() && now.elapsed >= self.next_line {
+        if !is_interactive() && now.elapsed >= self.next_line {
             self.next_line = now.elapsed + LINE_EVERY;
             say(&line(now));
         }
@@ -55,9 +55,9 @@ impl RebuildProgress {
     }
 }
 
-/// Events done, of how many, how fast, and for how long still.
-fn line(now: Progress) -> String {
-    let Progress { done, total, parked, elapsed, .. } = now;
+/// Line with the events done, their rate and the remaining time.
+fn line(now: BuildProgress) -> String {
+    let BuildProgress { done, total, parked, elapsed, .. } = now;
     let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
     let per_second = done.saturating_mul(1_000) / millis;
     let left = (total - done) / per_second.max(1);
@@ -76,10 +76,11 @@ mod tests {
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long_still() {
         let elapsed = Duration::from_secs(5);
-        let now = Progress { generation: 2, done: 50_000, total: 1_250_000, parked: 3, elapsed };
+        let now =
+            BuildProgress { generation: 2, done: 50_000, total: 1_250_000, parked: 3, elapsed };
         let expected = "folded 50,000 of 1,250,000 events, 10,000 events/s, 120 s left, 3 parked";
         assert_eq!(line(now), expected);
-        let begun = Progress { done: 0, elapsed: Duration::ZERO, ..now };
+        let begun = BuildProgress { done: 0, elapsed: Duration::ZERO, ..now };
         assert!(line(begun).starts_with("folded 0 of"));
     }
 }

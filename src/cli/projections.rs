@@ -1,4 +1,4 @@
-//! `projections`: the generations of the read model.
+//! `projections`: generations of the read model.
 
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
@@ -22,20 +22,20 @@ enum Command {
     List(FormatArgs),
     /// Make a complete generation live at once, and pin it
     ///
-    /// A running `serve` goes on with it, by the policy that is stored with it. Newer logic does not replace it by
-    /// itself; `subledger rebuild` does. The generation that was live is kept.
+    /// A running `serve` continues with it and with the policy that is stored with it. Newer logic does not replace a
+    /// pinned generation; `subledger rebuild` does. The generation that was live is kept.
     Activate {
         /// Number of the generation, as `projections list` shows it
         generation: GenerationId,
     },
-    /// Remove a generation that is not live, and give its space back to the disk
+    /// Remove a generation that is not live, and free its disk space
     Drop {
         /// Number of the generation, as `projections list` shows it
         generation: GenerationId,
     },
 }
 
-/// The columns of the CSV.
+/// Columns of the CSV.
 const COLUMNS: [&str; 8] = [
     "generation",
     "status",
@@ -50,16 +50,14 @@ const COLUMNS: [&str; 8] = [
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let command = args.command.unwrap_or(Command::List(args.format));
     let is_read = matches!(command, Command::List(_));
-    let opening = if is_read { OpenMode::ReadOnly } else { OpenMode::Existing };
-    let store = context.open(opening).await?;
+    let mode = if is_read { OpenMode::ReadOnly } else { OpenMode::Existing };
+    let store = context.open(mode).await?;
     let done = match command {
         Command::List(args) => list(&store, context, args).await,
         Command::Activate { generation } => activate(&store, generation).await,
         Command::Drop { generation } => {
             let dropped = projector::drop_generation(&store, &context.clock, generation).await;
-            dropped
-                .map_err(Into::into)
-                .map(|()| say(&format!("generation {generation} is dropped")))
+            dropped.map_err(Into::into).map(|()| say(&format!("dropped generation {generation}")))
         }
     };
     store.close().await;
@@ -71,10 +69,9 @@ async fn activate(store: &Store, id: GenerationId) -> anyhow::Result<()> {
     let behind = store.log.head().await?.size.0 - generation.position.0;
     say(&format!("generation {id} is live and pinned, {behind} events behind the log"));
     say(if projector::can_fold(&generation) {
-        "`subledger serve` folds what is missing; `subledger rebuild` makes another one live"
+        "`subledger serve` folds the missing events; `subledger rebuild` makes another generation live"
     } else {
-        "this version of subledger does not have its logic: it stays as it is until one that has it \
-         serves, or until `subledger rebuild`"
+        "this version of subledger does not have its logic: run a version that has it, or `subledger rebuild`"
     });
     Ok(())
 }
@@ -115,7 +112,7 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
             Some(rebuild) => writeln!(out, "\n{rebuild}")?,
             None => writeln!(
                 out,
-                "\ngeneration {id} is not complete, and nobody is making it: \
+                "\ngeneration {id} is incomplete, and no process is building it: \
                  `subledger projections drop {id}` removes it"
             )?,
         }
@@ -123,7 +120,7 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
     if list.parked.is_empty() {
         return Ok(());
     }
-    let mut parked = output::table(&["position", "event", "type", "could not be folded because"]);
+    let mut parked = output::table(&["position", "event", "type", "reason"]);
     for event in &list.parked {
         let row = [
             event.position.to_string(),

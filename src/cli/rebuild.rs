@@ -1,25 +1,25 @@
-//! `rebuild`: the read model anew from the log, beside the live one, and then in its place.
+//! `rebuild`: builds a new generation of the read model from the log, compares it with the live one, and swaps them.
 
 use super::Context;
-use super::diff::Report;
+use super::diff::DiffWriter;
 use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
 use super::report::{Exit, say};
 use super::signals;
-use crate::projector::{self, Listing, RebuildEvent, RebuildMode};
+use crate::projector::{self, Listing, RebuildEvent, RebuildMode, RebuildOptions};
 use crate::store::{DatabaseUrl, OpenMode};
 
-/// Subscriptions that a summary shows of those that lose access, and of those that gain it.
+/// Number of examples in a summary, each of lost and of gained access.
 const EXAMPLES: usize = 3;
 
-/// Ends with 0 whether anything changes or not.
+/// Exit status: 0 whether anything changes or not.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Show what would change, and leave the live read model as it is
+    /// Show what would change, without replacing the live read model
     #[arg(long)]
     dry_run: bool,
 
-    /// Rebuild although the read model was made from events that the log does not hold
+    /// Accept a log that lacks events of the read model
     #[arg(long)]
     accept_new_log: bool,
 
@@ -37,12 +37,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if !args.accept_new_log {
         refuse_lost_log(context).await?;
     }
-    // Whoever owns a database of PostgreSQL's makes the schemas with this.
-    let opening = match context.settings.database_url()? {
+    // On PostgreSQL, the owner of the database creates the schemas with this command.
+    let open_mode = match context.settings.database_url()? {
         DatabaseUrl::Postgres(_) => OpenMode::Create,
         DatabaseUrl::Sqlite(_) => OpenMode::Existing,
     };
-    let store = context.open(opening).await?;
+    let store = context.open(open_mode).await?;
     let stop = signals::stop_token()?;
     let format = args.format.format;
     let listing = match (args.limit, format) {
@@ -52,25 +52,33 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mode = if args.dry_run { RebuildMode::DryRun } else { RebuildMode::Swap };
     let mut progress = RebuildProgress::new();
-    let mut report = Report::new(args.format, listing);
+    let mut diff = DiffWriter::new(args.format, listing);
     let clock = &context.clock;
-    let told = |told: RebuildEvent<'_>| match told {
+    let on_event = |event: RebuildEvent<'_>| match event {
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(difference) => {
             progress.clear();
-            report.take(&difference);
+            diff.write(&difference);
         }
         RebuildEvent::NotCompared(error) => {
             progress.clear();
-            say(&format!("the new generation could not be compared with the live one: {error}"));
+            say(&format!("cannot compare the new generation with the live one: {error}"));
         }
     };
-    let rebuilt = projector::rebuild(&store, &logic, clock, &stop, (mode, listing), told).await;
+    let rebuilt = projector::rebuild(
+        &store,
+        &logic,
+        clock,
+        &stop,
+        RebuildOptions { mode, listing },
+        on_event,
+    )
+    .await;
     progress.clear();
     store.close().await;
     let rebuilt = rebuilt?;
-    let printed = report.finish();
-    let ending = if args.dry_run { "was a dry run and is dropped" } else { "is live" };
+    let printed = diff.finish();
+    let ending = if args.dry_run { "was a dry run and was dropped" } else { "is live" };
     say(&format!(
         "generation {} {ending}: {} events folded in {:.1?}, {} parked",
         rebuilt.generation,
@@ -82,7 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Refuses to replace a read model that knows events which the log does not hold: it may be all that is left.
+/// Refuses to replace a read model that has events which the log lacks. It may be the only copy of them.
 pub(super) async fn refuse_lost_log(context: &Context) -> anyhow::Result<()> {
     let url = context.settings.database_url()?;
     match projector::find_lost_log(&url, &context.clock).await? {

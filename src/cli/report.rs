@@ -1,4 +1,4 @@
-//! How a command ends: exit statuses, and errors as a line and a hint.
+//! Result of a command: exit status, error message and hint.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -6,21 +6,21 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::telemetry;
 use crate::config::ConfigError;
-use crate::projector::{ChoiceError, LogLost, RebuildError};
+use crate::log_output;
+use crate::projector::{GenerationError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
 use crate::visible::visible;
 
-/// What the exit status says.
+/// Exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Done = 0,
-    /// The answer is no: a difference was found, a subject does not exist.
+    /// The answer is no: a difference was found, or a subject does not exist.
     No = 1,
-    /// Wrong use or configuration.
+    /// The usage or the configuration is wrong.
     Usage = 2,
     /// The database or another part failed.
     Failed = 3,
@@ -32,7 +32,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error of a command's own, with what a person can do about it.
+/// Error of a command, with a hint for the user.
 #[derive(Debug)]
 pub(super) struct Failure {
     exit: Exit,
@@ -41,17 +41,17 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// What was asked for does not exist.
+    /// Creates an error with the status [`Exit::No`].
     pub(super) fn no(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::No, message: message.into(), hint: Some(hint.into()) }.into()
     }
 
-    /// The command was used in a wrong way.
+    /// Creates an error with the status [`Exit::Usage`].
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::Usage, message: message.into(), hint: Some(hint.into()) }.into()
     }
 
-    /// Something failed.
+    /// Creates an error with the status [`Exit::Failed`].
     pub(super) fn failed(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::Failed, message: message.into(), hint: Some(hint.into()) }.into()
     }
@@ -65,13 +65,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Writes the error to stderr and says how to exit. A reader of stdout that went away is no error.
+/// Writes the error to stderr and returns the exit status. A closed stdout is no error.
 pub(super) fn report(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
     }
-    let (exit, hint) = judge(error);
-    if telemetry::is_json() {
+    let (exit, hint) = classify(error);
+    if log_output::is_json() {
         let line = json!({"level": "ERROR", "message": error.to_string(), "hint": hint});
         write_line(&line.to_string());
         return exit;
@@ -83,8 +83,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     exit
 }
 
-/// The result of writing to stdout, where the exit status answers a question: a reader that went away does not
-/// change the answer.
+/// Ignores a closed stdout, for commands whose exit status is the answer.
 pub(super) fn despite_broken_pipe(written: anyhow::Result<()>) -> anyhow::Result<()> {
     written.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })
 }
@@ -95,8 +94,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The first cause that knows decides.
-fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
+/// Status and hint of an error, from the first cause that has them.
+fn classify(error: &anyhow::Error) -> (Exit, Option<String>) {
     for cause in error.chain() {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return (failure.exit, failure.hint.clone());
@@ -104,14 +103,14 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
             return (Exit::Usage, Some(config.hint().into_owned()));
         }
-        if let Some(choice) = cause.downcast_ref::<ChoiceError>() {
+        if let Some(choice) = cause.downcast_ref::<GenerationError>() {
             let exit = match choice {
-                ChoiceError::Store(store) => exit_of(store),
+                GenerationError::Store(store) => exit_of(store),
                 _ => Exit::Usage,
             };
             return (exit, choice.hint().map(str::to_owned));
         }
-        // Transparent, so that the chain does not show it by itself.
+        // These errors are transparent, so that the chain does not contain the store's error itself.
         if let Some(StartError::Store(store)) = cause.downcast_ref() {
             return (exit_of(store), store.hint().map(str::to_owned));
         }
@@ -119,11 +118,11 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             return (Exit::Usage, Some(LogLost::HINT.to_owned()));
         }
         if let Some(StartError::Listen { .. }) = cause.downcast_ref() {
-            let hint = "another program may use it: choose one with --listen or SUBLEDGER_LISTEN";
+            let hint = "another program may use this address: choose another with --listen or SUBLEDGER_LISTEN";
             return (Exit::Failed, Some(hint.to_owned()));
         }
         if let Some(StartError::Publish(_)) = cause.downcast_ref() {
-            let hint = "choose another file with --checkpoint-file, or move this one away";
+            let hint = "choose another file with --checkpoint-file, or move this file away";
             return (Exit::Usage, Some(hint.to_owned()));
         }
         if cause.is::<LogLost>() {
@@ -155,10 +154,10 @@ fn exit_of(error: &StoreError) -> Exit {
     }
 }
 
-/// Writes a line for people to stderr, where hidden characters become escapes, also line breaks; as an object
-/// of JSON where the log is JSON.
+/// Writes a line for people to stderr, or a JSON object if the log is JSON. Hidden characters and line breaks are
+/// escaped.
 pub(super) fn say(line: &str) {
-    if telemetry::is_json() {
+    if log_output::is_json() {
         write_line(&json!({"level": "INFO", "message": line}).to_string());
     } else {
         write_line(&visible(line));
@@ -166,11 +165,11 @@ pub(super) fn say(line: &str) {
 }
 
 fn write_line(line: &str) {
-    // Where stderr is gone there is nobody to tell.
+    // A closed stderr has no reader.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Whether a person looks at what is said, so that progress may be drawn.
-pub(super) fn person_looks() -> bool {
+/// True if stderr is a terminal, so that progress may be drawn.
+pub(super) fn is_interactive() -> bool {
     io::stderr().is_terminal()
 }

@@ -1,4 +1,4 @@
-//! `serve`: the webhook, the API, and the follower that keeps the read model current.
+//! `serve`: runs the service.
 
 use super::Context;
 use super::report::{Exit, Failure};
@@ -7,7 +7,6 @@ use crate::config::{
     ACCESS_TOKEN, API_TOKEN, Secrets, ServeSettings, WEBHOOK_SECRET, WebhookSecrets,
 };
 use crate::ids::Mode;
-use crate::ingest::Limits;
 use crate::service::{Options, Service, StartError};
 
 #[derive(clap::Args, Debug)]
@@ -19,21 +18,19 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     let options = Options {
-        database: settings.database_url()?,
-        webhook_secrets: WebhookSecrets::from_env()?,
         api_tokens: Secrets::from_env(API_TOKEN)?,
         access_tokens: Secrets::from_env(ACCESS_TOKEN)?,
         listen: args.settings.listen,
         private_listen: args.settings.private_listen,
         tolerance_seconds: args.settings.tolerance_seconds,
         mode: settings.mode,
-        limits: Limits::default(),
         connections: args.settings.connections,
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
-        signing: args.settings.checkpoints.signing()?,
+        checkpoints: args.settings.checkpoints.options()?,
         clock: context.clock.clone(),
+        ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)
     };
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let unbound = options.webhook_secrets.unbound_among_several();
@@ -41,7 +38,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let stop = signals::stop_token()?;
     let mut service = Service::start(options).await.map_err(|error| match error {
         StartError::RebuildNeeded(_) => {
-            let command = format!("`{}` makes it anew", settings.command("rebuild"));
+            let command = format!("run `{}`", settings.command("rebuild"));
             Failure::usage(error.to_string(), command)
         }
         error => error.into(),
@@ -50,7 +47,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if let Some(unbound) = unbound {
         tracing::warn!(
             unbound,
-            "of several signing secrets {unbound} may vouch for any event: who knows the secret of a test or \
+            "{unbound} of several signing secrets may sign any event: anybody who knows the secret of a test or \
              Connect endpoint could write live events; put live:, test: or connect: before each in \
              {WEBHOOK_SECRET}"
         );
@@ -60,9 +57,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         failed = service.failed() => Some(failed),
     };
     if let Some(failed) = failed {
-        tracing::error!(
-            "{failed} ended, which is a defect: the ledger stops, and must be started again"
-        );
+        tracing::error!("{failed} ended, which is a defect: stopping; start the ledger again");
     }
     let in_order = service.stop().await;
     tracing::info!("stopped");
@@ -73,18 +68,17 @@ fn announce(service: &Service, mode: Mode, readable: bool) {
     let address = service.address();
     tracing::info!(%address, "listening on http://{address}, webhook at /api/stripe/webhook/");
     if let Some(address) = service.private_address() {
-        tracing::info!(%address, "the API and metrics are on http://{address} alone");
+        tracing::info!(%address, "serving the API and metrics only on http://{address}");
     }
     let signers: Vec<_> = service.app().verifier.signers().map(|it| it.to_string()).collect();
     let signers = signers.join(", ");
-    tracing::info!(signers, "events must be signed with one of: {signers}");
+    tracing::info!(signers, "accepting events signed with: {signers}");
     let other = Mode::from_livemode(!mode.livemode());
     tracing::info!(
         mode = mode.as_str(),
-        "{mode} mode grants access; events of {other} mode are kept and grant nothing \
-         (SUBLEDGER_MODE)"
+        "only {mode} mode grants access; events of {other} mode are stored and grant none (SUBLEDGER_MODE)"
     );
     if !readable {
-        tracing::warn!("/v1 answers nobody: set {API_TOKEN} to read");
+        tracing::warn!("/v1 refuses all requests: set {API_TOKEN} to read");
     }
 }

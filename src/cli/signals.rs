@@ -1,10 +1,10 @@
-//! SIGTERM, SIGHUP and Ctrl-C: the first asks to end in order, the second ends at once.
+//! Signals SIGTERM, SIGHUP and Ctrl-C: the first requests a graceful shutdown, the second ends the process.
 
 use tokio_util::sync::CancellationToken;
 
 use super::report::{Exit, say};
 
-/// A token that fires with the first signal. The second leaves the process.
+/// Token that the first signal cancels. The second signal ends the process.
 pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut signals = Signals::listen()?;
@@ -12,9 +12,9 @@ pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
     tokio::spawn(async move {
         signals.next().await;
         token.cancel();
-        // On a thread of its own: nobody may be reading stderr.
+        // On a thread of its own, because stderr blocks if nobody reads it.
         tokio::task::spawn_blocking(|| {
-            say("stopping: finishing what was received; a second signal leaves at once");
+            say("stopping after the requests in progress; a second signal ends at once");
         });
         signals.next().await;
         std::process::exit(Exit::Failed as i32);
@@ -26,13 +26,13 @@ pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// None where the process was started with this signal ignored, as by `nohup`.
+    /// None if the process was started with this signal ignored, as by `nohup`.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    /// Listens from now on: a signal that comes before [`Self::next`] is asked is not lost.
+    /// Starts to listen, so that a signal before the first call of [`Self::next`] is not lost.
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -57,7 +57,7 @@ impl Signals {
     }
 }
 
-/// True if whoever started this process made it ignore SIGHUP: the first bit of the mask that Linux shows.
+/// True if this process was started with SIGHUP ignored: the first bit of the mask in `/proc`.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `simulate`: the events of whole subscription lives, to a file or to a running server.
+//! `simulate`: generates events of simulated subscriptions, for a file or a running server.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Context;
 use super::output::stdout;
-use super::post::{Target, post};
+use super::post::{WebhookTarget, post};
 use super::progress;
 use super::report::{Exit, Failure, say};
 use crate::config::WebhookSecrets;
@@ -31,11 +31,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "M", default_value_t = 12)]
     months: u32,
 
-    /// Seed of all random choices. The same seed gives the same bytes
+    /// Seed of the random numbers. The same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
-    /// Write an export to this file; - is stdout
+    /// Write the events to this file as an export; - is stdout
     #[arg(long, value_name = "FILE", conflicts_with = "to", required_unless_present = "to")]
     out: Option<PathBuf>,
 
@@ -43,19 +43,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL")]
     to: Option<String>,
 
-    /// Number of posts at the same time
+    /// Number of concurrent posts
     #[arg(long, value_name = "C", default_value_t = 8, requires = "to")]
     concurrency: usize,
 
-    /// Use an order in which events might arrive, not the order in which they happened
+    /// Use a realistic order of arrival, not the order in which the events happened
     #[arg(long)]
     shuffle: bool,
 
-    /// Share of events that arrive again, from 0 to 1
+    /// Share of events that are delivered again, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     duplicates: f64,
 
-    /// Share of events that never arrive, from 0 to 1, of those that a later event makes needless
+    /// Share of events that are lost, from 0 to 1. Only events that a later one replaces are lost
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     losses: f64,
 
@@ -70,13 +70,13 @@ pub(super) struct Args {
 
 fn share(text: &str) -> Result<f64, &'static str> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or("it is a share from 0 to 1")
+    share.ok_or("expected a number from 0 to 1")
 }
 
 fn api_version(text: &str) -> Result<ApiVersion, String> {
     ApiVersion::parse(text).ok_or_else(|| {
         let known = ApiVersion::ALL.map(ApiVersion::as_str).join(", ");
-        format!("the simulator knows {known}")
+        format!("expected one of {known}")
     })
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         seed: args.seed,
         order,
         duplicates: args.duplicates,
-        // Without duplicates, no event comes twice in any form.
+        // Without duplicates, no event is delivered twice, not even with another body.
         second_bodies: if args.duplicates > 0.0 { 0.7 } else { 0.0 },
         losses: args.losses,
     };
@@ -103,7 +103,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let events = deliver(simulation.events, &delivery);
     if let Some(url) = args.to {
-        let target = Target {
+        let target = WebhookTarget {
             url,
             secrets: WebhookSecrets::from_env()?,
             concurrency: args.concurrency,
@@ -140,15 +140,15 @@ fn write_truth(path: &Path, truth: &[TruthRow]) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes what an export of a ledger with these events would be. Salts come from the seed, so that
-/// the same plan gives the same file.
+/// Writes the export that a ledger with these events would have. Salts are derived from the seed, so that the same plan
+/// gives the same file.
 fn write_export(events: &[SimulatedEvent], seed: u64, out: &mut impl Write) -> io::Result<()> {
     let mut last = ReceivedAt::default();
     for (position, event) in (1..).map(Position).zip(events) {
         let mut salt = [0; 16];
         let digest = Sha256::digest([seed.to_le_bytes(), position.0.to_le_bytes()].concat());
         salt.copy_from_slice(&digest[..16]);
-        // Times of receipt rise, as those of a ledger do.
+        // Times of receipt rise, as in a ledger.
         last = ReceivedAt(event.created.saturating_mul(1_000_000).max(last.0 + 1));
         let envelope = Envelope::parse(&event.body).ok();
         let created_nanos = envelope.as_ref().map_or(0, |it| it.created_nanos);

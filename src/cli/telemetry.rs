@@ -1,23 +1,19 @@
-//! Logging of the commands: to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
+//! Logging of the commands to stderr, filtered by `SUBLEDGER_LOG`, as text or JSON.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::report::Failure;
-use crate::log_output::{self, LineFormat};
+use crate::log_output::{self, LogFormat};
 
-/// Variable of the filter.
+/// Environment variable of the filter.
 const LOG: &str = "SUBLEDGER_LOG";
-/// Variable of the format.
+/// Environment variable of the format.
 const LOG_FORMAT: &str = "SUBLEDGER_LOG_FORMAT";
 
-/// True if stderr is for a program that reads JSON.
-static JSON: AtomicBool = AtomicBool::new(false);
-
-/// Starts logging; `default` is the filter where none is set. Keep the guard until the end.
+/// Starts logging, with `default` as the filter if none is set. Keep the guard until the end.
 pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
     let variable = |name| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
     let directives = variable(LOG).unwrap_or_else(|| default.to_owned());
@@ -29,20 +25,14 @@ pub(super) fn start(default: &str) -> anyhow::Result<WorkerGuard> {
     })?;
     let colours = io::stderr().is_terminal() && variable("NO_COLOR").is_none();
     let format = match variable(LOG_FORMAT).as_deref() {
-        None | Some("text") => LineFormat::Text { colours },
-        Some("json") => LineFormat::Json,
+        None | Some("text") => LogFormat::Text { colours },
+        Some("json") => LogFormat::Json,
         Some(other) => {
             return Err(Failure::usage(
                 format!("{LOG_FORMAT} cannot be {other:?}"),
-                "it is text or json",
+                "expected text or json",
             ));
         }
     };
-    JSON.store(format == LineFormat::Json, Ordering::Relaxed);
     Ok(log_output::start(filter, format))
-}
-
-/// True if every line on stderr has to be JSON.
-pub(super) fn is_json() -> bool {
-    JSON.load(Ordering::Relaxed)
 }

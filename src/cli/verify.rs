@@ -1,5 +1,4 @@
-//! `verify`: the log against its head and hashes, the databases by their own means, the read model against a
-//! fresh fold.
+//! `verify`: checks the log, the databases, and the read model against a new fold.
 
 use std::path::PathBuf;
 
@@ -7,7 +6,7 @@ use super::log::KeyArgs;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, despite_broken_pipe};
 use super::{Context, progress};
-use crate::audit::{self, Report};
+use crate::audit::{self, VerifyReport};
 use crate::config::WebhookSecrets;
 use crate::store::OpenMode;
 use crate::stripe::signature::Verifier;
@@ -15,7 +14,7 @@ use crate::visible::visible;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Check the stored signatures too, with the secrets of `STRIPE_WEBHOOK_SECRET` and their bindings
+    /// Also check the stored signatures, with the secrets of `STRIPE_WEBHOOK_SECRET` and their bindings
     #[arg(long)]
     signatures: bool,
 
@@ -32,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let verifier = if args.signatures {
-        // A delivery of years ago is as good as one of today.
+        // An old delivery is as valid as a new one.
         Some(Verifier::bound(WebhookSecrets::from_env()?.expose(), None))
     } else {
         None
@@ -55,7 +54,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(if report.is_clean() { Exit::Done } else { Exit::No })
 }
 
-fn write(report: &Report, FormatArgs { format, cells }: FormatArgs) -> anyhow::Result<()> {
+fn write(report: &VerifyReport, FormatArgs { format, cells }: FormatArgs) -> anyhow::Result<()> {
     let mut out = stdout();
     match format {
         Format::Table => Ok(write_text(report, &mut out)?),
@@ -66,7 +65,7 @@ fn write(report: &Report, FormatArgs { format, cells }: FormatArgs) -> anyhow::R
     }
 }
 
-fn write_text(report: &Report, out: &mut impl std::io::Write) -> std::io::Result<()> {
+fn write_text(report: &VerifyReport, out: &mut impl std::io::Write) -> std::io::Result<()> {
     let root = if report.root.is_empty() {
         "root unknown, because events cannot be read"
     } else {

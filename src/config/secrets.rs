@@ -1,4 +1,4 @@
-//! Secrets and tokens: read from the environment or from a file, and never shown.
+//! Secrets and tokens: read from the environment or from a file, and never printed.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use super::{ConfigError, WEBHOOK_SECRET, split};
 use crate::ids::Scope;
 use crate::stripe::signature::Binding;
 
-/// Beginning of every signing secret of Stripe's.
+/// Prefix of every signing secret of Stripe.
 const PREFIX: &str = "whsec_";
 
-/// Tokens, separated by commas or white space.
+/// List of tokens, separated by commas or white space.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets(Vec<SecretString>);
 
-/// Signing secrets of webhook endpoints, each with the events that it may vouch for.
+/// Signing secrets of webhook endpoints, each with its binding to events.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookSecrets(Vec<WebhookSecret>);
 
@@ -26,45 +26,43 @@ struct WebhookSecret {
     secret: SecretString,
 }
 
-/// Text that is no signing secret. The text is not shown, only its place from 1 on.
+/// Error for text that is not a signing secret. It contains the number of the text, and not the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "secret {number} of {count} is not a signing secret of an endpoint, which begins with {PREFIX}"
 )]
 pub struct NotASecret {
-    /// Place of the text.
+    /// Number of the text in the list, from 1.
     pub number: usize,
     /// Number of secrets.
     pub count: usize,
 }
 
 impl Secrets {
-    /// Reads an environment variable, or the file that its `_FILE` twin names; none where neither is
-    /// set.
+    /// Reads an environment variable, or the file that its `_FILE` variant names. Empty if neither is set.
     pub fn from_env(variable: &'static str) -> Result<Self, ConfigError> {
         Ok(read(variable)?.map(|(_, text)| Self::parse(text.expose_secret())).unwrap_or_default())
     }
 
-    /// Splits the text. Characters that cannot be seen are dropped at both ends of each part.
+    /// Parses a list. Invisible characters around each token are dropped.
     pub fn parse(text: &str) -> Self {
-        let parts = split(text).map(|part| part.trim_matches(is_unseen));
+        let parts = split(text).map(|part| part.trim_matches(is_invisible));
         Self(parts.filter(|part| !part.is_empty()).map(SecretString::from).collect())
     }
 
-    /// True if there is none.
+    /// True if there is no token.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each as text, for whoever must compare it.
+    /// Exposes the tokens, for comparison.
     pub fn expose(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(ExposeSecret::expose_secret)
     }
 }
 
 impl WebhookSecrets {
-    /// Reads `STRIPE_WEBHOOK_SECRET`, or the file that its `_FILE` twin names. There must be one
-    /// secret at least.
+    /// Reads `STRIPE_WEBHOOK_SECRET`, or the file that its `_FILE` variant names. At least one secret is required.
     pub fn from_env() -> Result<Self, ConfigError> {
         let Some((name, text)) = read(WEBHOOK_SECRET)? else {
             return Err(ConfigError::NoWebhookSecret);
@@ -76,11 +74,10 @@ impl WebhookSecrets {
         }
     }
 
-    /// Reads secrets, separated by commas or white space, each after the binding that it has, as
-    /// `live:whsec_…`. Quotes and characters that cannot be seen are dropped around each: they come
-    /// from files and shells, and no secret has them.
+    /// Parses secrets, separated by commas or white space, each with an optional binding as in `live:whsec_…`. Quotes
+    /// and invisible characters around each are dropped: they come from files and shells, and no secret has them.
     pub fn parse(text: &str) -> Result<Self, NotASecret> {
-        let is_noise = |c: char| is_unseen(c) || "\"'`“”‘’".contains(c);
+        let is_noise = |c: char| is_invisible(c) || "\"'`“”‘’".contains(c);
         let parts: Vec<_> = split(text).map(|part| part.trim_matches(is_noise)).collect();
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let count = parts.len();
@@ -104,34 +101,33 @@ impl WebhookSecrets {
         Ok(Self(secrets.collect::<Result<_, _>>()?))
     }
 
-    /// Each with its binding, for whoever must compare it.
+    /// Exposes the secrets with their bindings, for comparison.
     pub fn expose(&self) -> impl Iterator<Item = (Binding, &str)> {
         self.0.iter().map(|it| (it.binding, it.secret.expose_secret()))
     }
 
-    /// The first that may vouch for an event of this account and mode.
+    /// First secret that may sign an event of this account and mode.
     pub fn vouching_for(&self, scope: &Scope) -> Option<&str> {
         self.expose().find(|(binding, _)| binding.admits(scope)).map(|(_, secret)| secret)
     }
 
-    /// Number of secrets that are not bound, if there are several: any of these may vouch for any event.
+    /// Number of unbound secrets, if there are several secrets: each of them may sign any event.
     pub fn unbound_among_several(&self) -> Option<usize> {
         let unbound = self.0.iter().filter(|it| it.binding == Binding::Any).count();
         (self.0.len() > 1 && unbound > 0).then_some(unbound)
     }
 }
 
-/// Test for characters that show nothing: white space, a byte order mark, characters of no width.
-fn is_unseen(c: char) -> bool {
+/// True for an invisible character: white space, a byte order mark, or a character of zero width.
+fn is_invisible(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
 }
 
-/// The text of a variable, or of the file that its `_FILE` twin names; with the name of the one that
-/// is set.
+/// Reads a variable, or the file that its `_FILE` variant names. Returns the name of the one that is set, and the text.
 fn read(variable: &'static str) -> Result<Option<(String, SecretString)>, ConfigError> {
-    let twin = format!("{variable}_FILE");
+    let file_variable = format!("{variable}_FILE");
     let is_set = |path: &OsString| !path.to_string_lossy().trim().is_empty();
-    let file = std::env::var_os(&twin).filter(is_set).map(PathBuf::from);
+    let file = std::env::var_os(&file_variable).filter(is_set).map(PathBuf::from);
     let text = match std::env::var(variable) {
         Ok(text) if text.trim().is_empty() => None,
         Ok(text) => Some(SecretString::from(text)),
@@ -142,8 +138,8 @@ fn read(variable: &'static str) -> Result<Option<(String, SecretString)>, Config
         (Some(_), Some(_)) => Err(ConfigError::SecretTwice(variable)),
         (Some(text), None) => Ok(Some((variable.to_owned(), text))),
         (None, Some(path)) => match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some((twin, SecretString::from(text)))),
-            Err(source) => Err(ConfigError::SecretUnreadable { name: twin, path, source }),
+            Ok(text) => Ok(Some((file_variable, SecretString::from(text)))),
+            Err(source) => Err(ConfigError::SecretUnreadable { name: file_variable, path, source }),
         },
         (None, None) => Ok(None),
     }
@@ -153,7 +149,7 @@ fn read(variable: &'static str) -> Result<Option<(String, SecretString)>, Config
 mod tests {
     use super::*;
 
-    /// Binding and secret of each.
+    /// Parses secrets, and shows each with its binding.
     fn parsed(text: &str) -> Result<Vec<String>, NotASecret> {
         let secrets = WebhookSecrets::parse(text)?;
         let each =

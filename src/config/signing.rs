@@ -1,4 +1,4 @@
-//! The key that signs checkpoints, and where they go.
+//! Settings for signing and publishing checkpoints.
 
 use std::borrow::Cow;
 use std::io::{self, Read as _};
@@ -10,35 +10,34 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ConfigError;
 use crate::proof::{KeyError, SigningKey};
-use crate::publisher::{Publishing, Signing};
+use crate::publisher::{CheckpointOptions, PublishOptions};
 
-/// The environment variable of the secret key itself.
+/// Environment variable with the secret key.
 pub const SIGNING_KEY: &str = "SUBLEDGER_SIGNING_KEY";
 
-/// How often a checkpoint is written to a file, where nothing else is said.
-const EVERY_SECONDS: u32 = 60;
+/// Default interval between checkpoints, in seconds.
+const DEFAULT_INTERVAL_SECONDS: u32 = 60;
 
-/// Where the key that signs is.
+/// Source of the signing key.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SigningKeySettings {
-    /// File with the secret key that signs checkpoints, if `SUBLEDGER_SIGNING_KEY` does not hold it. Only its owner may
-    /// be able to read it
+    /// File with the secret key that signs checkpoints, readable by its owner only. Not with `SUBLEDGER_SIGNING_KEY`
     #[arg(long, value_name = "FILE", env = "SUBLEDGER_SIGNING_KEY_FILE")]
     pub signing_key_file: Option<PathBuf>,
 }
 
-/// How checkpoints leave the machine.
+/// Settings for publishing checkpoints.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointSettings {
     #[command(flatten)]
     key: SigningKeySettings,
 
-    /// Write signed checkpoints of the log to this file, which should not stay on this machine
+    /// Write signed checkpoints of the log to this file. Copy it to another machine
     #[arg(long, value_name = "FILE", env = "SUBLEDGER_CHECKPOINT_FILE")]
     checkpoint_file: Option<PathBuf>,
 
-    /// Interval between checkpoints, if the log has grown. Without a file, a checkpoint is a line of the program's
-    /// log [default: 60 with a file, else never]
+    /// Interval between checkpoints, if the log has grown. Without a file, checkpoints go to the program's log
+    /// [default: 60 with a file, else never]
     #[arg(
         long,
         value_name = "SECONDS",
@@ -48,38 +47,38 @@ pub struct CheckpointSettings {
     checkpoint_every_seconds: Option<u32>,
 }
 
-/// A key that cannot be used, or is missing.
+/// Error of the signing key.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
-    /// The text is none.
+    /// The key is invalid.
     #[error("the signing key cannot be used: {0}")]
     Key(KeyError),
-    /// The file.
+    /// The file cannot be read.
     #[error("cannot read the signing key {}: {source}", .path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The reason that the system gave.
+        /// Error of the system.
         source: io::Error,
     },
-    /// Others than the owner of the file can read the key, and sign with it.
+    /// Other users can read the file, and could sign with the key.
     #[error("the signing key {} can be read by others (mode {mode:o})", .path.display())]
     Exposed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its permissions.
+        /// Permissions of the file.
         mode: u32,
     },
-    /// Nobody can tell which of two keys is meant.
+    /// Two keys are set.
     #[error("{SIGNING_KEY} and --signing-key-file are both set")]
     Twice,
-    /// What is signed needs a key.
-    #[error("{SIGNING_KEY} is not set, so no checkpoint could be signed")]
+    /// The key is missing.
+    #[error("{SIGNING_KEY} is not set: no checkpoint could be signed")]
     Missing,
 }
 
 impl SigningError {
-    /// What a person can do about it.
+    /// Advice for the user.
     pub fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Key(_) | Self::Unreadable { .. } | Self::Missing => {
@@ -93,7 +92,7 @@ impl SigningError {
 }
 
 impl SigningKeySettings {
-    /// The key; none where none is set.
+    /// Reads the key, if one is set.
     pub fn key(&self) -> Result<Option<SigningKey>, ConfigError> {
         let from_env = match std::env::var(SIGNING_KEY) {
             Ok(text) if text.trim().is_empty() => None,
@@ -113,13 +112,13 @@ impl SigningKeySettings {
         key.map(Some).map_err(|error| SigningError::Key(error).into())
     }
 
-    /// The key, of which there must be one.
+    /// Reads the key, which must be set.
     pub fn required(&self) -> Result<SigningKey, ConfigError> {
         Ok(self.key()?.ok_or(SigningError::Missing)?)
     }
 }
 
-/// Reads the file of a key, which only its owner may be able to read.
+/// Reads a key file. Only its owner may have permissions on it.
 fn read(path: &Path) -> Result<String, SigningError> {
     let unreadable = |source| SigningError::Unreadable { path: path.to_owned(), source };
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
@@ -131,7 +130,7 @@ fn read(path: &Path) -> Result<String, SigningError> {
     Ok(text)
 }
 
-/// The permissions of a file, if its group or everybody has any.
+/// Permissions of a file, if its group or others have any.
 fn shared_mode(file: &std::fs::File) -> io::Result<Option<u32>> {
     let metadata = file.metadata()?;
     #[cfg(unix)]
@@ -142,17 +141,17 @@ fn shared_mode(file: &std::fs::File) -> io::Result<Option<u32>> {
 }
 
 impl CheckpointSettings {
-    /// What signs checkpoints, and whether they are published.
-    pub fn signing(&self) -> Result<Option<Signing>, ConfigError> {
-        let publishing = match (&self.checkpoint_file, self.checkpoint_every_seconds) {
+    /// Options for signing and publishing; none without a key.
+    pub fn options(&self) -> Result<Option<CheckpointOptions>, ConfigError> {
+        let publish = match (&self.checkpoint_file, self.checkpoint_every_seconds) {
             (None, None) => None,
-            (file, seconds) => Some(Publishing {
+            (file, seconds) => Some(PublishOptions {
                 file: file.clone(),
-                every: Duration::from_secs(u64::from(seconds.unwrap_or(EVERY_SECONDS))),
+                every: Duration::from_secs(u64::from(seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS))),
             }),
         };
-        match (self.key.key()?, publishing) {
-            (Some(key), publishing) => Ok(Some(Signing { key, publishing })),
+        match (self.key.key()?, publish) {
+            (Some(key), publish) => Ok(Some(CheckpointOptions { key, publish })),
             (None, Some(_)) => Err(SigningError::Missing.into()),
             (None, None) => Ok(None),
         }

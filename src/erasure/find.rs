@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Decoded;
-use super::record::{ErasedEvent, ErasedSubject};
-use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
-use crate::projection::observe::observe_as;
+use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope};
+use crate::projection::erasure_record::{ErasedEvent, ErasedSubject};
+use crate::projector::effects_of;
 use crate::store::{
-    Damage, EventSource, LogEntry, LoggedEvent, Redelivery, Store, StoreError, TimelineKey,
+    ChunkEvent, Damage, EventSource, LogEntry, LoggedEvent, Redelivery, Store, StoreError,
+    TimelineEntry, TimelineKey,
 };
-use crate::stripe::Envelope;
-use crate::stripe::routing::Routing;
 use crate::time::StripeTime;
 
 /// How many events, and bytes of bodies, are read at once, at most.
@@ -19,11 +18,11 @@ const BYTES_AT_ONCE: usize = 16 << 20;
 
 /// What is to be erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ErasureTargets {
     /// The account and mode.
     pub scope: Scope,
     /// The events that still say something, in the order of the log.
-    pub events: Vec<FoundEvent>,
+    pub events: Vec<ErasureTarget>,
     /// Events that were asked for and are erased already.
     pub erased_before: usize,
     /// Events that cannot be read. Nobody can say whom they name.
@@ -32,7 +31,7 @@ pub struct Found {
 
 /// An event that still says something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundEvent {
+pub struct ErasureTarget {
     /// Its place in the log.
     pub position: Position,
     /// Its type.
@@ -69,8 +68,8 @@ pub async fn find(
     ids: &[EventId],
     customers: &[CustomerId],
     mut progress: impl FnMut(Position),
-) -> Result<Found, FindError> {
-    let mut chosen = Chosen::default();
+) -> Result<ErasureTargets, FindError> {
+    let mut selected = Selection::default();
     for id in ids {
         let (account, livemode) = (Some(&scope.account), Some(scope.livemode));
         let entry = store.log.event_entries(id, account, livemode).await?.pop();
@@ -79,17 +78,17 @@ pub async fn find(
         if event.source == EventSource::Subledger {
             return Err(FindError::OwnRecord(id.clone()));
         }
-        let redelivered = RedeliveryCount::of(store, std::slice::from_ref(&event)).await?;
-        chosen.add(&event, redelivered.bodies(event.position), None);
+        let redelivered = RedeliveredBodies::of(store, std::slice::from_ref(&event)).await?;
+        selected.add(&event, redelivered.bodies(event.position), None);
     }
     for customer in customers {
         let key = CustomerKey { scope: scope.clone(), customer: customer.clone() };
         for some in timeline(store, key).await?.chunks(EVENTS_AT_ONCE) {
             let entries = store.log.entries_at(some).await?.into_iter();
             let events: Vec<_> = entries.filter_map(|it| whole_or_rest(it).ok()).collect();
-            let redelivered = RedeliveryCount::of(store, &events).await?;
+            let redelivered = RedeliveredBodies::of(store, &events).await?;
             for event in events {
-                chosen.add(&event, redelivered.bodies(event.position), Some(customer));
+                selected.add(&event, redelivered.bodies(event.position), Some(customer));
             }
         }
     }
@@ -107,25 +106,25 @@ pub async fn find(
                     Err(damage) => unreadable.push(damage),
                 }
             }
-            let redelivered = RedeliveryCount::of(store, &events).await?;
+            let redelivered = RedeliveredBodies::of(store, &events).await?;
             for event in events.iter().filter(|event| event.facts.scope == *scope) {
                 let again = redelivered.bodies(event.position);
                 let bodies = event.payload.iter().map(String::as_str).chain(again.clone());
                 let decoded: Vec<_> = bodies.map(Decoded::new).collect();
                 let names = |id: &CustomerId| decoded.iter().any(|it| it.names(id.as_str()));
                 for customer in customers.iter().filter(|it| names(it)) {
-                    chosen.add(event, again.clone(), Some(customer));
+                    selected.add(event, again.clone(), Some(customer));
                 }
             }
             progress(after);
         }
-        if let Some(customer) = customers.iter().find(|it| !chosen.customers.contains(it)) {
+        if let Some(customer) = customers.iter().find(|it| !selected.customers.contains(it)) {
             return Err(FindError::NoCustomer(customer.clone()));
         }
     }
-    let events = chosen.events.into_values().collect();
-    let erased_before = chosen.erased_before.len();
-    Ok(Found { scope: scope.clone(), events, erased_before, unreadable })
+    let events = selected.events.into_values().collect();
+    let erased_before = selected.erased_before.len();
+    Ok(ErasureTargets { scope: scope.clone(), events, erased_before, unreadable })
 }
 
 /// The event, or what is left of a damaged one: that may still say something of somebody.
@@ -144,9 +143,9 @@ async fn timeline(store: &Store, key: CustomerKey) -> Result<Vec<Position>, Stor
 }
 
 /// Redeliveries of some events that have a body of their own.
-struct RedeliveryCount(Vec<Redelivery>);
+struct RedeliveredBodies(Vec<Redelivery>);
 
-impl RedeliveryCount {
+impl RedeliveredBodies {
     /// Reads those of these events, which are in the order of the log.
     async fn of(store: &Store, events: &[LoggedEvent]) -> Result<Self, StoreError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
@@ -167,13 +166,13 @@ impl RedeliveryCount {
 
 /// What was chosen so far.
 #[derive(Default)]
-struct Chosen {
-    events: BTreeMap<Position, FoundEvent>,
+struct Selection {
+    events: BTreeMap<Position, ErasureTarget>,
     erased_before: BTreeSet<Position>,
     customers: BTreeSet<CustomerId>,
 }
 
-impl Chosen {
+impl Selection {
     /// Chooses an event, with the bodies of its redeliveries; of a customer, where one was asked for.
     fn add<'b>(
         &mut self,
@@ -191,16 +190,16 @@ impl Chosen {
             self.erased_before.insert(event.position);
             return;
         };
-        let chosen = self.events.entry(event.position).or_insert_with(|| FoundEvent {
+        let selected = self.events.entry(event.position).or_insert_with(|| ErasureTarget {
             position: event.position,
             event_type: event.facts.event_type.clone(),
             created: event.facts.created,
             entry: ErasedEvent {
                 event_id: event.facts.event_id.clone(),
-                subjects: subjects(&event.facts.event_type, body),
+                subjects: subjects(event, body),
             },
         });
-        let subjects = &mut chosen.entry.subjects;
+        let subjects = &mut selected.entry.subjects;
         if let Some(customer) = of
             && subjects.iter().all(|subject| subject.customer != *customer)
         {
@@ -209,18 +208,12 @@ impl Chosen {
     }
 }
 
-/// Whose timeline the event stands on.
-fn subjects(event_type: &str, body: &str) -> Vec<ErasedSubject> {
-    if let Ok(observation) = observe_as(event_type, body) {
-        let subscription = observation.subscription;
-        let keys = observation.stand_ins.into_iter().chain(observation.customer);
-        return keys
-            .map(|key| ErasedSubject { customer: key.customer, subscription: subscription.clone() })
-            .collect();
-    }
-    let routing = Envelope::<Routing<'_>>::read(body).ok().and_then(|it| it.object);
-    let routing = routing.unwrap_or_default();
-    let subscription = routing.subscription.as_deref().map(SubscriptionId::from);
-    let customer = routing.customer.as_deref().map(CustomerId::from);
-    customer.map(|customer| ErasedSubject { customer, subscription }).into_iter().collect()
+/// Customers and subscriptions whose timelines hold the event, which has this body.
+fn subjects(event: &LoggedEvent, body: &str) -> Vec<ErasedSubject> {
+    let effects = effects_of(&ChunkEvent { body: Some(body), ..event.into() });
+    let subject = |entry: TimelineEntry| ErasedSubject {
+        customer: entry.customer.customer,
+        subscription: entry.subscription,
+    };
+    effects.timeline.into_iter().map(subject).collect()
 }

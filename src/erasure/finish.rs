@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
-use crate::projector::{self, Listing, RebuildError, RebuildEvent, RebuildMode};
+use crate::projector::{self, RebuildError, RebuildEvent, RebuildOptions};
 use crate::store::{Generation, GenerationId, GenerationStatus, RewriteOutcome, Store};
 
 /// Places where the bytes of erased bodies may still be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
+pub enum ErasedBytes {
     /// In no file of the ledger.
     Gone,
     /// In the write-ahead log of a file, because another process reads an older state of it.
@@ -28,10 +28,11 @@ pub enum Finished {
 pub async fn finish(
     store: &Store,
     logic: &Logic,
-    (clock, patience): (&Clock, Duration),
+    clock: &Clock,
+    patience: Duration,
     stop: &CancellationToken,
     tell: impl FnMut(RebuildEvent<'_>),
-) -> Result<Finished, RebuildError> {
+) -> Result<ErasedBytes, RebuildError> {
     store.log.erase_remaining_signatures().await?;
     // The log first, and also where the read model cannot be rebuilt now: each is done as soon as possible.
     let log = store.log.rewrite(patience).await;
@@ -39,10 +40,10 @@ pub async fn finish(
     let read_model = store.read_model.rewrite(patience).await?;
     Ok(match (log?, read_model) {
         (RewriteOutcome::BlockedByReader, _) | (_, RewriteOutcome::BlockedByReader) => {
-            Finished::HeldByReader
+            ErasedBytes::HeldByReader
         }
-        (RewriteOutcome::NoFile, _) | (_, RewriteOutcome::NoFile) => Finished::OnServer,
-        (RewriteOutcome::Complete, RewriteOutcome::Complete) => Finished::Gone,
+        (RewriteOutcome::NoFile, _) | (_, RewriteOutcome::NoFile) => ErasedBytes::OnServer,
+        (RewriteOutcome::Complete, RewriteOutcome::Complete) => ErasedBytes::Gone,
     })
 }
 
@@ -59,8 +60,8 @@ async fn renew(
         Some(live) => {
             let of_live = projector::logic_of(&live);
             let logic = of_live.as_ref().unwrap_or(logic);
-            let mode = (RebuildMode::Swap, Listing::Nothing);
-            projector::rebuild(store, logic, clock, stop, mode, tell).await?.generation
+            let options = RebuildOptions::SWAP;
+            projector::rebuild(store, logic, clock, stop, options, tell).await?.generation
         }
         None => GenerationId::MAX,
     };

@@ -20,9 +20,9 @@ mod finish;
 mod names;
 mod record;
 
-pub use find::{FindError, Found, FoundEvent, find};
-pub use finish::{Finished, finish};
-pub use record::{ErasedEvent, ErasedSubject, Erasure};
+pub use crate::projection::erasure_record::{ErasedEvent, ErasedSubject, ErasureRecord};
+pub use find::{ErasureTarget, ErasureTargets, FindError, find};
+pub use finish::{ErasedBytes, finish};
 
 use crate::clock::Clock;
 use crate::store::{Appended, InvalidEvent, NewEvent, Store, StoreError};
@@ -33,7 +33,7 @@ const EVENTS_PER_RECORD: usize = 1_000;
 
 /// Who erases, and why.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct ErasureRequest {
     /// A person or an office.
     pub by: String,
     /// As the number of a request.
@@ -54,15 +54,15 @@ pub enum EraseError {
 /// Erases what was found and appends the records of it, in one transaction; says where they stand.
 pub async fn erase(
     store: &Store,
-    found: &Found,
-    order: &Order,
+    found: &ErasureTargets,
+    request: &ErasureRequest,
     clock: &Clock,
 ) -> Result<Vec<Appended>, EraseError> {
     let now = StripeTime(clock.now().0.div_euclid(1_000_000));
-    let record = |events: &[FoundEvent]| {
-        let Order { by, reason } = order.clone();
+    let record = |events: &[ErasureTarget]| {
+        let ErasureRequest { by, reason } = request.clone();
         let events = events.iter().map(|it| it.entry.clone()).collect();
-        Erasure { by, reason, events }.into_event(Erasure::draw_id(), &found.scope, now)
+        ErasureRecord { by, reason, events }.into_event(ErasureRecord::draw_id(), &found.scope, now)
     };
     let records: Vec<NewEvent> =
         found.events.chunks(EVENTS_PER_RECORD).map(record).collect::<Result<_, _>>()?;

@@ -1,65 +1,64 @@
-//! Access of a user or a customer, and a page of the subscriptions that it rests on.
+//! Access of a user or a customer, with a page of the subscriptions that grant it.
 
 use serde::Serialize;
 
-use super::App;
+use super::AppState;
 use super::params::{Params, cursor};
 use super::problem::Problem;
-use super::view::{Access, SubscriptionView};
-use crate::ids::Mode;
-use crate::ids::Scope;
-use crate::store::{AccessHolder, AccessKey, AccessQuestion, GenerationStamp, ItemFilter};
+use crate::ids::{Mode, Position, Scope};
+use crate::store::{AccessHolder, AccessKey, AccessQuestion, ItemFilter};
+use crate::view::{Access, SubscriptionView};
 
-/// Parameters of a request about access.
-pub(super) struct Asked {
+/// Parameters of a request for the access of a user or a customer.
+pub(super) struct AccessRequest {
     pub(super) scope: Scope,
     item: ItemFilter,
     limit: usize,
     after: Option<AccessKey>,
 }
 
-/// Access, and a page of subscriptions.
+/// Access, and a page of the subscriptions that grant it.
 #[derive(Clone, Debug, Serialize)]
 pub struct AccessView {
-    /// The mode that was asked about.
+    /// Mode of the request.
     pub mode: &'static str,
-    /// The access that all subscriptions grant together, also those of other pages.
+    /// Access that all subscriptions grant together, including those of other pages.
     #[serde(flatten)]
     pub access: Access,
-    /// A page of the subscriptions that were asked about, those that grant access first.
+    /// Page of the requested subscriptions, those that grant access first.
     pub subscriptions: Vec<SubscriptionView>,
-    /// Value of `after` for the next page; absent on the last.
+    /// Value of `after` for the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// True if one of them may hold what was asked for and is not known to: Stripe cut its list of
-    /// items short, and what is left does not have it. Such a one grants nothing here.
+    /// True if a subscription may have the requested item, but the event does not show it: Stripe truncated the
+    /// list of items, and the rest does not have it. Such a subscription grants nothing here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }
 
-impl Asked {
-    /// Reads the parameters, and refuses what is none of them.
-    pub(super) fn read(mut params: Params, mode: Mode) -> Result<Self, Problem> {
-        let asked = Self {
+impl AccessRequest {
+    /// Reads the parameters, and refuses any other one.
+    pub(super) fn parse(mut params: Params, mode: Mode) -> Result<Self, Problem> {
+        let request = Self {
             item: params.item()?,
             limit: params.limit()?,
             after: params.after(read_key)?,
             scope: params.scope(mode)?,
         };
         params.finish()?;
-        Ok(asked)
+        Ok(request)
     }
 
-    /// Answers it for this holder.
+    /// Answers the request for this user or customer.
     pub(super) async fn answer(
         self,
-        app: &App,
+        app: &AppState,
         holder: AccessHolder,
-    ) -> Result<(GenerationStamp, AccessView), Problem> {
+    ) -> Result<(Position, AccessView), Problem> {
         let Self { scope, item, limit, after } = self;
         let mode = Mode::from_livemode(scope.livemode).as_str();
         let question = AccessQuestion { scope, holder, item };
-        // One more than asked for tells whether there is a next page.
+        // One row more than the limit shows whether there is a next page.
         let (stamp, mut answer) =
             app.store.read_model.access(&question, after.as_ref(), limit + 1).await?;
         let more = answer.rows.len() > limit;
@@ -76,12 +75,12 @@ impl Asked {
         });
         let view = AccessView {
             mode,
-            access: Access::of(answer.grant, now),
+            access: Access::new(answer.grant, now),
             subscriptions: subscriptions.collect(),
             next,
             incomplete: answer.incomplete,
         };
-        Ok((stamp, view))
+        Ok((stamp.position, view))
     }
 }
 

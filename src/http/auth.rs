@@ -1,7 +1,7 @@
 //! Bearer tokens for reading.
 //!
-//! Tokens are compared by their hashes and in constant time, all of them each time: how long it
-//! takes tells nothing about how much of a token was right.
+//! A token is compared with all configured tokens, by hash and in constant time, so that the time of an answer
+//! reveals nothing about a token.
 
 use std::sync::Arc;
 
@@ -12,35 +12,35 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::App;
-use super::peer::Peer;
+use super::AppState;
+use super::connection_state::ConnectionState;
 use super::problem::{Problem, ProblemType};
 use crate::config::{ACCESS_TOKEN, API_TOKEN, Secrets};
 
-/// The configured tokens, as hashes.
+/// Configured read tokens, as hashes.
 #[derive(Clone, Default)]
 pub struct Tokens {
     api: Vec<[u8; 32]>,
     access: Vec<[u8; 32]>,
 }
 
-/// What a request wants to do.
+/// Right that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Right {
     /// Read anything.
     Read,
-    /// Ask whether one user is active.
+    /// Ask for the access of one user.
     AskAccess,
 }
 
 impl Tokens {
-    /// The tokens that may read everything, and those that may only ask for one user's access.
+    /// Hashes the tokens that may read everything, and those that may only ask for one user's access.
     pub fn new(api: &Secrets, access: &Secrets) -> Self {
         let hashes = |secrets: &Secrets| secrets.expose().map(|it| hash(it.as_bytes())).collect();
         Self { api: hashes(api), access: hashes(access) }
     }
 
-    fn permit(&self, headers: &HeaderMap, right: Right) -> Result<(), Problem> {
+    fn authorize(&self, headers: &HeaderMap, right: Right) -> Result<(), Problem> {
         let refuse = |detail: String| Err(Problem::new(ProblemType::Unauthorized, detail));
         let none_configured =
             self.api.is_empty() && (right == Right::Read || self.access.is_empty());
@@ -67,25 +67,25 @@ impl Tokens {
     }
 }
 
-/// Lets only those in who may read everything.
+/// Middleware that requires a token which may read everything.
 pub(super) async fn require_read(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    app.tokens.permit(request.headers(), Right::Read)?;
-    Peer::verify(request.extensions());
+    app.tokens.authorize(request.headers(), Right::Read)?;
+    ConnectionState::mark_verified(request.extensions());
     Ok(next.run(request).await)
 }
 
-/// Lets those in who may ask for one user's access.
+/// Middleware that requires a token which may ask for one user's access.
 pub(super) async fn require_access(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    app.tokens.permit(request.headers(), Right::AskAccess)?;
-    Peer::verify(request.extensions());
+    app.tokens.authorize(request.headers(), Right::AskAccess)?;
+    ConnectionState::mark_verified(request.extensions());
     Ok(next.run(request).await)
 }
 
@@ -93,7 +93,7 @@ fn hash(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// The token of `Authorization: Bearer <token>`; the scheme in any case, as RFC 9110 has it.
+/// Token of `Authorization: Bearer <token>`. The case of the scheme does not matter (RFC 9110).
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
@@ -109,7 +109,7 @@ mod tests {
         if let Some(value) = header {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         }
-        tokens.permit(&headers, right).err().map(|problem| problem.kind())
+        tokens.authorize(&headers, right).err().map(|problem| problem.kind())
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn without_any_token_nobody_reads_and_the_variable_is_named() {
-        let problem = Tokens::default().permit(&HeaderMap::new(), Right::Read).unwrap_err();
+        let problem = Tokens::default().authorize(&HeaderMap::new(), Right::Read).unwrap_err();
         assert!(format!("{problem:?}").contains("SUBLEDGER_API_TOKEN"));
         assert_eq!(
             ask(&Tokens::default(), Some("Bearer "), Right::Read),

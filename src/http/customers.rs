@@ -1,14 +1,14 @@
-//! `GET /v1/customers/{id}`: a customer of Stripe's and their subscriptions.
+//! `GET /v1/customers/{id}`: access and subscriptions of a Stripe customer.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
-use super::access::{AccessView, Asked};
+use super::SharedState;
+use super::access::{AccessRequest, AccessView};
+use super::freshness::AtPosition;
 use super::params::{Id, Params};
 use super::problem::Problem;
-use super::stamp::Stamped;
 use crate::ids::{CustomerId, CustomerKey};
 use crate::store::AccessHolder;
 
@@ -19,17 +19,19 @@ pub(super) struct CustomerView {
     access: AccessView,
 }
 
+#[tracing::instrument(name = "customer", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     params: Params,
-) -> Result<Stamped<Json<CustomerView>>, Problem> {
+) -> Result<AtPosition<Json<CustomerView>>, Problem> {
     let customer_id = CustomerId::new(id);
-    let asked = Asked::read(params, app.mode)?;
-    let key = CustomerKey { scope: asked.scope.clone(), customer: customer_id.clone() };
-    let (stamp, access) = asked.answer(&app, AccessHolder::Customer(customer_id.clone())).await?;
+    let request = AccessRequest::parse(params, app.mode)?;
+    let key = CustomerKey { scope: request.scope.clone(), customer: customer_id.clone() };
+    let (position, access) =
+        request.answer(&app, AccessHolder::Customer(customer_id.clone())).await?;
     if access.subscriptions.is_empty() && !app.store.read_model.customer_exists(&key).await?.1 {
         return Err(Problem::unknown("customer"));
     }
-    Ok(Stamped(stamp, Json(CustomerView { customer_id, access })))
+    Ok(AtPosition(position, Json(CustomerView { customer_id, access })))
 }

@@ -5,13 +5,14 @@ use axum::extract::State;
 
 use super::params::{Id, Params};
 use super::problem::Problem;
-use super::{App, Shared};
+use super::{AppState, SharedState};
 use crate::exchange::EventRecord;
 use crate::ids::EventId;
 use crate::store::LoggedEvent;
 
+#[tracing::instrument(name = "event", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     params: Params,
 ) -> Result<Json<EventRecord>, Problem> {
@@ -20,9 +21,9 @@ pub(super) async fn get(
     Ok(Json(EventRecord::new(event, redeliveries).without_payload()))
 }
 
-/// The event of this id in the account and mode that are meant.
+/// Finds the event with this id in the account and mode of the request.
 pub(super) async fn find(
-    app: &App,
+    app: &AppState,
     id: String,
     mut params: Params,
 ) -> Result<LoggedEvent, Problem> {

@@ -1,15 +1,16 @@
-//! `GET /v1/events/{id}/payload`: the bytes exactly as they were received.
+//! `GET /v1/events/{id}/payload`: the exact bytes that were received.
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use super::Shared;
+use super::SharedState;
 use super::event::find;
 use super::params::{Id, Params};
 use super::problem::{Problem, ProblemType};
 
+#[tracing::instrument(name = "event_payload", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     params: Params,
 ) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
@@ -22,7 +23,7 @@ pub(super) async fn get(
     })?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
-        // A body is whatever Stripe sent; no browser shall take it for a page.
+        // Stripe's bytes must not be rendered as a page.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     Ok((headers, payload))

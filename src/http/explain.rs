@@ -1,28 +1,29 @@
-//! `GET /v1/subscriptions/{id}/explain`: for every field of the row, the event that set it.
+//! `GET /v1/subscriptions/{id}/explain`: the event that set each field of the row.
 
 use axum::Json;
 use axum::extract::State;
 
-use super::Shared;
+use super::SharedState;
+use super::freshness::AtPosition;
 use super::params::{INSTANT, Id, Params};
 use super::problem::Problem;
-use super::stamp::Stamped;
 use crate::audit::{self, Explanation, Past};
 use crate::ids::SubscriptionId;
 use crate::time::{ReceivedAt, StripeTime};
 
+#[tracing::instrument(name = "explain", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     mut params: Params,
-) -> Result<Stamped<Json<Explanation>>, Problem> {
-    let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
-    let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
+) -> Result<AtPosition<Json<Explanation>>, Problem> {
+    let as_of = params.parse("as_of", INSTANT, StripeTime::parse)?;
+    let known_at = params.parse("known_at", INSTANT, ReceivedAt::parse)?;
     let scope = params.scope(app.mode)?;
     params.finish()?;
     let past = Past { as_of, known_at };
     let now = app.clock.now().to_stripe_time();
     let explained = audit::explain(&app.store, scope, SubscriptionId::new(id), past, now).await?;
     let (stamp, explanation) = explained.ok_or_else(|| Problem::unknown("subscription"))?;
-    Ok(Stamped(stamp, Json(explanation)))
+    Ok(AtPosition(stamp.position, Json(explanation)))
 }

@@ -1,27 +1,24 @@
-//! `GET /healthz`: whether the process can answer at all.
+//! `GET /healthz`: liveness of the process.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
-use super::readyz::{stalled_append, stalled_fold};
+use super::SharedState;
+use super::health::{FROZEN, stalled_append, stalled_fold};
 use crate::projector::FollowerState;
 
-/// Said here and by `/readyz`.
-pub(super) const FROZEN: &str = "the read model was made by another version of this program and does \
-                                 not follow the log";
-
-/// 200 as long as this is answered; `degraded` where something wants a look.
+/// Health. The status code is always 200; `degraded` means that something needs attention.
 #[derive(Serialize)]
 pub(super) struct Health {
     status: &'static str,
-    /// What is wrong, in words; empty while all is well.
+    /// Reasons for `degraded`, for people; empty if the status is `ok`.
     reasons: Vec<String>,
 }
 
 /// Answers without touching a database.
-pub(super) async fn get(State(app): Shared) -> Json<Health> {
+#[tracing::instrument(name = "healthz", level = "debug", skip_all)]
+pub(super) async fn get(State(app): SharedState) -> Json<Health> {
     let mut reasons = Vec::new();
     let status = app.projector.status();
     if status.parked > 0 {
@@ -30,7 +27,7 @@ pub(super) async fn get(State(app): Shared) -> Json<Health> {
     }
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&status));
-    // What went wrong is told by the log of the server: this page is for everybody.
+    // The error itself is only in the server's log, because anybody may read this page.
     match status.state {
         FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),
         FollowerState::Frozen => reasons.push(FROZEN.to_owned()),

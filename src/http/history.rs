@@ -1,47 +1,49 @@
-//! `GET /v1/{users,customers,subscriptions}/{id}/history`: what happened, and what each event
-//! changed.
+//! `GET /v1/{users,customers,subscriptions}/{id}/history`: events in order, each with its changes.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::freshness::AtPosition;
 use super::params::{INSTANT, Id, Params, cursor};
 use super::problem::Problem;
-use super::stamp::Stamped;
-use super::view::HistoryView;
-use super::{App, Shared};
+use super::{AppState, SharedState};
 use crate::audit::{self, Past, Subject, SubjectKind};
 use crate::time::{ReceivedAt, StripeTime};
+use crate::view::HistoryView;
 
-/// A page of a history; the state is that at the end of all of it.
+/// Page of a history. `state` is the state at the end of the whole history.
 #[derive(Serialize)]
 pub(super) struct Page {
     #[serde(flatten)]
     history: HistoryView,
-    /// What to send as `after` for the next page; null on the last.
+    /// Value of `after` for the next page; null on the last page.
     next: Option<String>,
 }
 
-type Answer = Result<Stamped<Json<Page>>, Problem>;
+type Answer = Result<AtPosition<Json<Page>>, Problem>;
 
-pub(super) async fn of_user(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+#[tracing::instrument(name = "user_history", level = "debug", skip_all)]
+pub(super) async fn of_user(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
     page(&app, SubjectKind::User, id, params).await
 }
 
-pub(super) async fn of_customer(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+#[tracing::instrument(name = "customer_history", level = "debug", skip_all)]
+pub(super) async fn of_customer(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
     page(&app, SubjectKind::Customer, id, params).await
 }
 
-pub(super) async fn of_subscription(State(app): Shared, Id(id): Id, params: Params) -> Answer {
+#[tracing::instrument(name = "subscription_history", level = "debug", skip_all)]
+pub(super) async fn of_subscription(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
     page(&app, SubjectKind::Subscription, id, params).await
 }
 
-async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> Answer {
-    let as_of = params.read("as_of", INSTANT, StripeTime::parse)?;
-    let known_at = params.read("known_at", INSTANT, ReceivedAt::parse)?;
+async fn page(app: &AppState, kind: SubjectKind, id: String, mut params: Params) -> Answer {
+    let as_of = params.parse("as_of", INSTANT, StripeTime::parse)?;
+    let known_at = params.parse("known_at", INSTANT, ReceivedAt::parse)?;
     let limit = params.limit()?;
     let after = params.after(|key| key.parse::<i64>().ok())?;
-    let changes_only = params.truth("changes_only")?.unwrap_or(false);
+    let changes_only = params.boolean("changes_only")?.unwrap_or(false);
     let scope = params.scope(app.mode)?;
     params.finish()?;
 
@@ -60,14 +62,13 @@ async fn page(app: &App, kind: SubjectKind, id: String, mut params: Params) -> A
     }
     let events = &mut history.events;
     if let Some(after) = after {
-        let last = events
-            .iter()
-            .position(|event| event.position.0 == after)
-            .ok_or_else(|| Problem::parameter("after", "this history has no such event"))?;
+        let last = events.iter().position(|event| event.position.0 == after).ok_or_else(|| {
+            Problem::parameter("after", "must be the `next` of a page of this history")
+        })?;
         events.drain(..=last);
     }
     let more = events.len() > limit;
     events.truncate(limit);
     let next = events.last().filter(|_| more).map(|event| cursor(&event.position.to_string()));
-    Ok(Stamped(stamp, Json(Page { history, next })))
+    Ok(AtPosition(stamp.position, Json(Page { history, next })))
 }

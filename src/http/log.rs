@@ -1,4 +1,4 @@
-//! `GET /v1/log`: the end of the log.
+//! `GET /v1/log`: head of the log.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::Shared;
+use super::SharedState;
 use super::params::Params;
 use super::problem::Problem;
 use crate::ids::Position;
@@ -15,11 +15,12 @@ use crate::ids::Position;
 pub(super) struct Head {
     log_id: String,
     size: Position,
-    /// The root of the Merkle tree, in base64.
+    /// Root of the Merkle tree, in base64.
     root: String,
 }
 
-pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Head>, Problem> {
+#[tracing::instrument(name = "log", level = "debug", skip_all)]
+pub(super) async fn get(State(app): SharedState, params: Params) -> Result<Json<Head>, Problem> {
     params.finish()?;
     let head = app.store.log.head().await?;
     Ok(Json(Head { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))

@@ -1,16 +1,17 @@
-//! `GET /v1/log/checkpoint`: the end of the log, signed, as a text that anybody can check.
+//! `GET /v1/log/checkpoint`: signed checkpoint of the log, as text that anybody can verify.
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use super::Shared;
+use super::SharedState;
 use super::params::Params;
 use super::problem::{Problem, ProblemType};
 use crate::audit;
 use crate::config::SIGNING_KEY;
 
+#[tracing::instrument(name = "log_checkpoint", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     params: Params,
 ) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
     params.finish()?;

@@ -1,7 +1,7 @@
-//! What the service counts, as Prometheus text.
+//! Metrics of the service, as Prometheus text.
 //!
-//! Every series stands here from the start, so that a rate is defined before the first event, and
-//! counting is one atomic addition. Nothing here names an event, a customer or a user.
+//! Every series exists from the start, so that a rate is defined before the first event. Counting is one atomic
+//! addition. No label holds the id of an event, a customer or a user.
 
 mod histogram;
 mod ingest;
@@ -19,46 +19,42 @@ use prometheus_client::registry::Registry;
 
 pub use histogram::Histogram;
 
-use super::alarms::Alarms;
-use super::peer::Closed;
+use super::connection_state::CloseReason;
 use super::problem::ProblemType;
+use super::warnings::Warnings;
 use crate::ingest::Ingest;
 
-/// The counters, with a registry of their own, so that two services in one process share none.
+/// Metrics, in a registry of their own, so that two services in one process share none.
 pub struct Metrics {
     registry: Registry,
     problems: Vec<Counter>,
     closed: Vec<Counter>,
-    /// Warnings about what is counted as refused.
-    pub(super) alarms: Alarms,
-    /// Events that were appended to the log.
-    pub events_appended: Counter,
-    /// Deliveries of events that the log knew already.
-    pub events_duplicate: Counter,
-    /// From the first byte of a webhook's body to its answer, where the event was stored.
+    /// Warnings about refused requests and closed connections.
+    pub(super) warnings: Warnings,
+    /// Time from a webhook's request to its answer after the commit.
     pub webhook_seconds: Histogram,
-    /// Connections that are open now.
+    /// Open connections.
     pub connections: Gauge,
-    /// Connections that ended without a readable request: slow, too long a header, not HTTP.
+    /// Connections that ended without a readable request: too slow, too long a head, or not HTTP.
     pub connections_broken: Counter,
-    /// 1 if the log could be read for these figures, else 0.
+    /// 1 if the log could be read for these metrics, otherwise 0.
     pub log_readable: Gauge,
-    /// The last position of the log.
+    /// Last position of the log.
     pub log_position: Gauge,
     /// Seconds since the last event was received; NaN while the log is empty.
     pub last_event_age_seconds: Gauge<f64, AtomicU64>,
-    /// How far the live read model has folded.
+    /// Last position that the live read model has folded.
     pub projection_position: Gauge,
-    /// Events in the log that the live read model has not folded.
+    /// Events that the live read model has not folded yet.
     pub projection_lag_events: Gauge,
-    /// The age of the oldest of them.
+    /// Age of the oldest event that the live read model has not folded yet.
     pub projection_lag_seconds: Gauge<f64, AtomicU64>,
     /// Events that could not be folded.
     pub projection_parked: Gauge,
 }
 
 impl Metrics {
-    /// Everything at zero.
+    /// Metrics with every value at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("subledger");
         let problems = Family::<[(&'static str, &'static str); 1], Counter>::default();
@@ -81,24 +77,14 @@ impl Metrics {
                 .iter()
                 .map(|kind| problems.get_or_create_owned(&[("type", kind.name())]))
                 .collect(),
-            closed: Closed::ALL
+            closed: CloseReason::ALL
                 .iter()
                 .map(|reason| closed.get_or_create_owned(&[("reason", reason.name())]))
                 .collect(),
-            alarms: Alarms::default(),
-            events_appended: register!(
-                "events_appended",
-                "Events appended to the log",
-                Counter::default()
-            ),
-            events_duplicate: register!(
-                "events_duplicate",
-                "Deliveries of events that the log knew already",
-                Counter::default()
-            ),
+            warnings: Warnings::default(),
             webhook_seconds: register!(
                 "webhook_duration_seconds",
-                "From a webhook's request to its answer after the commit",
+                "Time from a webhook's request to its answer after the commit",
                 Histogram::default()
             ),
             connections: register!("connections", "Open connections", Gauge::default()),
@@ -109,7 +95,7 @@ impl Metrics {
             ),
             log_readable: register!(
                 "log_readable",
-                "Whether the log could be read for these figures; where not, they are older",
+                "1 if the log could be read for these metrics; otherwise they are older",
                 Gauge::default()
             ),
             last_event_age_seconds: register!(
@@ -144,23 +130,23 @@ impl Metrics {
 
     /// Counts a refused request.
     pub fn problem(&self, kind: ProblemType) {
-        // The counters stand in the order of the kinds.
+        // The counters are in the order of `ProblemType::ALL`.
         self.problems[kind as usize].inc();
     }
 
     /// Counts a connection that the server closes.
-    pub(super) fn closed(&self, reason: Closed) {
+    pub(super) fn closed(&self, reason: CloseReason) {
         self.closed[reason as usize].inc();
     }
 
-    /// Everything, in the text format of `OpenMetrics`, with what is measured elsewhere.
+    /// All metrics in the text format of `OpenMetrics`, with those that are collected on request.
     pub fn encode(&self, ingest: &Ingest) -> Result<String, fmt::Error> {
-        let mut measured = Registry::with_prefix("subledger");
-        measured.register_collector(Box::new(ingest::Collected(ingest.clone())));
+        let mut collected = Registry::with_prefix("subledger");
+        collected.register_collector(Box::new(ingest::IngestCollector(ingest.clone())));
         let mut process = Registry::with_prefix("process");
-        process.register_collector(Box::new(process::Process));
+        process.register_collector(Box::new(process::ProcessCollector));
         let mut text = String::new();
-        for registry in [&self.registry, &measured, &process] {
+        for registry in [&self.registry, &collected, &process] {
             encode_registry(&mut text, registry)?;
         }
         encode_eof(&mut text)?;

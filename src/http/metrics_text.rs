@@ -1,23 +1,24 @@
-//! `GET /metrics`: for Prometheus.
+//! `GET /metrics`: metrics for Prometheus.
 //!
-//! It holds no secret and no id. Where everybody can reach the address, it asks for a token all the same:
-//! how many events arrive, and how many are refused, is nobody else's business.
+//! They contain no secret and no id. An address that others can reach requires a token all the same: the number of
+//! events is confidential.
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use super::Shared;
+use super::SharedState;
 use super::problem::{Problem, ProblemType};
 use crate::time::ReceivedAt;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+#[tracing::instrument(name = "metrics", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let metrics = &app.metrics;
     let (status, now) = (app.projector.status(), app.clock.now());
-    // What the process itself knows is told also while the database does not answer.
+    // The metrics of the process are answered even if the database does not respond.
     let head = app.store.log.head().await;
     metrics.log_readable.set(head.is_ok().into());
     if let Ok(head) = head {
@@ -34,7 +35,7 @@ pub(super) async fn get(
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))
 }
 
-/// Seconds since an event was received; NaN where there was none, which no comparison holds for.
+/// Seconds since the last event was received; NaN if there is none, so that no alert compares with it.
 #[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
 fn age_seconds(received: ReceivedAt, now: ReceivedAt) -> f64 {
     if received.0 == 0 { f64::NAN } else { (now.0 - received.0).max(0) as f64 / 1e6 }

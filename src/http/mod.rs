@@ -1,18 +1,19 @@
-//! HTTP: the webhook for Stripe, the API for the application, health and metrics for whoever runs
-//! it. One endpoint, one file.
+//! HTTP: the webhook for Stripe, the API for the application, health and metrics for the operator. One endpoint,
+//! one file.
 //!
-//! *Invariant: nothing here knows SQL, and no answer holds a secret or a database's words.*
+//! *Invariant: no SQL here, and no answer contains a secret or a database's error message.*
 
 mod access;
-mod alarm;
-mod alarms;
 mod auth;
-mod bodies;
+mod body_budget;
+mod connection_state;
 mod connections;
 mod customers;
 mod event;
 mod event_payload;
 mod explain;
+mod freshness;
+mod health;
 mod healthz;
 mod history;
 mod limits;
@@ -21,18 +22,16 @@ mod log_checkpoint;
 mod metrics;
 mod metrics_text;
 mod params;
-mod peer;
 mod problem;
 mod projections;
 mod readyz;
 mod server;
 mod socket;
-mod stamp;
-mod statuses;
 mod subscription;
 mod subscriptions;
+mod throttle;
 mod users;
-mod view;
+mod warnings;
 mod webhook;
 
 use std::sync::Arc;
@@ -48,16 +47,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use access::AccessView;
 pub use auth::Tokens;
-pub use bodies::{BODY_BYTES_MAX, Bodies};
-pub use limits::{ConnectionLimits, HEAD_BYTES_MAX};
+pub use body_budget::{BODY_BYTES_MAX, BodyBudget};
+pub use connection_state::ConnectionState;
+pub use limits::HEAD_BYTES_MAX;
 pub use metrics::{Histogram, Metrics};
-pub use peer::Peer;
 pub use problem::{Problem, ProblemType};
 pub use server::Listener;
-pub use statuses::UnknownStatus;
 pub use users::UserView;
-pub use view::{Access, HistoryView, SubscriptionView};
-pub use webhook::Notices;
+pub use webhook::OneTimeWarnings;
 
 use crate::clock::Clock;
 use crate::ids::Mode;
@@ -67,40 +64,40 @@ use crate::proof::SigningKey;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
 
-/// How long an answer of the API may take to make.
+/// Time limit of an answer of the API.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the endpoints share.
-pub struct App {
-    /// The ledger.
+/// State that all endpoints share.
+pub struct AppState {
+    /// Store of the ledger.
     pub store: Store,
-    /// The way into the log.
+    /// Entrance to the log.
     pub ingest: Ingest,
-    /// How the read model is kept current.
+    /// Handle of the projector that keeps the read model current.
     pub projector: ProjectorHandle,
-    /// Checks signatures.
+    /// Verifier of webhook signatures.
     pub verifier: Verifier,
-    /// Who may read.
+    /// Read tokens.
     pub tokens: Tokens,
-    /// What signs checkpoints of the log, if anything does.
+    /// Key that signs checkpoints of the log, if one is configured.
     pub signing_key: Option<SigningKey>,
-    /// Which mode is meant where none is named.
+    /// Mode of requests that name none.
     pub mode: Mode,
-    /// Where the time comes from.
+    /// Clock of the service.
     pub clock: Clock,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// What has been said once.
-    pub notices: Notices,
-    /// Budget of the webhooks' bodies.
-    pub bodies: Bodies,
+    /// Warnings that are logged at most once.
+    pub one_time_warnings: OneTimeWarnings,
+    /// Memory budget of large webhook bodies.
+    pub body_budget: BodyBudget,
 }
 
-/// What an address serves.
+/// Role of a listener: the endpoints that its address serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Face {
-    /// Everything. Metrics need a token unless only this machine can reach the address.
-    Whole {
+pub enum ListenerRole {
+    /// All endpoints. Metrics require a token unless only this machine can reach the address.
+    Combined {
         /// True if the address is a loopback address.
         loopback: bool,
     },
@@ -110,16 +107,16 @@ pub enum Face {
     Private,
 }
 
-/// The routes of an address.
-pub fn router(app: Arc<App>, face: Face) -> Router {
+/// Routes of a listener.
+pub fn router(app: Arc<AppState>, role: ListenerRole) -> Router {
     let mut router =
         Router::new().both("/healthz", get(healthz::get)).both("/readyz", get(readyz::get));
-    if face != Face::Private {
+    if role != ListenerRole::Private {
         router = router.both("/api/stripe/webhook", post(webhook::receive));
     }
-    if face != Face::Public {
+    if role != ListenerRole::Public {
         let mut metrics = get(metrics_text::get);
-        if face == (Face::Whole { loopback: false }) {
+        if role == (ListenerRole::Combined { loopback: false }) {
             metrics = metrics.layer(from_fn_with_state(Arc::clone(&app), auth::require_read));
         }
         router = router.both("/metrics", metrics).nest("/v1", api(&app));
@@ -132,8 +129,8 @@ pub fn router(app: Arc<App>, face: Face) -> Router {
         .with_state(app)
 }
 
-/// The routes under `/v1`, each behind a token.
-fn api(app: &Arc<App>) -> Router<Arc<App>> {
+/// Routes under `/v1`, each behind a token.
+fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
     let access = Router::new()
         .both("/users/{id}", get(users::get))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::require_access));
@@ -154,30 +151,30 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .layer(from_fn_with_state(Arc::clone(app), auth::require_read));
     access
         .merge(read)
-        .layer(from_fn_with_state(Arc::clone(app), stamp::add))
-        .layer(middleware::from_fn(within_time))
+        .layer(from_fn_with_state(Arc::clone(app), freshness::add_headers))
+        .layer(middleware::from_fn(limit_time))
 }
 
-/// Routes that answer with and without a slash at the end. A redirect would lose a POST.
+/// Routes with and without a slash at the end. A redirect would lose a POST.
 trait BothSpellings {
-    fn both(self, path: &str, method: MethodRouter<Arc<App>>) -> Self;
+    fn both(self, path: &str, method: MethodRouter<Arc<AppState>>) -> Self;
 }
 
-impl BothSpellings for Router<Arc<App>> {
-    fn both(self, path: &str, method: MethodRouter<Arc<App>>) -> Self {
+impl BothSpellings for Router<Arc<AppState>> {
+    fn both(self, path: &str, method: MethodRouter<Arc<AppState>>) -> Self {
         self.route(&format!("{path}/"), method.clone()).route(path, method)
     }
 }
 
 async fn not_found() -> Problem {
-    Problem::new(ProblemType::NotFound, "there is no such path here")
+    Problem::new(ProblemType::NotFound, "unknown path")
 }
 
 async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(ProblemType::MethodNotAllowed, format!("this path does not take {method}"))
+    Problem::new(ProblemType::MethodNotAllowed, format!("this path does not support {method}"))
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
+async fn limit_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
@@ -185,5 +182,5 @@ async fn within_time(request: Request, next: Next) -> Response {
     })
 }
 
-/// What every handler is given.
-type Shared = State<Arc<App>>;
+/// Extractor of the state, for the handlers.
+type SharedState = State<Arc<AppState>>;

@@ -1,7 +1,7 @@
-//! What a request asks for: query parameters and the id in its path.
+//! Parameters of a request: the query and the id in the path.
 //!
-//! Every parameter must be known and given once: a filter that is misspelt and ignored would
-//! answer another question, and perhaps grant access.
+//! Every parameter must be known, and be given once. A misspelt filter that is ignored would answer another
+//! question, and could grant access.
 
 use std::str::FromStr;
 
@@ -16,25 +16,25 @@ use crate::ids::{AccountId, Scope};
 use crate::store::ItemFilter;
 use crate::suggest::nearest;
 
-/// Rows in an answer, at most.
+/// Greatest number of rows in an answer.
 const LIMIT_MAX: usize = 1_000;
-/// Rows in an answer where nothing is said.
+/// Default number of rows in an answer.
 const LIMIT_DEFAULT: usize = 100;
 
-/// What an instant looks like.
-pub(super) const INSTANT: &str = "it is an instant like 2026-03-01T00:00:00Z";
+/// Error message for an instant that cannot be read.
+pub(super) const INSTANT: &str = "must be an instant such as 2026-03-01T00:00:00Z";
 
-/// Reason to refuse a text that PostgreSQL does not take. No text that the ledger knows has it.
-const NO_NUL: &str = "it cannot contain U+0000";
+/// Error message for text with U+0000, which PostgreSQL cannot store.
+const NO_NUL: &str = "must not contain U+0000";
 
 fn has_nul(text: &str) -> bool {
     text.contains('\0')
 }
 
-/// The query parameters; each is taken once, and what is left over is refused.
+/// Query parameters. Each is taken once, and any that remain are refused.
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
-    /// Names of the parameters that there are.
+    /// Names of the parameters that the endpoint takes.
     known: Vec<&'static str>,
 }
 
@@ -54,23 +54,23 @@ impl<S: Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// The text of a parameter; it may be empty.
+    /// Takes a parameter, which may be empty.
     pub(super) fn take(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         let mut values = self.take_all(name);
         let value = values.next();
         if values.next().is_some() {
-            return Err(Problem::parameter(name, "it is given twice"));
+            return Err(Problem::parameter(name, "is given twice"));
         }
         Ok(value)
     }
 
-    /// The texts of a parameter that may be given several times, or with several texts by commas.
+    /// Takes a parameter that may be given several times, or hold several values separated by commas.
     pub(super) fn list(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
         let values: Vec<_> = self.take_all(name).collect();
         let texts: Vec<_> =
             values.iter().flat_map(|it| it.split(',')).map(|it| it.trim().to_owned()).collect();
         if texts.iter().any(String::is_empty) {
-            return Err(Problem::parameter(name, "it is empty, or a value between its commas is"));
+            return Err(Problem::parameter(name, "contains an empty value"));
         }
         Ok(texts)
     }
@@ -84,50 +84,50 @@ impl Params {
         taken.into_iter().map(|(_, value)| value)
     }
 
-    /// The text of a parameter that must not be empty where it is given.
+    /// Takes a parameter that must not be empty.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.take(name)? {
-            Some(text) if text.is_empty() => Err(Problem::parameter(name, "it is empty")),
+            Some(text) if text.is_empty() => Err(Problem::parameter(name, "is empty")),
             text => Ok(text),
         }
     }
 
-    /// A parameter that is read with `read`; `form` says what it should look like.
-    pub(super) fn read<T>(
+    /// Takes a parameter and parses it. `form` describes valid values in the error message.
+    pub(super) fn parse<T>(
         &mut self,
         name: &'static str,
         form: &str,
-        read: impl FnOnce(&str) -> Option<T>,
+        parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         let Some(text) = self.take(name)? else { return Ok(None) };
-        read(&text).map(Some).ok_or_else(|| Problem::parameter(name, form))
+        parse(&text).map(Some).ok_or_else(|| Problem::parameter(name, form))
     }
 
-    /// A parameter that is `true` or `false`.
-    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
-        self.read(name, "it is true or false", |text| bool::from_str(text).ok())
+    /// Takes a parameter that is `true` or `false`.
+    pub(super) fn boolean(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+        self.parse(name, "must be true or false", |text| bool::from_str(text).ok())
     }
 
-    /// How many rows, from 1 to 1000; 100 where nothing is said.
+    /// Takes the number of rows, from 1 to 1000; 100 by default.
     pub(super) fn limit(&mut self) -> Result<usize, Problem> {
-        let limit = self.read("limit", "it is a number from 1 to 1000", |text| {
+        let limit = self.parse("limit", "must be a number from 1 to 1000", |text| {
             text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
         })?;
         Ok(limit.unwrap_or(LIMIT_DEFAULT))
     }
 
-    /// The page after a key that [`cursor`] wrote.
+    /// Takes the key after which the page begins, as [`cursor`] wrote it.
     pub(super) fn after<T>(
         &mut self,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        self.read("after", "it is the `next` of another answer", |text| {
+        self.parse("after", "must be the `next` of a previous answer", |text| {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             read(std::str::from_utf8(&bytes).ok().filter(|key| !has_nul(key))?)
         })
     }
 
-    /// The item that a subscription must have.
+    /// Takes the filter for an item of a subscription.
     pub(super) fn item(&mut self) -> Result<ItemFilter, Problem> {
         Ok(ItemFilter {
             price_id: self.text("price_id")?,
@@ -136,18 +136,17 @@ impl Params {
         })
     }
 
-    /// The account and mode that are meant: the platform's own and the configured one, unless
-    /// others are named.
+    /// Takes the account and mode; by default the platform's own account and the configured mode.
     pub(super) fn scope(&mut self, mode: Mode) -> Result<Scope, Problem> {
         let account = self.take("account")?.unwrap_or_default();
-        let livemode = self.truth("livemode")?.unwrap_or(mode.livemode());
+        let livemode = self.boolean("livemode")?.unwrap_or(mode.livemode());
         Ok(Scope { account: AccountId::new(account), livemode })
     }
 
-    /// Refuses what nobody took. Must come after all parameters were asked for.
+    /// Refuses parameters that were not taken. Must be called after all others were.
     pub(super) fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.pairs.first() else { return Ok(()) };
-        let why = "there is no such parameter here";
+        let why = "unknown parameter";
         Err(match nearest(name, self.known) {
             Some(meant) => Problem::parameter(name, format!("{why}; did you mean {meant}?")),
             None => Problem::parameter(name, why),
@@ -155,12 +154,12 @@ impl Params {
     }
 }
 
-/// An opaque key for the next page.
+/// Opaque key of the next page.
 pub(super) fn cursor(key: &str) -> String {
     URL_SAFE_NO_PAD.encode(key)
 }
 
-/// The id in the path.
+/// Id in the path.
 pub(super) struct Id(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -220,7 +219,7 @@ mod tests {
             assert!(detail(&params(query).limit().unwrap_err()).contains("limit"), "{query}");
         }
         assert!(detail(&params("a=").text("a").unwrap_err()).contains('a'));
-        assert!(params("livemode=1").truth("livemode").is_err());
+        assert!(params("livemode=1").boolean("livemode").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Errors over HTTP, as RFC 9457 has them: `application/problem+json`.
+//! Errors over HTTP in the form of RFC 9457: `application/problem+json`.
 //!
-//! The `type` is stable and for programs; `detail` is for people. Neither ever holds a part of a
-//! body, a secret, or a database's words.
+//! The `type` is stable and meant for programs; `detail` is meant for people. Neither contains a part of a body, a
+//! secret, or a database's error message.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,46 +12,46 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::App;
+use super::AppState;
 use crate::config::WEBHOOK_SECRET;
-use crate::ingest::Refused;
+use crate::ingest::SubmitError;
 use crate::store::StoreError;
 use crate::stripe::envelope::EnvelopeError;
 use crate::stripe::signature::{SignatureError, WrongBinding};
 
-/// How long a client should wait before it tries again, in seconds.
+/// Time before a client should try again, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// An answer that is not the one that was asked for.
+/// Error answer.
 #[derive(Clone, Debug)]
 pub struct Problem {
     kind: ProblemType,
     detail: Cow<'static, str>,
-    /// True if the connection is to be closed, because a body was not read.
+    /// True if the connection must be closed, because a body was not read.
     closing: bool,
 }
 
-macro_rules! kinds {
+macro_rules! problem_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident, $title:literal;)+) => {
-        /// What kinds of problems there are. Each has its stable `type`, its status, its title.
+        /// Types of problems, each with a stable name, a status code and a title.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ProblemType { $($(#[$doc])* $variant,)+ }
 
         impl ProblemType {
-            /// All of them.
+            /// All types.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The `type`.
+            /// Stable name: the `type` of the answer.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The status.
+            /// Status code.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status,)+ }
             }
 
-            /// The title: the same for every problem of this kind.
+            /// Title, equal for all problems of this type.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)+ }
             }
@@ -59,73 +59,73 @@ macro_rules! kinds {
     };
 }
 
-kinds! {
-    /// There is no `Stripe-Signature` header.
+problem_types! {
+    /// The `Stripe-Signature` header is missing.
     SignatureMissing = "signature-missing", BAD_REQUEST, "No signature";
     /// The header cannot be read.
     SignatureMalformed = "signature-malformed", BAD_REQUEST, "Malformed signature header";
-    /// The header has other schemes alone.
+    /// The header has only other schemes than `v1`.
     SignatureWithoutV1 = "signature-without-v1", BAD_REQUEST, "No v1 signature";
-    /// Signed with another secret, or over other bytes.
+    /// The body was signed with another secret, or changed.
     SignatureMismatch = "signature-mismatch", BAD_REQUEST, "No matching signature";
-    /// Signed with a secret that may not vouch for such events.
+    /// The secret is bound to other events.
     SignatureWrongBinding = "signature-wrong-binding", BAD_REQUEST, "Secret bound to other events";
-    /// Signed too long ago.
+    /// The signature is older than the tolerance.
     SignatureTooOld = "signature-too-old", BAD_REQUEST, "Signature outside the tolerance";
-    /// Signed in the future.
+    /// The signature is from the future.
     SignatureTooNew = "signature-too-new", BAD_REQUEST, "Signature outside the tolerance";
-    /// JSON is UTF-8, and this is not.
+    /// The body is not UTF-8.
     NotUtf8 = "not-utf-8", BAD_REQUEST, "Not UTF-8";
-    /// Not JSON.
+    /// The body is not JSON.
     NotJson = "not-json", BAD_REQUEST, "Not JSON";
-    /// JSON, but no event.
+    /// The body is JSON but not an event.
     NotAnEvent = "not-an-event", BAD_REQUEST, "Not an event";
-    /// The connection ended inside the body, or its framing is broken.
+    /// The connection ended inside the body, or the framing is broken.
     BodyIncomplete = "body-incomplete", BAD_REQUEST, "Incomplete body";
     /// The body did not arrive in time.
     BodyTooSlow = "body-too-slow", REQUEST_TIMEOUT, "Body too slow";
-    /// More than the limit.
+    /// The body is larger than the limit.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "Body too large";
-    /// The large bodies that are being received use up their budget.
+    /// The memory budget of large bodies is used up.
     BodiesFull = "bodies-full", SERVICE_UNAVAILABLE, "Too many large bodies";
-    /// A query parameter that is unknown or cannot be read.
+    /// A query parameter is unknown or invalid.
     BadParameter = "bad-parameter", BAD_REQUEST, "Bad query parameter";
-    /// No token, or a wrong one.
+    /// The token is missing or wrong.
     Unauthorized = "unauthorized", UNAUTHORIZED, "Not authorized";
-    /// A token that may not ask this.
+    /// The token lacks the right.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed with this token";
-    /// No such route.
+    /// The path does not exist.
     NotFound = "not-found", NOT_FOUND, "No such resource";
-    /// No such user, customer, subscription or event.
+    /// The user, customer, subscription or event does not exist.
     UnknownSubject = "unknown-subject", NOT_FOUND, "Not in the ledger";
-    /// Its row in the log is damaged.
+    /// The event's row in the log is damaged.
     EventDamaged = "event-damaged", INTERNAL_SERVER_ERROR, "Event damaged";
-    /// The payload was erased on purpose.
+    /// The payload was erased.
     PayloadErased = "payload-erased", GONE, "Payload erased";
-    /// No key is set that could sign.
+    /// No signing key is configured.
     NoSigningKey = "no-signing-key", NOT_FOUND, "No signing key";
-    /// The route exists, for other methods.
+    /// The path exists, but not for this method.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed";
-    /// More events are waiting for their commit than the queue holds.
+    /// The queue before the log is full.
     QueueFull = "queue-full", SERVICE_UNAVAILABLE, "The queue is full";
     /// The log could not commit.
     LogUnavailable = "log-unavailable", SERVICE_UNAVAILABLE, "The log is unavailable";
-    /// The process is about to end.
+    /// The process is shutting down.
     ShuttingDown = "shutting-down", SERVICE_UNAVAILABLE, "Shutting down";
     /// No generation of the read model is complete.
     ReadModelBuilding = "read-model-building", SERVICE_UNAVAILABLE, "The read model is being built";
-    /// The live generation lacks what the answer needs.
+    /// The live generation lacks tables or columns that the answer needs.
     ReadModelOtherVersion = "read-model-other-version", SERVICE_UNAVAILABLE,
         "The read model is of another version";
-    /// The read model cannot be read, and is made again.
+    /// The read model cannot be read, and is rebuilt.
     ReadModelDamaged = "read-model-damaged", SERVICE_UNAVAILABLE, "The read model is damaged";
     /// A file or table of the ledger cannot be read.
     StoreDamaged = "store-damaged", SERVICE_UNAVAILABLE, "The ledger is damaged";
-    /// The database did not answer.
+    /// The database did not respond.
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The ledger is unavailable";
-    /// The answer took too long to make.
+    /// The answer took too long.
     TooSlow = "too-slow", SERVICE_UNAVAILABLE, "The answer took too long";
-    /// A defect of this program.
+    /// Defect of this program.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
 }
 
@@ -138,9 +138,9 @@ struct Body<'a> {
 }
 
 impl Problem {
-    /// A problem and what to say about it.
+    /// Creates a problem with a detail for people.
     pub fn new(kind: ProblemType, detail: impl Into<Cow<'static, str>>) -> Self {
-        // What is left of such a body is not worth reading.
+        // The rest of such a body is not read.
         let closing = matches!(
             kind,
             ProblemType::BodyTooLarge
@@ -151,23 +151,26 @@ impl Problem {
         Self { kind, detail: detail.into(), closing }
     }
 
-    /// The same, for a request whose body was not read: the connection is closed after the answer.
+    /// Closes the connection after the answer, for a request whose body was not read.
     #[must_use]
     pub fn closing(self) -> Self {
         Self { closing: true, ..self }
     }
 
-    /// A query parameter that cannot be used, by its name.
+    /// Problem of an invalid query parameter.
     pub fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
         Self::new(ProblemType::BadParameter, format!("{name}: {why}"))
     }
 
-    /// Something that the ledger does not know.
+    /// Problem of a subject that the ledger does not know.
     pub fn unknown(what: &str) -> Self {
-        Self::new(ProblemType::UnknownSubject, format!("the ledger knows no such {what} here"))
+        Self::new(
+            ProblemType::UnknownSubject,
+            format!("the ledger has no such {what} in this account and mode"),
+        )
     }
 
-    /// Which kind it is.
+    /// Type of the problem.
     pub const fn kind(&self) -> ProblemType {
         self.kind
     }
@@ -204,11 +207,11 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Counts every problem by its type. The outermost layer, so that none escapes it.
-pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
+/// Middleware that counts every problem by its type. It is the outermost layer, so that it sees all of them.
+pub(super) async fn count(State(app): State<Arc<AppState>>, response: Response) -> Response {
     if let Some(kind) = response.extensions().get::<ProblemType>() {
         app.metrics.problem(*kind);
-        app.metrics.alarms.refused(*kind);
+        app.metrics.warnings.request_refused(*kind);
         match kind {
             ProblemType::ReadModelDamaged => app.store.read_model.report_damage(true),
             ProblemType::StoreDamaged => app.store.read_model.report_damage(false),
@@ -218,10 +221,9 @@ pub(super) async fn count(State(app): State<Arc<App>>, response: Response) -> Re
     response
 }
 
-/// The answer to a panic: a defect, logged with its message by the panic hook, not shown.
+/// Answer to a panic of a handler. The panic hook logs the message; the client does not get it.
 pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(ProblemType::Internal, "an unexpected error; the log of the server says more")
-        .into_response()
+    Problem::new(ProblemType::Internal, "unexpected error; see the server's log").into_response()
 }
 
 impl From<SignatureError> for Problem {
@@ -258,18 +260,17 @@ impl From<EnvelopeError> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::QueueFull => Self::new(
-                ProblemType::QueueFull,
-                "too many events wait for their commit; send it again",
-            ),
-            Refused::Unavailable => Self::new(
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::QueueFull => {
+                Self::new(ProblemType::QueueFull, "too many events are waiting; send it again")
+            }
+            SubmitError::Unavailable => Self::new(
                 ProblemType::LogUnavailable,
                 "the event could not be committed and was not stored; send it again",
             ),
-            Refused::Closed => {
+            SubmitError::Closed => {
                 Self::new(ProblemType::ShuttingDown, "the event was not stored; send it again")
             }
         }
@@ -281,38 +282,38 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::ReadModelBuilding => Self::new(
                 ProblemType::ReadModelBuilding,
-                "no generation of the read model is complete yet; ask again soon",
+                "no generation of the read model is complete yet; try again soon",
             ),
             error @ StoreError::OtherVersion(_) => {
                 Self::new(ProblemType::ReadModelOtherVersion, error.to_string())
             }
             StoreError::Damaged(damage) => {
                 tracing::error!("{damage}");
-                let detail = format!("{damage}; what stands beside it in the log can be read");
+                let detail = format!("{damage}; the other events of the log can be read");
                 Self::new(ProblemType::EventDamaged, detail)
             }
             error => {
-                // The one place that logs it: the answer is for outside and says less.
+                // Logged here and nowhere else; the answer to the client contains less.
                 tracing::error!(error = &error as &dyn std::error::Error, "a read failed: {error}");
                 if let StoreError::ReadModelDamaged(_) = error {
                     Self::new(
                         ProblemType::ReadModelDamaged,
-                        "it is made again from the log; ask again soon",
+                        "it is being rebuilt from the log; try again soon",
                     )
                 } else if let StoreError::Corrupt(_) = error {
                     Self::new(
                         ProblemType::StoreDamaged,
-                        "the ledger looks at the damage; ask again soon",
+                        "the ledger is checking the damage; try again soon",
                     )
                 } else if error.is_unavailable() {
                     Self::new(
                         ProblemType::StoreUnavailable,
-                        "the ledger did not answer; ask again soon",
+                        "the ledger did not respond; try again soon",
                     )
                 } else {
                     Self::new(
                         ProblemType::Internal,
-                        "the ledger could not be read; its log says more",
+                        "the ledger could not be read; see the server's log",
                     )
                 }
             }

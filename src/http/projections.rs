@@ -1,14 +1,18 @@
-//! `GET /v1/projections`: the generations of the read model, and what could not be folded.
+//! `GET /v1/projections`: generations of the read model, and events that could not be folded.
 
 use axum::Json;
 use axum::extract::State;
 
-use super::Shared;
+use super::SharedState;
 use super::params::Params;
 use super::problem::Problem;
 use crate::projector::{self, Projections};
 
-pub(super) async fn get(State(app): Shared, params: Params) -> Result<Json<Projections>, Problem> {
+#[tracing::instrument(name = "projections", level = "debug", skip_all)]
+pub(super) async fn get(
+    State(app): SharedState,
+    params: Params,
+) -> Result<Json<Projections>, Problem> {
     params.finish()?;
     let own = app.projector.status().rebuilding;
     Ok(Json(projector::list(&app.store, app.clock.now(), own).await?))

@@ -1,4 +1,4 @@
-//! `GET /readyz`: whether events are stored and folded, by what has moved lately.
+//! `GET /readyz`: readiness, which is measured by the events that were stored and folded lately.
 
 use std::time::Duration;
 
@@ -8,26 +8,24 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{App, Shared};
-use crate::projector::{FollowerState, Status};
+use super::SharedState;
+use super::health::{FROZEN, stalled_append, stalled_fold};
+use crate::projector::FollowerState;
 
-/// Time that an event may wait to be stored before the ledger is not ready.
-const APPEND_STALLED: Duration = Duration::from_secs(5);
-/// Time without a folded batch, while the log is ahead, after which the ledger is not ready.
-const FOLD_STALLED: Duration = Duration::from_secs(15);
-/// Time that the log may take to say whether it accepts events.
+/// Time limit of the check that the log accepts events.
 const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
-    /// What is missing, in words; empty where ready.
+    /// Reasons why the ledger is not ready, for people; empty if it is.
     reasons: Vec<String>,
-    /// What is going on besides.
+    /// Progress of a rebuild.
     notes: Vec<String>,
 }
 
-pub(super) async fn get(State(app): Shared) -> Response {
+#[tracing::instrument(name = "readyz", level = "debug", skip_all)]
+pub(super) async fn get(State(app): SharedState) -> Response {
     let mut reasons = Vec::new();
     let accepts = tokio::time::timeout(LOG_TIMEOUT, app.store.log.check_append()).await;
     if !matches!(accepts, Ok(Ok(()))) {
@@ -43,7 +41,7 @@ pub(super) async fn get(State(app): Shared) -> Response {
         FollowerState::Starting => reasons.push("the read model is not yet looked at".to_owned()),
         FollowerState::Building => reasons.push("the read model is being built".to_owned()),
         FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),
-        FollowerState::Frozen => reasons.push(super::healthz::FROZEN.to_owned()),
+        FollowerState::Frozen => reasons.push(FROZEN.to_owned()),
         FollowerState::Stopped => reasons.push("shutting down".to_owned()),
     }
     let (code, status) = if reasons.is_empty() {
@@ -52,27 +50,4 @@ pub(super) async fn get(State(app): Shared) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
     (code, Json(Readiness { status, reasons, notes })).into_response()
-}
-
-/// Says so where an event has been waiting for too long to be stored.
-pub(super) fn stalled_append(app: &App) -> Option<String> {
-    let waiting = app.ingest.oldest_wait();
-    let last = app.ingest.stats().since_last_commit();
-    let last =
-        last.map_or(String::new(), |it| format!("; the last commit was {} s ago", it.as_secs()));
-    (waiting > APPEND_STALLED).then(|| {
-        format!("an event has been waiting for {} s to be stored{last}", waiting.as_secs())
-    })
-}
-
-/// Says so where nothing has been folded for too long although the log is ahead.
-pub(super) fn stalled_fold(follower: &Status) -> Option<String> {
-    let standing = follower.standing_for();
-    (standing > FOLD_STALLED).then(|| {
-        format!(
-            "the read model has not moved for {} s and is {} events behind the log",
-            standing.as_secs(),
-            follower.lag_events()
-        )
-    })
 }

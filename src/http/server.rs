@@ -1,4 +1,4 @@
-//! A listener and its connections: limits on time and size, and an orderly end.
+//! Listener: accepts connections, limits their number, time and size, and shuts down gracefully.
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -18,19 +18,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Admission, Connections, Ticket};
-use super::limits::{ConnectionLimits, HEAD_BYTES_MAX, SWEEP_EVERY, UNVERIFIED_REQUESTS_MAX};
+use super::connection_state::{CloseReason, Shutdown};
+use super::connections::{Admission, Connections, Slot};
+use super::limits::{HEAD_BYTES_MAX, SWEEP_EVERY, UNVERIFIED_REQUESTS_MAX};
 use super::metrics::Metrics;
-use super::peer::{Closed, Order};
 use super::socket::Socket;
+use crate::config::ConnectionLimits;
 
-/// Connections that may wait to be accepted. Where the queue is full, a client tries again a second later.
+/// Length of the system's queue of connections. A client that finds it full tries again a second later.
 #[cfg(unix)]
 const ACCEPT_QUEUE: i32 = 4_096;
-/// Time to wait when no connection can be accepted, as without free file descriptors.
+/// Pause when no connection can be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An address that is being listened on, and what answers there.
+/// Listener on one address, with its router.
 pub struct Listener {
     socket: TcpListener,
     router: Router,
@@ -39,21 +40,21 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Serves a router on a bound socket.
+    /// Creates a listener on a bound socket.
     pub fn new(
         socket: TcpListener,
         router: Router,
         metrics: Arc<Metrics>,
         limits: ConnectionLimits,
     ) -> Self {
-        // Called again, this only changes the length of the queue. Where that fails, the queue is shorter.
+        // A second call only changes the length of the queue. If it fails, the queue stays shorter.
         #[cfg(unix)]
         let _ = rustix::net::listen(&socket, ACCEPT_QUEUE);
         Self { socket, router, metrics, connections: Connections::new(limits) }
     }
 
-    /// Serves until `stop` fires; then accepts no more, lets every connection finish the request
-    /// it is in, and returns when the last one has.
+    /// Serves until `stop` is cancelled. Then accepts no further connection, lets every connection finish its current
+    /// request, and returns.
     pub async fn serve(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let (metrics, connections) = (Arc::clone(&self.metrics), Arc::clone(&self.connections));
@@ -76,55 +77,55 @@ impl Listener {
         loop {
             match self.socket.accept().await {
                 Ok((stream, address)) => {
-                    let Some(ticket) = self.admit(address.ip()).await else { continue };
+                    let Some(slot) = self.admit(address.ip()).await else { continue };
                     let connection = Connection {
                         stream,
                         router: self.router.clone(),
                         metrics: Arc::clone(&self.metrics),
-                        ticket,
+                        slot,
                         stop: stop.clone(),
                     };
                     tasks.spawn(connection.serve());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted: {error}");
-                    self.connections.make_room();
+                    self.connections.evict_one();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Waits for room; none where the address may have no more connections.
-    async fn admit(&self, address: IpAddr) -> Option<Ticket> {
+    /// Waits for a slot; none if the address may have no further connection.
+    async fn admit(&self, address: IpAddr) -> Option<Slot> {
         loop {
             match self.connections.admit(address) {
-                Admission::Admitted { ticket, gave_way: None } => return Some(ticket),
-                Admission::Admitted { ticket, gave_way: Some(limit) } => {
-                    self.metrics.closed(Closed::GaveWay);
-                    self.metrics.alarms.gave_way(limit);
-                    return Some(ticket);
+                Admission::Admitted { slot, evicted_by: None } => return Some(slot),
+                Admission::Admitted { slot, evicted_by: Some(limit) } => {
+                    self.metrics.closed(CloseReason::GaveWay);
+                    self.metrics.warnings.connection_evicted(limit);
+                    return Some(slot);
                 }
                 Admission::Refused => {
-                    self.metrics.closed(Closed::Refused);
-                    self.metrics.alarms.gave_way("connections-per-address");
+                    self.metrics.closed(CloseReason::Refused);
+                    self.metrics.warnings.connection_evicted("connections-per-address");
                     return None;
                 }
-                // Verified connections become idle without leaving, so look again now and then.
-                Admission::NoRoom => {
-                    let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.left()).await;
+                // A verified connection may become idle, which frees no slot: check again after a pause.
+                Admission::Full => {
+                    let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.slot_freed()).await;
                 }
             }
         }
     }
 }
 
-/// Checks the deadlines of all connections, and tells what is due, for ever.
+/// Checks the deadlines of all connections and logs due warnings, for ever.
 async fn sweep(connections: &Connections, metrics: &Metrics) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         connections.sweep(|reason| metrics.closed(reason));
-        metrics.alarms.tell_due();
+        metrics.warnings.log_due();
     }
 }
 
@@ -132,52 +133,52 @@ struct Connection {
     stream: TcpStream,
     router: Router,
     metrics: Arc<Metrics>,
-    ticket: Ticket,
+    slot: Slot,
     stop: CancellationToken,
 }
 
 impl Connection {
     async fn serve(self) {
-        let Self { stream, router, metrics, ticket, stop } = self;
-        let peer = &ticket.peer;
-        // An answer is one small write; waiting to fill a packet would only delay it.
+        let Self { stream, router, metrics, slot, stop } = self;
+        let state = &slot.state;
+        // An answer is one small write. Waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         metrics.connections.inc();
         let _open = OnDrop(|| {
             metrics.connections.dec();
         });
-        // A connection that says nothing has no buffers yet.
+        // A connection gets its buffers only once it sends something.
         tokio::select! {
             biased;
             _ = stream.readable() => {}
-            _ = peer.ordered() => return,
+            _ = state.shutdown_requested() => return,
             () = stop.cancelled() => return,
         }
         let router = TowerToHyperService::new(router);
         let service = service_fn(|mut request: Request<Incoming>| {
-            let number = peer.begin_request(!request.body().is_end_stream());
-            request.extensions_mut().insert(Arc::clone(peer));
+            let number = state.begin_request(!request.body().is_end_stream());
+            request.extensions_mut().insert(Arc::clone(state));
             let answer = router.call(request);
             async move {
-                // A client that sends requests without end shall not keep others from their turn.
-                if number > 1 && !peer.is_verified() {
+                // A client that sends requests without end must not block the others.
+                if number > 1 && !state.is_verified() {
                     tokio::task::yield_now().await;
                 }
                 let mut answer = answer.await;
                 if number >= UNVERIFIED_REQUESTS_MAX
-                    && !peer.is_verified()
+                    && !state.is_verified()
                     && let Ok(answer) = &mut answer
                 {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                peer.end_request();
+                state.end_request();
                 answer
             }
         });
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(peer)));
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(state)));
         let mut connection = pin!(
             http1::Builder::new()
-                // Deadlines are the peer's.
+                // The connection's state has the deadlines.
                 .header_read_timeout(None)
                 .half_close(true)
                 .max_header_size(HEAD_BYTES_MAX)
@@ -188,10 +189,10 @@ impl Connection {
         let result = loop {
             tokio::select! {
                 result = connection.as_mut() => break result,
-                order = peer.ordered() => if order == Order::Cut { return },
+                shutdown = state.shutdown_requested() => if shutdown == Shutdown::Immediate { return },
                 () = stop.cancelled(), if !stopping => stopping = true,
             }
-            peer.finish();
+            state.begin_shutdown();
             connection.as_mut().graceful_shutdown();
         };
         if result.is_err_and(|error| error.is_parse() || error.is_timeout()) {

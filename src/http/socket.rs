@@ -1,5 +1,5 @@
-//! Socket of a connection: reports progress to its peer's state, and closes so that the last answer
-//! can be read.
+//! Socket of a connection: reports progress to the connection's state, and closes so that the client can read the
+//! last answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,28 +9,28 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::peer::Peer;
+use super::connection_state::ConnectionState;
 
-/// Bytes that are discarded at a time.
+/// Number of bytes to discard at a time.
 const DISCARD_BYTES: usize = 16 * 1024;
 
-/// TCP stream whose progress is watched.
+/// TCP stream that reports its progress.
 pub(super) struct Socket {
     stream: TcpStream,
-    peer: Arc<Peer>,
-    /// Bytes that may still be discarded; none before the end of writing.
+    state: Arc<ConnectionState>,
+    /// Number of bytes that may still be discarded; none before writing has ended.
     discard: Option<usize>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, peer: Arc<Peer>) -> Self {
-        Self { stream, peer, discard: None }
+    pub(super) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Self {
+        Self { stream, state, discard: None }
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Pending => self.peer.write_stalled(),
-            Poll::Ready(_) => self.peer.written(),
+            Poll::Pending => self.state.record_write_stalled(),
+            Poll::Ready(_) => self.state.record_written(),
         }
         result
     }
@@ -45,7 +45,7 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.peer.received();
+            self.state.record_read();
         }
         result
     }
@@ -78,14 +78,14 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Ends writing, then discards what the client still sends, up to a limit. If the socket were
-    /// closed with unread bytes, the system would reset the connection, and the client could lose the answer.
+    /// Ends writing, then discards what the client still sends, up to a limit. A socket that is closed with unread
+    /// bytes resets the connection, and the client could lose the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let left = if let Some(left) = self.discard {
             left
         } else {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.peer.close()
+            self.state.begin_close()
         };
         self.discard = Some(left);
         if left == 0 {
@@ -95,12 +95,12 @@ impl AsyncWrite for Socket {
         let mut buffer = ReadBuf::new(&mut bytes);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
         let count = buffer.filled().len();
-        // A client that is gone has nothing left to read either.
+        // A client that has disconnected reads no answer.
         if read.is_err() || count == 0 {
             return Poll::Ready(Ok(()));
         }
         self.discard = Some(left.saturating_sub(count));
-        // One piece at a time: others have their turn between.
+        // One piece at a time, so that other tasks can run in between.
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -3,19 +3,20 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::Shared;
+use super::SharedState;
+use super::freshness::AtPosition;
 use super::params::{Id, Params};
 use super::problem::Problem;
-use super::stamp::Stamped;
-use super::view::SubscriptionView;
 use crate::ids::SubscriptionId;
 use crate::store::SubscriptionFilter;
+use crate::view::SubscriptionView;
 
+#[tracing::instrument(name = "subscription", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(id): Id,
     mut params: Params,
-) -> Result<Stamped<Json<SubscriptionView>>, Problem> {
+) -> Result<AtPosition<Json<SubscriptionView>>, Problem> {
     let scope = params.scope(app.mode)?;
     params.finish()?;
     let filter = SubscriptionFilter {
@@ -27,5 +28,5 @@ pub(super) async fn get(
     let (stamp, rows) = app.store.read_model.subscriptions(&filter, None, 1).await?;
     let row = rows.into_iter().next().ok_or_else(|| Problem::unknown("subscription"))?;
     let now = app.clock.now().to_stripe_time();
-    Ok(Stamped(stamp, Json(SubscriptionView::new(row, now))))
+    Ok(AtPosition(stamp.position, Json(SubscriptionView::new(row, now))))
 }

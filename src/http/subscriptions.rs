@@ -1,29 +1,30 @@
-//! `GET /v1/subscriptions`: the read model, filtered and in pages.
+//! `GET /v1/subscriptions`: subscriptions, filtered and in pages.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
+use super::SharedState;
+use super::freshness::AtPosition;
 use super::params::{Params, cursor};
 use super::problem::Problem;
-use super::stamp::Stamped;
-use super::statuses::UnknownStatus;
-use super::view::SubscriptionView;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::store::{SubscriptionFilter, SubscriptionKey};
+use crate::view::SubscriptionView;
+use crate::view::UnknownStatus;
 
 #[derive(Serialize)]
 pub(super) struct Page {
     data: Vec<SubscriptionView>,
-    /// What to send as `after` for the next page; null on the last.
+    /// Value of `after` for the next page; null on the last page.
     next: Option<String>,
 }
 
+#[tracing::instrument(name = "subscriptions", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     mut params: Params,
-) -> Result<Stamped<Json<Page>>, Problem> {
+) -> Result<AtPosition<Json<Page>>, Problem> {
     let now = app.clock.now().to_stripe_time();
     let limit = params.limit()?;
     let after = params.after(read_key)?;
@@ -34,18 +35,18 @@ pub(super) async fn get(
         user_id: params.text("user_id")?,
         customer_id: params.text("customer_id")?.map(CustomerId::new),
         statuses: params.list("status")?,
-        active: params.truth("active")?.map(|active| (active, now)),
+        active: params.boolean("active")?.map(|active| (active, now)),
         item: params.item()?,
         ..SubscriptionFilter::default()
     };
     params.finish()?;
     let read_model = &app.store.read_model;
-    if let Some(unknown) = UnknownStatus::among(&filter.statuses, &scope, read_model).await? {
+    if let Some(unknown) = UnknownStatus::find(&filter.statuses, &scope, read_model).await? {
         let why = format!("{unknown}; {}", unknown.hint());
         return Err(Problem::parameter("status", why));
     }
 
-    // One more than asked for tells whether there is a next page.
+    // One row more than the limit shows whether there is a next page.
     let (stamp, mut rows) = read_model.subscriptions(&filter, after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
@@ -54,7 +55,7 @@ pub(super) async fn get(
         .filter(|_| more)
         .map(|row| cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id)));
     let data = SubscriptionView::all(rows, now);
-    Ok(Stamped(stamp, Json(Page { data, next })))
+    Ok(AtPosition(stamp.position, Json(Page { data, next })))
 }
 
 fn read_key(key: &str) -> Option<SubscriptionKey> {

@@ -1,35 +1,36 @@
-//! `GET /v1/users/{id}`: may this user use it now?
+//! `GET /v1/users/{id}`: access of a user.
 //!
-//! The question that an application asks thousands of times a second. A user whom the ledger does
-//! not know has no subscriptions, and that is an answer, not an error.
+//! Applications send this request thousands of times a second. A user that the ledger does not know has no
+//! subscriptions; that is an answer and not an error.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Shared;
-use super::access::{AccessView, Asked};
+use super::SharedState;
+use super::access::{AccessRequest, AccessView};
+use super::freshness::AtPosition;
 use super::params::{Id, Params};
 use super::problem::Problem;
-use super::stamp::Stamped;
 use crate::store::AccessHolder;
 
-/// A user of the application, and what they may use.
+/// User of the application, with their access.
 #[derive(Clone, Debug, Serialize)]
 pub struct UserView {
-    /// The user, as the application names them.
+    /// Id of the user in the application.
     pub user_id: String,
-    /// Their access.
+    /// Access of the user.
     #[serde(flatten)]
     pub access: AccessView,
 }
 
+#[tracing::instrument(name = "user", level = "debug", skip_all)]
 pub(super) async fn get(
-    State(app): Shared,
+    State(app): SharedState,
     Id(user_id): Id,
     params: Params,
-) -> Result<Stamped<Json<UserView>>, Problem> {
-    let asked = Asked::read(params, app.mode)?;
-    let (stamp, access) = asked.answer(&app, AccessHolder::User(user_id.clone())).await?;
-    Ok(Stamped(stamp, Json(UserView { user_id, access })))
+) -> Result<AtPosition<Json<UserView>>, Problem> {
+    let request = AccessRequest::parse(params, app.mode)?;
+    let (position, access) = request.answer(&app, AccessHolder::User(user_id.clone())).await?;
+    Ok(AtPosition(position, Json(UserView { user_id, access })))
 }

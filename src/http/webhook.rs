@@ -1,10 +1,10 @@
-//! `POST /api/stripe/webhook/`: an event comes in, is verified, appended, and only then answered.
+//! `POST /api/stripe/webhook/`: verifies an event, appends it, and answers after the commit.
 //!
-//! The raw bytes are what Stripe signed, so no extractor touches them. This is the one hot path of
-//! the service: nothing is logged here for a genuine event, and its bytes are copied once.
+//! Stripe signs the raw bytes, so no extractor parses them. This is the hot path of the service: a genuine event is
+//! not logged, and its bytes are copied once.
 //!
-//! What can be refused by the head alone is refused before the body is read: a missing or malformed
-//! signature header, a timestamp outside of the tolerance, a `Content-Length` over the limit.
+//! A request is refused before its body is read if the head shows the error: a missing or malformed signature header,
+//! a timestamp outside the tolerance, a `Content-Length` over the limit.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Body as _;
 use serde::Serialize;
 
-use super::App;
-use super::peer::Peer;
+use super::AppState;
+use super::connection_state::ConnectionState;
 use super::problem::{Problem, ProblemType};
 use crate::clock::Clock;
 use crate::ids::Mode;
@@ -25,8 +25,8 @@ use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::envelope::Envelope;
 use crate::stripe::signature::SignatureError;
 
-/// How many thin events, without a snapshot event among them, are worth a warning.
-const THIN_EVENTS_ALONE: u32 = 5;
+/// Number of thin events, without any snapshot event, that causes a warning.
+const THIN_EVENTS_WARNED: u32 = 5;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -39,9 +39,10 @@ struct Receipt<'a> {
     duplicate: bool,
 }
 
-/// Stores an event. 200 means that it is on the disk.
+/// Stores an event. 200 means that it is on disk.
+#[tracing::instrument(name = "webhook", level = "debug", skip_all)]
 pub(super) async fn receive(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let stopwatch = Clock::stopwatch();
@@ -52,17 +53,17 @@ pub(super) async fn receive(
     let now = app.clock.now().to_stripe_time();
     let header = app.verifier.read_header(Some(signature.as_bytes()), now);
     let header = header.map_err(|error| unread(error.into()))?;
-    let body = app.bodies.read(body).await?;
+    let body = app.body_budget.read(body).await?;
     let signers = app.verifier.verify_body(&header, &body.bytes)?;
-    Peer::verify(&head.extensions);
-    let (bytes, _part) = body.verified();
+    ConnectionState::mark_verified(&head.extensions);
+    let (bytes, _share) = body.into_verified();
 
     let text = String::from_utf8(bytes).map_err(|_| {
         Problem::new(ProblemType::NotUtf8, "the body is signed, but it is not UTF-8")
     })?;
     let envelope = Envelope::parse(&text)?;
     let signed_with = signers.vouching_for(&envelope.scope())?;
-    app.notices.notice(&envelope, app.mode);
+    app.one_time_warnings.check(&envelope, app.mode);
     let facts = EventFacts::from(&envelope);
     let event_id = envelope.id.into_owned();
     let event = NewEvent::new(facts, EventSource::Webhook, Some(signature.into_owned()), text)
@@ -70,12 +71,6 @@ pub(super) async fn receive(
         .signed_with(Some(signed_with));
 
     let appended = app.ingest.submit(event).await?;
-    let counter = if appended.duplicate {
-        &app.metrics.events_duplicate
-    } else {
-        &app.metrics.events_appended
-    };
-    counter.inc();
     app.metrics.webhook_seconds.observe(stopwatch.elapsed());
     let receipt = Receipt {
         received: true,
@@ -84,13 +79,15 @@ pub(super) async fn receive(
         duplicate: appended.duplicate,
     };
     let receipt = serde_json::to_vec(&receipt).map_err(|_| {
-        Problem::new(ProblemType::Internal, "the event is stored; its answer is lost")
+        Problem::new(
+            ProblemType::Internal,
+            "the event is stored, but the answer could not be written",
+        )
     })?;
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, JSON)], receipt).into_response())
 }
 
-/// The signature header as text, as the log keeps it; Stripe's is ASCII. Several lines are one list,
-/// as RFC 9110 has it.
+/// Signature header as text, in the form that the log stores. Several header lines are one list (RFC 9110).
 fn signature(headers: &HeaderMap) -> Result<Cow<'_, str>, SignatureError> {
     let text = |line| HeaderValue::to_str(line).map_err(|_| SignatureError::Malformed);
     let mut lines = headers.get_all(SIGNATURE).iter();
@@ -103,16 +100,16 @@ fn signature(headers: &HeaderMap) -> Result<Cow<'_, str>, SignatureError> {
     Ok(whole)
 }
 
-/// What is said once, when it is first seen.
+/// Warnings about received events that are logged at most once.
 #[derive(Debug, Default)]
-pub struct Notices {
+pub struct OneTimeWarnings {
     other_mode: AtomicBool,
     snapshot_seen: AtomicBool,
     thin_seen: AtomicU32,
 }
 
-impl Notices {
-    fn notice(&self, envelope: &Envelope<'_>, mode: Mode) {
+impl OneTimeWarnings {
+    fn check(&self, envelope: &Envelope<'_>, mode: Mode) {
         if envelope.livemode != mode.livemode()
             && !self.other_mode.load(Ordering::Relaxed)
             && !self.other_mode.swap(true, Ordering::Relaxed)
@@ -121,8 +118,8 @@ impl Notices {
             tracing::warn!(
                 mode = mode.as_str(),
                 event_mode = other.as_str(),
-                "the first event of {other} mode arrived: such events are kept but grant nothing, \
-                 because SUBLEDGER_MODE is {mode}"
+                "received the first event of {other} mode: such events are stored but grant no access, because \
+                 SUBLEDGER_MODE is {mode}"
             );
         }
         if self.snapshot_seen.load(Ordering::Relaxed) {
@@ -130,12 +127,11 @@ impl Notices {
         }
         if !envelope.thin {
             self.snapshot_seen.store(true, Ordering::Relaxed);
-        } else if self.thin_seen.fetch_add(1, Ordering::Relaxed) + 1 == THIN_EVENTS_ALONE {
+        } else if self.thin_seen.fetch_add(1, Ordering::Relaxed) + 1 == THIN_EVENTS_WARNED {
             tracing::warn!(
-                thin_events = THIN_EVENTS_ALONE,
-                "only thin events arrive, which name their object and do not carry it: they are \
-                 kept, but no subscription can be read from them; add a webhook endpoint that \
-                 sends snapshot events"
+                thin_events = THIN_EVENTS_WARNED,
+                "received only thin events, which name their object without its content: they are stored, but no \
+                 subscription can be read from them; add a webhook endpoint that sends snapshot events"
             );
         }
     }

@@ -1,10 +1,11 @@
-//! Group commit: whatever has arrived while the last commit ran goes into the next one.
+//! Group commit: all events that arrive during one commit go into the next one.
 //!
-//! An event enters a bounded queue and is answered when the transaction that holds it is on the
-//! disk. One task writes, one batch at a time. Batches form by themselves, so a lone event waits for
-//! nothing, and a thousand at once share one commit.
+//! An event enters a bounded queue, and is answered when the transaction that holds it is on the disk. One task
+//! writes, one batch at a time. No timer forms the batches: a single event does not wait, and a thousand events at
+//! once share one commit.
 //!
-//! Architecture invariant: nothing here knows what becomes of an event after the log has it.
+//! Architecture invariant: nothing here depends on what follows the log. A slow or failing fold cannot reach an
+//! append.
 
 mod queue;
 mod stats;
@@ -20,18 +21,18 @@ pub use stats::{BATCH_SIZE_BOUNDS, Stats};
 
 use crate::clock::Clock;
 use crate::store::{Appended, Log, NewEvent};
-use queue::{Queue, Waiting};
+use queue::{Pending, Queue};
 
-/// How much may wait, and how much goes into one commit.
+/// Limits of the queue and of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Events that may wait.
+    /// Greatest number of waiting events.
     pub queue_events: usize,
-    /// Bytes that may wait.
+    /// Greatest size of all waiting events, in bytes.
     pub queue_bytes: usize,
-    /// Events in one commit.
+    /// Greatest number of events in one commit.
     pub commit_events: usize,
-    /// Bytes in one commit; a single event may exceed them.
+    /// Greatest size of one commit, in bytes. A single event may exceed it.
     pub commit_bytes: usize,
 }
 
@@ -46,10 +47,10 @@ impl Default for Limits {
     }
 }
 
-/// Why an event was not stored. It can be sent again.
+/// Reason why an event was not stored. It can be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Too much is waiting already.
+pub enum SubmitError {
+    /// The queue has reached a limit.
     #[error("too many events are waiting to be stored")]
     QueueFull,
     /// The log could not commit.
@@ -60,7 +61,7 @@ pub enum Refused {
     Closed,
 }
 
-/// Where events are handed in. Cheap to clone.
+/// Entrance to the log for received events. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ingest {
     queue: Arc<Queue>,
@@ -68,8 +69,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts the task that writes. It ends after [`Ingest::close`], when all that was accepted has
-    /// been answered.
+    /// Starts the writer. It ends after [`Ingest::close`], once every accepted event is answered.
     pub fn start(log: Log, limits: Limits) -> (Self, JoinHandle<()>) {
         let queue = Arc::new(Queue::new(limits));
         let stats = Arc::new(Stats::default());
@@ -77,42 +77,39 @@ impl Ingest {
         (Self { queue, stats }, writer)
     }
 
-    /// Stores an event; the answer comes after the commit that holds it has reached the disk.
+    /// Stores an event, and returns after its commit has reached the disk.
     ///
-    /// Whoever stops waiting for the answer does not stop the event from being stored. The answer comes within about
-    /// 20 seconds: while the log does not answer, what has waited for ten is refused. An event that is refused so may
-    /// be stored all the same, and is then a duplicate when it is sent again.
-    pub async fn submit(&self, event: NewEvent) -> Result<Appended, Refused> {
+    /// Dropping the future does not stop the event from being stored. The answer comes within about 20 seconds: while
+    /// the log does not respond, events that have waited for ten are refused as unavailable. Such an event may be
+    /// stored all the same; sent again, it is a duplicate.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn submit(&self, event: NewEvent) -> Result<Appended, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        let accepted = self.queue.push(Waiting { event, answer, since: Clock::stopwatch() });
-        if let Err(refused) = accepted {
-            self.stats.refuse(refused);
-            return Err(refused);
-        }
-        answered.await.unwrap_or(Err(Refused::Unavailable))
+        self.queue.push(Pending { event, answer, since: Clock::stopwatch() })?;
+        answered.await.unwrap_or(Err(SubmitError::Unavailable))
     }
 
-    /// Accepts nothing more; what is queued is still stored and answered.
+    /// Refuses further events. Queued events are still stored and answered.
     pub fn close(&self) {
         self.queue.close();
     }
 
-    /// What has been done so far.
+    /// Counters of the writer.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// Waiting time of the oldest event that is neither stored nor refused; zero where none waits.
+    /// Waiting time of the oldest event that is not yet answered; zero if there is none.
     pub fn oldest_wait(&self) -> Duration {
         self.queue.oldest()
     }
 
-    /// Events that wait now.
+    /// Number of waiting events.
     pub fn queued_events(&self) -> usize {
         self.queue.events()
     }
 
-    /// Bytes that wait now.
+    /// Size of the waiting events, in bytes.
     pub fn queued_bytes(&self) -> usize {
         self.queue.bytes()
     }

@@ -1,4 +1,4 @@
-//! What has arrived and is not yet in a commit.
+//! Queue of received events that are not yet in a commit.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Limits, Refused};
+use super::{Limits, SubmitError};
 use crate::clock::Stopwatch;
 use crate::store::{Appended, NewEvent};
 
-/// An event and whoever waits for its answer.
+/// Received event, with the way to answer its request.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct Pending {
     pub(super) event: NewEvent,
     pub(super) answer: Answer,
-    /// Since it arrived.
+    /// Running since the event arrived.
     pub(super) since: Stopwatch,
 }
 
-/// Way back to whoever waits.
-pub(super) type Answer = oneshot::Sender<Result<Appended, Refused>>;
+/// Channel to the waiting request.
+pub(super) type Answer = oneshot::Sender<Result<Appended, SubmitError>>;
 
-/// A queue that is bounded by events and by bytes, emptied by one task.
+/// Queue that is bounded by events and by bytes, and emptied by one task.
 #[derive(Debug)]
 pub(super) struct Queue {
     limits: Limits,
@@ -32,10 +32,10 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Waiting>,
+    pending: VecDeque<Pending>,
     bytes: usize,
     closed: bool,
-    /// Since the oldest event of the batch arrived that is being written.
+    /// Running since the oldest event of the batch arrived that is being written.
     writing: Option<Stopwatch>,
 }
 
@@ -44,41 +44,41 @@ impl Queue {
         Self { limits, state: Mutex::default(), arrived: Notify::new() }
     }
 
-    /// Accepts an event, or says why not.
-    pub(super) fn push(&self, waiting: Waiting) -> Result<(), Refused> {
-        let bytes = waiting.event.stored_bytes();
+    /// Adds an event, or returns the reason why it is refused.
+    pub(super) fn push(&self, pending: Pending) -> Result<(), SubmitError> {
+        let bytes = pending.event.stored_bytes();
         {
             let mut state = self.lock();
             if state.closed {
-                return Err(Refused::Closed);
+                return Err(SubmitError::Closed);
             }
-            let full = state.waiting.len() >= self.limits.queue_events
+            let full = state.pending.len() >= self.limits.queue_events
                 || state.bytes.saturating_add(bytes) > self.limits.queue_bytes;
-            // An event that is greater than all the room there is may still wait alone.
-            if full && !state.waiting.is_empty() {
-                return Err(Refused::QueueFull);
+            // An event larger than the whole queue may still wait alone.
+            if full && !state.pending.is_empty() {
+                return Err(SubmitError::QueueFull);
             }
             state.bytes += bytes;
-            state.waiting.push_back(waiting);
+            state.pending.push_back(pending);
         }
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// Waits until something has arrived, and takes what fits into one commit; `None` when the
-    /// queue is closed and empty. For one task only.
-    pub(super) async fn take(&self) -> Option<Vec<Waiting>> {
+    /// Waits for events and takes as many as fit into one commit; `None` once the queue is closed and empty.
+    /// Only one task may call it.
+    pub(super) async fn take(&self) -> Option<Vec<Pending>> {
         loop {
             {
                 let mut state = self.lock();
-                if !state.waiting.is_empty() {
+                if !state.pending.is_empty() {
                     return Some(state.take(self.limits));
                 }
                 if state.closed {
                     return None;
                 }
             }
-            // What arrived since we looked has left a permit, and this returns at once.
+            // An event that arrived since the check has left a permit, so this returns at once.
             self.arrived.notified().await;
         }
     }
@@ -88,56 +88,55 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Accepts nothing more and forgets what waits: whoever waits for it learns that it was not
-    /// stored.
+    /// Refuses further events and drops the waiting ones: their requests are answered as unavailable.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
         state.closed = true;
         state.bytes = 0;
         state.writing = None;
-        state.waiting.clear();
+        state.pending.clear();
     }
 
-    /// Takes what has waited for longer than this. Events wait in the order in which they came.
-    pub(super) fn take_older(&self, age: Duration) -> Vec<Waiting> {
+    /// Takes the events that have waited for longer than `age`. Events wait in the order of arrival.
+    pub(super) fn take_older(&self, age: Duration) -> Vec<Pending> {
         let mut state = self.lock();
-        let older = state.waiting.partition_point(|it| it.since.elapsed() > age);
-        let taken: Vec<Waiting> = state.waiting.drain(..older).collect();
+        let older = state.pending.partition_point(|it| it.since.elapsed() > age);
+        let taken: Vec<Pending> = state.pending.drain(..older).collect();
         state.bytes -= taken.iter().map(|it| it.event.stored_bytes()).sum::<usize>();
         taken
     }
 
-    /// Takes note that the batch which was taken last is answered.
+    /// Records that the batch that was taken last is answered.
     pub(super) fn batch_ended(&self) {
         self.lock().writing = None;
     }
 
-    /// Waiting time of the oldest event that is not answered; zero where none is.
+    /// Waiting time of the oldest event that is not answered; zero if there is none.
     pub(super) fn oldest(&self) -> Duration {
         let state = self.lock();
-        let oldest = state.writing.or_else(|| state.waiting.front().map(|it| it.since));
+        let oldest = state.writing.or_else(|| state.pending.front().map(|it| it.since));
         oldest.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(super) fn events(&self) -> usize {
-        self.lock().waiting.len()
+        self.lock().pending.len()
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.lock().bytes
     }
 
-    /// No code that holds the lock can panic half-way through a change.
+    /// Locks the state. No code that holds the lock can panic half-way through a change, so poison is ignored.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn take(&mut self, limits: Limits) -> Vec<Waiting> {
-        let mut batch = Vec::with_capacity(self.waiting.len().min(limits.commit_events));
+    fn take(&mut self, limits: Limits) -> Vec<Pending> {
+        let mut batch = Vec::with_capacity(self.pending.len().min(limits.commit_events));
         let mut batch_bytes = 0_usize;
-        while let Some(next) = self.waiting.front() {
+        while let Some(next) = self.pending.front() {
             let bytes = next.event.stored_bytes();
             let fits = batch.len() < limits.commit_events
                 && batch_bytes.saturating_add(bytes) <= limits.commit_bytes;
@@ -145,7 +144,7 @@ impl State {
                 break;
             }
             batch_bytes += bytes;
-            batch.extend(self.waiting.pop_front());
+            batch.extend(self.pending.pop_front());
         }
         self.bytes -= batch_bytes;
         self.writing = batch.first().map(|it| it.since);

@@ -1,4 +1,4 @@
-//! Filter of repeated lines: of each warning and error, one a second.
+//! Filter of repeated lines: each warning and error is written at most once a second.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -12,55 +12,55 @@ use tracing_subscriber::layer::{Context, Layer};
 use super::REPEATED;
 use crate::clock::{Clock, Stopwatch};
 
-/// Time that has to pass before the same warning or error is written again.
+/// Interval within which the same warning or error is not written again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Layer that leaves out warnings and errors which stand at the same place in the code as one that was
-/// written less than [`PAUSE`] ago. The next one that is written is followed by the number left out.
+/// Layer that leaves out a warning or error if one of the same place in the code was written less than [`PAUSE`] ago.
+/// The next one that is written is followed by the number left out.
 ///
-/// It must be the outermost layer, so that it sees an event after the line was written.
+/// It must be the outermost layer, so that it sees an event after its line was written.
 #[derive(Debug, Default)]
-pub(super) struct Repeats(Mutex<HashMap<Identifier, Repeated>>);
+pub(super) struct RepeatFilter(Mutex<HashMap<Identifier, Callsite>>);
 
 #[derive(Debug)]
-struct Repeated {
-    written: Stopwatch,
+struct Callsite {
+    last_written: Stopwatch,
     left_out: u64,
 }
 
-impl Repeats {
-    /// True if the line is written now; counts it if not.
+impl RepeatFilter {
+    /// True if the line may be written now. Counts it otherwise.
     fn permit(&self, metadata: &Metadata<'_>) -> bool {
         if *metadata.level() > Level::WARN {
             return true;
         }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match seen.get_mut(&metadata.callsite()) {
-            Some(repeated) if repeated.written.elapsed() < PAUSE => {
-                repeated.left_out += 1;
+            Some(callsite) if callsite.last_written.elapsed() < PAUSE => {
+                callsite.left_out += 1;
                 REPEATED.fetch_add(1, Ordering::Relaxed);
                 false
             }
-            Some(repeated) => {
-                repeated.written = Clock::stopwatch();
+            Some(callsite) => {
+                callsite.last_written = Clock::stopwatch();
                 true
             }
             None => {
-                let first = Repeated { written: Clock::stopwatch(), left_out: 0 };
+                let first = Callsite { last_written: Clock::stopwatch(), left_out: 0 };
                 seen.insert(metadata.callsite(), first);
                 true
             }
         }
     }
 
-    /// Number of lines left out before this one; starts to count anew.
+    /// Takes the number of lines left out before this one.
     fn take(&self, metadata: &Metadata<'_>) -> u64 {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get_mut(&metadata.callsite()).map_or(0, |it| std::mem::take(&mut it.left_out))
     }
 }
 
-impl<S: Subscriber> Layer<S> for Repeats {
+impl<S: Subscriber> Layer<S> for RepeatFilter {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         self.permit(event.metadata())
     }
@@ -68,7 +68,7 @@ impl<S: Subscriber> Layer<S> for Repeats {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let left_out = self.take(event.metadata());
         if left_out > 0 {
-            tracing::info!(left_out, "{left_out} lines like the last one were left out");
+            tracing::info!(left_out, "left out {left_out} lines like the previous one");
         }
     }
 }
@@ -101,7 +101,7 @@ mod tests {
         let lines = Lines::default();
         let to = lines.clone();
         let format = tracing_subscriber::fmt::layer().with_writer(move || to.clone());
-        let subscriber = tracing_subscriber::registry().with(format).with(Repeats::default());
+        let subscriber = tracing_subscriber::registry().with(format).with(RepeatFilter::default());
         tracing::subscriber::with_default(subscriber, || {
             for number in 0..1_000 {
                 tracing::error!("could not append {number}");
@@ -110,7 +110,7 @@ mod tests {
             tracing::warn!("another cause");
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        // A thousand lines take less than a second, or a few: what counts is that most are left out.
+        // A thousand lines take about a second, so that most are left out.
         let written = text.matches("could not append").count();
         assert!((1..500).contains(&written), "{written} lines");
         assert_eq!(text.matches("another cause").count(), 1);

@@ -32,7 +32,7 @@ pub fn order_of_instant<'s>(
     }
     let mut objects: BTreeMap<String, Vec<(usize, EventId, Evidence)>> = BTreeMap::new();
     for at in instant {
-        let (object, evidence) = observe::evidence_of(&envelopes[*at]);
+        let (object, evidence) = observe::evidence_for(&envelopes[*at]);
         let event_id = EventId::new(envelopes[*at].id.clone());
         objects.entry(object).or_default().push((*at, event_id, evidence));
     }

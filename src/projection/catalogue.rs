@@ -60,14 +60,14 @@ impl Catalogue {
     }
 
     /// The event that named a product or a price.
-    pub fn named_by(&self, scope: &Scope, id: &str) -> Option<&EventId> {
+    pub fn naming_event(&self, scope: &Scope, id: &str) -> Option<&EventId> {
         let (rank, _) = self.0.get(&(scope.clone(), id.to_owned()))?;
         Some(&rank.event_id)
     }
 
     /// Puts the names into a row, as the view does: products and prices keep the names of their snapshot
     /// where the catalogue does not know them.
-    pub fn name(&self, row: &mut SubscriptionRow) {
+    pub fn apply_names(&self, row: &mut SubscriptionRow) {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let find = |id: &Option<String>| self.0.get(&(scope.clone(), id.clone()?));
         let name = |product: &mut Option<String>,

@@ -43,7 +43,7 @@ pub struct Column {
     /// Its name in SQL and in JSON.
     pub name: &'static str,
     /// Its type.
-    pub kind: ColumnType,
+    pub column_type: ColumnType,
 }
 
 /// A stored value that is not of its column's type: the table was edited, or is of another
@@ -58,7 +58,7 @@ pub struct WrongValue {
 /// A Rust type that stands in a column.
 pub trait Cell: Sized {
     /// The column's type.
-    const KIND: ColumnType;
+    const COLUMN_TYPE: ColumnType;
     /// The value to store.
     fn to_value(&self) -> Value;
     /// The stored value, read back.
@@ -68,7 +68,7 @@ pub trait Cell: Sized {
 macro_rules! cell {
     ($rust:ty, $kind:ident, $write:expr, $read:expr) => {
         impl Cell for $rust {
-            const KIND: ColumnType = ColumnType::$kind;
+            const COLUMN_TYPE: ColumnType = ColumnType::$kind;
 
             fn to_value(&self) -> Value {
                 Value::$kind($write(self))
@@ -91,7 +91,7 @@ cell!(String, Text, String::clone, Some);
 cell!(StripeTime, Instant, |v: &StripeTime| *v, Some);
 
 impl<T: Cell> Cell for Option<T> {
-    const KIND: ColumnType = T::KIND;
+    const COLUMN_TYPE: ColumnType = T::COLUMN_TYPE;
 
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, Cell::to_value)
@@ -111,7 +111,7 @@ impl<T: Cell> Cell for Option<T> {
 pub struct Json<T>(pub T);
 
 impl<T: serde::Serialize + serde::de::DeserializeOwned> Cell for Json<T> {
-    const KIND: ColumnType = ColumnType::Json;
+    const COLUMN_TYPE: ColumnType = ColumnType::Json;
 
     fn to_value(&self) -> Value {
         // Rows hold only maps with text keys, lists, text, numbers: always writable.
@@ -139,7 +139,7 @@ macro_rules! row {
             pub const COLUMNS: &'static [$crate::projection::column::Column] = &[$(
                 $crate::projection::column::Column {
                     name: stringify!($field),
-                    kind: <$type as $crate::projection::column::Cell>::KIND,
+                    column_type: <$type as $crate::projection::column::Cell>::COLUMN_TYPE,
                 },
             )+];
 

@@ -1,12 +1,13 @@
-//! The snapshots of one object that might be its latest: a join.
+//! Group of the snapshots of one object that may be its latest. A join.
 //!
-//! Of all snapshots of an object, those of the greatest (standing, second) are kept, *all* of them. Of the
-//! snapshots of the second before, the evidence of their order is kept, because the state that a second starts
-//! from decides what came last in it. Which of them is the latest is found over the whole set, so neither the order of arrival nor
-//! the way in which events were batched can show.
+//! All snapshots of the greatest (precedence, second) are kept. Of the next lower (precedence, second), only
+//! the evidence of order is kept, because the state before a second decides what came last in it. The latest
+//! snapshot is found over the whole set, so neither the order of arrival nor the batching of events can show.
 //!
-//! A group is the set of its snapshots, cut to the two greatest (standing, second): joining is the union of
-//! such sets, cut again.
+//! A group is the set of its snapshots, cut to the two greatest (precedence, second). To join two groups is to
+//! cut the union of the two sets.
+
+use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,135 +15,151 @@ use super::order::{self, Evidence, Sequence};
 use crate::ids::EventId;
 use crate::time::StripeTime;
 
-/// How much a snapshot counts before its time is looked at.
+/// Precedence of a snapshot. It counts before the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Standing {
-    /// It may carry an earlier state under a later time, as
-    /// `customer.subscription.pending_update_expired` does, and yields to any other.
+pub enum Precedence {
+    /// May carry an earlier state under a later time, as `customer.subscription.pending_update_expired` does.
+    /// Any other snapshot wins over it.
     Echo,
     /// An ordinary snapshot.
     Live,
-    /// A final state, which absorbs: nothing that arrives revives the object.
+    /// A final state. Nothing that arrives later revives the object.
     Terminal,
 }
 
-/// One snapshot of an object.
+/// Snapshot of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot<F> {
-    /// What the ledger keeps of the object.
+    /// Facts that the ledger keeps of the object.
     pub facts: F,
-    /// What the event says about its place in its second.
+    /// Evidence of the event's place in its second.
     pub evidence: Evidence,
 }
 
-/// The snapshots of the greatest (standing, second), and the order of the second before.
+/// Snapshots of the greatest (precedence, second), and the evidence of the next lower one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group<F> {
-    standing: Standing,
+    precedence: Precedence,
     created: StripeTime,
-    /// By their event ids. Nearly always there is one, which a map would give the room of eleven.
+    /// Sorted by event id. A vector, because there is nearly always one, and a map allocates for eleven.
     rivals: Vec<(EventId, Snapshot<F>)>,
-    /// None where nothing is known that yields to these.
+    /// None if no lower (precedence, second) is known.
     before: Option<Box<Before>>,
 }
 
-/// The snapshots of the next lower (standing, second), as far as they say what the state was then.
+/// Evidence of the snapshots of the next lower (precedence, second).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Before {
-    standing: Standing,
+    precedence: Precedence,
     created: StripeTime,
-    /// By their event ids.
+    /// Sorted by event id.
     rivals: Vec<(EventId, Evidence)>,
 }
 
 impl Before {
-    /// Joins another one in: the greater of the two, or all snapshots of both where they are equal.
+    /// Joins this into `place`: the greater one stays, or all snapshots of both if they are equal.
     fn join_into(self, place: &mut Option<Box<Self>>) {
         let Some(present) = place else {
             *place = Some(Box::new(self));
             return;
         };
-        match (self.standing, self.created).cmp(&(present.standing, present.created)) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => {
-                for rival in self.rivals {
-                    if let Err(at) = present.rivals.binary_search_by(|(id, _)| id.cmp(&rival.0)) {
-                        present.rivals.insert(at, rival);
-                    }
+        let Self { precedence, created, rivals } = self;
+        match (precedence, created).cmp(&(present.precedence, present.created)) {
+            Ordering::Less => {}
+            Ordering::Equal => {
+                for rival in rivals {
+                    insert(&mut present.rivals, rival);
                 }
             }
-            std::cmp::Ordering::Greater => **present = self,
+            Ordering::Greater => **present = Self { precedence, created, rivals },
         }
     }
 
-    /// Snapshots that might have been the last of them, as far as anything says.
-    fn possibly_last(&self) -> Vec<&Evidence> {
-        possibly_last(&self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect::<Vec<_>>())
+    fn last_candidates(&self) -> Vec<&Evidence> {
+        last_candidates(
+            &self.rivals.iter().map(|(id, evidence)| (id, evidence)).collect::<Vec<_>>(),
+        )
     }
 }
 
-/// Events of one second that might have been the last of it, as far as they say by themselves: what was before
-/// that second is not kept.
-fn possibly_last<'a>(rivals: &[order::Rival<'a>]) -> Vec<&'a Evidence> {
-    let Sequence { order, might_be_last } = order::sequence(rivals, &[]);
-    let last = order.last().into_iter().chain(&might_be_last);
+/// Inserts a rival in the order of event ids, unless the event is already there.
+fn insert<T>(rivals: &mut Vec<(EventId, T)>, rival: (EventId, T)) {
+    if let Err(at) = rivals.binary_search_by(|(id, _)| id.cmp(&rival.0)) {
+        rivals.insert(at, rival);
+    }
+}
+
+/// Events of one second that may have been the last of it, without the state before that second.
+fn last_candidates<'a>(rivals: &[order::Rival<'a>]) -> Vec<&'a Evidence> {
+    let Sequence { order, other_last_candidates } = order::sequence(rivals, &[]);
+    let last = order.last().into_iter().chain(&other_last_candidates);
     last.map(|at| rivals[*at].1).collect()
 }
 
-/// The snapshot that a group stands for.
+/// Latest snapshot of a group.
 #[derive(Debug)]
 pub struct Winner<'a, F> {
     /// The event.
     pub event_id: &'a EventId,
-    /// Its second.
+    /// Second of the event.
     pub created: StripeTime,
-    /// How much it counts.
-    pub standing: Standing,
+    /// Precedence of the snapshot.
+    pub precedence: Precedence,
     /// The snapshot.
     pub snapshot: &'a Snapshot<F>,
-    /// Whether nothing says that it was the last and another one differs from it.
-    pub ambiguous: bool,
+    /// True if another snapshot with other facts may have been the last.
+    pub is_ambiguous: bool,
 }
 
 impl<F: Clone + PartialEq> Group<F> {
-    /// The group of one snapshot.
-    pub fn of(
-        standing: Standing,
+    /// Group of one snapshot.
+    pub fn new(
+        precedence: Precedence,
         created: StripeTime,
         event_id: EventId,
         snapshot: Snapshot<F>,
     ) -> Self {
-        Self { standing, created, rivals: vec![(event_id, snapshot)], before: None }
+        Self { precedence, created, rivals: vec![(event_id, snapshot)], before: None }
     }
 
-    /// Joins two groups: commutative, associative, idempotent.
+    /// Joins another group in. Commutative, associative and idempotent.
     pub fn join(&mut self, other: Self) {
-        match (other.standing, other.created).cmp(&(self.standing, self.created)) {
-            std::cmp::Ordering::Less => other.into_before().join_into(&mut self.before),
-            std::cmp::Ordering::Equal => {
-                other.rivals.into_iter().for_each(|it| self.admit(it));
-                other.before.into_iter().for_each(|it| it.join_into(&mut self.before));
+        match (other.precedence, other.created).cmp(&(self.precedence, self.created)) {
+            Ordering::Less => other.join_as_before(&mut self.before),
+            Ordering::Equal => {
+                let Self { precedence: _, created: _, rivals, before } = other;
+                let known = self.rivals.len();
+                rivals.into_iter().for_each(|rival| insert(&mut self.rivals, rival));
+                if self.rivals.len() > known {
+                    // The digests of rivals are compared, so they are needed.
+                    self.materialize();
+                }
+                before.into_iter().for_each(|it| it.join_into(&mut self.before));
             }
-            std::cmp::Ordering::Greater => {
+            Ordering::Greater => {
                 let superseded = std::mem::replace(self, other);
-                superseded.into_before().join_into(&mut self.before);
+                superseded.join_as_before(&mut self.before);
             }
         }
     }
 
-    /// The group as what comes before another.
-    fn into_before(self) -> Before {
-        let evidence = |(id, snapshot): (EventId, Snapshot<F>)| (id, snapshot.evidence);
-        let rivals = self.rivals.into_iter().map(evidence).collect();
-        Before { standing: self.standing, created: self.created, rivals }
+    /// Joins this into the evidence `before` a greater group. Its own `before` is lower still and falls away.
+    fn join_as_before(self, place: &mut Option<Box<Before>>) {
+        let Self { precedence, created, rivals, before: _ } = self;
+        let evidence = |(id, snapshot): (EventId, Snapshot<F>)| {
+            let Snapshot { facts: _, evidence } = snapshot;
+            (id, evidence)
+        };
+        let rivals = rivals.into_iter().map(evidence).collect();
+        Before { precedence, created, rivals }.join_into(place);
     }
 
-    /// Standing of the latest snapshots.
-    pub fn standing(&self) -> Standing {
-        self.standing
+    /// Precedence of the latest snapshots.
+    pub fn precedence(&self) -> Precedence {
+        self.precedence
     }
 
-    /// The second of the latest snapshots.
+    /// Second of the latest snapshots.
     pub fn created(&self) -> StripeTime {
         self.created
     }
@@ -152,73 +169,70 @@ impl<F: Clone + PartialEq> Group<F> {
         self.rivals.iter().map(|(_, snapshot)| &snapshot.facts)
     }
 
-    /// One more rival; the same event again is none.
-    fn admit(&mut self, rival: (EventId, Snapshot<F>)) {
-        if let Err(at) = self.rivals.binary_search_by(|(id, _)| id.cmp(&rival.0)) {
-            self.rivals.insert(at, rival);
-            // Now they will be asked for.
-            self.settle();
-        }
+    /// Computes the digests that were put off, and drops the bodies.
+    pub fn materialize(&mut self) {
+        let Self { precedence: _, created: _, rivals, before } = self;
+        rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.digest.materialize());
+        let before = before.iter_mut().flat_map(|before| &mut before.rivals);
+        before.for_each(|(_, evidence)| evidence.digest.materialize());
     }
 
-    /// Reads the evidence of order that was put off so far, and lets its text go.
-    pub fn settle(&mut self) {
-        self.rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.leaves.settle());
-        let before = self.before.iter_mut().flat_map(|before| &mut before.rivals);
-        before.for_each(|(_, evidence)| evidence.leaves.settle());
-    }
-
-    /// Snapshots that might have been the last, for a second that starts after them.
-    pub fn possibly_last(&self) -> Vec<&Evidence> {
-        possibly_last(
+    /// Events that may have been the last, for a later second that starts from them.
+    pub fn last_candidates(&self) -> Vec<&Evidence> {
+        last_candidates(
             &self.rivals.iter().map(|(id, snapshot)| (id, &snapshot.evidence)).collect::<Vec<_>>(),
         )
     }
 
-    /// The snapshot that was the latest, as far as anything says.
+    /// The snapshot that counts as the latest.
     pub fn winner(&self) -> Winner<'_, F> {
-        let (standing, created) = (self.standing, self.created);
+        let (precedence, created) = (self.precedence, self.created);
         if let [(event_id, snapshot)] = &self.rivals[..] {
-            return Winner { event_id, created, standing, snapshot, ambiguous: false };
+            return Winner { event_id, created, precedence, snapshot, is_ambiguous: false };
         }
         let (last, contenders) = self.last_and_contenders();
         let (event_id, snapshot) = &self.rivals[last];
-        Winner { event_id, created, standing, snapshot, ambiguous: !contenders.is_empty() }
+        Winner { event_id, created, precedence, snapshot, is_ambiguous: !contenders.is_empty() }
     }
 
-    /// What the group might be if it were known which one was the last: the winner alone, then each
-    /// that might have been and says something else. One or none where there is no doubt.
-    pub fn possibilities(&self) -> Vec<Self> {
+    /// Groups that this one might be if the last event were known: the winner alone, then each candidate
+    /// with other facts, at most `max` in all. One or none if nothing is ambiguous.
+    pub fn possible_outcomes(&self, max: usize) -> Vec<Self> {
         if self.rivals.len() == 1 {
             return Vec::new();
         }
         let (last, contenders) = self.last_and_contenders();
         let mut possible: Vec<usize> = vec![last];
         for contender in contenders {
+            if possible.len() >= max {
+                break;
+            }
             if possible.iter().all(|at| self.facts_at(*at) != self.facts_at(contender)) {
                 possible.push(contender);
             }
         }
         let alone = |at: usize| {
             let rivals = vec![self.rivals[at].clone()];
-            Self { standing: self.standing, created: self.created, rivals, before: None }
+            Self { precedence: self.precedence, created: self.created, rivals, before: None }
         };
         possible.into_iter().map(alone).collect()
     }
 
+    /// The index of the winner, and those of the other candidates with other facts.
     fn last_and_contenders(&self) -> (usize, Vec<usize>) {
-        let Sequence { order, might_be_last } = self.sequence();
+        let Sequence { order, other_last_candidates } = self.sequence();
         let last = *order.last().expect("a group is never empty");
         let differs = |at: &usize| self.facts_at(*at) != self.facts_at(last);
-        (last, might_be_last.into_iter().filter(differs).collect())
+        (last, other_last_candidates.into_iter().filter(differs).collect())
     }
 
     fn sequence(&self) -> Sequence {
         let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
-        // An echo may carry any earlier state. A second before this one is one that ended before it.
+        // An echo may carry any earlier state. A lower precedence may have a later second.
         let before = self.before.as_ref();
-        let before = before.filter(|it| it.standing != Standing::Echo && it.created < self.created);
-        let start = before.map(|it| it.possibly_last()).unwrap_or_default();
+        let before =
+            before.filter(|it| it.precedence != Precedence::Echo && it.created < self.created);
+        let start = before.map(|it| it.last_candidates()).unwrap_or_default();
         order::sequence(&rivals, &start)
     }
 
@@ -227,7 +241,7 @@ impl<F: Clone + PartialEq> Group<F> {
     }
 }
 
-/// Joins a group into a place that may still be empty.
+/// Joins a group into a place that may be empty.
 pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Group<F>) {
     match place {
         Some(present) => present.join(group),

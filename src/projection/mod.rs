@@ -7,15 +7,18 @@
 //!
 //! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*
 
+mod ambiguity;
+pub mod attribute_digest;
 pub mod canonical;
 pub mod catalogue;
 pub mod column;
 mod coverage;
-mod doubt;
+pub mod customers;
+pub mod effects;
 pub mod entitlement;
+pub mod erasure_record;
 pub mod group;
-pub mod late;
-pub mod leaves;
+pub mod lazy_digest;
 pub mod observe;
 pub mod order;
 mod payments;

@@ -1,48 +1,55 @@
-//! The order of events that share a second.
+//! Order of the events of one object that share a second.
 //!
-//! Stripe's `created` is in whole seconds, distinct events share it, and Stripe says not to rely on
-//! it for order. Between seconds it is the coarse signal; within one, this procedure looks for
-//! finer ones. It works on the whole set of rivals at once, because a pairwise comparison is not
-//! transitive and would let the order of arrival through.
+//! Stripe's `created` has whole seconds, distinct events share one, and Stripe says not to rely on it for
+//! order. This procedure finds the order within a second. It works on the whole set of rivals, because a
+//! pairwise comparison is not transitive and would let the order of arrival through.
 //!
-//! 1. **Walks.** An event's `previous_attributes`, put into its object, give the state that it started from.
-//!    If the events can be put into a row in which each starts from the state that the one before left, the
-//!    first from the state before the second (or from nothing, where it is the object's creation), then
-//!    that row is what happened. A value that came back within the second (cancelled, and resumed) is
-//!    decided by this alone: without the state before, both ways round look right. Where an event is
-//!    missing, the rows with the fewest gaps count. See `order/walk.rs`.
-//! 2. Where no state before is known, or an event does not say what changed: edges "before":
-//!    `*.created` before all, all before `*.deleted`; A before B where B's `previous_attributes` match A's
-//!    object. Edges inside a cycle are dropped.
+//! 1. **Walks.** The `previous_attributes` of an event, put into its object, give the state that it started
+//!    from. If the events form a row in which each starts from the state that the one before left, and the
+//!    first from the state before the second (or from nothing, if it is the creation), then that row is what
+//!    happened. Only this decides a value that came back within the second (cancelled and resumed): without
+//!    the state before, both directions look right. If an event is missing, the rows with the fewest gaps
+//!    count. See `order/walk.rs`.
+//! 2. **Edges**, if no state before is known or an event does not say what changed: `*.created` before all,
+//!    all before `*.deleted`, and A before B if B's `previous_attributes` match A's object. Edges inside a
+//!    cycle are dropped. See `order/edges.rs`.
 //! 3. From the end: repeatedly take, among the events without a remaining successor, the greatest by
-//!    (rank, event id). So the last is the one of greatest rank that nothing is known to follow,
-//!    and where an id decides, it decides among equals. (Taken from the beginning, an id could
-//!    decide which of two different ranks comes last.)
-//! 4. Those that might as well have been last are kept beside it, so that whoever reads the result can
-//!    say so where it matters. Where an edge is known to be missing, the rank is a guess, too, and counts
-//!    for nothing here.
+//!    (rank, event id). So the last event is the one of greatest rank that no other is known to follow, and
+//!    an id decides only among equals. (Taken from the beginning, an id could decide which of two ranks comes
+//!    last.)
+//! 4. The other events that may have been last are part of the result, so that the reader can mark what is
+//!    ambiguous. If an edge is known to be missing, the rank is a guess and rules no candidate out.
+//!
+//! Above [`RIVALS_MAX`] events only phase, rank and id count.
 
+mod edges;
 mod walk;
 
 use serde::{Deserialize, Serialize};
 
-use super::late::LateLeaves;
+use self::edges::Edges;
+use super::lazy_digest::LazyDigest;
 use crate::ids::EventId;
 
-/// Where an event's type puts it among events of the same object.
+/// Maximum number of rivals that are compared with each other, because time grows with the cube of it. Above
+/// it the order is by (phase, rank, event id), and every other event of the last one's phase is a candidate
+/// for the last. Stripe takes at most 100 requests a second from an account, so only made-up events have more.
+pub const RIVALS_MAX: usize = 128;
+
+/// Phase of an object's life that an event belongs to, by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Phase {
+pub enum LifecyclePhase {
     /// `*.created`: before all others.
     Created,
-    /// Anything between.
+    /// Any other type.
     Changed,
     /// `*.deleted`: after all others.
     Deleted,
 }
 
-impl Phase {
-    /// The phase that the end of an event's type says.
-    pub fn of_type(event_type: &str) -> Self {
+impl LifecyclePhase {
+    /// The phase that the last word of an event type names.
+    pub fn from_event_type(event_type: &str) -> Self {
         match event_type.rsplit('.').next() {
             Some("created") => Self::Created,
             Some("deleted") => Self::Deleted,
@@ -51,46 +58,49 @@ impl Phase {
     }
 }
 
-/// What an event says about its place among the events of the same object and second.
+/// Evidence of an event's place among the events of the same object and second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Created, changed or deleted.
-    pub phase: Phase,
-    /// How far the object's status is along its life; equal rank is no evidence.
+    pub phase: LifecyclePhase,
+    /// Progress of the object's status through its life. Equal ranks are no evidence.
     pub rank: u8,
-    /// The API version that the object is rendered at.
+    /// API version that the object is rendered at.
     pub api_version: Option<String>,
-    /// The leaves of the object and of `previous_attributes`.
-    pub leaves: LateLeaves,
+    /// Digests of the object and of `previous_attributes`.
+    pub digest: LazyDigest,
 }
 
-/// The order of some rivals.
+/// Order of some rivals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// Their indexes, first to last.
+    /// Indexes of the rivals, from first to last.
     pub order: Vec<usize>,
-    /// The others that might as well have been last: other ends of walks; without a walk those in a
-    /// cycle of edges with the last one, those of its rank (or of any, where an edge is missing) from which no
-    /// edge leads to another event, and all of them where different API versions may hide a link.
-    pub might_be_last: Vec<usize>,
+    /// Indexes of the others that may have been last. With a walk: the other ends of walks. Without one: those
+    /// in a cycle of edges with the last; those of its rank (or of any rank, if an edge is missing) without a
+    /// successor; or all of them, if different API versions may hide a link.
+    pub other_last_candidates: Vec<usize>,
 }
 
-/// One event and what it says about its place.
+/// One event and the evidence of its place.
 pub type Rival<'a> = (&'a EventId, &'a Evidence);
 
-/// Puts rivals into order. `start` holds the events that might have been the last before the second; none
-/// where no earlier one is known. The result depends on the sets alone, not on the order of the slices
-/// (but for the indexes, which mean the first slice).
+/// Puts rivals into order. `start` holds the events that may have been the last before this second; empty if
+/// no earlier one is known. The result depends on the sets alone, not on the order of the slices (but for the
+/// indexes, which mean the first slice).
 pub fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Sequence {
     if rivals.len() <= 1 {
         let order = (0..rivals.len()).collect();
-        return Sequence { order, might_be_last: Vec::new() };
+        return Sequence { order, other_last_candidates: Vec::new() };
     }
-    let hidden = versions_hide_a_link(rivals);
-    if !hidden && let Some(sequence) = walk::sequence(rivals, start) {
+    if rivals.len() > RIVALS_MAX {
+        return coarse_sequence(rivals);
+    }
+    let is_link_hidden = do_versions_hide_a_link(rivals);
+    if !is_link_hidden && let Some(sequence) = walk::sequence(rivals, start) {
         return sequence;
     }
-    let edges = Edges::between(rivals);
+    let edges = Edges::new(rivals);
     let count = rivals.len();
     let mut taken = vec![false; count];
     let mut order = Vec::with_capacity(count);
@@ -104,152 +114,76 @@ pub fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Sequence {
     }
     order.reverse();
     let last = order[count - 1];
-    let a_link_is_missing = is_a_link_missing(rivals, start);
-    let might_be_last = (0..count)
+    let is_link_missing = edges::is_link_missing(rivals, start);
+    let other_last_candidates = (0..count)
         .filter(|a| *a != last)
         .filter(|a| {
-            let equal = rivals[*a].1.rank == rivals[last].1.rank;
-            let unfollowed = !edges.before[*a].contains(&true);
-            let comparable = equal || a_link_is_missing;
-            hidden || edges.in_one_cycle(*a, last) || (comparable && unfollowed)
+            let is_equal = rivals[*a].1.rank == rivals[last].1.rank;
+            let has_successor = edges.before[*a].contains(&true);
+            let is_comparable = is_equal || is_link_missing;
+            is_link_hidden || edges.is_cycle(*a, last) || (is_comparable && !has_successor)
         })
         .collect();
-    Sequence { order, might_be_last }
+    Sequence { order, other_last_candidates }
 }
 
-/// What settled which of two rivals came later.
+/// Order of more rivals than are compared with each other.
+fn coarse_sequence(rivals: &[Rival<'_>]) -> Sequence {
+    let mut order: Vec<usize> = (0..rivals.len()).collect();
+    order.sort_unstable_by_key(|at| (rivals[*at].1.phase, rivals[*at].1.rank, rivals[*at].0));
+    let others = order.iter().rev().skip(1).copied();
+    let last_phase = order.last().map(|last| rivals[*last].1.phase);
+    let is_candidate = |at: &usize| Some(rivals[*at].1.phase) == last_phase;
+    Sequence { other_last_candidates: others.filter(is_candidate).collect(), order }
+}
+
+/// Evidence that decided which of two rivals came later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Settled {
+pub enum TieBreak {
     /// `*.created` comes before all others, and `*.deleted` after them.
     Type,
-    /// A chain of `previous_attributes` leads from the one to the other.
+    /// A chain of `previous_attributes` leads from the earlier to the later one.
     PreviousAttributes,
-    /// The status of the later one is further along.
+    /// The later one has the status that is further along.
     Status,
-    /// Nothing else does, so their ids decide, which is chance.
+    /// Nothing else decides, so the event id does, which is chance.
     EventId,
 }
 
-/// What settled that one of the rivals came later than another.
-pub fn settled(rivals: &[Rival<'_>], start: &[&Evidence], earlier: usize, later: usize) -> Settled {
+/// The evidence that put the rival `earlier` before the rival `later`.
+pub fn tie_break(
+    rivals: &[Rival<'_>],
+    start: &[&Evidence],
+    earlier: usize,
+    later: usize,
+) -> TieBreak {
     let (a, b) = (rivals[earlier].1, rivals[later].1);
-    let by_rank = || if a.rank == b.rank { Settled::EventId } else { Settled::Status };
-    let walk = if versions_hide_a_link(rivals) { None } else { walk::sequence(rivals, start) };
-    if let Some(Sequence { might_be_last, .. }) = walk {
-        let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
-        return match might_be_last.contains(&earlier) {
-            true => by_rank(),
-            false if by_type => Settled::Type,
-            false => Settled::PreviousAttributes,
-        };
+    let is_by_type = a.phase == LifecyclePhase::Created || b.phase == LifecyclePhase::Deleted;
+    let by_rank = if a.rank == b.rank { TieBreak::EventId } else { TieBreak::Status };
+    if rivals.len() > RIVALS_MAX {
+        return if a.phase == b.phase { by_rank } else { TieBreak::Type };
     }
-    let before = Edges::between(rivals).before;
-    let mut reached = vec![earlier];
-    let mut at = 0;
-    while let Some(&from) = reached.get(at) {
-        let next = (0..rivals.len()).filter(|to| before[from][*to] && !reached.contains(to));
-        let next: Vec<usize> = next.collect();
-        reached.extend(next);
-        at += 1;
+    let walk = if do_versions_hide_a_link(rivals) { None } else { walk::sequence(rivals, start) };
+    let is_known = match walk {
+        Some(walk) => !walk.other_last_candidates.contains(&earlier),
+        None => Edges::new(rivals).has_path(earlier, later),
+    };
+    match (is_known, is_by_type) {
+        (false, _) => by_rank,
+        (true, true) => TieBreak::Type,
+        (true, false) => TieBreak::PreviousAttributes,
     }
-    if reached.contains(&later) {
-        let by_type = a.phase == Phase::Created || b.phase == Phase::Deleted;
-        return if by_type { Settled::Type } else { Settled::PreviousAttributes };
-    }
-    by_rank()
 }
 
-/// Whether one event says only how attributes changed that another API version renders otherwise, and
-/// some rival is of another version: then nobody knows whether it came after that one, and what seems
-/// to be a chain may have lost a link.
-fn versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
+/// True if the order between events of different API versions is unknown: one of them only says how
+/// attributes changed that another version renders otherwise, so a chain may have lost a link.
+fn do_versions_hide_a_link(rivals: &[Rival<'_>]) -> bool {
     let differ = rivals.windows(2).any(|two| two[0].1.api_version != two[1].1.api_version);
-    let only_moved = |evidence: &Evidence| {
-        evidence.leaves.leaves().previous.as_ref().is_some_and(|it| !it.has_stable())
+    let only_unstable = |evidence: &Evidence| {
+        evidence.digest.get().previous.as_ref().is_some_and(|it| !it.has_stable_attribute())
     };
-    differ && rivals.iter().any(|(_, evidence)| only_moved(evidence))
-}
-
-/// True if more events say what changed, and follow none that is here, than can be: each but the first
-/// follows another event of the second, and the first one follows the state before it, where that is known.
-fn is_a_link_missing(rivals: &[Rival<'_>], start: &[&Evidence]) -> bool {
-    let is_new = rivals.iter().any(|(_, evidence)| evidence.phase == Phase::Created);
-    let follows_nothing = |b: &Evidence| {
-        let is_told = b.phase == Phase::Changed && b.leaves.leaves().previous.is_some();
-        let mut before = rivals
-            .iter()
-            .map(|it| it.1)
-            .filter(|a| !std::ptr::eq(*a, b))
-            .chain(start.iter().copied());
-        is_told && !before.any(|a| is_told_before(a, b))
-    };
-    let heads = rivals.iter().filter(|(_, evidence)| follows_nothing(evidence)).count();
-    heads > usize::from(start.is_empty() && !is_new)
-}
-
-/// The edges that are left once those inside a cycle are dropped.
-struct Edges {
-    /// `before[a][b]`: a happened before b.
-    before: Vec<Vec<bool>>,
-    /// `reaches[a][b]`: some path of edges, cycles included, leads from a to b.
-    reaches: Vec<Vec<bool>>,
-}
-
-impl Edges {
-    fn between(rivals: &[Rival<'_>]) -> Self {
-        let count = rivals.len();
-        let mut before = vec![vec![false; count]; count];
-        for (a, (_, earlier)) in rivals.iter().enumerate() {
-            for (b, (_, later)) in rivals.iter().enumerate() {
-                before[a][b] = a != b && is_before(earlier, later);
-            }
-        }
-        let mut reaches = before.clone();
-        for via in 0..count {
-            let onward = reaches[via].clone();
-            for from in &mut reaches {
-                if from[via] {
-                    from.iter_mut().zip(&onward).for_each(|(to, on)| *to |= on);
-                }
-            }
-        }
-        for a in 0..count {
-            for b in 0..count {
-                before[a][b] &= !reaches[b][a];
-            }
-        }
-        Self { before, reaches }
-    }
-
-    fn in_one_cycle(&self, a: usize, b: usize) -> bool {
-        self.reaches[a][b] && self.reaches[b][a]
-    }
-}
-
-fn is_before(a: &Evidence, b: &Evidence) -> bool {
-    a.phase == Phase::Created
-        || b.phase == Phase::Deleted
-        || is_told_before(a, b)
-        || is_repeated_by(a, b)
-}
-
-/// True if the later event changed nothing that the earlier one, which says what it changed, left.
-fn is_repeated_by(a: &Evidence, b: &Evidence) -> bool {
-    let (a_leaves, b_leaves) = (a.leaves.leaves(), b.leaves.leaves());
-    a.api_version == b.api_version
-        && a_leaves.previous.is_some()
-        && b_leaves.previous.is_none()
-        && a_leaves.object.is_some()
-        && a_leaves.object == b_leaves.object
-}
-
-/// True if the later event's `previous_attributes` match the earlier one's object.
-fn is_told_before(a: &Evidence, b: &Evidence) -> bool {
-    match (&a.leaves.leaves().object, &b.leaves.leaves().previous) {
-        (Some(object), Some(previous)) => object.has(previous, a.api_version == b.api_version),
-        _ => false,
-    }
+    differ && rivals.iter().any(|(_, evidence)| only_unstable(evidence))
 }
 
 #[cfg(test)]
@@ -258,12 +192,17 @@ mod tests {
 
     use super::*;
 
-    fn event(phase: Phase, rank: u8, object: &str, previous: &str) -> Evidence {
-        Evidence { phase, rank, api_version: None, leaves: LateLeaves::of(object, Some(previous)) }
+    fn event(phase: LifecyclePhase, rank: u8, object: &str, previous: &str) -> Evidence {
+        Evidence {
+            phase,
+            rank,
+            api_version: None,
+            digest: LazyDigest::from_object(object, Some(previous)),
+        }
     }
 
     fn changed(rank: u8, object: &str, previous: &str) -> Evidence {
-        event(Phase::Changed, rank, object, previous)
+        event(LifecyclePhase::Changed, rank, object, previous)
     }
 
     /// The ids (a, b, c, … in the order given) from first to last, and how many others might be last.
@@ -273,15 +212,15 @@ mod tests {
         let rivals: Vec<_> = ids.iter().zip(events).collect();
         let sequence = sequence(&rivals, &[]);
         let text = sequence.order.iter().map(|at| ids[*at].as_str()).collect();
-        (text, sequence.might_be_last.len())
+        (text, sequence.other_last_candidates.len())
     }
 
     #[test]
     fn created_is_first_and_deleted_last_whatever_their_status() {
         let events = [
-            event(Phase::Deleted, 1, "{}", ""),
+            event(LifecyclePhase::Deleted, 1, "{}", ""),
             changed(2, "{}", ""),
-            event(Phase::Created, 3, "{}", ""),
+            event(LifecyclePhase::Created, 3, "{}", ""),
         ];
         assert_eq!(ordered(&events), ("cba".to_owned(), 0));
     }
@@ -308,22 +247,59 @@ mod tests {
     }
 
     #[test]
-    fn what_settled_it_is_said() {
+    fn the_tie_break_is_named() {
         let by = |events: &[Evidence], earlier: usize, later: usize| {
             let ids: Vec<EventId> =
                 ('a'..='z').take(events.len()).map(|c| EventId::new(c.to_string())).collect();
-            settled(&ids.iter().zip(events).collect::<Vec<_>>(), &[], earlier, later)
+            tie_break(&ids.iter().zip(events).collect::<Vec<_>>(), &[], earlier, later)
         };
-        let created = event(Phase::Created, 1, "{}", "");
-        let deleted = event(Phase::Deleted, 1, "{}", "");
+        let created = event(LifecyclePhase::Created, 1, "{}", "");
+        let deleted = event(LifecyclePhase::Deleted, 1, "{}", "");
         let chain = [1, 2, 3]
             .map(|n| changed(1, &format!(r#"{{"n":{n}}}"#), &format!(r#"{{"n":{}}}"#, n - 1)));
-        assert_eq!(by(&[created, changed(1, "{}", "")], 0, 1), Settled::Type);
-        assert_eq!(by(&[changed(1, "{}", ""), deleted], 0, 1), Settled::Type);
-        assert_eq!(by(&chain, 0, 1), Settled::PreviousAttributes);
-        assert_eq!(by(&chain, 0, 2), Settled::PreviousAttributes, "over the one between");
-        assert_eq!(by(&[changed(1, "{}", ""), changed(2, "{}", "")], 0, 1), Settled::Status);
-        assert_eq!(by(&[changed(1, "{}", ""), changed(1, "{}", "")], 0, 1), Settled::EventId);
+        assert_eq!(by(&[created, changed(1, "{}", "")], 0, 1), TieBreak::Type);
+        assert_eq!(by(&[changed(1, "{}", ""), deleted], 0, 1), TieBreak::Type);
+        assert_eq!(by(&chain, 0, 1), TieBreak::PreviousAttributes);
+        assert_eq!(by(&chain, 0, 2), TieBreak::PreviousAttributes, "over the one between");
+        assert_eq!(by(&[changed(1, "{}", ""), changed(2, "{}", "")], 0, 1), TieBreak::Status);
+        assert_eq!(by(&[changed(1, "{}", ""), changed(1, "{}", "")], 0, 1), TieBreak::EventId);
+    }
+
+    #[test]
+    fn up_to_the_limit_a_chain_decides_and_above_it_phase_rank_and_id_do() {
+        // The later in the chain, the lower the id.
+        let chain = |count: usize| -> Vec<(EventId, Evidence)> {
+            let event = |n: usize| {
+                let (object, previous) =
+                    (format!(r#"{{"n":{n}}}"#), format!(r#"{{"n":{}}}"#, n - 1));
+                (EventId::new(format!("evt_{:05}", 20_000 - n)), changed(1, &object, &previous))
+            };
+            (1..=count).map(event).collect()
+        };
+        let sequence = |events: &[(EventId, Evidence)]| {
+            sequence(&events.iter().map(|(id, evidence)| (id, evidence)).collect::<Vec<_>>(), &[])
+        };
+        let within = sequence(&chain(RIVALS_MAX));
+        assert_eq!(within.order.last(), Some(&(RIVALS_MAX - 1)));
+        assert!(within.other_last_candidates.is_empty());
+        let count = 5_000;
+        let mut events = chain(count);
+        events[7].1.phase = LifecyclePhase::Created;
+        events[8].1.rank = 2;
+        let beyond = sequence(&events);
+        assert_eq!((beyond.order[0], beyond.order.last()), (7, Some(&8)));
+        assert!(beyond.order[1..count - 1].is_sorted_by_key(|at| &events[*at].0));
+        // Nothing decides but the creation, which cannot be the last.
+        assert_eq!(beyond.other_last_candidates.len(), count - 2);
+        assert!(!beyond.other_last_candidates.contains(&7));
+        events.reverse();
+        let reversed = sequence(&events).order.into_iter().map(|at| count - 1 - at);
+        assert_eq!(reversed.collect::<Vec<_>>(), beyond.order);
+        let rivals: Vec<_> = events.iter().map(|(id, evidence)| (id, evidence)).collect();
+        let (created, ranked) = (count - 1 - 7, count - 1 - 8);
+        assert_eq!(tie_break(&rivals, &[], created, 0), TieBreak::Type);
+        assert_eq!(tie_break(&rivals, &[], 0, ranked), TieBreak::Status);
+        assert_eq!(tie_break(&rivals, &[], 0, 1), TieBreak::EventId);
     }
 
     #[test]
@@ -331,7 +307,10 @@ mod tests {
         let events =
             [changed(1, r#"{"n":1}"#, r#"{"n":2}"#), changed(1, r#"{"n":2}"#, r#"{"n":1}"#)];
         assert_eq!(ordered(&events), ("ab".to_owned(), 1));
-        let two_created = [event(Phase::Created, 1, "{}", ""), event(Phase::Created, 1, "{}", "")];
+        let two_created = [
+            event(LifecyclePhase::Created, 1, "{}", ""),
+            event(LifecyclePhase::Created, 1, "{}", ""),
+        ];
         assert_eq!(ordered(&two_created), ("ab".to_owned(), 1));
     }
 
@@ -343,7 +322,7 @@ mod tests {
         ) {
             let events: Vec<(EventId, Evidence)> = facts.iter().enumerate().map(|(at, fact)| {
                 let (phase, rank, object, previous) = fact;
-                let phase = [Phase::Created, Phase::Changed, Phase::Changed][usize::from(*phase)];
+                let phase = [LifecyclePhase::Created, LifecyclePhase::Changed, LifecyclePhase::Changed][usize::from(*phase)];
                 let previous = if *previous == 4 { String::new() } else { format!(r#"{{"n":{previous}}}"#) };
                 (EventId::new(format!("evt_{at}")), event(phase, *rank, &format!(r#"{{"n":{object}}}"#), &previous))
             }).collect();
@@ -357,7 +336,7 @@ mod tests {
                 let rivals: Vec<_> = events.iter().map(|(id, evidence)| (id, evidence)).collect();
                 let found = sequence(&rivals, &[]);
                 let order: Vec<_> = found.order.iter().map(|at| rivals[*at].0.clone()).collect();
-                let mut equals: Vec<_> = found.might_be_last.iter().map(|at| rivals[*at].0.clone()).collect();
+                let mut equals: Vec<_> = found.other_last_candidates.iter().map(|at| rivals[*at].0.clone()).collect();
                 equals.sort();
                 (order, equals)
             };

@@ -1,7 +1,7 @@
 //! What the invoices of a subscription say together.
 
 use super::coverage::Coverage;
-use super::group::{Standing, Winner};
+use super::group::{Precedence, Winner};
 use super::state::{InvoiceState, SubscriptionState};
 use crate::ids::InvoiceId;
 use crate::stripe::invoice::{InvoiceFacts, LineFacts};
@@ -31,7 +31,7 @@ pub(super) struct Payments<'a> {
 }
 
 /// An invoice as it is known.
-struct Known<'a> {
+struct KnownInvoice<'a> {
     /// Second in which it was made, by the clock of its subscription.
     made: StripeTime,
     /// Second in which it is known to have been there, by the clock of events.
@@ -42,7 +42,7 @@ struct Known<'a> {
 }
 
 impl<'a> Payments<'a> {
-    pub(super) fn of(
+    pub(super) fn new(
         subscription: &'a SubscriptionState,
         snapshot: &Winner<'a, SubscriptionFacts>,
     ) -> Self {
@@ -51,7 +51,7 @@ impl<'a> Payments<'a> {
         let own = || invoices.iter().filter(|it| it.facts.own);
         let is_deleted = |id: &str| {
             let known = subscription.invoices.get(&InvoiceId::from(id));
-            known.is_some_and(|it| it.snapshots.standing() == Standing::Terminal)
+            known.is_some_and(|it| it.snapshots.precedence() == Precedence::Terminal)
         };
         let pointer = facts.latest_invoice.as_deref().filter(|id| !is_deleted(id));
         let (latest_id, latest) = latest(&invoices, pointer, snapshot.created).unzip();
@@ -61,30 +61,35 @@ impl<'a> Payments<'a> {
         Self {
             latest: latest_id.map(|id| (id, latest.map(|it| it.facts.status.as_str()))),
             next_attempt: latest.and_then(|it| it.facts.next_payment_attempt),
-            paid_at: paid().filter_map(|it| it.facts.paid_at.or(it.state.paid_first)).max(),
+            paid_at: paid().filter_map(|it| it.facts.paid_at.or(it.state.first_paid)).max(),
             ever_paid: own().any(|it| it.facts.has_earned()),
             paid_through,
             paid_through_unknown,
-            failed_at: own().filter_map(|it| it.state.failed_last).max(),
+            failed_at: own().filter_map(|it| it.state.last_failed).max(),
             email: own().next_back().and_then(|it| it.facts.email.as_deref()),
         }
     }
 }
 
 /// The invoices that say something of the subscription, in the order in which they were made.
-fn in_order<'a>(subscription: &'a SubscriptionState, facts: &SubscriptionFacts) -> Vec<Known<'a>> {
+fn in_order<'a>(
+    subscription: &'a SubscriptionState,
+    facts: &SubscriptionFacts,
+) -> Vec<KnownInvoice<'a>> {
     let known = subscription.invoices.iter().filter_map(|(id, state)| {
         let winner = state.snapshots.winner();
-        if winner.standing == Standing::Terminal {
+        if winner.precedence == Precedence::Terminal {
             return None;
         }
         let invoice = &winner.snapshot.facts;
-        let made = invoice.created.unwrap_or(state.heard_first);
-        let heard = if facts.test_clock.is_some() { state.heard_first } else { made };
-        Some(Known { made, heard, id, facts: invoice, state })
+        let made = invoice.created.unwrap_or(state.first_seen);
+        let heard = if facts.test_clock.is_some() { state.first_seen } else { made };
+        Some(KnownInvoice { made, heard, id, facts: invoice, state })
     });
     let mut known: Vec<_> = known.collect();
-    known.sort_by(|a, b| (a.made, a.state.put_last, a.id).cmp(&(b.made, b.state.put_last, b.id)));
+    known.sort_by(|a, b| {
+        (a.made, a.state.is_assumed_last, a.id).cmp(&(b.made, b.state.is_assumed_last, b.id))
+    });
     known
 }
 
@@ -94,10 +99,10 @@ fn in_order<'a>(subscription: &'a SubscriptionState, facts: &SubscriptionFacts) 
 /// points at is not older than the invoices that are known: also of several that were made in one second.
 /// Otherwise it is the one that was made last.
 fn latest<'a, 'k>(
-    invoices: &'k [Known<'a>],
+    invoices: &'k [KnownInvoice<'a>],
     pointer: Option<&'a str>,
     pointed: StripeTime,
-) -> Option<(&'a str, Option<&'k Known<'a>>)> {
+) -> Option<(&'a str, Option<&'k KnownInvoice<'a>>)> {
     let own = || invoices.iter().filter(|it| it.facts.own);
     let made_last = own().next_back();
     if let Some(pointer) = pointer {
@@ -113,10 +118,15 @@ fn latest<'a, 'k>(
 }
 
 /// The end of what the paid lines cover, and whether it is unknown.
-fn paid_through(invoices: &[Known<'_>], facts: &SubscriptionFacts) -> (Option<StripeTime>, bool) {
+fn paid_through(
+    invoices: &[KnownInvoice<'_>],
+    facts: &SubscriptionFacts,
+) -> (Option<StripeTime>, bool) {
     let mut coverage = Coverage::default();
     let mut unknown = false;
-    for Known { id, made, facts: invoice, .. } in invoices.iter().filter(|it| it.facts.is_paid()) {
+    for KnownInvoice { id, made, facts: invoice, .. } in
+        invoices.iter().filter(|it| it.facts.is_paid())
+    {
         coverage.enter(&invoice.lines);
         if !invoice.lines_cut {
             // A line for a period that lies ahead says anew how far it is paid.
@@ -145,18 +155,19 @@ mod tests {
     use super::*;
     use crate::ids::EventId;
     use crate::projection::group::{Group, Snapshot};
-    use crate::projection::late::LateLeaves;
-    use crate::projection::order::{Evidence, Phase};
+    use crate::projection::lazy_digest::LazyDigest;
+    use crate::projection::order::{Evidence, LifecyclePhase};
 
     fn snapshot<F: Clone + PartialEq>(at: i64, facts: F) -> Group<F> {
-        snapshot_of(Standing::Live, at, facts)
+        snapshot_of(Precedence::Live, at, facts)
     }
 
-    fn snapshot_of<F: Clone + PartialEq>(standing: Standing, at: i64, facts: F) -> Group<F> {
-        let leaves = LateLeaves::of("{}", None);
-        let evidence = Evidence { phase: Phase::Changed, rank: 0, api_version: None, leaves };
+    fn snapshot_of<F: Clone + PartialEq>(precedence: Precedence, at: i64, facts: F) -> Group<F> {
+        let digest = LazyDigest::from_object("{}", None);
+        let evidence =
+            Evidence { phase: LifecyclePhase::Changed, rank: 0, api_version: None, digest };
         let snapshot = Snapshot { facts, evidence };
-        Group::of(standing, StripeTime(at), EventId::from("evt_1"), snapshot)
+        Group::new(precedence, StripeTime(at), EventId::from("evt_1"), snapshot)
     }
 
     /// Invoices by id and second, the snapshot's pointer and second: which is the latest, and whether its
@@ -176,10 +187,10 @@ mod tests {
             };
             let state = InvoiceState {
                 snapshots: snapshot(*made, facts),
-                paid_first: None,
-                failed_last: None,
-                heard_first: StripeTime(*made),
-                put_last: false,
+                first_paid: None,
+                last_failed: None,
+                first_seen: StripeTime(*made),
+                is_assumed_last: false,
             };
             (InvoiceId::from(*id), state)
         };
@@ -193,7 +204,7 @@ mod tests {
             ..SubscriptionState::default()
         };
         let winner = subscription.snapshots.as_ref()?.winner();
-        let latest = Payments::of(&subscription, &winner).latest?;
+        let latest = Payments::new(&subscription, &winner).latest?;
         Some((latest.0.to_owned(), latest.1.is_some()))
     }
 
@@ -218,12 +229,12 @@ mod tests {
             InvoiceFacts { own: true, status: "draft".to_owned(), ..InvoiceFacts::default() };
         let of = |group: Group<InvoiceFacts>| InvoiceState {
             snapshots: group,
-            paid_first: None,
-            failed_last: None,
-            heard_first: StripeTime(5),
-            put_last: false,
+            first_paid: None,
+            last_failed: None,
+            first_seen: StripeTime(5),
+            is_assumed_last: false,
         };
-        let deleted = snapshot_of(Standing::Terminal, 9, draft.clone());
+        let deleted = snapshot_of(Precedence::Terminal, 9, draft.clone());
         let invoices = [("in_1", of(snapshot(5, draft))), ("in_2", of(deleted))];
         let facts = SubscriptionFacts {
             latest_invoice: Some("in_2".to_owned()),
@@ -235,7 +246,7 @@ mod tests {
             ..SubscriptionState::default()
         };
         let winner = subscription.snapshots.as_ref().unwrap().winner();
-        assert_eq!(Payments::of(&subscription, &winner).latest, Some(("in_1", Some("draft"))));
+        assert_eq!(Payments::new(&subscription, &winner).latest, Some(("in_1", Some("draft"))));
     }
 
     #[test]

@@ -225,7 +225,7 @@ pub fn line_of_key(text: &str, key: &str) -> Option<(usize, String)> {
 }
 
 /// The keys that the text of a policy leaves out, each with its built-in value, as `key = value`.
-pub fn left_out(text: &str) -> Vec<String> {
+pub fn omitted_keys(text: &str) -> Vec<String> {
     let built_in: toml::Table = toml::from_str(BUILT_IN).unwrap_or_default();
     let keys = built_in.iter().flat_map(|(key, value)| match value.as_table() {
         Some(table) => {
@@ -254,13 +254,13 @@ mod tests {
 
     #[test]
     fn what_a_policy_leaves_out_is_written_as_a_policy() {
-        assert_eq!(left_out(BUILT_IN), [""; 0]);
-        assert_eq!(Policy::parse(&left_out("").join("\n")).unwrap(), Policy::default());
+        assert_eq!(omitted_keys(BUILT_IN), [""; 0]);
+        assert_eq!(Policy::parse(&omitted_keys("").join("\n")).unwrap(), Policy::default());
         let text = "past_due_grace_days = 3\npause_collection.void = \"deny\"\n";
-        let left_out = left_out(text);
-        assert!(left_out.contains(&"pause_collection.keep_as_draft = \"grant\"".to_owned()));
-        assert!(left_out.iter().all(|it| !it.contains("days = 7") && !it.contains("void")));
-        assert_eq!(left_out.len(), 7);
+        let omitted = omitted_keys(text);
+        assert!(omitted.contains(&"pause_collection.keep_as_draft = \"grant\"".to_owned()));
+        assert!(omitted.iter().all(|it| !it.contains("days = 7") && !it.contains("void")));
+        assert_eq!(omitted.len(), 7);
     }
 
     #[test]

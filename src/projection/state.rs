@@ -1,10 +1,9 @@
-//! The state of one customer: everything that its rows are made of, as a join.
+//! Folded state of one customer, from which its rows are computed. A join.
 //!
-//! The state after a set of events does not depend on their order, their grouping, or how often
-//! each came. Every field here is a join of its own: a [`Group`], a least, a greatest, or a map of
-//! such.
+//! The state depends on the set of events alone: not on their order, grouping or number of deliveries.
+//! Every field is a join of its own: a [`Group`], a least or greatest value, or a map of such.
 //!
-//! *Invariant: no policy and no clock; those enter when rows are made.*
+//! *Invariant: no policy and no clock. Both enter when rows are computed.*
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -22,88 +21,90 @@ use crate::stripe::subscription::SubscriptionFacts;
 use crate::stripe::subscription_schedule::ScheduleFacts;
 use crate::time::StripeTime;
 
-/// What is known of one customer.
+/// Folded state of one customer.
+///
+/// It is stored without field names: their order is part of the form that `FOLD_VERSION` stands for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CustomerState {
-    /// The customer itself; deletion is terminal.
+    /// The customer itself. Its deletion is terminal.
     pub customer: Option<Group<CustomerFacts>>,
-    /// The subscriptions, also those known by an invoice alone.
+    /// Subscriptions, also those of which only an invoice is known.
     pub subscriptions: BTreeMap<SubscriptionId, SubscriptionState>,
-    /// The checkout sessions.
+    /// Checkout sessions.
     pub sessions: BTreeMap<SessionId, Group<SessionFacts>>,
-    /// The schedules.
+    /// Subscription schedules.
     pub schedules: BTreeMap<ScheduleId, Group<ScheduleFacts>>,
-    /// The features that it is entitled to.
+    /// Features that the customer is entitled to.
     pub features: Option<Group<FeatureFacts>>,
-    /// Codes of discounts by their ids, and when they were said: snapshots name discounts by id alone.
+    /// Code of each discount with the second of its event. Snapshots may name a discount by its id alone.
     pub discount_codes: BTreeMap<String, (StripeTime, String)>,
-    /// Address that an invoice or a checkout session gave last, and when.
-    pub email_heard: Option<(StripeTime, String)>,
+    /// Address of the latest invoice or checkout session, with the second of its event.
+    pub last_email: Option<(StripeTime, String)>,
 }
 
-/// What is known of one subscription.
+/// Folded state of one subscription.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SubscriptionState {
-    /// Its latest snapshots; none while only invoices have arrived.
+    /// Latest snapshots. None while only invoices have arrived.
     pub snapshots: Option<Group<SubscriptionFacts>>,
-    /// Since when it is past due.
+    /// Seconds from which the start of the current debt is computed.
     pub overdue: Overdue,
-    /// Its invoices.
+    /// Invoices of the subscription.
     pub invoices: BTreeMap<InvoiceId, InvoiceState>,
 }
 
-/// What is known of one invoice.
+/// Folded state of one invoice, for one subscription.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InvoiceState {
-    /// Its latest snapshots; deletion (of a draft) is terminal.
+    /// Latest snapshots. Deletion (of a draft) is terminal.
     pub snapshots: Group<InvoiceFacts>,
-    /// The first second of a snapshot that says `paid`.
-    pub paid_first: Option<StripeTime>,
-    /// The last second in which a payment failed.
-    pub failed_last: Option<StripeTime>,
-    /// The first second of a snapshot of it, by the clock of events: on a test clock `created` is not.
-    pub heard_first: StripeTime,
-    /// True if it is put after other invoices of its second, to see whether that would show.
+    /// First second of a snapshot with the status `paid`.
+    pub first_paid: Option<StripeTime>,
+    /// Last second in which a payment failed.
+    pub last_failed: Option<StripeTime>,
+    /// First second of a snapshot, by the clock of events. `created` is by the test clock, if there is one.
+    pub first_seen: StripeTime,
+    /// True if the invoice is sorted after others of its second, to find out whether a row would change.
     #[serde(skip)]
-    pub put_last: bool,
+    pub is_assumed_last: bool,
 }
 
-/// Since when a subscription is past due, which its latest snapshot does not say.
+/// Seconds that tell since when a subscription is past due. Its latest snapshot does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overdue {
-    /// The latest second of a snapshot that is not past due, and whether one of that second says
-    /// that it ceased to be.
-    settled: Option<(StripeTime, bool)>,
-    /// The seconds of past-due snapshots from then on, and whether one of that second says that it
-    /// became so.
+    /// Latest second of a snapshot that is not past due, and true if a snapshot of that second says that it
+    /// ceased to be.
+    last_current: Option<(StripeTime, bool)>,
+    /// Seconds of past-due snapshots from then on, and true if a snapshot of that second says that it became
+    /// so.
     overdue: BTreeMap<StripeTime, bool>,
 }
 
-/// What one event adds to a customer's state: a word about one object.
+/// Change that one event makes to a customer's state.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// A snapshot of the customer.
+pub enum StateChange {
+    /// Snapshot of the customer.
     Customer(Group<CustomerFacts>),
-    /// A snapshot of a subscription, and what it says of debt.
+    /// Snapshot of a subscription, and its second for [`Overdue`].
     Subscription(SubscriptionId, Group<SubscriptionFacts>, Overdue),
-    /// A snapshot of an invoice, for each subscription that it says something of, and its address.
+    /// Snapshot of an invoice, for each subscription that it concerns, and its address.
     Invoice(InvoiceId, Vec<(SubscriptionId, InvoiceState)>, Option<(StripeTime, String)>),
-    /// A snapshot of a checkout session.
+    /// Snapshot of a checkout session.
     Session(SessionId, Group<SessionFacts>),
-    /// A snapshot of a schedule.
+    /// Snapshot of a schedule.
     Schedule(ScheduleId, Group<ScheduleFacts>),
-    /// A summary of features.
+    /// Summary of features.
     Features(Group<FeatureFacts>),
-    /// The code of a discount.
+    /// Code of a discount.
     Discount(String, (StripeTime, String)),
 }
 
 impl CustomerState {
-    /// Joins in what one event adds.
-    pub fn add(&mut self, change: Change) {
+    /// Joins the change of one event in.
+    pub fn apply(&mut self, change: StateChange) {
         match change {
-            Change::Customer(group) => join_into(&mut self.customer, group),
-            Change::Subscription(id, group, overdue) => {
+            StateChange::Customer(group) => join_into(&mut self.customer, group),
+            StateChange::Subscription(id, group, overdue) => {
                 for discount in group.facts().flat_map(|facts| &facts.discounts) {
                     if let (Some(id), Some(code)) = (&discount.id, &discount.code) {
                         let code = (group.created(), code.clone());
@@ -114,97 +115,141 @@ impl CustomerState {
                 join_into(&mut subscription.snapshots, group);
                 subscription.overdue.join(overdue);
             }
-            Change::Invoice(id, invoices, email) => {
+            StateChange::Invoice(id, invoices, email) => {
                 for (subscription, invoice) in invoices {
                     let of_subscription = self.subscriptions.entry(subscription).or_default();
                     join_at(&mut of_subscription.invoices, id.clone(), invoice, InvoiceState::join);
                 }
-                self.hear(email);
+                self.join_email(email);
             }
-            Change::Session(id, group) => {
+            StateChange::Session(id, group) => {
                 let email = group.facts().find_map(|facts| facts.email.clone());
-                self.hear(email.map(|email| (group.created(), email)));
+                self.join_email(email.map(|email| (group.created(), email)));
                 join_at(&mut self.sessions, id, group, Group::join);
             }
-            Change::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),
-            Change::Schedule(id, group) => join_at(&mut self.schedules, id, group, Group::join),
-            Change::Features(group) => join_into(&mut self.features, group),
+            StateChange::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),
+            StateChange::Schedule(id, group) => {
+                join_at(&mut self.schedules, id, group, Group::join);
+            }
+            StateChange::Features(group) => join_into(&mut self.features, group),
         }
     }
 
-    /// Joins an address in: the one that was given last counts.
-    fn hear(&mut self, email: Option<(StripeTime, String)>) {
-        if email > self.email_heard {
-            self.email_heard = email;
+    fn join_email(&mut self, email: Option<(StripeTime, String)>) {
+        if email > self.last_email {
+            self.last_email = email;
         }
     }
 
-    /// Reads the evidence of order that was put off so far: what is stored holds no text.
-    pub fn settle(&mut self) {
-        self.customer.iter_mut().for_each(Group::settle);
-        self.sessions.values_mut().for_each(Group::settle);
-        self.schedules.values_mut().for_each(Group::settle);
-        self.features.iter_mut().for_each(Group::settle);
-        for subscription in self.subscriptions.values_mut() {
-            subscription.snapshots.iter_mut().for_each(Group::settle);
-            subscription.invoices.values_mut().for_each(|invoice| invoice.snapshots.settle());
-        }
+    /// Computes the digests that were put off, and drops the bodies.
+    pub fn materialize(&mut self) {
+        let Self {
+            customer,
+            subscriptions,
+            sessions,
+            schedules,
+            features,
+            discount_codes: _,
+            last_email: _,
+        } = self;
+        customer.iter_mut().for_each(Group::materialize);
+        sessions.values_mut().for_each(Group::materialize);
+        schedules.values_mut().for_each(Group::materialize);
+        features.iter_mut().for_each(Group::materialize);
+        subscriptions.values_mut().for_each(SubscriptionState::materialize);
     }
 
-    /// Events that might have been the last about an object of this customer, or about the customer itself.
-    pub fn possibly_last(&self, key: &CustomerKey, object: &str) -> Vec<&Evidence> {
+    /// Events that may have been the last about an object of this customer, or about the customer itself.
+    pub fn last_candidates(&self, key: &CustomerKey, object: &str) -> Vec<&Evidence> {
+        let Self {
+            customer,
+            subscriptions,
+            sessions,
+            schedules,
+            // A summary has no id.
+            features: _,
+            discount_codes: _,
+            last_email: _,
+        } = self;
         if object == key.customer.as_str() {
-            return self.customer.iter().flat_map(Group::possibly_last).collect();
+            return customer.iter().flat_map(Group::last_candidates).collect();
         }
-        let subscription = self.subscriptions.get(&SubscriptionId::from(object));
+        let subscription = subscriptions.get(&SubscriptionId::from(object));
         let subscription = subscription.and_then(|it| it.snapshots.as_ref());
-        let session = self.sessions.get(&SessionId::from(object));
-        let schedule = self.schedules.get(&ScheduleId::from(object));
+        let session = sessions.get(&SessionId::from(object));
+        let schedule = schedules.get(&ScheduleId::from(object));
         let invoice = InvoiceId::from(object);
-        let invoice = self.subscriptions.values().find_map(|it| it.invoices.get(&invoice));
+        let invoice = subscriptions.values().find_map(|it| it.invoices.get(&invoice));
         subscription
-            .map(Group::possibly_last)
-            .or_else(|| session.map(Group::possibly_last))
-            .or_else(|| schedule.map(Group::possibly_last))
-            .or_else(|| invoice.map(|it| it.snapshots.possibly_last()))
+            .map(Group::last_candidates)
+            .or_else(|| session.map(Group::last_candidates))
+            .or_else(|| schedule.map(Group::last_candidates))
+            .or_else(|| invoice.map(|it| it.snapshots.last_candidates()))
             .unwrap_or_default()
     }
 
-    /// The events whose snapshots stand for their objects now.
+    /// The winning event of each object.
     pub fn winners(&self) -> impl Iterator<Item = &EventId> {
-        fn of<F: Clone + PartialEq>(group: &Group<F>) -> &EventId {
-            group.winner().event_id
-        }
-        let subscriptions = || self.subscriptions.values();
-        let invoices = subscriptions().flat_map(|it| it.invoices.values());
-        let snapshots = subscriptions().filter_map(|it| it.snapshots.as_ref());
-        (self.customer.iter().map(of))
-            .chain(snapshots.map(of))
-            .chain(invoices.map(|it| of(&it.snapshots)))
-            .chain(self.sessions.values().map(of))
-            .chain(self.schedules.values().map(of))
-            .chain(self.features.iter().map(of))
+        let Self {
+            customer,
+            subscriptions,
+            sessions,
+            schedules,
+            features,
+            discount_codes: _,
+            last_email: _,
+        } = self;
+        (customer.iter().map(winner))
+            .chain(subscriptions.values().flat_map(SubscriptionState::winners))
+            .chain(sessions.values().map(winner))
+            .chain(schedules.values().map(winner))
+            .chain(features.iter().map(winner))
     }
 
-    /// Joins another state of the same customer into this one.
+    /// Joins another state of the same customer in.
     pub fn join(&mut self, other: Self) {
-        other.customer.into_iter().for_each(|group| join_into(&mut self.customer, group));
-        join_each(&mut self.subscriptions, other.subscriptions, SubscriptionState::join);
-        join_each(&mut self.sessions, other.sessions, Group::join);
-        join_each(&mut self.schedules, other.schedules, Group::join);
-        other.features.into_iter().for_each(|group| join_into(&mut self.features, group));
-        for (id, code) in other.discount_codes {
+        let Self {
+            customer,
+            subscriptions,
+            sessions,
+            schedules,
+            features,
+            discount_codes,
+            last_email,
+        } = other;
+        customer.into_iter().for_each(|group| join_into(&mut self.customer, group));
+        join_each(&mut self.subscriptions, subscriptions, SubscriptionState::join);
+        join_each(&mut self.sessions, sessions, Group::join);
+        join_each(&mut self.schedules, schedules, Group::join);
+        features.into_iter().for_each(|group| join_into(&mut self.features, group));
+        for (id, code) in discount_codes {
             join_greatest(&mut self.discount_codes, id, code);
         }
-        self.hear(other.email_heard);
+        self.join_email(last_email);
     }
 }
 
+fn winner<F: Clone + PartialEq>(group: &Group<F>) -> &EventId {
+    group.winner().event_id
+}
+
 impl SubscriptionState {
+    fn materialize(&mut self) {
+        let Self { snapshots, overdue: _, invoices } = self;
+        snapshots.iter_mut().for_each(Group::materialize);
+        invoices.values_mut().for_each(InvoiceState::materialize);
+    }
+
+    fn winners(&self) -> impl Iterator<Item = &EventId> {
+        let Self { snapshots, overdue: _, invoices } = self;
+        snapshots.iter().map(winner).chain(invoices.values().map(InvoiceState::winner))
+    }
+
     fn join(&mut self, other: Self) {
-        other.snapshots.into_iter().for_each(|group| join_into(&mut self.snapshots, group));
-        self.overdue.join(other.overdue);
-        join_each(&mut self.invoices, other.invoices, InvoiceState::join);
+        let Self { snapshots, overdue, invoices } = other;
+        snapshots.into_iter().for_each(|group| join_into(&mut self.snapshots, group));
+        self.overdue.join(overdue);
+        join_each(&mut self.invoices, invoices, InvoiceState::join);
     }
 }
 
@@ -215,7 +260,7 @@ fn join_each<K: Ord, V>(into: &mut BTreeMap<K, V>, other: BTreeMap<K, V>, join: 
     }
 }
 
-/// Joins one more value into a map in which the greatest counts.
+/// Joins a value into a map of which the greatest values count.
 fn join_greatest<K: Ord, V: Ord>(into: &mut BTreeMap<K, V>, key: K, value: V) {
     join_at(into, key, value, |present, value| {
         if value > *present {
@@ -224,7 +269,7 @@ fn join_greatest<K: Ord, V: Ord>(into: &mut BTreeMap<K, V>, key: K, value: V) {
     });
 }
 
-/// Joins one more value into a map of joins.
+/// Joins a value into a map of joins.
 fn join_at<K: Ord, V>(into: &mut BTreeMap<K, V>, key: K, value: V, join: fn(&mut V, V)) {
     match into.entry(key) {
         Entry::Occupied(mut present) => join(present.get_mut(), value),
@@ -235,50 +280,63 @@ fn join_at<K: Ord, V>(into: &mut BTreeMap<K, V>, key: K, value: V, join: fn(&mut
 }
 
 impl InvoiceState {
+    fn materialize(&mut self) {
+        let Self { snapshots, first_paid: _, last_failed: _, first_seen: _, is_assumed_last: _ } =
+            self;
+        snapshots.materialize();
+    }
+
+    fn winner(&self) -> &EventId {
+        let Self { snapshots, first_paid: _, last_failed: _, first_seen: _, is_assumed_last: _ } =
+            self;
+        winner(snapshots)
+    }
+
     fn join(&mut self, other: Self) {
-        self.snapshots.join(other.snapshots);
-        self.paid_first = self.paid_first.into_iter().chain(other.paid_first).min();
-        self.failed_last = self.failed_last.max(other.failed_last);
-        self.heard_first = self.heard_first.min(other.heard_first);
+        let Self { snapshots, first_paid, last_failed, first_seen, is_assumed_last: _ } = other;
+        self.snapshots.join(snapshots);
+        self.first_paid = self.first_paid.into_iter().chain(first_paid).min();
+        self.last_failed = self.last_failed.max(last_failed);
+        self.first_seen = self.first_seen.min(first_seen);
     }
 }
 
 impl Overdue {
-    /// What one snapshot of this second says; `turned` where it also says, in its
-    /// `previous_attributes`, that it was otherwise before.
-    pub fn seen(at: StripeTime, past_due: bool, turned: bool) -> Self {
-        if past_due {
-            Self { settled: None, overdue: BTreeMap::from([(at, turned)]) }
+    /// The second of one snapshot. `is_turn` if its `previous_attributes` say that it was past due before and
+    /// is no more, or the other way round.
+    pub fn from_snapshot(at: StripeTime, is_past_due: bool, is_turn: bool) -> Self {
+        if is_past_due {
+            Self { last_current: None, overdue: BTreeMap::from([(at, is_turn)]) }
         } else {
-            Self { settled: Some((at, turned)), overdue: BTreeMap::new() }
+            Self { last_current: Some((at, is_turn)), overdue: BTreeMap::new() }
         }
     }
 
-    /// The first past-due second after the last settled one.
+    /// The first past-due second after the last one that is not past due.
     ///
-    /// Where both fell into one second, that second counts if it is known to have ended past due, or
-    /// if no other is left.
+    /// A second that has both counts if it is known to have ended past due, or if there is no later one.
     pub fn since(&self) -> Option<StripeTime> {
-        let Some((settled, recovered)) = self.settled else {
+        let Some((current, has_recovered)) = self.last_current else {
             return self.overdue.keys().next().copied();
         };
-        let shared = self.overdue.get(&settled).map(|became| *became && !recovered);
-        let after = self.overdue.keys().find(|at| **at > settled).copied();
+        let shared = self.overdue.get(&current).map(|became_so| *became_so && !has_recovered);
+        let after = self.overdue.keys().find(|at| **at > current).copied();
         match shared {
-            Some(true) => Some(settled),
-            Some(false) => after.or(Some(settled)),
+            Some(true) => Some(current),
+            Some(false) => after.or(Some(current)),
             None => after,
         }
     }
 
     fn join(&mut self, other: Self) {
-        // Of one second, that it ceased to be past due counts if any snapshot says so.
-        self.settled = self.settled.max(other.settled);
-        for (at, became) in other.overdue {
-            *self.overdue.entry(at).or_default() |= became;
+        let Self { last_current, overdue } = other;
+        // Of one second, true is the greater value: one snapshot that says so is enough.
+        self.last_current = self.last_current.max(last_current);
+        for (at, became_so) in overdue {
+            *self.overdue.entry(at).or_default() |= became_so;
         }
-        if let Some((settled, _)) = self.settled {
-            self.overdue = self.overdue.split_off(&settled);
+        if let Some((current, _)) = self.last_current {
+            self.overdue = self.overdue.split_off(&current);
         }
     }
 }
@@ -287,22 +345,22 @@ impl Overdue {
 mod tests {
     use super::*;
 
-    /// Seconds, whether they are past due, and whether they say that this is new.
+    /// Each snapshot as its second, `is_past_due` and `is_turn`.
     fn since(seen: &[(i64, bool, bool)]) -> Option<i64> {
         let mut overdue = Overdue::default();
-        for (at, past_due, turned) in seen {
-            overdue.join(Overdue::seen(StripeTime(*at), *past_due, *turned));
+        for (at, is_past_due, is_turn) in seen {
+            overdue.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
         }
         let mut reversed = Overdue::default();
-        for (at, past_due, turned) in seen.iter().rev() {
-            reversed.join(Overdue::seen(StripeTime(*at), *past_due, *turned));
+        for (at, is_past_due, is_turn) in seen.iter().rev() {
+            reversed.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
         }
         assert_eq!(overdue, reversed);
         overdue.since().map(|at| at.0)
     }
 
     #[test]
-    fn overdue_counts_from_the_first_past_due_second_after_the_last_settled_one() {
+    fn overdue_counts_from_the_first_past_due_second_after_the_last_current_one() {
         assert_eq!(since(&[(1, false, false), (5, true, true), (8, true, false)]), Some(5));
         assert_eq!(since(&[(5, true, true), (8, true, true), (6, false, true)]), Some(8));
         assert_eq!(since(&[(5, true, true), (6, false, true)]), None);

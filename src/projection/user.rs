@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Logic;
 use super::policy::UserSource;
-use super::state::{Change, CustomerState};
+use super::state::{CustomerState, StateChange};
 use crate::ids::SubscriptionId;
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::subscription::SubscriptionFacts;
@@ -28,7 +28,7 @@ impl UserLink {
     /// of the checkout session that made it; the customer's metadata; the reference of the latest
     /// other session of the customer. Only sources that the policy counts, and only sessions that were
     /// completed: one that was abandoned bought nothing.
-    pub fn of(
+    pub fn find(
         id: &SubscriptionId,
         subscription: &SubscriptionFacts,
         customer: &CustomerState,
@@ -60,7 +60,7 @@ impl UserLink {
         consider(UserSource::SubscriptionMetadata, by_metadata(&subscription.metadata));
         own().for_each(|s| consider(UserSource::CheckoutReference, named_by_reference(s)));
         own().for_each(|s| consider(UserSource::CheckoutMetadata, by_metadata(&s.metadata)));
-        consider(UserSource::CustomerMetadata, named_by_customer(customer, logic));
+        consider(UserSource::CustomerMetadata, user_named_by_customer(customer, logic));
         if link.user_id.is_none()
             && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
         {
@@ -83,26 +83,26 @@ impl UserLink {
 
 /// The users that one event names, from whatever source counts. A customer that ever was a user's is found
 /// by these when that user's history is told, whoever owns its subscriptions now.
-pub fn named_by(change: &Change, logic: &Logic) -> BTreeSet<String> {
+pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
     let counts = |source: UserSource| logic.policy.user_sources.contains(&source);
     let metadata = |metadata, source| named_by_metadata(metadata, logic).filter(|_| counts(source));
     let mut named: BTreeSet<&str> = BTreeSet::new();
     match change {
-        Change::Customer(group) => {
+        StateChange::Customer(group) => {
             named.extend(
                 group
                     .facts()
                     .filter_map(|facts| metadata(&facts.metadata, UserSource::CustomerMetadata)),
             );
         }
-        Change::Subscription(_, group, _) => {
+        StateChange::Subscription(_, group, _) => {
             named.extend(
                 group.facts().filter_map(|facts| {
                     metadata(&facts.metadata, UserSource::SubscriptionMetadata)
                 }),
             );
         }
-        Change::Session(_, group) => {
+        StateChange::Session(_, group) => {
             let by_reference =
                 counts(UserSource::CheckoutReference) || counts(UserSource::CustomerCheckout);
             for facts in group.facts().filter(|facts| facts.completed) {
@@ -116,7 +116,7 @@ pub fn named_by(change: &Change, logic: &Logic) -> BTreeSet<String> {
 }
 
 /// The user that a customer's metadata names.
-pub fn named_by_customer<'a>(customer: &'a CustomerState, logic: &Logic) -> Option<&'a str> {
+pub fn user_named_by_customer<'a>(customer: &'a CustomerState, logic: &Logic) -> Option<&'a str> {
     let facts = &customer.customer.as_ref()?.winner().snapshot.facts;
     named_by_metadata(&facts.metadata, logic)
 }

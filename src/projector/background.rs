@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::diff::{Difference, Listing};
-use super::rebuild::{self, RebuildError, RebuildEvent, RebuildMode};
-use super::rebuilding::{Rebuilding, grouped, rate};
+use super::diff::DiffEvent;
+use super::progress::{RebuildStatus, grouped, rate};
+use super::rebuild::{self, RebuildError, RebuildEvent, RebuildOptions};
 use super::status::Status;
 use crate::clock::Clock;
 use crate::projection::Logic;
@@ -19,12 +19,12 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A rebuild that runs.
 #[derive(Debug)]
-pub(super) struct Background {
+pub(super) struct BackgroundRebuild {
     task: JoinHandle<Result<(), RebuildError>>,
     stop: CancellationToken,
 }
 
-impl Background {
+impl BackgroundRebuild {
     /// Begins after a pause; `status` hears how it goes.
     pub(super) fn start(
         store: Store,
@@ -43,24 +43,25 @@ impl Background {
             let mut told = Duration::ZERO;
             let tell = |what: RebuildEvent<'_>| match what {
                 RebuildEvent::Progress(progress) => {
-                    let rebuilding = Rebuilding::from(progress);
+                    let rebuilding = RebuildStatus::from(progress);
                     status.send_modify(|status| status.rebuilding = Some(rebuilding));
                     if progress.elapsed >= told + TELL_EVERY {
                         told = progress.elapsed;
-                        let Rebuilding { events_done, events_total, parked, .. } = rebuilding;
+                        let RebuildStatus { events_done, events_total, parked, .. } = rebuilding;
                         tracing::info!(events_done, events_total, parked, "{rebuilding}");
                     }
                 }
-                RebuildEvent::Difference(Difference::Summary(summary)) => {
+                RebuildEvent::Difference(DiffEvent::Summary(summary)) => {
                     tracing::info!("{summary}")
                 }
-                RebuildEvent::Difference(Difference::Subscription(_)) => {}
+                RebuildEvent::Difference(DiffEvent::Subscription(_)) => {}
                 RebuildEvent::NotCompared(error) => {
                     tracing::warn!(%error, "the new generation could not be compared: {error}");
                 }
             };
-            let what = (RebuildMode::Swap, Listing::Nothing);
-            let rebuilt = rebuild::rebuild(&store, &logic, &clock, &stopped, what, tell).await?;
+            let rebuilt =
+                rebuild::rebuild(&store, &logic, &clock, &stopped, RebuildOptions::SWAP, tell)
+                    .await?;
             let (generation, events, parked) =
                 (rebuilt.generation, rebuilt.position.0, rebuilt.parked);
             tracing::info!(

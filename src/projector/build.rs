@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::CHUNK_EVENTS;
-use super::batch::{Batch, beside_the_runtime};
-use super::bulk::{Bulk, Taken, to_be_written};
-use super::generation::{Held, Step, is_of_this_log};
-use super::rebuild::{Progress, RebuildError, RebuildEvent, Rebuilt};
+use super::batch::{EffectsBatch, beside_the_runtime};
+use super::bulk::{BulkFold, Drained, batch_of};
+use super::generation::{FoldStep, LeasedGeneration, is_of_this_log};
+use super::rebuild::{BuildProgress, RebuildError, RebuildEvent, Rebuilt};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::{FoldBatch, Log, Store, StoreError, SwapOutcome};
@@ -34,7 +34,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// A generation that is being built.
 pub(super) struct Build<'a, T> {
     pub(super) store: &'a Store,
-    pub(super) held: Held,
+    pub(super) leased: LeasedGeneration,
     pub(super) clock: &'a Clock,
     stop: &'a CancellationToken,
     stopwatch: Stopwatch,
@@ -67,14 +67,14 @@ impl Folded {
 impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     pub(super) fn new(
         store: &'a Store,
-        held: Held,
+        leased: LeasedGeneration,
         clock: &'a Clock,
         stop: &'a CancellationToken,
         tell: &'a mut T,
     ) -> Self {
         let stopwatch = Clock::stopwatch();
         let (folded, note_at) = (Arc::default(), Duration::ZERO);
-        Self { store, held, clock, stop, stopwatch, tell, folded, note_at }
+        Self { store, leased, clock, stop, stopwatch, tell, folded, note_at }
     }
 
     /// Makes it the live one, once it has folded all that the live one has: no reader goes back in time.
@@ -89,7 +89,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
                 _ => None,
             };
             let completing =
-                self.store.read_model.generation_complete(self.held.lease(), not_behind);
+                self.store.read_model.generation_complete(self.leased.lease(), not_behind);
             match completing.await? {
                 SwapOutcome::Live => return Ok(()),
                 SwapOutcome::Behind => {}
@@ -100,14 +100,14 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
 
     /// Gives the generation out of hand.
     pub(super) async fn end(self) -> Rebuilt {
-        let Self { store, held, stopwatch, folded, .. } = self;
+        let Self { store, leased, stopwatch, folded, .. } = self;
         let rebuilt = Rebuilt {
-            generation: held.generation,
-            position: held.position,
+            generation: leased.generation,
+            position: leased.position,
             parked: folded.parked(),
             elapsed: stopwatch.elapsed(),
         };
-        held.release(store).await;
+        leased.release(store).await;
         rebuilt
     }
 
@@ -116,7 +116,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// In rounds, each folded while the events of the one before are written; at last all that was
     /// kept of the customers.
     pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
-        let bulk = Arc::new(Bulk::new(self.held.logic().clone()));
+        let bulk = Arc::new(BulkFold::new(self.leased.logic().clone()));
         let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
         loop {
             let size = self.store.log.head().await?.size;
@@ -138,7 +138,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             (to, round) = (end, (round * 2).min(ROUND_MAX));
         }
         self.write(beside_the_runtime(move || bulk.take_all()).await?).await?;
-        if !self.held.advance(self.store, to).await? {
+        if !self.leased.advance(self.store, to).await? {
             return Err(self.taken_over());
         }
         Ok(())
@@ -148,13 +148,15 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// meanwhile is not chased for ever.
     pub(super) async fn catch_up(&mut self) -> Result<(), RebuildError> {
         let end = self.store.log.head().await?.size;
-        while self.held.position < end {
+        while self.leased.position < end {
             self.tick().await?;
-            let from = self.held.position;
-            match self.held.step(self.store, |_| {}).await? {
-                Step::Fenced => return Err(self.taken_over()),
-                Step::Folded { parked } => self.folded.add(self.held.position.0 - from.0, parked),
-                Step::CaughtUp => break,
+            let from = self.leased.position;
+            match self.leased.step(self.store, |_| {}).await? {
+                FoldStep::Fenced => return Err(self.taken_over()),
+                FoldStep::Folded { parked } => {
+                    self.folded.add(self.leased.position.0 - from.0, parked)
+                }
+                FoldStep::CaughtUp => break,
             }
         }
         Ok(())
@@ -164,7 +166,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// them, because half of the time a worker waits for its chunk.
     fn start_workers(
         &self,
-        bulk: &Arc<Bulk>,
+        bulk: &Arc<BulkFold>,
         after: Position,
         end: Position,
     ) -> JoinSet<Result<(), StoreError>> {
@@ -179,12 +181,12 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         workers
     }
 
-    async fn write(&mut self, taken: Taken) -> Result<(), RebuildError> {
-        let Taken { of_none, customers } = taken;
-        for batch in of_none {
+    async fn write(&mut self, drained: Drained) -> Result<(), RebuildError> {
+        let Drained { unkeyed, customers } = drained;
+        for batch in unkeyed {
             self.write_one(batch).await?;
         }
-        let logic = self.held.logic().clone();
+        let logic = self.leased.logic().clone();
         // While one is written, the next is made.
         let mut customers = customers.into_iter();
         let pieces = std::iter::from_fn(move || {
@@ -194,7 +196,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         let mut batches = stream::iter(pieces)
             .map(|piece| {
                 let logic = logic.clone();
-                beside_the_runtime(move || to_be_written(piece, &logic))
+                beside_the_runtime(move || batch_of(piece, &logic))
             })
             .buffered(2);
         while let Some(batch) = batches.try_next().await? {
@@ -205,7 +207,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
 
     async fn write_one(&mut self, batch: FoldBatch) -> Result<(), RebuildError> {
         self.tick().await?;
-        if self.store.read_model.fold_write(self.held.lease(), &batch).await? {
+        if self.store.read_model.fold_write(self.leased.lease(), &batch).await? {
             Ok(())
         } else {
             Err(self.taken_over())
@@ -217,17 +219,17 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         if self.stop.is_cancelled() {
             return Err(RebuildError::Stopped);
         }
-        if !self.held.renew(self.store, self.clock).await? {
+        if !self.leased.renew(self.store, self.clock).await? {
             return Err(self.taken_over());
         }
         let done = self.folded.events.load(Ordering::Relaxed);
         if self.stopwatch.elapsed() >= self.note_at {
             self.note_at = self.stopwatch.elapsed() + NOTE_EVERY;
-            self.store.read_model.lease_report_progress(self.held.lease(), done).await?;
+            self.store.read_model.lease_report_progress(self.leased.lease(), done).await?;
         }
         let total = self.store.log.head().await?.size.0.max(done);
-        (self.tell)(RebuildEvent::Progress(Progress {
-            generation: self.held.generation,
+        (self.tell)(RebuildEvent::Progress(BuildProgress {
+            generation: self.leased.generation,
             done,
             total,
             parked: self.folded.parked(),
@@ -237,14 +239,14 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     }
 
     fn taken_over(&self) -> RebuildError {
-        RebuildError::TakenOver(self.held.generation)
+        RebuildError::TakenOver(self.leased.generation)
     }
 }
 
 /// Folds chunks that nobody else has claimed, until there are none.
 async fn work(
     log: Log,
-    bulk: Arc<Bulk>,
+    bulk: Arc<BulkFold>,
     claimed: Arc<AtomicI64>,
     end: Position,
     folded: Arc<Folded>,
@@ -257,7 +259,7 @@ async fn work(
         }
         // One that is cut short for its size takes several turns.
         while after < up_to {
-            let Some(batch) = Batch::read_range(&log, after, up_to).await? else {
+            let Some(batch) = EffectsBatch::read_range(&log, after, up_to).await? else {
                 return Err(StoreError::Corrupt("the log is shorter than it was".to_owned()));
             };
             let (to, bulk) = (batch.to, Arc::clone(&bulk));

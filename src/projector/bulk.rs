@@ -1,164 +1,126 @@
-//! The whole log folded in memory: by customer, in parallel.
+//! Bulk fold: the whole log folded in memory, by customer and in parallel.
 //!
-//! Joining is commutative, so chunks of the log are joined in whatever order they are read in, by
-//! as many threads as there are. The customers are spread over shards, each with a lock of its own
-//! that is held for one join. What grows with the customers stays here until the end, and each row is
-//! written once; what grows with the events (timelines, links) is taken out from time to time.
+//! Chunks of the log are joined in whatever order they are read in, by as many threads as there are. States stay here
+//! until the end, so that each row is written once. What grows with the number of events (timelines, links) is
+//! drained from time to time.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::batch::{Batch, Entry, Outcome};
-use super::folder::{rows_of, stored};
-use crate::ids::{CustomerKey, Position, SubscriptionId};
+use super::batch::EffectsBatch;
+use super::incremental::{Unkeyed, encoded, rows_of};
+use crate::ids::{Position, SubscriptionId};
 use crate::projection::Logic;
-use crate::projection::catalogue::Catalogue;
-use crate::projection::observe::Link;
-use crate::projection::state::{Change, CustomerState};
-use crate::projection::user::named_by;
-use crate::store::{FoldBatch, Parked, StoreError, TimelineEntry};
+use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
+use crate::projection::effects::{EventEffects, TimelineEntry};
+use crate::projection::user::users_named_by;
+use crate::store::{FoldBatch, StoreError};
 use crate::time::StripeTime;
 
-/// So many that threads seldom want the same one.
-const SHARDS: usize = 64;
-/// Changes in a shard until the evidence of order in them is read and its text let go. Many are
-/// superseded before, and need never be read.
-const UNSETTLED_MAX: usize = 512;
 /// Rows of one kind that are written in one transaction.
 const ROWS_PER_WRITE: usize = 16_384;
 
-/// The fold so far.
+/// Bulk fold of one logic.
 #[derive(Debug)]
-pub(super) struct Bulk {
+pub(super) struct BulkFold {
     logic: Logic,
-    shards: Vec<Mutex<Shard>>,
-    shard_of: RandomState,
-    aside: Mutex<Aside>,
+    customers: FoldedCustomers<StatelessRows>,
+    unkeyed: Mutex<Unkeyed>,
 }
 
+/// Rows of one customer that are not a function of the state.
 #[derive(Debug, Default)]
-struct Shard {
-    places: HashMap<CustomerKey, usize>,
-    customers: Vec<Customer>,
-    /// The places of customers that were changed and not settled since.
-    unsettled: Vec<usize>,
-}
-
-/// What there is of one customer, or of an object of a payment that stands in one's place.
-#[derive(Debug)]
-pub(super) struct Customer {
-    key: CustomerKey,
-    /// None where nothing but the timeline is known.
-    state: Option<CustomerState>,
-    timeline: Vec<Seen>,
+pub(super) struct StatelessRows {
+    timeline: Vec<TimelineEvent>,
     /// Users that events link it to.
     users: BTreeSet<String>,
 }
 
-/// An event on a timeline.
+/// Event on the timeline of a customer.
 #[derive(Debug)]
-struct Seen {
+struct TimelineEvent {
     subscription: Option<SubscriptionId>,
     position: Position,
     created: StripeTime,
 }
 
-/// What is of no one customer.
-#[derive(Debug, Default)]
-struct Aside {
-    links: Vec<Link>,
-    catalogue: Catalogue,
-    parked: Vec<Parked>,
-}
-
-impl Bulk {
+impl BulkFold {
     pub(super) fn new(logic: Logic) -> Self {
-        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { logic, shards, shard_of: RandomState::new(), aside: Mutex::default() }
+        Self { logic, customers: FoldedCustomers::default(), unkeyed: Mutex::default() }
     }
 
-    /// Joins the events of a chunk in: any chunk, at any time, from any thread. Says how many of
-    /// them could not be folded.
-    pub(super) fn join(&self, batch: Batch) -> usize {
-        let mut aside = Aside::default();
-        for outcome in batch.entries.into_iter().map(Entry::outcome) {
-            let Outcome { timeline, change, links, catalogue, parked } = outcome;
+    /// Joins the events of a chunk: any chunk, at any time, from any thread. Returns the number of parked events.
+    pub(super) fn join(&self, batch: EffectsBatch) -> usize {
+        let mut unkeyed = Unkeyed::default();
+        for effects in batch.effects {
+            let EventEffects {
+                timeline,
+                customer,
+                change,
+                links,
+                catalogue,
+                parked,
+                subscription: _,
+                notes: _,
+            } = effects;
             for TimelineEntry { customer, subscription, position, created } in timeline {
-                self.shard(&customer).see(customer, Seen { subscription, position, created });
+                let event = TimelineEvent { subscription, position, created };
+                self.customers.update(customer, |extra| extra.timeline.push(event));
             }
-            if let Some((key, change)) = change {
-                let users = named_by(&change, &self.logic);
-                self.shard(&key).change(key, change, users);
+            if let Some((key, change)) = customer.zip(change) {
+                let users = users_named_by(&change, &self.logic);
+                self.customers.join(key, change, |extra| extra.users.extend(users));
             }
-            aside.links.extend(links);
-            aside.parked.extend(parked);
-            if let Some(entry) = catalogue {
-                aside.catalogue.join(entry);
-            }
+            unkeyed.add(links, catalogue, parked);
         }
-        let parked = aside.parked.len();
-        lock(&self.aside).join(aside);
+        let parked = unkeyed.parked_count();
+        self.unkeyed().join(unkeyed);
         parked
     }
 
-    /// Takes out what grows with the events: timelines, links, and what could not be folded.
-    pub(super) fn take_events(&self) -> Taken {
-        let mut customers = Vec::new();
-        for shard in &self.shards {
-            for customer in &mut lock(shard).customers {
-                let timeline = std::mem::take(&mut customer.timeline);
-                if !timeline.is_empty() {
-                    let key = customer.key.clone();
-                    customers.push(Customer { key, state: None, timeline, users: BTreeSet::new() });
-                }
-            }
-        }
-        let mut aside = lock(&self.aside);
-        let links = std::mem::take(&mut aside.links);
-        let parked = std::mem::take(&mut aside.parked);
-        Taken::new(customers, Aside { links, parked, catalogue: Catalogue::default() })
+    /// Takes out what grows with the number of events: timelines, links and parked events.
+    pub(super) fn take_events(&self) -> Drained {
+        let take = |extra: &mut StatelessRows| {
+            let timeline = std::mem::take(&mut extra.timeline);
+            (!timeline.is_empty()).then(|| StatelessRows { timeline, users: BTreeSet::new() })
+        };
+        let customers = self.customers.take_extras(take).into_iter();
+        let customers = customers.map(|(key, extra)| FoldedCustomer { key, state: None, extra });
+        Drained::new(customers.collect(), self.unkeyed().take_events())
     }
 
-    /// Takes out all that there is.
-    pub(super) fn take_all(&self) -> Taken {
-        let shards = self.shards.iter().map(|shard| std::mem::take(&mut *lock(shard)));
-        let customers = shards.flat_map(|shard| shard.customers).collect();
-        Taken::new(customers, std::mem::take(&mut lock(&self.aside)))
+    /// Takes everything out.
+    pub(super) fn take_all(&self) -> Drained {
+        Drained::new(self.customers.take_all(), std::mem::take(&mut *self.unkeyed()))
     }
 
-    fn shard(&self, key: &CustomerKey) -> MutexGuard<'_, Shard> {
-        let hash = self.shard_of.hash_one(key);
-        lock(&self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)])
+    /// A thread that panicked inside a join leaves a part of it; the rebuild fails anyway.
+    fn unkeyed(&self) -> MutexGuard<'_, Unkeyed> {
+        self.unkeyed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is to be written.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// What is of no one customer.
-    pub(super) of_none: Vec<FoldBatch>,
-    /// In the order of the tables.
-    pub(super) customers: Vec<Customer>,
+/// Part of a fold that was taken out to be written.
+#[derive(Debug)]
+pub(super) struct Drained {
+    /// Rows that belong to no single customer.
+    pub(super) unkeyed: Vec<FoldBatch>,
+    /// Customers in the order of their keys, as the tables have them.
+    pub(super) customers: Vec<FoldedCustomer<StatelessRows>>,
 }
 
-impl Taken {
-    fn new(mut customers: Vec<Customer>, aside: Aside) -> Self {
-        customers.sort_by(|a, b| a.key.cmp(&b.key));
-        let Aside { mut links, catalogue, mut parked } = aside;
-        links.sort_unstable();
-        links.dedup();
-        parked.sort_by_key(|it| it.position);
-        let catalogue = catalogue.into_entries().collect();
-        let of_links = pieces(links, |links| FoldBatch { links, ..FoldBatch::default() });
-        let of_names =
+impl Drained {
+    fn new(customers: Vec<FoldedCustomer<StatelessRows>>, unkeyed: Unkeyed) -> Self {
+        let FoldBatch { links, catalogue, parked, .. } = unkeyed.into_batch();
+        let links = pieces(links, |links| FoldBatch { links, ..FoldBatch::default() });
+        let catalogue =
             pieces(catalogue, |catalogue| FoldBatch { catalogue, ..FoldBatch::default() });
-        let of_parked = pieces(parked, |parked| FoldBatch { parked, ..FoldBatch::default() });
-        Self { of_none: of_links.chain(of_names).chain(of_parked).collect(), customers }
+        let parked = pieces(parked, |parked| FoldBatch { parked, ..FoldBatch::default() });
+        Self { unkeyed: links.chain(catalogue).chain(parked).collect(), customers }
     }
 }
 
-/// As many rows at a time as are written at once.
+/// Batches of [`ROWS_PER_WRITE`] rows.
 fn pieces<T>(rows: Vec<T>, batch: impl Fn(Vec<T>) -> FoldBatch) -> impl Iterator<Item = FoldBatch> {
     let mut rows = rows.into_iter();
     std::iter::from_fn(move || {
@@ -167,73 +129,27 @@ fn pieces<T>(rows: Vec<T>, batch: impl Fn(Vec<T>) -> FoldBatch) -> impl Iterator
     })
 }
 
-impl Shard {
-    fn see(&mut self, key: CustomerKey, seen: Seen) {
-        let place = self.place(key);
-        self.customers[place].timeline.push(seen);
-    }
-
-    fn change(&mut self, key: CustomerKey, change: Change, users: BTreeSet<String>) {
-        let place = self.place(key);
-        let customer = &mut self.customers[place];
-        customer.state.get_or_insert_default().add(change);
-        customer.users.extend(users);
-        self.unsettled.push(place);
-        if self.unsettled.len() >= UNSETTLED_MAX {
-            self.unsettled.sort_unstable();
-            self.unsettled.dedup();
-            for place in std::mem::take(&mut self.unsettled) {
-                self.customers[place].state.iter_mut().for_each(CustomerState::settle);
-            }
-        }
-    }
-
-    fn place(&mut self, key: CustomerKey) -> usize {
-        if let Some(place) = self.places.get(&key) {
-            return *place;
-        }
-        let place = self.customers.len();
-        let (timeline, users) = (Vec::new(), BTreeSet::new());
-        self.customers.push(Customer { key: key.clone(), state: None, timeline, users });
-        self.places.insert(key, place);
-        place
-    }
-}
-
-impl Aside {
-    fn join(&mut self, other: Self) {
-        self.links.extend(other.links);
-        self.parked.extend(other.parked);
-        other.catalogue.into_entries().for_each(|entry| self.catalogue.join(entry));
-    }
-}
-
-/// What is to be written of these customers.
-pub(super) fn to_be_written(
-    customers: Vec<Customer>,
+/// Rows of these customers.
+pub(super) fn batch_of(
+    customers: Vec<FoldedCustomer<StatelessRows>>,
     logic: &Logic,
 ) -> Result<FoldBatch, StoreError> {
     let mut batch = FoldBatch::default();
-    for Customer { key, state, mut timeline, users } in customers {
+    for FoldedCustomer { key, state, extra: StatelessRows { mut timeline, users } } in customers {
         batch.users.extend(users.into_iter().map(|user| (key.clone(), user)));
-        // As the table has them, so that each is written beside the one before.
+        // In the order of the table, so that each row is written beside the one before.
         timeline.sort_by(|a, b| (&a.subscription, a.position).cmp(&(&b.subscription, b.position)));
-        batch.timeline.extend(timeline.into_iter().map(|seen| TimelineEntry {
+        batch.timeline.extend(timeline.into_iter().map(|event| TimelineEntry {
             customer: key.clone(),
-            subscription: seen.subscription,
-            position: seen.position,
-            created: seen.created,
+            subscription: event.subscription,
+            position: event.position,
+            created: event.created,
         }));
         if let Some(mut state) = state {
-            state.settle();
+            state.materialize();
             batch.rows.extend(rows_of(&key, &state, logic));
-            batch.states.push((key, stored(&state)?));
+            batch.states.push((key, encoded(&state)?));
         }
     }
     Ok(batch)
-}
-
-/// A thread that panicked inside a join leaves a state that is joined or not; the rebuild fails anyway.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,7 +40,7 @@ pub enum Listing {
 
 /// The effect of a new generation, counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct DiffSummary {
     /// The new generation.
     pub generation: GenerationId,
     /// The live one, beside which it was put; none where there was none of this log.
@@ -49,7 +49,7 @@ pub struct Summary {
     pub rules: Vec<&'static str>,
     /// How far both had folded, or the one that had folded less.
     pub position: Position,
-    /// The instant at which access is judged.
+    /// The instant at which access is is_logic_checked.
     pub access_at: StripeTime,
     /// How many subscriptions differ.
     #[serde(flatten)]
@@ -68,14 +68,14 @@ pub struct Summary {
 
 /// One thing at a time, of a comparison.
 #[derive(Debug)]
-pub enum Difference<'a> {
+pub enum DiffEvent<'a> {
     /// All of it, counted: comes first.
-    Summary(&'a Summary),
+    Summary(&'a DiffSummary),
     /// A subscription that changes.
     Subscription(ChangedSubscription),
 }
 
-impl Summary {
+impl DiffSummary {
     /// How many subscriptions lose access and how many gain it, in both modes.
     pub fn access_changes(&self) -> (i64, i64) {
         let DiffCounts { live_mode, test_mode, .. } = &self.counts;
@@ -89,7 +89,7 @@ impl Summary {
 }
 
 /// One line, as a log shows it.
-impl fmt::Display for Summary {
+impl fmt::Display for DiffSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DiffCounts { appear, disappear, change, same, .. } = self.counts;
         let (lose, gain) = self.access_changes();
@@ -116,16 +116,16 @@ pub(super) async fn compare(
 ) -> Result<(), RebuildError> {
     let (store, access_at) = (build.store, build.clock.now().to_stripe_time());
     let pair = side_by_side(build, access_at).await?;
-    let mut tell = |difference: Difference<'_>| (build.tell)(RebuildEvent::Difference(difference));
+    let mut tell = |difference: DiffEvent<'_>| (build.tell)(RebuildEvent::Difference(difference));
     let Some(mut pair) = pair else {
-        let held = &build.held;
-        let counts = store.read_model.access_count(held.generation, access_at).await?;
-        let parked_after = store.read_model.parked_count(held.generation).await?;
-        tell(Difference::Summary(&Summary {
-            generation: held.generation,
+        let leased = &build.leased;
+        let counts = store.read_model.access_count(leased.generation, access_at).await?;
+        let parked_after = store.read_model.parked_count(leased.generation).await?;
+        tell(DiffEvent::Summary(&DiffSummary {
+            generation: leased.generation,
             live: None,
             rules: Vec::new(),
-            position: held.position,
+            position: leased.position,
             access_at,
             counts,
             only_new: Vec::new(),
@@ -140,7 +140,7 @@ pub(super) async fn compare(
     }
     let counts = pair.counts().await?;
     let (parked_before, parked_after) = pair.parked().await?;
-    tell(Difference::Summary(&Summary {
+    tell(DiffEvent::Summary(&DiffSummary {
         generation: pair.new.id,
         live: Some(pair.old.id),
         rules: differing_rules(&pair.old.logic, &pair.new.logic),
@@ -152,7 +152,7 @@ pub(super) async fn compare(
         parked_before,
         parked_after,
     }));
-    list(&mut pair, listing, |changed| tell(Difference::Subscription(changed))).await?;
+    list(&mut pair, listing, |changed| tell(DiffEvent::Subscription(changed))).await?;
     Ok(())
 }
 
@@ -181,7 +181,7 @@ async fn side_by_side(
 ) -> Result<Option<Comparison>, RebuildError> {
     let (store, clock) = (build.store, build.clock);
     for tries_left in (0..TRIES).rev() {
-        let pair = store.read_model.compare(build.held.generation, access_at).await?;
+        let pair = store.read_model.compare(build.leased.generation, access_at).await?;
         let Some(pair) = pair else { return Ok(None) };
         if !is_of_this_log(store, &pair.old).await? {
             return Ok(None);

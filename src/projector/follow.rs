@@ -6,13 +6,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::background::Background;
-use super::generation::{Held, Step};
-use super::holder::{SILENCE, SignsOfLife, holder_name};
-use super::mend::mend;
-use super::progress::watch_progress;
-use super::rebuild::{Reason, RebuildError, can_fold, reason_to_rebuild};
-use super::rebuilding::Rebuilding;
+use super::background::BackgroundRebuild;
+use super::generation::{FoldStep, LeasedGeneration};
+use super::holder::{LeaseWatch, SILENCE, holder_name};
+use super::progress::RebuildStatus;
+use super::rebuild::{RebuildError, RebuildReason, can_fold, reason_to_rebuild};
+use super::repair::repair_if_damaged;
+use super::stall_watch::watch_for_stalls;
 use super::status::{FollowerState, ProjectorHandle, Status};
 use super::sweep::sweep;
 use crate::clock::Clock;
@@ -52,15 +52,16 @@ impl Projector {
             logic,
             clock,
             holder: holder_name(),
-            signs: SignsOfLife::default(),
-            judged: false,
+            signs: LeaseWatch::default(),
+            is_logic_checked: false,
             rebuild: None,
             rebuild_pause: Duration::ZERO,
             status,
             stop: stop.clone(),
         };
         let sweeping = sweep(follower.store.clone(), follower.clock.clone(), stop.clone());
-        let progress = watch_progress(follower.store.log.clone(), last_word.clone(), stop.clone());
+        let progress =
+            watch_for_stalls(follower.store.log.clone(), last_word.clone(), stop.clone());
         let task = tokio::spawn(async move {
             let (sweeping, progress) = (tokio::spawn(sweeping), tokio::spawn(progress));
             let ended = tokio::try_join!(tokio::spawn(follower.run()), sweeping, progress);
@@ -97,12 +98,12 @@ struct Follower {
     logic: Logic,
     clock: Clock,
     holder: String,
-    signs: SignsOfLife,
+    signs: LeaseWatch,
     /// Whether this process has compared its logic with the live generation's. It does so once, when
     /// it starts: what somebody makes live afterwards, by a rebuild with another policy, stays.
-    judged: bool,
+    is_logic_checked: bool,
     /// A rebuild that this process runs.
-    rebuild: Option<Background>,
+    rebuild: Option<BackgroundRebuild>,
     /// How long the next one waits, because the last one failed.
     rebuild_pause: Duration,
     appended: watch::Receiver<Position>,
@@ -117,7 +118,7 @@ impl Follower {
             match self.follow().await {
                 Ok(()) => backoff = BACKOFF_MIN,
                 Err(error) => {
-                    match mend(&self.store, Some(&error)).await {
+                    match repair_if_damaged(&self.store, Some(&error)).await {
                         Ok(true) => continue,
                         Ok(false) => {}
                         Err(error) => {
@@ -140,37 +141,39 @@ impl Follower {
 
     /// Follows one generation until it is no longer ours to follow.
     async fn follow(&mut self) -> Result<(), StoreError> {
-        if self.rebuild.as_ref().is_some_and(Background::has_ended) {
-            self.rebuild_settle().await?;
+        if self.rebuild.as_ref().is_some_and(BackgroundRebuild::has_ended) {
+            self.finish_rebuild().await?;
         }
         if self.store.read_model.has_damage_report() {
             self.state(FollowerState::Failing);
-            mend(&self.store, None).await?;
+            repair_if_damaged(&self.store, None).await?;
         }
         let live = self.store.read_model.live().await?;
         if self.rebuild.is_none() {
             match reason_to_rebuild(&self.store, live.as_ref(), &self.logic).await? {
                 // Its rows may be all that is left of what was paid: only a person drops them.
-                Some(Reason::OtherLog) => return Err(StoreError::OtherLog),
-                Some(Reason::OtherLogic) if self.judged => {}
-                Some(reason) => self.rebuild_start(reason).await?,
-                None => self.judge(live.as_ref()),
+                Some(RebuildReason::OtherLog) => return Err(StoreError::OtherLog),
+                Some(RebuildReason::OtherLogic) if self.is_logic_checked => {}
+                Some(reason) => self.start_rebuild(reason).await?,
+                None => self.log_skipped_rebuild(live.as_ref()),
             }
         }
         // While another generation is made beside it, the live one is followed, if there is one.
         let Some(live) = self.store.read_model.live().await? else {
-            return self.rebuild_settle().await;
+            return self.finish_rebuild().await;
         };
         self.show(&live).await?;
-        self.heed(&live);
+        self.respect_pin(&live);
         if !can_fold(&live) {
             self.state(FollowerState::Frozen);
             self.pause(POLL).await;
             return Ok(());
         }
         let has_ended = self.signs.silent_for(&live) >= SILENCE;
-        let taken = Held::take(&self.store, &live, &self.holder, &self.clock, has_ended).await?;
-        let Some(mut held) = taken else {
+        let taken =
+            LeasedGeneration::take(&self.store, &live, &self.holder, &self.clock, has_ended)
+                .await?;
+        let Some(mut leased) = taken else {
             self.state(FollowerState::Standby);
             self.pause(POLL).await;
             return Ok(());
@@ -179,23 +182,23 @@ impl Follower {
         loop {
             // Marked before the scan, so that what is appended during it wakes the wait below.
             self.appended.mark_unchanged();
-            let rebuilt = self.rebuild.as_ref().is_some_and(Background::has_ended);
+            let rebuilt = self.rebuild.as_ref().is_some_and(BackgroundRebuild::has_ended);
             let is_ended = rebuilt || self.stop.is_cancelled();
-            let is_suspected = self.store.read_model.has_damage_report();
-            if is_ended || is_suspected || !self.is_still_ours(&mut held).await? {
-                held.release(&self.store).await;
+            let is_damage_reported = self.store.read_model.has_damage_report();
+            if is_ended || is_damage_reported || !self.is_still_ours(&mut leased).await? {
+                leased.release(&self.store).await;
                 return Ok(());
             }
             let sender = &self.status;
             let seen = |first| sender.send_modify(|status| status.behind_since = Some(first));
-            match held.step(&self.store, seen).await? {
-                Step::Fenced => return Ok(()),
-                Step::CaughtUp => {
+            match leased.step(&self.store, seen).await? {
+                FoldStep::Fenced => return Ok(()),
+                FoldStep::CaughtUp => {
                     self.status.send_modify(|status| status.behind_since = None);
                     self.wait_for_events().await;
                 }
-                Step::Folded { parked } => self.status.send_modify(|status| {
-                    status.position = held.position;
+                FoldStep::Folded { parked } => self.status.send_modify(|status| {
+                    status.position = leased.position;
                     status.parked += i64::try_from(parked).unwrap_or(i64::MAX);
                 }),
             }
@@ -203,27 +206,27 @@ impl Follower {
     }
 
     /// Begins to make a generation of this process's logic, in the background.
-    async fn rebuild_start(&mut self, reason: Reason) -> Result<(), StoreError> {
+    async fn start_rebuild(&mut self, reason: RebuildReason) -> Result<(), StoreError> {
         tracing::info!("rebuilding the read model: {reason}");
         let events_total = self.store.log.head().await?.size.0;
         self.status.send_modify(|status| {
-            if reason != Reason::OtherLogic {
+            if reason != RebuildReason::OtherLogic {
                 status.state = FollowerState::Building;
             }
             let begins_now = self.rebuild_pause.is_zero();
             status.rebuilding =
-                begins_now.then(|| Rebuilding { events_total, ..Rebuilding::default() });
+                begins_now.then(|| RebuildStatus { events_total, ..RebuildStatus::default() });
         });
-        self.judged = true;
+        self.is_logic_checked = true;
         let (store, logic, clock) = (self.store.clone(), self.logic.clone(), self.clock.clone());
         let (stop, status) = (self.stop.child_token(), self.status.clone());
         let pause = self.rebuild_pause;
-        self.rebuild = Some(Background::start(store, logic, clock, pause, stop, status));
+        self.rebuild = Some(BackgroundRebuild::start(store, logic, clock, pause, stop, status));
         Ok(())
     }
 
     /// Waits for the end of a rebuild, where there is one, and takes note of it.
-    async fn rebuild_settle(&mut self) -> Result<(), StoreError> {
+    async fn finish_rebuild(&mut self) -> Result<(), StoreError> {
         let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
         let ended = rebuild.ended().await?;
         self.rebuild_pause = match &ended {
@@ -239,23 +242,23 @@ impl Follower {
                 tracing::info!("{error}");
                 Ok(())
             }
-            // Somebody else is at it; what they make will be judged.
+            // Somebody else is at it; what they make will be is_logic_checked.
             Err(RebuildError::AlreadyRunning { .. } | RebuildError::TakenOver(_)) => {
-                self.judged = false;
+                self.is_logic_checked = false;
                 self.pause(POLL).await;
                 Ok(())
             }
             Err(RebuildError::Store(error)) => {
-                self.judged = false;
+                self.is_logic_checked = false;
                 Err(error)
             }
         }
     }
 
     /// Takes note that the live generation is not replaced, once, and tells why where that is not plain.
-    fn judge(&mut self, live: Option<&Generation>) {
+    fn log_skipped_rebuild(&mut self, live: Option<&Generation>) {
         let ours = self.logic.fingerprint(ReadModel::SCHEMA);
-        let other = live.filter(|live| !self.judged && live.logic.fingerprint != ours);
+        let other = live.filter(|live| !self.is_logic_checked && live.logic.fingerprint != ours);
         if let Some(generation) = other.map(|live| live.id) {
             tracing::warn!(
                 generation,
@@ -263,11 +266,11 @@ impl Follower {
                  newer: it is left as it is; `subledger rebuild` makes another one"
             );
         }
-        self.judged = true;
+        self.is_logic_checked = true;
     }
 
     /// What a person has pinned is not replaced by what this process makes of its own accord.
-    fn heed(&self, live: &Generation) {
+    fn respect_pin(&self, live: &Generation) {
         if let Some(rebuild) = self.rebuild.as_ref().filter(|_| live.pinned) {
             rebuild.stop(live.id);
         }
@@ -277,14 +280,14 @@ impl Follower {
         self.status.send_modify(|status| status.state = state);
     }
 
-    /// Whether the held generation is still live and its lease still ours.
-    async fn is_still_ours(&self, held: &mut Held) -> Result<bool, StoreError> {
+    /// Whether the leased generation is still live and its lease still ours.
+    async fn is_still_ours(&self, leased: &mut LeasedGeneration) -> Result<bool, StoreError> {
         let live = self.store.read_model.live().await?;
         if let Some(live) = &live {
-            self.heed(live);
+            self.respect_pin(live);
         }
-        Ok(live.is_some_and(|live| live.id == held.generation)
-            && held.renew(&self.store, &self.clock).await?)
+        Ok(live.is_some_and(|live| live.id == leased.generation)
+            && leased.renew(&self.store, &self.clock).await?)
     }
 
     async fn show(&self, live: &Generation) -> Result<(), StoreError> {

@@ -3,9 +3,9 @@
 use tokio::task::JoinHandle;
 
 use super::LEASE_SECONDS;
-use super::batch::Batch;
-use super::folder::Folder;
+use super::batch::EffectsBatch;
 use super::holder::RENEW_EVERY;
+use super::incremental::IncrementalFold;
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::projection::Logic;
@@ -17,7 +17,7 @@ use crate::tree::Hash;
 
 /// A generation whose lease this process holds.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct LeasedGeneration {
     pub(super) generation: GenerationId,
     /// Everything up to here is committed.
     pub(super) position: Position,
@@ -27,9 +27,9 @@ pub(super) struct Held {
     renewed: Stopwatch,
     logic: Logic,
     /// None before the first batch, and after one that failed.
-    folder: Option<Folder>,
+    folder: Option<IncrementalFold>,
     /// The next batch, being read while this one is folded and committed.
-    ahead: Option<JoinHandle<Result<Option<Batch>, StoreError>>>,
+    ahead: Option<JoinHandle<Result<Option<EffectsBatch>, StoreError>>>,
     /// The last batch, being committed while this one is folded.
     behind: Option<JoinHandle<Result<Option<Committed>, StoreError>>>,
     /// Events that could not be folded, of the batches that were committed since the last step.
@@ -48,7 +48,7 @@ struct Committed {
 
 /// How a step of folding went.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum FoldStep {
     /// A batch was folded, but for so many events that could not be.
     Folded { parked: usize },
     /// There is nothing more in the log.
@@ -89,7 +89,7 @@ pub(super) async fn is_of_this_log(
     store.log.has_leaf(generation.position, generation.leaf_hash).await
 }
 
-impl Held {
+impl LeasedGeneration {
     /// Takes the lease, if nobody else holds it, or its holder has ended.
     pub(super) async fn take(
         store: &Store,
@@ -195,19 +195,20 @@ impl Held {
         &mut self,
         store: &Store,
         seen: impl FnOnce(ReceivedAt),
-    ) -> Result<Step, StoreError> {
+    ) -> Result<FoldStep, StoreError> {
         let Some(batch) = self.next_batch(store).await? else {
             let caught_up = self.behind.is_none();
-            return if caught_up { Ok(Step::CaughtUp) } else { self.committed().await };
+            return if caught_up { Ok(FoldStep::CaughtUp) } else { self.committed().await };
         };
         seen(batch.first_received_at);
         let (to, is_full) = (batch.to, batch.is_full);
         if is_full {
-            self.ahead = Some(tokio::spawn(Batch::read(store.log.clone(), to)));
+            self.ahead = Some(tokio::spawn(EffectsBatch::read(store.log.clone(), to)));
         }
         // Whatever fails from here on, the folder is lost with it, and its cache of states that were
         // never written.
-        let mut folder = self.folder.take().unwrap_or_else(|| Folder::new(self.logic.clone()));
+        let mut folder =
+            self.folder.take().unwrap_or_else(|| IncrementalFold::new(self.logic.clone()));
         if folder.is_large() {
             // What it forgets it will read, so it must be there.
             self.commit_end().await?;
@@ -217,7 +218,7 @@ impl Held {
         let leaf_hash = leaf_hash_at(store, to).await?;
         self.commit_end().await?;
         if self.is_fenced {
-            return Ok(Step::Fenced);
+            return Ok(FoldStep::Fenced);
         }
         let (read_model, lease, from) = (store.read_model.clone(), self.lease.clone(), self.folded);
         let commit = async move {
@@ -230,15 +231,15 @@ impl Held {
     }
 
     /// Waits for the batch that is being committed.
-    async fn committed(&mut self) -> Result<Step, StoreError> {
+    async fn committed(&mut self) -> Result<FoldStep, StoreError> {
         self.commit_end().await?;
         Ok(self.so_far())
     }
 
     /// What was committed since it was told last.
-    fn so_far(&mut self) -> Step {
+    fn so_far(&mut self) -> FoldStep {
         let parked = std::mem::take(&mut self.parked);
-        if self.is_fenced { Step::Fenced } else { Step::Folded { parked } }
+        if self.is_fenced { FoldStep::Fenced } else { FoldStep::Folded { parked } }
     }
 
     /// Waits for the batch that is being committed, if there is one, and takes note of it.
@@ -255,7 +256,7 @@ impl Held {
     }
 
     /// What follows the last folded position: read ahead, or now.
-    async fn next_batch(&mut self, store: &Store) -> Result<Option<Batch>, StoreError> {
+    async fn next_batch(&mut self, store: &Store) -> Result<Option<EffectsBatch>, StoreError> {
         if let Some(ahead) = self.ahead.take() {
             let read = ahead.await.map_err(|error| StoreError::Internal(error.into()))?;
             if let Some(batch) = read? {
@@ -263,7 +264,7 @@ impl Held {
             }
             // There was nothing then; there may be now.
         }
-        Batch::read(store.log.clone(), self.folded).await
+        EffectsBatch::read(store.log.clone(), self.folded).await
     }
 }
 

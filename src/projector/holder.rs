@@ -78,7 +78,7 @@ pub(super) fn seems_held(generation: &Generation, now: ReceivedAt) -> bool {
 
 /// Leases as this process has seen them change.
 #[derive(Debug, Default)]
-pub(super) struct SignsOfLife(HashMap<GenerationId, (Sign, Stopwatch)>);
+pub(super) struct LeaseWatch(HashMap<GenerationId, (Sign, Stopwatch)>);
 
 /// Values that change while somebody works on a generation.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ struct Sign {
     built: i64,
 }
 
-impl SignsOfLife {
+impl LeaseWatch {
     /// Time for which this process has watched the lease without a sign of life; as long as can be where its holder
     /// has certainly ended.
     pub(super) fn silent_for(&mut self, generation: &Generation) -> Duration {
@@ -120,7 +120,7 @@ pub(super) async fn claim(
     clock: &Clock,
 ) -> Result<Option<Lease>, StoreError> {
     let (model, holder) = (&store.read_model, holder_name());
-    let mut signs = SignsOfLife::default();
+    let mut signs = LeaseWatch::default();
     let mut first = None;
     loop {
         let generations = model.generations().await?;

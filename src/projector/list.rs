@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::holder::seems_held;
-use super::{Progress, Rebuilding, can_fold};
+use super::{BuildProgress, RebuildStatus, can_fold};
 use crate::ids::{EventId, Position};
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
 use crate::time::ReceivedAt;
@@ -44,7 +44,7 @@ pub struct GenerationView {
     pub parked: i64,
     /// How its making goes, as long as somebody makes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rebuild: Option<Rebuilding>,
+    pub rebuild: Option<RebuildStatus>,
 }
 
 /// An event that could not be folded.
@@ -64,7 +64,7 @@ pub struct ParkedView {
 pub async fn list(
     store: &Store,
     now: ReceivedAt,
-    own: Option<Rebuilding>,
+    own: Option<RebuildStatus>,
 ) -> Result<Projections, StoreError> {
     let size = store.log.head().await?.size;
     let mut projections = Projections { data: Vec::new(), parked: Vec::new() };
@@ -83,7 +83,7 @@ async fn view(
     generation: Generation,
     size: Position,
     now: ReceivedAt,
-    own: Option<Rebuilding>,
+    own: Option<RebuildStatus>,
 ) -> Result<GenerationView, StoreError> {
     let lag_events = (size.0 - generation.position.0).max(0);
     let waiting = match lag_events {
@@ -117,11 +117,11 @@ fn rebuild_of_another(
     size: Position,
     parked: i64,
     now: ReceivedAt,
-) -> Option<Rebuilding> {
+) -> Option<RebuildStatus> {
     let alive = seems_held(generation, now);
     (generation.status == GenerationStatus::Building && alive).then(|| {
         let micros = (now.0 - generation.created_at.0).max(0).unsigned_abs();
-        Rebuilding::from(Progress {
+        RebuildStatus::from(BuildProgress {
             generation: generation.id,
             done: generation.built.max(generation.position.0),
             total: size.0.max(generation.built),

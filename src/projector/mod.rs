@@ -12,39 +12,40 @@
 //!
 //! *Invariant: nothing here touches the log but to read it, and no failure here reaches an append.*
 
+mod activate;
 mod background;
 mod batch;
 mod build;
 mod bulk;
-mod choose;
-mod consent;
 mod diff;
-mod folder;
 mod follow;
 mod generation;
+mod heartbeat;
 mod holder;
-mod keep;
+mod incremental;
 mod list;
-mod lost;
-mod mend;
+mod lost_log;
+mod preflight;
 mod progress;
 mod rebuild;
-mod rebuilding;
+mod repair;
+mod stall_watch;
 mod status;
 mod sweep;
 
-pub(crate) use batch::{Entry, Outcome};
-pub use choose::{ChoiceError, activate, drop_generation};
-pub use consent::reason_to_ask;
-pub use diff::{Difference, Listing, Summary};
+pub use activate::{GenerationError, activate, drop_generation};
+pub(crate) use batch::effects_of;
+pub use diff::{DiffEvent, DiffSummary, Listing};
 pub use follow::Projector;
 pub use generation::logic_of;
 pub use list::{GenerationView, ParkedView, Projections, list};
-pub use lost::{LogLost, find_lost_log};
+pub use lost_log::{LogLost, find_lost_log};
+pub use preflight::find_rebuild_reason;
+pub use progress::RebuildStatus;
 pub use rebuild::{
-    Progress, Reason, RebuildError, RebuildEvent, RebuildMode, Rebuilt, can_fold, rebuild,
+    BuildProgress, RebuildError, RebuildEvent, RebuildMode, RebuildOptions, RebuildReason, Rebuilt,
+    can_fold, rebuild,
 };
-pub use rebuilding::Rebuilding;
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// How many events are read at once: few enough that their bodies stay in the processor's cache.

@@ -1,39 +1,109 @@
-//! Watch over the progress of the read model, beside whoever folds it.
+//! A rebuild in the numbers that a person needs.
 
+use std::fmt;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use serde::Serialize;
 
-use super::status::Status;
-use crate::store::Log;
+use super::BuildProgress;
+use crate::store::GenerationId;
 
-/// Time between two looks at the end of the log.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Time that a look may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How a rebuild is going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RebuildStatus {
+    /// The generation that is being made, once it has been begun.
+    #[serde(skip)]
+    pub generation: Option<GenerationId>,
+    /// Events folded.
+    pub events_done: i64,
+    /// Events in the log.
+    pub events_total: i64,
+    /// Events folded a second, since it was begun.
+    pub events_per_second: i64,
+    /// How long it takes yet, at this rate; unknown before the first events are folded.
+    pub seconds_left: Option<i64>,
+    /// Events that could not be folded so far.
+    pub parked: i64,
+}
 
-/// Looks at the end of the log again and again, until it is stopped, so that a read model that no longer moves is
-/// noticed: also where the one who folds it hangs, is in another process, or never hears of an event.
-pub(super) async fn watch_progress(
-    log: Log,
-    status: watch::Sender<Status>,
-    stop: CancellationToken,
-) {
-    let watching = async {
-        loop {
-            // A log that does not answer is told of by whoever asks it; what was known of it stands.
-            if let Ok(Ok(head)) = tokio::time::timeout(LOOK_TIMEOUT, log.head()).await {
-                status.send_if_modified(|status| {
-                    status.log_reaches(head.size);
-                    false
-                });
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+impl From<BuildProgress> for RebuildStatus {
+    fn from(progress: BuildProgress) -> Self {
+        let BuildProgress { generation, done, total, parked, elapsed } = progress;
+        let events_per_second = rate(done, elapsed);
+        let left = (total - done).max(0);
+        Self {
+            generation: Some(generation),
+            events_done: done,
+            events_total: total,
+            events_per_second,
+            seconds_left: (events_per_second > 0).then(|| left / events_per_second),
+            parked: i64::try_from(parked).unwrap_or(i64::MAX),
         }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = watching => {}
+    }
+}
+
+/// So many in this time, a second.
+pub(super) fn rate(events: i64, elapsed: Duration) -> i64 {
+    let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
+    events.saturating_mul(1_000) / millis
+}
+
+impl fmt::Display for RebuildStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.generation {
+            Some(generation) => write!(f, "generation {generation} is being made")?,
+            None => f.write_str("a new generation is being made")?,
+        }
+        let (done, total) = (grouped(self.events_done), grouped(self.events_total));
+        match self.events_done {
+            // Of a rebuild in another process, too, that has noted nothing down yet.
+            0 => write!(f, " from {total} events")?,
+            _ => write!(f, ": {done} of {total} events")?,
+        }
+        if let Some(seconds_left) = self.seconds_left {
+            let rate = grouped(self.events_per_second);
+            write!(f, ", {rate} events/s, {} s left", grouped(seconds_left))?;
+        }
+        match self.parked {
+            0 => Ok(()),
+            parked => write!(f, ", {} could not be folded", grouped(parked)),
+        }
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rebuild_is_told_in_numbers_that_a_person_needs() {
+        let mut progress = BuildProgress {
+            generation: 3,
+            done: 120_000,
+            total: 1_000_000,
+            parked: 0,
+            elapsed: Duration::from_millis(2_500),
+        };
+        let told = RebuildStatus::from(progress).to_string();
+        assert_eq!(
+            told,
+            "generation 3 is being made: 120,000 of 1,000,000 events, 48,000 events/s, 18 s left"
+        );
+        (progress.done, progress.parked) = (0, 7);
+        let told = RebuildStatus::from(progress).to_string();
+        assert_eq!(told, "generation 3 is being made from 1,000,000 events, 7 could not be folded");
+        assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
     }
 }

@@ -4,10 +4,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::LEASE_SECONDS;
 use super::build::Build;
-use super::diff::{Difference, Listing, compare};
-use super::generation::{Held, is_of_this_log, logic_of, stored_logic};
+use super::diff::{DiffEvent, Listing, compare};
+use super::generation::{LeasedGeneration, is_of_this_log, logic_of, stored_logic};
+use super::heartbeat::keep;
 use super::holder::{claim, holder_name, seems_held};
-use super::keep::keep;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
@@ -17,7 +17,7 @@ use crate::store::{
 
 /// How a rebuild is going.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub struct BuildProgress {
     /// The generation that is being made.
     pub generation: GenerationId,
     /// Events folded.
@@ -100,13 +100,27 @@ pub enum RebuildMode {
     Swap,
 }
 
+/// Options of a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebuildOptions {
+    /// Use of the new generation.
+    pub mode: RebuildMode,
+    /// Changes that are listed one by one, besides being counted.
+    pub listing: Listing,
+}
+
+impl RebuildOptions {
+    /// Swaps without listing any change.
+    pub const SWAP: Self = Self { mode: RebuildMode::Swap, listing: Listing::Nothing };
+}
+
 /// What a rebuild tells while it runs.
 #[derive(Debug)]
 pub enum RebuildEvent<'a> {
     /// How it is going.
-    Progress(Progress),
+    Progress(BuildProgress),
     /// What the new generation changes.
-    Difference(Difference<'a>),
+    Difference(DiffEvent<'a>),
     /// Why that could not be found out. A generation that cannot be compared is swapped all the same:
     /// the live one may be too old to compare with, or damaged.
     NotCompared(&'a RebuildError),
@@ -120,7 +134,7 @@ pub async fn rebuild(
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    (mode, listing): (RebuildMode, Listing),
+    RebuildOptions { mode, listing }: RebuildOptions,
     mut tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     // First, because the new one needs its space.
@@ -129,8 +143,8 @@ pub async fn rebuild(
     let lease = begin(store, &stored, &log_id, clock).await?;
     let kept = keep(store, &lease, clock);
     let made = async {
-        let held = Held::begun(lease.clone(), logic);
-        let mut build = Build::new(store, held, clock, stop, &mut tell);
+        let leased = LeasedGeneration::begun(lease.clone(), logic);
+        let mut build = Build::new(store, leased, clock, stop, &mut tell);
         build.fold_at_once().await?;
         build.catch_up().await?;
         let compared = tokio::select! {
@@ -197,7 +211,7 @@ async fn give_up(store: &Store, lease: &Lease, clock: &Clock) -> Result<(), Stor
 
 /// Why the live generation cannot be followed as it is, and has to be made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum RebuildReason {
     /// There is none.
     NoneLive,
     /// It was made from another log, or this log is an older backup.
@@ -212,14 +226,15 @@ pub(super) async fn reason_to_rebuild(
     store: &Store,
     live: Option<&Generation>,
     logic: &Logic,
-) -> Result<Option<Reason>, StoreError> {
-    let Some(live) = live else { return Ok(Some(Reason::NoneLive)) };
+) -> Result<Option<RebuildReason>, StoreError> {
+    let Some(live) = live else { return Ok(Some(RebuildReason::NoneLive)) };
     if !is_of_this_log(store, live).await? {
-        return Ok(Some(Reason::OtherLog));
+        return Ok(Some(RebuildReason::OtherLog));
     }
     let ours = stored_logic(logic);
     let forwards = live.logic.fold_version <= ours.fold_version && !live.pinned;
-    Ok((live.logic.fingerprint != ours.fingerprint && forwards).then_some(Reason::OtherLogic))
+    Ok((live.logic.fingerprint != ours.fingerprint && forwards)
+        .then_some(RebuildReason::OtherLogic))
 }
 
 /// Whether this program has the logic that a generation was made with: the fold, the policy's

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Rebuilding;
+use super::RebuildStatus;
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::GenerationId;
@@ -47,16 +47,16 @@ pub struct Status {
     pub log_position: Position,
     /// Since when the log has been ahead without a batch being folded; none where nothing is waiting. Measured
     /// by a stopwatch, because stored times may be those of a clock that was ahead.
-    pub standing: Option<Standing>,
+    pub stalled: Option<StalledSince>,
     /// How many events could not be folded.
     pub parked: i64,
     /// The rebuild that this process runs in the background.
-    pub rebuilding: Option<Rebuilding>,
+    pub rebuilding: Option<RebuildStatus>,
 }
 
 /// A read model that has not moved since, while the log is ahead.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct StalledSince {
     at: Position,
     since: Stopwatch,
 }
@@ -66,7 +66,7 @@ impl Status {
     pub fn lag_seconds(&self, now: ReceivedAt) -> f64 {
         let micros = self.behind_since.map_or(0, |since| (now.0 - since.0).max(0));
         let waiting = Duration::from_micros(micros.unsigned_abs());
-        waiting.max(self.standing_for()).as_secs_f64()
+        waiting.max(self.stalled_for()).as_secs_f64()
     }
 
     /// Number of events that are not folded, as far as the log is known.
@@ -75,8 +75,8 @@ impl Status {
     }
 
     /// Time for which nothing was folded while the log was ahead.
-    pub fn standing_for(&self) -> Duration {
-        let ahead = self.standing.filter(|it| it.at == self.position && self.lag_events() > 0);
+    pub fn stalled_for(&self) -> Duration {
+        let ahead = self.stalled.filter(|it| it.at == self.position && self.lag_events() > 0);
         ahead.map_or(Duration::ZERO, |it| it.since.elapsed())
     }
 
@@ -84,9 +84,9 @@ impl Status {
     pub(super) fn log_reaches(&mut self, position: Position) {
         self.log_position = position;
         if self.lag_events() == 0 {
-            self.standing = None;
-        } else if self.standing.is_none_or(|it| it.at != self.position) {
-            self.standing = Some(Standing { at: self.position, since: Clock::stopwatch() });
+            self.stalled = None;
+        } else if self.stalled.is_none_or(|it| it.at != self.position) {
+            self.stalled = Some(StalledSince { at: self.position, since: Clock::stopwatch() });
         }
     }
 }
@@ -126,20 +126,20 @@ mod tests {
     fn a_read_model_stands_still_from_when_the_log_is_ahead_until_it_moves() {
         let mut status = Status { position: Position(5), ..Status::default() };
         status.log_reaches(Position(5));
-        assert_eq!((status.lag_events(), status.standing_for()), (0, Duration::ZERO));
+        assert_eq!((status.lag_events(), status.stalled_for()), (0, Duration::ZERO));
         status.log_reaches(Position(7));
-        let first = status.standing.unwrap();
+        let first = status.stalled.unwrap();
         status.log_reaches(Position(8));
-        assert_eq!(status.standing.unwrap().at, first.at, "it has stood there since");
+        assert_eq!(status.stalled.unwrap().at, first.at, "it has stood there since");
         assert_eq!(status.lag_events(), 3);
         std::thread::sleep(Duration::from_millis(2));
-        assert!(status.standing_for() > Duration::ZERO);
+        assert!(status.stalled_for() > Duration::ZERO);
         // The event was received by a clock that was ahead: the time alone says that nothing waits.
         status.behind_since = Some(ReceivedAt(i64::MAX));
         assert!(status.lag_seconds(ReceivedAt(0)) > 0.0);
         status.position = Position(6);
-        assert_eq!(status.standing_for(), Duration::ZERO, "it has moved");
+        assert_eq!(status.stalled_for(), Duration::ZERO, "it has moved");
         status.log_reaches(Position(8));
-        assert_eq!(status.standing.unwrap().at, Position(6));
+        assert_eq!(status.stalled.unwrap().at, Position(6));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::LEASE_SECONDS;
-use super::holder::{SignsOfLife, holder_name};
+use super::holder::{LeaseWatch, holder_name};
 use crate::clock::Clock;
 use crate::store::{GenerationStatus, Store, StoreError};
 use crate::time::ReceivedAt;
@@ -19,7 +19,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Drops generations that nobody makes any more, and gives their space back, until it is stopped: also
 /// those that could not be dropped when they were given up, because the disk was full.
 pub(super) async fn sweep(store: Store, clock: Clock, stop: CancellationToken) {
-    let mut signs = SignsOfLife::default();
+    let mut signs = LeaseWatch::default();
     let sweeping = async {
         loop {
             if let Err(error) = drop_abandoned(&store, &clock, &mut signs).await {
@@ -40,7 +40,7 @@ pub(super) async fn sweep(store: Store, clock: Clock, stop: CancellationToken) {
 async fn drop_abandoned(
     store: &Store,
     clock: &Clock,
-    signs: &mut SignsOfLife,
+    signs: &mut LeaseWatch,
 ) -> Result<(), StoreError> {
     let model = &store.read_model;
     for generation in model.generations().await? {

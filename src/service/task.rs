@@ -1,44 +1,44 @@
-//! A task that is watched.
+//! Background task of the service.
 
 use tokio::task::JoinHandle;
 
-/// A task of the service, under a name for people.
+/// Background task, with a name for people.
 #[derive(Debug)]
 pub(super) struct Task {
     name: &'static str,
-    /// True if it may end before it is stopped.
-    ends_by_itself: bool,
-    /// None once its end was noticed.
+    /// True if the task may end before the service is stopped.
+    may_end: bool,
+    /// None once the end of the task was seen.
     handle: Option<JoinHandle<()>>,
 }
 
 impl Task {
-    /// A task that runs until it is stopped.
-    pub(super) fn lasting(name: &'static str, handle: JoinHandle<()>) -> Self {
-        Self { name, ends_by_itself: false, handle: Some(handle) }
+    /// Creates a task that runs until the service is stopped.
+    pub(super) fn permanent(name: &'static str, handle: JoinHandle<()>) -> Self {
+        Self { name, may_end: false, handle: Some(handle) }
     }
 
-    /// A task that may be done before it is stopped.
-    pub(super) fn passing(name: &'static str, handle: JoinHandle<()>) -> Self {
-        Self { name, ends_by_itself: true, handle: Some(handle) }
+    /// Creates a task that may end before the service is stopped.
+    pub(super) fn finite(name: &'static str, handle: JoinHandle<()>) -> Self {
+        Self { name, may_end: true, handle: Some(handle) }
     }
 
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// True if it panicked, or ended although nobody stopped it. Asked only while nobody does.
+    /// True if the task panicked, or ended too early. Only called while the service runs.
     pub(super) async fn has_failed(&mut self) -> bool {
         let Some(handle) = self.handle.take_if(|it| it.is_finished()) else { return false };
-        handle.await.is_err() || !self.ends_by_itself
+        handle.await.is_err() || !self.may_end
     }
 
-    /// Waits for its end.
-    pub(super) async fn ended(&mut self) {
+    /// Waits until the task ends.
+    pub(super) async fn join(&mut self) {
         if let Some(handle) = self.handle.take()
             && let Err(error) = handle.await
         {
-            tracing::error!(%error, "{} ended badly: {error}", self.name);
+            tracing::error!(%error, "{} failed: {error}", self.name);
         }
     }
 }

@@ -51,9 +51,10 @@ pub use read_model::{
     AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
     BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
     FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Grant,
-    ItemFilter, Lease, Parked, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
-    SwapOutcome, TimelineEntry, TimelineKey,
+    ItemFilter, Lease, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
+    SwapOutcome, TimelineKey,
 };
+pub use crate::projection::effects::{Parked, TimelineEntry};
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use url::{DatabaseUrl, Server, UrlError};
 

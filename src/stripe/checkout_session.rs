@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Id, Metadata, Seconds, Text};
-use super::price::owned;
-use super::routing::Trail;
+use super::json::{Id, Metadata, Seconds, Text, owned_text};
+use super::payment::PaymentReferences;
 use crate::time::StripeTime;
 
 /// What the ledger keeps of one snapshot of a checkout session.
@@ -69,8 +68,8 @@ struct CustomerDetails<'a> {
 
 impl<'a> CheckoutSession<'a> {
     /// The payment that the session led to; since 2023-08-16 also the invoice.
-    pub fn trail(&self) -> Trail<'a> {
-        Trail {
+    pub fn payment_references(&self) -> PaymentReferences<'a> {
+        PaymentReferences {
             invoice: self.invoice.clone().map(|id| id.0),
             payment_intent: self.payment_intent.clone().map(|id| id.0),
             charge: None,
@@ -90,9 +89,9 @@ impl<'a> CheckoutSession<'a> {
         SessionFacts {
             subscription: self.subscription.as_ref().map(Id::to_owned_string),
             completed: is_of_completed || self.status.as_deref() == Some("complete"),
-            client_reference_id: owned(self.client_reference_id.as_ref()),
+            client_reference_id: owned_text(self.client_reference_id.as_ref()),
             created: self.created.map(StripeTime::from),
-            email: owned(details.or(self.customer_email.as_ref())),
+            email: owned_text(details.or(self.customer_email.as_ref())),
             metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
         }
     }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Metadata, Text};
-use super::price::owned;
+use super::json::{Metadata, Text, owned_text};
 
 /// What the ledger keeps of one snapshot of a customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +34,7 @@ impl Customer<'_> {
     /// The facts.
     pub fn facts(&self) -> CustomerFacts {
         CustomerFacts {
-            email: owned(self.email.as_ref()),
+            email: owned_text(self.email.as_ref()),
             metadata: self.metadata.as_ref().map(Metadata::to_map).unwrap_or_default(),
         }
     }

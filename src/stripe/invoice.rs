@@ -3,9 +3,8 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::json::{Id, List, Seconds, Text};
-use super::price::owned;
-use super::routing::Trail;
+use super::json::{Id, List, Seconds, Text, owned_text};
+use super::payment::PaymentReferences;
 use crate::time::StripeTime;
 
 /// Facts of one snapshot of an invoice, for one subscription.
@@ -283,8 +282,8 @@ impl<'a> Invoice<'a> {
     }
 
     /// The invoice itself and, before 2025-03-31.basil, the payment that it names.
-    pub fn trail(&self) -> Trail<'a> {
-        Trail {
+    pub fn payment_references(&self) -> PaymentReferences<'a> {
+        PaymentReferences {
             invoice: self.id.clone(),
             payment_intent: self.payment_intent.clone().map(|id| id.0),
             charge: self.charge.clone().map(|id| id.0),
@@ -331,7 +330,7 @@ impl<'a> Invoice<'a> {
 
     /// The address that the invoice goes to.
     pub fn email(&self) -> Option<String> {
-        owned(self.customer_email.as_ref())
+        owned_text(self.customer_email.as_ref())
     }
 
     /// Second in which the invoice was made.

@@ -38,6 +38,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// Owned text of an optional field.
+pub(super) fn owned_text(text: Option<&Text<'_>>) -> Option<String> {
+    text.map(Text::to_owned_string)
+}
+
 struct TextVisitor;
 
 impl<'de> Visitor<'de> for TextVisitor {

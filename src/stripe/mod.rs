@@ -51,7 +51,9 @@ pub mod entitlements;
 pub mod envelope;
 pub mod invoice;
 pub mod json;
-pub mod places;
+pub mod json_paths;
+pub mod object_type;
+pub mod payment;
 pub mod price;
 pub mod product;
 pub mod routing;
@@ -60,4 +62,5 @@ pub mod subscription;
 pub mod subscription_schedule;
 
 pub use envelope::{Envelope, EnvelopeError};
+pub use object_type::ObjectType;
 pub use signature::{Binding, SignatureError, SignedWith, Verifier};

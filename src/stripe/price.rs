@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::{Id, Seconds, Text};
+use super::json::{Id, Seconds, Text, owned_text};
 use crate::time::StripeTime;
 
 /// What a subscription is for: one price, how many, and (since 2025-03-31.basil) for which period.
@@ -165,7 +165,7 @@ impl Item<'_> {
             (None, None) => PriceFacts::default(),
         };
         ItemFacts {
-            item_id: owned(self.id.as_ref()),
+            item_id: owned_text(self.id.as_ref()),
             price,
             quantity: self.quantity,
             current_period_start: self.current_period_start.map(StripeTime::from).or(start),
@@ -189,19 +189,19 @@ impl Price<'_> {
             (Some(currency), it.unit_amount, it.unit_amount_decimal)
         } else {
             let decimal = self.unit_amount_decimal.clone();
-            (owned(self.currency.as_ref()), self.unit_amount, decimal)
+            (owned_text(self.currency.as_ref()), self.unit_amount, decimal)
         };
         PriceFacts {
-            price_id: owned(self.id.as_ref()),
+            price_id: owned_text(self.id.as_ref()),
             product_id: self.product.as_ref().map(Id::to_owned_string),
             product_name: None,
-            nickname: owned(self.nickname.as_ref()),
-            lookup_key: owned(self.lookup_key.as_ref()),
+            nickname: owned_text(self.nickname.as_ref()),
+            lookup_key: owned_text(self.lookup_key.as_ref()),
             currency,
             unit_amount,
-            unit_amount_decimal: owned(unit_amount_decimal.as_ref()),
+            unit_amount_decimal: owned_text(unit_amount_decimal.as_ref()),
             package: self.transform_quantity.as_ref().and_then(Transform::package),
-            interval: recurring.and_then(|recurring| owned(recurring.interval.as_ref())),
+            interval: recurring.and_then(|recurring| owned_text(recurring.interval.as_ref())),
             interval_count: recurring.and_then(|recurring| recurring.interval_count),
         }
     }
@@ -220,7 +220,7 @@ impl Price<'_> {
 
 impl Transform<'_> {
     fn package(&self) -> Option<Package> {
-        let round = owned(self.round.as_ref());
+        let round = owned_text(self.round.as_ref());
         self.divide_by.map(|divide_by| Package { divide_by, round })
     }
 }
@@ -239,22 +239,17 @@ impl Plan<'_> {
     /// The facts, under the names of a price.
     pub fn facts(&self) -> PriceFacts {
         PriceFacts {
-            price_id: owned(self.id.as_ref()),
+            price_id: owned_text(self.id.as_ref()),
             product_id: self.product.as_ref().map(Id::to_owned_string),
-            product_name: owned(self.name.as_ref()),
-            nickname: owned(self.nickname.as_ref()),
+            product_name: owned_text(self.name.as_ref()),
+            nickname: owned_text(self.nickname.as_ref()),
             lookup_key: None,
-            currency: owned(self.currency.as_ref()),
+            currency: owned_text(self.currency.as_ref()),
             unit_amount: self.amount,
-            unit_amount_decimal: owned(self.amount_decimal.as_ref()),
+            unit_amount_decimal: owned_text(self.amount_decimal.as_ref()),
             package: self.transform_usage.as_ref().and_then(Transform::package),
-            interval: owned(self.interval.as_ref()),
+            interval: owned_text(self.interval.as_ref()),
             interval_count: self.interval_count,
         }
     }
-}
-
-/// The text, owned, where there is one.
-pub(super) fn owned(text: Option<&Text<'_>>) -> Option<String> {
-    text.map(Text::to_owned_string)
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::invoice::{Line, Parent};
 use super::json::{Id, List, MaybeId, Text};
+use super::payment::PaymentReferences;
 
 /// What an object names, if anything.
 ///
@@ -30,29 +31,7 @@ pub struct Routing<'a> {
     /// `sub_…`.
     pub subscription: Option<Text<'a>>,
     /// The payment.
-    pub trail: Trail<'a>,
-}
-
-/// The objects by which a payment is followed. Refunds, disputes and invoice payments name some of
-/// them and no customer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trail<'a> {
-    /// `in_…`.
-    pub invoice: Option<Text<'a>>,
-    /// `pi_…`.
-    pub payment_intent: Option<Text<'a>>,
-    /// `ch_…`.
-    pub charge: Option<Text<'a>>,
-}
-
-impl Trail<'_> {
-    /// The ids, the one that lasts longest first: an invoice may be paid by several payment intents,
-    /// and a payment intent by several charges.
-    pub fn ids(&self) -> impl Iterator<Item = &str> + Clone {
-        [&self.invoice, &self.payment_intent, &self.charge]
-            .into_iter()
-            .filter_map(|id| id.as_deref())
-    }
+    pub payment: PaymentReferences<'a>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
@@ -63,7 +42,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
         let payment = || -> Option<Payment<'a>> { serde_json::from_str(wire.payment?.get()).ok() };
         // Only here does `payment` mean this; elsewhere nobody looks into it.
         let payment = if kind == "invoice_payment" { payment() } else { None }.unwrap_or_default();
-        let trail = Trail {
+        let references = PaymentReferences {
             invoice: own("invoice").or(wire.invoice.0),
             payment_intent: own("payment_intent")
                 .or(wire.payment_intent.0)
@@ -76,13 +55,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
             .or_else(|| wire.subscription.map(|id| id.0))
             .or_else(|| wire.released_subscription.map(|id| id.0))
             .or_else(|| wire.lines.as_ref()?.data.iter().find_map(Line::subscription).cloned());
-        Ok(Self { customer: customer.or(wire.customer_account), subscription, trail })
+        Ok(Self { customer: customer.or(wire.customer_account), subscription, payment: references })
     }
 }
 
 /// Whether events of this type are about the account itself, its money or its settings: their objects
 /// have no customer, subscription or payment, so there is no need to read them.
-pub fn names_nobody(event_type: &str) -> bool {
+pub fn is_account_event(event_type: &str) -> bool {
     let family = event_type.split('.').next().unwrap_or_default();
     match family {
         // `issuing_card`, `issuing_dispute` and the like: cards that the account gives out.
@@ -207,7 +186,7 @@ mod tests {
         ];
         for (json, ids) in cases {
             let routing: Routing<'_> = serde_json::from_str(json).unwrap();
-            assert_eq!(routing.trail.ids().collect::<Vec<_>>().join(" "), ids, "{json}");
+            assert_eq!(routing.payment.ids().collect::<Vec<_>>().join(" "), ids, "{json}");
         }
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::discount::DiscountFacts;
-use super::json::{Field, Id, List, Metadata, Seconds, Text};
-use super::price::{Item, ItemFacts, Plan, owned};
+use super::json::{Field, Id, List, Metadata, Seconds, Text, owned_text};
+use super::price::{Item, ItemFacts, Plan};
 use crate::time::StripeTime;
 
 /// What the ledger keeps of one snapshot of a subscription.
@@ -50,7 +50,7 @@ pub struct SubscriptionFacts {
     /// The test clock that moves its time.
     pub test_clock: Option<String>,
     /// Schedule that drives it.
-    pub schedule: Driver,
+    pub schedule: ScheduleReference,
     /// When it was made.
     pub created: Option<StripeTime>,
     /// When it began.
@@ -61,10 +61,10 @@ pub struct SubscriptionFacts {
 
 /// Schedule that drives a subscription, as a snapshot tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Driver {
+pub enum ScheduleReference {
     /// The snapshot says nothing of schedules (before 2019-08-14).
     #[default]
-    Unsaid,
+    NotReported,
     /// There is none.
     None,
     /// `sub_sched_…`.
@@ -198,7 +198,7 @@ impl Subscription<'_> {
                 current_period_end: period_end,
             });
         }
-        let currency = owned(self.currency.as_ref())
+        let currency = owned_text(self.currency.as_ref())
             .or_else(|| items.first().and_then(|item| item.price.currency.clone()));
         let discounts = self.discounts.iter().flatten().copied();
         let mut discounts: Vec<_> = discounts.filter_map(DiscountFacts::read).collect();
@@ -218,7 +218,7 @@ impl Subscription<'_> {
             cancellation_reason: self
                 .cancellation_details
                 .as_ref()
-                .and_then(|details| owned(details.reason.as_ref())),
+                .and_then(|details| owned_text(details.reason.as_ref())),
             paused_reason: self.status_details.and_then(paused_reason),
             pause_collection: self.pause_collection.as_ref().map(|pause| {
                 let behavior = pause.behavior.as_ref().map(Text::to_owned_string);
@@ -228,12 +228,14 @@ impl Subscription<'_> {
             trial_end: self.trial_end.map(StripeTime::from),
             discounts,
             latest_invoice: self.latest_invoice.as_ref().map(Id::to_owned_string),
-            collection_method: owned(self.collection_method.as_ref().or(self.billing.as_ref())),
+            collection_method: owned_text(
+                self.collection_method.as_ref().or(self.billing.as_ref()),
+            ),
             test_clock: self.test_clock.as_ref().map(Id::to_owned_string),
             schedule: match &self.schedule {
-                Field::Absent => Driver::Unsaid,
-                Field::Null => Driver::None,
-                Field::Value(id) => Driver::Schedule(id.to_owned_string()),
+                Field::Absent => ScheduleReference::NotReported,
+                Field::Null => ScheduleReference::None,
+                Field::Value(id) => ScheduleReference::Schedule(id.to_owned_string()),
             },
             created: self.created.map(StripeTime::from),
             started: self.start_date.or(self.start).map(StripeTime::from),
@@ -333,9 +335,12 @@ mod tests {
     #[test]
     fn a_schedule_may_be_named_denied_or_not_spoken_of() {
         let schedule = |fields: &str| facts(&format!(r#"{{"status":"active"{fields}}}"#)).schedule;
-        assert_eq!(schedule(""), Driver::Unsaid);
-        assert_eq!(schedule(r#","schedule":null"#), Driver::None);
-        assert_eq!(schedule(r#","schedule":{"id":"s"}"#), Driver::Schedule("s".to_owned()));
+        assert_eq!(schedule(""), ScheduleReference::NotReported);
+        assert_eq!(schedule(r#","schedule":null"#), ScheduleReference::None);
+        assert_eq!(
+            schedule(r#","schedule":{"id":"s"}"#),
+            ScheduleReference::Schedule("s".to_owned())
+        );
     }
 
     #[test]

@@ -115,11 +115,11 @@ fn fold(events: &[(String, String)]) -> HashMap<CustomerKey, CustomerState> {
                 if !changed.contains(&customer) {
                     changed.insert(customer.clone());
                 }
-                states.entry(customer).or_default().add(change);
+                states.entry(customer).or_default().apply(change);
             }
         }
         for customer in &changed {
-            states.get_mut(customer).map(CustomerState::settle);
+            states.get_mut(customer).map(CustomerState::materialize);
         }
     }
     states

@@ -21,7 +21,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::{self, Listing, RebuildMode};
+use subledger::projector::{self, RebuildOptions};
 use subledger::simulate::{Format, bench_events};
 use subledger::store::{DatabaseUrl, EventFacts, EventSource, NewEvent, OpenMode, Store};
 use subledger::stripe::Envelope;
@@ -137,7 +137,7 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
     }
     let scanned = raw_scan(&url, events).await?;
     let stopwatch = Clock::stopwatch();
-    let (stop, mode) = (CancellationToken::new(), (RebuildMode::Swap, Listing::Nothing));
+    let (stop, mode) = (CancellationToken::new(), RebuildOptions::SWAP);
     projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, mode, |_| {}).await?;
     let rebuilt = rate(events, stopwatch.elapsed());
     store.close().await;

@@ -27,7 +27,7 @@ use subledger::clock::Clock;
 use subledger::ids::AccountId;
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Listing, RebuildMode};
+use subledger::projector::{self, RebuildOptions};
 use subledger::store::{DatabaseUrl, OpenMode, Store, SubscriptionFilter};
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +93,7 @@ async fn measure(size: Size, requests: usize) -> anyhow::Result<Table> {
 /// Builds the read model, and gives its rows.
 async fn build(url: &DatabaseUrl) -> anyhow::Result<Vec<SubscriptionRow>> {
     let store = Store::open(url, OpenMode::Existing, Clock::System).await?;
-    let (stop, how) = (CancellationToken::new(), (RebuildMode::Swap, Listing::Nothing));
+    let (stop, how) = (CancellationToken::new(), RebuildOptions::SWAP);
     projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, how, |_| {}).await?;
     // Those that a request means which names no account and no mode.
     let (account, livemode) = (Some(AccountId::default()), Some(true));

@@ -80,7 +80,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
         &Logic::default(),
         &Clock::System,
         &stop,
-        (projector::RebuildMode::Swap, projector::Listing::Nothing),
+        projector::RebuildOptions::SWAP,
         |_| {},
     )
     .await?;

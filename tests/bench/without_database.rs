@@ -9,11 +9,11 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use subledger::clock::Clock;
-use subledger::http::{
-    Access, AccessView, ConnectionLimits, Listener, Metrics, Peer, SubscriptionView, UserView,
-};
+use subledger::config::ConnectionLimits;
+use subledger::http::{AccessView, ConnectionState, Listener, Metrics, UserView};
 use subledger::projection::row::SubscriptionRow;
 use subledger::store::Grant;
+use subledger::view::{Access, SubscriptionView};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ async fn user(
     extensions: Extensions,
 ) -> impl IntoResponse {
     // As whoever reads with a token.
-    Peer::verify(&extensions);
+    ConnectionState::mark_verified(&extensions);
     let now = Clock::System.now().to_stripe_time();
     let grant = match row.entitled_until {
         _ if !row.entitled => Grant::None,
@@ -44,7 +44,7 @@ async fn user(
     };
     let access = AccessView {
         mode: "live",
-        access: Access::of(grant, now),
+        access: Access::new(grant, now),
         subscriptions: SubscriptionView::all([row.as_ref().clone()], now),
         next: None,
         incomplete: false,

@@ -10,7 +10,8 @@ use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use subledger::clock::Clock;
-use subledger::http::{ConnectionLimits, Listener, Metrics, Peer};
+use subledger::config::ConnectionLimits;
+use subledger::http::{ConnectionState, Listener, Metrics};
 use subledger::store::{EventFacts, EventSource, NewEvent};
 use subledger::stripe::{Envelope, Verifier};
 use tokio::net::TcpListener;
@@ -41,7 +42,7 @@ async fn webhook(
     let signature = headers.get("stripe-signature").ok_or(refused)?;
     let now = Clock::System.now().to_stripe_time();
     verifier.verify(Some(signature.as_bytes()), &body, now).map_err(|_| refused)?;
-    Peer::verify(&extensions);
+    ConnectionState::mark_verified(&extensions);
     let text = std::str::from_utf8(&body).map_err(|_| refused)?;
     let envelope = Envelope::parse(text).map_err(|_| refused)?;
     let signature = signature.to_str().map_err(|_| refused)?.to_owned();

@@ -1,6 +1,7 @@
 //! A PostgreSQL of these tests' own: made when the first of them asks, gone with the process, however that
 //! ends. `SUBLEDGER_TEST_POSTGRES_URL` names a server to use instead.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::process::CommandExt as _;
@@ -73,12 +74,11 @@ pub(crate) fn load(folder: &Path, script: &str) {
 }
 
 fn make(folder: &Path) -> String {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = folder.file_name().unwrap().to_str().unwrap();
     let name = format!("subledger_test_{}_{folder}", std::process::id());
-    let there = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
-    if CLUSTER.psql("postgres", &there).is_empty() {
+    if made.insert(name.clone()) {
         CLUSTER.psql("postgres", &format!("CREATE DATABASE \"{name}\""));
     }
     name

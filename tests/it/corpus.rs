@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::value::RawValue;
 use subledger::projection::observe::observe;
 use subledger::stripe::Envelope;
-use subledger::stripe::routing::names_nobody;
+use subledger::stripe::routing::is_account_event;
 
 use crate::app::server::TestServer;
 
@@ -189,11 +189,11 @@ fn what_is_not_parsed_names_nobody() {
     let (mut passed_over, events) = (0, events());
     for (name, body) in &events {
         let Ok(envelope) = Envelope::parse(body) else { continue };
-        if names_nobody(&envelope.event_type) {
+        if is_account_event(&envelope.event_type) {
             passed_over += 1;
             let observed = observe(body).unwrap();
             assert_eq!(observed.customer, None, "{name}");
-            assert_eq!(observed.stand_ins, [], "{name}");
+            assert_eq!(observed.payment_keys, [], "{name}");
             assert_eq!(observed.links, [], "{name}");
             assert!(observed.catalogue.is_none() && observed.change.is_none(), "{name}");
         }

@@ -1,8 +1,7 @@
 //! Histories end to end: in words, with marks, one timeline over several customers.
 
 use serde_json::{Value, json};
-use sqlx::Connection as _;
-use subledger::audit::{self, Folding, HistoryEvent, Past, Subject, SubjectKind};
+use subledger::audit::{self, FoldOutcome, HistoryEvent, Past, Subject, SubjectKind};
 use subledger::ids::Scope;
 use subledger::projection::Logic;
 use subledger::store::NewEvent;
@@ -131,8 +130,8 @@ pub(crate) async fn ledger() -> TempDir {
     store.close().await;
     let mut log = raw::log(&crate::database(folder.path())).await;
     let erase = "UPDATE events SET payload = NULL, salt = NULL WHERE event_id = 'evt_15'";
-    sqlx::raw_sql(erase).execute(&mut log).await.unwrap();
-    log.close().await.unwrap();
+    log.run(erase).await;
+    log.close().await;
     folder
 }
 
@@ -164,9 +163,9 @@ async fn a_user_with_several_customers_has_one_timeline_with_every_mark() {
     assert_eq!(marked(|it| it.redelivered == 0).len(), told.len() - 1);
     assert_eq!(marked(|it| it.ambiguous), ["09", "10"]);
     assert_eq!(told[6].1.rivals[0].as_str(), "evt_10");
-    assert_eq!(marked(|it| it.folding == Folding::NotFolded), ["05", "11"]);
-    assert_eq!(marked(|it| it.folding == Folding::Parked), ["14"]);
-    assert_eq!(marked(|it| it.folding == Folding::Erased), ["15"]);
+    assert_eq!(marked(|it| it.folding == FoldOutcome::NotFolded), ["05", "11"]);
+    assert_eq!(marked(|it| it.folding == FoldOutcome::Parked), ["14"]);
+    assert_eq!(marked(|it| it.folding == FoldOutcome::Erased), ["15"]);
     let note = |at: usize| told[at].1.note.as_deref().unwrap();
     assert_eq!(note(2), "charged 50.00 USD");
     assert_eq!(note(8), "refunded 20.00 USD");
@@ -188,7 +187,10 @@ async fn a_user_with_several_customers_has_one_timeline_with_every_mark() {
     let of_customer = subject(SubjectKind::Customer, "cus_b");
     let (_, history) = audit::history(&store, of_customer, Past::default()).await.unwrap().unwrap();
     let erased = history.events.last().unwrap();
-    assert_eq!((erased.folding, erased.words.len(), erased.changes.len()), (Folding::Erased, 0, 0));
+    assert_eq!(
+        (erased.folding, erased.words.len(), erased.changes.len()),
+        (FoldOutcome::Erased, 0, 0)
+    );
     store.close().await;
 }
 
@@ -293,7 +295,7 @@ async fn a_users_history_tells_what_was_theirs_when_it_happened_and_nothing_of_o
         let found = audit::history(&store, subject(SubjectKind::User, user), past).await.unwrap();
         let (_, history) = found.unwrap();
         let ids = told(&history.events).iter().map(|it| it.0).collect::<Vec<_>>().join(" ");
-        let of = |change: &audit::Change| change.subscription_id.clone();
+        let of = |change: &audit::HistoryChange| change.subscription_id.clone();
         let changed: std::collections::BTreeSet<_> =
             history.events.iter().flat_map(|event| &event.changes).map(of).collect();
         let state: Vec<_> = history.state.iter().map(|row| row.subscription_id.clone()).collect();

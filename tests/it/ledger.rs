@@ -1,8 +1,6 @@
 //! Log, projector and audit together, on real databases in a temporary folder.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +10,7 @@ use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projector::{self, Listing, Projector, RebuildMode, Rebuilt};
+use subledger::projector::{self, Projector, RebuildOptions, Rebuilt};
 use subledger::simulate::{self, Delivery, Plan, SimulatedEvent, Simulation};
 use subledger::store::{EventFacts, EventSource, NewEvent, OpenMode, Store, SubscriptionFilter};
 use subledger::stripe::Envelope;
@@ -23,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fold::assert_rows_are_true;
 
 /// A rebuild as `serve` does one.
-pub(crate) const SWAP: (RebuildMode, Listing) = (RebuildMode::Swap, Listing::Nothing);
+pub(crate) const SWAP: RebuildOptions = RebuildOptions::SWAP;
 
 pub(crate) async fn open(folder: &Path) -> Store {
     Store::open(&crate::database(folder), OpenMode::Create, Clock::System).await.unwrap()
@@ -377,13 +375,13 @@ async fn a_projector_that_sleeps_holds_up_no_append_and_catches_up() {
 
     // As long as another connection writes to the read model, the projector cannot.
     let mut sleeper = crate::raw::read(&crate::database(folder.path())).await;
-    sqlx::raw_sql(crate::raw::LOCK_READ).execute(&mut sleeper).await.unwrap();
+    sleeper.run(crate::raw::dialect().lock_read).await;
     append(&store, meanwhile).await;
     let end = store.log.head().await.unwrap().size;
     assert_eq!(end.0, i64::try_from(simulation.events.len()).unwrap());
     assert_eq!(projector.handle().status().position, Position(100));
 
-    sqlx::query("ROLLBACK").execute(&mut sleeper).await.unwrap();
+    sleeper.run("ROLLBACK").await;
     projector.handle().reached(end).await;
     assert_rows_are_true(&rows(&store).await, &simulation.truth);
     projector.stop().await;

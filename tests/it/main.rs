@@ -1,22 +1,17 @@
-//! Everything that needs more than one room of the crate: one binary, one module a behaviour.
+//! Tests of the public interface: the library, the commands and HTTP. One binary; a module is a behaviour.
+//!
+//! The variable `SUBLEDGER_TEST_DATABASE` chooses the database: `sqlite`, which is the default, or `postgres`.
+//! `tests/run.sh` runs every test with SQLite, and then with PostgreSQL those in none of these modules:
+//!
+//! - `run_once`: tests that need no database, or whose outcome does not depend on which it is
+//! - `sqlite_only`: tests of SQLite's files
+//! - `postgres_only`: tests of a server that processes share; they always use PostgreSQL
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-/// What is for files of SQLite alone.
-macro_rules! sqlite_only {
-    ($($item:item)*) => { $($item)* };
-}
-use sqlite_only;
-
-/// What needs no database, and so runs with one of them.
-macro_rules! run_once {
-    ($($item:item)*) => { $($item)* };
-}
-use run_once;
-
-mod allocations;
 mod app;
 mod audit;
+mod cluster;
 mod corpus;
 mod damage;
 mod diff;
@@ -31,26 +26,54 @@ mod ledger;
 mod order;
 mod parking;
 mod policy;
+mod postgres_only;
 mod proof;
-mod raw_sqlite;
+mod raw;
 mod readme;
 mod rebuild;
+mod run_once {
+    mod allocations;
+}
 mod stalls;
 mod store;
 mod upgrade;
 mod user;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
-use raw_sqlite as raw;
 use subledger::store::DatabaseUrl;
+use tempfile::TempDir;
 
-/// The address that a command needs beside the folder it runs in: none, a file there is found by itself.
-fn address(_: &Path) -> Option<String> {
-    None
+/// Beginning of the name of a folder whose database is always one of PostgreSQL's.
+const ON_POSTGRES: &str = "postgres-";
+
+/// Whether tests that run on either database run on PostgreSQL.
+fn is_on_postgres() -> bool {
+    static IS_ON_POSTGRES: LazyLock<bool> =
+        LazyLock::new(|| match std::env::var("SUBLEDGER_TEST_DATABASE").as_deref() {
+            Ok("postgres") => true,
+            Ok("sqlite") | Err(_) => false,
+            Ok(other) => panic!("SUBLEDGER_TEST_DATABASE is sqlite or postgres, and not {other}"),
+        });
+    *IS_ON_POSTGRES
 }
 
-/// The database that belongs to a folder.
+/// New folder whose database is one of PostgreSQL's.
+fn folder_on_postgres() -> TempDir {
+    tempfile::Builder::new().prefix(ON_POSTGRES).tempdir().unwrap()
+}
+
+/// Address that a command needs in its folder: none with SQLite, which finds the file by itself.
+fn address(folder: &Path) -> Option<String> {
+    let is_marked = || folder.file_name().unwrap().to_str().unwrap().starts_with(ON_POSTGRES);
+    (is_on_postgres() || is_marked()).then(|| cluster::address(folder))
+}
+
+/// Database of a folder.
 fn database(folder: &Path) -> DatabaseUrl {
-    DatabaseUrl::from_path(folder.join("subledger.db"))
+    match address(folder) {
+        Some(address) => DatabaseUrl::parse(&address).unwrap(),
+        None => DatabaseUrl::from_path(folder.join("subledger.db")),
+    }
 }

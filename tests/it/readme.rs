@@ -1,13 +1,12 @@
-//! What the README shows is what the program does: its queries run, and its commands do what it says.
+//! README and guides: their queries and commands run, their output is the program's, their links lead to files.
 
-crate::sqlite_only! {
-    #[cfg(unix)]
-    mod files;
+#[cfg(unix)]
+mod sqlite_only;
+mod run_once {
+    mod links;
 }
 
 use serde_json::json;
-use sqlx::Connection as _;
-use sqlx::Row as _;
 use tempfile::TempDir;
 
 use crate::app::commands::{imported, run};
@@ -16,14 +15,14 @@ use crate::raw;
 
 const README: &str = include_str!("../../README.md");
 
-/// The text under a heading, up to the next heading of its level.
-fn section(heading: &str) -> &'static str {
-    let (_, rest) = README.split_once(&format!("\n## {heading}\n")).unwrap();
+/// Text under a heading of a page, up to the next heading of its level.
+pub(crate) fn section<'t>(page: &'t str, heading: &str) -> &'t str {
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     rest.split("\n## ").next().unwrap()
 }
 
-/// The fenced blocks of a language in a text.
-fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+/// Fenced blocks of a language in a text.
+pub(crate) fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("\n```{language}\n");
     text.split(fence.as_str()).skip(1).map(|it| it.split("```").next().unwrap()).collect()
 }
@@ -40,7 +39,7 @@ pub(crate) fn assert_shows_parts_of_the_demo(output: &str) {
         text.lines().map(words).filter(|line| !line.is_empty()).collect()
     };
     let output = lines(output);
-    let shown = blocks(section("Try it"), "text");
+    let shown = blocks(section(README, "Try it"), "text");
     let mut rest = output.as_slice();
     for part in shown[0].split("\n…\n").map(lines) {
         let at = rest.windows(part.len()).position(|it| it == part);
@@ -76,40 +75,36 @@ fn ledger() -> TempDir {
 async fn its_queries_give_users_and_amounts_that_are_right_in_every_currency() {
     let directory = ledger();
     let mut connection = raw::read(&crate::database(directory.path())).await;
-    let own = format!("-- {}\n", raw::NAME);
-    let queries = blocks(section("SQL"), "sql");
+    let own = format!("-- {}\n", raw::dialect().name);
+    let queries = blocks(include_str!("../../src/guide/sql.md"), "sql");
     let mine: Vec<_> = queries.iter().filter(|it| it.starts_with(&own)).collect();
     assert_eq!((queries.len(), mine.len()), (8, 4), "each query in both forms: {queries:?}");
 
-    let users = sqlx::query_scalar::<_, String>(*mine[0]).fetch_all(&mut connection).await.unwrap();
-    assert_eq!(users, ["user_1", "user_2", "user_3"]);
-    let amounts = sqlx::query(*mine[1]).fetch_all(&mut connection).await.unwrap();
-    let amounts: Vec<_> = amounts
-        .iter()
-        .map(|row| {
-            format!("{} {}", row.get::<String, _>("currency"), row.get::<String, _>("interval"))
-        })
-        .collect();
-    assert_eq!(amounts, ["jpy month", "kwd month", "usd month"]);
-    let total = format!(
-        "SELECT CAST(sum(minor_units) AS TEXT) FROM ({}) AS q",
-        mine[1].trim().trim_end_matches(';')
-    );
-    let total: String =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(total)).fetch_one(&mut connection).await.unwrap();
+    for query in &mine {
+        connection.run(query).await;
+    }
+    let of = |columns: &str, query: &str| {
+        format!("SELECT {columns} FROM ({}) AS q", query.trim().trim_end_matches(';'))
+    };
+    let users: Vec<(String,)> = connection.rows(mine[0]).await;
+    assert_eq!(users, ["user_1", "user_2", "user_3"].map(|it| (it.to_owned(),)));
+    let amounts = of("currency || ' ' || \"interval\"", mine[1]);
+    let amounts: Vec<(String,)> = connection.rows(&amounts).await;
+    assert_eq!(amounts, ["jpy month", "kwd month", "usd month"].map(|it| (it.to_owned(),)));
+    let total: String = connection.value(&of("CAST(sum(minor_units) AS TEXT)", mine[1])).await;
     assert_eq!(total, "2700", "900 of each, and nothing is divided");
 
-    let overdue = sqlx::query(*mine[2]).fetch_all(&mut connection).await.unwrap();
-    assert!(overdue.is_empty());
-    let items = sqlx::query(*mine[3]).fetch_all(&mut connection).await.unwrap();
-    let items = items.iter().map(|row| row.get::<String, _>("subscription_id"));
-    assert_eq!(items.collect::<Vec<_>>(), ["sub_1", "sub_2", "sub_3", "sub_4"]);
+    let overdue: i64 = connection.value(&of("count(*)", mine[2])).await;
+    assert_eq!(overdue, 0);
+    let items: Vec<(String,)> = connection.rows(&of("subscription_id", mine[3])).await;
+    assert_eq!(items, ["sub_1", "sub_2", "sub_3", "sub_4"].map(|it| (it.to_owned(),)));
 
-    let (_, doubt) = README.split_once("`SELECT * FROM current_subscriptions").unwrap();
+    let guarantees = include_str!("../../src/guide/guarantees.md");
+    let (_, doubt) = guarantees.split_once("`SELECT * FROM current_subscriptions").unwrap();
     let doubt = format!("SELECT * FROM current_subscriptions{}", doubt.split('`').next().unwrap());
-    let doubt = sqlx::query(sqlx::AssertSqlSafe(doubt)).fetch_all(&mut connection).await.unwrap();
-    assert!(doubt.is_empty());
-    connection.close().await.unwrap();
+    let doubt: i64 = connection.value(&of("count(*)", &doubt)).await;
+    assert_eq!(doubt, 0);
+    connection.close().await;
 
     // As people see them.
     let told = run(directory.path(), &["history", "user_2"]).out;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::projection::Logic;
-use crate::projection::entitlement::{End, Ground, Judgement};
+use crate::projection::entitlement::{AccessRule, EndRule, Judgement};
 use crate::projection::policy::{self, line_of_key};
 
 /// What decided about access: a sentence and, where the policy has a say, its line.
@@ -24,21 +24,21 @@ impl Decision {
     pub(super) fn on_access(judgement: &Judgement, status: &str, logic: &Logic) -> Self {
         let granted = judgement.entitlement.entitled;
         let (why, key) = match &judgement.access {
-            Ground::Over => ("it is over, and no policy can grant it access".to_owned(), None),
-            Ground::Status if granted => {
+            AccessRule::Over => ("it is over, and no policy can grant it access".to_owned(), None),
+            AccessRule::Status if granted => {
                 (format!("`{status}` grants access"), Some("grant".to_owned()))
             }
-            Ground::Status => {
+            AccessRule::Status => {
                 (format!("`{status}` does not grant access"), Some("grant".to_owned()))
             }
-            Ground::UnknownStatus => {
+            AccessRule::UnknownStatus => {
                 (format!("`{status}` is a status nobody knew"), Some("unknown_status".to_owned()))
             }
-            Ground::UnearnedGrace => (
+            AccessRule::UnearnedGrace => (
                 "nothing was ever paid, and grace has to be earned".to_owned(),
                 Some("grace_requires_payment".to_owned()),
             ),
-            Ground::Pause(behavior) => {
+            AccessRule::Pause(behavior) => {
                 ("collection is paused".to_owned(), Some(format!("pause_collection.{behavior}")))
             }
         };
@@ -57,17 +57,17 @@ impl Decision {
         let key = |key: &str| Some(key.to_owned());
         let (why, key) = match judgement.end {
             None => ("nothing ends it", key("stale_after_period_end_days")),
-            Some(End::CancelAt) => ("it is cancelled then", None),
-            Some(End::Schedule) => ("its schedule ends it then", None),
-            Some(End::PeriodEnd) => ("it is cancelled with the end of the period", None),
-            Some(End::Grace) => {
+            Some(EndRule::CancelAt) => ("it is cancelled then", None),
+            Some(EndRule::Schedule) => ("its schedule ends it then", None),
+            Some(EndRule::PeriodEnd) => ("it is cancelled with the end of the period", None),
+            Some(EndRule::Grace) => {
                 ("so many days after `past_due_since` grace ends", key("past_due_grace_days"))
             }
-            Some(End::PaidThrough) => (
+            Some(EndRule::PaidThrough) => (
                 "collection is paused, and it is paid until then",
                 pause.map(|behavior| format!("pause_collection.{behavior}")),
             ),
-            Some(End::Stale) => (
+            Some(EndRule::Stale) => (
                 "so many days after the end of the period, or of what is paid for if that is later, unless \
                  more is heard",
                 key("stale_after_period_end_days"),
@@ -90,8 +90,8 @@ mod tests {
     use crate::projection::entitlement::Entitlement;
     use crate::time::StripeTime;
 
-    fn judged(access: Ground, end: Option<End>) -> Judgement {
-        let entitled = access == Ground::Status;
+    fn judged(access: AccessRule, end: Option<EndRule>) -> Judgement {
+        let entitled = access == AccessRule::Status;
         let until = end.map(|_| StripeTime(5));
         Judgement { entitlement: Entitlement { entitled, until }, access, end }
     }
@@ -101,7 +101,7 @@ mod tests {
         let own =
             "# mine\n\npast_due_grace_days = 3 # short\n[pause_collection]\nvoid = \"deny\"\n";
         let logic = Logic::parse(own, "user_id").unwrap();
-        let grace = judged(Ground::Status, Some(End::Grace));
+        let grace = judged(AccessRule::Status, Some(EndRule::Grace));
         let decision = Decision::on_end(&grace, None, &logic).unwrap();
         assert_eq!(
             (decision.line, decision.text.as_deref()),
@@ -113,7 +113,7 @@ mod tests {
             access.text.as_deref(),
             Some("grant = [\"active\", \"trialing\", \"past_due\"]")
         );
-        let paused = judged(Ground::Pause("void".to_owned()), None);
+        let paused = judged(AccessRule::Pause("void".to_owned()), None);
         let decision = Decision::on_access(&paused, "active", &logic);
         assert_eq!((decision.line, decision.text.as_deref()), (Some(5), Some("void = \"deny\"")));
         assert_eq!(Decision::on_end(&paused, Some("void"), &logic), None);
@@ -123,11 +123,11 @@ mod tests {
     fn every_ground_and_every_end_that_the_policy_has_a_say_in_names_its_line() {
         let logic = Logic::default();
         for (ground, key) in [
-            (Ground::Over, None),
-            (Ground::Status, Some("grant")),
-            (Ground::UnknownStatus, Some("unknown_status")),
-            (Ground::UnearnedGrace, Some("grace_requires_payment")),
-            (Ground::Pause("keep_as_draft".to_owned()), Some("pause_collection.keep_as_draft")),
+            (AccessRule::Over, None),
+            (AccessRule::Status, Some("grant")),
+            (AccessRule::UnknownStatus, Some("unknown_status")),
+            (AccessRule::UnearnedGrace, Some("grace_requires_payment")),
+            (AccessRule::Pause("keep_as_draft".to_owned()), Some("pause_collection.keep_as_draft")),
         ] {
             let decision = Decision::on_access(&judged(ground, None), "active", &logic);
             assert_eq!(decision.key.as_deref(), key);
@@ -135,14 +135,14 @@ mod tests {
         }
         for (end, key) in [
             (None, Some("stale_after_period_end_days")),
-            (Some(End::CancelAt), None),
-            (Some(End::Schedule), None),
-            (Some(End::PeriodEnd), None),
-            (Some(End::Grace), Some("past_due_grace_days")),
-            (Some(End::PaidThrough), Some("pause_collection.void")),
-            (Some(End::Stale), Some("stale_after_period_end_days")),
+            (Some(EndRule::CancelAt), None),
+            (Some(EndRule::Schedule), None),
+            (Some(EndRule::PeriodEnd), None),
+            (Some(EndRule::Grace), Some("past_due_grace_days")),
+            (Some(EndRule::PaidThrough), Some("pause_collection.void")),
+            (Some(EndRule::Stale), Some("stale_after_period_end_days")),
         ] {
-            let judgement = judged(Ground::Status, end);
+            let judgement = judged(AccessRule::Status, end);
             let decision = Decision::on_end(&judgement, Some("void"), &logic).unwrap();
             assert_eq!(decision.key.as_deref(), key);
             assert_eq!(decision.line.is_some(), key.is_some(), "{decision:?}");

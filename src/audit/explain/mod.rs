@@ -2,8 +2,8 @@
 //! stands, and what the policy had to say.
 
 mod decision;
-mod places;
-mod source;
+mod locate;
+mod origin;
 #[cfg(test)]
 mod tests;
 mod tie;
@@ -14,11 +14,11 @@ use serde_json::Value;
 pub use decision::Decision;
 pub use tie::{Rival, Tie};
 
-use self::source::Sources;
+use self::origin::FieldOrigins;
 use super::history::{fields, says_nothing};
 use super::outline::Outline;
+use super::replay::{ReplayInput, ReplayedCustomer, replay};
 use super::subject::{Past, Subject, SubjectKind};
-use super::tell::{Heard, Known, tell};
 use super::{EVENTS_MAX, beside_the_runtime, is_zero};
 use crate::ids::{CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
@@ -42,7 +42,7 @@ pub struct Explanation {
     pub received_in_future: usize,
     /// Its fields, in the order of the row, and `active`.
     pub fields: Vec<Explained>,
-    /// Whether the story is longer than is told: then this is what its first events make.
+    /// Whether the story is longer than is replay: then this is what its first events make.
     pub truncated: bool,
 }
 
@@ -54,9 +54,9 @@ pub struct Explained {
     /// Its value.
     pub value: Value,
     /// The event that set it to this value; none where nothing ever said anything else than nothing.
-    pub set_by: Option<Source>,
+    pub set_by: Option<EventPointer>,
     /// The event that has the value, where the one that set it only made it count.
-    pub said_by: Option<Source>,
+    pub said_by: Option<EventPointer>,
     /// What decided, of what depends on the policy.
     pub decision: Option<Decision>,
     /// The events that shared the second of the one that set it.
@@ -65,7 +65,7 @@ pub struct Explained {
 
 /// An event, and where in it something stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct EventPointer {
     /// Its place in the log.
     pub position: Position,
     /// `evt_…`.
@@ -79,7 +79,7 @@ pub struct Source {
     pub path: Option<String>,
 }
 
-impl Source {
+impl EventPointer {
     fn of(logged: &LoggedEvent, path: Option<String>) -> Self {
         Self {
             position: logged.position,
@@ -104,7 +104,7 @@ pub async fn explain(
     let outline = Outline::read(store, &subject, past, EVENTS_MAX).await?;
     let Some(outline) = outline else { return Ok(None) };
     let (stamp, generation) = (outline.stamp, outline.generation);
-    let events = outline.hear(store, &outline.entries).await?;
+    let events = outline.read_events(store, &outline.entries).await?;
     let explained = beside_the_runtime(move || {
         let Outline { customers, logic, truncated, received_in_future, .. } = outline;
         let (row, fields) = fields_of(&events, &customers, &logic, &id)?;
@@ -123,19 +123,20 @@ pub async fn explain(
 
 /// The row of a subscription at the end of a story, and each of its fields explained.
 fn fields_of(
-    events: &[Heard],
+    events: &[ReplayInput],
     customers: &[CustomerKey],
     logic: &Logic,
     id: &SubscriptionId,
 ) -> Option<(SubscriptionRow, Vec<Explained>)> {
-    let told = tell(events, customers, logic);
-    let is_of =
-        |known: &Known| known.rows.iter().position(|row| row.subscription_id == id.as_str());
-    let (known, at) = told.states.values().find_map(|known| Some((known, is_of(known)?)))?;
+    let replay = replay(events, customers, logic);
+    let is_of = |known: &ReplayedCustomer| {
+        known.rows.iter().position(|row| row.subscription_id == id.as_str())
+    };
+    let (known, at) = replay.states.values().find_map(|known| Some((known, is_of(known)?)))?;
     let mut row = known.rows[at].clone();
-    told.counts.get(id).copied().unwrap_or_default().put_into(&mut row);
+    replay.counts.get(id).copied().unwrap_or_default().put_into(&mut row);
     let judgement = rows::judgement(&known.state, id, logic)?;
-    let sources = Sources::new(&told, id, logic);
+    let sources = FieldOrigins::new(&replay, id, logic);
     let values = fields(&row);
     let explained = SubscriptionRow::COLUMNS.iter().map(|column| {
         let value = values.get(column.name).cloned().unwrap_or_default();
@@ -163,12 +164,12 @@ async fn name(
 ) -> Result<(), StoreError> {
     let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
     let mut named = row.clone();
-    catalogue.name(&mut named);
+    catalogue.apply_names(&mut named);
     for (field, id, name) in [
         ("product_name", &row.product_id, named.product_name),
         ("price_nickname", &row.price_id, named.price_nickname),
     ] {
-        let event = id.as_deref().and_then(|id| catalogue.named_by(&scope, id));
+        let event = id.as_deref().and_then(|id| catalogue.naming_event(&scope, id));
         let (Some(event), Some(at)) = (event, explained.iter().position(|it| it.field == field))
         else {
             continue;
@@ -180,9 +181,9 @@ async fn name(
         let set_by = logged.map(|logged| {
             let body = logged.payload.as_deref().and_then(|body| serde_json::from_str(body).ok());
             let path = body.and_then(|body: Value| {
-                places::path_of(&logged.facts.event_type, &body, field, &value, &[])
+                locate::find_pointer(&logged.facts.event_type, &body, field, &value, &[])
             });
-            Source::of(&logged, path)
+            EventPointer::of(&logged, path)
         });
         let field = field.to_owned();
         explained[at] =

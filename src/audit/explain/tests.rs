@@ -23,7 +23,7 @@ const COMPUTED: [&str; 8] = [
     "user_id_source",
 ];
 
-fn heard(position: i64, body: &str) -> Heard {
+fn input(position: i64, body: &str) -> ReplayInput {
     let facts = EventFacts::from(&Envelope::parse(body).unwrap());
     let observed = observe(body).unwrap();
     let logged = LoggedEvent {
@@ -39,7 +39,7 @@ fn heard(position: i64, body: &str) -> Heard {
         salt: Some([0; 16]),
         payload: Some(body.to_owned()),
     };
-    Heard {
+    ReplayInput {
         logged,
         subscription: observed.subscription,
         redelivered: 0,
@@ -49,15 +49,15 @@ fn heard(position: i64, body: &str) -> Heard {
 }
 
 /// Lives at one version, by customer, in a bad order of arrival.
-fn lives(version: ApiVersion) -> BTreeMap<CustomerKey, Vec<Heard>> {
+fn lives(version: ApiVersion) -> BTreeMap<CustomerKey, Vec<ReplayInput>> {
     let versions = Versions::One(version);
     let plan = Plan { seed: 31, subscriptions: 30, api_version: versions, ..Plan::default() };
-    let mut lives: BTreeMap<CustomerKey, Vec<Heard>> = BTreeMap::new();
+    let mut lives: BTreeMap<CustomerKey, Vec<ReplayInput>> = BTreeMap::new();
     for event in deliver(simulate(&plan).events, &Delivery::default()) {
         let Some(customer) = observe(&event.body).unwrap().customer else { continue };
         let of_customer = lives.entry(customer).or_default();
         let position = i64::try_from(of_customer.len()).unwrap() + 1;
-        of_customer.push(heard(position, &event.body));
+        of_customer.push(input(position, &event.body));
     }
     lives
 }
@@ -92,7 +92,7 @@ fn derived(field: &str, found: &Value, body: &Value) -> Value {
 
 fn is_instant(field: &str) -> bool {
     let column = SubscriptionRow::COLUMNS.iter().find(|column| column.name == field).unwrap();
-    column.kind == crate::projection::column::ColumnType::Instant
+    column.column_type == crate::projection::column::ColumnType::Instant
 }
 
 /// Whether what was found and the row's value agree in what both have.
@@ -117,9 +117,9 @@ fn every_field_is_found_where_it_is_said_to_stand_in_every_api_version() {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for version in ApiVersion::ALL {
         for (key, events) in lives(version) {
-            let told = tell(&events, std::slice::from_ref(&key), &Logic::default());
+            let replay = replay(&events, std::slice::from_ref(&key), &Logic::default());
             let ids: Vec<_> =
-                told.states[&key].rows.iter().map(|row| row.subscription_id.clone()).collect();
+                replay.states[&key].rows.iter().map(|row| row.subscription_id.clone()).collect();
             for id in ids {
                 let id = SubscriptionId::from(id.as_str());
                 let (_, fields) =
@@ -138,7 +138,11 @@ fn every_field_is_found_where_it_is_said_to_stand_in_every_api_version() {
 }
 
 /// Looks a field up; its name, where there was something to look up.
-fn check(explained: &Explained, events: &[Heard], version: ApiVersion) -> Option<&'static str> {
+fn check(
+    explained: &Explained,
+    events: &[ReplayInput],
+    version: ApiVersion,
+) -> Option<&'static str> {
     let Explained { field, value, .. } = explained;
     let column = SubscriptionRow::COLUMNS.iter().find(|column| column.name == field).unwrap();
     let source = explained.said_by.as_ref().or(explained.set_by.as_ref());

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::audit::tell::{Folding, Step, Told};
+use crate::audit::replay::{FoldOutcome, Replay, ReplayStep};
 use crate::ids::EventId;
-use crate::projection::observe::evidence_of;
-use crate::projection::order::{self, Evidence, Settled};
+use crate::projection::observe::evidence_for;
+use crate::projection::order::{self, Evidence, TieBreak};
 use crate::stripe::Envelope;
 use crate::time::StripeTime;
 
@@ -24,38 +24,37 @@ pub struct Rival {
     /// The event.
     pub event_id: EventId,
     /// What settled which of the two came later.
-    pub settled_by: Settled,
+    pub settled_by: TieBreak,
 }
 
 /// The last event about an object before a second.
-fn last_before(told: &Told<'_>, second: StripeTime, object: &str) -> Option<Evidence> {
-    let earlier =
-        told.steps.iter().rev().filter(|step| {
-            step.heard.logged.facts.created < second && step.folding == Folding::Folded
-        });
+fn last_before(replay: &Replay<'_>, second: StripeTime, object: &str) -> Option<Evidence> {
+    let earlier = replay.steps.iter().rev().filter(|step| {
+        step.input.logged.facts.created < second && step.folding == FoldOutcome::Folded
+    });
     let mut about_it = earlier.filter_map(|step| {
-        let envelope = Envelope::parse(step.heard.logged.payload.as_deref()?).ok()?;
-        let (of, evidence) = evidence_of(&envelope);
+        let envelope = Envelope::parse(step.input.logged.payload.as_deref()?).ok()?;
+        let (of, evidence) = evidence_for(&envelope);
         (of == object).then_some(evidence)
     });
     about_it.next()
 }
 
 /// The tie that an event is in. None where it has its second for itself, as far as its object goes.
-pub(super) fn tie(told: &Told<'_>, step: &Step<'_>) -> Option<Tie> {
-    let created = step.heard.logged.facts.created;
-    let same_second = told.steps.iter().filter(|other| {
-        other.heard.logged.facts.created == created && other.folding == Folding::Folded
+pub(super) fn tie(replay: &Replay<'_>, step: &ReplayStep<'_>) -> Option<Tie> {
+    let created = step.input.logged.facts.created;
+    let same_second = replay.steps.iter().filter(|other| {
+        other.input.logged.facts.created == created && other.folding == FoldOutcome::Folded
     });
     let events: Vec<_> = same_second
         .filter_map(|step| {
-            let logged = &step.heard.logged;
+            let logged = &step.input.logged;
             let envelope = Envelope::parse(logged.payload.as_deref()?).ok()?;
-            let (object, evidence) = evidence_of(&envelope);
+            let (object, evidence) = evidence_for(&envelope);
             Some((object, &logged.facts.event_id, evidence))
         })
         .collect();
-    let own_id = &step.heard.logged.facts.event_id;
+    let own_id = &step.input.logged.facts.event_id;
     let (object, ..) = events.iter().find(|(_, id, _)| *id == own_id)?;
     let rivals: Vec<_> = events
         .iter()
@@ -68,15 +67,15 @@ pub(super) fn tie(told: &Told<'_>, step: &Step<'_>) -> Option<Tie> {
     // The steps are in canonical order, and so are the rivals.
     let own = rivals.iter().position(|(id, _)| *id == own_id)?;
     let others = (0..rivals.len()).filter(|other| *other != own);
-    let before = last_before(told, created, object);
+    let before = last_before(replay, created, object);
     let start: Vec<_> = before.iter().collect();
     Some(Tie {
         rivals: others
             .map(|other| Rival {
                 event_id: rivals[other].0.clone(),
-                settled_by: order::settled(&rivals, &start, other.min(own), other.max(own)),
+                settled_by: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
             })
             .collect(),
-        in_doubt: told.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),
+        in_doubt: replay.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),
     })
 }

@@ -1,7 +1,7 @@
 //! The log as it is read: dense positions, rising times, and the tree over it.
 
-use super::Report;
-use super::checked::Checked;
+use super::VerifyReport;
+use super::checked::CheckedEvent;
 use crate::ids::Position;
 use crate::proof::Checkpoint;
 use crate::store::{Damage, DamageCause};
@@ -25,14 +25,14 @@ pub(super) struct Chain {
 
 impl Chain {
     /// The chain before the first event, which is to meet these checkpoints on its way.
-    pub(super) fn new(checkpoints: &[Checkpoint], report: &mut Report) -> Self {
+    pub(super) fn new(checkpoints: &[Checkpoint], report: &mut VerifyReport) -> Self {
         let mut chain = Self { checkpoints: checkpoints.to_vec(), ..Self::default() };
         chain.compare_checkpoints(report);
         chain
     }
 
     /// The next events, which cannot be read. Where their leaf can be, the tree goes on with it.
-    pub(super) fn pass(&mut self, damage: &Damage, report: &mut Report) {
+    pub(super) fn pass(&mut self, damage: &Damage, report: &mut VerifyReport) {
         let (first, last) = (damage.first, damage.last);
         let message = if first == last {
             damage.cause.to_string()
@@ -62,7 +62,7 @@ impl Chain {
     }
 
     /// The next event.
-    pub(super) fn push(&mut self, event: &Checked, report: &mut Report) {
+    pub(super) fn push(&mut self, event: &CheckedEvent, report: &mut VerifyReport) {
         let at = Some(event.position);
         if event.position != self.position.next() {
             report.find(at, missing(self.position.next(), event.position));
@@ -94,7 +94,7 @@ impl Chain {
     }
 
     /// Says which checkpoints were never reached.
-    pub(super) fn end(&self, report: &mut Report) {
+    pub(super) fn end(&self, report: &mut VerifyReport) {
         for checkpoint in &self.checkpoints {
             if self.is_broken && checkpoint.size <= self.position.0.unsigned_abs() {
                 let message = format!(
@@ -113,7 +113,7 @@ impl Chain {
     }
 
     /// Compares the root with those of the checkpoints of this size.
-    fn compare_checkpoints(&mut self, report: &mut Report) {
+    fn compare_checkpoints(&mut self, report: &mut VerifyReport) {
         if self.is_broken {
             return;
         }

@@ -4,9 +4,10 @@
 use std::hash::RandomState;
 
 use super::ids;
-use crate::erasure::Erasure;
+use crate::erasure::ErasureRecord;
 use crate::ids::{EventId, Position, Scope};
-use crate::projector::{Entry, Outcome};
+use crate::projection::effects::EventEffects;
+use crate::projector::effects_of;
 use crate::store::{
     ChunkEvent, Damage, EventSource, LogEntry, LoggedEvent, RecordChunk, StoreError,
 };
@@ -26,15 +27,15 @@ pub(super) struct Checker {
 }
 
 /// An event in its turn.
-pub(super) enum Looked {
+pub(super) enum CheckedEntry {
     /// It was read.
-    At(Box<Checked>),
+    Event(Box<CheckedEvent>),
     /// These cannot be read. What they come to in the read model, as far as that has folded.
-    Damaged(Damage, Vec<Outcome>),
+    Damaged(Damage, Vec<EventEffects>),
 }
 
 /// An event that was looked at.
-pub(super) struct Checked {
+pub(super) struct CheckedEvent {
     pub(super) position: Position,
     pub(super) received_at: ReceivedAt,
     /// Hash of its identity.
@@ -47,13 +48,13 @@ pub(super) struct Checked {
     pub(super) signed: bool,
     /// True if there was a signature to check until it was erased.
     pub(super) is_signature_erased: bool,
-    pub(super) erasure: Option<Erasing>,
+    pub(super) erasure: Option<ErasureFact>,
     /// What it comes to in the read model, as far as that has folded.
-    pub(super) outcome: Option<Outcome>,
+    pub(super) effects: Option<EventEffects>,
 }
 
 /// What an event has to do with erasures.
-pub(super) enum Erasing {
+pub(super) enum ErasureFact {
     /// Its body is gone.
     Gone(Scope, EventId),
     /// It records that these are.
@@ -61,30 +62,30 @@ pub(super) enum Erasing {
 }
 
 impl Checker {
-    pub(super) fn check_all(&self, records: &RecordChunk) -> Result<Vec<Looked>, StoreError> {
+    pub(super) fn check_all(&self, records: &RecordChunk) -> Result<Vec<CheckedEntry>, StoreError> {
         let events = records.events()?;
-        Ok(events.iter().map(|it| Looked::At(Box::new(self.check(it)))).collect())
+        Ok(events.iter().map(|it| CheckedEntry::Event(Box::new(self.check(it)))).collect())
     }
 
     /// The same, where some of them may be damaged.
-    pub(super) fn check_entries(&self, entries: Vec<LogEntry>) -> Vec<Looked> {
+    pub(super) fn check_entries(&self, entries: Vec<LogEntry>) -> Vec<CheckedEntry> {
         let look = |entry: LogEntry| match entry {
-            Ok(event) => Looked::At(Box::new(self.check(&event))),
+            Ok(event) => CheckedEntry::Event(Box::new(self.check(&event))),
             Err(damage) => {
                 let folded = damage.positions().take_while(|position| *position <= self.folded);
-                let outcome = |position| {
+                let effects = |position| {
                     let rest = damage.rest.as_deref();
                     let event = ChunkEvent::damaged(position, &damage.cause, rest);
-                    Entry::read(&event).outcome()
+                    effects_of(&event)
                 };
-                let outcomes = folded.map(outcome).collect();
-                Looked::Damaged(damage, outcomes)
+                let effects = folded.map(effects).collect();
+                CheckedEntry::Damaged(damage, effects)
             }
         };
         entries.into_iter().map(look).collect()
     }
 
-    fn check(&self, event: &LoggedEvent) -> Checked {
+    fn check(&self, event: &LoggedEvent) -> CheckedEvent {
         let mut wrong = Vec::new();
         if !event.payload_matches_hash() {
             wrong.push("the payload is not the one that was hashed".to_owned());
@@ -102,7 +103,7 @@ impl Checker {
         }
         let signer = signer(event, &mut wrong);
         let signed = self.check_signature(event, signer, &mut wrong);
-        Checked {
+        CheckedEvent {
             position: event.position,
             received_at: event.received_at,
             identity: ids::hash(&event.facts, &self.keys),
@@ -111,7 +112,7 @@ impl Checker {
             signed,
             is_signature_erased: event.is_signature_erased(),
             erasure: erasure(event),
-            outcome: (event.position <= self.folded).then(|| Entry::read(&event.into()).outcome()),
+            effects: (event.position <= self.folded).then(|| effects_of(&event.into())),
         }
     }
 
@@ -162,13 +163,13 @@ fn says_another_version(event: &LoggedEvent) -> bool {
     of_payload.is_some_and(|it| event.facts.api_version.as_deref() != Some(&*it))
 }
 
-fn erasure(event: &LoggedEvent) -> Option<Erasing> {
+fn erasure(event: &LoggedEvent) -> Option<ErasureFact> {
     let scope = || event.facts.scope.clone();
     match event.payload.as_deref() {
-        None => Some(Erasing::Gone(scope(), event.facts.event_id.clone())),
+        None => Some(ErasureFact::Gone(scope(), event.facts.event_id.clone())),
         Some(body) if event.source == EventSource::Subledger => {
-            let events = Erasure::read(body)?.events.into_iter().map(|it| it.event_id);
-            Some(Erasing::Recorded(scope(), events.collect()))
+            let events = ErasureRecord::read(body)?.events.into_iter().map(|it| it.event_id);
+            Some(ErasureFact::Recorded(scope(), events.collect()))
         }
         Some(_) => None,
     }

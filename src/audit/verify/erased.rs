@@ -2,30 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Report;
-use super::checked::Erasing;
+use super::VerifyReport;
+use super::checked::ErasureFact;
 use crate::ids::{EventId, Position, Scope};
 
 /// What a log without bodies must be able to say of each: that it was erased on purpose.
 #[derive(Debug, Default)]
-pub(super) struct Erased {
+pub(super) struct ErasureCheck {
     gone: BTreeMap<(Scope, EventId), Position>,
     recorded: BTreeSet<(Scope, EventId)>,
 }
 
-impl Erased {
-    pub(super) fn note(&mut self, position: Position, erasing: Erasing) {
+impl ErasureCheck {
+    pub(super) fn note(&mut self, position: Position, erasing: ErasureFact) {
         match erasing {
-            Erasing::Gone(scope, id) => {
+            ErasureFact::Gone(scope, id) => {
                 self.gone.insert((scope, id), position);
             }
-            Erasing::Recorded(scope, events) => {
+            ErasureFact::Recorded(scope, events) => {
                 self.recorded.extend(events.into_iter().map(|id| (scope.clone(), id)));
             }
         }
     }
 
-    pub(super) fn compare(&self, report: &mut Report) {
+    pub(super) fn compare(&self, report: &mut VerifyReport) {
         for (event, position) in &self.gone {
             if !self.recorded.contains(event) {
                 report.find(Some(*position), "the payload is gone, and no erasure is recorded");

@@ -6,42 +6,34 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 
-use super::checked::{Checker, Looked};
-use super::{Report, check_all, processors};
+use super::checked::{CheckedEntry, Checker};
+use super::{VerifyReport, check_all, processors};
 use crate::audit::beside_the_runtime;
-use crate::ids::{CustomerKey, Position, Scope, SubscriptionId};
+use crate::ids::{Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
+use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
+use crate::projection::effects::{EventEffects, TimelineEntry};
 use crate::projection::row::SubscriptionRow;
-use crate::projection::state::CustomerState;
 use crate::projection::{Logic, rows};
-use crate::projector::{Outcome, can_fold, logic_of};
+use crate::projector::{can_fold, logic_of};
 use crate::store::{Store, StoreError, SubscriptionFilter};
 
-/// Changes until the evidence of order in them is read. Many are superseded before, and need never be.
-const UNSETTLED_MAX: usize = 1 << 15;
 /// Rows that are compared at once.
 const PAGE_ROWS: usize = 1_000;
 
-/// The fold of the log from nothing.
+/// Fold of the log from nothing.
 #[derive(Default)]
 pub(super) struct FreshFold {
-    /// The last event that is to be in it.
+    /// Position of the last event that belongs to it.
     position: Position,
-    states: HashMap<CustomerKey, CustomerState>,
-    /// The customers that were changed and not settled since.
-    unsettled: Vec<CustomerKey>,
+    customers: FoldedCustomers<EventCounts>,
     catalogue: Catalogue,
-    counts: Counts,
-}
-
-/// What a row says that its customer's state does not.
-#[derive(Default)]
-struct Counts {
-    /// Events on the timeline.
-    events: HashMap<(CustomerKey, SubscriptionId), i64>,
-    /// Events that are parked.
+    /// Number of parked events of each subscription.
     parked: HashMap<(Scope, SubscriptionId), i64>,
 }
+
+/// Number of events of one customer, by subscription.
+type EventCounts = BTreeMap<SubscriptionId, i64>;
 
 /// Whose row it is.
 type Identity = (String, bool, String, String);
@@ -52,34 +44,30 @@ impl FreshFold {
         Self { position, ..Self::default() }
     }
 
-    pub(super) fn join(&mut self, outcome: Outcome) {
-        let Outcome { timeline, change, catalogue, parked, links: _ } = outcome;
-        for entry in timeline {
-            if let Some(subscription) = entry.subscription {
-                *self.counts.events.entry((entry.customer, subscription)).or_default() += 1;
+    pub(super) fn join(&mut self, effects: EventEffects) {
+        let EventEffects {
+            timeline,
+            customer,
+            change,
+            catalogue,
+            parked,
+            subscription: _,
+            links: _,
+            notes: _,
+        } = effects;
+        for TimelineEntry { customer, subscription, .. } in timeline {
+            if let Some(subscription) = subscription {
+                let count =
+                    |counts: &mut EventCounts| *counts.entry(subscription).or_default() += 1;
+                self.customers.update(customer, count);
             }
         }
         if let Some((scope, Some(subscription))) = parked.map(|it| (it.scope, it.subscription)) {
-            *self.counts.parked.entry((scope, subscription)).or_default() += 1;
+            *self.parked.entry((scope, subscription)).or_default() += 1;
         }
-        if let Some(entry) = catalogue {
-            self.catalogue.join(entry);
-        }
-        if let Some((key, change)) = change {
-            self.states.entry(key.clone()).or_default().add(change);
-            self.unsettled.push(key);
-        }
-        if self.unsettled.len() >= UNSETTLED_MAX {
-            self.settle();
-        }
-    }
-
-    /// Reads the evidence of order in what was joined, and lets its text go.
-    fn settle(&mut self) {
-        self.unsettled.sort_unstable();
-        self.unsettled.dedup();
-        for key in self.unsettled.drain(..) {
-            self.states.get_mut(&key).into_iter().for_each(CustomerState::settle);
+        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        if let Some((key, change)) = customer.zip(change) {
+            self.customers.join(key, change, |_| ());
         }
     }
 
@@ -88,7 +76,7 @@ impl FreshFold {
     pub(super) async fn compare(
         mut self,
         store: &Store,
-        report: &mut Report,
+        report: &mut VerifyReport,
     ) -> Result<Option<i64>, StoreError> {
         let everything = SubscriptionFilter::default();
         let pages = store.read_model.subscription_pages(everything, None, PAGE_ROWS).await;
@@ -128,11 +116,11 @@ impl FreshFold {
         while let Some(chunk) = chunks.try_next().await? {
             for event in chunk {
                 match event {
-                    Looked::At(event) => event.outcome.into_iter().for_each(|it| self.join(it)),
-                    Looked::Damaged(_, outcomes) => {
-                        for outcome in outcomes {
-                            self.join(outcome);
-                        }
+                    CheckedEntry::Event(event) => {
+                        event.effects.into_iter().for_each(|it| self.join(it))
+                    }
+                    CheckedEntry::Damaged(_, effects) => {
+                        effects.into_iter().for_each(|it| self.join(it));
                     }
                 }
             }
@@ -142,41 +130,38 @@ impl FreshFold {
     }
 
     /// The rows that it makes, on all processors.
-    async fn rows(
-        mut self,
-        logic: Logic,
-    ) -> Result<BTreeMap<Identity, SubscriptionRow>, StoreError> {
-        self.settle();
-        let shared = Arc::new((logic, self.catalogue, self.counts));
-        let mut customers = self.states.into_iter();
+    async fn rows(self, logic: Logic) -> Result<BTreeMap<Identity, SubscriptionRow>, StoreError> {
+        let mut customers = self.customers.take_all().into_iter();
+        let shared = Arc::new((logic, self.catalogue, self.parked));
         let each = customers.len().div_ceil(processors()).max(1);
         let parts = std::iter::from_fn(|| {
             let part: Vec<_> = customers.by_ref().take(each).collect();
             let shared = Arc::clone(&shared);
-            (!part.is_empty()).then(|| beside_the_runtime(move || named(&part, &shared)))
+            (!part.is_empty()).then(|| beside_the_runtime(move || rows_of(part, &shared)))
         });
         let parts = futures_util::future::try_join_all(parts).await?;
         Ok(parts.into_iter().flatten().map(|row| (identity(&row), row)).collect())
     }
 }
 
-/// The rows of these customers, with the names of what they bought and what is counted.
-fn named(
-    customers: &[(CustomerKey, CustomerState)],
-    (logic, catalogue, counts): &(Logic, Catalogue, Counts),
+/// Rows of these customers, with the names of what they bought and the numbers of their events.
+fn rows_of(
+    customers: Vec<FoldedCustomer<EventCounts>>,
+    (logic, catalogue, parked): &(Logic, Catalogue, HashMap<(Scope, SubscriptionId), i64>),
 ) -> Vec<SubscriptionRow> {
-    let mut named = Vec::new();
-    for (key, state) in customers {
-        for mut row in rows::rows(key, state, logic) {
-            catalogue.name(&mut row);
+    let mut rows = Vec::new();
+    for FoldedCustomer { key, state, extra: events } in customers {
+        let Some(mut state) = state else { continue };
+        state.materialize();
+        for mut row in rows::rows(&key, &state, logic) {
+            catalogue.apply_names(&mut row);
             let id = SubscriptionId::from(row.subscription_id.as_str());
-            let of_scope = (key.scope.clone(), id.clone());
-            row.parked = counts.parked.get(&of_scope).copied().unwrap_or_default();
-            row.event_count = counts.events.get(&(key.clone(), id)).copied().unwrap_or_default();
-            named.push(row);
+            row.event_count = events.get(&id).copied().unwrap_or_default();
+            row.parked = parked.get(&(key.scope.clone(), id)).copied().unwrap_or_default();
+            rows.push(row);
         }
     }
-    named
+    rows
 }
 
 fn identity(row: &SubscriptionRow) -> Identity {
@@ -184,7 +169,7 @@ fn identity(row: &SubscriptionRow) -> Identity {
     (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
 }
 
-fn compare(stored: &SubscriptionRow, folded: Option<&SubscriptionRow>, report: &mut Report) {
+fn compare(stored: &SubscriptionRow, folded: Option<&SubscriptionRow>, report: &mut VerifyReport) {
     let id = &stored.subscription_id;
     match folded {
         None => report.find(None, format!("{id}: the log knows no such subscription")),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::Report;
+use super::VerifyReport;
 use crate::ids::Position;
 use crate::store::{Damage, EventFacts, Log, StoreError};
 
@@ -28,7 +28,7 @@ impl Ids {
     pub(super) async fn compare(
         mut self,
         log: &Log,
-        report: &mut Report,
+        report: &mut VerifyReport,
     ) -> Result<i64, StoreError> {
         self.0.sort_unstable();
         let alike = self.0.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1);

@@ -22,8 +22,8 @@ use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::chain::Chain;
-use self::checked::{Checker, Looked};
-use self::erased::Erased;
+use self::checked::{CheckedEntry, Checker};
+use self::erased::ErasureCheck;
 use self::fresh::FreshFold;
 use self::ids::Ids;
 use super::beside_the_runtime;
@@ -47,7 +47,7 @@ const FINDINGS_MAX: usize = 100_000;
 
 /// What verification found.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// Events whose hashes were computed again.
     pub events: i64,
     /// Distinct ids of events, within an account and mode: as many as there are events.
@@ -92,7 +92,7 @@ pub struct VerifyProgress {
     pub total: i64,
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether everything is as it should be.
     pub fn is_clean(&self) -> bool {
         self.differences == 0
@@ -118,7 +118,7 @@ pub async fn verify(
     store: &Store,
     signatures: Option<&Verifier>,
     progress: impl FnMut(VerifyProgress),
-) -> Result<Report, StoreError> {
+) -> Result<VerifyReport, StoreError> {
     verify_against(store, signatures, &[], progress).await
 }
 
@@ -129,8 +129,8 @@ pub async fn verify_against(
     signatures: Option<&Verifier>,
     checkpoints: &[Checkpoint],
     mut progress: impl FnMut(VerifyProgress),
-) -> Result<Report, StoreError> {
-    let mut report = Report::default();
+) -> Result<VerifyReport, StoreError> {
+    let mut report = VerifyReport::default();
     // How far the rows have folded, before the log is read up to there and beyond.
     let live = store.read_model.live().await?.filter(can_fold);
     let folded = live.map_or(Position::ZERO, |live| live.position);
@@ -141,15 +141,15 @@ pub async fn verify_against(
     // Beside the events: it takes about as long where the log is long.
     let inspecting = AbortOnDropHandle::new(tokio::spawn(inspect(store.clone())));
     let mut chain = Chain::new(checkpoints, &mut report);
-    let mut erased = Erased::default();
+    let mut erased = ErasureCheck::default();
     let (mut signed, mut signatures_erased) = (0, 0);
     let mut ids = Ids::default();
     let mut chunks = check_all(&store.log, Position::ZERO, head.size, &checker);
     while let Some(chunk) = chunks.try_next().await? {
         for event in chunk {
             let mut event = match event {
-                Looked::At(event) => event,
-                Looked::Damaged(damage, outcomes) => {
+                CheckedEntry::Event(event) => event,
+                CheckedEntry::Damaged(damage, effects) => {
                     // What is missing is found when the next event is read, or at the end.
                     if !matches!(damage.cause, Missing | CutOff) {
                         report.unreadable += damage.count();
@@ -158,9 +158,7 @@ pub async fn verify_against(
                     if let Some(rest) = damage.into_rest() {
                         ids.note(ids::hash(&rest.facts, &checker.keys), rest.position);
                     }
-                    for outcome in outcomes {
-                        fresh.join(outcome);
-                    }
+                    effects.into_iter().for_each(|it| fresh.join(it));
                     continue;
                 }
             };
@@ -171,7 +169,7 @@ pub async fn verify_against(
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
-            event.outcome.into_iter().for_each(|outcome| fresh.join(outcome));
+            event.effects.into_iter().for_each(|it| fresh.join(it));
         }
         if chain.completed() >= SUBTREES_EVERY {
             compare_subtrees(&store.log, &mut chain, &mut report).await?;
@@ -229,7 +227,7 @@ fn check_all(
     after: Position,
     up_to: Position,
     checker: &Arc<Checker>,
-) -> impl Stream<Item = Result<Vec<Looked>, StoreError>> + Unpin {
+) -> impl Stream<Item = Result<Vec<CheckedEntry>, StoreError>> + Unpin {
     let starts = (0..).map(move |number| after.plus(number * CHUNK_EVENTS));
     let (log, checker) = (log.clone(), Arc::clone(checker));
     let chunks = starts.take_while(move |start| *start < up_to).map(move |after| {
@@ -249,7 +247,7 @@ async fn check(
     mut after: Position,
     to: Position,
     checker: Arc<Checker>,
-) -> Result<Vec<Looked>, StoreError> {
+) -> Result<Vec<CheckedEntry>, StoreError> {
     let mut looked = Vec::new();
     while after < to {
         let mut up_to = to;
@@ -278,7 +276,7 @@ async fn check(
 async fn compare_subtrees(
     log: &Log,
     chain: &mut Chain,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), StoreError> {
     for subtree in log.differing_nodes(&chain.take_completed()).await? {
         let Subtree { index, level } = subtree;

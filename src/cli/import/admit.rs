@@ -1,33 +1,36 @@
-//! Admission of exported events to a log that has events of its own.
+//! Admission of exported events to a log that has events already.
 //!
-//! A line of an export can be written by anybody. A log that is not empty therefore takes from it the payload
-//! alone, and what a signature over that payload proves.
+//! Anybody can write a line of an export. A log that is not empty therefore takes only its payload, and only the source
+//! that a signature over the payload proves.
 
 use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::Verifier;
 use crate::stripe::envelope::Envelope;
 use crate::time::StripeTime;
 
-/// The way out for records that are taken by a restore alone.
-const RESTORE: &str = "a restore takes it: import the whole export into an empty ledger";
+/// Advice for records that only a restore accepts.
+const RESTORE: &str = "import the whole export into an empty ledger";
 
-/// An event that may be appended.
-pub(super) struct Admitted {
+/// Event that may be appended.
+pub(super) struct AdmittedEvent {
     pub(super) event: NewEvent,
-    /// True if the line named a source that no signature proves.
+    /// True if the line has a source that no signature proves.
     pub(super) unproven: bool,
 }
 
-/// The event of a line as it may be appended, or the reason why it may not.
+/// Checks an exported event. Returns it as it may be appended, or the reason why it may not.
 ///
-/// Its source is `webhook`, with the signature header, if a secret that may vouch for such an event verifies
-/// that header; it is `import` otherwise.
-pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<Admitted, String> {
+/// Its source is `webhook` if a secret that may sign such an event verifies the signature header; otherwise it is
+/// `import`.
+pub(super) fn admit(
+    exported: &NewEvent,
+    verifier: Option<&Verifier>,
+) -> Result<AdmittedEvent, String> {
     if exported.source() == EventSource::Subledger {
-        return Err(format!("it is a record of Subledger itself; only {RESTORE}"));
+        return Err(format!("a record of Subledger itself can only be restored: {RESTORE}"));
     }
     let Some(body) = exported.body() else {
-        return Err(format!("its payload was erased; only {RESTORE}"));
+        return Err(format!("an event without payload can only be restored: {RESTORE}"));
     };
     let envelope = Envelope::parse(body).map_err(|error| error.to_string())?;
     let signed_with = match (exported.source(), exported.signature(), verifier) {
@@ -45,5 +48,5 @@ pub(super) fn admit(exported: &NewEvent, verifier: Option<&Verifier>) -> Result<
     let event = NewEvent::new(facts, source, signature, body.to_owned())
         .map_err(|error| error.to_string())?
         .signed_with(signed_with);
-    Ok(Admitted { event, unproven: exported.source() != source })
+    Ok(AdmittedEvent { event, unproven: exported.source() != source })
 }

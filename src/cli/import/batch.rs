@@ -1,33 +1,33 @@
-//! Records that enter the log in one transaction.
+//! Events that enter the log in one transaction.
 
-use super::record::Place;
+use super::record::SourceLine;
 use crate::store::{Appended, Log, NewEvent, Redelivery, StoreError};
 
-/// Events in one transaction, at most.
+/// Greatest number of events in one transaction.
 const EVENTS_MAX: usize = 500;
-/// Bytes of payload in one transaction, about.
+/// Approximate size of the payloads in one transaction, in bytes.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// An event on its way, with the place that it came from.
-pub(super) struct Entry {
-    pub(super) place: Place,
+/// Event to import, with the line that it comes from.
+pub(super) struct ImportEntry {
+    pub(super) line: SourceLine,
     pub(super) event: NewEvent,
     pub(super) redeliveries: Vec<Redelivery>,
-    /// True if its line named a source that no signature proves.
+    /// True if its line has a source that no signature proves.
     pub(super) unproven: bool,
 }
 
-impl Entry {
-    /// An event without redeliveries.
-    pub(super) fn bare(place: Place, event: NewEvent, unproven: bool) -> Self {
-        Self { place, event, redeliveries: Vec::new(), unproven }
+impl ImportEntry {
+    /// Creates an entry without redeliveries.
+    pub(super) fn without_redeliveries(line: SourceLine, event: NewEvent, unproven: bool) -> Self {
+        Self { line, event, redeliveries: Vec::new(), unproven }
     }
 }
 
-/// Entries that wait for their transaction.
+/// Batch of events for one transaction.
 #[derive(Default)]
-pub(super) struct Batch {
-    places: Vec<Place>,
+pub(super) struct ImportBatch {
+    lines: Vec<SourceLine>,
     events: Vec<NewEvent>,
     /// Redeliveries, each with the index of its event.
     redeliveries: Vec<(usize, Redelivery)>,
@@ -35,13 +35,13 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-impl Batch {
-    pub(super) fn push(&mut self, entry: Entry) {
-        let Entry { place, event, redeliveries, unproven } = entry;
+impl ImportBatch {
+    pub(super) fn push(&mut self, entry: ImportEntry) {
+        let ImportEntry { line, event, redeliveries, unproven } = entry;
         let index = self.events.len();
         self.redeliveries.extend(redeliveries.into_iter().map(|it| (index, it)));
         self.bytes += event.stored_bytes();
-        self.places.push(place);
+        self.lines.push(line);
         self.events.push(event);
         self.unproven.push(unproven);
     }
@@ -50,12 +50,12 @@ impl Batch {
         self.events.len() >= EVENTS_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// Appends the events as received now.
+    /// Appends the events, with the current time as time of receipt.
     pub(super) async fn append(&self, log: &Log) -> Result<Vec<Appended>, StoreError> {
         log.append(&self.events).await
     }
 
-    /// Appends the events with the times that they were received at, and their redeliveries.
+    /// Appends the events with their original times of receipt, and their redeliveries.
     pub(super) async fn restore(&self, log: &Log) -> Result<Vec<Appended>, StoreError> {
         let restored = log.restore(&self.events).await?;
         let redeliveries = self.redeliveries.iter();
@@ -67,15 +67,15 @@ impl Batch {
         Ok(restored)
     }
 
-    /// Number of new events whose source is not the one that their line named.
+    /// Number of new events whose source differs from the one in their line.
     pub(super) fn unproven(&self, appended: &[Appended]) -> usize {
         let new = appended.iter().zip(&self.unproven).filter(|(it, _)| !it.duplicate);
         new.filter(|(_, unproven)| **unproven).count()
     }
 
-    /// The entries, without the redeliveries that only a restore takes.
-    pub(super) fn into_entries(self) -> impl Iterator<Item = Entry> {
-        let entries = self.places.into_iter().zip(self.events);
-        entries.map(|(place, event)| Entry::bare(place, event, false))
+    /// Takes the entries, without the redeliveries that only a restore accepts.
+    pub(super) fn into_entries(self) -> impl Iterator<Item = ImportEntry> {
+        let entries = self.lines.into_iter().zip(self.events);
+        entries.map(|(line, event)| ImportEntry::without_redeliveries(line, event, false))
     }
 }

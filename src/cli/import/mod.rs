@@ -1,8 +1,8 @@
-//! `import`: events from files into the log.
+//! `import`: appends events from files to the log.
 //!
-//! An export into an empty log is a *restore*: it gives the same log, root and all. Everything else is
-//! appended as received now, and says `import` unless its signature verifies. What the log knows already is
-//! skipped; what cannot be read or taken is reported with its place, and the rest goes on.
+//! Importing an export into an empty log is a *restore*: the log is the same, with the same root. Other events are
+//! appended with the current time of receipt, and with the source `import` unless their signature verifies. Events that
+//! the log has are skipped. A record that cannot be read or appended is reported with its line, and the import goes on.
 
 mod admit;
 mod batch;
@@ -15,30 +15,29 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 use self::admit::admit;
-use self::batch::{Batch, Entry};
-use self::record::{Content, Place, Record};
-use self::restore::{Restore, Step};
+use self::batch::{ImportBatch, ImportEntry};
+use self::record::{InputRecord, RecordContent, SourceLine};
+use self::restore::{Restore, RestoreStep};
 use super::Context;
 use super::report::{Exit, Failure, say};
 use crate::config::{Secrets, WEBHOOK_SECRET};
 use crate::store::{Appended, EventSource, NewEvent, OpenMode, Redelivery, Store, StoreError};
 use crate::stripe::Verifier;
 
-/// Records that are read ahead of the database.
+/// Greatest number of records that are read ahead of the database.
 const RECORDS_AHEAD: usize = 1_000;
 
-/// Exits with 1 where any record was bad.
+/// Exit status: 1 if any record was invalid.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Files with one event, one event a line, a list page of Stripe's API, or an export; - is standard
-    /// input
+    /// Files to import: an event, events as JSON lines, a list page of Stripe's API, or an export. - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env(WEBHOOK_SECRET)?;
-    // A delivery of years ago is as good as one of today.
+    // An old delivery is as valid as a new one.
     let verifier = (!secrets.is_empty()).then(|| Verifier::new(secrets.expose(), None));
     let store = context.open(OpenMode::Create).await?;
     let (sender, mut records) = mpsc::channel(RECORDS_AHEAD);
@@ -50,57 +49,57 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         store: &store,
         verifier: verifier.as_ref(),
         restore,
-        batch: Batch::default(),
-        tally: Tally::default(),
+        batch: ImportBatch::default(),
+        counts: ImportCounts::default(),
     };
     while let Some(record) = records.recv().await {
         import.take(record).await?;
     }
     import.flush().await?;
-    let tally = import.tally;
-    // A file that cannot be read ends the import; what came before it is in the log.
+    let counts = import.counts;
+    // A file that cannot be read ends the import. The records before it are in the log.
     let read = reading.await?;
     let head = store.log.head().await?;
     store.close().await;
-    if read.is_ok() || tally.new + tally.known + tally.bad > 0 {
-        tally.say(head.size.0, verifier.is_some());
+    if read.is_ok() || counts.new + counts.known + counts.invalid > 0 {
+        counts.report(head.size.0, verifier.is_some());
     }
     read?;
-    Ok(if tally.bad == 0 { Exit::Done } else { Exit::No })
+    Ok(if counts.invalid == 0 { Exit::Done } else { Exit::No })
 }
 
 /// Counts of an import.
 #[derive(Default)]
-struct Tally {
+struct ImportCounts {
     new: u64,
     known: u64,
-    bad: u64,
-    /// New events whose line named a source that no signature proves.
+    invalid: u64,
+    /// New events whose line has a source that no signature proves.
     unproven: usize,
 }
 
-impl Tally {
-    fn count(&mut self, appended: &[Appended]) {
+impl ImportCounts {
+    fn add(&mut self, appended: &[Appended]) {
         for it in appended {
             *(if it.duplicate { &mut self.known } else { &mut self.new }) += 1;
         }
     }
 
-    fn say(&self, size: i64, has_secrets: bool) {
+    fn report(&self, size: i64, has_secrets: bool) {
         if self.unproven > 0 {
             let why = if has_secrets {
-                "no configured secret verifies their signature".to_owned()
+                "no configured secret verifies their signatures".to_owned()
             } else {
                 format!("set {WEBHOOK_SECRET} to verify their signatures")
             };
             say(&format!(
-                "{} events are imported with the source `import`, whatever their line says: {why}",
+                "imported {} events with the source `import` instead of that of their line: {why}",
                 self.unproven
             ));
         }
         say(&format!(
-            "imported {} events, skipped {} that the log has already, {} bad records; the log has {size}",
-            self.new, self.known, self.bad
+            "imported {} events, skipped {} that the log already has, {} invalid records; the log has {size} events",
+            self.new, self.known, self.invalid
         ));
     }
 }
@@ -108,40 +107,43 @@ impl Tally {
 struct Import<'a> {
     store: &'a Store,
     verifier: Option<&'a Verifier>,
-    /// None once the log has other events than those of the export.
+    /// None once the log has events that are not in the export.
     restore: Option<Restore>,
-    /// Entries to restore while there is a restore, to append otherwise.
-    batch: Batch,
-    tally: Tally,
+    /// Entries to restore during a restore, and to append otherwise.
+    batch: ImportBatch,
+    counts: ImportCounts,
 }
 
 impl Import<'_> {
-    async fn take(&mut self, Record { place, content }: Record) -> Result<(), StoreError> {
+    async fn take(&mut self, InputRecord { line, content }: InputRecord) -> Result<(), StoreError> {
         match content {
-            Err(reason) => self.refuse(&place, &reason),
-            Ok(Content::Event(event)) => {
+            Err(reason) => self.refuse(&line, &reason),
+            Ok(RecordContent::Event(event)) => {
                 if self.restore.is_some() {
                     self.flush().await?;
                     self.restore = None;
                 }
-                self.push(Entry::bare(place, event, false)).await?;
+                self.push(ImportEntry::without_redeliveries(line, event, false)).await?;
             }
-            Ok(Content::Exported(event, redeliveries)) => {
-                let entry = Entry { redeliveries, ..Entry::bare(place, event, false) };
+            Ok(RecordContent::Exported(event, redeliveries)) => {
+                let entry = ImportEntry {
+                    redeliveries,
+                    ..ImportEntry::without_redeliveries(line, event, false)
+                };
                 self.take_exported(entry).await?;
             }
         }
         Ok(())
     }
 
-    async fn take_exported(&mut self, entry: Entry) -> Result<(), StoreError> {
+    async fn take_exported(&mut self, entry: ImportEntry) -> Result<(), StoreError> {
         let log = &self.store.log;
         let Some(restore) = &mut self.restore else { return self.admit(entry).await };
         match restore.step(log, &entry.event).await? {
-            Step::Restored => return self.push(entry).await,
-            Step::Confirmed(position) => {
-                self.tally.known += 1;
-                // An interruption may have come between an event and its redeliveries.
+            RestoreStep::Restored => return self.push(entry).await,
+            RestoreStep::Confirmed(position) => {
+                self.counts.known += 1;
+                // An interruption may have separated an event from its redeliveries.
                 let redeliveries = entry.redeliveries.into_iter();
                 let placed: Vec<_> = redeliveries.map(|it| Redelivery { position, ..it }).collect();
                 if !placed.is_empty() {
@@ -149,46 +151,51 @@ impl Import<'_> {
                 }
                 return Ok(());
             }
-            Step::Other => {}
+            RestoreStep::Mismatch => {}
         }
         self.flush().await?;
         if self.has(&entry.event).await? {
-            self.tally.known += 1;
+            self.counts.known += 1;
             return Ok(());
         }
-        self.end_restore(&entry.place);
+        self.end_restore(&entry.line);
         self.admit(entry).await
     }
 
-    /// Takes a line of an export for what it proves by itself.
-    async fn admit(&mut self, entry: Entry) -> Result<(), StoreError> {
+    /// Appends an exported event outside of a restore, if it may be appended.
+    async fn admit(&mut self, entry: ImportEntry) -> Result<(), StoreError> {
         match admit(&entry.event, self.verifier) {
             Ok(admitted) => {
-                self.push(Entry::bare(entry.place, admitted.event, admitted.unproven)).await
+                self.push(ImportEntry::without_redeliveries(
+                    entry.line,
+                    admitted.event,
+                    admitted.unproven,
+                ))
+                .await
             }
             Err(reason) => {
                 self.flush().await?;
                 if self.has(&entry.event).await? {
-                    self.tally.known += 1;
+                    self.counts.known += 1;
                 } else {
-                    self.refuse(&entry.place, &reason);
+                    self.refuse(&entry.line, &reason);
                 }
                 Ok(())
             }
         }
     }
 
-    /// Goes on without a restore, and says so.
-    fn end_restore(&mut self, place: &Place) {
+    /// Ends the restore and reports it. The import continues without.
+    fn end_restore(&mut self, line: &SourceLine) {
         if self.restore.take().is_some() {
             say(&format!(
-                "{place}: the log has other events already, or the export is not in order: from here \
-                 on it is appended, as received now"
+                "{line}: the log has other events, or the export is not in order. This event and those after it \
+                 are appended with the current time of receipt"
             ));
         }
     }
 
-    /// True if the log has this event. A record of Subledger itself must be the same to the byte.
+    /// True if the log has this event. The record of an erasure must be equal to the byte.
     async fn has(&self, event: &NewEvent) -> Result<bool, StoreError> {
         let facts = event.facts();
         let (account, livemode) = (&facts.scope.account, facts.scope.livemode);
@@ -201,12 +208,12 @@ impl Import<'_> {
         }))
     }
 
-    fn refuse(&mut self, place: &Place, reason: &str) {
-        self.tally.bad += 1;
-        say(&format!("{place}: {reason}"));
+    fn refuse(&mut self, line: &SourceLine, reason: &str) {
+        self.counts.invalid += 1;
+        say(&format!("{line}: {reason}"));
     }
 
-    async fn push(&mut self, entry: Entry) -> Result<(), StoreError> {
+    async fn push(&mut self, entry: ImportEntry) -> Result<(), StoreError> {
         self.batch.push(entry);
         if self.batch.is_full() { self.flush().await } else { Ok(()) }
     }
@@ -216,22 +223,22 @@ impl Import<'_> {
         let log = &self.store.log;
         if self.restore.is_none() {
             let appended = batch.append(log).await?;
-            self.tally.count(&appended);
-            self.tally.unproven += batch.unproven(&appended);
+            self.counts.add(&appended);
+            self.counts.unproven += batch.unproven(&appended);
             return Ok(());
         }
         match batch.restore(log).await {
-            // Somebody else has appended since the import began.
+            // Another process has appended since the import began.
             Err(StoreError::NotEmpty { .. }) => {
                 for entry in batch.into_entries() {
-                    self.end_restore(&entry.place);
-                    // A flush on the way appends: the restore has ended.
+                    self.end_restore(&entry.line);
+                    // A flush in between appends, because the restore has ended.
                     Box::pin(self.admit(entry)).await?;
                 }
                 Box::pin(self.flush()).await
             }
             restored => {
-                self.tally.count(&restored?);
+                self.counts.add(&restored?);
                 Ok(())
             }
         }
@@ -242,7 +249,7 @@ impl From<reader::ReadError> for anyhow::Error {
     fn from(error: reader::ReadError) -> Self {
         Failure::failed(
             format!("cannot read {}: {}", error.path.display(), error.source),
-            "what was read before it is in the log; an import that is run again skips that",
+            "the events before it are in the log; run the import again, it skips them",
         )
     }
 }

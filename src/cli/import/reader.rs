@@ -1,7 +1,7 @@
-//! Reads an input as a stream: line by line where lines are JSON, as documents otherwise.
+//! Reader of an input: line by line if the lines are JSON, otherwise as documents.
 //!
-//! Which of the two it is, its beginning tells: a first line that is not finished, and is not
-//! followed by a finished one, begins a document of many lines.
+//! The beginning decides: if the first line is incomplete JSON, and the second is not a complete line either, the input
+//! is a document of many lines.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -12,14 +12,14 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::Sender;
 
-use super::record::{Place, Record, bad, records};
+use super::record::{InputRecord, SourceLine, invalid, records};
 
-/// The longest line, in bytes: a record of an export with some redeliveries.
+/// Longest line, in bytes: a record of an export with some redeliveries.
 const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The longest document of many lines, in bytes: far more than a list page of a hundred events.
+/// Longest document of many lines, in bytes: far more than a list page of a hundred events.
 const DOCUMENT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// An input that cannot be read.
+/// Error of an input that cannot be read.
 #[derive(Debug)]
 pub(super) struct ReadError {
     pub(super) path: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct ReadError {
 }
 
 /// Reads a file, or standard input for `-`, and sends its records.
-pub(super) fn read(path: &Path, to: &Sender<Record>) -> Result<(), ReadError> {
+pub(super) fn read(path: &Path, to: &Sender<InputRecord>) -> Result<(), ReadError> {
     let input: io::Result<Box<dyn BufRead>> = if path == Path::new("-") {
         Ok(Box::new(BufReader::new(io::stdin())))
     } else {
@@ -42,12 +42,12 @@ pub(super) fn read(path: &Path, to: &Sender<Record>) -> Result<(), ReadError> {
 struct Input<'a> {
     bytes: Box<dyn BufRead>,
     file: Arc<str>,
-    /// The number of the last line that was read, from 1.
+    /// Number of the last line that was read, from 1.
     line: usize,
-    to: &'a Sender<Record>,
+    to: &'a Sender<InputRecord>,
 }
 
-/// A line with its end, as it stands in the input.
+/// Line of the input, with its line end.
 enum Line {
     Whole(Vec<u8>),
     TooLong,
@@ -56,19 +56,19 @@ enum Line {
 impl Input<'_> {
     fn read(mut self) -> io::Result<()> {
         let Some(first) = self.line_with_content()? else { return Ok(()) };
-        let start = self.place();
+        let start = self.current_line();
         if let Line::Whole(beginning) = &first
-            && is_unfinished(beginning)
+            && is_incomplete(beginning)
         {
             match self.next_line()? {
-                Some(Line::Whole(second)) if !is_finished(&second) => {
+                Some(Line::Whole(second)) if !is_object(&second) => {
                     let text = [&beginning[..], &second].concat();
                     return self.documents(&start, text);
                 }
                 second => {
                     self.send_line(&start, &first)?;
                     if let Some(second) = second {
-                        self.send_line(&self.place(), &second)?;
+                        self.send_line(&self.current_line(), &second)?;
                     }
                 }
             }
@@ -76,23 +76,23 @@ impl Input<'_> {
             self.send_line(&start, &first)?;
         }
         while let Some(line) = self.line_with_content()? {
-            self.send_line(&self.place(), &line)?;
+            self.send_line(&self.current_line(), &line)?;
         }
         Ok(())
     }
 
-    /// The rest of the input as one JSON document or several, one after the other.
-    fn documents(&mut self, start: &Place, mut text: Vec<u8>) -> io::Result<()> {
+    /// Reads the rest of the input as one JSON document, or as several in sequence.
+    fn documents(&mut self, start: &SourceLine, mut text: Vec<u8>) -> io::Result<()> {
         let limit = DOCUMENT_BYTES_MAX.saturating_sub(text.len()) + 1;
         (&mut self.bytes).take(limit as u64).read_to_end(&mut text)?;
         if text.len() > DOCUMENT_BYTES_MAX {
-            let reason = "the document is too long; write its events line by line";
-            return self.send([bad(start.clone(), reason)]);
+            let reason = "the document is too long; write one event a line";
+            return self.send([invalid(start.clone(), reason)]);
         }
         let Ok(text) = std::str::from_utf8(&text) else {
-            return self.send([bad(start.clone(), "not UTF-8")]);
+            return self.send([invalid(start.clone(), "not UTF-8")]);
         };
-        // One document is the whole file: its bytes are kept to the last.
+        // A single document keeps all its bytes, including white space at the end.
         if serde_json::from_str::<IgnoredAny>(text).is_ok() {
             return self.send(records(text, start));
         }
@@ -100,22 +100,24 @@ impl Input<'_> {
         let mut offset = 0;
         while let Some(value) = values.next() {
             let skipped = text[offset..].len() - text[offset..].trim_start().len();
-            let place = Place {
-                line: start.line + text[..offset + skipped].matches('\n').count(),
+            let at = SourceLine {
+                number: start.number + text[..offset + skipped].matches('\n').count(),
                 file: Arc::clone(&start.file),
             };
             match value {
-                Ok(value) => self.send(records(value.get(), &place))?,
-                // Nothing says where a next document would begin.
-                Err(_) => self.send([bad(place, "not JSON; what follows it was not read")])?,
+                Ok(value) => self.send(records(value.get(), &at))?,
+                // The beginning of a next document is unknown.
+                Err(_) => {
+                    self.send([invalid(at, "not JSON; the rest of the file was not read")])?
+                }
             }
             offset = values.byte_offset();
         }
         Ok(())
     }
 
-    fn send_line(&self, place: &Place, line: &Line) -> io::Result<()> {
-        let record = |reason: &str| vec![bad(place.clone(), reason)];
+    fn send_line(&self, at: &SourceLine, line: &Line) -> io::Result<()> {
+        let record = |reason: &str| vec![invalid(at.clone(), reason)];
         self.send(match line {
             Line::TooLong => record("the line is too long"),
             Line::Whole(bytes) => match std::str::from_utf8(bytes) {
@@ -123,20 +125,20 @@ impl Input<'_> {
                 Ok(text) if text.trim().is_empty() => Vec::new(),
                 Ok(text) => {
                     let line = text.strip_suffix('\n').unwrap_or(text);
-                    records(line.strip_suffix('\r').unwrap_or(line), place)
+                    records(line.strip_suffix('\r').unwrap_or(line), at)
                 }
             },
         })
     }
 
-    /// Fails where the other side went away, with an error of its own that it reports.
-    fn send(&self, records: impl IntoIterator<Item = Record>) -> io::Result<()> {
+    /// Sends records. Fails if the import has ended, which reports its own error.
+    fn send(&self, records: impl IntoIterator<Item = InputRecord>) -> io::Result<()> {
         let gone = |_| io::Error::other("the import has ended");
         records.into_iter().try_for_each(|record| self.to.blocking_send(record).map_err(gone))
     }
 
-    fn place(&self) -> Place {
-        Place { file: Arc::clone(&self.file), line: self.line }
+    fn current_line(&self) -> SourceLine {
+        SourceLine { file: Arc::clone(&self.file), number: self.line }
     }
 
     fn line_with_content(&mut self) -> io::Result<Option<Line>> {
@@ -149,7 +151,7 @@ impl Input<'_> {
         Ok(None)
     }
 
-    /// The next line; of one that is too long, nothing is kept.
+    /// Reads the next line. A line that is too long is skipped.
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
         let read =
@@ -166,13 +168,13 @@ impl Input<'_> {
     }
 }
 
-/// Whether this is the beginning of a JSON value and not the end of it.
-fn is_unfinished(json: &[u8]) -> bool {
+/// True for JSON that ends too early.
+fn is_incomplete(json: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(json).is_err_and(|error| error.is_eof())
 }
 
-/// Whether a line is an object of its own.
-fn is_finished(line: &[u8]) -> bool {
+/// True for a line that is a JSON object.
+fn is_object(line: &[u8]) -> bool {
     line.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<IgnoredAny>(line).is_ok()
 }

@@ -1,4 +1,4 @@
-//! One JSON value of an input: an event, a list of them, or a record of an export.
+//! JSON value of an input: an event, a list of events, or a record of an export.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,37 +10,37 @@ use crate::exchange::EventRecord;
 use crate::store::{EventFacts, EventSource, NewEvent, Redelivery};
 use crate::stripe::envelope::Envelope;
 
-/// Longest `object` of an element that a message names, in bytes.
+/// Longest `object` of a list element that a message shows, in bytes.
 const OBJECT_BYTES_MAX: usize = 64;
 
-/// Where a record stands, for people.
+/// Line of a file, for messages.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct SourceLine {
     pub(super) file: Arc<str>,
-    pub(super) line: usize,
+    pub(super) number: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        write!(f, "{}:{}", self.file, self.number)
     }
 }
 
-/// One record of an input, or the reason why it is none. The reason holds nothing of the record.
-pub(super) struct Record {
-    pub(super) place: Place,
-    pub(super) content: Result<Content, String>,
+/// Record of an input, or the reason why it is invalid. The reason contains no part of the record.
+pub(super) struct InputRecord {
+    pub(super) line: SourceLine,
+    pub(super) content: Result<RecordContent, String>,
 }
 
 /// Content of a record.
-pub(super) enum Content {
-    /// An event by itself.
+pub(super) enum RecordContent {
+    /// An event.
     Event(NewEvent),
     /// A line of an export.
     Exported(NewEvent, Vec<Redelivery>),
 }
 
-/// Fields that tell the forms apart.
+/// Fields that distinguish the forms.
 #[derive(Deserialize)]
 struct Form<'a> {
     object: Option<&'a str>,
@@ -50,10 +50,10 @@ struct Form<'a> {
     payload_hash: Option<&'a RawValue>,
 }
 
-/// Every event of a complete JSON value, its bytes kept as they stand there.
-pub(super) fn records(json: &str, place: &Place) -> Vec<Record> {
-    let record = |content| Record { place: place.clone(), content };
-    // What is not an object, or not read without an allocation: the envelope says what it is.
+/// Reads every event of a complete JSON value, with its exact bytes.
+pub(super) fn records(json: &str, line: &SourceLine) -> Vec<InputRecord> {
+    let record = |content| InputRecord { line: line.clone(), content };
+    // Not an object, or not readable without an allocation: the envelope's error describes it.
     let Ok(form) = serde_json::from_str::<Form<'_>>(json) else {
         return vec![record(event(json))];
     };
@@ -66,13 +66,13 @@ pub(super) fn records(json: &str, place: &Place) -> Vec<Record> {
     }
 }
 
-/// A record of something that is not JSON.
-pub(super) fn bad(place: Place, reason: impl Into<String>) -> Record {
-    Record { place, content: Err(reason.into()) }
+/// Creates an invalid record.
+pub(super) fn invalid(line: SourceLine, reason: impl Into<String>) -> InputRecord {
+    InputRecord { line, content: Err(reason.into()) }
 }
 
-/// The elements of a list page. A list without a single event is refused once, as a whole.
-fn list(data: &str) -> Vec<Result<Content, String>> {
+/// Reads the elements of a list page. A list without any event is one invalid record.
+fn list(data: &str) -> Vec<Result<RecordContent, String>> {
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(data) else {
         return vec![Err("`data` of the list is not a list".to_owned())];
     };
@@ -85,7 +85,7 @@ fn list(data: &str) -> Vec<Result<Content, String>> {
     }
 }
 
-/// Message for a list of other objects.
+/// Error message for a list of other objects.
 fn not_events(elements: &[&RawValue], first: &str) -> String {
     let count = elements.len();
     let object = elements.first().and_then(|it| serde_json::from_str::<Form<'_>>(it.get()).ok());
@@ -101,19 +101,19 @@ fn not_events(elements: &[&RawValue], first: &str) -> String {
     }
 }
 
-fn event(json: &str) -> Result<Content, String> {
+fn event(json: &str) -> Result<RecordContent, String> {
     let envelope = Envelope::parse(json).map_err(|error| error.to_string())?;
     NewEvent::new(EventFacts::from(&envelope), EventSource::Import, None, json.to_owned())
-        .map(Content::Event)
+        .map(RecordContent::Event)
         .map_err(|error| error.to_string())
 }
 
-fn exported(json: &str) -> Result<Content, String> {
+fn exported(json: &str) -> Result<RecordContent, String> {
     let record: EventRecord = serde_json::from_str(json)
-        // Without the place inside the line: it would be counted from another start.
+        // Without the position inside the line, which serde_json counts from the start of the record.
         .map_err(|_| {
-            "not a record of an export: a field is missing or of a wrong type".to_owned()
+            "not a record of an export: a field is missing or has the wrong type".to_owned()
         })?;
     let (event, redeliveries) = record.into_event().map_err(|error| error.to_string())?;
-    Ok(Content::Exported(event, redeliveries))
+    Ok(RecordContent::Exported(event, redeliveries))
 }

@@ -1,11 +1,11 @@
-//! `log check`: checkpoints and proofs, against the public key and each other. No ledger is needed.
+//! `log check`: checks checkpoints and proofs against the public key and each other, without a ledger.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::super::output::stdout;
 use super::super::report::Exit;
-use super::checked::Checked;
+use super::proof_files::ProofFiles;
 use super::{KeyArgs, read};
 use crate::visible::visible;
 
@@ -20,12 +20,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    let mut checked = Checked::new(args.key.required()?);
+    let mut files = ProofFiles::new(args.key.required()?);
     for path in args.files {
-        checked.add(&read(&path)?, path)?;
+        files.add(&read(&path)?, path)?;
     }
     let mut out = stdout();
-    for line in checked.finish()? {
+    for line in files.check()? {
         writeln!(out, "{}", visible(&line))?;
     }
     out.flush()?;

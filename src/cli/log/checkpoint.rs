@@ -1,4 +1,4 @@
-//! `log checkpoint`: how long the log is and what its root is, signed.
+//! `log checkpoint`: signed size and root of the log.
 
 use std::io::Write as _;
 

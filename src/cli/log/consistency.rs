@@ -1,4 +1,4 @@
-//! `log consistency`: that the log of one size begins with that of an older one.
+//! `log consistency`: proof that the log of one size begins with the log of a smaller size.
 
 use std::io::Write as _;
 
@@ -14,7 +14,7 @@ pub(super) struct Args {
     /// Number of events of the older checkpoint
     old: u64,
 
-    /// Number of events of the newer one [default: all that the log has]
+    /// Number of events of the newer checkpoint [default: all events of the log]
     new: Option<u64>,
 
     #[command(flatten)]
@@ -30,7 +30,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     store.close().await;
     let Some(proof) = proof? else {
         return Err(Failure::no(
-            format!("a log of {size} events never grew from {} to {} events", sizes.0, sizes.1),
+            format!(
+                "a log of {size} events cannot have grown from {} to {} events",
+                sizes.0, sizes.1
+            ),
             "give the older size first; the second line of a checkpoint is its size",
         ));
     };

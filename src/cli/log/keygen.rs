@@ -1,4 +1,4 @@
-//! `log keygen`: a key that signs, in a file of its own, and the public one that checks.
+//! `log keygen`: generates a signing key, writes it to a file, and prints the public key.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -10,12 +10,11 @@ use crate::proof::SigningKey;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Name of the log, which no other log should have: an address such as example.com/ledger
-    /// [default: a random one]
+    /// Unique name of the log, such as example.com/ledger [default: random]
     #[arg(long, value_name = "ORIGIN")]
     name: Option<String>,
 
-    /// File to write the secret key to, readable by its owner only. It must not exist
+    /// File for the secret key, readable by its owner only. It must not exist
     #[arg(long, value_name = "FILE", default_value = "subledger.key")]
     out: PathBuf,
 }
@@ -25,11 +24,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         Some(name) => name,
         None => format!("subledger/{}", hex::encode(random::<8>()?)),
     };
-    let key = SigningKey::new(&name, &random()?)
-        .map_err(|error| Failure::usage(error.to_string(), "as in --name example.com/ledger"))?;
+    let key = SigningKey::new(&name, &random()?).map_err(|error| {
+        Failure::usage(error.to_string(), "for example --name example.com/ledger")
+    })?;
     let cannot = |error: io::Error| {
         let message = format!("cannot write {}: {error}", args.out.display());
-        Failure::usage(message, "choose a file that does not exist yet with --out")
+        Failure::usage(message, "choose a file that does not exist with --out")
     };
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -41,7 +41,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut file = options.open(&args.out).map_err(cannot)?;
     writeln!(file, "{}", key.to_secret_text()).map_err(cannot)?;
     file.sync_all().map_err(cannot)?;
-    say(&format!("the key that signs is in {}; whoever checks needs this:", args.out.display()));
+    say(&format!("the signing key is in {}. Public key, for checking:", args.out.display()));
     let mut out = stdout();
     writeln!(out, "{}", key.verifier())?;
     out.flush()?;

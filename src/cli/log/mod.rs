@@ -1,10 +1,10 @@
-//! `log`: proofs that nobody edited the log, made with the ledger and checked without it.
+//! `log`: makes proofs that nobody edited the log, and checks them without the ledger.
 
 mod check;
-mod checked;
 mod checkpoint;
 mod consistency;
 mod keygen;
+mod proof_files;
 mod prove;
 
 use std::path::Path;
@@ -21,44 +21,44 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a secret key that signs checkpoints, and print the public key that checks them
+    /// Generate a secret key that signs checkpoints, and print the public key that checks them
     ///
-    /// Whoever has the secret key can sign for this log. Keep it from those who can edit the log, where you can.
+    /// Anybody who has the secret key can sign for this log. If possible, keep it from those who can edit the log.
     Keygen(keygen::Args),
-    /// Sign the size of the log and its root, and print the checkpoint
+    /// Print a checkpoint: the signed size and root of the log
     Checkpoint(checkpoint::Args),
     /// Prove that an event is in the log
     ///
-    /// Prints the proof with a fresh checkpoint, in the format of c2sp.org/tlog-proof.
+    /// Prints the proof with a new checkpoint, in the format of c2sp.org/tlog-proof.
     Prove(prove::Args),
     /// Prove that the log has only grown since an older checkpoint
     ///
-    /// Prints the proof with the newer checkpoint, as a log sends it to a witness (c2sp.org/tlog-witness).
+    /// Prints the proof with the newer checkpoint, in the format for a witness (c2sp.org/tlog-witness).
     Consistency(consistency::Args),
     /// Check checkpoints and proofs, without a ledger
     ///
-    /// Give a proof of an event together with the record of the event (a line of `export`, or the output of `event
+    /// Pass a proof of an event together with the record of the event (a line of `export`, or the output of `event
     /// EVT`), and a proof of consistency together with the older checkpoint. Every record in a file is checked and
-    /// needs a proof; fields that no proof covers are named. Exit status: 1 if something does not hold, 2 if
-    /// a file that belongs to another is missing.
+    /// needs a proof. Fields that no proof covers are listed. Exit status: 1 if something does not hold, 2 if a file
+    /// is missing that another one needs.
     Check(check::Args),
 }
 
-/// The key that checks, for the commands that do.
+/// Public key, for the commands that check signatures.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct KeyArgs {
-    /// Public key of the log, as `log keygen` prints it: NAME+HASH+KEY
+    /// Public key of the log, as printed by `log keygen`: NAME+HASH+KEY
     #[arg(long, value_name = "KEY", env = "SUBLEDGER_VERIFIER_KEY")]
     key: Option<VerifierKey>,
 }
 
 impl KeyArgs {
-    /// The key, of which there must be one.
+    /// Returns the key, which must be set.
     fn required(&self) -> anyhow::Result<&VerifierKey> {
         self.key.as_ref().ok_or_else(|| {
             Failure::usage(
-                "no key is given that checkpoints could be checked with",
-                "`subledger log keygen` has shown it; give it with --key or SUBLEDGER_VERIFIER_KEY",
+                "no key to check the checkpoints with",
+                "set --key or SUBLEDGER_VERIFIER_KEY to the public key that `subledger log keygen` printed",
             )
         })
     }
@@ -81,17 +81,20 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
 }
 
-/// The text of a file.
+/// Reads a text file.
 fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format!("cannot read {}: {error}", path.display()), "give files of text")
+        Failure::usage(
+            format!("cannot read {}: {error}", path.display()),
+            "pass readable text files",
+        )
     })
 }
 
-/// What a file says is not so.
+/// Error of a file whose content does not hold.
 fn does_not_hold(path: &Path, why: &dyn std::fmt::Display) -> anyhow::Error {
     Failure::no(
         format!("{} does not hold: {why}", path.display()),
-        "it was edited, or is another log's or another key's",
+        "the file was edited, or belongs to another log or another key",
     )
 }

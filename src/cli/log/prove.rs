@@ -1,4 +1,4 @@
-//! `log prove`: that an event is in the log, with a fresh checkpoint.
+//! `log prove`: proof that an event is in the log, with a new checkpoint.
 
 use std::io::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) struct Args {
     /// Id of the event, `evt_…`
     event: String,
 
-    /// Account of the event, where several have this id; "" for your own
+    /// Account of the event, if several accounts have this id; "" for your own
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 

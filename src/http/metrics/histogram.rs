@@ -1,4 +1,4 @@
-//! Histogram of durations; unlike the crate's own, without a lock.
+//! Histogram of durations. Unlike that of `prometheus_client`, it takes no lock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// The upper bounds of the buckets, in microseconds.
+/// Upper bounds of the buckets, in microseconds.
 const BUCKETS_MICROS: [u64; 10] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000, 10_000_000];
 
-/// Histogram of durations; unlike the crate's own, without a lock.
+/// Histogram of durations, without a lock.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram(Arc<Cells>);
 
 #[derive(Debug, Default)]
 struct Cells {
-    /// One a bucket, and one for what is beyond the last.
+    /// One counter a bucket, and one beyond the last bound.
     counts: [AtomicU64; BUCKETS_MICROS.len() + 1],
     sum_micros: AtomicU64,
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let bucket = BUCKETS_MICROS.partition_point(|bound| *bound < micros);

@@ -1,4 +1,4 @@
-//! Metrics of the queue, of the commits and of the program's log, read when they are asked for.
+//! Metrics of the queue, of the commits and of the program's log, read when they are requested.
 
 use std::fmt;
 
@@ -11,83 +11,89 @@ use prometheus_client::metrics::MetricType;
 use crate::ingest::{BATCH_SIZE_BOUNDS, Ingest};
 use crate::log_output::lost_lines;
 
-/// Metrics of the way into the log.
+/// Collector of the counters that [`Ingest`] and the program's log keep.
 #[derive(Debug)]
-pub(super) struct Collected(pub(super) Ingest);
+pub(super) struct IngestCollector(pub(super) Ingest);
 
-impl Collector for Collected {
+impl Collector for IngestCollector {
     #[expect(clippy::cast_precision_loss, reason = "sizes of batches, for people and graphs")]
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Self(ingest) = self;
-        let stats = ingest.stats();
-        gauge(
-            &mut encoder,
-            "queue_events",
-            "Events that wait for a commit",
-            &ingest.queued_events(),
+        let (stats, lost) = (ingest.stats(), lost_lines());
+        let mut metrics = Encoder(encoder);
+        let (new, duplicate) = (stats.events_new(), stats.events_duplicate());
+        metrics.counter("events_appended", "Events appended to the log", &new)?;
+        metrics.counter(
+            "events_duplicate",
+            "Deliveries of events that the log already had",
+            &duplicate,
         )?;
-        gauge(&mut encoder, "queue_bytes", "Bytes of those events", &ingest.queued_bytes())?;
-        let oldest = ingest.oldest_wait().as_secs_f64();
-        gauge(
-            &mut encoder,
+        metrics.gauge("queue_events", "Events that wait for a commit", &ingest.queued_events())?;
+        metrics.gauge("queue_bytes", "Bytes of those events", &ingest.queued_bytes())?;
+        metrics.gauge(
             "queue_oldest_seconds",
-            "Time that the oldest event has been waiting that is neither stored nor refused",
-            &oldest,
+            "Waiting time of the oldest event that is neither stored nor refused",
+            &ingest.oldest_wait().as_secs_f64(),
         )?;
-        let lost = lost_lines();
-        let (help, unwritten) = ("Log lines that could not be written to stderr", lost.unwritten);
-        counter(&mut encoder, "log_lines_unwritten", help, &unwritten)?;
-        let help = "Warnings and errors left out because the same one was written within a second";
-        counter(&mut encoder, "log_lines_repeated", help, &lost.repeated)?;
-        counter(&mut encoder, "commits", "Transactions that appended events", &stats.commits())?;
-        let failed = stats.commits_failed();
-        counter(
-            &mut encoder,
+        metrics.counter(
+            "log_lines_unwritten",
+            "Log lines that could not be written to stderr",
+            &lost.unwritten,
+        )?;
+        metrics.counter(
+            "log_lines_repeated",
+            "Warnings and errors left out because the same one was written within a second",
+            &lost.repeated,
+        )?;
+        metrics.counter("commits", "Transactions that appended events", &stats.commits())?;
+        metrics.counter(
             "commits_failed",
             "Transactions that failed to append events",
-            &failed,
+            &stats.commits_failed(),
         )?;
-        let seconds = stats.commit_time().as_secs_f64();
-        counter(
-            &mut encoder,
+        metrics.counter(
             "commit_seconds",
             "Time spent in all of these transactions",
-            &seconds,
+            &stats.commit_time().as_secs_f64(),
         )?;
 
         let bounds = BATCH_SIZE_BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(stats.commits_by_size()).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
-        let events = (stats.events_new() + stats.events_duplicate()) as f64;
-        encoder
+        metrics
+            .0
             .encode_descriptor(
                 "commit_events",
                 "Events in a transaction",
                 None,
                 MetricType::Histogram,
             )?
-            .encode_histogram::<NoLabelSet>(events, count, &buckets, None)
+            .encode_histogram::<NoLabelSet>((new + duplicate) as f64, count, &buckets, None)
     }
 }
 
-/// Writes a gauge.
-pub(super) fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: &impl EncodeGaugeValue,
-) -> Result<(), fmt::Error> {
-    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
-}
+/// Encoder of single values.
+pub(super) struct Encoder<'e>(pub(super) DescriptorEncoder<'e>);
 
-/// Writes a counter; its sample has the suffix `_total`.
-pub(super) fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: &impl EncodeCounterValue,
-) -> Result<(), fmt::Error> {
-    encoder
-        .encode_descriptor(name, help, None, MetricType::Counter)?
-        .encode_counter::<NoLabelSet, _, u64>(value, None)
+impl Encoder<'_> {
+    pub(super) fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: &impl EncodeGaugeValue,
+    ) -> Result<(), fmt::Error> {
+        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
+    }
+
+    /// Encodes a counter; its sample has the suffix `_total`.
+    pub(super) fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: &impl EncodeCounterValue,
+    ) -> Result<(), fmt::Error> {
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, u64>(value, None)
+    }
 }

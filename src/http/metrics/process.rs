@@ -1,36 +1,38 @@
 //! Metrics of this process, by the names that Prometheus' own clients use.
 //!
-//! They are read from `/proc`, and left out where there is none.
+//! They are read from `/proc`, and left out if that does not exist.
 
 use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::ingest::{counter, gauge};
+use super::ingest::Encoder;
 
-/// Metrics of this process.
+/// Collector of the metrics of this process.
 #[derive(Debug)]
-pub(super) struct Process;
+pub(super) struct ProcessCollector;
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut encoder = encoder;
-        let Some(it) = Figures::read() else { return Ok(()) };
-        counter(&mut encoder, "cpu_seconds", "Processor time, user and system", &it.cpu_seconds)?;
-        let bytes = it.resident_bytes;
-        gauge(&mut encoder, "resident_memory_bytes", "Memory that is in use", &bytes)?;
-        let started = it.started_seconds;
-        gauge(&mut encoder, "start_time_seconds", "Start of the process, since 1970", &started)?;
-        gauge(&mut encoder, "open_fds", "Open file descriptors", &it.open_files)?;
+        let mut metrics = Encoder(encoder);
+        let Some(it) = ProcessStats::read() else { return Ok(()) };
+        metrics.counter("cpu_seconds", "Processor time, user and system", &it.cpu_seconds)?;
+        metrics.gauge("resident_memory_bytes", "Memory in use", &it.resident_bytes)?;
+        metrics.gauge(
+            "start_time_seconds",
+            "Start of the process, in seconds since 1970",
+            &it.started_seconds,
+        )?;
+        metrics.gauge("open_fds", "Open file descriptors", &it.open_files)?;
         match it.open_files_max {
-            Some(most) => gauge(&mut encoder, "max_fds", "Limit on open file descriptors", &most),
+            Some(most) => metrics.gauge("max_fds", "Limit on open file descriptors", &most),
             None => Ok(()),
         }
     }
 }
 
-struct Figures {
+struct ProcessStats {
     cpu_seconds: f64,
     resident_bytes: u64,
     started_seconds: f64,
@@ -39,14 +41,14 @@ struct Figures {
 }
 
 #[cfg(target_os = "linux")]
-impl Figures {
-    /// Reads them; none where `/proc` is not mounted.
+impl ProcessStats {
+    /// Reads `/proc`; none if it is not mounted.
     fn read() -> Option<Self> {
         use rustix::param::{clock_ticks_per_second, page_size};
         use rustix::process::{Resource, getrlimit};
 
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The name of the program, in parentheses, may hold spaces. The state behind it is field 3.
+        // The program's name, in parentheses, may contain spaces. The field after it has the number 3.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         let system = std::fs::read_to_string("/proc/stat").ok()?;
@@ -67,8 +69,8 @@ impl Figures {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Figures {
-    /// None: there is no `/proc`.
+impl ProcessStats {
+    /// None: this system has no `/proc`.
     fn read() -> Option<Self> {
         None
     }

@@ -1,24 +1,26 @@
 //! `checkout.session.*`: who bought what.
 
 use super::error::read;
-use super::{FoldError, Observation, evidence, follow, group, named_customer, observation};
+use super::{FoldError, Observation, evidence, group, link_payment, named_customer, observation};
 use crate::ids::{SessionId, SubscriptionId};
-use crate::projection::group::Standing;
-use crate::projection::state::Change;
+use crate::projection::group::Precedence;
+use crate::projection::state::StateChange;
+use crate::stripe::ObjectType;
 use crate::stripe::checkout_session::CheckoutSession;
 
 pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
-    let read = read("checkout.session", body, |it: &CheckoutSession<'_>| it.object.as_ref())?;
+    let read =
+        read(ObjectType::CheckoutSession, body, |it: &CheckoutSession<'_>| it.object.as_ref())?;
     let Some((envelope, session)) = read else { return Ok(None) };
     let envelope = &envelope;
     let facts = session.facts(&envelope.event_type);
-    let trail = session.trail();
+    let payment = session.payment_references();
     let subscription = facts.subscription.as_deref().map(SubscriptionId::from);
-    let group = group(envelope, Standing::Live, facts, evidence(envelope, body, 0));
-    let change = Change::Session(SessionId::new(session.id.0), group);
+    let group = group(envelope, Precedence::Live, facts, evidence(envelope, body, 0));
+    let change = StateChange::Session(SessionId::new(session.id.0), group);
     // Without a customer, as where a guest pays once, there is nobody whose state it could change.
     let customer = named_customer(session.customer, session.customer_account);
     let mut observed = observation(envelope, customer, subscription, Some(change));
-    follow(&mut observed, envelope, &trail);
+    link_payment(&mut observed, envelope, &payment);
     Ok(Some(observed))
 }

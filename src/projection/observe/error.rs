@@ -3,7 +3,7 @@
 use serde_path_to_error::{Path, Segment};
 
 use crate::stripe::json::Text;
-use crate::stripe::{Envelope, EnvelopeError};
+use crate::stripe::{Envelope, EnvelopeError, ObjectType};
 
 /// Why an event of a type that is folded could not be.
 #[derive(Debug, thiserror::Error)]
@@ -12,10 +12,10 @@ pub enum FoldError {
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     /// A field of the object has an impossible type, or a needed one is missing.
-    #[error("{kind}: {detail}")]
+    #[error("{object_type}: {detail}")]
     Shape {
-        /// Which object of Stripe's.
-        kind: &'static str,
+        /// The object's type.
+        object_type: ObjectType,
         /// The field and what is wrong with it.
         detail: String,
         /// JSON pointer to the field, from the object; empty for the object itself, none where it is unknown.
@@ -36,27 +36,27 @@ pub enum FoldError {
 /// is a reference only. New types of events appear under known prefixes and carry other objects, as
 /// `customer.subscription.item.*` might.
 pub(super) fn read<'a, T: serde::Deserialize<'a>>(
-    kind: &'static str,
+    object_type: ObjectType,
     body: &'a str,
     kind_of: impl Fn(&T) -> Option<&Text<'a>>,
 ) -> Result<Option<(Envelope<'a, ()>, T)>, FoldError> {
     let Ok(event) = Envelope::<T>::read(body) else {
-        return why_not::<T>(kind, body).map(|()| None);
+        return check_other_type::<T>(object_type, body).map(|()| None);
     };
     let (envelope, object) = event.split();
     match object {
         _ if envelope.thin => Ok(None),
         None => Err(FoldError::NoObject),
         Some(object) => {
-            let is_other = kind_of(&object).is_some_and(|said| **said != *kind);
+            let is_other = kind_of(&object).is_some_and(|said| **said != *object_type.as_str());
             Ok((!is_other).then_some((envelope, object)))
         }
     }
 }
 
 /// Why an event that could not be read in one pass cannot be; it can where its object is of another kind.
-fn why_not<'a, T: serde::Deserialize<'a>>(
-    kind: &'static str,
+fn check_other_type<'a, T: serde::Deserialize<'a>>(
+    object_type: ObjectType,
     body: &'a str,
 ) -> Result<(), FoldError> {
     #[derive(serde::Deserialize)]
@@ -70,14 +70,14 @@ fn why_not<'a, T: serde::Deserialize<'a>>(
     }
     let object = envelope.object.ok_or(FoldError::NoObject)?.get();
     match serde_json::from_str::<Kind<'_>>(object) {
-        Ok(it) if it.object.as_deref().is_some_and(|said| said != kind) => Ok(()),
-        _ => Err(shape_error::<T>(kind, object)),
+        Ok(it) if it.object.as_deref().is_some_and(|said| said != object_type.as_str()) => Ok(()),
+        _ => Err(shape_error::<T>(object_type, object)),
     }
 }
 
-pub(super) fn missing(kind: &'static str, field: &str) -> FoldError {
+pub(super) fn missing(object_type: ObjectType, field: &str) -> FoldError {
     FoldError::Shape {
-        kind,
+        object_type,
         detail: format!("missing field `{field}`"),
         pointer: Some(String::new()),
     }
@@ -85,13 +85,18 @@ pub(super) fn missing(kind: &'static str, field: &str) -> FoldError {
 
 /// Field that is wrong, and how, for a person; without the value, which may be anybody's. Read
 /// again only here, because following the path costs time.
-fn shape_error<'a, T: serde::Deserialize<'a>>(kind: &'static str, object: &'a str) -> FoldError {
+fn shape_error<'a, T: serde::Deserialize<'a>>(
+    object_type: ObjectType,
+    object: &'a str,
+) -> FoldError {
     let mut deserializer = serde_json::Deserializer::from_str(object);
     match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Ok(_) => FoldError::Shape { kind, detail: "cannot be read".to_owned(), pointer: None },
+        Ok(_) => {
+            FoldError::Shape { object_type, detail: "cannot be read".to_owned(), pointer: None }
+        }
         Err(error) => {
             let pointer = pointer(error.path());
-            FoldError::Shape { kind, detail: in_words(error), pointer }
+            FoldError::Shape { object_type, detail: in_words(error), pointer }
         }
     }
 }

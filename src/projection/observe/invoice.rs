@@ -2,28 +2,29 @@
 
 use super::error::read;
 use super::subscription::status_of;
-use super::{FoldError, Observation, evidence, follow, group, named_customer, observation};
+use super::{FoldError, Observation, evidence, group, link_payment, named_customer, observation};
 use crate::ids::{InvoiceId, SubscriptionId};
-use crate::projection::group::Standing;
-use crate::projection::state::{Change, InvoiceState};
+use crate::projection::group::Precedence;
+use crate::projection::state::{InvoiceState, StateChange};
+use crate::stripe::ObjectType;
 use crate::stripe::invoice::{Invoice, InvoiceFacts};
 
 pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
-    let read = read("invoice", body, |it: &Invoice<'_>| it.object.as_ref())?;
+    let read = read(ObjectType::Invoice, body, |it: &Invoice<'_>| it.object.as_ref())?;
     let Some((envelope, invoice)) = read else { return Ok(None) };
     let envelope = &envelope;
     let subscription = invoice.subscription().map(SubscriptionId::from);
     let deleted = envelope.event_type == "invoice.deleted";
-    let standing = if deleted { Standing::Terminal } else { Standing::Live };
+    let precedence = if deleted { Precedence::Terminal } else { Precedence::Live };
     let failed = envelope.event_type == "invoice.payment_failed";
     let state = |facts: InvoiceFacts| {
         let evidence = evidence(envelope, body, rank(&envelope.event_type, &facts.status));
         InvoiceState {
-            paid_first: facts.is_paid().then_some(envelope.created),
-            snapshots: group(envelope, standing, facts, evidence),
-            failed_last: failed.then_some(envelope.created),
-            heard_first: envelope.created,
-            put_last: false,
+            first_paid: facts.is_paid().then_some(envelope.created),
+            snapshots: group(envelope, precedence, facts, evidence),
+            last_failed: failed.then_some(envelope.created),
+            first_seen: envelope.created,
+            is_assumed_last: false,
         }
     };
     let of_each = invoice.subscriptions();
@@ -32,14 +33,14 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let email = invoice.email().map(|email| (envelope.created, email));
     let change = match &invoice.id {
         Some(id) if !of_each.is_empty() || email.is_some() => {
-            Some(Change::Invoice(InvoiceId::from(&**id), of_each, email))
+            Some(StateChange::Invoice(InvoiceId::from(&**id), of_each, email))
         }
         _ => None,
     };
-    let trail = invoice.trail();
+    let payment = invoice.payment_references();
     let customer = named_customer(invoice.customer, invoice.customer_account);
     let mut observed = observation(envelope, customer, subscription, change);
-    follow(&mut observed, envelope, &trail);
+    link_payment(&mut observed, envelope, &payment);
     Ok(Some(observed))
 }
 

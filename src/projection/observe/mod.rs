@@ -10,21 +10,22 @@ mod discount;
 mod entitlements;
 mod error;
 mod invoice;
-mod side;
+mod optional_fields;
 mod subscription;
 mod subscription_schedule;
 
 pub use error::FoldError;
 
 use super::catalogue::CatalogueEntry;
-use super::group::{Group, Snapshot, Standing};
-use super::late::LateLeaves;
-use super::order::{Evidence, Phase};
-use super::state::Change;
+use super::group::{Group, Precedence, Snapshot};
+use super::lazy_digest::LazyDigest;
+use super::order::{Evidence, LifecyclePhase};
+use super::state::StateChange;
 use crate::ids::{CustomerId, CustomerKey, EventId, Scope, SubscriptionId};
-use crate::stripe::Envelope;
 use crate::stripe::json::{Id, Text};
-use crate::stripe::routing::{Routing, Trail};
+use crate::stripe::payment::PaymentReferences;
+use crate::stripe::routing::Routing;
+use crate::stripe::{Envelope, ObjectType};
 use serde_json::value::RawValue;
 
 /// What an event says.
@@ -36,13 +37,13 @@ pub struct Observation {
     pub subscription: Option<SubscriptionId>,
     /// Where it names no customer: the objects of its payment, in whose place it stands until a
     /// [`Link`] leads from one of them to a customer.
-    pub stand_ins: Vec<CustomerKey>,
+    pub payment_keys: Vec<CustomerKey>,
     /// Which objects belong to whom, as it says.
     pub links: Vec<Link>,
     /// What it calls a product or a price.
     pub catalogue: Option<CatalogueEntry>,
     /// What it adds to the customer's state; none for events that are only on the timeline.
-    pub change: Option<Change>,
+    pub change: Option<StateChange>,
     /// Fields that could not be read and were passed over, in words and without their values.
     pub notes: Vec<String>,
 }
@@ -59,44 +60,6 @@ pub struct Link {
     pub object_id: String,
 }
 
-/// The objects that are folded, by the type of the event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Folded {
-    Subscription,
-    Invoice,
-    Session,
-    Customer,
-    Schedule,
-    Entitlements,
-    Discount,
-    Product,
-    Price,
-    Plan,
-}
-
-impl Folded {
-    /// By the event's type. `customer.subscription.*` and `customer.*` share a beginning, and
-    /// below `customer.` are also discounts, sources and tax ids.
-    fn of_type(event_type: &str) -> Option<Self> {
-        let is = |prefix: &str| event_type.starts_with(prefix);
-        Some(match event_type {
-            // Its time lies ahead, and it has no id: it is a forecast, not an invoice.
-            "invoice.upcoming" => return None,
-            "customer.created" | "customer.updated" | "customer.deleted" => Self::Customer,
-            _ if is("customer.subscription.") => Self::Subscription,
-            _ if is("customer.discount.") => Self::Discount,
-            _ if is("invoice.") => Self::Invoice,
-            _ if is("checkout.session.") => Self::Session,
-            _ if is("subscription_schedule.") => Self::Schedule,
-            _ if is("entitlements.active_entitlement_summary.") => Self::Entitlements,
-            _ if is("product.") => Self::Product,
-            _ if is("price.") => Self::Price,
-            _ if is("plan.") => Self::Plan,
-            _ => return None,
-        })
-    }
-}
-
 /// Reads the body of an event. Pure: the same body, the same observation.
 pub fn observe(body: &str) -> Result<Observation, FoldError> {
     observe_as(&Envelope::parse(body)?.event_type, body)
@@ -104,31 +67,33 @@ pub fn observe(body: &str) -> Result<Observation, FoldError> {
 
 /// Reads the body of an event whose type is known, in one pass.
 pub fn observe_as(event_type: &str, body: &str) -> Result<Observation, FoldError> {
-    let Some(folded) = Folded::of_type(event_type) else { return on_the_timeline(body) };
+    let Some(object_type) = ObjectType::from_event_type(event_type) else {
+        return observe_references(body);
+    };
     let (observed, notes) =
-        side::read_without_wrong_side_fields(body, |body| observe_folded(folded, body))?;
-    let observed = observed.map_or_else(|| on_the_timeline(body), Ok)?;
+        optional_fields::read_ignoring_invalid(body, |body| observe_object(object_type, body))?;
+    let observed = observed.map_or_else(|| observe_references(body), Ok)?;
     Ok(Observation { notes, ..observed })
 }
 
-fn observe_folded(folded: Folded, body: &str) -> Result<Option<Observation>, FoldError> {
-    match folded {
-        Folded::Subscription => subscription::observe(body),
-        Folded::Invoice => invoice::observe(body),
-        Folded::Session => checkout_session::observe(body),
-        Folded::Customer => customer::observe(body),
-        Folded::Schedule => subscription_schedule::observe(body),
-        Folded::Entitlements => entitlements::observe(body),
-        Folded::Discount => discount::observe(body),
-        Folded::Product => catalogue::observe_product(body),
-        Folded::Price => catalogue::observe_price(body),
-        Folded::Plan => catalogue::observe_plan(body),
+fn observe_object(object_type: ObjectType, body: &str) -> Result<Option<Observation>, FoldError> {
+    match object_type {
+        ObjectType::Subscription => subscription::observe(body),
+        ObjectType::Invoice => invoice::observe(body),
+        ObjectType::CheckoutSession => checkout_session::observe(body),
+        ObjectType::Customer => customer::observe(body),
+        ObjectType::SubscriptionSchedule => subscription_schedule::observe(body),
+        ObjectType::EntitlementSummary => entitlements::observe(body),
+        ObjectType::Discount => discount::observe(body),
+        ObjectType::Product => catalogue::observe_product(body),
+        ObjectType::Price => catalogue::observe_price(body),
+        ObjectType::Plan => catalogue::observe_plan(body),
     }
 }
 
 /// The object that an event is about, and what the event says about its place among the events
 /// of that object and second.
-pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
+pub fn evidence_for(envelope: &Envelope<'_>) -> (String, Evidence) {
     #[derive(serde::Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
@@ -136,41 +101,52 @@ pub fn evidence_of(envelope: &Envelope<'_>) -> (String, Evidence) {
     }
     let object = envelope.object.map_or("", RawValue::get);
     let named = serde_json::from_str::<Named<'_>>(object).ok().and_then(|named| named.id);
-    let rank = match Folded::of_type(&envelope.event_type) {
-        Some(Folded::Subscription) => subscription::rank_of(object),
-        Some(Folded::Invoice) => invoice::rank_of(&envelope.event_type, object),
-        Some(Folded::Schedule) => subscription_schedule::rank_of(object),
+    let rank = match ObjectType::from_event_type(&envelope.event_type) {
+        Some(ObjectType::Subscription) => subscription::rank_of(object),
+        Some(ObjectType::Invoice) => invoice::rank_of(&envelope.event_type, object),
+        Some(ObjectType::SubscriptionSchedule) => subscription_schedule::rank_of(object),
         _ => 0,
     };
     let id = named.map(|id| id.to_owned_string()).unwrap_or_default();
-    (id, evidence_with(envelope, rank, LateLeaves::of(object, envelope.previous_attributes)))
+    (
+        id,
+        evidence_with(
+            envelope,
+            rank,
+            LazyDigest::from_object(object, envelope.previous_attributes),
+        ),
+    )
 }
 
 /// An event that changes no row stands on the timeline of whom it names. Its object may be of any
 /// kind, so what cannot be read names nobody.
-fn on_the_timeline(body: &str) -> Result<Observation, FoldError> {
+fn observe_references(body: &str) -> Result<Observation, FoldError> {
     let (envelope, routing) = match Envelope::<Routing<'_>>::read(body) {
         Ok(event) => event.split(),
         Err(_) => (Envelope::parse(body)?.split().0, None),
     };
-    let Routing { customer, subscription, trail } = routing.unwrap_or_default();
+    let Routing { customer, subscription, payment } = routing.unwrap_or_default();
     let subscription = subscription.map(|id| SubscriptionId::new(id.0));
     let mut observed = observation(&envelope, customer, subscription, None);
-    follow(&mut observed, &envelope, &trail);
+    link_payment(&mut observed, &envelope, &payment);
     Ok(observed)
 }
 
 /// Writes down where a payment leads: each of its objects to the customer or, where none is named, to
 /// that of them that lasts longest.
-fn follow(observed: &mut Observation, envelope: &Envelope<'_, ()>, trail: &Trail<'_>) {
-    let mut ids = trail.ids().filter(|id| !id.is_empty());
+fn link_payment(
+    observed: &mut Observation,
+    envelope: &Envelope<'_, ()>,
+    payment: &PaymentReferences<'_>,
+) {
+    let mut ids = payment.ids().filter(|id| !id.is_empty());
     let scope = || envelope.scope();
     let owner = if let Some(key) = &observed.customer {
         key.customer.as_str()
     } else {
         let Some(nearest) = ids.next() else { return };
         let stand_in = |id: &str| CustomerKey { scope: scope(), customer: CustomerId::from(id) };
-        observed.stand_ins = std::iter::once(nearest).chain(ids.clone()).map(stand_in).collect();
+        observed.payment_keys = std::iter::once(nearest).chain(ids.clone()).map(stand_in).collect();
         nearest
     };
     let link =
@@ -182,7 +158,7 @@ fn observation(
     envelope: &Envelope<'_, ()>,
     customer: Option<Text<'_>>,
     subscription: Option<SubscriptionId>,
-    change: Option<Change>,
+    change: Option<StateChange>,
 ) -> Observation {
     let customer = customer.filter(|id| !id.is_empty()).map(|id| CustomerId::new(id.0));
     let customer = customer.map(|customer| CustomerKey { scope: envelope.scope(), customer });
@@ -196,25 +172,25 @@ fn named_customer<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Op
 
 fn group<F: Clone + PartialEq>(
     envelope: &Envelope<'_, ()>,
-    standing: Standing,
+    precedence: Precedence,
     facts: F,
     evidence: Evidence,
 ) -> Group<F> {
     let event_id = EventId::new(envelope.id.clone());
-    Group::of(standing, envelope.created, event_id, Snapshot { facts, evidence })
+    Group::new(precedence, envelope.created, event_id, Snapshot { facts, evidence })
 }
 
 /// What an event says about its place in its second; the leaves are in its body.
 fn evidence(envelope: &Envelope<'_, ()>, body: &str, rank: u8) -> Evidence {
-    evidence_with(envelope, rank, LateLeaves::in_body(body))
+    evidence_with(envelope, rank, LazyDigest::from_body(body))
 }
 
-fn evidence_with<O>(envelope: &Envelope<'_, O>, rank: u8, leaves: LateLeaves) -> Evidence {
+fn evidence_with<O>(envelope: &Envelope<'_, O>, rank: u8, digest: LazyDigest) -> Evidence {
     Evidence {
-        phase: Phase::of_type(&envelope.event_type),
+        phase: LifecyclePhase::from_event_type(&envelope.event_type),
         rank,
         api_version: envelope.api_version.as_deref().map(str::to_owned),
-        leaves,
+        digest,
     }
 }
 
@@ -257,7 +233,9 @@ mod tests {
             "created":"secret","discounts":{"a":1},"items":{"data":[{"id":"si_1","quantity":"2",
             "price":{"id":"price_1","unit_amount":"5","recurring":7},"current_period_end":9}]}}"#;
         let observed = observe(&event("customer.subscription.updated", object)).unwrap();
-        let Some(Change::Subscription(_, group, _)) = observed.change else { panic!("no change") };
+        let Some(StateChange::Subscription(_, group, _)) = observed.change else {
+            panic!("no change")
+        };
         let facts = group.facts().next().unwrap();
         assert_eq!((facts.status.as_str(), facts.created), ("active", None));
         assert_eq!(facts.items[0].price.price_id.as_deref(), Some("price_1"));
@@ -327,14 +305,14 @@ mod tests {
     /// The stand-ins, and what leads where.
     fn followed(event_type: &str, object: &str) -> (String, String) {
         let observed = observe(&event(event_type, object)).unwrap();
-        let stand_ins = observed.stand_ins.iter().map(|key| key.customer.to_string());
+        let payment_keys = observed.payment_keys.iter().map(|key| key.customer.to_string());
         let links = observed.links.iter().map(|it| format!("{}>{}", it.object_id, it.owner_id));
-        (stand_ins.collect::<Vec<_>>().join(" "), links.collect::<Vec<_>>().join(" "))
+        (payment_keys.collect::<Vec<_>>().join(" "), links.collect::<Vec<_>>().join(" "))
     }
 
     #[test]
     fn a_payment_leads_to_its_customer_or_to_what_lasts_longest() {
-        for (event_type, object, stand_ins, links) in [
+        for (event_type, object, payment_keys, links) in [
             (
                 "charge.succeeded",
                 r#"{"object":"charge","id":"ch_1","customer":"cus_1","payment_intent":"pi_1"}"#,
@@ -362,7 +340,7 @@ mod tests {
             ),
             ("balance.available", r#"{"object":"balance"}"#, "", ""),
         ] {
-            let expected = (stand_ins.to_owned(), links.to_owned());
+            let expected = (payment_keys.to_owned(), links.to_owned());
             assert_eq!(followed(event_type, object), expected, "{event_type}");
         }
     }

@@ -3,35 +3,35 @@
 use super::error::{missing, read};
 use super::{FoldError, Observation, evidence, group, named_customer, observation};
 use crate::ids::SubscriptionId;
-use crate::projection::group::Standing;
-use crate::projection::state::{Change, Overdue};
-use crate::stripe::Envelope;
+use crate::projection::group::Precedence;
+use crate::projection::state::{Overdue, StateChange};
 use crate::stripe::json::Text;
 use crate::stripe::subscription::Subscription;
+use crate::stripe::{Envelope, ObjectType};
 
 pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
-    let read = read("subscription", body, |it: &Subscription<'_>| it.object.as_ref())?;
+    let read = read(ObjectType::Subscription, body, |it: &Subscription<'_>| it.object.as_ref())?;
     let Some((envelope, subscription)) = read else { return Ok(None) };
     let envelope = &envelope;
     let facts = subscription.facts();
     let id = subscription.id().filter(|id| !id.is_empty()).map(SubscriptionId::from);
-    let id = id.ok_or_else(|| missing("subscription", "id"))?;
-    let standing = match envelope.event_type.as_ref() {
-        "customer.subscription.pending_update_expired" => Standing::Echo,
-        "customer.subscription.deleted" => Standing::Terminal,
-        _ if facts.is_terminal() => Standing::Terminal,
-        _ => Standing::Live,
+    let id = id.ok_or_else(|| missing(ObjectType::Subscription, "id"))?;
+    let precedence = match envelope.event_type.as_ref() {
+        "customer.subscription.pending_update_expired" => Precedence::Echo,
+        "customer.subscription.deleted" => Precedence::Terminal,
+        _ if facts.is_terminal() => Precedence::Terminal,
+        _ => Precedence::Live,
     };
     // An echo carries an earlier state under a later time, so its second says nothing.
-    let overdue = match standing {
-        Standing::Echo => Overdue::default(),
+    let overdue = match precedence {
+        Precedence::Echo => Overdue::default(),
         _ => overdue(envelope, &facts.status),
     };
     let evidence = evidence(envelope, body, rank(&facts.status));
-    let group = group(envelope, standing, facts, evidence);
+    let group = group(envelope, precedence, facts, evidence);
     let customer = named_customer(subscription.customer, subscription.customer_account)
-        .ok_or_else(|| missing("subscription", "customer"))?;
-    let change = Change::Subscription(id.clone(), group, overdue);
+        .ok_or_else(|| missing(ObjectType::Subscription, "customer"))?;
+    let change = StateChange::Subscription(id.clone(), group, overdue);
     Ok(Some(observation(envelope, Some(customer), Some(id), Some(change))))
 }
 
@@ -47,7 +47,7 @@ fn overdue(envelope: &Envelope<'_, ()>, status: &str) -> Overdue {
     let before = envelope.previous_attributes.filter(|it| is_past_due || it.contains(PAST_DUE));
     let before = before.and_then(|it| serde_json::from_str::<Previous<'_>>(it).ok()?.status);
     let turned = before.is_some_and(|before| (&*before == PAST_DUE) != is_past_due);
-    Overdue::seen(envelope.created, is_past_due, turned)
+    Overdue::from_snapshot(envelope.created, is_past_due, turned)
 }
 
 /// How far a status is along a subscription's life, as far as statuses can be ordered at all:

@@ -1,38 +1,38 @@
 //! Walks through a second: rows of its events in which each starts from the state that the one before left.
 //!
-//! States are the places and events are the ways between them, so a row that uses every event is a walk
-//! over all ways. All such walks from one state end in one state, in whatever order they pass through the
-//! circles on their way. Where an event is missing there is no such walk, and rows with the fewest gaps count:
-//! if they end differently, nobody knows.
+//! States are the nodes and events are the edges between them, so a row of all events is a walk over all edges.
+//! All such walks from one state end in the same state, in whatever order they pass through cycles. If an event
+//! is missing, there is no such walk, and the rows with the fewest gaps count. If those end in different
+//! states, the last event is ambiguous.
 //!
-//! This is evidence only as far as it goes. Where the events that are left after a loss make a whole walk of
-//! their own, nothing tells it from the true one. (Cancelled, resumed and cancelled, of which the first is
-//! lost, looks like cancelled and resumed, whether the first was in this second or in one before.)
+//! There is a limit to this evidence: if the events that are left after a loss form a whole walk, nothing
+//! distinguishes it from the true one. (Cancelled, resumed and cancelled, of which the first is lost, looks
+//! like cancelled and resumed, whether the first was in this second or before.)
 
 use std::borrow::Cow;
 
-use super::{Evidence, Phase, Rival, Sequence};
-use crate::projection::late::EventLeaves;
+use super::{Evidence, LifecyclePhase, Rival, Sequence};
+use crate::projection::lazy_digest::EventDigests;
 
-/// Events of one object in one second for which walks are looked for; there are two or three in real life,
-/// and the search takes time and memory that doubles with each.
+/// Maximum number of events for which walks are searched. Time and memory double with each; in practice there
+/// are two or three.
 const EVENTS_MAX: usize = 12;
 /// Number of gaps that stands for "impossible".
-const NEVER: u8 = u8::MAX;
+const IMPOSSIBLE: u8 = u8::MAX;
 
-/// The order by a walk with the fewest gaps from one of these states, and the other ends of such walks. None
-/// where no state is known to start from, or where there is a gap and an event does not say from which state
-/// it started.
+/// The order by a walk with the fewest gaps from one of the states in `start`, and the other ends of such
+/// walks. None if no state to start from is known, or if there is a gap and an event does not say from which
+/// state it started.
 pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequence> {
-    let is_new = rivals.iter().any(|(_, it)| it.phase == Phase::Created);
+    let is_new = rivals.iter().any(|(_, it)| it.phase == LifecyclePhase::Created);
     if rivals.len() > EVENTS_MAX || (start.is_empty() && !is_new) {
         return None;
     }
-    let told: Vec<Told<'_>> = rivals.iter().map(|(_, it)| Told::of(it)).collect();
-    let start: Vec<Told<'_>> = start.iter().map(|it| Told::of(it)).collect();
-    let walks = Walks::search(&told, &start, is_new);
+    let events: Vec<Event<'_>> = rivals.iter().map(|(_, it)| Event::new(it)).collect();
+    let start: Vec<Event<'_>> = start.iter().map(|it| Event::new(it)).collect();
+    let walks = Walks::search(&events, &start, is_new);
     let fewest = *walks.gaps[walks.all()].iter().min()?;
-    if fewest == NEVER || (fewest > 0 && !all_say_their_start(&told, &start)) {
+    if fewest == IMPOSSIBLE || (fewest > 0 && !have_known_starts(&events, &start)) {
         return None;
     }
     let greatest = |some: &mut dyn Iterator<Item = usize>| {
@@ -40,104 +40,105 @@ pub(super) fn sequence(rivals: &[Rival<'_>], start: &[&Evidence]) -> Option<Sequ
     };
     let mut used = walks.all();
     let last = greatest(&mut walks.ends(used, fewest))?;
-    let might_be_last = walks.ends(used, fewest).filter(|end| *end != last).collect();
-    let (mut order, mut left) = (vec![last], fewest);
+    let other_last_candidates = walks.ends(used, fewest).filter(|end| *end != last).collect();
+    // Back from the end, one event at a time.
+    let (mut order, mut gaps_left) = (vec![last], fewest);
     loop {
         let later = order[order.len() - 1];
         used &= !(1 << later);
         let leads_here = |at: &usize| {
             let gap = walks.gap_between[*at][later];
-            gap != NEVER && walks.gaps[used][*at] != NEVER && walks.gaps[used][*at] + gap == left
+            let gaps = walks.gaps[used][*at];
+            gap != IMPOSSIBLE && gaps != IMPOSSIBLE && gaps + gap == gaps_left
         };
         let Some(earlier) = greatest(&mut (0..rivals.len()).filter(leads_here)) else { break };
-        left = walks.gaps[used][earlier];
+        gaps_left = walks.gaps[used][earlier];
         order.push(earlier);
     }
     order.reverse();
-    Some(Sequence { order, might_be_last })
+    Some(Sequence { order, other_last_candidates })
 }
 
-/// An event and its leaves, which are read once.
-struct Told<'a> {
-    phase: Phase,
+/// Event with its digests, computed once.
+struct Event<'a> {
+    phase: LifecyclePhase,
     api_version: Option<&'a str>,
-    leaves: Cow<'a, EventLeaves>,
+    digests: Cow<'a, EventDigests>,
 }
 
-impl<'a> Told<'a> {
-    fn of(evidence: &'a Evidence) -> Self {
-        let api_version = evidence.api_version.as_deref();
-        Self { phase: evidence.phase, api_version, leaves: evidence.leaves.leaves() }
+impl<'a> Event<'a> {
+    fn new(evidence: &'a Evidence) -> Self {
+        let Evidence { phase, rank: _, api_version, digest } = evidence;
+        Self { phase: *phase, api_version: api_version.as_deref(), digests: digest.get() }
     }
 
-    /// True if it says from which state it started.
-    fn says_its_start(&self) -> bool {
-        self.phase != Phase::Changed || self.leaves.previous.is_some()
+    /// True if the event says from which state it started.
+    fn has_start(&self) -> bool {
+        self.phase != LifecyclePhase::Changed || self.digests.previous.is_some()
     }
 
     /// True if this event left the state from which a later one started. A deletion starts from any state.
     fn is_right_before(&self, later: &Self) -> bool {
-        if self.phase == Phase::Deleted || later.phase == Phase::Created {
+        if self.phase == LifecyclePhase::Deleted || later.phase == LifecyclePhase::Created {
             return false;
         }
-        if later.phase == Phase::Deleted {
+        if later.phase == LifecyclePhase::Deleted {
             return true;
         }
-        let EventLeaves { object: Some(object), previous } = &*later.leaves else { return false };
+        let EventDigests { object: Some(object), previous } = &*later.digests else { return false };
         let is_same_version = self.api_version == later.api_version;
-        let before = self.leaves.object.as_ref();
-        before.is_some_and(|it| it.is_what_was(object, previous.as_ref(), is_same_version))
+        let before = self.digests.object.as_ref();
+        before.is_some_and(|it| it.is_state_before(object, previous.as_ref(), is_same_version))
     }
 }
 
-/// True if each event says from which state it started: by what changed, or because it left a state that is
-/// known from another.
-fn all_say_their_start(rivals: &[Told<'_>], start: &[Told<'_>]) -> bool {
+/// True if each event starts from a known state: it says so, or another event left an equal one.
+fn have_known_starts(rivals: &[Event<'_>], start: &[Event<'_>]) -> bool {
     rivals.iter().all(|b| {
-        // Silent events that say the same do not say where they started.
-        let mut known = rivals.iter().filter(|a| a.says_its_start()).chain(start);
-        b.says_its_start() || known.any(|a| a.is_right_before(b))
+        // Events without a start may have equal objects, which says nothing about where they started.
+        let mut known = rivals.iter().filter(|a| a.has_start()).chain(start);
+        b.has_start() || known.any(|a| a.is_right_before(b))
     })
 }
 
-/// Sets of events are bits by their indexes.
+/// Set of events, as bits by their indexes.
 type Set = usize;
 
 struct Walks {
-    /// By two events: 0 where the second started from the state that the first left, 1 where something is
-    /// missing between them.
+    /// By two events: 0 if the second started from the state that the first left, 1 if something is missing
+    /// between them.
     gap_between: Vec<Vec<u8>>,
-    /// By the set of events that a walk uses and the one that it ends with: the fewest gaps.
+    /// By the set of events that a walk uses and the event that it ends with: the fewest gaps.
     gaps: Vec<Vec<u8>>,
 }
 
 impl Walks {
-    fn search(rivals: &[Told<'_>], start: &[Told<'_>], is_new: bool) -> Self {
+    fn search(rivals: &[Event<'_>], start: &[Event<'_>], is_new: bool) -> Self {
         let count = rivals.len();
-        let gap = |a: &Told<'_>, b: &Told<'_>| match (a.phase, b.phase) {
-            (Phase::Deleted, _) | (_, Phase::Created) => NEVER,
+        let gap = |a: &Event<'_>, b: &Event<'_>| match (a.phase, b.phase) {
+            (LifecyclePhase::Deleted, _) | (_, LifecyclePhase::Created) => IMPOSSIBLE,
             _ => u8::from(!a.is_right_before(b)),
         };
         let gap_between: Vec<Vec<u8>> =
             rivals.iter().map(|a| rivals.iter().map(|b| gap(a, b)).collect()).collect();
-        let gap_before = |b: &Told<'_>| match b.phase {
-            Phase::Created => 0,
-            _ if is_new => NEVER,
+        let gap_before = |b: &Event<'_>| match b.phase {
+            LifecyclePhase::Created => 0,
+            _ if is_new => IMPOSSIBLE,
             _ => u8::from(!start.iter().any(|a| a.is_right_before(b))),
         };
-        let mut gaps = vec![vec![NEVER; count]; 1 << count];
+        let mut gaps = vec![vec![IMPOSSIBLE; count]; 1 << count];
         for at in 0..count {
             gaps[1 << at][at] = gap_before(&rivals[at]);
         }
         for used in 1..gaps.len() {
             for last in (0..count).filter(|at| used & 1 << at != 0) {
                 let so_far = gaps[used][last];
-                if so_far == NEVER {
+                if so_far == IMPOSSIBLE {
                     continue;
                 }
                 for next in (0..count).filter(|at| used & 1 << at == 0) {
                     let more = gap_between[last][next];
-                    if more != NEVER {
+                    if more != IMPOSSIBLE {
                         let known = &mut gaps[used | 1 << next][next];
                         *known = (*known).min(so_far + more);
                     }
@@ -151,7 +152,7 @@ impl Walks {
         self.gaps.len() - 1
     }
 
-    /// The events that a walk over all of these may end with, with so many gaps.
+    /// Events that a walk over all of these may end with, with so many gaps.
     fn ends(&self, used: Set, gaps: u8) -> impl Iterator<Item = usize> {
         let ends = self.gaps[used].iter().enumerate();
         ends.filter(move |(_, found)| **found == gaps).map(|(at, _)| at)
@@ -162,16 +163,16 @@ impl Walks {
 mod tests {
     use super::*;
     use crate::ids::EventId;
-    use crate::projection::late::LateLeaves;
+    use crate::projection::lazy_digest::LazyDigest;
 
-    fn event(phase: Phase, object: &str, previous: &str) -> Evidence {
-        let leaves = LateLeaves::of(object, Some(previous));
-        Evidence { phase, rank: 1, api_version: None, leaves }
+    fn event(phase: LifecyclePhase, object: &str, previous: &str) -> Evidence {
+        let digest = LazyDigest::from_object(object, Some(previous));
+        Evidence { phase, rank: 1, api_version: None, digest }
     }
 
     /// A change of `n`, from one number to another.
     fn change(from: u8, to: u8) -> Evidence {
-        event(Phase::Changed, &format!(r#"{{"n":{to}}}"#), &format!(r#"{{"n":{from}}}"#))
+        event(LifecyclePhase::Changed, &format!(r#"{{"n":{to}}}"#), &format!(r#"{{"n":{from}}}"#))
     }
 
     /// The order of these events by their letters, and the letters of the other ends.
@@ -182,7 +183,7 @@ mod tests {
         let start: Vec<_> = start.iter().map(|n| change(99, *n)).collect();
         let found = sequence(&rivals, &start.iter().collect::<Vec<_>>())?;
         let names = |some: &[usize]| some.iter().map(|at| ids[*at].as_str()).collect::<String>();
-        Some((names(&found.order), names(&found.might_be_last)))
+        Some((names(&found.order), names(&found.other_last_candidates)))
     }
 
     /// An order that nothing contests.
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(walk(&[1], &[change(3, 4), change(1, 2)]), certain("ba"));
         assert_eq!(walk(&[1], &[change(4, 5), change(3, 4)]), certain("ba"));
         // Nothing says what the second one changed.
-        let silent = event(Phase::Changed, r#"{"n":5}"#, "");
+        let silent = event(LifecyclePhase::Changed, r#"{"n":5}"#, "");
         assert_eq!(walk(&[1], &[change(1, 2), silent]), None);
     }
 
@@ -235,9 +236,9 @@ mod tests {
 
     #[test]
     fn a_creation_comes_first_a_deletion_last_and_a_reminder_changes_nothing() {
-        let created = event(Phase::Created, r#"{"n":1}"#, "");
-        let reminder = event(Phase::Changed, r#"{"n":2}"#, "");
-        let deleted = event(Phase::Deleted, r#"{"n":9}"#, "");
+        let created = event(LifecyclePhase::Created, r#"{"n":1}"#, "");
+        let reminder = event(LifecyclePhase::Changed, r#"{"n":2}"#, "");
+        let deleted = event(LifecyclePhase::Deleted, r#"{"n":9}"#, "");
         let events = [deleted, change(2, 1), reminder, change(1, 2), created];
         let (order, others) = walk(&[], &events).unwrap();
         assert!(order.starts_with('e') && order.ends_with('a') && others.is_empty(), "{order}");

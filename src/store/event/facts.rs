@@ -1,6 +1,7 @@
 //! Facts of an event from its envelope, and its source.
 
 use crate::ids::{EventId, Scope};
+use crate::stripe::Envelope;
 use crate::time::StripeTime;
 
 /// Fields of an event's envelope that the log stores in columns.
@@ -18,6 +19,19 @@ pub struct EventFacts {
     pub created: StripeTime,
     /// Fraction of that second in nanoseconds. Only thin events have one.
     pub created_nanos: u32,
+}
+
+impl From<&Envelope<'_>> for EventFacts {
+    fn from(envelope: &Envelope<'_>) -> Self {
+        Self {
+            scope: envelope.scope(),
+            event_id: EventId::new(envelope.id.clone()),
+            event_type: envelope.event_type.clone().into_owned(),
+            api_version: envelope.api_version.clone().map(String::from),
+            created: envelope.created,
+            created_nanos: envelope.created_nanos,
+        }
+    }
 }
 
 /// Way in which an event arrived.

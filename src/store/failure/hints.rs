@@ -11,7 +11,7 @@ pub(super) const NOT_POSTGRES: &str =
     "DATABASE_URL must lead to PostgreSQL, or to a pooler in session mode";
 const POOLER: &str = "a pooler such as pgbouncer answered: see its log; it must know the database and the role, and run in \
      session mode";
-const GRANTS: &str = "the guide to PostgreSQL lists the grants of each role";
+const GRANTS: &str = "the PostgreSQL guide lists the grants of each role under \"Roles\"";
 
 /// Objects of a ledger, with the privileges that a role needs on them.
 const NEEDED: [(&str, &str); 7] = [

@@ -236,7 +236,7 @@ fn read(
         let (name, from, to): (&str, _, _) = serde_json::from_str(line).map_err(unreadable)?;
         let Some(column) = columns.iter().find(|column| column.name == name) else { continue };
         if kind == ChangeKind::Changes || DECISIVE.contains(&name) {
-            let (from, to) = (value(column.kind, from), value(column.kind, to));
+            let (from, to) = (value(column.column_type, from), value(column.column_type, to));
             fields.push(FieldChange { field: column.name, from, to });
         }
     }

@@ -14,7 +14,7 @@ pub(in crate::store) fn fill_template(
 ) -> String {
     let each = |text: &str, separator: &str| -> String {
         let of_columns = columns.iter().map(|column| {
-            let shown = match column.kind {
+            let shown = match column.column_type {
                 ColumnType::Instant => sql::SHOWN_INSTANT.text(dialect),
                 _ => "{it}",
             };

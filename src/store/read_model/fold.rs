@@ -8,14 +8,15 @@ use super::lease::Lease;
 use super::subscriptions::read_customer;
 use super::tables::{bind_customer, bind_scope, bulk, for_generation, is_joined};
 use super::{catalogue, item_properties};
-use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
+use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::column::Value;
+use crate::projection::effects::{Parked, TimelineEntry};
 use crate::projection::observe::Link;
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{BindType, Session};
 use crate::store::error::StoreError;
-use crate::time::{ReceivedAt, StripeTime};
+use crate::time::ReceivedAt;
 use crate::tree::Hash;
 
 /// Changes of the fold of a range of events. Writing them is idempotent.
@@ -37,39 +38,6 @@ pub struct FoldBatch {
     pub catalogue: Vec<CatalogueEntry>,
     /// Events whose fold failed.
     pub parked: Vec<Parked>,
-}
-
-/// Entry of an event on a timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimelineEntry {
-    /// Customer of the event. If the event names none, an object of its payment is in this place, and [`Link`]s lead from
-    /// the object to the customer when the timeline is read.
-    pub customer: CustomerKey,
-    /// Subscription, if the event names one.
-    pub subscription: Option<SubscriptionId>,
-    /// Position of the event.
-    pub position: Position,
-    /// Time of the event by Stripe's clock.
-    pub created: StripeTime,
-}
-
-/// Event whose fold failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
-    /// Position of the event.
-    pub position: Position,
-    /// Id of the event.
-    pub event_id: EventId,
-    /// Account and mode.
-    pub scope: Scope,
-    /// Customer, if it could be read.
-    pub customer: Option<CustomerId>,
-    /// Subscription, if it could be read.
-    pub subscription: Option<SubscriptionId>,
-    /// Event type.
-    pub event_type: String,
-    /// Reason of the failure.
-    pub reason: String,
 }
 
 impl ReadModel {
@@ -215,7 +183,7 @@ async fn write_rows(
 /// Types of the stored columns.
 pub(in crate::store) fn row_columns() -> Vec<BindType> {
     let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
-    stored.map(|column| column.kind.into()).collect()
+    stored.map(|column| column.column_type.into()).collect()
 }
 
 /// Fills the stored columns into [`sql::ROW`].

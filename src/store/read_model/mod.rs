@@ -35,7 +35,7 @@ pub use difference::{
     FieldCount,
 };
 pub use filter::{ItemFilter, SubscriptionFilter, SubscriptionKey};
-pub use fold::{FoldBatch, Parked, TimelineEntry};
+pub use fold::FoldBatch;
 pub use generation::{Generation, GenerationLogic, GenerationStamp, GenerationStatus};
 pub use generation_id::GenerationId;
 pub use handle::ReadModel;

@@ -15,7 +15,7 @@ pub(super) fn read(row: &Row, first: usize, columns: &[Column]) -> Result<Vec<Va
     columns
         .iter()
         .enumerate()
-        .map(|(index, column)| read_one(row, first + index, column.kind))
+        .map(|(index, column)| read_one(row, first + index, column.column_type))
         .collect()
 }
 

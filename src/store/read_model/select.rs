@@ -26,7 +26,7 @@ pub(super) fn literal(dialect: Dialect, column: &Column, value: &Value) -> Strin
         Value::Text(text) | Value::Json(text) => quoted(text),
         Value::Instant(at) => quoted(&at.to_string()),
     };
-    match (dialect, column.kind) {
+    match (dialect, column.column_type) {
         (Dialect::Sqlite, _) => value,
         (Dialect::Postgres, ColumnType::Bool) => format!("{value}::int::boolean"),
         (Dialect::Postgres, ColumnType::Integer) => format!("{value}::bigint"),

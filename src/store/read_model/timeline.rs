@@ -2,7 +2,6 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::fold::{Parked, TimelineEntry};
 use super::generation::{GenerationStamp, live_stamp};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
@@ -10,6 +9,7 @@ use super::schema::GenerationSchema;
 use super::subscriptions::{limit_of, read_customer};
 use super::tables::for_generation;
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
+use crate::projection::effects::{Parked, TimelineEntry};
 use crate::store::db::Row;
 use crate::store::error::StoreError;
 use crate::time::StripeTime;

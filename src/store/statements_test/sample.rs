@@ -24,7 +24,7 @@ pub(super) async fn fill(databases: &mut Databases) {
     let columns = SubscriptionRow::COLUMNS.iter();
     let stored = columns.filter(|it| !SubscriptionRow::JOINED.contains(&it.name));
     let values: Vec<_> = stored
-        .map(|column| match (column.name, column.kind) {
+        .map(|column| match (column.name, column.column_type) {
             ("account", _) => "''",
             ("subscription_id", _) => "'sub_' || i",
             ("customer_id", _) => "'cus_' || i",

@@ -1,7 +1,6 @@
 //! Access over HTTP: exact for any number of subscriptions, and for any item of each.
 
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
 use subledger::projection::row::SubscriptionRow;
 use subledger::store::DatabaseUrl;
 
@@ -27,15 +26,15 @@ async fn multiply(url: &DatabaseUrl, subscription: &str, times: usize) {
         copied.collect::<Vec<_>>().join(", ")
     );
     let mut connection = raw::read(url).await;
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.run(&sql).await;
 }
 
 /// Takes the copies away again: whoever compares the rows with the log finds them.
 async fn remove_copies(url: &DatabaseUrl, subscription: &str) {
-    let sql =
-        "DELETE FROM current_subscriptions_g1 WHERE subscription_id LIKE $1 || '#_%' ESCAPE '#'";
-    let mut connection = raw::read(url).await;
-    sqlx::query(sql).bind(subscription).execute(&mut connection).await.unwrap();
+    let sql = format!(
+        "DELETE FROM current_subscriptions_g1 WHERE subscription_id LIKE '{subscription}#_%' ESCAPE '#'"
+    );
+    raw::read(url).await.run(&sql).await;
 }
 
 /// An event whose subscription has a second item.

@@ -137,7 +137,7 @@ async fn a_full_queue_says_when_to_try_again() {
     let limits = Limits { queue_events: 1, commit_events: 1, ..Limits::default() };
     let server = TestServer::with(|options| options.limits = limits).await;
     let mut other = crate::raw::log(&crate::database(server.directory.path())).await;
-    sqlx::raw_sql(crate::raw::LOCK_LOG).execute(&mut other).await.unwrap();
+    other.run(crate::raw::dialect().lock_log).await;
 
     let mut posts = JoinSet::new();
     for _ in 0..8 {
@@ -154,7 +154,7 @@ async fn a_full_queue_says_when_to_try_again() {
     };
     assert_eq!(refused["status"], 503);
 
-    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    other.run("ROLLBACK").await;
     posts.join_all().await;
     server.receive(Event::default().body()).await;
     assert_eq!(server.store().log.head().await.unwrap().size.0, 1);

@@ -1,14 +1,11 @@
 //! The commands, as a shell runs them: output, exit status, and what is said when it goes wrong.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::server::Event;
@@ -77,8 +74,8 @@ pub(crate) fn edit(directory: &Path, sql: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = raw::read(&url).await;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        connection.run(&sql).await;
+        connection.close().await;
     });
 }
 

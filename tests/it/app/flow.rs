@@ -1,8 +1,6 @@
 //! The whole flow: a signed webhook comes in, a row goes out, and its history is told.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use reqwest::StatusCode;
 use serde_json::json;

@@ -7,20 +7,16 @@ mod binding;
 pub(crate) mod commands;
 #[cfg(unix)]
 pub(crate) mod crash;
-crate::run_once! {
-    mod connections;
-    mod raw_http;
-}
 mod exchange;
 mod flow;
 mod imports;
 mod metrics;
 mod reads;
-crate::run_once! {
-    mod secrets;
-}
 pub(crate) mod server;
-crate::run_once! {
+mod run_once {
+    mod connections;
+    mod raw_http;
+    mod secrets;
     #[cfg(unix)]
     mod warnings;
 }

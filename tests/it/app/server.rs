@@ -7,10 +7,6 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use subledger::clock::Clock;
 use subledger::config::{Secrets, WebhookSecrets};
-use subledger::http::ConnectionLimits;
-use subledger::ids::Mode;
-use subledger::ingest::Limits;
-use subledger::projection::Logic;
 use subledger::projector::FollowerState;
 use subledger::service::{Options, Service};
 use subledger::simulate::sign;
@@ -27,22 +23,12 @@ pub(crate) const NOW: &str = "2026-03-01T00:00:00Z";
 
 /// What a service in this folder is started with, where nothing is out of the ordinary.
 pub(crate) fn options(folder: &Path) -> Options {
+    let secrets = WebhookSecrets::parse(SECRET).unwrap();
     Options {
-        database: crate::database(folder),
-        webhook_secrets: WebhookSecrets::parse(SECRET).unwrap(),
         api_tokens: Secrets::parse(TOKEN),
-        access_tokens: Secrets::default(),
         listen: "127.0.0.1:0".to_owned(),
-        private_listen: None,
-        tolerance_seconds: 300,
-        mode: Mode::Live,
-        limits: Limits::default(),
-        connections: ConnectionLimits::default(),
-        logic: Logic::default(),
-        auto_rebuild: true,
-        accept_new_log: false,
-        signing: None,
         clock: Clock::fixed(ReceivedAt::parse(NOW).unwrap()),
+        ..Options::new(crate::database(folder), secrets)
     }
 }
 

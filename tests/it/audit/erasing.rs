@@ -1,6 +1,6 @@
 //! A customer who asks to be forgotten: what was said of them is gone, and the log is as provable as before.
 
-crate::sqlite_only! {
+mod sqlite_only {
     mod bytes;
 }
 mod found;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use subledger::audit;
-use subledger::erasure::{self, Order};
+use subledger::erasure::{self, ErasureRequest};
 use subledger::ids::{Position, Scope};
 use subledger::projection::row::SubscriptionRow;
 use subledger::store::{LoggedEvent, Store};
@@ -152,9 +152,9 @@ async fn an_erasure_that_was_interrupted_is_ended_by_the_same_command() {
     let found = erasure::find(&store, &scope, &[], &[who.customer_id.as_str().into()], |_| {})
         .await
         .unwrap();
-    let order = Order { by: "Ann".to_owned(), reason: None };
+    let request = ErasureRequest { by: "Ann".to_owned(), reason: None };
     let clock = subledger::clock::Clock::System;
-    erasure::erase(&store, &found, &order, &clock).await.unwrap();
+    erasure::erase(&store, &found, &request, &clock).await.unwrap();
     store.close().await;
     assert_eq!(run(folder, &["verify"]).status, 1, "the read model still says it");
     let customer = who.customer_id.clone();

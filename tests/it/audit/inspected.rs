@@ -1,15 +1,12 @@
 //! Damage that no hash of the log shows: an index that lost a row, a trigger that is gone or is somebody else's.
 
-use sqlx::Executor as _;
 use subledger::audit;
 use subledger::store::Store;
 
 use crate::raw;
 use crate::store::{Ledger, event};
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 async fn messages(store: &Store) -> Vec<String> {
     let report = audit::verify(store, None, |_| {}).await.unwrap();
@@ -21,7 +18,7 @@ async fn messages(store: &Store) -> Vec<String> {
 }
 
 pub(crate) async fn execute(connection: &mut raw::Connection, sql: &str) {
-    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.unwrap();
+    connection.run(sql).await;
 }
 
 /// Ten events, of which the fifth is in no index of ids.
@@ -30,11 +27,11 @@ pub(crate) async fn with_a_damaged_index() -> Ledger {
     let mut sql = raw::log(&ledger.url).await;
     for number in 1..=10 {
         if number == 5 {
-            execute(&mut sql, raw::UNINDEX_BEFORE).await;
+            execute(&mut sql, raw::dialect().unindex_before).await;
         }
         ledger.store.log.append(&[event(&format!("evt_{number}"), "{}")]).await.unwrap();
         if number == 5 {
-            execute(&mut sql, raw::UNINDEX_EVT_5_AFTER).await;
+            execute(&mut sql, raw::dialect().unindex_evt_5_after).await;
         }
     }
     ledger
@@ -50,7 +47,7 @@ async fn an_event_that_a_damaged_index_let_in_twice_is_named_and_so_is_the_index
     let report = audit::verify(&store, None, |_| {}).await.unwrap();
     assert_eq!((report.events, report.ids), (11, 10));
     let twice = "at 11: the log has evt_5 at position 5 already";
-    assert_eq!(messages(&store).await, [&[twice], raw::INDEX_IS_DAMAGED].concat());
+    assert_eq!(messages(&store).await, [&[twice], raw::dialect().index_is_damaged].concat());
 }
 
 /// The same id in another account or mode is another event.
@@ -75,7 +72,7 @@ async fn each_trigger_that_is_dropped_is_named_until_it_is_back() {
     let ledger = Ledger::new().await;
     ledger.store.log.append(&[event("evt_1", "{}")]).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    let guards = raw::guards(&mut sql).await;
+    let guards = sql.guards().await;
     assert!(guards.len() > 9, "{guards:?}");
     for [table, name, make, drop] in &guards {
         execute(&mut sql, drop).await;
@@ -90,19 +87,19 @@ async fn each_trigger_that_is_dropped_is_named_until_it_is_back() {
 async fn a_foreign_trigger_is_named_in_either_database() {
     let ledger = Ledger::new().await;
     let mut log = raw::log(&ledger.url).await;
-    execute(&mut log, raw::FAULT_AT_EVT_20).await;
+    execute(&mut log, raw::dialect().fault_at_evt_20).await;
     let foreign = |what, table| {
         [format!("{what}: the trigger fault on {table} is foreign: no migration creates it")]
     };
     assert_eq!(messages(&ledger.store).await, foreign("the log", "events"));
-    execute(&mut log, raw::NO_FAULT).await;
+    execute(&mut log, raw::dialect().no_fault).await;
 
     let mut read = raw::read(&ledger.url).await;
     let of_read = |sql: &str| {
         sql.replace("ON events", "ON generations").replace("NEW.event_id", "NEW.policy")
     };
-    execute(&mut read, &of_read(raw::FAULT_AT_EVT_20)).await;
+    execute(&mut read, &of_read(raw::dialect().fault_at_evt_20)).await;
     assert_eq!(messages(&ledger.store).await, foreign("the read model", "generations"));
-    execute(&mut read, &of_read(raw::NO_FAULT)).await;
+    execute(&mut read, &of_read(raw::dialect().no_fault)).await;
     assert_eq!(messages(&ledger.store).await, Vec::<String>::new());
 }

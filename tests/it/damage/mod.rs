@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sqlx::Executor as _;
 use subledger::audit::{self, Past, Subject, SubjectKind};
 use subledger::clock::Clock;
 use subledger::ids::{Position, Scope};
@@ -20,7 +19,7 @@ use crate::raw;
 
 mod characters;
 mod read_model;
-crate::sqlite_only! {
+mod sqlite_only {
     mod backup;
     mod pages;
     mod read_only;
@@ -30,12 +29,11 @@ crate::sqlite_only! {
 /// Changes the log as damage does, which no trigger holds up.
 async fn damage(url: &DatabaseUrl, sql: &str) {
     let mut connection = raw::log(url).await;
-    let guards = raw::drop_guards(&mut connection).await;
+    let guards = connection.drop_guards().await;
     for statement in std::iter::once(sql).chain(guards.iter().map(String::as_str)) {
-        let statement = sqlx::AssertSqlSafe(statement.to_owned());
-        connection.execute(sqlx::raw_sql(statement)).await.unwrap();
+        connection.run(statement).await;
     }
-    sqlx::Connection::close(connection).await.unwrap();
+    connection.close().await;
 }
 
 /// A ledger of simulated subscriptions whose live generation has folded nothing yet.

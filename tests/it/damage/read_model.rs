@@ -20,8 +20,8 @@ async fn server() -> TestServer {
 /// Changes the read models as damage does.
 async fn damage_read_model(server: &TestServer, sql: &str) {
     let mut connection = raw::read(&crate::database(server.directory.path())).await;
-    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.unwrap();
-    sqlx::Connection::close(connection).await.unwrap();
+    connection.run(sql).await;
+    connection.close().await;
 }
 
 /// Asks until the answer is this one again. Until then there is none.
@@ -57,7 +57,11 @@ async fn a_table_that_is_gone_is_made_again() {
     ] {
         let answer = server.read(path).await;
         let live = server.store().read_model.live().await.unwrap().unwrap().id;
-        damage_read_model(&server, &format!("DROP TABLE {table}_g{live}{}", raw::CASCADE)).await;
+        damage_read_model(
+            &server,
+            &format!("DROP TABLE {table}_g{live}{}", raw::dialect().cascade),
+        )
+        .await;
         answers_again(&server, path, &answer).await;
     }
     server.stop().await;
@@ -68,8 +72,11 @@ async fn a_table_that_is_gone_is_made_again() {
 async fn a_state_that_cannot_be_read_is_made_again() {
     let server = server().await;
     let live = server.store().read_model.live().await.unwrap().unwrap().id;
-    damage_read_model(&server, &format!("UPDATE customers_g{live} SET state = {}", raw::ONE_BYTE))
-        .await;
+    damage_read_model(
+        &server,
+        &format!("UPDATE customers_g{live} SET state = {}", raw::dialect().one_byte),
+    )
+    .await;
     // The follower remembers states while it follows: another process, or a restart, does not.
     let directory = server.stop().await;
     let options = crate::app::server::options(directory.path());
@@ -108,14 +115,20 @@ async fn a_suspicion_without_damage_changes_nothing() {
     server.stop().await;
 }
 
-crate::sqlite_only! {
+mod sqlite_only {
+    use super::*;
+
     /// Its rows are read from the file, and no longer are what they were.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_row_that_is_no_json_is_made_again() {
         let server = server().await;
         let answer = server.read("/v1/users/user_1").await;
         let live = server.store().read_model.live().await.unwrap().unwrap().id;
-        damage_read_model(&server, &format!("UPDATE current_subscriptions_g{live} SET discounts = '{{'")).await;
+        damage_read_model(
+            &server,
+            &format!("UPDATE current_subscriptions_g{live} SET discounts = '{{'"),
+        )
+        .await;
         answers_again(&server, "/v1/users/user_1", &answer).await;
         server.stop().await;
     }

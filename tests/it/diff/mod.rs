@@ -11,7 +11,7 @@ use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
 use subledger::projector::{
-    self, Difference, Listing, RebuildError, RebuildEvent, RebuildMode, Summary,
+    self, DiffEvent, DiffSummary, Listing, RebuildError, RebuildEvent, RebuildMode, RebuildOptions,
 };
 use subledger::store::{AccessEffect, ChangedSubscription, Store};
 use subledger::time::ReceivedAt;
@@ -22,7 +22,7 @@ use crate::ledger::{append_bodies, open, policy};
 
 /// All that a comparison told.
 struct Diff {
-    summary: Summary,
+    summary: DiffSummary,
     changed: Vec<ChangedSubscription>,
 }
 
@@ -47,12 +47,12 @@ async fn run(store: &Store, logic: &Logic, mode: RebuildMode) -> Result<Diff, Re
     let (mut summary, mut changed) = (None, Vec::new());
     let clock = Clock::fixed(ReceivedAt::parse(NOW).unwrap());
     let told = |told: RebuildEvent<'_>| match told {
-        RebuildEvent::Difference(Difference::Summary(told)) => summary = Some(told.clone()),
-        RebuildEvent::Difference(Difference::Subscription(told)) => changed.push(told),
+        RebuildEvent::Difference(DiffEvent::Summary(told)) => summary = Some(told.clone()),
+        RebuildEvent::Difference(DiffEvent::Subscription(told)) => changed.push(told),
         RebuildEvent::Progress(_) | RebuildEvent::NotCompared(_) => {}
     };
-    let what = (mode, Listing::First(usize::MAX));
-    projector::rebuild(store, logic, &clock, &CancellationToken::new(), what, told).await?;
+    let options = RebuildOptions { mode, listing: Listing::First(usize::MAX) };
+    projector::rebuild(store, logic, &clock, &CancellationToken::new(), options, told).await?;
     summary.map(|summary| Diff { summary, changed }).ok_or(RebuildError::Stopped)
 }
 

@@ -78,7 +78,7 @@ async fn a_dry_run_leaves_generations_tables_view_and_rows_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let store = ledger(folder.path()).await;
     let url = crate::database(folder.path());
-    let schema = async || crate::raw::schema(&mut crate::raw::read(&url).await).await;
+    let schema = async || crate::raw::read(&url).await.schema().await;
     let before =
         (rows(&store).await, store.read_model.generations().await.unwrap(), schema().await);
     let diff = dry_run(&store, &policy("grant = []")).await;

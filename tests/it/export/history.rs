@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use subledger::audit::{self, Chunk, HistoryEvent, HistoryStream, Past, Subject, SubjectKind};
+use subledger::audit::{self, HistoryEvent, HistoryStream, Past, ReadLimit, Subject, SubjectKind};
 use subledger::ids::Scope;
 use subledger::projection::Logic;
 use subledger::simulate::{self, Delivery, Plan};
@@ -22,7 +22,7 @@ async fn in_chunks(
     past: Past,
     events: usize,
 ) -> (Vec<HistoryEvent>, Vec<usize>) {
-    let chunk = Chunk { events, ..Chunk::default() };
+    let chunk = ReadLimit { events, ..ReadLimit::default() };
     let stream = HistoryStream::open(store, subject.clone(), past, chunk);
     let mut stream = stream.await.unwrap().unwrap();
     let (mut told, mut sizes) = (Vec::new(), Vec::new());

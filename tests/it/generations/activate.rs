@@ -2,7 +2,7 @@
 
 use subledger::clock::Clock;
 use subledger::ids::Position;
-use subledger::projector::{self, ChoiceError, FollowerState, Projector, Status};
+use subledger::projector::{self, FollowerState, GenerationError, Projector, Status};
 use subledger::store::{GenerationStatus, Store, StoreError};
 
 use super::{append, granted, of_two_generations, statuses, until};
@@ -24,7 +24,7 @@ async fn going_back_is_at_once_for_the_api_and_for_sql_and_keeps_the_other() {
         let live = projector::activate(store, id).await.unwrap();
         assert_eq!((live.id, live.status, live.pinned), (id, LIVE, true));
         assert_eq!(granted(store).await.len(), expected);
-        let shown: i64 = sqlx::query_scalar(in_sql).fetch_one(&mut sql).await.unwrap();
+        let shown: i64 = sql.value(in_sql).await;
         assert_eq!(usize::try_from(shown).unwrap(), expected);
     }
     assert_eq!(statuses(store).await, [(1, LIVE, true), (2, PREVIOUS, false)]);
@@ -73,26 +73,25 @@ async fn only_a_complete_generation_of_this_log_can_be_activated() {
     let before = statuses(store).await;
     let refused = async |id| projector::activate(store, id).await.unwrap_err();
     let error = refused(9).await;
-    assert!(matches!(error, ChoiceError::Store(StoreError::NoGeneration(9))));
+    assert!(matches!(error, GenerationError::Store(StoreError::NoGeneration(9))));
     assert!(error.hint().unwrap().contains("projections list"));
 
     let logic = store.read_model.generations().await.unwrap()[0].logic.clone();
     let (building, _) = begin(store, &logic, ("me", Clock::System.now(), 600)).await;
     let error = refused(building.id).await;
-    assert!(matches!(error, ChoiceError::Store(StoreError::GenerationIsBuilding(_))), "{error}");
+    assert!(
+        matches!(error, GenerationError::Store(StoreError::GenerationIsBuilding(_))),
+        "{error}"
+    );
     assert!(error.hint().is_some());
     store.read_model.generation_drop(building.id).await.unwrap();
 
     let other = Ledger::with_clock(Clock::System).await;
     let other_log = log_id(&other.store).await;
     let mut sql = raw::read(&ledger.url).await;
-    sqlx::query("UPDATE generations SET log_id = $1 WHERE id = 1")
-        .bind(other_log)
-        .execute(&mut sql)
-        .await
-        .unwrap();
+    sql.run(&format!("UPDATE generations SET log_id = '{other_log}' WHERE id = 1")).await;
     let error = refused(1).await;
-    assert!(matches!(error, ChoiceError::OfAnotherLog(1)), "{error}");
+    assert!(matches!(error, GenerationError::OfAnotherLog(1)), "{error}");
     assert_eq!(statuses(store).await, before);
 }
 

@@ -1,15 +1,13 @@
 //! `serve --no-auto-rebuild` asks before it makes the read model anew.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use std::path::Path;
 use std::process::Output;
 
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::{self, Reason};
+use subledger::projector::{self, RebuildReason};
 
 use super::of_two_generations;
 use crate::app::commands::{Ran, ran, run, subledger};
@@ -52,6 +50,6 @@ async fn another_policy_is_refused_with_the_command_to_run_and_nothing_is_change
     assert_eq!(reason(&ledger, &Logic::parse("grant = []\n", "id,user_id").unwrap()).await, None);
 }
 
-async fn reason(ledger: &Ledger, logic: &Logic) -> Option<Reason> {
-    projector::reason_to_ask(&ledger.url, logic, &Clock::System).await.unwrap()
+async fn reason(ledger: &Ledger, logic: &Logic) -> Option<RebuildReason> {
+    projector::find_rebuild_reason(&ledger.url, logic, &Clock::System).await.unwrap()
 }

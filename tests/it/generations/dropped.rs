@@ -1,8 +1,6 @@
 //! Dropping a generation: which ones go, and where their space goes.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use std::time::Duration;
 

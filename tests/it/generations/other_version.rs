@@ -50,13 +50,11 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
     // The view as well, for whoever reads it with SQL.
     projector::activate(&store, 1).await.unwrap();
     let mut sql = raw::read(&ledger.url).await;
-    let shown: (String, Option<String>, bool, String, String) = sqlx::query_as(
+    let shown: (String, Option<String>, bool, String, String) = sql.row(
         "SELECT status, email, NOT cancel_at_period_end, CAST(metadata AS TEXT), CAST(features AS TEXT)
          FROM current_subscriptions",
     )
-    .fetch_one(&mut sql)
-    .await
-    .unwrap();
+    .await;
     let nothing = ("active".to_owned(), None, true, "{}".to_owned(), "[]".to_owned());
     assert_eq!(shown, nothing);
 }
@@ -111,7 +109,7 @@ async fn where_access_rests_on_what_it_lacks_the_answer_is_503() {
     .await;
     // Pinned, so that the server does not make another by itself.
     let mut sql = raw::read(&ledger.url).await;
-    sqlx::query("UPDATE generations SET pinned = 1").execute(&mut sql).await.unwrap();
+    sql.run("UPDATE generations SET pinned = 1").await;
     ledger.store.close().await;
     let options = options(ledger.directory.path());
     let server = TestServer::run(ledger.directory, options).await;

@@ -2,7 +2,6 @@
 //! folded.
 
 use serde_json::json;
-use sqlx::Connection as _;
 use subledger::projection::Logic;
 
 use super::told::{CREATED, Told, UPDATED};
@@ -60,8 +59,8 @@ async fn an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebui
         "UPDATE parked_g{live} SET event_id = 'evt_3', position = 3;
          UPDATE current_subscriptions_g{live} SET status = 'incomplete'"
     );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(as_parked)).execute(&mut read_model).await.unwrap();
-    read_model.close().await.unwrap();
+    read_model.run(&as_parked).await;
+    read_model.close().await;
     assert_eq!(server.read("/v1/subscriptions/sub_1").await["status"], "incomplete");
 
     rebuild(server.store(), &Logic::default()).await;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use subledger::ids::CustomerKey;
-use subledger::projection::late::LateLeaves;
+use subledger::projection::lazy_digest::LazyDigest;
 use subledger::projection::observe::observe;
-use subledger::projection::order::{Evidence, Phase};
+use subledger::projection::order::{Evidence, LifecyclePhase};
 use subledger::projection::state::CustomerState;
 
 pub(crate) const CREATED: &str = "customer.subscription.created";
@@ -19,7 +19,7 @@ pub(crate) type States = BTreeMap<CustomerKey, CustomerState>;
 pub(crate) fn tell(states: &mut States, body: &str) {
     let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
     if let (Some(key), Some(change)) = (observation.customer, observation.change) {
-        states.entry(key).or_default().add(change);
+        states.entry(key).or_default().apply(change);
     }
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn tell_all<'a>(bodies: impl IntoIterator<Item = &'a str>) -> States 
 
 /// What an event says about its place in its second.
 pub(crate) fn evidence(
-    phase: Phase,
+    phase: LifecyclePhase,
     rank: u8,
     api_version: Option<&str>,
     object: &str,
@@ -42,7 +42,7 @@ pub(crate) fn evidence(
         phase,
         rank,
         api_version: api_version.map(str::to_owned),
-        leaves: LateLeaves::of(object, Some(previous)),
+        digest: LazyDigest::from_object(object, Some(previous)),
     }
 }
 

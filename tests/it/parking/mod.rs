@@ -1,6 +1,6 @@
 //! Events that cannot be folded stand aside with a reason, and the others go on.
 
-crate::run_once! {
+mod run_once {
     mod genuine;
     mod reasons;
 }

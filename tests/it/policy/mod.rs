@@ -1,6 +1,6 @@
 //! Who has access when: realistic lives of subscriptions, told from their first event to their last.
 
-crate::run_once! {
+mod run_once {
     mod dunning;
     mod endings;
     mod pauses;

@@ -1,6 +1,5 @@
 //! The hashes that are kept so that proofs are quick: those of the log, however they came to be.
 
-use sqlx::Executor as _;
 use subledger::audit;
 use subledger::ids::Position;
 use subledger::store::{DatabaseUrl, StoreError};
@@ -12,13 +11,11 @@ use crate::store::Ledger;
 type Row = (i64, i64, Vec<u8>);
 
 async fn nodes(url: &DatabaseUrl) -> Vec<Row> {
-    let mut sql = raw::log(url).await;
-    let rows = sqlx::query_as("SELECT level, number, hash FROM nodes ORDER BY level, number");
-    rows.fetch_all(&mut sql).await.unwrap()
+    raw::log(url).await.rows("SELECT level, number, hash FROM nodes ORDER BY level, number").await
 }
 
 async fn run(url: &DatabaseUrl, statement: &'static str) {
-    raw::log(url).await.execute(statement).await.unwrap();
+    raw::log(url).await.run(statement).await;
 }
 
 /// A log of so many events, appended in batches that end anywhere.
@@ -114,7 +111,9 @@ async fn every_event_of_a_log_is_proven_in_it_and_every_older_log_is_its_beginni
     assert_eq!(audit::prove_consistency(log, (20, SIZE + 1), &key).await.unwrap(), None);
 }
 
-crate::sqlite_only! {
+mod sqlite_only {
+    use super::*;
+
     /// One hash of 65,536 events, beside those of 256 below it.
     #[tokio::test]
     async fn a_longer_log_keeps_the_next_height_too() {

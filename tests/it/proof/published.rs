@@ -6,20 +6,20 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use subledger::proof::{Checkpoint, ProofError};
-use subledger::publisher::{Publishing, Signing};
+use subledger::publisher::{CheckpointOptions, PublishOptions};
 use subledger::service::{Options, Service, StartError};
 
 use super::key;
 use crate::app::commands::{ran, subledger};
 use crate::app::server::{Event, SECRET, TestServer, json_of, options};
 
-fn signing(file: Option<&Path>) -> Signing {
-    let publishing = file.map(|file| Publishing {
+fn signing(file: Option<&Path>) -> CheckpointOptions {
+    let publish = file.map(|file| PublishOptions {
         file: Some(file.to_owned()),
         // At the start and at the end.
         every: Duration::from_hours(1),
     });
-    Signing { key: key(), publishing }
+    CheckpointOptions { key: key(), publish }
 }
 
 fn open(text: &str) -> Result<Checkpoint, ProofError> {
@@ -28,7 +28,7 @@ fn open(text: &str) -> Result<Checkpoint, ProofError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_log_is_signed_over_http() {
-    let server = TestServer::with(|options| options.signing = Some(signing(None))).await;
+    let server = TestServer::with(|options| options.checkpoints = Some(signing(None))).await;
     server.receive(Event::default().body()).await;
     let response = server.get("/v1/log/checkpoint").await;
     assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
@@ -55,7 +55,7 @@ async fn what_is_published_last_is_the_whole_log_and_goes_on_after_a_restart() {
     let elsewhere = tempfile::tempdir().unwrap();
     let file = elsewhere.path().join("checkpoint");
     let published = || open(&std::fs::read_to_string(&file).unwrap()).unwrap().size;
-    let publish = |options: &mut Options| options.signing = Some(signing(Some(&file)));
+    let publish = |options: &mut Options| options.checkpoints = Some(signing(Some(&file)));
     let server = TestServer::with(publish).await;
     server.receive(Event::default().body()).await;
     let directory = server.stop().await;
@@ -95,7 +95,7 @@ async fn a_file_that_is_something_else_is_not_overwritten() {
     {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
-        options.signing = Some(signing(Some(&file)));
+        options.checkpoints = Some(signing(Some(&file)));
         let Err(error) = Service::start(options).await else { panic!("it started") };
         assert!(matches!(error, StartError::Publish(_)), "{error}");
         assert!(error.to_string().contains(said), "{error}");

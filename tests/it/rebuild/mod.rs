@@ -3,7 +3,7 @@
 
 mod growing;
 mod killed;
-crate::sqlite_only! {
+mod sqlite_only {
     mod no_room;
 }
 mod parked;

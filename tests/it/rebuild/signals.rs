@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use subledger::clock::Clock;
 
 use super::{STRICT, ledger, read_model_bytes, statuses};
@@ -38,17 +37,14 @@ fn current(folder: &Path) -> String {
 /// The time that a lease holds goes by. A rebuild that was done before it was killed is taken back.
 async fn leases_end(folder: &Path) {
     let mut sql = raw::read(&crate::database(folder)).await;
-    sqlx::raw_sql("UPDATE generations SET lease_until = 0").execute(&mut sql).await.unwrap();
-    let live: i64 = sqlx::query_scalar("SELECT id FROM generations WHERE status = 'live'")
-        .fetch_one(&mut sql)
-        .await
-        .unwrap();
+    sql.run("UPDATE generations SET lease_until = 0").await;
+    let live: i64 = sql.value("SELECT id FROM generations WHERE status = 'live'").await;
     if live != 1 {
         assert_eq!(run(folder, &["projections", "activate", "1"]).status, 0);
         assert_eq!(run(folder, &["projections", "drop", &live.to_string()]).status, 0);
-        sqlx::raw_sql("UPDATE generations SET pinned = 0").execute(&mut sql).await.unwrap();
+        sql.run("UPDATE generations SET pinned = 0").await;
     }
-    sql.close().await.unwrap();
+    sql.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,5 @@
 //! Two processes that want to make a generation, or one that has lost its lease to another.
 
-use sqlx::AssertSqlSafe;
 use subledger::clock::Clock;
 use subledger::projector::{RebuildError, RebuildEvent};
 use subledger::store::{BeginOutcome, DatabaseUrl, GenerationStatus};
@@ -67,7 +66,7 @@ async fn take_over(url: &DatabaseUrl) {
          WHERE status = 'building'",
         Clock::System.now().0 + 600_000_000
     );
-    sqlx::raw_sql(AssertSqlSafe(taken)).execute(&mut sql).await.unwrap();
+    sql.run(&taken).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

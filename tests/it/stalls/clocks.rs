@@ -60,7 +60,7 @@ async fn a_lease_that_is_renewed_is_left_to_its_holder_whatever_its_clock_says()
     assert_eq!((&status.state, status.position.0), (&FollowerState::Standby, 1));
     // And nobody is told that all is well: the log is ahead, and nothing moves.
     assert_eq!(status.lag_events(), 1);
-    assert!(status.standing_for() > Duration::ZERO);
+    assert!(status.stalled_for() > Duration::ZERO);
     assert!(status.lag_seconds(ReceivedAt(0)) > 0.0, "whatever the clock says");
     projector.stop().await;
 }

@@ -6,7 +6,6 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
-use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::simulate::sign;
 use tempfile::TempDir;
@@ -88,11 +87,11 @@ async fn where_nobody_is_left_to_read_stderr_a_failed_commit_is_a_503_and_the_ne
     assert_eq!(served.post("evt_1").await, StatusCode::OK);
     drop(served.stderr.take());
     let mut lock = raw::log(&crate::database(served.folder.path())).await;
-    lock.execute(raw::LOCK_LOG).await.unwrap();
+    lock.run(raw::dialect().lock_log).await;
     for id in ["evt_2", "evt_3"] {
         assert_eq!(served.post(id).await, StatusCode::SERVICE_UNAVAILABLE);
     }
-    lock.execute("ROLLBACK").await.unwrap();
+    lock.run("ROLLBACK").await;
     for id in ["evt_2", "evt_3"] {
         assert_eq!(served.post(id).await, StatusCode::OK);
     }
@@ -118,9 +117,9 @@ async fn a_stderr_that_nobody_reads_delays_no_start_no_event_and_no_end() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut lock = raw::log(&crate::database(served.folder.path())).await;
-    lock.execute(raw::LOCK_LOG).await.unwrap();
+    lock.run(raw::dialect().lock_log).await;
     assert_eq!(served.post("evt_1").await, StatusCode::SERVICE_UNAVAILABLE);
-    lock.execute("ROLLBACK").await.unwrap();
+    lock.run("ROLLBACK").await;
     for number in 1..20 {
         assert_eq!(served.post(&format!("evt_{number}")).await, StatusCode::OK);
     }

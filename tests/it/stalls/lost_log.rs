@@ -7,9 +7,7 @@ use subledger::projector::find_lost_log;
 use crate::app::server::Event;
 use crate::ledger::{follow_to_the_end, new_event, open};
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 /// A folder with a ledger whose read model has folded two events.
 async fn folded() -> tempfile::TempDir {

@@ -3,7 +3,7 @@
 
 mod clocks;
 #[cfg(target_os = "linux")]
-crate::sqlite_only! {
+mod sqlite_only {
     mod frozen;
 }
 #[cfg(unix)]

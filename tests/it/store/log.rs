@@ -1,15 +1,12 @@
 //! The log keeps what it was given: exact bytes, in order, once.
 
-crate::sqlite_only! {
-    mod files;
-}
+mod sqlite_only;
 
 use std::collections::HashMap;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::{EventId, Position, Scope};
 use subledger::store::{
@@ -133,7 +130,7 @@ async fn a_log_of_before_signers_were_kept_goes_on_with_the_root_that_it_had() {
     let before = (all(&ledger.store).await, ledger.store.log.head().await.unwrap());
     ledger.store.close().await;
     let mut sql = raw::log(&ledger.url).await;
-    sqlx::raw_sql(raw::WITHOUT_SIGNED_WITH).execute(&mut sql).await.unwrap();
+    sql.run(raw::dialect().without_signed_with).await;
     let store = ledger.open_again().await;
     assert_eq!((all(&store).await, store.log.head().await.unwrap()), before);
     let signer = "test:1f3a5b7c".parse().unwrap();
@@ -275,11 +272,8 @@ async fn an_erased_payload_leaves_the_tree_valid_and_does_not_come_back() {
     let log = &ledger.store.log;
     log.append(&[event("evt_1", "one"), event("evt_2", "two")]).await.unwrap();
     let mut sql = raw::log(&ledger.url).await;
-    sql.execute(
-        "UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1",
-    )
-    .await
-    .unwrap();
+    sql.run("UPDATE events SET payload = NULL, salt = NULL, signature = NULL WHERE position = 1")
+        .await;
     let mut other = facts("evt_1");
     other.api_version = None;
     let other = NewEvent::new(other, EventSource::Webhook, None, "one".to_owned()).unwrap();

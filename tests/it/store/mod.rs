@@ -1,7 +1,7 @@
 //! The store, through its public verbs, and through SQL where the file itself must hold a promise.
 
 mod access;
-crate::sqlite_only! {
+mod sqlite_only {
     mod log_faults;
     #[cfg(unix)]
     mod private;
@@ -11,7 +11,6 @@ mod read_model;
 
 use std::time::Duration;
 
-use sqlx::Executor as _;
 use subledger::clock::Clock;
 use subledger::ids::Scope;
 use subledger::store::{
@@ -40,7 +39,15 @@ impl Ledger {
     }
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), clock).await
+    }
+
+    /// Ledger on PostgreSQL, whichever database the other tests run on.
+    pub(crate) async fn on_postgres() -> Self {
+        Self::in_folder(crate::folder_on_postgres(), Clock::fixed(NOON)).await
+    }
+
+    async fn in_folder(directory: TempDir, clock: Clock) -> Self {
         let url = crate::database(directory.path());
         let store = Store::open(&url, OpenMode::Create, clock).await.unwrap();
         Self { directory, url, store }
@@ -78,7 +85,7 @@ pub(crate) fn keep_alive(store: &Store, lease: &Lease) -> AbortOnDropHandle<()> 
 
 /// Runs SQL that must fail, and answers with the message.
 pub(crate) async fn refused(connection: &mut raw::Connection, sql: &'static str) -> String {
-    connection.execute(sql).await.expect_err(sql).to_string()
+    connection.try_run(sql).await.expect_err(sql).to_string()
 }
 
 pub(crate) fn facts(event_id: &str) -> EventFacts {

@@ -1,9 +1,7 @@
 //! The read model: one checkpoint, one live generation, rows as they were folded.
 
-crate::sqlite_only! {
-    mod files;
-}
 mod generations;
+mod sqlite_only;
 
 use std::collections::HashMap;
 
@@ -59,7 +57,7 @@ pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         .map(|column| {
             let named = |(name, _): &&(&str, Value)| *name == column.name;
             let value = given.iter().find(named).or_else(|| own.iter().find(named));
-            let typical = || match column.kind {
+            let typical = || match column.column_type {
                 ColumnType::Bool => Value::Bool(true),
                 ColumnType::Integer => Value::Integer(7),
                 ColumnType::Text => Value::Text(format!("{} Zoë", column.name)),
@@ -160,17 +158,15 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
     // Whoever knows the names puts the same ones into the row.
     let catalogue = ledger.store.read_model.catalogue(1, &rows).await.unwrap();
     let mut named = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
-    catalogue.name(&mut named);
+    catalogue.apply_names(&mut named);
     (named.event_count, named.parked) = (2, 1);
     assert_eq!(named, expected);
 
     let mut sql = raw::read(&ledger.url).await;
-    let shown: (String, i64, bool) = sqlx::query_as(
+    let shown: (String, i64, bool) = sql.row(
         "SELECT product_name, event_count, created_at = '2023-11-14T22:13:20Z' FROM current_subscriptions",
     )
-    .fetch_one(&mut sql)
-    .await
-    .unwrap();
+    .await;
     assert_eq!(shown, ("Gold".to_owned(), 2, true));
 }
 

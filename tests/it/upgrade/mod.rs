@@ -97,13 +97,17 @@ async fn a_ledger_of_0_1_0_opens_is_folded_by_itself_and_keeps_its_proofs() {
     assert_kept(&[old], &[serde_json::from_str(&new).unwrap()]);
 }
 
-run_once! {
+mod run_once {
+    use super::*;
+
     #[test]
     fn a_proof_of_0_1_0_checks() {
         let folder = tempfile::tempdir().unwrap();
         let check = |files: &[&str]| {
             let mut command = subledger(folder.path(), &["log", "check"]);
-            command.args(["--key", text("verifier.txt").trim()]).args(files.iter().map(|it| left(it)));
+            command
+                .args(["--key", text("verifier.txt").trim()])
+                .args(files.iter().map(|it| left(it)));
             ran(&command.output().unwrap())
         };
         let checked = check(&["proof.txt", "record.json"]);

@@ -1,11 +1,11 @@
-//! Every form of input, and every way to be broken, is told apart.
+//! Tests of every form of input, and of invalid inputs.
 
-use super::super::record::Content;
+use super::super::record::RecordContent;
 use super::*;
 
 const EVENT: &str = r#"{"id":"evt_1","object":"event","type":"ping","created":1,"livemode":true}"#;
 
-/// What is read: the place, and the size of what would be stored or the reason of a refusal.
+/// Reads an input. Returns the line of each record, with the size of its event or the reason why it is invalid.
 fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
     let bytes = Box::new(io::Cursor::new(input.as_bytes().to_vec()));
@@ -14,14 +14,14 @@ fn read(input: &str) -> Vec<(usize, Result<usize, String>)> {
     let mut found = Vec::new();
     while let Some(record) = receiver.blocking_recv() {
         let bytes = record.content.map(|content| match content {
-            Content::Event(event) | Content::Exported(event, _) => event.stored_bytes(),
+            RecordContent::Event(event) | RecordContent::Exported(event, _) => event.stored_bytes(),
         });
-        found.push((record.place.line, bytes));
+        found.push((record.line.number, bytes));
     }
     found
 }
 
-/// What a read of [`EVENT`] gives.
+/// Result of reading [`EVENT`].
 const WHOLE: Result<usize, String> = Ok(EVENT.len());
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use subledger::audit;
 use subledger::clock::Clock;
-use subledger::erasure::{self, ErasedEvent, Erasure, Finished, Order};
+use subledger::erasure::{self, ErasedBytes, ErasedEvent, ErasureRecord, ErasureRequest};
 use subledger::ids::{EventId, Position, Scope};
 use subledger::projection::Logic;
 use subledger::projector::RebuildError;
@@ -45,13 +45,13 @@ fn scope() -> Scope {
 async fn erase(store: &Store, ids: &[&str]) {
     let ids: Vec<EventId> = ids.iter().map(|id| EventId::from(*id)).collect();
     let found = erasure::find(store, &scope(), &ids, &[], |_| {}).await.unwrap();
-    let order = Order { by: "Ann".to_owned(), reason: None };
-    erasure::erase(store, &found, &order, &Clock::System).await.unwrap();
+    let request = ErasureRequest { by: "Ann".to_owned(), reason: None };
+    erasure::erase(store, &found, &request, &Clock::System).await.unwrap();
 }
 
-async fn finish(store: &Store) -> Result<Finished, RebuildError> {
-    let (stop, how) = (CancellationToken::new(), (&Clock::System, std::time::Duration::ZERO));
-    erasure::finish(store, &Logic::default(), how, &stop, |_| {}).await
+async fn finish(store: &Store) -> Result<ErasedBytes, RebuildError> {
+    let (stop, patience) = (CancellationToken::new(), std::time::Duration::ZERO);
+    erasure::finish(store, &Logic::default(), &Clock::System, patience, &stop, |_| {}).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn a_record_whose_id_is_taken_erases_nothing() {
     let before = (all(&store).await, store.log.head().await.unwrap());
     let record = |id: &str| {
         let entry = ErasedEvent { event_id: "evt_1".into(), subjects: vec![] };
-        let erasure = Erasure { by: "Ann".to_owned(), reason: None, events: vec![entry] };
+        let erasure = ErasureRecord { by: "Ann".to_owned(), reason: None, events: vec![entry] };
         erasure.into_event(EventId::from(id), &scope(), StripeTime(1_772_323_200)).unwrap()
     };
     let refused = store.log.erase(&[Position(2)], &[record("taken")]).await;

@@ -43,7 +43,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
         model.generations().await.unwrap().iter().map(|it| (it.id, it.status)).collect();
     assert_eq!(statuses, [(2, GenerationStatus::Previous), (3, GenerationStatus::Live)]);
     let mut sql = raw::read(&ledger.url).await;
-    let schema = raw::schema(&mut sql).await;
+    let schema = sql.schema().await;
     assert!(!schema.iter().any(|(name, _)| name.contains("_g1")), "{schema:?}");
 
     model.generation_activate(2).await.unwrap();
@@ -59,8 +59,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
 /// How many rows a generation has, be it live or not.
 async fn rows_of(ledger: &Ledger, generation: i64) -> i64 {
     let sql = format!("SELECT count(*) FROM current_subscriptions_g{generation}");
-    let mut connection = raw::read(&ledger.url).await;
-    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
+    raw::read(&ledger.url).await.value(&sql).await
 }
 
 #[tokio::test]

@@ -1,0 +1,327 @@
+//! A story replay again: its events folded one by one in canonical order, and what each changed.
+//!
+//! *Invariant: pure. The fold depends on the set alone, so the last rows are the current ones.*
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::ids::{CustomerKey, EventId, SubscriptionId};
+use crate::projection::canonical::{instants, order_of_instant};
+use crate::projection::effects::{EventEffects, Parked};
+use crate::projection::entitlement::Judgement;
+use crate::projection::row::SubscriptionRow;
+use crate::projection::state::CustomerState;
+use crate::projection::user::user_named_by_customer;
+use crate::projection::{Logic, rows};
+use crate::projector::effects_of;
+use crate::store::{EventFacts, LoggedEvent};
+use crate::stripe::Envelope;
+
+/// What the fold makes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldOutcome {
+    /// It is part of a customer's state.
+    Folded,
+    /// No projection folds its type: it is on the timeline only.
+    NotFolded,
+    /// It could not be read.
+    Parked,
+    /// Its payload was erased, and nobody can say what it changed.
+    Erased,
+}
+
+/// An event in its place in the story.
+pub(super) struct ReplayStep<'a> {
+    pub(super) input: &'a ReplayInput,
+    pub(super) folding: FoldOutcome,
+    /// Why it is parked.
+    pub(super) reason: Option<String>,
+    /// Fields of it that could not be read and were passed over.
+    pub(super) notes: Vec<String>,
+    pub(super) subscription: Option<SubscriptionId>,
+    pub(super) changed: Vec<RowChange>,
+    /// True if it belongs to the story, where that is a user's: the event is about what was theirs then.
+    pub(super) is_theirs: bool,
+}
+
+/// A row that an event made or changed.
+pub(super) struct RowChange {
+    pub(super) before: Option<SubscriptionRow>,
+    pub(super) after: SubscriptionRow,
+    /// How the policy judged it then.
+    pub(super) judgement: Option<Judgement>,
+}
+
+/// An event of a story, as it stands in the log.
+pub(super) struct ReplayInput {
+    pub(super) logged: LoggedEvent,
+    /// The subscription that it named when it could be read.
+    pub(super) subscription: Option<SubscriptionId>,
+    /// How often it came again.
+    pub(super) redelivered: i64,
+    /// When it was erased and by whom, where that is recorded.
+    pub(super) erased: Option<String>,
+    /// PolicyReason why its body cannot be read; none where its row is sound.
+    pub(super) damage: Option<String>,
+}
+
+/// A story that was replay to its end.
+pub(super) struct Replay<'a> {
+    pub(super) steps: Vec<ReplayStep<'a>>,
+    pub(super) rivals: Rivals,
+    pub(super) states: BTreeMap<CustomerKey, ReplayedCustomer>,
+    pub(super) counts: BTreeMap<SubscriptionId, EventCounts>,
+}
+
+/// Of events whose order is in doubt, where it matters, the others that might have been the last.
+pub(super) type Rivals = BTreeMap<EventId, BTreeSet<EventId>>;
+
+/// Tells a story piece by piece: what it carries from one to the next.
+#[derive(Default)]
+pub(super) struct Replayer {
+    /// The user whose story it is; none where it is a customer's or a subscription's.
+    user: Option<String>,
+    pub(super) rivals: Rivals,
+    /// What the customers are at the end of what was replay.
+    pub(super) states: BTreeMap<CustomerKey, ReplayedCustomer>,
+    /// Events that name each subscription.
+    pub(super) counts: BTreeMap<SubscriptionId, EventCounts>,
+}
+
+/// Number of events that name a subscription, as its row shows them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct EventCounts {
+    events: i64,
+    /// Those of them that could not be folded.
+    parked: i64,
+}
+
+impl EventCounts {
+    /// Puts them into the row of the subscription.
+    pub(super) fn put_into(self, row: &mut SubscriptionRow) {
+        (row.event_count, row.parked) = (self.events, self.parked);
+    }
+}
+
+/// A customer, as far as the story has gone.
+#[derive(Default)]
+pub(super) struct ReplayedCustomer {
+    pub(super) state: CustomerState,
+    pub(super) rows: Vec<SubscriptionRow>,
+}
+
+/// Tells a story from nothing.
+pub(super) fn replay<'a>(
+    events: &'a [ReplayInput],
+    customers: &[CustomerKey],
+    logic: &Logic,
+) -> Replay<'a> {
+    let mut replayer = Replayer::new(customers, None);
+    let steps = replayer.replay(events, logic);
+    let Replayer { rivals, states, counts, .. } = replayer;
+    Replay { steps, rivals, states, counts }
+}
+
+impl Replayer {
+    /// Before the first event of these customers.
+    pub(super) fn new(customers: &[CustomerKey], user: Option<String>) -> Self {
+        let mut replayer = Self { user, ..Self::default() };
+        replayer.restart(customers);
+        replayer
+    }
+
+    /// Goes back to before the first event, and keeps what is known to be in doubt.
+    pub(super) fn restart(&mut self, customers: &[CustomerKey]) {
+        self.states =
+            customers.iter().map(|key| (key.clone(), ReplayedCustomer::default())).collect();
+        self.counts.clear();
+    }
+
+    /// Tells what comes next: all events of some seconds, each later than those that were replay.
+    pub(super) fn replay<'a>(
+        &mut self,
+        events: &'a [ReplayInput],
+        logic: &Logic,
+    ) -> Vec<ReplayStep<'a>> {
+        let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
+        let instants = instants(&envelopes);
+        let mut steps = Vec::with_capacity(events.len());
+        let mut touched = BTreeSet::new();
+        for (place, instant) in instants.iter().enumerate() {
+            let before = |object: &str| {
+                let states = self.states.iter();
+                states.flat_map(|(key, known)| known.state.last_candidates(key, object)).collect()
+            };
+            for at in order_of_instant(&envelopes, instant, before) {
+                let (step, customer) = self.fold(&events[at], logic);
+                if let Some(id) = &step.input.subscription {
+                    let counts = self.counts.entry(id.clone()).or_default();
+                    counts.events += 1;
+                    counts.parked += i64::from(step.folding == FoldOutcome::Parked);
+                }
+                touched.extend(customer.filter(|_| !step.changed.is_empty()));
+                steps.push(step);
+            }
+            let second_of = |instant: &Vec<usize>| envelopes[instant[0]].created;
+            // Only at the end of a second is it known who its rivals are.
+            if instants.get(place + 1).map(second_of) != Some(second_of(instant)) {
+                for key in std::mem::take(&mut touched) {
+                    self.note_rivals(&key, logic);
+                }
+            }
+        }
+        steps
+    }
+
+    fn fold<'a>(
+        &mut self,
+        input: &'a ReplayInput,
+        logic: &Logic,
+    ) -> (ReplayStep<'a>, Option<CustomerKey>) {
+        let (mut step, customer) = self.understand(input, logic);
+        step.is_theirs = self.is_theirs(&step, customer.as_ref(), logic);
+        let folded = step.folding == FoldOutcome::Folded;
+        (step, customer.filter(|_| folded))
+    }
+
+    /// True if an event is about what is or was the user's when it happened: a subscription of theirs, or a
+    /// customer that nobody else has a part in.
+    fn is_theirs(
+        &self,
+        step: &ReplayStep<'_>,
+        customer: Option<&CustomerKey>,
+        logic: &Logic,
+    ) -> bool {
+        let Some(user) = self.user.as_deref() else { return true };
+        let is_theirs = |row: &SubscriptionRow| row.user_id.as_deref() == Some(user);
+        if step.changed.iter().any(|it| it.before.iter().chain([&it.after]).any(is_theirs)) {
+            return true;
+        }
+        let rows = || self.states.values().flat_map(|known| &known.rows);
+        let named = step.subscription.as_ref();
+        let named = named.and_then(|id| rows().find(|row| row.subscription_id == id.as_str()));
+        if let Some(owner) = named.and_then(|row| row.user_id.as_deref()) {
+            return owner == user;
+        }
+        let is_theirs = |known: &ReplayedCustomer| match user_named_by_customer(&known.state, logic)
+        {
+            Some(owner) => owner == user,
+            None => known.rows.iter().all(|row| row.user_id.as_deref().is_none_or(|it| it == user)),
+        };
+        match customer.and_then(|key| self.states.get(key)) {
+            Some(known) => is_theirs(known),
+            // Nobody knows whose it is: theirs only if all customers of the story are.
+            None => self.states.values().all(is_theirs),
+        }
+    }
+
+    fn understand<'a>(
+        &mut self,
+        input: &'a ReplayInput,
+        logic: &Logic,
+    ) -> (ReplayStep<'a>, Option<CustomerKey>) {
+        let mut step = ReplayStep {
+            input,
+            folding: FoldOutcome::Erased,
+            reason: None,
+            notes: Vec::new(),
+            subscription: input.subscription.clone(),
+            changed: Vec::new(),
+            is_theirs: true,
+        };
+        if input.damage.is_some() {
+            (step.folding, step.reason) = (FoldOutcome::Parked, input.damage.clone());
+            return (step, None);
+        }
+        if input.logged.payload.is_none() {
+            return (step, None);
+        }
+        let EventEffects {
+            customer,
+            subscription,
+            change,
+            parked,
+            notes,
+            timeline: _,
+            links: _,
+            catalogue: _,
+        } = effects_of(&(&input.logged).into());
+        if let Some(Parked { reason, .. }) = parked {
+            (step.folding, step.reason) = (FoldOutcome::Parked, Some(reason));
+            return (step, None);
+        }
+        step.notes = notes;
+        step.subscription = subscription.or(step.subscription);
+        let (change, key) = match (change, customer) {
+            (Some(change), Some(key)) => (change, key),
+            (_, customer) => {
+                step.folding = FoldOutcome::NotFolded;
+                return (step, customer);
+            }
+        };
+        step.folding = FoldOutcome::Folded;
+        if let Some(known) = self.states.get_mut(&key) {
+            known.state.apply(change);
+            let after = rows::rows(&key, &known.state, logic);
+            let before = std::mem::replace(&mut known.rows, after);
+            step.changed = changed(before, known, logic);
+        }
+        (step, Some(key))
+    }
+
+    /// Writes down what is in doubt of a customer's rows.
+    fn note_rivals(&mut self, key: &CustomerKey, logic: &Logic) {
+        let Some(known) = self.states.get(key) else { return };
+        for row in known.rows.iter().filter(|row| row.order_ambiguous) {
+            let id = SubscriptionId::from(row.subscription_id.as_str());
+            for rivals in rows::rivals(key, &known.state, &id, logic) {
+                for rival in &rivals {
+                    let others = rivals.iter().filter(|other| *other != rival).cloned();
+                    self.rivals.entry(rival.clone()).or_default().extend(others);
+                }
+            }
+        }
+    }
+}
+
+/// The rows that are new or not as they were.
+fn changed(
+    before: Vec<SubscriptionRow>,
+    known: &ReplayedCustomer,
+    logic: &Logic,
+) -> Vec<RowChange> {
+    let mut before: BTreeMap<String, SubscriptionRow> =
+        before.into_iter().map(|row| (row.subscription_id.clone(), row)).collect();
+    let pairs = known.rows.iter().map(|row| (before.remove(&row.subscription_id), row));
+    pairs
+        .filter(|(old, row)| old.as_ref() != Some(*row))
+        .map(|(before, after)| {
+            let id = SubscriptionId::from(after.subscription_id.as_str());
+            let judgement = rows::judgement(&known.state, &id, logic);
+            RowChange { before, after: after.clone(), judgement }
+        })
+        .collect()
+}
+
+/// The envelope, or what the log knows of it where the body is gone or cannot be read.
+fn envelope(input: &ReplayInput) -> Envelope<'_> {
+    let EventFacts { scope, event_id, event_type, api_version, created, created_nanos } =
+        &input.logged.facts;
+    let parsed = input.logged.payload.as_deref().and_then(|body| Envelope::parse(body).ok());
+    parsed.unwrap_or_else(|| Envelope {
+        id: Cow::Borrowed(event_id.as_str()),
+        account: Cow::Borrowed(scope.account.as_str()),
+        is_account_in_context: false,
+        livemode: scope.livemode,
+        event_type: Cow::Borrowed(event_type),
+        api_version: api_version.as_deref().map(Cow::Borrowed),
+        created: *created,
+        created_nanos: *created_nanos,
+        object: None,
+        previous_attributes: None,
+        thin: false,
+    })
+}

@@ -1,0 +1,41 @@
+//! Guides for people who run Subledger.
+//!
+//! Each guide is a file beside this module, so that it can be read where the repository is browsed. Its link
+//! definitions name files. The definitions here come first, so in this documentation the same labels lead to modules.
+
+macro_rules! guides {
+    ($($name:ident $file:literal)*) => {
+        $(
+            #[doc = concat!(
+                "[access-policy]: crate::guide::access_policy\n",
+                "[adopt-endpoints]: crate::guide::adopt#several-endpoints\n",
+                "[erasure]: crate::guide::erasure\n",
+                "[export]: crate::guide::export\n",
+                "[operations]: crate::guide::operations\n",
+                "[postgresql]: crate::guide::postgresql#backup\n",
+                "[proof]: crate::guide::proof\n",
+                "[rebuild]: crate::guide::rebuild\n",
+                "[record]: crate::store\n",
+                "\n",
+                include_str!($file)
+            )]
+            pub mod $name {}
+        )*
+    };
+}
+
+guides! {
+    adopt "adopt.md"
+    access_policy "access-policy.md"
+    rebuild "rebuild.md"
+    audit "audit.md"
+    proof "proof.md"
+    erasure "erasure.md"
+    export "export.md"
+    postgresql "postgresql.md"
+    sql "sql.md"
+    operations "operations.md"
+    reference "reference.md"
+    guarantees "guarantees.md"
+    performance "performance.md"
+}

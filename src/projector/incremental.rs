@@ -1,0 +1,195 @@
+//! Folding a batch into what a read model has to write.
+//!
+//! The states of the customers that a batch touches come from a cache or from the read model; the
+//! events are joined in; and what comes out is one [`FoldBatch`]: the new states, their rows, and the
+//! timeline.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::batch::{EffectsBatch, beside_the_runtime};
+use crate::ids::CustomerKey;
+use crate::projection::catalogue::{Catalogue, CatalogueEntry};
+use crate::projection::column::Value;
+use crate::projection::effects::{EventEffects, Parked};
+use crate::projection::observe::Link;
+use crate::projection::row::SubscriptionRow;
+use crate::projection::state::CustomerState;
+use crate::projection::user::users_named_by;
+use crate::projection::{Logic, rows};
+use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
+
+/// How many bytes of stored states the cache may stand for; in memory they are a few times that.
+const CACHE_BYTES_MAX: usize = 64 << 20;
+
+/// Folds batches for one generation, with that generation's logic.
+#[derive(Debug)]
+pub(super) struct IncrementalFold {
+    logic: Logic,
+    cache: HashMap<CustomerKey, CustomerState>,
+    cache_bytes: usize,
+}
+
+impl IncrementalFold {
+    pub(super) fn new(logic: Logic) -> Self {
+        Self { logic, cache: HashMap::new(), cache_bytes: 0 }
+    }
+
+    /// Whether it should forget, as soon as all that it folded is committed.
+    pub(super) fn is_large(&self) -> bool {
+        self.cache_bytes > CACHE_BYTES_MAX
+    }
+
+    /// Lets go of the cache, which is filled again from what is committed.
+    pub(super) fn forget(&mut self) {
+        self.cache.clear();
+        self.cache_bytes = 0;
+    }
+
+    /// Folds the events that follow, in the log, those folded before. The cache then holds states
+    /// that the caller has yet to commit: if that fails, the folder must not be used again.
+    pub(super) async fn fold(
+        mut self,
+        read_model: &ReadModel,
+        generation: GenerationId,
+        batch: EffectsBatch,
+    ) -> Result<(Self, FoldBatch), StoreError> {
+        let missing: Vec<CustomerKey> = batch
+            .effects
+            .iter()
+            .filter_map(EventEffects::changed_customer)
+            .filter(|key| !self.cache.contains_key(key))
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .cloned()
+            .collect();
+        let stored = read_model.states(generation, &missing).await?;
+        beside_the_runtime(move || {
+            self.remember(missing, stored)?;
+            let folded = self.join(batch)?;
+            Ok((self, folded))
+        })
+        .await?
+    }
+
+    /// Puts stored states, and empty ones for new customers, into the cache.
+    fn remember(
+        &mut self,
+        customers: Vec<CustomerKey>,
+        mut stored: HashMap<CustomerKey, Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        for key in customers {
+            let state = match stored.remove(&key) {
+                None => CustomerState::default(),
+                Some(bytes) => {
+                    self.cache_bytes += bytes.len();
+                    postcard::from_bytes(&bytes).map_err(|_| {
+                        let what = format!("the state of {} is unreadable", key.customer);
+                        StoreError::ReadModelDamaged(what)
+                    })?
+                }
+            };
+            self.cache.insert(key, state);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, batch: EffectsBatch) -> Result<FoldBatch, StoreError> {
+        let (mut timeline, mut unkeyed) = (Vec::new(), Unkeyed::default());
+        let (mut changed, mut users) = (BTreeSet::new(), BTreeSet::new());
+        for effects in batch.effects {
+            let EventEffects {
+                timeline: entries,
+                customer,
+                change,
+                links,
+                catalogue,
+                parked,
+                subscription: _,
+                notes: _,
+            } = effects;
+            timeline.extend(entries);
+            unkeyed.add(links, catalogue, parked);
+            if let Some((key, change)) = customer.zip(change) {
+                let named = users_named_by(&change, &self.logic).into_iter();
+                users.extend(named.map(|user| (key.clone(), user)));
+                self.cache.entry(key.clone()).or_default().apply(change);
+                changed.insert(key);
+            }
+        }
+        let mut folded = FoldBatch {
+            folded_received_at: batch.last_received_at,
+            timeline,
+            users: users.into_iter().collect(),
+            ..unkeyed.into_batch()
+        };
+        for key in changed {
+            let state = self.cache.entry(key.clone()).or_default();
+            state.materialize();
+            folded.rows.extend(rows_of(&key, state, &self.logic));
+            let bytes = encoded(state)?;
+            // A rough count of what joining added; the limit is rough as well.
+            self.cache_bytes += bytes.len() / 8;
+            folded.states.push((key, bytes));
+        }
+        Ok(folded)
+    }
+}
+
+/// Effects that belong to no single customer.
+#[derive(Debug, Default)]
+pub(super) struct Unkeyed {
+    links: Vec<Link>,
+    catalogue: Catalogue,
+    parked: Vec<Parked>,
+}
+
+impl Unkeyed {
+    /// Adds those of one event.
+    pub(super) fn add(
+        &mut self,
+        links: Vec<Link>,
+        catalogue: Option<CatalogueEntry>,
+        parked: Option<Parked>,
+    ) {
+        self.links.extend(links);
+        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        self.parked.extend(parked);
+    }
+
+    pub(super) fn join(&mut self, Self { links, catalogue, parked }: Self) {
+        self.links.extend(links);
+        catalogue.into_entries().for_each(|entry| self.catalogue.join(entry));
+        self.parked.extend(parked);
+    }
+
+    pub(super) fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Takes out what grows with the number of events.
+    pub(super) fn take_events(&mut self) -> Self {
+        let (links, parked) = (std::mem::take(&mut self.links), std::mem::take(&mut self.parked));
+        Self { links, catalogue: Catalogue::default(), parked }
+    }
+
+    /// Rows in the order of their tables, each once.
+    pub(super) fn into_batch(self) -> FoldBatch {
+        let Self { mut links, catalogue, mut parked } = self;
+        links.sort_unstable();
+        links.dedup();
+        parked.sort_by_key(|it| it.position);
+        let catalogue = catalogue.into_entries().collect();
+        FoldBatch { links, catalogue, parked, ..FoldBatch::default() }
+    }
+}
+
+/// The rows of a customer, as they are stored.
+pub(super) fn rows_of(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<Vec<Value>> {
+    rows::rows(key, state, logic).iter().map(SubscriptionRow::to_values).collect()
+}
+
+/// A state as it is stored.
+pub(super) fn encoded(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
+    postcard::to_allocvec(state)
+        .map_err(|_| StoreError::Corrupt("a state cannot be written".to_owned()))
+}
