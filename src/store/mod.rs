@@ -30,6 +30,7 @@ mod statements_test;
 mod url;
 mod wal_checkpoint;
 
+pub use crate::projection::effects::{Parked, TimelineEntry};
 pub use append::Appended;
 pub use damage::{Damage, DamageCause};
 pub use db::RewriteOutcome;
@@ -54,7 +55,6 @@ pub use read_model::{
     ItemFilter, Lease, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
     SwapOutcome, TimelineKey,
 };
-pub use crate::projection::effects::{Parked, TimelineEntry};
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use url::{DatabaseUrl, Server, UrlError};
 
