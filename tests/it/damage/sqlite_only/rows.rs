@@ -10,7 +10,7 @@ const ROWS: [(i64, &str, &str); 6] = [
     (11, "livemode = 'yes'", "livemode is of a wrong type"),
     (13, "salt = x'00'", "salt has a wrong length"),
     (15, "leaf_hash = NULL", "leaf_hash is missing"),
-    (17, "source = 'mail'", "source is not one that the log knows"),
+    (17, "source = 'mail'", "source is not a known source"),
     (70, "event_id = CAST(x'ff' AS TEXT)", "event_id is not valid UTF-8"),
 ];
 /// Those of them that the fold does not read.
