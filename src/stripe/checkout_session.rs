@@ -81,7 +81,7 @@ impl<'a> CheckoutSession<'a> {
     pub fn facts(&self, event_type: &str) -> SessionFacts {
         let is_of_completed = matches!(
             event_type,
-            "checkout.session.is_completed"
+            "checkout.session.completed"
                 | "checkout.session.async_payment_succeeded"
                 | "checkout.session.async_payment_failed"
         );
@@ -105,7 +105,7 @@ mod tests {
     fn a_session_of_any_mode_is_read() {
         let facts = |json| {
             let session = serde_json::from_str::<CheckoutSession<'_>>(json).unwrap();
-            session.facts("checkout.session.is_completed")
+            session.facts("checkout.session.completed")
         };
         let paid = facts(
             r#"{"id":"cs_1","customer":"cus_1","subscription":"sub_1","client_reference_id":"7",
@@ -127,7 +127,7 @@ mod tests {
             let session: CheckoutSession<'_> = serde_json::from_str(&json).unwrap();
             session.facts(event_type).is_completed
         };
-        assert!(completed("checkout.session.is_completed", ""));
+        assert!(completed("checkout.session.completed", ""));
         assert!(completed("checkout.session.async_payment_failed", ""));
         assert!(completed("checkout.session.novelty", r#","status":"complete""#));
         assert!(!completed("checkout.session.expired", ""));
