@@ -18,7 +18,7 @@ use subledger::time::ReceivedAt;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::fold::assert_rows_are_true;
+use crate::run_once::fold::assert_rows_are_true;
 
 /// A rebuild as `serve` does one.
 pub(crate) const SWAP: RebuildOptions = RebuildOptions::SWAP;
