@@ -6,15 +6,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::describe::note;
-use super::read_limit::ReadLimit;
+use super::is_zero;
 use super::replay::{FoldOutcome, ReplayStep};
-use super::stream::HistoryStream;
-use super::subject::{Past, Subject};
-use super::{EVENTS_MAX, is_zero};
+use super::subject::Subject;
 use crate::erasure::ErasureRecord;
 use crate::ids::{EventId, Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{EventSource, GenerationStamp, Store, StoreError};
+use crate::store::EventSource;
 use crate::stripe::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 
@@ -105,22 +103,6 @@ pub(super) const OMITTED_FIELDS: [&str; 10] = [
     "subscription_id",
 ];
 
-/// Computes a history from the log, judged by the policy of the live generation. None where the
-/// subject is not known.
-pub async fn history(
-    store: &Store,
-    subject: Subject,
-    past: Past,
-) -> Result<Option<(GenerationStamp, History)>, StoreError> {
-    let stream = HistoryStream::begin(store, subject, past, EVENTS_MAX, ReadLimit::default());
-    let Some(mut stream) = stream.await? else { return Ok(None) };
-    let mut events = Vec::new();
-    while let Some(some) = stream.next().await? {
-        events.extend(some);
-    }
-    Ok(Some((stream.stamp(), stream.end(events))))
-}
-
 impl HistoryEvent {
     /// Whether any row is another after it. What an erased or parked event would have changed nobody
     /// knows, so it counts.
@@ -129,7 +111,7 @@ impl HistoryEvent {
             || matches!(self.folding, FoldOutcome::Parked | FoldOutcome::Erased)
     }
 
-    pub(super) fn of(step: &ReplayStep<'_>) -> Self {
+    pub(super) fn from_step(step: &ReplayStep<'_>) -> Self {
         let logged = &step.input.logged;
         Self {
             position: logged.position,

@@ -9,6 +9,7 @@
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
 mod describe;
+mod draft;
 mod explain;
 mod history;
 mod outline;
@@ -20,11 +21,11 @@ mod subject;
 mod verify;
 
 pub use explain::{Decision, EventPointer, Explained, Explanation, Rival, Tie, explain};
-pub use history::{History, HistoryChange, HistoryEvent, history};
+pub use history::{History, HistoryChange, HistoryEvent};
 pub use prove::{checkpoint, checkpoint_at, prove_consistency, prove_inclusion};
 pub use read_limit::ReadLimit;
 pub use replay::FoldOutcome;
-pub use stream::HistoryStream;
+pub use stream::{HistoryPage, HistoryStream, PageError, PageRequest, history, history_page};
 pub use subject::{Past, Subject, SubjectKind};
 pub use verify::{Finding, VerifyProgress, VerifyReport, verify, verify_against};
 

@@ -109,7 +109,7 @@ impl Outline {
     }
 
     /// The next entries after so many: whole seconds, because the order of a second needs all of it.
-    pub(super) fn chunk(&self, after: usize, most: ReadLimit) -> &[OutlineEntry] {
+    pub(super) fn next_entries(&self, after: usize, most: ReadLimit) -> &[OutlineEntry] {
         let rest = &self.entries[after..];
         &rest[..whole_seconds(rest, |it| it.header, most)]
     }

@@ -1,47 +1,112 @@
-//! A history in pieces: read from the log, told and put into words some seconds at a time, so that one of any
-//! length takes no more memory than its customers' states, what is in doubt, and forty bytes an event.
+//! Stream of a history: its events are read from the log, replayed and described a few seconds at a time.
+//!
+//! A history of any length takes no more memory than the states of its customers, the ambiguous events, and forty
+//! bytes an event.
 
-use super::beside_the_runtime;
-use super::describe::sentences;
+use super::draft::{Draft, is_wanted};
 use super::history::{History, HistoryEvent, changes};
 use super::outline::Outline;
 use super::read_limit::ReadLimit;
 use super::replay::{ReplayInput, ReplayStep, Replayer, RowChange};
 use super::subject::{Past, Subject, SubjectKind};
-use crate::ids::SubscriptionId;
-use crate::projection::catalogue::Catalogue;
+use super::{EVENTS_MAX, beside_the_runtime};
+use crate::ids::{Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{GenerationStamp, Store, StoreError};
 
-/// A history on its way, in canonical order and from its beginning.
+/// Stream of a history, in canonical order and from its beginning.
 pub struct HistoryStream<'s> {
     store: &'s Store,
     subject: Subject,
     past: Past,
     outline: Outline,
-    chunk: ReadLimit,
-    /// How many of its entries were told.
+    limit: ReadLimit,
+    /// Number of entries of the outline that were replayed.
     replayed: usize,
     replayer: Replayer,
-    /// The subscriptions at the end of it, once that is reached.
-    state: Vec<SubscriptionRow>,
+}
+
+/// Page of a history.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    /// The history with the events of the page alone. Its state is that at the end of the whole history.
+    pub history: History,
+    /// True if there are events after the page. The position of its last event is the next page's `after`.
+    pub has_more: bool,
+}
+
+/// Request for a page of a history.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRequest {
+    /// Event after which the page begins; none for the first page.
+    pub after: Option<Position>,
+    /// Number of events, at most.
+    pub limit: usize,
+    /// True if only events that changed a row, or may have, are wanted.
+    pub changes_only: bool,
+}
+
+/// Reason why a page of a history cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// The event after which the page is to begin is not in the history.
+    #[error("this history has no such event")]
+    NoSuchEvent,
+    /// A database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Computes a history from the log, by the policy of the live generation. None if the subject is not known.
+///
+/// Beyond 100,000 events of a customer only the first are told; then the history is `truncated`.
+#[tracing::instrument(skip_all)]
+pub async fn history(
+    store: &Store,
+    subject: Subject,
+    past: Past,
+) -> Result<Option<(GenerationStamp, History)>, StoreError> {
+    let whole = PageRequest { after: None, limit: usize::MAX, changes_only: false };
+    match history_page(store, subject, past, whole).await {
+        Ok(page) => Ok(page.map(|(stamp, page)| (stamp, page.history))),
+        Err(PageError::Store(error)) => Err(error),
+        Err(PageError::NoSuchEvent) => Err(StoreError::Internal(PageError::NoSuchEvent.into())),
+    }
+}
+
+/// Computes a page of a [`history()`]. None if the subject is not known.
+///
+/// Every page is replayed from the first event to the last, because an event may become ambiguous, and the state may
+/// change, after the page. Only the events of the page are described and kept in memory.
+#[tracing::instrument(skip_all)]
+pub async fn history_page(
+    store: &Store,
+    subject: Subject,
+    past: Past,
+    request: PageRequest,
+) -> Result<Option<(GenerationStamp, HistoryPage)>, PageError> {
+    let limit = ReadLimit::default();
+    let stream = HistoryStream::start(store, subject, past, EVENTS_MAX, limit).await?;
+    let Some(stream) = stream else { return Ok(None) };
+    let stamp = stream.stamp();
+    Ok(Some((stamp, stream.read_page(request).await?)))
 }
 
 impl<'s> HistoryStream<'s> {
-    /// Opens a history of any length, to be read chunk by chunk. None where the subject is not known.
+    /// Opens a history of any length, to be read a few seconds at a time. None if the subject is not known.
     ///
-    /// What is in doubt may show at a later second than it arose, so a history of more than one chunk is read
-    /// and folded to its end here, before the first of it is told.
+    /// An event may become ambiguous by a later second, so a history that does not fit into one read is first
+    /// replayed to its end here.
     pub async fn open(
         store: &'s Store,
         subject: Subject,
         past: Past,
-        chunk: ReadLimit,
+        limit: ReadLimit,
     ) -> Result<Option<Self>, StoreError> {
-        let opened = Self::begin(store, subject, past, usize::MAX, chunk).await?;
+        let opened = Self::start(store, subject, past, usize::MAX, limit).await?;
         let Some(mut stream) = opened else { return Ok(None) };
-        if stream.outline.chunk(0, chunk).len() < stream.outline.entries.len() {
-            while let Some(inputs) = stream.read_next().await? {
+        if stream.outline.next_entries(0, limit).len() < stream.outline.entries.len() {
+            while let Some(inputs) = stream.read_inputs().await? {
                 stream.replay(inputs, |_| ()).await?;
             }
             stream.replayed = 0;
@@ -50,80 +115,115 @@ impl<'s> HistoryStream<'s> {
         Ok(Some(stream))
     }
 
-    /// Opens it, of each customer the first events up to so many, knowing of what is in doubt only what was told:
-    /// the rest of it is known at the [end](Self::end).
-    pub(super) async fn begin(
+    /// Starts with the first events of each customer, up to `events_max`. Ambiguity is known only of events
+    /// that were replayed.
+    async fn start(
         store: &'s Store,
         subject: Subject,
         past: Past,
         events_max: usize,
-        chunk: ReadLimit,
+        limit: ReadLimit,
     ) -> Result<Option<Self>, StoreError> {
         let outline = Outline::read(store, &subject, past, events_max).await?;
         Ok(outline.map(|outline| {
             let user = Some(&subject).filter(|it| it.kind == SubjectKind::User);
             let replayer = Replayer::new(&outline.customers, user.map(|it| it.id.clone()));
-            Self { store, subject, past, outline, chunk, replayed: 0, replayer, state: Vec::new() }
+            Self { store, subject, past, outline, limit, replayed: 0, replayer }
         }))
     }
 
-    /// The generation whose timeline and policy it is told by.
+    /// Generation whose timeline and policy the history uses.
     pub fn stamp(&self) -> GenerationStamp {
         self.outline.stamp
     }
 
-    /// Events that are left out and whose time of receipt lies in the future.
+    /// Number of events that `known_at` leaves out and that have a time of receipt in the future.
     pub fn received_in_future(&self) -> usize {
         self.outline.received_in_future
     }
 
-    /// The next events, none where no event of these seconds is about the subject; `None` at the end.
+    /// Returns the next events, an empty list if none of these seconds is about the subject, or `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, StoreError> {
-        let Some(inputs) = self.read_next().await? else { return Ok(None) };
+        let Some(inputs) = self.read_inputs().await? else { return Ok(None) };
         let subject = self.subject.clone();
-        let draft = self.replay(inputs, move |steps| Draft::of(steps, &subject)).await?;
-        if self.replayed == self.outline.entries.len() {
-            let rows =
-                self.replayer.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
-            let rows = rows.filter(|row| is_wanted(&self.subject, row));
-            self.state = rows.collect();
-            for row in &mut self.state {
-                let id = SubscriptionId::from(row.subscription_id.as_str());
-                self.replayer.counts.get(&id).copied().unwrap_or_default().put_into(row);
+        let draft = self.replay(inputs, move |steps| Draft::new(steps, &subject)).await?;
+        Ok(Some(self.finish(draft).await?))
+    }
+
+    async fn read_page(mut self, request: PageRequest) -> Result<HistoryPage, PageError> {
+        let mut events = Vec::new();
+        let mut selection = PageSelection { request, kept: 0, has_more: false };
+        while let Some(inputs) = self.read_inputs().await? {
+            if selection.has_more {
+                self.replay(inputs, |_| ()).await?;
+                continue;
             }
+            let subject = self.subject.clone();
+            let select = move |steps: Vec<ReplayStep<'_>>| {
+                let mut draft = Draft::new(steps, &subject);
+                draft.retain(|event, changed| {
+                    let changes_row = || {
+                        let is_change =
+                            |it: &RowChange| !changes(it.before.as_ref(), &it.after).is_empty();
+                        event.changed_anything() || changed.iter().any(is_change)
+                    };
+                    selection.takes(event.position, changes_row)
+                });
+                (draft, selection)
+            };
+            let (draft, selected) = self.replay(inputs, select).await?;
+            selection = selected;
+            events.extend(self.finish(draft).await?);
         }
-        let rows = draft.rows().chain(&self.state);
-        let catalogue = self.store.read_model.catalogue(self.outline.generation, rows).await?;
-        self.state.iter_mut().for_each(|row| catalogue.apply_names(row));
-        let mut events = beside_the_runtime(move || draft.finish(&catalogue)).await?;
+        if selection.request.after.is_some() {
+            return Err(PageError::NoSuchEvent);
+        }
+        self.mark_ambiguous(&mut events);
+        let state = self.final_state().await?;
+        let Self { subject, past: Past { as_of, known_at }, outline, .. } = self;
+        let Outline { truncated, received_in_future, .. } = outline;
+        let history =
+            History { subject, as_of, known_at, received_in_future, events, truncated, state };
+        Ok(HistoryPage { history, has_more: selection.has_more })
+    }
+
+    /// Adds everything to a draft that the replay does not know.
+    async fn finish(&self, draft: Draft) -> Result<Vec<HistoryEvent>, StoreError> {
+        let names = self.store.read_model.catalogue(self.outline.generation, draft.rows()).await?;
+        let mut events = beside_the_runtime(move || draft.finish(&names)).await?;
         for event in &mut events {
             event.late = self.outline.late.contains(&event.position);
         }
         self.mark_ambiguous(&mut events);
-        Ok(Some(events))
+        Ok(events)
     }
 
-    /// The whole, once these events were read of it.
-    pub(super) fn end(self, mut events: Vec<HistoryEvent>) -> History {
-        self.mark_ambiguous(&mut events);
-        let Self { subject, past: Past { as_of, known_at }, outline, state, .. } = self;
-        let Outline { truncated, received_in_future, .. } = outline;
-        History { subject, as_of, known_at, received_in_future, events, truncated, state }
+    /// Rows of the subject after everything that was replayed.
+    async fn final_state(&mut self) -> Result<Vec<SubscriptionRow>, StoreError> {
+        let rows = self.replayer.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
+        let mut state: Vec<_> = rows.filter(|row| is_wanted(&self.subject, row)).collect();
+        let names = self.store.read_model.catalogue(self.outline.generation, &state).await?;
+        for row in &mut state {
+            let id = SubscriptionId::from(row.subscription_id.as_str());
+            self.replayer.counts.get(&id).copied().unwrap_or_default().put_into(row);
+            names.apply_names(row);
+        }
+        Ok(state)
     }
 
-    /// Reads the events of the next chunk.
-    async fn read_next(&mut self) -> Result<Option<Vec<ReplayInput>>, StoreError> {
-        let chunk = self.outline.chunk(self.replayed, self.chunk);
-        if chunk.is_empty() {
+    /// Reads the next events.
+    async fn read_inputs(&mut self) -> Result<Option<Vec<ReplayInput>>, StoreError> {
+        let entries = self.outline.next_entries(self.replayed, self.limit);
+        if entries.is_empty() {
             return Ok(None);
         }
-        let inputs = self.outline.read_events(self.store, chunk).await?;
-        self.replayed += chunk.len();
+        let inputs = self.outline.read_events(self.store, entries).await?;
+        self.replayed += entries.len();
         Ok(Some(inputs))
     }
 
-    /// Tells them, and makes something of the steps. Reading and folding take the processor, not the disk: beside the
-    /// threads that answer webhooks.
+    /// Replays events and makes a value of the steps, on a thread of its own: this takes the processor, and must not
+    /// delay the threads that answer webhooks.
     async fn replay<T: Send + 'static>(
         &mut self,
         inputs: Vec<ReplayInput>,
@@ -140,7 +240,7 @@ impl<'s> HistoryStream<'s> {
         Ok(made)
     }
 
-    /// Writes down what is in doubt of these events.
+    /// Marks the ambiguous events and names their rivals.
     fn mark_ambiguous(&self, events: &mut [HistoryEvent]) {
         for event in events {
             let rivals = self.replayer.rivals.get(&event.event_id);
@@ -150,71 +250,29 @@ impl<'s> HistoryStream<'s> {
     }
 }
 
-/// True if a row is the subject's.
-fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
-    match subject.kind {
-        SubjectKind::Subscription => row.subscription_id == subject.id,
-        SubjectKind::User => row.user_id.as_ref() == Some(&subject.id),
-        SubjectKind::Customer => true,
-    }
+/// Selection of a page's events, in their order.
+#[derive(Clone, Copy)]
+struct PageSelection {
+    /// The request. Its `after` is taken out when that event is met.
+    request: PageRequest,
+    kept: usize,
+    has_more: bool,
 }
 
-/// True if what an event changed belongs to the subject's story: a row that is or was theirs or, before
-/// anybody is known to have it, nobody's.
-fn belongs_to(subject: &Subject, changed: &RowChange) -> bool {
-    let RowChange { before, after, .. } = changed;
-    let is_wanted = |row: &SubscriptionRow| {
-        let is_nobodys = subject.kind == SubjectKind::User && row.user_id.is_none();
-        is_nobodys || is_wanted(subject, row)
-    };
-    before.as_ref().is_some_and(is_wanted) || is_wanted(after)
-}
-
-/// Events whose products and prices have no names yet, and the rows that each changed.
-struct Draft(Vec<(HistoryEvent, Vec<RowChange>)>);
-
-impl Draft {
-    /// Of these steps those that are about the subject.
-    fn of(steps: Vec<ReplayStep<'_>>, subject: &Subject) -> Self {
-        let mut drafts = Vec::new();
-        for mut step in steps {
-            step.changed.retain(|it| step.is_theirs && belongs_to(subject, it));
-            let named = step.subscription.as_ref().map_or("", |id| id.as_str());
-            let is_about_it = match subject.kind {
-                SubjectKind::Subscription => named == subject.id,
-                SubjectKind::Customer | SubjectKind::User => step.is_theirs,
-            };
-            if is_about_it || !step.changed.is_empty() {
-                drafts.push((HistoryEvent::of(&step), step.changed));
-            }
+impl PageSelection {
+    /// True if the page holds the next event.
+    fn takes(&mut self, position: Position, changes_row: impl FnOnce() -> bool) -> bool {
+        if self.has_more || (self.request.changes_only && !changes_row()) {
+            return false;
         }
-        Self(drafts)
-    }
-
-    fn rows(&self) -> impl Iterator<Item = &SubscriptionRow> {
-        let changed = self.0.iter().flat_map(|it| &it.1);
-        changed.flat_map(|it| it.before.iter().chain([&it.after]))
-    }
-
-    /// Puts the names in, and with them the words.
-    fn finish(self, catalogue: &Catalogue) -> Vec<HistoryEvent> {
-        let finished = self.0.into_iter().map(|(mut event, changed)| {
-            let several = changed.len() > 1;
-            for RowChange { mut before, mut after, judgement } in changed {
-                event.changes.extend(changes(before.as_ref(), &after));
-                before.iter_mut().chain([&mut after]).for_each(|row| catalogue.apply_names(row));
-                let end = judgement.and_then(|judgement| judgement.end);
-                let of = after.subscription_id.as_str();
-                // Whose row it is goes without saying where the event names it.
-                let own = match &event.subscription_id {
-                    Some(own) => own.as_str() == of,
-                    None => !several,
-                };
-                let words = sentences(before.as_ref(), &after, end).into_iter();
-                event.words.extend(words.map(|it| if own { it } else { format!("{of}: {it}") }));
+        if let Some(after) = self.request.after {
+            if after == position {
+                self.request.after = None;
             }
-            event
-        });
-        finished.collect()
+            return false;
+        }
+        self.has_more = self.kept == self.request.limit;
+        self.kept += usize::from(!self.has_more);
+        !self.has_more
     }
 }

@@ -21,6 +21,7 @@ pub mod group;
 pub mod lazy_digest;
 pub mod observe;
 pub mod order;
+pub mod overdue;
 mod payments;
 pub mod policy;
 pub mod row;

@@ -1,9 +1,9 @@
-//! `previous_attributes`: what an `updated` event says about the state before it.
+//! `previous_attributes` of an `updated` event.
 
 use super::wire::{NULL, Object, Wire};
 
-/// What of `before` is different in `after`, as Stripe sends it: of a nested object only the
-/// changed keys, of a list all of it, null for what was null or absent before.
+/// Values of `before` that differ in `after`, as Stripe sends them: only the changed keys of a nested object, a
+/// whole list, and null for a value that was null or absent.
 pub(super) fn previous_attributes(before: &Object, after: &Object) -> Object {
     let mut changes = Object::default();
     for (key, new) in after.fields() {
@@ -24,7 +24,7 @@ pub(super) fn previous_attributes(before: &Object, after: &Object) -> Object {
     changes
 }
 
-/// The state before, from the state after and what has changed. Null stands for absent.
+/// State before, from the state after and its `previous_attributes`. Null stands for absent.
 #[cfg(test)]
 pub(super) fn undo(after: &serde_json::Value, changes: &serde_json::Value) -> serde_json::Value {
     use serde_json::Value;

@@ -1,35 +1,34 @@
-//! How events arrive: late, out of order, and more than once.
+//! Delivery of events: late, out of order, and more than once.
 
 use super::dice::Dice;
 use super::objects::event::SimulatedEvent;
 
-/// How events are delivered.
+/// Parameters of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delivery {
-    /// Decides which events are late and which come twice.
+    /// Seed of the random choices.
     pub seed: u64,
-    /// In which order they arrive.
+    /// Order of arrival.
     pub order: Order,
-    /// The share of events that arrive again, from 0 to 1.
+    /// Share of events that arrive again, from 0 to 1.
     pub duplicates: f64,
-    /// The share of events that never arrive, from 0 to 1, of those without which the truth can
-    /// still be told.
+    /// Share of the losable events that never arrive, from 0 to 1.
     pub losses: f64,
-    /// Of the events that two endpoints get, the share of which the other body arrives, too.
+    /// Share of the events for two endpoints of which the second body arrives too, from 0 to 1.
     pub second_bodies: f64,
 }
 
-/// In which order events arrive.
+/// Order of arrival.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// As they happened.
+    /// Order in which the events happened.
     AsHappened,
-    /// Each after a delay of its own: mostly below some seconds, sometimes minutes, now and then
-    /// hours or days, as when a delivery had to be tried again.
+    /// A delay for each event: mostly some seconds, sometimes minutes, rarely hours or days, as after a failed
+    /// delivery.
     #[default]
     Realistic,
-    /// Anyhow: every order is as probable as any other.
-    Anyhow,
+    /// Random: every order has the same probability.
+    Random,
 }
 
 impl Default for Delivery {
@@ -38,11 +37,11 @@ impl Default for Delivery {
     }
 }
 
-/// The events in the order of their arrival, some of them twice. A second arrival often has other
-/// bytes: the count of pending webhooks has changed.
+/// Puts events into the order of their arrival, some of them twice. A second arrival often has other bytes, because
+/// the count of pending webhooks has changed.
 ///
-/// Where two endpoints get an event at two API versions, which of them is the first is the same for
-/// all events of a second, and the other body often follows under the same id.
+/// If two endpoints get an event at two API versions, one of them is the first for all events of a second, and the
+/// other body often follows under the same id.
 pub fn deliver(events: Vec<SimulatedEvent>, delivery: &Delivery) -> Vec<SimulatedEvent> {
     let mut dice = Dice::new(delivery.seed, u64::MAX);
     let mut arrivals = Vec::with_capacity(events.len());
@@ -76,11 +75,11 @@ fn second_is_first(seed: u64, created: i64) -> bool {
     Dice::new(seed, created.unsigned_abs()).percent(50)
 }
 
-/// When an event arrives: in seconds, and its rank within the second.
+/// Time of arrival in seconds, and the rank within the second.
 fn arrival(dice: &mut Dice, order: Order, index: i64, created: i64) -> (i64, i64) {
     match order {
         Order::AsHappened => (created, index),
-        Order::Anyhow => (dice.between(0, i64::MAX / 4), 0),
+        Order::Random => (dice.between(0, i64::MAX / 4), 0),
         Order::Realistic => {
             let delay = match dice.below(1_000) {
                 0..850 => dice.between(0, 3),

@@ -1,20 +1,20 @@
-//! The only source of chance: a small generator that gives the same sequence for the same seed,
-//! on every machine and in every version.
+//! Random numbers: a small generator that gives the same sequence for the same seed, on every machine and in every
+//! version.
 
-/// A seeded stream of numbers (xoshiro256**, its state filled by `SplitMix64`).
+/// Seeded stream of numbers (xoshiro256**, its state filled by `SplitMix64`).
 #[derive(Clone, Debug)]
 pub(super) struct Dice([u64; 4]);
 
 impl Dice {
-    /// Dice of one stream of a seed. Streams do not depend on each other, so the hundredth life
-    /// is the same whether or not the ninety-nine before it were made.
+    /// Creates the dice of one stream of a seed. Streams do not depend on each other, so the hundredth life is the
+    /// same whether or not the ninety-nine before it were simulated.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut seed = seed;
         let mut state = split_mix(&mut seed) ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03);
         Self(std::array::from_fn(|_| split_mix(&mut state)))
     }
 
-    /// The next number.
+    /// Next number.
     pub(super) fn next(&mut self) -> u64 {
         let [a, b, c, d] = self.0;
         let number = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
@@ -22,13 +22,13 @@ impl Dice {
         number
     }
 
-    /// A number from 0 to `bound - 1`; 0 for a bound of 0.
+    /// Number from 0 to `bound - 1`; 0 for a bound of 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         // The high half of the product: the bias is below one in 2^40 for the bounds used here.
         u64::try_from((u128::from(self.next()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
-    /// A number from `low` to `high`, both included; `low` where `high` is less.
+    /// Number from `low` to `high`, both included; `low` if `high` is less.
     pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
         let high = high.max(low);
         low.saturating_add_unsigned(self.below(high.abs_diff(low).saturating_add(1)))
@@ -44,31 +44,31 @@ impl Dice {
         self.unit() < chance
     }
 
-    /// A number in [0, 1).
+    /// Number in [0, 1).
     pub(super) fn unit(&mut self) -> f64 {
         // 32 bits are exact in a double and fine enough for a probability.
         f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / 4_294_967_296.0
     }
 
-    /// One of these; the list is never empty.
+    /// One element of a list, which must not be empty.
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let index = self.below(from.len() as u64);
         &from[usize::try_from(index).unwrap_or(0)]
     }
 
-    /// One of these, each as probable as its weight is great.
+    /// One element, with a probability in proportion to its weight.
     pub(super) fn weighted<T: Copy>(&mut self, from: &[(u64, T)]) -> T {
-        let mut left = self.below(from.iter().map(|(weight, _)| weight).sum());
+        let mut rest = self.below(from.iter().map(|(weight, _)| weight).sum());
         for &(weight, item) in from {
-            if left < weight {
+            if rest < weight {
                 return item;
             }
-            left -= weight;
+            rest -= weight;
         }
         from[0].1
     }
 
-    /// So many characters of an id, as Stripe draws them.
+    /// Random characters of an id, in the alphabet of Stripe.
     pub(super) fn letters(&mut self, count: usize) -> String {
         let mut text = String::with_capacity(count);
         let mut number = 0;

@@ -1,4 +1,4 @@
-//! How a customer's features come and go.
+//! Features of a customer: granted and withdrawn.
 
 use super::objects::customer::Customer;
 use super::objects::features::{FEATURES, Features};
@@ -6,16 +6,16 @@ use super::recorder::{Act, Recorder, Tracked};
 
 const DAY: i64 = 86_400;
 
-/// Features that nobody has heard of yet.
-pub(super) fn none_of(customer: &Customer) -> Tracked<Features> {
-    Tracked::known(Features {
+/// Features of a customer without any. No event has announced that.
+pub(super) fn no_features(customer: &Customer) -> Tracked<Features> {
+    Tracked::announced(Features {
         customer: customer.id.clone(),
         lookup_keys: Vec::new(),
         home: customer.home.clone(),
     })
 }
 
-/// Features are granted, and later others; now and then twice in one breath.
+/// Grants features, and later others; sometimes both within one second.
 pub(super) fn grant(recorder: &mut Recorder, features: &mut Tracked<Features>) -> Act {
     if recorder.dice.percent(60) {
         return Act::Continue(());
@@ -31,11 +31,11 @@ pub(super) fn grant(recorder: &mut Recorder, features: &mut Tracked<Features>) -
     if later {
         recorder.wait(9 * DAY)?;
     }
-    // Within one second, to none and back to none would be a circle that nobody could order.
+    // Within one second, from none and back to none would be a cycle without an order.
     if later && recorder.dice.percent(20) {
         features.lookup_keys.clear();
     } else {
-        // Another one in front, so that also a list that is cut short shows the change.
+        // The new one is put in front, so that a truncated list shows the change too.
         let first = features.lookup_keys[0];
         let others = FEATURES.iter().filter(|feature| **feature != first);
         let new: Vec<&'static str> = others.copied().collect();
@@ -49,7 +49,7 @@ pub(super) fn grant(recorder: &mut Recorder, features: &mut Tracked<Features>) -
 
 const UPDATED: &str = "entitlements.active_entitlement_summary.updated";
 
-/// Most have a few; some more than a summary embeds.
+/// Random features: mostly a few, sometimes more than a summary embeds.
 fn some_features(recorder: &mut Recorder) -> Vec<&'static str> {
     let all = i64::try_from(FEATURES.len()).unwrap_or(1);
     let count = if recorder.dice.percent(25) { all } else { 5 };

@@ -8,8 +8,8 @@ use super::objects::other::{loyalty_tier, thin_event};
 use super::objects::subscription::{STATUS_DETAILS_SINCE, Status};
 use super::objects::{Home, Metadata};
 use super::recorder::{Act, Endpoint, Recorder, Tracked};
-use super::shop::TrueName;
 use super::stage::{Naming, Stage};
+use super::truth::catalogue::TrueName;
 use super::truth::{self, TruthRow};
 use super::version::{ApiVersion, Versions};
 use super::{MAX_MONTHS, Plan};
@@ -21,36 +21,36 @@ const DAY: i64 = 86_400;
 const ACCOUNTS: [&str; 3] =
     ["acct_1SimBakery00001", "acct_1SimCinema00002", "acct_1SimGarage00003"];
 
-/// One person's events, or a shop's, in true order, and what is true at the end.
+/// Events of a person or a catalogue in true order, and the expected final state.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
-    /// Every event, the earliest first.
+    /// Events, the earliest first.
     pub events: Vec<SimulatedEvent>,
     /// One row for each subscription that had an event.
     pub truth: Vec<TruthRow>,
-    /// What things are called, where this is no person's life but a shop's.
+    /// Final names of products and prices; only in the life of a catalogue.
     pub catalogue: Vec<TrueName>,
 }
 
-/// What is settled before a person's life begins.
+/// Random properties of a person, drawn before the first event.
 struct Person {
     endpoint: Endpoint,
     naming: Naming,
-    customer_metadata: WhenNamed,
+    customer_metadata: UserInMetadata,
     test_clock: Option<String>,
     end: i64,
 }
 
-/// When the customer's metadata names the user.
+/// Time at which the user id is written into the customer's metadata.
 #[derive(Clone, Copy)]
-enum WhenNamed {
+enum UserInMetadata {
     Never,
     AtOnce,
     Later,
 }
 
-/// A customer with its own time and its subscriptions, played to the end.
-struct Household {
+/// Customer with its own clock and its subscriptions.
+struct SimulatedCustomer {
     recorder: Recorder,
     customer: Tracked<Customer>,
     features: Tracked<Features>,
@@ -58,17 +58,17 @@ struct Household {
     deleted_at: Option<i64>,
 }
 
-/// The life of this number, with so many subscriptions.
-pub(super) fn live(plan: &Plan, number: u64, subscriptions: usize) -> Life {
+/// Simulates a person with a number of subscriptions.
+pub(super) fn simulate_person(plan: &Plan, number: u64, subscriptions: usize) -> Life {
     let mut dice = Dice::new(plan.seed, number);
     let person = Person::draw(plan, number, &mut dice);
     let customers = if subscriptions > 1 && dice.percent(35) { 2 } else { 1 };
     let mut life = Life::default();
     for index in 0..customers {
         let share = (subscriptions + index) / customers;
-        let household = Household::play(plan, &person, &mut dice, share);
-        life.truth.extend(household.truth());
-        life.events.extend(household.into_events());
+        let customer = SimulatedCustomer::play(plan, &person, &mut dice, share);
+        life.truth.extend(customer.truth());
+        life.events.extend(customer.into_events());
     }
     life.events.sort_by_key(|event| event.created);
     life
@@ -92,11 +92,11 @@ impl Person {
         let account = if dice.percent(12) { *dice.pick(&ACCOUNTS) } else { "" };
         let livemode = dice.percent(85);
         let has_test_clock = !livemode && dice.percent(50);
-        // A connected account may write anything, also the id of a user of the platform.
+        // A connected account may write any id, also that of a user of the platform.
         let user = if account.is_empty() { number } else { dice.below(number + 1) };
         let mut naming = draw_naming(dice, format!("user_{user:05}"));
         let era = plan.era.unwrap_or(version);
-        naming.keep_to(era);
+        naming.restrict_to(era);
         let has_test_clock = has_test_clock && era >= ApiVersion::V2020;
         Self {
             endpoint: Endpoint {
@@ -110,9 +110,9 @@ impl Person {
             },
             naming,
             customer_metadata: dice.weighted(&[
-                (60, WhenNamed::Never),
-                (20, WhenNamed::AtOnce),
-                (20, WhenNamed::Later),
+                (60, UserInMetadata::Never),
+                (20, UserInMetadata::AtOnce),
+                (20, UserInMetadata::Later),
             ]),
             test_clock: has_test_clock.then(|| format!("clock_1{}", dice.letters(23))),
             end,
@@ -120,8 +120,8 @@ impl Person {
     }
 }
 
-/// Some accounts have a second endpoint at a newer version, while they move to it. Only versions
-/// that tell the same are drawn: the truth must not depend on which of the two comes first.
+/// Version of a second endpoint, which some accounts have while they move to a newer version. Only versions with the
+/// same information are drawn: the expected state must not depend on the order of the two bodies.
 fn draw_second(dice: &mut Dice, version: ApiVersion) -> Option<ApiVersion> {
     let has_one = dice.percent(25);
     let newer: Vec<ApiVersion> = ApiVersion::MIXED
@@ -133,8 +133,8 @@ fn draw_second(dice: &mut Dice, version: ApiVersion) -> Option<ApiVersion> {
 }
 
 impl Naming {
-    /// Without the roads that were not there yet.
-    fn keep_to(&mut self, era: ApiVersion) {
+    /// Removes the sources that Stripe did not have at the time.
+    fn restrict_to(&mut self, era: ApiVersion) {
         self.subscription_metadata.take_if(|_| era < ApiVersion::V2018);
         self.client_reference &= era >= ApiVersion::V2020;
         self.session_metadata &= era >= ApiVersion::V2020;
@@ -143,7 +143,7 @@ impl Naming {
 
 fn draw_naming(dice: &mut Dice, user_id: String) -> Naming {
     let subscription_metadata = if dice.percent(35) { Some(user_id.clone()) } else { None };
-    // Now and then an application mixes its users up.
+    // Sometimes an application confuses its users.
     let subscription_metadata =
         subscription_metadata.map(|id| if dice.percent(5) { format!("{id}_old") } else { id });
     Naming {
@@ -154,11 +154,11 @@ fn draw_naming(dice: &mut Dice, user_id: String) -> Naming {
     }
 }
 
-impl Household {
+impl SimulatedCustomer {
     fn play(plan: &Plan, person: &Person, dice: &mut Dice, subscriptions: usize) -> Self {
         let StripeTime(start) = plan.start;
         let window = person.end - start;
-        // Most stay long enough for something to happen; some have only just come.
+        // Most stay long enough for something to happen; some are new.
         let arrival = match dice.below(100) {
             0..82 => start + dice.between(0, window * 6 / 10),
             82..96 => start + dice.between(0, window - 2 * DAY),
@@ -181,21 +181,21 @@ impl Household {
                 stage
             })
             .collect();
-        let features = features::none_of(&customer);
-        let mut household = Self { recorder, customer, features, stages, deleted_at: None };
-        // What comes later to the customer may be cut off by the end of the simulated time.
-        let _ = household.correct_customer(person);
+        let features = features::no_features(&customer);
+        let mut simulated = Self { recorder, customer, features, stages, deleted_at: None };
+        // The end of the simulated time may cut this off.
+        let _ = simulated.update_customer(person);
         if person.endpoint.era >= ApiVersion::V2020 {
-            let _ = features::grant(&mut household.recorder, &mut household.features);
+            let _ = features::grant(&mut simulated.recorder, &mut simulated.features);
         }
         if deletion.is_some_and(|at| at < person.end) {
-            household.delete_customer();
+            simulated.delete_customer();
         }
-        household
+        simulated
     }
 
-    /// The application writes its user id to the customer, weeks later; an address changes.
-    fn correct_customer(&mut self, person: &Person) -> Act {
+    /// Later changes of the customer: the application writes its user id, an e-mail address changes.
+    fn update_customer(&mut self, person: &Person) -> Act {
         if self.recorder.dice.percent(10) {
             let tier =
                 loyalty_tier(self.recorder.short_id("loy"), self.recorder.now(), &self.customer);
@@ -203,7 +203,7 @@ impl Household {
         }
         let days = self.recorder.dice.between(1, 30);
         self.recorder.wait(days * DAY)?;
-        if matches!(person.customer_metadata, WhenNamed::Later) {
+        if matches!(person.customer_metadata, UserInMetadata::Later) {
             let user = person.naming.user_id.clone();
             self.customer.metadata.insert("user_id".to_owned(), user);
             self.recorder.send("customer.updated", &mut self.customer);
@@ -219,7 +219,7 @@ impl Household {
         Act::Continue(())
     }
 
-    /// Deleting a customer ends its subscriptions. Their own events usually say so, too.
+    /// Deletes the customer, which ends its subscriptions. Usually they send events too.
     fn delete_customer(&mut self) {
         let latest = self.stages.iter().map(|stage| stage.recorder.wall()).max();
         let at = latest.unwrap_or(0).max(self.recorder.wall()) + DAY;
@@ -228,10 +228,10 @@ impl Household {
         let deleted = self.recorder.send("customer.deleted", &mut self.customer);
         self.deleted_at = Some(deleted.created);
         for stage in &mut self.stages {
-            // What is owed ends with the subscription, so a debtor's own event is never lost.
+            // A debt ends with the subscription, so the event of a past-due one is never lost.
             if stage.is_running() && !(lost && stage.subscription.status != Status::PastDue) {
                 stage.recorder.resume_at(at);
-                // Breaks the script off, which is over anyway.
+                // The script is over already.
                 let _ = stage.end(None);
             }
         }
@@ -264,7 +264,7 @@ impl Person {
             ["Ada Byron", "Bo Öberg", "Chinua O'Hara", "Dana \"D\" Kim", "Émile Zöe", "李 雷"];
         let id = recorder.short_id("cus");
         let mut metadata = Metadata::new();
-        if matches!(self.customer_metadata, WhenNamed::AtOnce) {
+        if matches!(self.customer_metadata, UserInMetadata::AtOnce) {
             metadata.insert("user_id".to_owned(), self.naming.user_id.clone());
         }
         Tracked::new(Customer {
@@ -279,7 +279,7 @@ impl Person {
         })
     }
 
-    /// A second subscription often says nothing about its user.
+    /// Sources of the user id of one subscription. A second one often has none.
     fn naming_of(&self, dice: &mut Dice, index: usize) -> Naming {
         if index > 0 && dice.percent(60) {
             return Naming { user_id: self.naming.user_id.clone(), ..Naming::default() };
@@ -289,7 +289,7 @@ impl Person {
 }
 
 impl Recorder {
-    /// A v2 event: no snapshot, and its time is text.
+    /// Sends a v2 event: it has no snapshot, and its time is text.
     fn send_thin_event(&mut self) {
         let id = format!("evt_test_65{}", self.dice.letters(24));
         let instant = StripeTime(self.wall()).to_string().replace('Z', ".417Z");

@@ -1,4 +1,4 @@
-//! Load for benchmarks: any number of distinct events of a realistic size, cheaply made.
+//! Load for benchmarks: any number of distinct events of a realistic size, at little cost.
 
 use super::dice::Dice;
 use super::objects::Home;
@@ -10,7 +10,7 @@ use super::stage::{Naming, Stage};
 use super::version::ApiVersion;
 use super::wire::Format;
 
-/// So many `customer.subscription.updated` events, spread over so many customers (at least one).
+/// `customer.subscription.updated` events, spread over a number of customers (at least one).
 ///
 /// Each is a renewal, about 3.9 KB compact and 6.1 KB indented; `created` rises.
 pub fn bench_events(
@@ -62,14 +62,14 @@ fn stage(number: usize, format: Format) -> Stage {
         Naming { subscription_metadata: Some(user_id.clone()), user_id, ..Naming::default() };
     let mut stage = Stage::new(recorder, customer, naming);
     stage.subscription.items.truncate(1);
-    // What applications write into metadata brings the body to the size that real ones have.
+    // Metadata as applications write it: the body gets a realistic size.
     for key in ["workspace", "signup_source", "sales_region", "contract", "referrer", "cost_centre"]
     {
         let value = format!("{key}-{number:012}-{}", stage.recorder.dice.letters(10));
         stage.subscription.metadata.insert(key.to_owned(), value);
     }
     stage.subscription.status = Status::Active;
-    // An update says what came before, so something has to have come before.
+    // An update holds the previous values, so there must be a snapshot before it.
     stage.send("customer.subscription.created");
     stage.recorder.events.clear();
     stage

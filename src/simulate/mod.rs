@@ -1,17 +1,23 @@
-//! A Stripe of our own: whole lives of subscriptions as signed events, with the truth known.
+//! Simulator of Stripe: events of whole subscription lives, and their expected final state.
 //!
-//! A [`Plan`] says how much and from which seed; [`simulate`] returns the events in true order and
-//! what is true at the end; [`deliver`] brings them into an order in which they might arrive;
-//! [`sign`](fn@sign) signs a body as Stripe does. The same plan gives the same bytes, always: there is no
-//! clock, no global state, and no chance but the seed's.
+//! A [`Plan`] holds the size and the seed. [`simulate`] returns the events in true order and the expected final
+//! state. [`deliver`] puts the events into an order in which they might arrive. [`sign`](fn@sign) signs a body as
+//! Stripe does. The same plan always gives the same bytes: there is no clock, no global state, and no randomness
+//! but the seed's.
 //!
-//! How it is made, from the inside out: `objects` are Stripe's objects and how each version renders
-//! them, `recorder` writes their snapshots down as time goes by, `stage` is where one subscription
-//! lives, `acts` are what can happen to it, `script` composes a life of acts, `life` puts the
-//! subscriptions of a person side by side, and `truth` tells from the objects what is so.
+//! | module | contents |
+//! | --- | --- |
+//! | `objects` | Stripe's objects, rendered at each API version |
+//! | `recorder` | clocks, and the events so far |
+//! | `stage` | one subscription with its invoices, payments and schedules |
+//! | `acts` | events in the life of a subscription, such as a renewal |
+//! | `script` | random choice of acts, until a subscription or the simulated time ends |
+//! | `life` | the subscriptions of one person |
+//! | `shop` | the catalogue of products and prices |
+//! | `truth` | expected final state, from the objects and not from the events |
 //!
-//! Whatever shares a second can be put in order by who reads all of it: by the chain of
-//! `previous_attributes`, by the status, or because it makes no difference.
+//! Events of one second can be ordered by a reader of all of them: by the chain of `previous_attributes`, by the
+//! status, or because the order makes no difference.
 
 mod acts;
 mod changes;
@@ -36,8 +42,8 @@ pub use delivery::{Delivery, Order, deliver};
 pub use life::Life;
 pub use load::bench_events;
 pub use objects::event::SimulatedEvent;
-pub use shop::TrueName;
 pub use sign::sign;
+pub use truth::catalogue::TrueName;
 pub use truth::planned::{TrueChange, TrueItem};
 pub use truth::{TruePause, TruthRow};
 pub use version::{ApiVersion, Versions};
@@ -48,37 +54,36 @@ use std::collections::BTreeSet;
 use crate::time::StripeTime;
 use dice::Dice;
 
-/// What to simulate.
+/// Parameters of a simulation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Decides everything that is left to chance.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// How many subscriptions in all.
+    /// Number of subscriptions.
     pub subscriptions: usize,
-    /// How long, in months of thirty days; no longer than [`MAX_MONTHS`].
+    /// Length in months of thirty days, at most [`MAX_MONTHS`].
     pub months: u32,
-    /// At which API versions events are rendered.
+    /// API versions at which events are rendered.
     pub api_version: Versions,
-    /// What can happen: only what Stripe had at this version. Without one, what it had at the
-    /// version that a life begins with.
+    /// Version whose features of Stripe are simulated. `None`: the version at which a life begins.
     pub era: Option<ApiVersion>,
-    /// When it begins.
+    /// Start of the simulated time.
     pub start: StripeTime,
-    /// How bodies are written.
+    /// White space of bodies.
     pub format: Format,
 }
 
-/// The longest simulation: a hundred years.
+/// Greatest length of a simulation: a hundred years.
 pub const MAX_MONTHS: u32 = 1_200;
 
-/// The events of a plan, in true order, and what is true at the end.
+/// Events of a plan in true order, and the expected final state.
 #[derive(Clone, Debug, Default)]
 pub struct Simulation {
-    /// Every event, the earliest first.
+    /// Events, the earliest first.
     pub events: Vec<SimulatedEvent>,
     /// One row for each subscription that had an event, by account, mode and id.
     pub truth: Vec<TruthRow>,
-    /// What the products and prices of each account and mode are called at the end.
+    /// Final names of the products and prices of each account and mode.
     pub catalogue: Vec<TrueName>,
 }
 
@@ -98,13 +103,13 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// The version, or the era where it is newer: an older shape could not tell what happens.
+    /// The newer of version and era: an older shape cannot express everything that happens.
     fn no_older(&self, version: ApiVersion) -> ApiVersion {
         self.era.map_or(version, |era| era.max(version))
     }
 }
 
-/// All lives of a plan at once.
+/// Simulates a plan in memory.
 pub fn simulate(plan: &Plan) -> Simulation {
     let mut simulation = Simulation::default();
     for life in lives(plan) {
@@ -121,39 +126,38 @@ pub fn simulate(plan: &Plan) -> Simulation {
     simulation
 }
 
-/// The lives of a plan one by one, for plans that do not fit into memory. Each life is in true
-/// order by itself; together they overlap in time. Before the first customer of an account and mode
-/// comes the life of its shop.
+/// Lives of a plan one by one, for plans that do not fit into memory. Each life is in true order; lives overlap in
+/// time. The catalogue of an account and mode comes before its first customer.
 pub fn lives(plan: &Plan) -> impl Iterator<Item = Life> {
-    let of_shops = plan.clone();
-    let mut open = BTreeSet::new();
-    people(plan).flat_map(move |life| {
+    let for_shops = plan.clone();
+    let mut shops = BTreeSet::new();
+    customers(plan).flat_map(move |life| {
         let first = life.events.first();
         let scope = first.map(|event| (event.account.clone(), event.livemode));
-        let new = scope.filter(|scope| open.insert(scope.clone()));
-        let shop = new.map(|(account, livemode)| shop::open(&of_shops, &account, livemode));
+        let new = scope.filter(|scope| shops.insert(scope.clone()));
+        let shop =
+            new.map(|(account, livemode)| shop::simulate_catalogue(&for_shops, &account, livemode));
         shop.into_iter().chain([life])
     })
 }
 
-/// The lives of the customers.
-fn people(plan: &Plan) -> impl Iterator<Item = Life> {
+/// Lives of the customers.
+fn customers(plan: &Plan) -> impl Iterator<Item = Life> {
     let plan = plan.clone();
-    let mut left = plan.subscriptions;
+    let mut remaining = plan.subscriptions;
     let mut sizes = Dice::new(plan.seed, u64::MAX - 1);
     (0_u64..).map_while(move |number| {
         let wanted = sizes.weighted(&[(75, 1), (18, 2), (7, 3)]);
-        let subscriptions = usize::min(wanted, left);
-        left -= subscriptions;
-        (subscriptions > 0).then(|| life::live(&plan, number, subscriptions))
+        let subscriptions = usize::min(wanted, remaining);
+        remaining -= subscriptions;
+        (subscriptions > 0).then(|| life::simulate_person(&plan, number, subscriptions))
     })
 }
 
-/// One person's short life, of 5 to 40 events, for tests that try many: any of the scripts, at
-/// any version.
+/// Short life of one person, of 5 to 40 events at any version, for tests that try many.
 pub fn small_history(seed: u64) -> Life {
     const EVENTS: std::ops::RangeInclusive<usize> = 5..=40;
     let plan =
         Plan { seed, subscriptions: 100, months: 4, format: Format::Compact, ..Plan::default() };
-    people(&plan).find(|life| EVENTS.contains(&life.events.len())).unwrap_or_default()
+    customers(&plan).find(|life| EVENTS.contains(&life.events.len())).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Writes events down as time goes by.
+//! Recorder: the clocks of a simulation, and the events so far.
 
 use std::ops::{ControlFlow, Deref, DerefMut};
 
@@ -9,28 +9,28 @@ use super::objects::event::{Envelope, SimulatedEvent};
 use super::version::ApiVersion;
 use super::wire::{Format, Object};
 
-/// A piece of a script. It breaks off where the simulated time is over, so that a script can be
-/// written as if there were no end: `stage.renew()?`.
+/// Result of a step of a script. `Break` means that the subscription or the simulated time has ended, so that a
+/// script can be written as if there were no end: `stage.renew()?`.
 pub(super) type Act = ControlFlow<()>;
 
-/// How events are sent: what an endpoint of an account determines.
+/// Webhook endpoint of an account: account, mode and API versions.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) account: String,
     pub(super) livemode: bool,
-    /// What can happen. It never depends on the version that events are rendered at, so that one
-    /// life can be told in several shapes.
+    /// Version whose features of Stripe are simulated. It does not depend on the version of rendering, so that the
+    /// same life can be rendered in several shapes.
     pub(super) era: ApiVersion,
     pub(super) version: ApiVersion,
-    /// When the account moves to which newer version, by the events' clock.
+    /// Time of an upgrade by the events' clock, and the newer version.
     pub(super) upgrade: Option<(i64, ApiVersion)>,
-    /// The version of a second endpoint, to which the same events go.
+    /// Version of a second endpoint that gets the same events.
     pub(super) second: Option<ApiVersion>,
     pub(super) format: Format,
 }
 
-/// An object, the snapshot of it that was sent last, and the events that a later second has not
-/// made needless yet, by index and second.
+/// Object with its last sent snapshot, and the events that no snapshot of a later second has replaced yet, by index
+/// and second.
 #[derive(Clone, Debug)]
 pub(super) struct Tracked<T> {
     now: T,
@@ -38,7 +38,7 @@ pub(super) struct Tracked<T> {
     needed: Vec<(usize, i64)>,
 }
 
-/// What was sent.
+/// Receipt of an event that was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) event_id: String,
@@ -49,8 +49,8 @@ pub(super) struct Sent {
 
 /// Two clocks, dice, and the events so far.
 ///
-/// Objects and events share one time, except where a test clock moves the objects: then months
-/// pass for them while the events are seconds apart.
+/// Objects and events share one time unless a test clock moves the objects: then months pass for them while the
+/// events are seconds apart.
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) dice: Dice,
@@ -67,32 +67,32 @@ impl<T: Render + Clone> Tracked<T> {
         Self { now, sent: None, needed: Vec::new() }
     }
 
-    /// An object whose present state needs no telling.
-    pub(super) fn known(now: T) -> Self {
+    /// Object whose current state counts as sent.
+    pub(super) fn announced(now: T) -> Self {
         let sent = Some(now.clone());
         Self { now, sent, needed: Vec::new() }
     }
 
-    /// The last event says what no later one repeats.
-    pub(super) fn keep_last(&mut self) {
+    /// Marks the last event as not losable: no later event repeats its information.
+    pub(super) fn require_last(&mut self) {
         self.needed.pop();
     }
 
-    /// The snapshot that was sent last.
+    /// Last sent snapshot.
     pub(super) const fn sent(&self) -> Option<&T> {
         self.sent.as_ref()
     }
 }
 
-/// A snapshot at a version, and what was otherwise before it.
-struct Told {
+/// Snapshot rendered at a version, with its `previous_attributes`.
+struct RenderedSnapshot {
     version: ApiVersion,
     snapshot: Object,
     previous: Option<Object>,
 }
 
-impl Told {
-    fn of<T: Render>(version: ApiVersion, now: &T, before: Option<&T>) -> Self {
+impl RenderedSnapshot {
+    fn new<T: Render>(version: ApiVersion, now: &T, before: Option<&T>) -> Self {
         let snapshot = now.render(version);
         let previous = before.map(|before| previous_attributes(&before.render(version), &snapshot));
         Self { version, snapshot, previous }
@@ -114,7 +114,7 @@ impl<T> DerefMut for Tracked<T> {
 }
 
 impl Recorder {
-    /// Begins at `start` and breaks off at `end` (Unix seconds, both by the objects' clock).
+    /// Creates a recorder from `start` to `end` (Unix seconds, both by the objects' clock).
     pub(super) const fn new(
         dice: Dice,
         endpoint: Endpoint,
@@ -125,12 +125,12 @@ impl Recorder {
         Self { dice, endpoint, events, wall: start, object: start, end, test_clock }
     }
 
-    /// Now, as objects are dated.
+    /// Time of the objects' clock.
     pub(super) const fn now(&self) -> i64 {
         self.object
     }
 
-    /// Now, as events are dated.
+    /// Time of the events' clock.
     pub(super) const fn wall(&self) -> i64 {
         self.wall
     }
@@ -140,13 +140,13 @@ impl Recorder {
         self.test_clock
     }
 
-    /// Lets time pass for the objects, and for the events too unless a test clock is turned.
+    /// Lets time pass for the objects, and for the events too unless a test clock moves the objects.
     pub(super) fn wait(&mut self, seconds: i64) -> Act {
         if self.object + seconds > self.end {
             return Act::Break(());
         }
         self.object += seconds;
-        // Turning a test clock takes a person or a script some seconds.
+        // Moving a test clock takes a person or a script some seconds.
         self.wall += if self.test_clock { self.dice.between(2, 40) } else { seconds };
         if let Some((at, version)) = self.endpoint.upgrade
             && self.wall >= at
@@ -157,12 +157,12 @@ impl Recorder {
         Act::Continue(())
     }
 
-    /// Waits until the objects' clock shows this, or goes on at once if it is later already.
+    /// Waits until an instant of the objects' clock, which may have passed already.
     pub(super) fn wait_until(&mut self, instant: i64) -> Act {
         self.wait((instant - self.object).max(0))
     }
 
-    /// Turns a test clock further without a second passing for the events.
+    /// Moves a test clock without a second passing for the events.
     pub(super) fn leap_until(&mut self, instant: i64) -> Act {
         if instant > self.end {
             return Act::Break(());
@@ -171,14 +171,14 @@ impl Recorder {
         Act::Continue(())
     }
 
-    /// Goes on at this instant of the events, past the end if need be.
+    /// Goes on at an instant of the events' clock, even after the end.
     pub(super) fn resume_at(&mut self, wall: i64) {
         let passed = (wall - self.wall).max(0);
         self.wall += passed;
         self.object += passed;
     }
 
-    /// Within a burst: sometimes the next event falls into the next second.
+    /// Lets a second pass before some events of a burst.
     fn tick(&mut self) {
         if self.dice.percent(25) {
             self.wall += 1;
@@ -188,7 +188,7 @@ impl Recorder {
         }
     }
 
-    /// A new id, as Stripe builds them: a time, the account, and chance.
+    /// New id, built as Stripe does: time, account, random characters.
     pub(super) fn id(&mut self, prefix: &str) -> String {
         let mut id = String::with_capacity(prefix.len() + 26);
         id.push_str(prefix);
@@ -205,31 +205,31 @@ impl Recorder {
         id
     }
 
-    /// A new short id: `cus_…`, `si_…`.
+    /// New short id: `cus_…`, `si_…`.
     pub(super) fn short_id(&mut self, prefix: &str) -> String {
         format!("{prefix}_{}", self.dice.letters(14))
     }
 
-    /// Sends a snapshot. An `updated` event says what has changed since the last one.
+    /// Sends a snapshot. An `updated` event has the changes since the last one.
     pub(super) fn send<T: Render + Clone>(
         &mut self,
         event_type: &'static str,
         object: &mut Tracked<T>,
     ) -> Sent {
         if !self.endpoint.era.has_event(event_type) {
-            return self.silence(event_type);
+            return self.unsent(event_type);
         }
         let before = object.sent.as_ref().filter(|_| event_type.ends_with(".updated"));
-        let told = |version| Told::of(version, &object.now, before);
-        let first = told(self.endpoint.version);
-        let second = self.endpoint.second.map(told);
-        for told in second.iter().chain([&first]) {
-            let silent = told.previous.as_ref().is_some_and(Object::is_empty);
-            // A shape that is older than the era cannot tell everything.
+        let render = |version| RenderedSnapshot::new(version, &object.now, before);
+        let first = render(self.endpoint.version);
+        let second = self.endpoint.second.map(render);
+        for rendered in second.iter().chain([&first]) {
+            let unchanged = rendered.previous.as_ref().is_some_and(Object::is_empty);
+            // A shape that is older than the era cannot express every change.
             debug_assert!(
-                !silent || told.version < self.endpoint.era,
+                !unchanged || rendered.version < self.endpoint.era,
                 "{event_type} without a change at {:?}",
-                told.version
+                rendered.version
             );
         }
         let sent = self.write(event_type, first, second);
@@ -240,7 +240,7 @@ impl Recorder {
             }
             needed
         });
-        // A deletion is the one state that a later snapshot does not replace.
+        // No later snapshot replaces a deletion.
         if !event_type.ends_with(".deleted") {
             object.needed.push((self.events.len() - 1, sent.created));
         }
@@ -248,44 +248,50 @@ impl Recorder {
         sent
     }
 
-    /// Sends something that is not followed through time.
+    /// Sends an object whose changes are not tracked.
     pub(super) fn send_once(&mut self, event_type: &'static str, snapshot: Object) -> Sent {
         if !self.endpoint.era.has_event(event_type) {
-            return self.silence(event_type);
+            return self.unsent(event_type);
         }
-        let told = Told { version: self.endpoint.version, snapshot, previous: None };
-        self.write(event_type, told, None)
+        let rendered =
+            RenderedSnapshot { version: self.endpoint.version, snapshot, previous: None };
+        self.write(event_type, rendered, None)
     }
 
-    /// What happens without an event, because Stripe had none for it yet.
-    const fn silence(&self, event_type: &'static str) -> Sent {
+    /// Receipt of a change without an event, because Stripe had no such event at the time.
+    const fn unsent(&self, event_type: &'static str) -> Sent {
         let version = self.endpoint.version;
         Sent { event_id: String::new(), event_type, created: self.wall, version }
     }
 
-    fn write(&mut self, event_type: &'static str, told: Told, second: Option<Told>) -> Sent {
+    fn write(
+        &mut self,
+        event_type: &'static str,
+        first: RenderedSnapshot,
+        second: Option<RenderedSnapshot>,
+    ) -> Sent {
         self.tick();
         let id = self.id("evt");
         let request = self.dice.percent(40).then(|| self.short_id("req"));
         let sent =
-            Sent { event_id: id.clone(), event_type, created: self.wall, version: told.version };
+            Sent { event_id: id.clone(), event_type, created: self.wall, version: first.version };
         let envelope = Envelope {
             id,
             account: &self.endpoint.account,
             livemode: self.endpoint.livemode,
             event_type,
             created: self.wall,
-            version: told.version,
+            version: first.version,
             request,
             pending_webhooks: self.dice.between(1, 4),
         };
         let format = self.endpoint.format;
-        let second_body = second.map(|told| {
-            let envelope = Envelope { version: told.version, ..envelope.clone() };
-            envelope.seal(told.snapshot, told.previous, format)
+        let second_body = second.map(|second| {
+            let envelope = Envelope { version: second.version, ..envelope.clone() };
+            envelope.seal(second.snapshot, second.previous, format)
         });
         self.events.push(SimulatedEvent {
-            body: envelope.seal(told.snapshot, told.previous, format),
+            body: envelope.seal(first.snapshot, first.previous, format),
             id: envelope.id,
             account: self.endpoint.account.clone(),
             livemode: self.endpoint.livemode,

@@ -1,5 +1,4 @@
-//! What a subscription's life is made of: an opening, then chapter after chapter, until it ends
-//! or the simulated time is over. The seed decides which.
+//! Script of a subscription: an opening, then random chapters, until the subscription or the simulated time ends.
 
 use super::acts::Dunning;
 use super::objects::price::Interval;
@@ -7,6 +6,7 @@ use super::recorder::Act;
 use super::stage::Stage;
 use super::version::ApiVersion;
 
+/// Start of a subscription.
 #[derive(Clone, Copy)]
 enum Opening {
     Checkout,
@@ -20,6 +20,7 @@ enum Opening {
     ByReturnedDebit,
 }
 
+/// Later part of a life, mostly a billing period.
 #[derive(Clone, Copy)]
 enum Chapter {
     Renews,
@@ -28,23 +29,23 @@ enum Chapter {
     ChangesPlan,
     ChangesQuantity,
     ChangesTwice,
-    WishesForPlan,
-    ThinksAgain,
+    RequestsPlan,
+    RevokesCancellation,
     CancelsLater,
     CancelsNow,
     PausesCollection,
-    GetsFreeDays,
+    GetsFreeTrial,
     BuysOnce,
-    LeapsOverMonths,
+    SkipsMonths,
     FollowsSchedule,
-    Haggles,
-    WantsMoneyBack,
+    UsesCoupon,
+    IsRefunded,
     Disputes,
-    TakesABreak,
-    IsForgiven,
+    PausesService,
+    WritesOff,
 }
 
-/// Openings, by weight.
+/// Openings with their weights.
 const OPENINGS: &[(u64, Opening)] = &[
     (46, Opening::Checkout),
     (12, Opening::Api),
@@ -57,7 +58,7 @@ const OPENINGS: &[(u64, Opening)] = &[
     (3, Opening::ByReturnedDebit),
 ];
 
-/// Chapters, by weight. Most months nothing happens but the renewal.
+/// Chapters with their weights. In most months there is only the renewal.
 const CHAPTERS: &[(u64, Chapter)] = &[
     (50, Chapter::Renews),
     (7, Chapter::PaysLate),
@@ -65,36 +66,36 @@ const CHAPTERS: &[(u64, Chapter)] = &[
     (6, Chapter::ChangesPlan),
     (6, Chapter::ChangesQuantity),
     (4, Chapter::ChangesTwice),
-    (3, Chapter::WishesForPlan),
-    (4, Chapter::ThinksAgain),
+    (3, Chapter::RequestsPlan),
+    (4, Chapter::RevokesCancellation),
     (5, Chapter::CancelsLater),
     (2, Chapter::CancelsNow),
     (4, Chapter::PausesCollection),
-    (2, Chapter::GetsFreeDays),
+    (2, Chapter::GetsFreeTrial),
     (2, Chapter::BuysOnce),
     (5, Chapter::FollowsSchedule),
-    (5, Chapter::Haggles),
-    (2, Chapter::WantsMoneyBack),
+    (5, Chapter::UsesCoupon),
+    (2, Chapter::IsRefunded),
     (1, Chapter::Disputes),
-    (4, Chapter::TakesABreak),
-    (3, Chapter::IsForgiven),
+    (4, Chapter::PausesService),
+    (3, Chapter::WritesOff),
 ];
 
-/// With a test clock, months are often leapt over at once.
+/// Chapters with their weights under a test clock, which often skips several months at once.
 const TEST_CLOCK_CHAPTERS: &[(u64, Chapter)] = &[
-    (40, Chapter::LeapsOverMonths),
+    (40, Chapter::SkipsMonths),
     (20, Chapter::Renews),
     (15, Chapter::PaysLate),
     (5, Chapter::FailsToPay),
     (10, Chapter::ChangesTwice),
-    (5, Chapter::ThinksAgain),
+    (5, Chapter::RevokesCancellation),
     (5, Chapter::CancelsLater),
     (5, Chapter::FollowsSchedule),
 ];
 
 impl Opening {
-    /// This one, or what came closest to it at the time.
-    fn of(self, era: ApiVersion) -> Self {
+    /// This opening, or the closest one that Stripe had at the time.
+    fn available_in(self, era: ApiVersion) -> Self {
         match self {
             Self::TrialWithCard | Self::TrialWithoutCard => self,
             Self::ByInvoice if era >= ApiVersion::V2018 => self,
@@ -105,10 +106,10 @@ impl Opening {
 }
 
 impl Chapter {
-    /// This one, or a renewal where Stripe did not have it yet.
-    fn of(self, era: ApiVersion) -> Self {
+    /// This chapter, or a renewal if Stripe did not have it at the time.
+    fn available_in(self, era: ApiVersion) -> Self {
         match self {
-            Self::WishesForPlan
+            Self::RequestsPlan
             | Self::PausesCollection
             | Self::BuysOnce
             | Self::FollowsSchedule
@@ -121,18 +122,18 @@ impl Chapter {
     }
 }
 
-/// Plays a whole life, until the subscription ends or the time does.
+/// Plays a whole life, until the subscription or the simulated time ends.
 pub(super) fn play(stage: &mut Stage) {
-    // Every act breaks off in the end; which of the two it was does not matter here.
-    let _ = play_on(stage);
+    // Every script breaks off. The reason does not matter here.
+    let _ = play_chapters(stage);
     if stage.subscription.status.is_terminal() {
-        let _ = stage.look_back();
+        let _ = stage.return_money_after_end();
     }
 }
 
-fn play_on(stage: &mut Stage) -> Act {
+fn play_chapters(stage: &mut Stage) -> Act {
     if stage.recorder.dice.percent(8) {
-        stage.abandon_a_checkout()?;
+        stage.abandon_checkout()?;
     }
     open(stage)?;
     loop {
@@ -145,7 +146,7 @@ fn play_on(stage: &mut Stage) -> Act {
 fn open(stage: &mut Stage) -> Act {
     let mut opening = stage.recorder.dice.weighted(OPENINGS);
     if stage.naming.client_reference || stage.naming.session_metadata {
-        // Only a checkout can name the user on this road.
+        // These sources of the user id need a checkout.
         opening = match opening {
             Opening::TrialWithCard | Opening::TrialWithoutCard | Opening::ByReturnedDebit => {
                 opening
@@ -153,12 +154,12 @@ fn open(stage: &mut Stage) -> Act {
             _ => Opening::Checkout,
         };
     }
-    match opening.of(stage.era()) {
+    match opening.available_in(stage.era()) {
         Opening::Checkout => stage.open_at_checkout(),
         Opening::ByInvoice if pays_by_transfer(stage) => stage.open_by_invoice(),
         Opening::Api | Opening::ByInvoice => stage.open_by_api(),
         Opening::Authenticated | Opening::Expires if stage.subscription.items[0].price.metered => {
-            // Nothing is owed at first, so nothing can fail.
+            // The first invoice is zero, so its payment cannot fail.
             stage.open_by_api()
         }
         Opening::Authenticated => stage.open_with_authentication(true),
@@ -166,7 +167,7 @@ fn open(stage: &mut Stage) -> Act {
         Opening::ByReturnedDebit => stage.open_with_a_returned_debit(),
         Opening::BySchedule => stage.open_by_schedule(),
         Opening::TrialWithCard => {
-            // A trial of three days or less is announced to end as soon as it has begun.
+            // The end of a trial of three days or less is announced as soon as it begins.
             let days = *stage.recorder.dice.pick(&[2, 7, 14, 30]);
             stage.open_with_trial(days, true)?;
             stage.finish_trial()
@@ -181,45 +182,45 @@ fn open(stage: &mut Stage) -> Act {
 
 fn play_chapter(stage: &mut Stage, chapter: Chapter) -> Act {
     let coin = stage.recorder.dice.percent(50);
-    match chapter.of(stage.era()) {
+    match chapter.available_in(stage.era()) {
         Chapter::Renews => stage.renew(),
-        Chapter::PaysLate => stage.renew_badly(Dunning::Pays),
-        Chapter::FailsToPay if coin => stage.renew_badly(Dunning::Cancels),
+        Chapter::PaysLate => stage.renew_with_failed_payment(Dunning::Pays),
+        Chapter::FailsToPay if coin => stage.renew_with_failed_payment(Dunning::Cancels),
         Chapter::FailsToPay => {
-            let outcome = *stage.recorder.dice.pick(&[Dunning::Lapses, Dunning::Pauses]);
-            stage.renew_badly(outcome)
+            let outcome = *stage.recorder.dice.pick(&[Dunning::BecomesUnpaid, Dunning::Pauses]);
+            stage.renew_with_failed_payment(outcome)
         }
         Chapter::ChangesPlan => stage.change_plan(),
         Chapter::ChangesQuantity => stage.change_quantity(),
         Chapter::ChangesTwice => stage.change_twice(),
-        Chapter::WishesForPlan => stage.wish_for_a_plan(coin),
-        Chapter::ThinksAgain => stage.cancel_later(true),
+        Chapter::RequestsPlan => stage.request_plan(coin),
+        Chapter::RevokesCancellation => stage.cancel_later(true),
         Chapter::CancelsLater => stage.cancel_later(false),
         Chapter::CancelsNow => stage.cancel_now(),
         Chapter::PausesCollection => stage.pause_collection(),
-        Chapter::GetsFreeDays => stage.give_free_days(),
-        Chapter::FollowsSchedule => stage.plan_ahead(),
-        Chapter::TakesABreak => stage.take_a_break(),
-        Chapter::IsForgiven => stage.renew_badly(Dunning::IsForgiven),
-        Chapter::Haggles => stage.redeem_or_lose_a_coupon(),
-        // Both go on for days, which should not reach into the next period.
-        Chapter::WantsMoneyBack | Chapter::Disputes if days_left(stage) < 12 => stage.renew(),
-        Chapter::WantsMoneyBack => stage.refund(),
-        Chapter::Disputes => stage.dispute_a_charge(),
+        Chapter::GetsFreeTrial => stage.give_free_trial(),
+        Chapter::FollowsSchedule => stage.schedule_changes(),
+        Chapter::PausesService => stage.pause_service(),
+        Chapter::WritesOff => stage.renew_with_failed_payment(Dunning::WritesOff),
+        Chapter::UsesCoupon => stage.redeem_or_lose_coupon(),
+        // Both take days, and should not reach into the next period.
+        Chapter::IsRefunded | Chapter::Disputes if days_left(stage) < 12 => stage.renew(),
+        Chapter::IsRefunded => stage.refund(),
+        Chapter::Disputes => stage.dispute_charge(),
         Chapter::BuysOnce => stage.buy_once(),
-        Chapter::LeapsOverMonths => {
+        Chapter::SkipsMonths => {
             let months = stage.recorder.dice.between(2, 4);
-            stage.leap_over_months(months)
+            stage.skip_months(months)
         }
     }
 }
 
-/// Until the next period begins.
+/// Days until the next period begins.
 fn days_left(stage: &Stage) -> i64 {
     (stage.subscription.next_period_end() - stage.recorder.now()) / 86_400
 }
 
-/// Two weeks to pay are too long for a weekly price.
+/// Whether bank transfers are possible: two weeks to pay are too long for a weekly price.
 fn pays_by_transfer(stage: &Stage) -> bool {
     stage.subscription.items.iter().all(|item| item.price.interval != Interval::Week)
 }

@@ -1,4 +1,4 @@
-//! The shop itself: its products and prices, which are there before the first customer comes.
+//! Catalogue of an account and mode: products and prices, which exist before the first customer.
 
 use super::dice::Dice;
 use super::life::Life;
@@ -7,34 +7,22 @@ use super::objects::price::{
 };
 use super::objects::product::{Offer, Product};
 use super::recorder::{Act, Endpoint, Recorder, Tracked};
+use super::truth::catalogue::TrueName;
 use super::version::{ApiVersion, Versions};
 use super::{MAX_MONTHS, Plan};
 use crate::time::StripeTime;
 
 const DAY: i64 = 86_400;
 
-/// What a product, a price or a plan is called at the end. A deleted one keeps its last name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TrueName {
-    /// The connected account, `acct_…`; empty for the platform's own.
-    pub account: String,
-    /// Live or test mode.
-    pub livemode: bool,
-    /// `prod_…` or `price_…`.
-    pub id: String,
-    /// The product's name or the price's nickname.
-    pub name: Option<String>,
-}
-
-/// One account and mode, whose catalogue is its own.
+/// Catalogue of one account and mode.
 struct Shop {
     recorder: Recorder,
     products: Vec<Tracked<Product>>,
     prices: Vec<Tracked<Offer>>,
 }
 
-/// The catalogue's events of one account and mode. It depends on the plan alone, not on who buys.
-pub(super) fn open(plan: &Plan, account: &str, livemode: bool) -> Life {
+/// Events of the catalogue of one account and mode. They depend on the plan alone, not on the customers.
+pub(super) fn simulate_catalogue(plan: &Plan, account: &str, livemode: bool) -> Life {
     let stream = account
         .bytes()
         .fold(u64::from(livemode), |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_003);
@@ -59,15 +47,15 @@ pub(super) fn open(plan: &Plan, account: &str, livemode: bool) -> Life {
         products: Vec::new(),
         prices: Vec::new(),
     };
-    shop.fill_the_shelves();
-    // What comes later may be cut off by the end of the simulated time.
+    shop.create_products();
+    // The end of the simulated time may cut this off.
     let _ = shop.change_names(length);
     let catalogue = shop.names();
     Life { events: shop.recorder.events, catalogue, ..Life::default() }
 }
 
 impl Shop {
-    fn fill_the_shelves(&mut self) {
+    fn create_products(&mut self) {
         let livemode = self.recorder.endpoint.livemode;
         for (id, name) in PRODUCTS {
             let now = self.recorder.now();
@@ -84,7 +72,7 @@ impl Shop {
         }
     }
 
-    /// A product and a price are called otherwise; another product is taken off the shelves.
+    /// Renames a product and a price, and deletes another product.
     fn change_names(&mut self, length: i64) -> Act {
         let part = self.recorder.dice.between(1, 60);
         self.recorder.wait(length * part / 100 + 1)?;
@@ -99,7 +87,7 @@ impl Shop {
         self.recorder.wait(length * 15 / 100)?;
         self.rename(CLASSIC.product, "Classic (no longer sold)");
         self.recorder.wait(DAY)?;
-        // A product is deleted after its plans; who subscribes to one of them keeps it.
+        // Stripe deletes a product after its plans. Its subscriptions go on.
         self.send_plan("plan.deleted", &CLASSIC);
         if let Some(classic) = self.products.iter_mut().find(|it| it.id == CLASSIC.product) {
             self.recorder.send("product.deleted", classic);

@@ -1,15 +1,15 @@
-//! Signs a body as Stripe does. Independent of the verifier, so that each can test the other.
+//! Signatures as Stripe makes them. Independent of the verifier, so that each can test the other.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The `Stripe-Signature` header for a body sent at this instant (Unix seconds).
+/// `Stripe-Signature` header for a body sent at this instant (Unix seconds).
 ///
-/// The key is the whole secret, `whsec_` included. Like Stripe on test events, it adds a `v0` that
-/// proves nothing and must not be accepted.
+/// The key is the whole secret, `whsec_` included. As on test events of Stripe, there is a `v0` that proves nothing
+/// and must not be accepted.
 pub fn sign(secret: &str, timestamp: i64, body: &[u8]) -> String {
     let v1 = signature(secret, timestamp, body);
-    // A decoy of the right length that no secret makes.
+    // A signature of the right length that no secret makes.
     let v0 = signature("", timestamp, &body[..body.len().min(16)]);
     format!("t={timestamp},v1={v1},v0={v0}")
 }
@@ -27,7 +27,7 @@ fn signature(secret: &str, timestamp: i64, body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The expected value was made with `openssl dgst -sha256 -hmac`.
+    /// The expected value is from `openssl dgst -sha256 -hmac`.
     #[test]
     fn a_signature_is_the_one_that_openssl_makes() {
         let header = sign("whsec_test_secret", 1_492_774_577, b"{\n  \"id\": \"evt_1\"\n}");

@@ -1,4 +1,4 @@
-//! Where one subscription lives: its objects, and the verbs that scripts are made of.
+//! State of one simulated subscription: its objects, and the steps of which acts are made.
 
 use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
@@ -12,50 +12,50 @@ use super::objects::{Home, Metadata};
 use super::recorder::{Recorder, Sent, Tracked};
 use super::version::ApiVersion;
 
-/// One subscription with everything that belongs to it alone.
+/// One subscription and the objects that belong to it alone.
 pub(super) struct Stage {
     pub(super) recorder: Recorder,
     pub(super) customer: Customer,
     pub(super) subscription: Tracked<Subscription>,
-    /// Every invoice so far, the oldest first.
+    /// Invoices so far, the oldest first.
     pub(super) invoices: Vec<Tracked<Invoice>>,
-    /// The drafts among them that were deleted.
+    /// Ids of the drafts that were deleted.
     pub(super) deleted_invoices: Vec<String>,
-    /// Every payment that succeeded.
+    /// Payments that succeeded.
     pub(super) payments: Vec<Payment>,
     pub(super) sessions: Vec<CheckoutSession>,
-    /// Every schedule so far; the last one may still be in force.
+    /// Schedules so far; the last one may still be in force.
     pub(super) schedules: Vec<Tracked<Schedule>>,
-    /// Corrections that wait for the next invoice.
+    /// Prorations that wait for the next invoice.
     pub(super) prorations: Vec<Line>,
-    /// How the application's user is named.
+    /// Sources of the application's user id.
     pub(super) naming: Naming,
-    pub(super) facts: Facts,
+    pub(super) facts: EventFacts,
 }
 
-/// On which roads the application's own user id travels.
+/// Sources of the application's user id that a life uses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Naming {
     pub(super) user_id: String,
-    /// What the subscription's metadata says; usually the same user.
+    /// User id in the subscription's metadata; usually the same user.
     pub(super) subscription_metadata: Option<String>,
     pub(super) client_reference: bool,
     pub(super) session_metadata: bool,
 }
 
-/// What is known beside the objects themselves.
+/// Facts that the events state and the objects do not hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    /// The subscription's last event.
+pub(super) struct EventFacts {
+    /// Last event of the subscription.
     pub(super) last: Option<Sent>,
-    /// True if nothing had changed when it was sent.
+    /// Whether the subscription was unchanged when it was sent.
     pub(super) last_is_unchanged: bool,
     pub(super) past_due_since: Option<i64>,
     pub(super) payment_failed_at: Option<i64>,
 }
 
 impl Stage {
-    /// A subscription that nobody has heard of yet.
+    /// Creates a random subscription, of which no event was sent yet.
     pub(super) fn new(mut recorder: Recorder, customer: Customer, naming: Naming) -> Self {
         let home = customer.home.clone();
         let subscription = Tracked::new(draw_subscription(&mut recorder, &customer, home, &naming));
@@ -70,7 +70,7 @@ impl Stage {
             schedules: Vec::new(),
             prorations: Vec::new(),
             naming,
-            facts: Facts::default(),
+            facts: EventFacts::default(),
         }
     }
 
@@ -85,13 +85,12 @@ impl Stage {
             && last.created == sent.created
             && !last.event_type.ends_with(".created")
         {
-            // Of two events of one second that say the same, and that nothing changed, nobody can know the
-            // later one, so the greater id stands for both.
+            // Two events of one second with the same snapshot have no order, so the greater id stands for both.
             sent.event_id = sent.event_id.max(last.event_id.clone());
         }
         if owed != (self.subscription.status == Status::PastDue) {
-            // Since when something is owed is said by this event alone.
-            self.subscription.keep_last();
+            // Only this event states the time since which an amount is owed.
+            self.subscription.require_last();
         }
         self.facts.past_due_since = match self.subscription.status {
             Status::PastDue => self.facts.past_due_since.or(Some(sent.created)),
@@ -106,30 +105,30 @@ impl Stage {
         self.send("customer.subscription.updated");
     }
 
-    /// Changes the status and says so.
+    /// Changes the status and sends an update.
     pub(super) fn enter(&mut self, status: Status) {
         self.subscription.status = status;
         self.send_updated();
     }
 
-    /// Whether anybody has heard of the subscription, and it has not ended.
+    /// Whether an event of the subscription was sent, and it has not ended.
     pub(super) fn is_running(&self) -> bool {
         self.facts.last.is_some() && !self.subscription.status.is_terminal()
     }
 
-    /// Sends an invoice's snapshot.
+    /// Sends a snapshot of an invoice.
     pub(super) fn send_invoice(&mut self, event_type: &'static str, index: usize) -> Sent {
         let invoice = &mut self.invoices[index];
         let was_paid = invoice.sent().is_some_and(Invoice::is_paid);
         let sent = self.recorder.send(event_type, invoice);
         if event_type == "invoice.payment_failed" || (invoice.is_paid() && !was_paid) {
-            // When it failed last, and when it was paid first, is said by this event alone.
-            invoice.keep_last();
+            // Only this event states the time of the failure, or of the payment.
+            invoice.require_last();
         }
         sent
     }
 
-    /// How long a period of the first item lasts, in seconds.
+    /// Length of a period of the first item, in seconds.
     pub(super) fn period_seconds(&self) -> i64 {
         let price = self.subscription.items[0].price;
         price.period_end(self.recorder.now(), 1) - self.recorder.now()

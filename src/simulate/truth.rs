@@ -1,5 +1,6 @@
-//! What is true at the end, as the simulator knows it from its own objects, not from the events.
+//! Expected final state, computed from the simulated objects and not from the events.
 
+pub(super) mod catalogue;
 pub(super) mod planned;
 
 use std::collections::BTreeSet;
@@ -19,11 +20,10 @@ use super::version::ApiVersion;
 use crate::time::StripeTime;
 use planned::{Planned, TrueChange};
 
-/// The true final state of one subscription.
+/// Expected final state of one subscription.
 ///
-/// The names and the JSON forms are those of a row of `current_subscriptions`, so that comparing
-/// means: every key of this one has the same value in that one. It holds only what events can
-/// tell; what a policy adds is not here.
+/// Names and JSON forms are those of a row of `current_subscriptions`, so that every key of this row must have the
+/// same value in that one. It holds only what events state, not what a policy adds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are documented where the row of the projection is")]
 #[expect(clippy::struct_excessive_bools, reason = "the row of the projection has them")]
@@ -74,7 +74,7 @@ pub struct TruthRow {
     pub created_at: Option<StripeTime>,
     pub started_at: Option<StripeTime>,
     pub metadata: Metadata,
-    /// Left out where two endpoints at two versions get the events: the first to come decides.
+    /// Absent if two endpoints at two versions get the events: then the first arrival decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_version: Option<&'static str>,
     pub order_ambiguous: bool,
@@ -82,23 +82,23 @@ pub struct TruthRow {
     pub last_event_at: StripeTime,
 }
 
-/// A pause of collection.
+/// Pause of the collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TruePause {
     /// `void`, `keep_as_draft` or `mark_uncollectible`.
     pub behavior: &'static str,
-    /// When collection goes on by itself.
+    /// Time at which the collection resumes by itself.
     pub resumes_at: Option<StripeTime>,
 }
 
-/// Who the application's user is, and what said so.
+/// User of the application, and the source of the id.
 struct User {
     id: Option<String>,
     source: Option<&'static str>,
     conflict: bool,
 }
 
-/// The truth about a stage's subscription; nothing where no event has mentioned it.
+/// Expected row of a subscription; `None` if no event was sent.
 pub(super) fn row(
     stage: &Stage,
     (customer, features): (&Tracked<Customer>, &Tracked<Features>),
@@ -109,13 +109,13 @@ pub(super) fn row(
     let subscription = stage.subscription.sent()?;
     let (customer, features) = (customer.sent()?, features.sent()?);
     let first = &subscription.items[0];
-    let invoices = Invoices::of(stage);
+    let invoices = InvoiceSummary::new(stage);
     let user = user(subscription, customer, sessions);
-    // A deleted customer has no subscriptions, whether or not their own events arrived.
+    // A deleted customer has no subscriptions, whether or not an event of their own was sent.
     let lost_end = customer_deleted_at.filter(|_| !subscription.status.is_terminal());
     let ended_at = subscription.ended_at.or(lost_end);
     let cancellation = &subscription.cancellation;
-    let planned = Planned::of(stage, ended_at.is_some());
+    let planned = Planned::new(stage, ended_at.is_some());
     let at_period_end = cancellation.at_period_end.then(|| subscription.next_period_end());
     let time = |seconds: Option<i64>| seconds.map(StripeTime);
     Some(TruthRow {
@@ -144,7 +144,7 @@ pub(super) fn row(
         trial_end: time(subscription.trial.map(|(_, end)| end)),
         cancel_at_period_end: cancellation.at_period_end,
         cancel_at: time(cancellation.at),
-        canceled_at: time(cancellation.asked_at),
+        canceled_at: time(cancellation.requested_at),
         ended_at: time(ended_at),
         ends_at: time(ended_at.or(cancellation.at).or(at_period_end).or(planned.ends_at)),
         cancellation_reason: cancellation.reason.filter(|_| last.version >= ApiVersion::Acacia),
@@ -182,15 +182,15 @@ pub(super) fn row(
     })
 }
 
-/// What the invoices of a subscription say together.
-struct Invoices<'a> {
+/// Summary of a subscription's invoices.
+struct InvoiceSummary<'a> {
     latest: Option<&'a Invoice>,
     paid_through: Option<i64>,
     paid_at: Option<i64>,
 }
 
-impl<'a> Invoices<'a> {
-    fn of(stage: &'a Stage) -> Self {
+impl<'a> InvoiceSummary<'a> {
+    fn new(stage: &'a Stage) -> Self {
         let known = || stage.invoices.iter().filter_map(Tracked::sent);
         let paid = || known().filter(|invoice| invoice.status == Status::Paid);
         Self {
@@ -203,8 +203,8 @@ impl<'a> Invoices<'a> {
     }
 }
 
-/// The end of the last stretch of time whose last word is a charge. Lines speak in the order of their invoices,
-/// and in one invoice the credits before the charges; a line speaks of its own item.
+/// End of the last interval whose last line is a charge. Lines apply in the order of their invoices, in one invoice
+/// the credits before the charges; a line applies to its own item.
 fn paid_through(stage: &Stage, paid: &[&Invoice]) -> Option<i64> {
     let mut lines: Vec<&Line> = Vec::new();
     for invoice in paid {
@@ -213,29 +213,29 @@ fn paid_through(stage: &Stage, paid: &[&Invoice]) -> Option<i64> {
         lines.extend(credits.into_iter().chain(charges));
     }
     let ends_of = |item: &str| -> Option<i64> {
-        // Of a change between free prices nothing is known.
-        let says_nothing = |line: &Line| line.proration && line.amount == 0;
-        let own = || lines.iter().filter(|line| line.item == item && !says_nothing(line));
+        // A proration of zero is a change between free prices.
+        let is_void = |line: &Line| line.proration && line.amount == 0;
+        let own = || lines.iter().filter(|line| line.item == item && !is_void(line));
         let edges: BTreeSet<i64> = own().flat_map(|line| [line.start, line.end]).collect();
         let edges: Vec<i64> = edges.into_iter().collect();
-        let is_paid = |stretch: &&[i64]| {
-            let covers = |line: &&&Line| line.start <= stretch[0] && stretch[1] <= line.end;
+        let is_paid = |interval: &&[i64]| {
+            let covers = |line: &&&Line| line.start <= interval[0] && interval[1] <= line.end;
             let Some(last) = own().rfind(covers) else { return false };
-            // What is free ends where something is charged later.
+            // A free interval ends with the next charge.
             let later = own().skip_while(|line| line.id != last.id).skip(1);
             let is_charge = |line: &&&Line| line.amount > 0 && !line.proration;
-            let ended = later.filter(is_charge).any(|line| line.start <= stretch[0]);
+            let ended = later.filter(is_charge).any(|line| line.start <= interval[0]);
             last.amount > 0 || (last.amount == 0 && !ended)
         };
-        edges.windows(2).filter(is_paid).map(|stretch| stretch[1]).max()
+        edges.windows(2).filter(is_paid).map(|interval| interval[1]).max()
     };
     let current = stage.subscription.items.iter().map(|item| item.id.as_str());
     let all = lines.iter().map(|line| line.item.as_str());
     current.filter_map(ends_of).max().or_else(|| all.filter_map(ends_of).max())
 }
 
-/// The roads by which a user id travels, the most trusted first. Another session of the same
-/// customer is only a hint: it is listened to where nothing else names anybody.
+/// User by the sources of its id, the most trusted first. Another session of the same customer counts only if no
+/// other source has an id.
 fn user(subscription: &Subscription, customer: &Customer, sessions: &[&CheckoutSession]) -> User {
     let own = |session: &&&CheckoutSession| session.subscription.as_ref() == Some(&subscription.id);
     let own_session = sessions.iter().find(own);
@@ -245,16 +245,16 @@ fn user(subscription: &Subscription, customer: &Customer, sessions: &[&CheckoutS
         .max_by_key(|session| session.created);
     let reference = |session: &&CheckoutSession| session.client_reference_id.clone();
     let named = |metadata: &Metadata| metadata.get("user_id").cloned();
-    let roads = [
+    let sources = [
         ("subscription.metadata", named(&subscription.metadata)),
         ("checkout.client_reference_id", own_session.and_then(reference)),
         ("checkout.metadata", own_session.and_then(|session| named(&session.metadata))),
         ("customer.metadata", named(&customer.metadata)),
     ];
-    let distinct: BTreeSet<_> = roads.iter().filter_map(|(_, id)| id.as_ref()).collect();
+    let distinct: BTreeSet<_> = sources.iter().filter_map(|(_, id)| id.as_ref()).collect();
     let conflict = distinct.len() > 1;
     let hint = ("customer.checkout", other_session.and_then(reference));
-    let first = roads.into_iter().chain([hint]).find_map(|(source, id)| Some((source, id?)));
+    let first = sources.into_iter().chain([hint]).find_map(|(source, id)| Some((source, id?)));
     let (source, id) = first.unzip();
     User { id, source, conflict }
 }

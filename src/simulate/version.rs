@@ -1,6 +1,6 @@
-//! The API versions that events are rendered at.
+//! API versions of rendered events.
 
-/// An API version of Stripe's, oldest first. A shape that moved is written as a comparison:
+/// API version of Stripe, oldest first. A change of a shape is written as a comparison:
 /// `version >= ApiVersion::Basil`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ApiVersion {
@@ -8,7 +8,7 @@ pub enum ApiVersion {
     V2014,
     /// `2018-02-28`: a list of items, invoices with `closed` and `forgiven` instead of a status.
     V2018,
-    /// `2020-08-27`: the last of the old ones, still pinned by many accounts.
+    /// `2020-08-27`: the last of the old versions, still pinned by many accounts.
     V2020,
     /// `2024-12-18.acacia`.
     Acacia,
@@ -19,12 +19,12 @@ pub enum ApiVersion {
     Clover,
     /// `2026-03-25.dahlia`.
     Dahlia,
-    /// `2026-09-30.endive`: a subscription says why it is paused.
+    /// `2026-09-30.endive`: a subscription has the reason of its pause.
     Endive,
 }
 
 impl ApiVersion {
-    /// All of them, oldest first.
+    /// All versions, oldest first.
     pub const ALL: [Self; 8] = [
         Self::V2014,
         Self::V2018,
@@ -36,12 +36,11 @@ impl ApiVersion {
         Self::Endive,
     ];
 
-    /// Those that [`Versions::Mixed`] draws from, oldest first. The shapes before 2020 leave out
-    /// too much of what is true.
+    /// Versions of [`Versions::Mixed`], oldest first. The shapes before 2020 leave out too much.
     pub const MIXED: [Self; 6] =
         [Self::V2020, Self::Acacia, Self::Basil, Self::Clover, Self::Dahlia, Self::Endive];
 
-    /// As it stands in `api_version`.
+    /// Text of `api_version`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V2014 => "2014-09-08",
@@ -79,7 +78,7 @@ impl ApiVersion {
         }
     }
 
-    /// The version of this name: the whole, or the part after the dot.
+    /// Parses a name: the whole, or the part after the dot.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|version| {
             let full = version.as_str();
@@ -88,12 +87,12 @@ impl ApiVersion {
     }
 }
 
-/// Which versions a simulation uses.
+/// API versions of a simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Versions {
-    /// Every event at this one.
+    /// One version for all events.
     One(ApiVersion),
-    /// Each life at one of [`ApiVersion::MIXED`], and some accounts are upgraded in the middle of a life.
+    /// A version of [`ApiVersion::MIXED`] for each life; some accounts are upgraded during a life.
     #[default]
     Mixed,
 }

@@ -2,21 +2,21 @@
 //!
 //! Two spaces a level; an empty list is `[`, an empty line, `]`; an empty object is `{`, a line
 //! end, `}`; `id` and `object` come first in an object and the rest in alphabetical order. An
-//! [`Object`] keeps that order by itself, so a renderer may set its fields in any.
+//! [`Object`] keeps that order, so a renderer may set its fields in any order.
 
 use std::borrow::Cow;
 
-/// How a body is written.
+/// White space of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// As Stripe sends it: indented by two spaces.
+    /// Indented by two spaces, as Stripe sends it.
     #[default]
     Indented,
-    /// Without any white space.
+    /// No white space.
     Compact,
 }
 
-/// A JSON value.
+/// JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Wire {
     Null,
@@ -27,13 +27,13 @@ pub(super) enum Wire {
     Object(Object),
 }
 
-/// A JSON object whose fields stand in Stripe's order.
+/// JSON object with its fields in Stripe's order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Object(Vec<(Cow<'static, str>, Wire)>);
 
-/// The value of most fields.
+/// JSON null.
 pub(super) const NULL: Wire = Wire::Null;
-/// A list with nothing in it.
+/// Empty list.
 pub(super) const NONE: Wire = Wire::List(Vec::new());
 
 impl Object {
@@ -69,7 +69,7 @@ impl Object {
         }
     }
 
-    /// The body of a webhook: the object as text, without a line end after it.
+    /// Body of a webhook: the object as text, without a line end after it.
     pub(super) fn to_body(&self, format: Format) -> String {
         let mut out = String::with_capacity(8 * 1024);
         match format {
@@ -80,7 +80,7 @@ impl Object {
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {
-        // Renderers mostly write in order: then the new field belongs behind the last.
+        // Renderers mostly set fields in order: then the new field is the last.
         match self.0.last() {
             Some((last, _)) if place(last) < place(key) => Err(self.0.len()),
             _ => self.0.binary_search_by(|(other, _)| place(other).cmp(&place(key))),
@@ -88,7 +88,7 @@ impl Object {
     }
 }
 
-/// Stripe's order of the fields of an object.
+/// Sort key of a field in Stripe's order.
 fn place(key: &str) -> (u8, &str) {
     match key {
         "id" => (0, key),
@@ -97,7 +97,7 @@ fn place(key: &str) -> (u8, &str) {
     }
 }
 
-/// Writes an object like a literal: `object! { "id": id, "object": "price" }`.
+/// Literal of an object: `object! { "id": id, "object": "price" }`.
 macro_rules! object {
     ($($key:literal: $value:expr),* $(,)?) => {{
         let mut object = $crate::simulate::wire::Object::with_capacity([$($key),*].len() + 4);
@@ -107,7 +107,7 @@ macro_rules! object {
 }
 pub(super) use object;
 
-/// A list as Stripe embeds it: the first page, with its length and address.
+/// List as Stripe embeds it: the first page, with its length and address.
 pub(super) fn embedded_list(data: Vec<Wire>, url: String) -> Object {
     let total_count = i64::try_from(data.len()).unwrap_or(i64::MAX);
     object! {

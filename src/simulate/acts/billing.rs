@@ -1,4 +1,4 @@
-//! The small steps of billing: a draft, its finalisation, a payment that works or fails.
+//! Steps of billing: draft, finalization, successful or failed payment.
 
 use crate::simulate::objects::Render;
 use crate::simulate::objects::invoice::{Invoice, Status};
@@ -10,13 +10,13 @@ use crate::simulate::stage::Stage;
 use crate::simulate::version::ApiVersion;
 
 impl Stage {
-    /// Lines for the period that each of these items is in, and what was left to correct.
+    /// Lines for the current period of these items, and the waiting prorations.
     pub(super) fn period_lines(&mut self, items: &[usize], trial: bool) -> Vec<Line> {
         let mut lines = std::mem::take(&mut self.prorations);
         for &index in items {
             let id = self.recorder.id("il");
             let item = &self.subscription.items[index];
-            // Usage is billed when it is over.
+            // Usage is billed after its period.
             let unused = item.price.metered && item.cycle <= 1;
             lines.push(Line {
                 id,
@@ -32,7 +32,7 @@ impl Stage {
         lines
     }
 
-    /// A new draft, which the subscription names as its latest. Nothing is sent.
+    /// Creates a draft, which becomes the latest invoice of the subscription. Sends nothing.
     pub(super) fn draft(&mut self, billing_reason: &'static str, lines: Vec<Line>) -> usize {
         let id = self.recorder.id("in");
         self.subscription.latest_invoice = Some(id.clone());
@@ -43,7 +43,7 @@ impl Stage {
         self.invoices.len() - 1
     }
 
-    /// The invoice may no longer be changed and waits for its payment.
+    /// Finalizes an invoice.
     pub(super) fn finalize(&mut self, index: usize) {
         let now = self.recorder.now();
         let send_invoice = self.subscription.send_invoice;
@@ -60,7 +60,7 @@ impl Stage {
         }
     }
 
-    /// The invoice is paid, by card or, where nothing is owed, by itself.
+    /// Pays an invoice by card; an amount of zero needs no payment.
     pub(super) fn collect(&mut self, index: usize) {
         if self.invoices[index].amount_due() > 0 {
             let payment = self.try_payment(index, true);
@@ -87,7 +87,7 @@ impl Stage {
         self.send_invoice("invoice.payment_succeeded", index);
     }
 
-    /// The card is refused. `next` is when Stripe will try again, if it will.
+    /// Fails a payment. `next` is the time of the next attempt.
     pub(super) fn refuse(&mut self, index: usize, next: Option<i64>) {
         let payment = self.try_payment(index, false);
         self.recorder.send_once("charge.failed", payment.render(self.version()));
@@ -129,14 +129,14 @@ impl Stage {
         }
     }
 
-    /// Created, finalised and paid within a second or two, as at checkout.
+    /// Creates, finalizes and pays an invoice within a second or two, as at the checkout.
     pub(super) fn bill_at_once(&mut self, index: usize) {
         self.send_invoice("invoice.created", index);
         self.finalize(index);
         self.collect(index);
     }
 
-    /// What can happen.
+    /// Version whose features of Stripe are simulated.
     pub(crate) const fn era(&self) -> ApiVersion {
         self.recorder.endpoint.era
     }

@@ -1,4 +1,4 @@
-//! Changes of a running subscription: another plan, another quantity, other metadata.
+//! Changes of a running subscription: plan, quantity, metadata.
 
 use crate::simulate::objects::Render;
 use crate::simulate::objects::line::Line;
@@ -11,10 +11,10 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 impl Stage {
-    /// Another plan. With another interval the period begins anew and is billed at once; with the
-    /// same, the difference waits for the next invoice.
+    /// Changes the plan. With another interval a new period starts and is billed at once; with the same interval the
+    /// proration waits for the next invoice.
     pub(crate) fn change_plan(&mut self) -> Act {
-        self.live_some_days()?;
+        self.wait_some_days()?;
         let Some(price) = self.another_price() else { return self.change_quantity() };
         let first = &self.subscription.items[0];
         let same_interval = first.price.interval == price.interval
@@ -39,14 +39,14 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// More or fewer.
+    /// Changes the quantity.
     pub(crate) fn change_quantity(&mut self) -> Act {
-        self.live_some_days()?;
+        self.wait_some_days()?;
         let first = &self.subscription.items[0];
         let (price, before) = (first.price, first.quantity);
         if price.metered {
-            // What is used is not asked for.
-            self.note("usage_seen_at");
+            // A metered price has no quantity.
+            self.stamp_metadata("usage_seen_at");
             return Act::Continue(());
         }
         let none = before > 0 && self.recorder.dice.percent(10);
@@ -57,17 +57,16 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// Two changes in one request of the application, often within one second: only
-    /// `previous_attributes` say which came first.
+    /// Makes two changes, often within one second: only `previous_attributes` give their order.
     pub(crate) fn change_twice(&mut self) -> Act {
         self.change_quantity()?;
-        self.note("seats_changed_at");
+        self.stamp_metadata("seats_changed_at");
         Act::Continue(())
     }
 
-    /// Another plan is asked for and takes effect only when it is paid. It is paid, or the wish
-    /// lapses: the event of that shows an earlier state, and is no news.
-    pub(crate) fn wish_for_a_plan(&mut self, granted: bool) -> Act {
+    /// Requests another plan, which takes effect only when it is paid. If it is not paid, the update expires: that
+    /// event has an earlier snapshot and changes nothing.
+    pub(crate) fn request_plan(&mut self, is_paid: bool) -> Act {
         let Some(price) = self.another_price() else { return Act::Continue(()) };
         let first = &self.subscription.items[0];
         if (price.interval, price.interval_count)
@@ -75,10 +74,10 @@ impl Stage {
         {
             return Act::Continue(());
         }
-        self.live_some_days()?;
+        self.wait_some_days()?;
         self.subscription.pending_update = Some((price, self.recorder.now() + 23 * HOUR));
         self.send_updated();
-        if granted {
+        if is_paid {
             self.recorder.wait(HOUR)?;
             self.subscription.pending_update = None;
             self.subscription.items[0].price = price;
@@ -88,7 +87,7 @@ impl Stage {
         }
         let earlier = self.subscription.clone();
         self.recorder.wait(HOUR)?;
-        self.note("wished_at");
+        self.stamp_metadata("wished_at");
         self.recorder.wait(22 * HOUR)?;
         let snapshot = earlier.render(self.version());
         self.recorder.send_once("customer.subscription.pending_update_expired", snapshot);
@@ -97,8 +96,8 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The application writes the time of something into the metadata, if there is any.
-    pub(super) fn note(&mut self, key: &str) {
+    /// Writes the current time into the metadata, if the era has metadata.
+    pub(super) fn stamp_metadata(&mut self, key: &str) {
         if self.era() < ApiVersion::V2018 {
             return;
         }
@@ -117,12 +116,12 @@ impl Stage {
     }
 
     fn lines_of_a_new_period(&mut self) -> Vec<Line> {
-        // The charge for the rest of the old period makes no sense beside a new one.
+        // A new period replaces the charge for the rest of the old one.
         self.prorations.retain(|line| line.amount < 0);
         self.period_lines(&[0], false)
     }
 
-    /// Corrections for the rest of the period: the old price back, the new one to pay.
+    /// Prorations for the rest of the period: a credit for the old price, a charge for the new one.
     fn credit_and_charge(&mut self, price: &'static Price, quantity: i64) {
         let now = self.recorder.now();
         let item = self.subscription.items[0].clone();
@@ -149,8 +148,8 @@ impl Stage {
         }
     }
 
-    /// Some days of the current period pass, never all of it.
-    fn live_some_days(&mut self) -> Act {
+    /// Waits some days, always less than the rest of the period.
+    fn wait_some_days(&mut self) -> Act {
         let left = (self.subscription.next_period_end() - self.recorder.now()) / DAY;
         let days = self.recorder.dice.between(0, (left - 2).clamp(0, 12));
         self.recorder.wait(days * DAY + 600)

@@ -1,4 +1,4 @@
-//! Direct debits: the subscription runs before anybody knows whether its payment will arrive.
+//! Direct debits: the subscription starts before its payment arrives.
 
 use super::Dunning;
 use crate::simulate::objects::Render;
@@ -9,7 +9,7 @@ use crate::simulate::stage::Stage;
 const DAY: i64 = 86_400;
 
 impl Stage {
-    /// Bought by direct debit, and days later the bank sends it back.
+    /// Purchase by direct debit, which the bank returns days later.
     pub(crate) fn open_with_a_returned_debit(&mut self) -> Act {
         let visited = self.recorder.now();
         self.recorder.wait(300)?;
@@ -37,6 +37,6 @@ impl Stage {
         self.recorder.send_once("checkout.session.async_payment_failed", snapshot);
         let pays = self.recorder.dice.percent(60);
         let outcome = if pays { Dunning::Pays } else { Dunning::Cancels };
-        self.chase(invoice, next, DAY, outcome)
+        self.retry_payment(invoice, next, DAY, outcome)
     }
 }

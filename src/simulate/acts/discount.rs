@@ -1,4 +1,4 @@
-//! Coupons: redeemed, used up, taken away.
+//! Coupons: redeemed and removed.
 
 use crate::simulate::objects::Render;
 use crate::simulate::objects::discount::{COUPONS, Discount};
@@ -9,15 +9,14 @@ use crate::simulate::version::ApiVersion;
 const DAY: i64 = 86_400;
 
 impl Stage {
-    /// A coupon is redeemed; or, where the subscription has as many as it may have, the oldest
-    /// discount is over.
-    pub(crate) fn redeem_or_lose_a_coupon(&mut self) -> Act {
-        // Several discounts came with the list of them.
-        let most = if self.era() >= ApiVersion::Acacia { 2 } else { 1 };
+    /// Redeems a coupon; if the subscription has the maximum already, the oldest discount ends.
+    pub(crate) fn redeem_or_lose_coupon(&mut self) -> Act {
+        // Several discounts are possible since there is a list of them.
+        let max = if self.era() >= ApiVersion::Acacia { 2 } else { 1 };
         let hours = self.recorder.dice.between(1, 30);
         self.recorder.wait(hours * 3_600)?;
-        if self.subscription.discounts.len() < most {
-            self.redeem_a_coupon();
+        if self.subscription.discounts.len() < max {
+            self.redeem_coupon();
         } else {
             let lost = self.subscription.discounts.remove(0).render(self.version());
             self.recorder.send_once("customer.discount.deleted", lost);
@@ -26,7 +25,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    fn redeem_a_coupon(&mut self) {
+    fn redeem_coupon(&mut self) {
         let coupon = self.recorder.dice.pick(&COUPONS);
         let start = self.recorder.now();
         let discount = Discount {

@@ -1,4 +1,4 @@
-//! Payments that fail, and what comes of it.
+//! Failed payments and their outcomes.
 
 use crate::simulate::objects::invoice::Status as InvoiceStatus;
 use crate::simulate::objects::subscription::Status;
@@ -9,44 +9,44 @@ use crate::simulate::version::ApiVersion;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-/// What comes of a payment that failed.
+/// Outcome of a failed payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dunning {
-    /// One of the retries works, or the customer pays by hand.
+    /// A retry succeeds, or the customer pays.
     Pays,
-    /// After the last retry the subscription is cancelled.
+    /// The subscription is canceled after the last retry.
     Cancels,
-    /// After the last retry it is `unpaid`: alive, but nothing is collected any more.
-    Lapses,
-    /// After the last retry it is `paused`, where its billing mode knows that.
+    /// The status is `unpaid` after the last retry: the subscription goes on, but nothing is collected.
+    BecomesUnpaid,
+    /// The status is `paused` after the last retry, if the billing mode has it.
     Pauses,
-    /// A person gives the invoice up: it is marked uncollectible, or voided. Nothing is owed then.
-    IsForgiven,
+    /// A person marks the invoice uncollectible, or voids it. Nothing is owed then.
+    WritesOff,
 }
 
 impl Stage {
-    /// The first attempt at a finalised invoice has failed; goes on to the end of the story.
+    /// Failed first attempt at a finalized invoice, up to the outcome.
     pub(crate) fn dun(&mut self, invoice: usize, outcome: Dunning) -> Act {
         if self.invoices[invoice].amount_due() == 0 {
-            // Nothing is owed, so nothing can fail.
+            // An amount of zero cannot fail.
             self.collect(invoice);
             return Act::Continue(());
         }
         let pause = (self.period_seconds() / 10).clamp(DAY, 3 * DAY);
         let next = self.recorder.now() + pause;
         if self.subscription.send_invoice {
-            // Nobody charges a bank transfer: it becomes overdue.
+            // A bank transfer is not charged: the invoice becomes overdue.
             self.recorder.wait_until(self.invoices[invoice].due_date.unwrap_or(next))?;
             self.send_invoice("invoice.overdue", invoice);
         } else {
             self.refuse(invoice, Some(next));
         }
         self.enter(Status::PastDue);
-        self.chase(invoice, next, pause, outcome)
+        self.retry_payment(invoice, next, pause, outcome)
     }
 
-    /// The subscription is past due, and the payment is tried again.
-    pub(super) fn chase(
+    /// Retries the payment of a past-due subscription.
+    pub(super) fn retry_payment(
         &mut self,
         invoice: usize,
         mut next: i64,
@@ -59,14 +59,14 @@ impl Stage {
                 next += pause;
                 self.refuse(invoice, Some(next));
                 if self.recorder.dice.percent(30) {
-                    // A later snapshot that is past due, too: it does not say since when.
-                    self.note("debtor_reminded_at");
+                    // A later past-due snapshot, which does not state the start of the debt.
+                    self.stamp_metadata("debtor_reminded_at");
                 }
             }
         }
         match outcome {
             Dunning::Pays => return self.pay_overdue(invoice, next),
-            Dunning::IsForgiven => return self.forgive(invoice),
+            Dunning::WritesOff => return self.write_off(invoice),
             _ => {}
         }
         self.recorder.wait_until(next)?;
@@ -76,13 +76,13 @@ impl Stage {
             self.refuse(invoice, None);
         }
         match outcome {
-            Dunning::Lapses => self.lapse(),
+            Dunning::BecomesUnpaid => self.become_unpaid(),
             Dunning::Pauses if self.subscription.flexible => self.pause_for_debt(),
             _ => self.cancel_for_debt(invoice),
         }
     }
 
-    /// By the next retry, or before it by hand.
+    /// Pays by the next retry, or before it by hand.
     fn pay_overdue(&mut self, invoice: usize, next: i64) -> Act {
         if self.recorder.dice.percent(40) {
             let hours = self.recorder.dice.between(1, 20);
@@ -97,11 +97,11 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// A person decides that this invoice will not be paid, and the subscription goes on.
-    fn forgive(&mut self, invoice: usize) -> Act {
+    /// Writes the invoice off. The subscription goes on.
+    fn write_off(&mut self, invoice: usize) -> Act {
         let hours = self.recorder.dice.between(2, 20);
         self.recorder.wait(hours * HOUR)?;
-        // Before 2020 an invoice was closed with nothing but an update.
+        // Before 2020 only an update said that an invoice was closed.
         let by_update = self.era() < ApiVersion::V2020;
         let voids = self.recorder.dice.percent(50);
         let now = self.recorder.now();
@@ -125,7 +125,7 @@ impl Stage {
     }
 
     fn cancel_for_debt(&mut self, invoice: usize) -> Act {
-        // Ends the script, but a debt may still be paid: that revives nothing.
+        // Ends the script. A later payment of the debt revives nothing.
         let Act::Break(()) = self.end(Some("payment_failed")) else { return Act::Continue(()) };
         if self.recorder.dice.percent(25) {
             self.recorder.wait(5 * DAY)?;
@@ -134,9 +134,9 @@ impl Stage {
         Act::Break(())
     }
 
-    /// Unpaid: a period goes by with a draft that nobody collects; then the customer pays the
-    /// latest invoice after all, or leaves.
-    fn lapse(&mut self) -> Act {
+    /// Status `unpaid`: a period passes with a draft that is not collected. Then the customer pays the latest invoice,
+    /// or leaves.
+    fn become_unpaid(&mut self) -> Act {
         self.enter(Status::Unpaid);
         self.recorder.wait_until(self.subscription.next_period_end())?;
         let draft = self.roll_into_next_period();

@@ -1,7 +1,7 @@
-//! What can happen to a subscription: one file for each kind of thing.
+//! Acts in the life of a subscription, one file for each kind.
 //!
-//! An act changes the objects and sends the events that Stripe would send, in bursts that share a
-//! second or two. It leaves the subscription as the next act expects it: running, or ended.
+//! An act changes the objects and sends the events that Stripe would send, in bursts of a second or two. It leaves the
+//! subscription running or ended.
 
 mod billing;
 mod cancel;

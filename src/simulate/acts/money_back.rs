@@ -1,4 +1,4 @@
-//! Money that goes back: refunds and disputes. The subscription is none the wiser.
+//! Refunds and disputes. They do not change the subscription.
 
 use crate::simulate::objects::Render;
 use crate::simulate::objects::money_back::{CreditNote, Refund, dispute};
@@ -8,16 +8,16 @@ use crate::simulate::stage::Stage;
 const DAY: i64 = 86_400;
 
 impl Stage {
-    /// What happens to the payments of a subscription that has ended.
-    pub(crate) fn look_back(&mut self) -> Act {
+    /// Refund or dispute after the end of a subscription.
+    pub(crate) fn return_money_after_end(&mut self) -> Act {
         match self.recorder.dice.below(100) {
             0..12 => self.refund(),
-            12..16 => self.dispute_a_charge(),
+            12..16 => self.dispute_charge(),
             _ => Act::Continue(()),
         }
     }
 
-    /// The last payment is refunded, in part or in full, sometimes by way of a credit note.
+    /// Refunds the last payment, in part or in full, sometimes with a credit note.
     pub(crate) fn refund(&mut self) -> Act {
         let days = self.recorder.dice.between(0, 3);
         self.recorder.wait(days * DAY + 900)?;
@@ -55,8 +55,8 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The bank takes the last payment back, and it stays so or not.
-    pub(crate) fn dispute_a_charge(&mut self) -> Act {
+    /// Dispute of the last payment, won or lost.
+    pub(crate) fn dispute_charge(&mut self) -> Act {
         self.recorder.wait(DAY)?;
         let Some(last) = self.payments.iter().rposition(|payment| !payment.disputed) else {
             return Act::Continue(());

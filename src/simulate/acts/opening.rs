@@ -1,4 +1,4 @@
-//! How a subscription begins.
+//! Starts of a subscription.
 
 use crate::simulate::objects::checkout_session::CheckoutSession;
 use crate::simulate::objects::invoice::Status as InvoiceStatus;
@@ -13,8 +13,8 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
 impl Stage {
-    /// A purchase at the checkout, all of it within a second or two: the subscription is born
-    /// incomplete and is active by the time its first invoice is paid.
+    /// Purchase at the checkout, within a second or two: the subscription is incomplete until its first invoice is
+    /// paid.
     pub(crate) fn open_at_checkout(&mut self) -> Act {
         let visited = self.recorder.now();
         let typing = self_service_seconds(self);
@@ -23,7 +23,7 @@ impl Stage {
         self.attach_card();
         let invoice = self.first_invoice(false);
         if self.recorder.dice.percent(70) {
-            // Most see the subscription first; either order is real.
+            // Stripe sends both orders; mostly the subscription is first.
             self.send("customer.subscription.created");
             self.bill_at_once(invoice);
         } else {
@@ -38,7 +38,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// Made by the application through the API, paid with a card on file.
+    /// Creation by the application through the API, paid with a stored card.
     pub(crate) fn open_by_api(&mut self) -> Act {
         self.recorder.wait(MINUTE)?;
         self.begin_periods();
@@ -50,7 +50,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// Invoiced by e-mail: active at once, paid by bank transfer some days later.
+    /// Invoice by e-mail: active at once, paid by bank transfer some days later.
     pub(crate) fn open_by_invoice(&mut self) -> Act {
         self.recorder.wait(MINUTE)?;
         self.begin_periods();
@@ -67,8 +67,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The bank wants to see the customer first. Minutes later it is active, or a day later
-    /// expired for good.
+    /// Payment that the bank must authenticate. The subscription is active minutes later, or expires a day later.
     pub(crate) fn open_with_authentication(&mut self, succeeds: bool) -> Act {
         self.recorder.wait(MINUTE)?;
         self.begin_periods();
@@ -97,7 +96,7 @@ impl Stage {
         Act::Break(())
     }
 
-    /// A trial, begun at the checkout or by the API, with a card or without.
+    /// Trial, at the checkout or by the API, with or without a card.
     pub(crate) fn open_with_trial(&mut self, days: i64, card: bool) -> Act {
         let visited = self.recorder.now();
         let typing = self_service_seconds(self);
@@ -125,8 +124,8 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// Somebody looks at the checkout page and leaves it; the session expires a day later.
-    pub(crate) fn abandon_a_checkout(&mut self) -> Act {
+    /// Abandoned checkout: the session expires a day later.
+    pub(crate) fn abandon_checkout(&mut self) -> Act {
         let visited = self.recorder.now();
         self.recorder.wait(24 * HOUR)?;
         let mut session = self.session(visited, "expired", "unpaid");
@@ -138,8 +137,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The same person buys something once: a session without a subscription, which names the
-    /// user all the same.
+    /// Single purchase: a session without a subscription, which names the user too.
     pub(crate) fn buy_once(&mut self) -> Act {
         let visited = self.recorder.now();
         self.recorder.wait(5 * MINUTE)?;
@@ -156,7 +154,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The subscription and its items are dated from now.
+    /// Starts the subscription and the periods of its items now.
     pub(super) fn begin_periods(&mut self) {
         let now = self.recorder.now();
         self.subscription.created = now;
@@ -173,7 +171,7 @@ impl Stage {
         self.draft("subscription_create", lines)
     }
 
-    /// A card is attached to the customer.
+    /// Attaches a card to the customer.
     pub(super) fn attach_card(&mut self) {
         let id = self.recorder.id("pm");
         let card = payment_method(&id, self.recorder.now(), &self.customer);
@@ -181,7 +179,7 @@ impl Stage {
         self.customer.default_payment_method = Some(id);
     }
 
-    /// The subscription is paid with the customer's card from now on.
+    /// Makes the customer's card the default of the subscription.
     pub(super) fn adopt_card(&mut self) {
         let card = match self.customer.default_payment_method.clone() {
             Some(card) => card,
@@ -238,7 +236,7 @@ impl Stage {
     }
 }
 
-/// How long a person needs to type a card number in.
+/// Time that a person needs to type a card number.
 fn self_service_seconds(stage: &mut Stage) -> i64 {
     stage.recorder.dice.between(MINUTE, 10 * MINUTE)
 }

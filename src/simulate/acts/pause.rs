@@ -1,4 +1,4 @@
-//! Paused collection: the status stays `active`, and invoices are not collected.
+//! Pauses of the collection: the status stays `active`, and invoices are not collected.
 
 use crate::simulate::objects::invoice::Status;
 use crate::simulate::objects::subscription::Pause;
@@ -9,7 +9,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 impl Stage {
-    /// Collection pauses over one or two renewals and goes on, by date or by request.
+    /// Pauses the collection over one or two renewals, until a date or a request.
     pub(crate) fn pause_collection(&mut self) -> Act {
         let behavior = *self.recorder.dice.pick(&["void", "keep_as_draft", "mark_uncollectible"]);
         let renewals = self.recorder.dice.between(1, 2);
@@ -24,7 +24,7 @@ impl Stage {
             self.recorder.wait_until(self.subscription.next_period_end())?;
             let invoice = self.roll_into_next_period();
             self.recorder.wait(HOUR)?;
-            self.shelve(invoice, behavior);
+            self.apply_pause(invoice, behavior);
         }
         match resumes_at {
             Some(instant) => self.recorder.wait_until(instant)?,
@@ -35,8 +35,8 @@ impl Stage {
         self.clear_drafts()
     }
 
-    /// What becomes of an invoice while collection is paused.
-    fn shelve(&mut self, invoice: usize, behavior: &str) {
+    /// Treats an invoice as the behavior of the pause demands.
+    fn apply_pause(&mut self, invoice: usize, behavior: &str) {
         let now = self.recorder.now();
         match behavior {
             "void" => {
@@ -55,7 +55,7 @@ impl Stage {
         }
     }
 
-    /// Drafts that the pause left behind are sometimes deleted.
+    /// Deletes some of the drafts that the pause left.
     fn clear_drafts(&mut self) -> Act {
         self.recorder.wait(HOUR)?;
         for index in 0..self.invoices.len() {

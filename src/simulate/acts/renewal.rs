@@ -1,4 +1,4 @@
-//! A new period: the invoice is announced, drafted, finalised an hour later and paid.
+//! Renewals: the invoice is announced, drafted, finalized an hour later and paid.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 impl Stage {
-    /// The next period begins and is paid.
+    /// Renewal that is paid.
     pub(crate) fn renew(&mut self) -> Act {
         let invoice = self.reach_next_period()?;
         self.finalize(invoice);
@@ -25,14 +25,14 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The next period begins, and its payment fails.
-    pub(crate) fn renew_badly(&mut self, outcome: Dunning) -> Act {
+    /// Renewal whose payment fails.
+    pub(crate) fn renew_with_failed_payment(&mut self, outcome: Dunning) -> Act {
         let invoice = self.reach_next_period()?;
         self.finalize(invoice);
         self.dun(invoice, outcome)
     }
 
-    /// Waits for the next period and for the hour in which its draft may still be changed.
+    /// Waits for the next period, and for the hour in which its draft may change.
     pub(super) fn reach_next_period(&mut self) -> ControlFlow<(), usize> {
         self.announce_invoice()?;
         self.recorder.wait_until(self.subscription.next_period_end())?;
@@ -41,7 +41,7 @@ impl Stage {
         ControlFlow::Continue(invoice)
     }
 
-    /// `invoice.upcoming`: its time lies ahead and it has no id.
+    /// Sends `invoice.upcoming`, whose invoice is in the future and has no id.
     pub(super) fn announce_invoice(&mut self) -> Act {
         let due = self.subscription.next_period_end();
         if self.subscription.send_invoice || due - self.recorder.now() < 7 * DAY {
@@ -76,7 +76,7 @@ impl Stage {
         lines
     }
 
-    /// Every item whose period is over moves on, and a draft bills them.
+    /// Moves every item whose period is over into the next one, and drafts their invoice.
     pub(super) fn roll_into_next_period(&mut self) -> usize {
         let now = self.recorder.now();
         let mut due = Vec::new();
@@ -99,9 +99,9 @@ impl Stage {
         invoice
     }
 
-    /// A test clock is turned by months: every renewal falls into one second of the events.
-    pub(crate) fn leap_over_months(&mut self, months: i64) -> Act {
-        // The leap begins in a second of its own.
+    /// Moves a test clock by months: all renewals share one second of the events.
+    pub(crate) fn skip_months(&mut self, months: i64) -> Act {
+        // Starts in a second of its own.
         self.recorder.wait(1)?;
         for _ in 0..months {
             self.recorder.leap_until(self.subscription.next_period_end())?;
@@ -112,7 +112,7 @@ impl Stage {
         if self.recorder.dice.percent(70) {
             return Act::Continue(());
         }
-        // The card fails within the same second in which the last of the periods began.
+        // The card fails in the second in which the last period began.
         self.recorder.leap_until(self.subscription.next_period_end())?;
         let invoice = self.roll_into_next_period();
         self.finalize(invoice);
@@ -124,10 +124,10 @@ impl Stage {
         self.refuse(invoice, Some(next));
         self.enter(Status::PastDue);
         match self.recorder.dice.below(10) {
-            // Nobody turns the clock any further.
+            // Nobody moves the clock again.
             0..4 => Act::Break(()),
-            4..8 => self.chase(invoice, next, DAY, Dunning::Pays),
-            _ => self.chase(invoice, next, DAY, Dunning::Cancels),
+            4..8 => self.retry_payment(invoice, next, DAY, Dunning::Pays),
+            _ => self.retry_payment(invoice, next, DAY, Dunning::Cancels),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Status `paused`: on request, or because nobody pays. Only flexible billing has it.
+//! Status `paused`, on request or for a debt. Only flexible billing has it.
 
 use super::Dunning;
 use crate::simulate::objects::subscription::{Paused, Status};
@@ -8,21 +8,21 @@ use crate::simulate::stage::Stage;
 const DAY: i64 = 86_400;
 
 impl Stage {
-    /// A customer takes a break: no service and no invoices, until it comes back or leaves.
-    pub(crate) fn take_a_break(&mut self) -> Act {
+    /// Pauses at the request of the customer: no service and no invoices, until the customer resumes or leaves.
+    pub(crate) fn pause_service(&mut self) -> Act {
         if !self.subscription.flexible || self.subscription.send_invoice {
             return self.renew();
         }
-        // In a second of its own: nothing orders the event of the pause against a change just before.
+        // In a second of its own: nothing orders the pause against a change just before.
         self.recorder.wait(3_600)?;
         self.pause("pause_requested");
-        self.come_back_or_leave()
+        self.resume_or_leave()
     }
 
-    /// After the final failed payment the subscription is paused instead of being cancelled.
+    /// Pauses after the last failed payment, instead of canceling.
     pub(super) fn pause_for_debt(&mut self) -> Act {
         self.pause("final_payment_failure");
-        self.come_back_or_leave()
+        self.resume_or_leave()
     }
 
     fn pause(&mut self, reason: &'static str) {
@@ -32,18 +32,18 @@ impl Stage {
         self.send("customer.subscription.paused");
     }
 
-    fn come_back_or_leave(&mut self) -> Act {
+    fn resume_or_leave(&mut self) -> Act {
         let days = self.recorder.dice.between(4, 40);
         self.recorder.wait(days * DAY)?;
         match self.recorder.dice.below(10) {
-            0..6 => self.come_back(true),
-            6..9 => self.come_back(false),
+            0..6 => self.resume(true),
+            6..9 => self.resume(false),
             _ => self.end(Some("cancellation_requested")),
         }
     }
 
-    /// The periods begin anew and are billed at once, which works or not.
-    fn come_back(&mut self, pays: bool) -> Act {
+    /// Restarts the periods and bills them at once; the payment succeeds or fails.
+    fn resume(&mut self, pays: bool) -> Act {
         let now = self.recorder.now();
         for item in &mut self.subscription.items {
             item.restart(now);
@@ -65,6 +65,6 @@ impl Stage {
         self.refuse(invoice, Some(next));
         self.enter(Status::PastDue);
         self.send("customer.subscription.resumed");
-        self.chase(invoice, next, DAY, Dunning::Pays)
+        self.retry_payment(invoice, next, DAY, Dunning::Pays)
     }
 }

@@ -1,4 +1,4 @@
-//! Changes that are planned ahead, and that take effect when their time comes.
+//! Schedules: planned changes that take effect later.
 
 use crate::simulate::objects::price::Price;
 use crate::simulate::objects::schedule::{Phase, Schedule, Status};
@@ -9,9 +9,9 @@ use crate::simulate::stage::Stage;
 const DAY: i64 = 86_400;
 
 impl Stage {
-    /// Another plan from the next period on, or an end after so many periods. The schedule is
-    /// followed to its last phase, unless it is let go or called off before.
-    pub(crate) fn plan_ahead(&mut self) -> Act {
+    /// Schedules another plan from the next period on, or an end after some periods. The schedule is followed to its
+    /// last phase, unless it is released or canceled before.
+    pub(crate) fn schedule_changes(&mut self) -> Act {
         if !self.has_one_interval() {
             return self.renew();
         }
@@ -37,7 +37,7 @@ impl Stage {
         self.follow_schedule()
     }
 
-    /// A subscription that a schedule begins, some days after the schedule itself was made.
+    /// Subscription that a schedule starts, some days after the schedule was created.
     pub(crate) fn open_by_schedule(&mut self) -> Act {
         if !self.has_one_interval() {
             return self.open_by_api();
@@ -62,13 +62,13 @@ impl Stage {
         self.follow_schedule()
     }
 
-    /// Goes from phase to phase until the last one is over.
+    /// Enters phase after phase, until the last one is over.
     fn follow_schedule(&mut self) -> Act {
         loop {
             match self.recorder.dice.below(100) {
                 0..14 => return self.release_schedule(),
-                14..20 => return self.call_schedule_off(),
-                20..24 => return self.end_despite_schedule(),
+                14..20 => return self.cancel_schedule(),
+                20..24 => return self.cancel_despite_schedule(),
                 _ => {}
             }
             let Some(phase) = self.schedule().next_phase().cloned() else { break };
@@ -98,7 +98,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The items take the phase's prices; a price of another interval counts periods anew.
+    /// Gives the items the prices of a phase. A price of another interval restarts the count of periods.
     fn enter_phase(&mut self, phase: &Phase) {
         for (item, (price, quantity)) in self.subscription.items.iter_mut().zip(&phase.items) {
             if (price.interval, price.interval_count)
@@ -112,25 +112,25 @@ impl Stage {
         }
     }
 
-    /// The schedule lets its subscription go, which lives on as it is.
+    /// Releases the subscription, which goes on unchanged.
     fn release_schedule(&mut self) -> Act {
-        self.some_days()?;
+        self.wait_within_period()?;
         self.close_schedule(Status::Released, "subscription_schedule.released");
         self.subscription.schedule = None;
         self.send_updated();
         Act::Continue(())
     }
 
-    /// Cancelling a schedule cancels what it drives.
-    fn call_schedule_off(&mut self) -> Act {
-        self.some_days()?;
+    /// Cancels the schedule, which cancels its subscription.
+    fn cancel_schedule(&mut self) -> Act {
+        self.wait_within_period()?;
         self.close_schedule(Status::Canceled, "subscription_schedule.canceled");
         self.end(Some("cancellation_requested"))
     }
 
-    /// The subscription is cancelled itself; its schedule is heard of no more.
-    fn end_despite_schedule(&mut self) -> Act {
-        self.some_days()?;
+    /// Cancels the subscription itself. Its schedule sends no further event.
+    fn cancel_despite_schedule(&mut self) -> Act {
+        self.wait_within_period()?;
         self.end(Some("cancellation_requested"))
     }
 
@@ -158,12 +158,12 @@ impl Stage {
         }
     }
 
-    /// This phase and so many after it, each one period of another price.
+    /// This phase and `later` more, each one period of another price.
     fn with_later_phases(&mut self, first: Phase, later: i64) -> Vec<Phase> {
         let mut phases = vec![first];
         for _ in 0..later {
-            // Where the currency has no other price, only the quantity changes; beside other items
-            // the interval has to stay.
+            // If the currency has no other price, only the quantity changes. Beside other items the interval must
+            // stay the same.
             let single = self.subscription.items.len() == 1;
             let price = self.another_price().filter(|_| single);
             let mut items = self.items_at(price);
@@ -182,7 +182,7 @@ impl Stage {
         items
     }
 
-    /// The last schedule, of which there is one wherever this is asked.
+    /// Last schedule. Callers have created one.
     fn schedule(&mut self) -> &mut Tracked<Schedule> {
         self.schedules.last_mut().expect("a schedule was made")
     }
@@ -192,7 +192,7 @@ impl Stage {
         self.recorder.send(event_type, schedule);
     }
 
-    /// A phase has one end; items of different intervals have several.
+    /// Whether all items have the same interval: a phase has only one end.
     fn has_one_interval(&self) -> bool {
         let items = &self.subscription.items;
         let of = |item: &subscription::Item| {
@@ -201,8 +201,8 @@ impl Stage {
         items.iter().all(|item| of(item) == of(&items[0]))
     }
 
-    /// A part of the period that is left.
-    fn some_days(&mut self) -> Act {
+    /// Waits for a part of the rest of the period.
+    fn wait_within_period(&mut self) -> Act {
         let left = (self.subscription.next_period_end() - self.recorder.now()).max(0);
         let part = self.recorder.dice.between(1, 80);
         self.recorder.wait((left * part / 100).max(3_600))

@@ -1,4 +1,4 @@
-//! Trials: how they begin, end, and are given once more.
+//! Trials: start, end, and a second trial.
 
 use super::Dunning;
 use crate::simulate::objects::subscription::Status;
@@ -9,7 +9,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 impl Stage {
-    /// The items' period is the trial, and the first paid one begins when it ends.
+    /// Makes the trial the period of the items. The first paid period starts at its end.
     pub(super) fn begin_trial(&mut self, start: i64, end: i64) {
         self.subscription.trial = Some((start, end));
         for item in &mut self.subscription.items {
@@ -20,7 +20,7 @@ impl Stage {
         }
     }
 
-    /// Waits for the end of the trial, which is announced three days before, and lets it end.
+    /// Waits for the end of the trial, which is announced three days before, and ends it.
     pub(crate) fn finish_trial(&mut self) -> Act {
         let (_, end) = self.subscription.trial.unwrap_or_default();
         if end - self.recorder.now() > 3 * DAY {
@@ -33,17 +33,17 @@ impl Stage {
             return if fails { self.convert_into_debt() } else { self.convert() };
         }
         match self.subscription.missing_payment_method {
-            "pause" => self.pause_for_want_of_a_card(),
+            "pause" => self.pause_without_card(),
             "cancel" => self.end(None),
             _ => self.convert_without_card(),
         }
     }
 
-    /// The announcement may share its second with a change that it does not know of yet.
+    /// Announces the end. The announcement may share its second with a later change.
     fn announce_trial_end(&mut self) {
         self.send("customer.subscription.trial_will_end");
         if self.recorder.dice.percent(30) {
-            self.note("reminded_at");
+            self.stamp_metadata("reminded_at");
         }
     }
 
@@ -56,7 +56,7 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// The card fails in the same breath in which the trial ends.
+    /// The card fails in the second in which the trial ends.
     fn convert_into_debt(&mut self) -> Act {
         self.subscription.status = Status::PastDue;
         let invoice = self.roll_into_next_period();
@@ -69,7 +69,7 @@ impl Stage {
         let next = self.recorder.now() + DAY;
         self.refuse(invoice, Some(next));
         let outcome = if self.recorder.dice.percent(50) { Dunning::Pays } else { Dunning::Cancels };
-        self.chase(invoice, next, DAY, outcome)
+        self.retry_payment(invoice, next, DAY, outcome)
     }
 
     fn convert_without_card(&mut self) -> Act {
@@ -81,8 +81,8 @@ impl Stage {
         self.dun(invoice, outcome)
     }
 
-    /// Status `paused`, until a card turns up or the customer gives up.
-    fn pause_for_want_of_a_card(&mut self) -> Act {
+    /// Status `paused`, until the customer adds a card or leaves.
+    fn pause_without_card(&mut self) -> Act {
         self.enter(Status::Paused);
         self.send("customer.subscription.paused");
         let days = self.recorder.dice.between(5, 60);
@@ -105,8 +105,8 @@ impl Stage {
         Act::Continue(())
     }
 
-    /// A running subscription is given some free days: `active` becomes `trialing` again.
-    pub(crate) fn give_free_days(&mut self) -> Act {
+    /// Gives a running subscription a second trial: `active` becomes `trialing`.
+    pub(crate) fn give_free_trial(&mut self) -> Act {
         let now = self.recorder.now();
         let days = self.recorder.dice.between(5, 14);
         self.begin_trial(now, now + days * DAY);

@@ -4,14 +4,14 @@ use super::{Home, Metadata, Render, automatic_tax, customer, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
-/// A checkout session.
+/// Checkout session.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckoutSession {
     pub(crate) id: String,
     pub(crate) created: i64,
-    /// Null while nobody has typed anything in.
+    /// Customer; null while the form is empty.
     pub(crate) customer: Option<customer::Customer>,
-    /// Set in mode `subscription` once it is complete; a session without one is in mode `payment`.
+    /// Id of the subscription, once a session in mode `subscription` is complete.
     pub(crate) subscription: Option<String>,
     pub(crate) invoice: Option<String>,
     pub(crate) mode: &'static str,

@@ -4,14 +4,14 @@ use super::{Home, Metadata, Render, old, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
-/// A customer.
+/// Customer.
 #[derive(Clone, Debug)]
 pub(crate) struct Customer {
     pub(crate) id: String,
     pub(crate) created: i64,
     pub(crate) email: String,
     pub(crate) name: String,
-    /// Null until the first invoice.
+    /// Currency; null until the first invoice.
     pub(crate) currency: Option<&'static str>,
     pub(crate) default_payment_method: Option<String>,
     pub(crate) metadata: Metadata,
@@ -59,7 +59,7 @@ impl Render for Customer {
     }
 }
 
-/// An address of which only the country is known, as a card gives it.
+/// Address with only the country, as a card gives it.
 pub(crate) fn address() -> Object {
     object! {
         "city": NULL,
@@ -71,7 +71,7 @@ pub(crate) fn address() -> Object {
     }
 }
 
-/// What a checkout session says about who bought.
+/// `customer_details` of a checkout session.
 pub(crate) fn details(customer: &Customer, version: ApiVersion) -> Object {
     let mut details = object! {
         "address": address(),

@@ -1,10 +1,10 @@
-//! Discounts, and the coupons that they come from.
+//! Discounts and their coupons.
 
 use super::{Render, old};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NULL, Object, object};
 
-/// A coupon of a customer's, applied to one subscription.
+/// Coupon applied to one subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Discount {
     pub(crate) id: String,
@@ -16,16 +16,16 @@ pub(crate) struct Discount {
     pub(crate) livemode: bool,
 }
 
-/// What takes a share off the price.
+/// Coupon with a percentage.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Coupon {
     pub(crate) id: &'static str,
     pub(crate) percent_off: i64,
-    /// For how many months; for good where there are none.
+    /// Duration in months; `None`: forever.
     pub(crate) months: Option<i64>,
 }
 
-/// The coupons of the shop.
+/// Coupons of the shop.
 pub(crate) static COUPONS: [Coupon; 3] = [
     Coupon { id: "WELCOME25", percent_off: 25, months: Some(3) },
     Coupon { id: "LOYAL10", percent_off: 10, months: None },

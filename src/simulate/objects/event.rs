@@ -1,30 +1,30 @@
-//! The envelope around a snapshot.
+//! Event around a snapshot.
 
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{Format, Object, object};
 
-/// An event, ready to be signed and sent.
+/// Event to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimulatedEvent {
     /// `evt_…`.
     pub id: String,
-    /// The connected account, `acct_…`; empty for the platform's own.
+    /// Connected account, `acct_…`; empty for the platform's own.
     pub account: String,
     /// Live or test mode.
     pub livemode: bool,
     /// For instance `customer.subscription.updated`.
     pub event_type: String,
-    /// When it happened, in Unix seconds.
+    /// Time at which it happened, in Unix seconds.
     pub created: i64,
-    /// The exact bytes of the webhook.
+    /// Exact bytes of the webhook.
     pub body: String,
-    /// The bytes that a second endpoint at another API version gets, where there is one.
+    /// Bytes for a second endpoint at another API version, if there is one.
     pub second_body: Option<String>,
-    /// Whether the truth can be told without it.
+    /// Whether the final state can be computed without it.
     pub losable: bool,
 }
 
-/// Everything of an event but its snapshot.
+/// Fields of an event except its snapshot.
 #[derive(Clone)]
 pub(crate) struct Envelope<'a> {
     pub(crate) id: String,
@@ -33,14 +33,14 @@ pub(crate) struct Envelope<'a> {
     pub(crate) event_type: &'static str,
     pub(crate) created: i64,
     pub(crate) version: ApiVersion,
-    /// The request that caused it; none where Stripe did it by itself.
+    /// Id of the request that caused it; `None` if Stripe did it by itself.
     pub(crate) request: Option<String>,
-    /// To how many endpoints it is still to be delivered.
+    /// Number of endpoints to which it is still to be delivered.
     pub(crate) pending_webhooks: i64,
 }
 
 impl Envelope<'_> {
-    /// Puts the snapshot in and writes the body.
+    /// Writes the body with a snapshot.
     pub(crate) fn seal(
         &self,
         snapshot: Object,
@@ -61,7 +61,7 @@ impl Envelope<'_> {
             "request": &self.request,
             "type": self.event_type,
         };
-        // In 2014 an event did not say its version, and its request was the bare id.
+        // In 2014 an event had no version, and its request was only the id.
         if self.version >= ApiVersion::V2018 {
             event.set("api_version", self.version.as_str());
             let key = self.request.as_ref().map(|id| id.replacen("req_", "key-", 1));

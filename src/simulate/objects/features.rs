@@ -1,10 +1,10 @@
-//! The summary of the features that a customer has by what it bought.
+//! Summary of a customer's features.
 
 use super::{Home, Render};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{Object, Wire, object};
 
-/// A summary of active entitlements. It has no id: there is one a customer.
+/// Summary of active entitlements. It has no id: there is one a customer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Features {
     pub(crate) customer: String,
@@ -12,7 +12,7 @@ pub(crate) struct Features {
     pub(crate) home: Home,
 }
 
-/// What the shop's products unlock.
+/// Lookup keys of all features.
 pub(crate) static FEATURES: [&str; 14] = [
     "sso",
     "api_access",
@@ -30,16 +30,16 @@ pub(crate) static FEATURES: [&str; 14] = [
     "uptime_sla",
 ];
 
-/// How many a summary embeds.
+/// Greatest number of features in a summary.
 const EMBEDDED: usize = 10;
 
 impl Features {
-    /// Those that a summary embeds.
+    /// Features in the summary.
     pub(crate) fn embedded(&self) -> &[&'static str] {
         &self.lookup_keys[..self.lookup_keys.len().min(EMBEDDED)]
     }
 
-    /// Whether there are more.
+    /// Whether the customer has more.
     pub(crate) fn is_truncated(&self) -> bool {
         self.lookup_keys.len() > EMBEDDED
     }

@@ -1,19 +1,19 @@
 //! Invoices.
 
 use super::customer::Customer;
-use super::line::Line;
+use super::line::{Line, LineContext};
 use super::old;
 use super::subscription::Subscription;
 use super::{Home, Metadata, Render, automatic_tax, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, embedded_list, object};
 
-/// An invoice of a subscription. Instants are Unix seconds by the clock of the object.
+/// Invoice of a subscription. Instants are Unix seconds by the clock of the object.
 #[derive(Clone, Debug)]
 pub(crate) struct Invoice {
     pub(crate) id: String,
     pub(crate) subscription: String,
-    /// The subscription's, as it was when the invoice was finalised.
+    /// Metadata of the subscription at the finalization.
     pub(crate) subscription_metadata: Metadata,
     pub(crate) customer: String,
     pub(crate) customer_email: String,
@@ -32,7 +32,7 @@ pub(crate) struct Invoice {
     pub(crate) paid_at: Option<i64>,
     pub(crate) voided_at: Option<i64>,
     pub(crate) marked_uncollectible_at: Option<i64>,
-    /// The payment intent and the charge that try to collect it.
+    /// Ids of the payment intent and the charge.
     pub(crate) payment: Option<(String, String)>,
     pub(crate) home: Home,
 }
@@ -60,7 +60,7 @@ impl Status {
 }
 
 impl Invoice {
-    /// A draft of these lines for a subscription.
+    /// Creates a draft of these lines for a subscription.
     pub(crate) fn draft(
         id: String,
         created: i64,
@@ -95,7 +95,7 @@ impl Invoice {
         }
     }
 
-    /// What is owed, in minor units; never less than nothing.
+    /// Amount due in minor units, at least zero.
     pub(crate) fn amount_due(&self) -> i64 {
         self.total().max(0)
     }
@@ -208,8 +208,7 @@ impl Invoice {
         }
     }
 
-    /// The announcement of an invoice that does not exist yet: it has no id. Some versions leave
-    /// the key out, others send null.
+    /// Renders the announcement of an invoice that does not exist yet. Its id is null, or absent since Basil.
     pub(crate) fn render_upcoming(&self, version: ApiVersion) -> Object {
         let mut upcoming = self.render(version);
         if version < ApiVersion::Basil {
@@ -223,7 +222,12 @@ impl Invoice {
 
 impl Render for Invoice {
     fn render(&self, version: ApiVersion) -> Object {
-        let lines = self.lines.iter().map(|line| line.render(self, version).into()).collect();
+        let context = LineContext {
+            invoice: &self.id,
+            subscription: &self.subscription,
+            livemode: self.home.livemode,
+        };
+        let lines = self.lines.iter().map(|line| line.render(&context, version).into()).collect();
         let hosted = self
             .finalized_at
             .map(|_| format!("https://invoice.stripe.com/i/acct_1Q4mSimulated/live_{}", self.id));
@@ -283,7 +287,11 @@ impl Render for Invoice {
         self.link_fields(&mut invoice, version);
         self.version_fields(&mut invoice, version);
         if version < ApiVersion::V2020 {
-            old::invoice(&mut invoice, self, version);
+            old::invoice(&mut invoice, version);
+            let is_uncollectible = self.status == Status::Uncollectible;
+            let is_closed = is_uncollectible || matches!(self.status, Status::Paid | Status::Void);
+            invoice.set("closed", is_closed);
+            invoice.set("forgiven", is_uncollectible);
         }
         invoice
     }

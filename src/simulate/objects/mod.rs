@@ -1,8 +1,7 @@
-//! Stripe's objects: one file each, with what the simulator knows of the object and how it is
-//! rendered at an API version.
+//! Stripe's objects, one file each: the simulated state, and its rendering at an API version.
 //!
-//! There is one model and one renderer an object, not a template a version: a renderer writes what
-//! all versions share and then says, version by version, what came and what went.
+//! There is one model and one renderer an object, not one template a version: a renderer writes the fields that all
+//! versions share, then adds and removes fields version by version.
 
 pub(super) mod checkout_session;
 pub(super) mod customer;
@@ -23,9 +22,9 @@ pub(super) mod subscription;
 use super::version::ApiVersion;
 use super::wire::{NULL, Object, object};
 
-/// An object that Stripe sends snapshots of.
+/// Object of which Stripe sends snapshots.
 pub(super) trait Render {
-    /// The snapshot, in the shape of this version.
+    /// Renders the snapshot in the shape of a version.
     fn render(&self, version: ApiVersion) -> Object;
 }
 
@@ -41,7 +40,7 @@ pub(super) fn render_metadata(metadata: &Metadata) -> Object {
     object
 }
 
-/// `automatic_tax` of an invoice or a session, where no tax is reckoned.
+/// `automatic_tax` of an invoice or a session without tax.
 pub(super) fn automatic_tax(version: ApiVersion) -> Object {
     let mut tax = object! { "enabled": false, "status": NULL };
     if version >= ApiVersion::Acacia {
@@ -53,11 +52,11 @@ pub(super) fn automatic_tax(version: ApiVersion) -> Object {
     tax
 }
 
-/// Where an object lives, and who moves its time.
+/// Mode and test clock of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Home {
     /// Live or test mode.
     pub(super) livemode: bool,
-    /// The test clock, `clock_…`.
+    /// Id of the test clock, `clock_…`.
     pub(super) test_clock: Option<String>,
 }

@@ -1,12 +1,11 @@
-//! Refunds, disputes and credit notes: money that goes back, and that no subscription row is made
-//! of. Only a credit note names its customer.
+//! Refunds, disputes and credit notes. No subscription row depends on them. Only a credit note names its customer.
 
 use super::payment::Payment;
 use super::{Home, Render};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
-/// A refund of a charge.
+/// Refund of a charge.
 #[derive(Clone, Debug)]
 pub(crate) struct Refund {
     pub(crate) id: String,
@@ -54,7 +53,7 @@ impl Render for Refund {
     }
 }
 
-/// A dispute of a charge, open or closed.
+/// Dispute of a charge, open or closed.
 pub(crate) fn dispute(id: &str, payment: &Payment, at: i64, status: &'static str) -> Object {
     object! {
         "id": id.to_owned(),
@@ -80,7 +79,7 @@ pub(crate) fn dispute(id: &str, payment: &Payment, at: i64, status: &'static str
     }
 }
 
-/// What a credit note takes off an invoice.
+/// Credit note of an invoice.
 pub(crate) struct CreditNote<'a> {
     pub(crate) id: String,
     pub(crate) payment: &'a Payment,
@@ -89,7 +88,7 @@ pub(crate) struct CreditNote<'a> {
 }
 
 impl CreditNote<'_> {
-    /// `credit_note.created`.
+    /// Renders the object of `credit_note.created`.
     pub(crate) fn render(&self, version: ApiVersion) -> Object {
         let amount = self.refund.amount;
         let number = self.id[self.id.len() - 4..].to_ascii_uppercase();

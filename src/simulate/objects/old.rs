@@ -1,11 +1,9 @@
-//! What objects were before 2020: fields that had not come yet, and fields by their old names.
+//! Shapes of objects before 2020: without newer fields, and with the old names of others.
 
-use super::invoice::{Invoice, Status};
-use super::subscription::Subscription;
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NULL, Object, Wire};
 
-/// A plan. Before products, it had the name itself.
+/// Plan. Before there were products, it had the name itself.
 pub(super) fn plan(plan: &mut Object, version: ApiVersion) {
     remove(plan, &["active", "amount_decimal", "tiers_mode"]);
     if version < ApiVersion::V2018 {
@@ -24,8 +22,8 @@ pub(super) fn plan(plan: &mut Object, version: ApiVersion) {
     }
 }
 
-/// A subscription.
-pub(super) fn subscription(object: &mut Object, of: &Subscription, version: ApiVersion) {
+/// Subscription.
+pub(super) fn subscription(object: &mut Object, version: ApiVersion) {
     remove(
         object,
         &[
@@ -62,25 +60,21 @@ pub(super) fn subscription(object: &mut Object, of: &Subscription, version: ApiV
             "tax_percent",
         ];
         remove(object, &later);
-        // There was one plan, whatever has been added to the subscription since.
-        let first = &of.items[0];
-        object.set("plan", first.price.render_plan(version, of.home.livemode));
-        object.set("quantity", first.quantity);
     }
 }
 
-/// An item of a subscription.
+/// Item of a subscription.
 pub(super) fn item(item: &mut Object) {
     remove(item, &["billing_thresholds", "price", "tax_rates"]);
 }
 
-/// A discount. It had no id.
+/// Discount. It had no id.
 pub(super) fn discount(discount: &mut Object) {
     remove(discount, &["id", "checkout_session", "invoice", "invoice_item", "promotion_code"]);
 }
 
-/// An invoice. Instead of a status it said whether it was paid, closed and forgiven.
-pub(super) fn invoice(object: &mut Object, of: &Invoice, version: ApiVersion) {
+/// Invoice. It had the flags `paid`, `closed` and `forgiven` instead of a status.
+pub(super) fn invoice(object: &mut Object, version: ApiVersion) {
     remove(
         object,
         &[
@@ -125,8 +119,6 @@ pub(super) fn invoice(object: &mut Object, of: &Invoice, version: ApiVersion) {
     rename(object, "application_fee_amount", "application_fee");
     rename(object, "collection_method", "billing");
     rename(object, "created", "date");
-    object.set("closed", matches!(of.status, Status::Paid | Status::Void | Status::Uncollectible));
-    object.set("forgiven", of.status == Status::Uncollectible);
     object.set("tax_percent", NULL);
     if version < ApiVersion::V2018 {
         remove(object, &["billing", "due_date", "hosted_invoice_url", "number", "tax_percent"]);
@@ -139,11 +131,11 @@ pub(super) fn invoice(object: &mut Object, of: &Invoice, version: ApiVersion) {
     }
 }
 
-/// A line of an invoice. What a subscription costs was a line by the subscription's own id.
-pub(super) fn line(line: &mut Object, of: &Invoice, proration: bool, version: ApiVersion) {
+/// Line of an invoice. A line that is no proration had the id of the subscription.
+pub(super) fn line(line: &mut Object, subscription: &String, proration: bool, version: ApiVersion) {
     remove(line, &["discount_amounts", "discounts", "price", "tax_amounts", "tax_rates"]);
     if !proration {
-        line.set("id", &of.subscription);
+        line.set("id", subscription);
     }
     if version < ApiVersion::V2018 {
         line.remove("subscription_item");
@@ -153,7 +145,7 @@ pub(super) fn line(line: &mut Object, of: &Invoice, proration: bool, version: Ap
     }
 }
 
-/// A customer.
+/// Customer.
 pub(super) fn customer(customer: &mut Object) {
     let later = [
         "address",

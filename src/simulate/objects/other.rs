@@ -1,9 +1,9 @@
-//! Objects that only make noise: a ledger of subscriptions keeps their events and folds none.
+//! Objects whose events are stored and not folded.
 
 use super::customer::{Customer, address};
 use crate::simulate::wire::{NULL, Object, object};
 
-/// `payment_method.attached`.
+/// Object of `payment_method.attached`.
 pub(crate) fn payment_method(id: &str, at: i64, customer: &Customer) -> Object {
     object! {
         "id": id.to_owned(),
@@ -38,7 +38,7 @@ pub(crate) fn payment_method(id: &str, at: i64, customer: &Customer) -> Object {
     }
 }
 
-/// An object that Stripe may invent one day, in an event of a type that nobody knows.
+/// Object of an unknown type of event, which Stripe may invent one day.
 pub(crate) fn loyalty_tier(id: String, at: i64, customer: &Customer) -> Object {
     object! {
         "id": id,
@@ -50,7 +50,7 @@ pub(crate) fn loyalty_tier(id: String, at: i64, customer: &Customer) -> Object {
     }
 }
 
-/// The body of a thin event: no snapshot, an instant as text.
+/// Body of a thin event: no snapshot, an instant as text.
 pub(crate) fn thin_event(id: &str, created: &str, livemode: bool) -> Object {
     object! {
         "id": id.to_owned(),

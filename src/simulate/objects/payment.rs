@@ -1,12 +1,11 @@
-//! Charges, payment intents and invoice payments: money that moves, and that no subscription row
-//! is made of.
+//! Charges, payment intents and invoice payments. No subscription row depends on them.
 
 use super::customer::address;
 use super::{Home, Render};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NULL, Object, Wire, embedded_list, object};
 
-/// An attempt to collect an invoice.
+/// Attempt to collect an invoice.
 #[derive(Clone, Debug)]
 pub(crate) struct Payment {
     pub(crate) intent: String,
@@ -18,14 +17,14 @@ pub(crate) struct Payment {
     pub(crate) amount: i64,
     pub(crate) currency: &'static str,
     pub(crate) succeeded: bool,
-    /// How much of it has gone back.
+    /// Refunded amount.
     pub(crate) refunded: i64,
     pub(crate) disputed: bool,
     pub(crate) home: Home,
 }
 
 impl Payment {
-    /// `payment_intent.*`.
+    /// Renders the object of `payment_intent.*`.
     pub(crate) fn render_intent(&self, version: ApiVersion) -> Object {
         let received = if self.succeeded { self.amount } else { 0 };
         let mut intent = object! {
@@ -89,7 +88,7 @@ impl Payment {
         }
     }
 
-    /// `invoice_payment.paid`, since Basil. It names no customer.
+    /// Renders the object of `invoice_payment.paid`, since Basil. It names no customer.
     pub(crate) fn render_invoice_payment(&self) -> Object {
         object! {
             "id": self.intent.replacen("pi_", "inpay_", 1),
@@ -108,7 +107,7 @@ impl Payment {
     }
 }
 
-/// `charge.*`.
+/// Renders the object of `charge.*`.
 impl Render for Payment {
     fn render(&self, version: ApiVersion) -> Object {
         let collected = if self.succeeded { self.amount } else { 0 };

@@ -1,4 +1,4 @@
-//! Prices, the plans that they are also sent as, and the catalogue of the simulated shop.
+//! Prices, which are also sent as plans, and the catalogue of the simulated shop.
 
 use chrono::{DateTime, Months, Utc};
 
@@ -6,7 +6,7 @@ use super::old;
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NULL, Object, object};
 
-/// A recurring price of the shop.
+/// Recurring price.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Price {
     pub(crate) id: &'static str,
@@ -19,11 +19,11 @@ pub(crate) struct Price {
     pub(crate) currency: &'static str,
     pub(crate) interval: Interval,
     pub(crate) interval_count: u32,
-    /// Whether usage is billed, of which a subscription shows no quantity.
+    /// Whether usage is billed. Then a subscription has no quantity.
     pub(crate) metered: bool,
 }
 
-/// The unit of a billing period.
+/// Unit of a billing period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interval {
     Week,
@@ -31,7 +31,7 @@ pub(crate) enum Interval {
     Year,
 }
 
-/// When the shop opened: every price is older than every subscription.
+/// Creation time of all prices, before every subscription.
 const CREATED: i64 = 1_577_880_000;
 
 impl Interval {
@@ -45,7 +45,7 @@ impl Interval {
 }
 
 impl Price {
-    /// The quantity as a subscription shows it: none of a metered price.
+    /// Quantity in a subscription: `None` for a metered price.
     pub(crate) fn shown_quantity(&self, quantity: i64) -> Option<i64> {
         (!self.metered).then_some(quantity)
     }
@@ -54,8 +54,8 @@ impl Price {
         if self.metered { "metered" } else { "licensed" }
     }
 
-    /// The end of the `cycle`th period since the anchor (Unix seconds). Counted from the anchor,
-    /// so that a subscription of 31 January is billed on 28 February and on 31 March.
+    /// End of the `cycle`th period since the anchor (Unix seconds). It is counted from the anchor, so that a
+    /// subscription of 31 January is billed on 28 February and on 31 March.
     pub(crate) fn period_end(&self, anchor: i64, cycle: u32) -> i64 {
         let count = self.interval_count.saturating_mul(cycle);
         let months = match self.interval {
@@ -77,7 +77,7 @@ impl Price {
         }
     }
 
-    /// The older view of the same thing. Stripe sends both, in every version.
+    /// Renders the plan, the older form of a price. Stripe sends both in every version.
     pub(crate) fn render_plan(&self, version: ApiVersion, livemode: bool) -> Object {
         let mut plan = object! {
             "id": self.id,
@@ -109,7 +109,7 @@ impl Price {
         plan
     }
 
-    /// The price object.
+    /// Renders the price.
     pub(crate) fn render_price(&self, version: ApiVersion, livemode: bool) -> Object {
         let mut recurring = object! {
             "interval": self.interval.as_str(),
@@ -166,10 +166,10 @@ const STUDIO: (&str, &str) = ("prod_R1xStudio00003", "Studio");
 const SUPPORT: (&str, &str) = ("prod_R1xSupport0004", "Priority support");
 const ARCHIVED: (&str, &str) = ("prod_R1xClassic0005", "Classic");
 
-/// Every product by its first name.
+/// Products with their first names.
 pub(crate) const PRODUCTS: [(&str, &str); 5] = [STARTER, TEAM, STUDIO, SUPPORT, ARCHIVED];
 
-/// What the shop sells. A plan is changed to any other price of its currency.
+/// Prices on sale. A plan is changed to another price of its currency.
 pub(crate) static PRICES: [Price; 9] = [
     Price {
         nickname: Some("Starter, monthly"),
@@ -199,24 +199,24 @@ pub(crate) static PRICES: [Price; 9] = [
     Price { currency: "jpy", ..price("price_1Q4mTeamMonthlyJpy00009", TEAM, 3_000) },
 ];
 
-/// A second item beside another, monthly and in dollars.
+/// Price of a second item, monthly and in dollars.
 pub(crate) static ADD_ON: Price = Price {
     nickname: Some("Priority support"),
     ..price("price_1Q4mSupportMonthlyUsd10", SUPPORT, 4_900)
 };
 
-/// A price of a product that will be deleted; who has it keeps it.
+/// Price of a product that is deleted later. Its subscriptions go on.
 pub(crate) static CLASSIC: Price =
     Price { nickname: Some("Classic"), ..price("price_1Q4mClassicMonthlyUsd11", ARCHIVED, 700) };
 
-/// A price of usage.
+/// Price of usage.
 pub(crate) static METERED: Price = Price {
     nickname: Some("Rendering, by the minute"),
     metered: true,
     ..price("price_1Q4mRenderingUsageUsd13", STUDIO, 3)
 };
 
-/// A price that nobody has any more, and what its nickname becomes.
+/// Price that nobody has, before and after a change of its nickname.
 pub(crate) static OLD_TEAM: Price =
     Price { nickname: Some("Team, old"), ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900) };
 pub(crate) static OLD_TEAM_RENAMED: Price = Price {
@@ -224,7 +224,7 @@ pub(crate) static OLD_TEAM_RENAMED: Price = Price {
     ..price("price_1Q4mTeamMonthlyOldUsd12", TEAM, 1_900)
 };
 
-/// Every price that the catalogue knows.
+/// All prices of the catalogue.
 pub(crate) fn every_price() -> impl Iterator<Item = &'static Price> {
     PRICES.iter().chain([&ADD_ON, &CLASSIC, &METERED, &OLD_TEAM])
 }

@@ -1,11 +1,11 @@
-//! What the shop sells, as its catalogue shows it.
+//! Products and prices of the catalogue.
 
 use super::Render;
 use super::price::Price;
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, object};
 
-/// A product.
+/// Product.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Product {
     pub(crate) id: &'static str,
@@ -45,7 +45,7 @@ impl Render for Product {
     }
 }
 
-/// A price, on the shelf.
+/// Price in the catalogue.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Offer {
     pub(crate) price: &'static Price,

@@ -1,31 +1,31 @@
-//! Subscription schedules: what is planned for a subscription, phase by phase.
+//! Subscription schedules with their phases.
 
 use super::price::Price;
 use super::{Home, Metadata, Render, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, object};
 
-/// A schedule. Instants are Unix seconds by the clock of the object.
+/// Schedule. Instants are Unix seconds by the clock of the object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Schedule {
     pub(crate) id: String,
     pub(crate) customer: String,
-    /// The subscription that it drives, or drove.
+    /// Id of the subscription that it drives or drove.
     pub(crate) subscription: Option<String>,
     pub(crate) status: Status,
-    /// The first to the last.
+    /// Phases, the first to the last.
     pub(crate) phases: Vec<Phase>,
-    /// Which of the phases has been reached; none before the first and after the last.
+    /// Index of the current phase; `None` before the first and after the last.
     pub(crate) current: Option<usize>,
     /// Whether the subscription ends with the last phase.
     pub(crate) cancels: bool,
     pub(crate) created: i64,
-    /// When it came to the end that its status names.
+    /// Time of the end that the status names.
     pub(crate) over_at: Option<i64>,
     pub(crate) home: Home,
 }
 
-/// What a subscription is for, for how long.
+/// Phase: items for a span of time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Phase {
     pub(crate) start: i64,
@@ -56,17 +56,17 @@ impl Status {
 }
 
 impl Schedule {
-    /// Whether it has anything to say about what will be.
+    /// Whether it still drives its subscription.
     pub(crate) const fn is_in_force(&self) -> bool {
         matches!(self.status, Status::NotStarted | Status::Active)
     }
 
-    /// The phase that comes next.
+    /// Next phase.
     pub(crate) fn next_phase(&self) -> Option<&Phase> {
         self.phases.get(self.current.map_or(0, |current| current + 1))
     }
 
-    /// When it ends its subscription, if it does.
+    /// Time at which it ends its subscription.
     pub(crate) fn ends_subscription_at(&self) -> Option<i64> {
         self.phases.last().map(|phase| phase.end).filter(|_| self.cancels)
     }

@@ -7,7 +7,7 @@ use super::{Home, Metadata, Render, render_metadata};
 use crate::simulate::version::ApiVersion;
 use crate::simulate::wire::{NONE, NULL, Object, Wire, embedded_list, object};
 
-/// A subscription. Instants are Unix seconds by the clock of the object.
+/// Subscription. Instants are Unix seconds by the clock of the object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subscription {
     pub(crate) id: String,
@@ -20,27 +20,27 @@ pub(crate) struct Subscription {
     pub(crate) cancellation: Cancellation,
     pub(crate) ended_at: Option<i64>,
     pub(crate) pause_collection: Option<Pause>,
-    /// Why its status is `paused`, and since when.
+    /// Reason and time of the status `paused`.
     pub(crate) paused: Option<Paused>,
     pub(crate) latest_invoice: Option<String>,
     pub(crate) default_payment_method: Option<String>,
-    /// What happens when a trial ends and there is no card.
+    /// Behavior at the end of a trial without a card.
     pub(crate) missing_payment_method: &'static str,
-    /// `send_invoice` instead of `charge_automatically`.
+    /// Collection method `send_invoice` instead of `charge_automatically`.
     pub(crate) send_invoice: bool,
-    /// Flexible billing mode, which versions since Clover show.
+    /// Flexible billing mode, rendered since Clover.
     pub(crate) flexible: bool,
-    /// A change that waits for its payment: the price that it would bring, and when it lapses.
+    /// Change that waits for its payment: the new price, and the time at which it expires.
     pub(crate) pending_update: Option<(&'static Price, i64)>,
     /// Discounts in force, the oldest first.
     pub(crate) discounts: Vec<Discount>,
-    /// The schedule that drives it.
+    /// Id of the schedule that drives it.
     pub(crate) schedule: Option<String>,
     pub(crate) metadata: Metadata,
     pub(crate) home: Home,
 }
 
-/// One item: a price, how many, and the period it is in.
+/// Item: price, quantity and current period.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Item {
     pub(crate) id: String,
@@ -49,7 +49,7 @@ pub(crate) struct Item {
     pub(crate) quantity: i64,
     pub(crate) period_start: i64,
     pub(crate) period_end: i64,
-    /// What the periods are counted from, and how many have begun.
+    /// Start of the count of periods, and the number that have begun.
     pub(crate) anchor: i64,
     pub(crate) cycle: u32,
 }
@@ -67,31 +67,31 @@ pub(crate) enum Status {
     Canceled,
 }
 
-/// What is known about the end that was asked for.
+/// Requested end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Cancellation {
     pub(crate) at_period_end: bool,
     pub(crate) at: Option<i64>,
-    /// When it was asked for.
-    pub(crate) asked_at: Option<i64>,
+    /// Time of the request.
+    pub(crate) requested_at: Option<i64>,
     pub(crate) reason: Option<&'static str>,
 }
 
-/// A pause of collection.
+/// Pause of the collection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pause {
     pub(crate) behavior: &'static str,
     pub(crate) resumes_at: Option<i64>,
 }
 
-/// Why the status is `paused`.
+/// Reason and time of the status `paused`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Paused {
     pub(crate) reason: &'static str,
     pub(crate) at: i64,
 }
 
-/// The first version that says why a subscription is paused.
+/// First version with the reason of a pause.
 pub(crate) const STATUS_DETAILS_SINCE: ApiVersion = ApiVersion::Endive;
 
 impl Paused {
@@ -133,7 +133,7 @@ impl Item {
         self.period_end = self.price.period_end(self.anchor, self.cycle);
     }
 
-    /// Begins counting periods anew.
+    /// Restarts the count of periods.
     pub(crate) fn restart(&mut self, anchor: i64) {
         self.anchor = anchor;
         self.cycle = 1;
@@ -175,17 +175,17 @@ impl Item {
 }
 
 impl Subscription {
-    /// Start of the current period: the earliest of the items'.
+    /// Start of the current period: the earliest of the items.
     pub(crate) fn period_start(&self) -> i64 {
         self.items.iter().map(|item| item.period_start).min().unwrap_or(self.created)
     }
 
-    /// The next instant at which an item's period ends.
+    /// Next end of a period of an item.
     pub(crate) fn next_period_end(&self) -> i64 {
         self.items.iter().map(|item| item.period_end).min().unwrap_or(self.created)
     }
 
-    /// End of the current period: the latest of the items'.
+    /// End of the current period: the latest of the items.
     pub(crate) fn period_end(&self) -> i64 {
         self.items.iter().map(|item| item.period_end).max().unwrap_or(self.created)
     }
@@ -287,7 +287,7 @@ impl Subscription {
 impl Render for Subscription {
     fn render(&self, version: ApiVersion) -> Object {
         let first = &self.items[0];
-        // The plan of the only item is repeated at the top; several items have none there.
+        // The plan of a single item is repeated at the top; with several items it is null.
         let single = self.items.len() == 1;
         let items = self.items.iter().map(|item| item.render(self, version).into()).collect();
         let url = format!("/v1/subscription_items?subscription={}", self.id);
@@ -300,7 +300,7 @@ impl Render for Subscription {
             "billing_thresholds": NULL,
             "cancel_at": self.cancellation.at,
             "cancel_at_period_end": self.cancellation.at_period_end,
-            "canceled_at": self.cancellation.asked_at,
+            "canceled_at": self.cancellation.requested_at,
             "collection_method": self.collection_method(),
             "created": self.created,
             "customer": &self.customer,
@@ -334,11 +334,16 @@ impl Render for Subscription {
         };
         self.version_fields(&mut subscription, version);
         if version < ApiVersion::V2020 {
-            old::subscription(&mut subscription, self, version);
+            old::subscription(&mut subscription, version);
+        }
+        if version < ApiVersion::V2018 {
+            // A subscription had only one plan.
+            subscription.set("plan", first.price.render_plan(version, self.home.livemode));
+            subscription.set("quantity", first.quantity);
         }
         subscription
     }
 }
 
-/// How long a customer who is sent an invoice has to pay it.
+/// Days to pay an invoice that is sent by e-mail.
 pub(crate) const DAYS_UNTIL_DUE: i64 = 14;

@@ -1,4 +1,4 @@
-//! Everything that a life can hold does happen.
+//! Every act, status and transition occurs.
 
 use super::*;
 

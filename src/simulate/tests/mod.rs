@@ -1,4 +1,4 @@
-//! What holds for every simulation, tried over many seeds.
+//! Properties of every simulation, tested with many seeds.
 
 mod coverage;
 mod order;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::changes::undo;
 use super::*;
 
-/// Six hundred subscriptions over a year: enough for everything to happen. Made once.
+/// Six hundred subscriptions over a year, simulated once: enough for everything to happen.
 fn big() -> &'static Simulation {
     static BIG: LazyLock<Simulation> = LazyLock::new(|| {
         simulate(&Plan { subscriptions: 600, format: Format::Compact, ..Plan::default() })
@@ -24,7 +24,7 @@ fn read(event: &SimulatedEvent) -> Value {
     serde_json::from_str(&event.body).unwrap()
 }
 
-/// Null and absent are the same to who reads.
+/// Removes nulls: null and absent mean the same.
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(

@@ -1,9 +1,8 @@
-//! Whoever has all the events can find out what was last: an independent, slow reader does.
+//! An independent, slow reader of all events finds the last one of each second.
 
 use super::*;
 
-/// The events of one object within one second, found in their order by what they say themselves.
-/// Returns the last.
+/// Last of the events of one object within one second, by their own content.
 fn last_of(mut events: Vec<&Value>) -> &Value {
     let is = |event: &Value, end: &str| event["type"].as_str().unwrap().ends_with(end);
     let comes_before = |a: &Value, b: &Value| {
@@ -128,7 +127,7 @@ fn the_last_snapshot_is_the_truth() {
         if object["status"] == row.status {
             assert_eq!(object["ended_at"].as_i64(), seconds(row.ended_at));
         } else {
-            // A customer's deletion is the one end that a snapshot need not tell.
+            // After the deletion of a customer, a snapshot with the end may be missing.
             assert_eq!(row.status, "canceled");
             assert!(deleted.contains(&row.customer_id));
         }

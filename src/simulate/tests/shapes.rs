@@ -1,4 +1,4 @@
-//! Each version has the shapes that it really has.
+//! Shapes of each version.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn snapshots(version: ApiVersion, event_type: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Every path of keys in a snapshot; what is in a list counts as one.
+/// Paths of keys in a snapshot; elements of a list count as one.
 fn keys(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Object(fields) => fields

@@ -1,4 +1,4 @@
-//! What schedules have in store.
+//! Expected changes by schedules.
 
 use serde::Serialize;
 
@@ -7,29 +7,29 @@ use crate::simulate::recorder::Tracked;
 use crate::simulate::stage::Stage;
 use crate::time::StripeTime;
 
-/// The next thing that a schedule will do to a subscription.
+/// Next change that a schedule makes to a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TrueChange {
-    /// The schedule, `sub_sched_…`.
+    /// Id of the schedule, `sub_sched_…`.
     pub schedule_id: String,
-    /// When.
+    /// Time of the change.
     pub at: StripeTime,
     /// `update` or `cancel`.
     pub action: &'static str,
-    /// What the subscription will be for; nothing where it will be cancelled.
+    /// Items after the change; empty if the subscription is canceled.
     pub items: Vec<TrueItem>,
 }
 
-/// A price of what is to come, and how many.
+/// Planned price and quantity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TrueItem {
-    /// The price.
+    /// Id of the price.
     pub price_id: &'static str,
-    /// How many; none of a metered price.
+    /// Quantity; `None` for a metered price.
     pub quantity: Option<i64>,
 }
 
-/// What is planned for a subscription.
+/// Planned change and end of a subscription.
 #[derive(Default)]
 pub(super) struct Planned {
     pub(super) change: Option<TrueChange>,
@@ -37,8 +37,8 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// By the one schedule that drives it; what is over has no plans.
-    pub(super) fn of(stage: &Stage, over: bool) -> Self {
+    /// Reads the schedule that drives the subscription. One that is over has no plans.
+    pub(super) fn new(stage: &Stage, over: bool) -> Self {
         let drives =
             |schedule: &&Schedule| schedule.is_in_force() && schedule.subscription.is_some();
         let mut known = stage.schedules.iter().rev().filter_map(Tracked::sent);
