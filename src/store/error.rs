@@ -194,6 +194,13 @@ impl StoreError {
         matches!(self, Self::Unavailable(_) | Self::CannotGrow(_))
     }
 
+    /// True if another process has locked a SQLite file.
+    pub(super) fn is_locked(&self) -> bool {
+        let Self::Unavailable(source) = self else { return false };
+        let code = source.downcast_ref().and_then(DatabaseFailure::code);
+        matches!(code, Some("5" | "261" | "517"))
+    }
+
     /// True if the stored data may be the reason, so that other rows may be readable.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt(_) | Self::Damaged(_))

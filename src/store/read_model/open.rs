@@ -218,6 +218,6 @@ pub(in crate::store) mod sql {
                 last bigint NOT NULL
             );
             INSERT INTO subledger_read.generation_numbers VALUES (1, 0) ON CONFLICT DO NOTHING;
-            COMMENT ON SCHEMA subledger_read IS 'The read models of subledger, version 2; made anew from the log'";
+            COMMENT ON SCHEMA subledger_read IS 'Read models of subledger, version 2; rebuilt from the log'";
     }
 }
