@@ -13,8 +13,8 @@ pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Error of an operation of the store. The operation wrote nothing.
 ///
-/// The message is for the log of the program and for commands: it has the code and object of the database, and no value,
-/// body or password. It must not be sent over HTTP.
+/// The message is for the log of the program and for commands: it has the code and object of the database, and no
+/// value, body or password. It must not be sent over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is locked, unreadable or gone. A retry may help.

@@ -1,7 +1,7 @@
 //! Dropping of generations, and reclaiming of their space.
 //!
-//! A generation may have gigabytes, and the fold waits for the writer meanwhile. Tables are therefore dropped one by one,
-//! the file shrinks in small steps, and each step yields to other writers.
+//! A generation may have gigabytes, and the fold waits for the writer meanwhile. Tables are therefore dropped one by
+//! one, the file shrinks in small steps, and each step yields to other writers.
 
 use std::time::Duration;
 
@@ -82,8 +82,8 @@ impl ReadModel {
         if abandoned.is_empty() { Ok(()) } else { self.shrink().await }
     }
 
-    /// Moves pages from the end of the SQLite file into its free pages, in small steps, and truncates the file. PostgreSQL
-    /// has a file for each table.
+    /// Moves pages from the end of the SQLite file into its free pages, in small steps, and truncates the file.
+    /// PostgreSQL has a file for each table.
     async fn shrink(&self) -> Result<(), StoreError> {
         if self.0.db.dialect() == Dialect::Postgres {
             return Ok(());
@@ -101,9 +101,9 @@ impl ReadModel {
             free_pages = left;
             yield_to_writers(stopwatch.elapsed()).await;
         }
-        // The file shrinks when the write-ahead log is moved into it. If a reader needs an older state, a later commit does
-        // so.
-        retry_while_locked(|| self.0.db.run_on_writer(sql::CHECKPOINT)).await
+        // The file shrinks when the write-ahead log is moved into it. If a reader needs an older state, a later commit
+        // does so.
+        retry_while_locked(|| self.0.db.run_on_writer(sql::TRUNCATE_WAL)).await
     }
 
     /// Runs a statement in a transaction of its own.
@@ -118,8 +118,8 @@ async fn ids(query: Query<'_>) -> Result<Vec<GenerationId>, StoreError> {
     query.fetch_all().await?.iter().map(|row| row.get(0)).collect()
 }
 
-/// Retries a step while another process has locked the database, which may commit without a pause. Each attempt waits for
-/// the lock until the busy timeout.
+/// Retries a step while another process has locked the database, which may commit without a pause. Each attempt waits
+/// for the lock until the busy timeout.
 async fn retry_while_locked<F>(step: impl Fn() -> F) -> Result<(), StoreError>
 where
     F: Future<Output = Result<(), StoreError>>,
@@ -154,7 +154,7 @@ pub(in crate::store) mod sql {
         /// Frees 2048 pages in a step: 16 MiB.
         SHRINK = sqlite "PRAGMA incremental_vacuum(2048)";
         FREE_PAGES = sqlite "SELECT freelist_count FROM pragma_freelist_count";
-        CHECKPOINT = sqlite "PRAGMA wal_checkpoint(TRUNCATE)";
+        TRUNCATE_WAL = sqlite "PRAGMA wal_checkpoint(TRUNCATE)";
     }
 
     // Templates.
