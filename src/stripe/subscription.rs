@@ -1,4 +1,4 @@
-//! `subscription`: every shape since 2012 into one set of facts.
+//! `subscription`: one set of facts from every shape since 2012.
 
 use std::collections::BTreeMap;
 
@@ -10,70 +10,69 @@ use super::json::{Field, Id, List, Metadata, Seconds, Text, owned_text};
 use super::price::{Item, ItemFacts, Plan};
 use crate::time::StripeTime;
 
-/// What the ledger keeps of one snapshot of a subscription.
+/// Facts of one snapshot of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionFacts {
-    /// The status as Stripe sent it; a status of the future is as welcome.
+    /// Status as Stripe sent it, also if this version does not know it.
     pub status: String,
-    /// The items, in Stripe's order.
+    /// Items, in Stripe's order.
     pub items: Vec<ItemFacts>,
-    /// Whether the list of items was cut short: a webhook embeds its first page only.
+    /// True if the list of items was cut: a webhook embeds its first page only.
     pub items_truncated: bool,
-    /// Period of the subscription itself, for a snapshot that lists no items.
+    /// Period of the subscription itself, for a snapshot without items.
     pub own_period: (Option<StripeTime>, Option<StripeTime>),
     /// Three-letter currency that it is billed in, lower case.
     pub currency: Option<String>,
-    /// Whether it ends with the current period.
+    /// True if it ends with the current period.
     pub cancel_at_period_end: bool,
-    /// When it will be cancelled.
+    /// Instant of the planned cancellation.
     pub cancel_at: Option<StripeTime>,
-    /// When the cancellation was asked for.
+    /// Instant at which the cancellation was requested.
     pub canceled_at: Option<StripeTime>,
-    /// When it ended.
+    /// Instant at which it ended.
     pub ended_at: Option<StripeTime>,
     /// `cancellation_details.reason`.
     pub cancellation_reason: Option<String>,
     /// `status_details.paused.subscription.type`, since 2026-09-30.endive.
     pub paused_reason: Option<String>,
-    /// `pause_collection`: what becomes of invoices, and until when.
+    /// `pause_collection`: `behavior` and `resumes_at`.
     pub pause_collection: Option<(String, Option<StripeTime>)>,
-    /// Start of the trial; it stays when the trial is over.
+    /// Start of the trial; stays set when it is over.
     pub trial_start: Option<StripeTime>,
-    /// End of the trial; it stays when the trial is over.
+    /// End of the trial; stays set when it is over.
     pub trial_end: Option<StripeTime>,
     /// Discounts in force.
     pub discounts: Vec<DiscountFacts>,
-    /// The invoice that the snapshot points at.
+    /// Latest invoice that the snapshot names.
     pub latest_invoice: Option<String>,
     /// `charge_automatically` or `send_invoice`.
     pub collection_method: Option<String>,
-    /// The test clock that moves its time.
+    /// Test clock that moves its time.
     pub test_clock: Option<String>,
     /// Schedule that drives it.
     pub schedule: ScheduleReference,
-    /// When it was made.
+    /// Instant of its creation.
     pub created: Option<StripeTime>,
-    /// When it began.
+    /// Instant of its start.
     pub started: Option<StripeTime>,
-    /// The merchant's metadata.
+    /// Metadata of the merchant.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Schedule that drives a subscription, as a snapshot tells of it.
+/// Reference of a snapshot to the schedule that drives its subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScheduleReference {
-    /// The snapshot says nothing of schedules (before 2019-08-14).
+    /// The snapshot has no such field (before 2019-08-14).
     #[default]
     NotReported,
-    /// There is none.
+    /// No schedule drives it.
     None,
     /// `sub_sched_…`.
     Schedule(String),
 }
 
 impl SubscriptionFacts {
-    /// Whether this status is final: Stripe never revives such a subscription, a new one has a
-    /// new id.
+    /// True if the status is final: Stripe never revives such a subscription, and a new one has a new id.
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.as_str(), "canceled" | "incomplete_expired")
     }
@@ -89,25 +88,25 @@ impl SubscriptionFacts {
         self.items.iter().filter_map(|item| item.current_period_end).max().or(self.own_period.1)
     }
 
-    /// The earliest end of an item's period: where items have different intervals, cancelling at
-    /// the period's end takes effect then.
+    /// Earliest end of an item's period. If items have different intervals, a cancellation at the end of the
+    /// period takes effect then.
     pub fn earliest_period_end(&self) -> Option<StripeTime> {
         self.items.iter().filter_map(|item| item.current_period_end).min().or(self.own_period.1)
     }
 }
 
-/// A subscription as it stands in an event.
+/// Subscription as it is in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Subscription<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
-    /// The customer's id, or the expanded customer.
+    /// Id of the customer, or the expanded customer.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
-    /// The account that stands for a customer, since 2026-03-25.dahlia.
+    /// Account in place of a customer, since 2026-03-25.dahlia.
     #[serde(borrow)]
     pub customer_account: Option<Text<'a>>,
     #[serde(borrow)]
@@ -168,13 +167,13 @@ struct PauseCollection<'a> {
 }
 
 impl Subscription<'_> {
-    /// `sub_…`. Until 2013 a subscription had no id, because a customer had one at most: it goes by
-    /// the customer's.
+    /// `sub_…`. Until 2013 a subscription had no id, because a customer had at most one; then this is the
+    /// customer's id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref().or_else(|| self.customer.as_ref().map(|customer| &*customer.0))
     }
 
-    /// The status as it was sent.
+    /// Status as Stripe sent it.
     pub fn status(&self) -> &str {
         &self.status
     }
@@ -244,8 +243,7 @@ impl Subscription<'_> {
     }
 }
 
-/// `status_details.paused.subscription.type`; young and still moving, so nothing else of it is
-/// relied on.
+/// `status_details.paused.subscription.type`. The field is new and still changes, so nothing else of it is used.
 fn paused_reason(details: &RawValue) -> Option<String> {
     let details: serde_json::Value = serde_json::from_str(details.get()).ok()?;
     details.pointer("/paused/subscription/type")?.as_str().map(str::to_owned)

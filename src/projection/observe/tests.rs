@@ -101,7 +101,7 @@ fn an_upcoming_invoice_is_on_the_timeline_only() {
     assert_eq!(observed.change, None);
 }
 
-/// The stand-ins, and what leads where.
+/// The payment keys and the links of an event.
 fn followed(event_type: &str, object: &str) -> (String, String) {
     let observed = observe(&event(event_type, object)).unwrap();
     let payment_keys = observed.payment_keys.iter().map(|key| key.customer.to_string());
