@@ -12,7 +12,7 @@ use crate::store::{
     ItemFilter, OpenMode, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
 };
 use crate::time::StripeTime;
-use crate::view::{SubscriptionView, InvalidStatus};
+use crate::view::{InvalidStatus, SubscriptionView};
 
 /// Number of rows to read at a time.
 const PAGE_ROWS: usize = 1_000;

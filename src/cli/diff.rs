@@ -94,7 +94,9 @@ impl DiffWriter {
         }
         self.out.flush()?;
         if self.format == Format::Table && self.listed < self.differing {
-            print_message("hint: --limit N lists the changes of N subscriptions, --format csv lists all");
+            print_message(
+                "hint: --limit N lists the changes of N subscriptions, --format csv lists all",
+            );
         }
         Ok(())
     }

@@ -114,7 +114,9 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
             ),
         )),
         Ok(ErasedBytes::Gone) => {
-            print_message("erased: the read model was rebuilt, and no file of the ledger contains the bytes");
+            print_message(
+                "erased: the read model was rebuilt, and no file of the ledger contains the bytes",
+            );
             Ok(Exit::Done)
         }
         Ok(ErasedBytes::OnServer) => {

@@ -57,7 +57,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         Command::Activate { generation } => activate(&store, generation).await,
         Command::Drop { generation } => {
             let dropped = projector::drop_generation(&store, &context.clock, generation).await;
-            dropped.map_err(Into::into).map(|()| print_message(&format!("dropped generation {generation}")))
+            dropped
+                .map_err(Into::into)
+                .map(|()| print_message(&format!("dropped generation {generation}")))
         }
     };
     store.close().await;

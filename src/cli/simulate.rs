@@ -111,7 +111,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         };
         let bar = progress::bar("posting", events.len() as u64);
         let posted = post(&target, events, bar).await?;
-        print_message(&format!("posted {} events and {} duplicates", posted.stored, posted.duplicates));
+        print_message(&format!(
+            "posted {} events and {} duplicates",
+            posted.stored, posted.duplicates
+        ));
     } else if let Some(path) = args.out {
         if path == Path::new("-") {
             write_export(&events, args.seed, &mut stdout())?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::SharedState;
 use super::access::{AccessRequest, AccessView};
 use super::freshness::AtPosition;
-use super::params::{PathId, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use crate::ids::{CustomerId, CustomerKey};
 use crate::store::AccessHolder;

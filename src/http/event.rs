@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::params::{PathId, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use super::{AppState, SharedState};
 use crate::exchange::EventRecord;

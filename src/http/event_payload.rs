@@ -5,7 +5,7 @@ use axum::http::{HeaderName, header};
 
 use super::SharedState;
 use super::event::find;
-use super::params::{PathId, Params};
+use super::params::{Params, PathId};
 use super::problem::{Problem, ProblemType};
 
 #[tracing::instrument(name = "event_payload", level = "debug", skip_all)]

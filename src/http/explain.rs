@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::SharedState;
 use super::freshness::AtPosition;
-use super::params::{INSTANT, PathId, Params};
+use super::params::{INSTANT, Params, PathId};
 use super::problem::Problem;
 use crate::audit::{self, Explanation, Past};
 use crate::ids::SubscriptionId;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::freshness::AtPosition;
-use super::params::{INSTANT, PathId, Params, cursor};
+use super::params::{INSTANT, Params, PathId, cursor};
 use super::problem::Problem;
 use super::{AppState, SharedState};
 use crate::audit::{self, HistoryPage, PageError, PageRequest, Past, Subject, SubjectKind};
@@ -25,17 +25,29 @@ pub(super) struct HistoryPageView {
 type Answer = Result<AtPosition<Json<HistoryPageView>>, Problem>;
 
 #[tracing::instrument(name = "user_history", level = "debug", skip_all)]
-pub(super) async fn get_user(State(app): SharedState, PathId(id): PathId, params: Params) -> Answer {
+pub(super) async fn get_user(
+    State(app): SharedState,
+    PathId(id): PathId,
+    params: Params,
+) -> Answer {
     page(&app, SubjectKind::User, id, params).await
 }
 
 #[tracing::instrument(name = "customer_history", level = "debug", skip_all)]
-pub(super) async fn get_customer(State(app): SharedState, PathId(id): PathId, params: Params) -> Answer {
+pub(super) async fn get_customer(
+    State(app): SharedState,
+    PathId(id): PathId,
+    params: Params,
+) -> Answer {
     page(&app, SubjectKind::Customer, id, params).await
 }
 
 #[tracing::instrument(name = "subscription_history", level = "debug", skip_all)]
-pub(super) async fn get_subscription(State(app): SharedState, PathId(id): PathId, params: Params) -> Answer {
+pub(super) async fn get_subscription(
+    State(app): SharedState,
+    PathId(id): PathId,
+    params: Params,
+) -> Answer {
     page(&app, SubjectKind::Subscription, id, params).await
 }
 

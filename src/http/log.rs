@@ -20,7 +20,10 @@ pub(super) struct HeadView {
 }
 
 #[tracing::instrument(name = "log", level = "debug", skip_all)]
-pub(super) async fn get(State(app): SharedState, params: Params) -> Result<Json<HeadView>, Problem> {
+pub(super) async fn get(
+    State(app): SharedState,
+    params: Params,
+) -> Result<Json<HeadView>, Problem> {
     params.finish()?;
     let head = app.store.log.head().await?;
     Ok(Json(HeadView { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))

@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::SharedState;
 use super::freshness::AtPosition;
-use super::params::{PathId, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use crate::ids::SubscriptionId;
 use crate::store::SubscriptionFilter;

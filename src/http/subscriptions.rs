@@ -10,8 +10,8 @@ use super::params::{Params, cursor};
 use super::problem::Problem;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::store::{SubscriptionFilter, SubscriptionKey};
-use crate::view::SubscriptionView;
 use crate::view::InvalidStatus;
+use crate::view::SubscriptionView;
 
 #[derive(Serialize)]
 pub(super) struct SubscriptionPage {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::SharedState;
 use super::access::{AccessRequest, AccessView};
 use super::freshness::AtPosition;
-use super::params::{PathId, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use crate::store::AccessHolder;
 

@@ -41,7 +41,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut file = options.open(&args.out).map_err(cannot)?;
     writeln!(file, "{}", key.to_secret_text()).map_err(cannot)?;
     file.sync_all().map_err(cannot)?;
-    print_message(&format!("the signing key is in {}. Public key, for checking:", args.out.display()));
+    print_message(&format!(
+        "the signing key is in {}. Public key, for checking:",
+        args.out.display()
+    ));
     let mut out = stdout();
     writeln!(out, "{}", key.verifier())?;
     out.flush()?;
