@@ -12,7 +12,7 @@ use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::column::Value;
 use crate::projection::effects::{Parked, TimelineEntry};
-use crate::projection::observe::Link;
+use crate::projection::observe::PaymentLink;
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{BindType, Session};
 use crate::store::error::StoreError;
@@ -31,7 +31,7 @@ pub struct FoldBatch {
     /// Entries of timelines.
     pub timeline: Vec<TimelineEntry>,
     /// Links from objects to their owners.
-    pub links: Vec<Link>,
+    pub links: Vec<PaymentLink>,
     /// Customers, and the users that events link them to.
     pub users: Vec<(CustomerKey, String)>,
     /// Names of products and prices.
