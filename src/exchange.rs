@@ -1,7 +1,7 @@
-//! The form in which events leave a ledger and enter another: one JSON object an event.
+//! Exchange format of events: one JSON object per event.
 //!
-//! It is what `export` writes a line at a time, what `import` reads back to the same log, root
-//! and all, and (without the payload) what the API answers about an event.
+//! `export` writes it line by line, `import` restores the same log from it, with the same root, and the API
+//! returns it (without the payload) for one event.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,84 +15,84 @@ use crate::stripe::envelope::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
-/// An event as the log holds it.
+/// Record of one event of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
-    /// Its place in the log that it comes from.
+    /// Position in the log that it comes from.
     pub position: Position,
     /// `evt_…`.
     pub event_id: EventId,
-    /// The account; empty for the platform's own.
+    /// Connected account; empty for the platform's own.
     pub account: AccountId,
     /// Live or test mode.
     pub livemode: bool,
-    /// The event's type.
+    /// Type of the event.
     pub r#type: String,
-    /// The API version that rendered it, where it says so.
+    /// API version that it is rendered at, if it says it.
     #[serde(default)]
     pub api_version: Option<String>,
-    /// When it happened, by Stripe's clock.
+    /// Second in which it happened, by Stripe's clock.
     pub created: StripeTime,
-    /// The fraction of that second in nanoseconds; absent where there is none.
+    /// Fraction of that second in nanoseconds; absent if it is zero.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub created_nanos: u32,
-    /// When it was received.
+    /// Time of receipt.
     pub received_at: ReceivedAt,
     /// `webhook`, `api`, `import` or `subledger`.
     pub source: String,
-    /// The signature header as received; null where there was none, and where it was erased.
+    /// Signature header as received; null if there was none or it was erased.
     pub signature: Option<String>,
-    /// The salt of the signature's hash, in hex; absent where there is no signature, or its hash has no salt.
+    /// Salt of the signature's hash, in hex; absent without a signature, or if its hash has no salt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_salt: Option<String>,
-    /// The hash of an erased signature, in hex; absent where none was erased.
+    /// Hash of an erased signature, in hex; absent if none was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_hash: Option<String>,
-    /// The salt of the payload's hash, in hex; absent where the payload was erased or is left out.
+    /// Salt of the payload's hash, in hex; absent if the payload was erased or is omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
     /// `SHA-256(salt || payload)`, in hex.
     pub payload_hash: String,
-    /// The exact bytes; absent where they were erased or are left out.
+    /// Exact bytes of the body; absent if they were erased or are omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
-    /// Whether the payload was erased.
+    /// True if the payload was erased.
     #[serde(default, skip_serializing_if = "is_false")]
     pub erased: bool,
-    /// What came again.
+    /// Redeliveries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redeliveries: Vec<RedeliveryRecord>,
-    /// The secret that the signature fitted when it was received: what it is bound to, and an
-    /// identifier that does not give it away. Absent where nothing was verified.
+    /// Secret that signed it: its binding, and an identifier that does not reveal it. Absent if no signature was
+    /// verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_with: Option<String>,
 }
 
-/// Later deliveries of one event with one content.
+/// Later deliveries of one event with equal content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedeliveryRecord {
-    /// The content's hash with the event's salt, in hex.
+    /// Hash of the content with the event's salt, in hex.
     pub payload_hash: String,
-    /// The API version that rendered it.
+    /// API version that it is rendered at.
     pub api_version: Option<String>,
-    /// When it came first.
+    /// Time of the first of them.
     pub first_received_at: ReceivedAt,
-    /// When it came last.
+    /// Time of the last of them.
     pub last_received_at: ReceivedAt,
-    /// How often it came.
+    /// Number of deliveries.
     pub count: i64,
-    /// The bytes, where the API version is another than the event's.
+    /// Bytes of the body, if the API version differs from the event's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
 }
 
-/// A record that no event can be made of.
+/// Reason why a record cannot become an event.
 #[derive(Debug, thiserror::Error)]
 pub enum BadRecord {
-    /// A field is not in the form that an export has.
+    /// A field does not have the form that an export has.
     #[error("`{0}` is not in the form that an export has")]
     Field(&'static str),
-    /// A field says something else than the payload.
+    /// A field contradicts the payload.
     #[error("`{0}` is not what the payload says")]
     Contradicted(&'static str),
     /// The fields contradict each other.
@@ -111,7 +111,7 @@ const fn is_false(erased: &bool) -> bool {
 }
 
 impl EventRecord {
-    /// The keys that a record may have, in their order.
+    /// Keys that a record may have, in their order.
     pub const KEYS: [&'static str; 19] = [
         "position",
         "event_id",
@@ -134,8 +134,8 @@ impl EventRecord {
         "signed_with",
     ];
 
-    /// Fields that the leaf of an event covers; its place in the tree covers the position. A payload is covered by
-    /// its salted hash.
+    /// Fields that the leaf of an event covers. The position is covered by the leaf's place in the tree, the payload
+    /// by its salted hash.
     const COVERED: [&'static str; 15] = [
         "position",
         "event_id",
@@ -154,44 +154,58 @@ impl EventRecord {
         "payload",
     ];
 
-    /// Fields of this record that a proof of its leaf covers. The API version is among them where the payload
-    /// repeats it, because [`EventRecord::into_event`] compares the two.
+    /// Fields of this record that a proof of its leaf covers. This includes the API version if the payload
+    /// contains it, because [`EventRecord::into_event`] compares the two.
     pub fn covered_by_proof(&self) -> Vec<&'static str> {
         let envelope = self.payload.as_deref().and_then(|it| Envelope::parse(it).ok());
         let repeated = envelope.and_then(|it| it.api_version).map(|_| "api_version");
         Self::COVERED.into_iter().chain(repeated).collect()
     }
 
-    /// The record of an event, payload and all.
+    /// Record of an event, with its payload.
     pub fn new(event: LoggedEvent, redeliveries: Vec<Redelivery>) -> Self {
-        let is_salted = event.signature.is_some() && event.signature_hash.is_some();
-        let signature_salt = event.salt.as_ref().filter(|_| is_salted).map(signature_salt);
-        let signature_hash = event.signature_hash.filter(|_| event.signature.is_none());
-        let facts = event.facts;
+        let LoggedEvent {
+            position,
+            facts,
+            received_at,
+            source,
+            signature,
+            signed_with,
+            signature_hash,
+            payload_hash,
+            // Computed from the other fields.
+            leaf_hash: _,
+            salt,
+            payload,
+        } = event;
+        let EventFacts { scope, event_id, event_type, api_version, created, created_nanos } = facts;
+        let is_salted = signature.is_some() && signature_hash.is_some();
+        let signature_salt = salt.as_ref().filter(|_| is_salted).map(signature_salt);
+        let signature_hash = signature_hash.filter(|_| signature.is_none());
         Self {
-            position: event.position,
-            event_id: facts.event_id,
-            account: facts.scope.account,
-            livemode: facts.scope.livemode,
-            r#type: facts.event_type,
-            api_version: facts.api_version,
-            created: facts.created,
-            created_nanos: facts.created_nanos,
-            received_at: event.received_at,
-            source: event.source.as_str().to_owned(),
-            signature: event.signature,
+            position,
+            event_id,
+            account: scope.account,
+            livemode: scope.livemode,
+            r#type: event_type,
+            api_version,
+            created,
+            created_nanos,
+            received_at,
+            source: source.as_str().to_owned(),
+            signature,
             signature_salt: signature_salt.map(hex::encode),
             signature_hash: signature_hash.map(hex::encode),
-            salt: event.salt.map(hex::encode),
-            payload_hash: hex::encode(event.payload_hash),
-            erased: event.payload.is_none(),
-            payload: event.payload,
+            salt: salt.map(hex::encode),
+            payload_hash: hex::encode(payload_hash),
+            erased: payload.is_none(),
+            payload,
             redeliveries: redeliveries.into_iter().map(RedeliveryRecord::from).collect(),
-            signed_with: event.signed_with,
+            signed_with,
         }
     }
 
-    /// The same without its content.
+    /// The record without bodies.
     #[must_use]
     pub fn without_payload(mut self) -> Self {
         self.salt = None;
@@ -202,9 +216,9 @@ impl EventRecord {
         self
     }
 
-    /// The event to restore or append, and its redeliveries, which only a restored log takes.
+    /// Converts to the event to restore or append, and its redeliveries, which only a restored log takes.
     pub fn into_event(self) -> Result<(NewEvent, Vec<Redelivery>), BadRecord> {
-        // A payload that is no event was let in by other rules than today's; its facts stand.
+        // A payload that is not an event was accepted by older rules; then the fields count.
         let envelope = self.payload.as_deref().and_then(|payload| Envelope::parse(payload).ok());
         if let Some(field) = envelope.as_ref().and_then(|it| self.contradicted_by(it)) {
             return Err(BadRecord::Contradicted(field));
@@ -247,8 +261,8 @@ impl EventRecord {
 }
 
 impl EventRecord {
-    /// The first field that says something else than the payload's envelope. The projection folds
-    /// the payload and orders it by the fields, so they must agree.
+    /// First field that contradicts the payload's envelope. The projection folds the payload and orders it by the
+    /// fields, so they must agree.
     fn contradicted_by(&self, envelope: &Envelope<'_>) -> Option<&'static str> {
         let of_payload = envelope.api_version.as_deref();
         let agreements = [
@@ -290,18 +304,28 @@ impl RedeliveryRecord {
 
 impl From<Redelivery> for RedeliveryRecord {
     fn from(redelivery: Redelivery) -> Self {
+        let Redelivery {
+            // That of the event.
+            position: _,
+            payload_hash,
+            api_version,
+            first_received_at,
+            last_received_at,
+            count,
+            payload,
+        } = redelivery;
         Self {
-            payload_hash: hex::encode(redelivery.payload_hash),
-            api_version: redelivery.api_version,
-            first_received_at: redelivery.first_received_at,
-            last_received_at: redelivery.last_received_at,
-            count: redelivery.count,
-            payload: redelivery.payload,
+            payload_hash: hex::encode(payload_hash),
+            api_version,
+            first_received_at,
+            last_received_at,
+            count,
+            payload,
         }
     }
 }
 
-/// The hash of the signature, where it does not follow from the signature alone.
+/// Hash of the signature, if it cannot be computed from the signature alone.
 fn committed_signature_hash(
     signature: Option<&str>,
     salt: Option<&str>,
@@ -325,180 +349,4 @@ fn bytes<const N: usize>(text: &str, field: &'static str) -> Result<[u8; N], Bad
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::payload_hash;
-
-    /// A thin event, because only such have a fraction of a second.
-    fn record() -> EventRecord {
-        let payload = r#"{"id":"evt_1","object":"v2.core.event","type":"v1.x","livemode":true,
-            "account":"acct_1","created":"2026-03-01T00:00:00.5Z"}"#;
-        EventRecord {
-            position: Position(1),
-            event_id: "evt_1".into(),
-            account: "acct_1".into(),
-            livemode: true,
-            r#type: "v1.x".to_owned(),
-            api_version: None,
-            created: StripeTime::parse("2026-03-01T00:00:00Z").unwrap(),
-            created_nanos: 500_000_000,
-            received_at: ReceivedAt(0),
-            source: "webhook".to_owned(),
-            signature: None,
-            signature_salt: None,
-            signature_hash: None,
-            salt: Some(hex::encode([7; 16])),
-            payload_hash: hex::encode(payload_hash(&[7; 16], payload)),
-            payload: Some(payload.to_owned()),
-            erased: false,
-            redeliveries: Vec::new(),
-            signed_with: Some("live:1f3a5b7c".to_owned()),
-        }
-    }
-
-    type Change = fn(&mut EventRecord);
-
-    #[test]
-    fn a_record_must_say_what_its_payload_says() {
-        let (event, _) = record().into_event().unwrap();
-        assert_eq!(event.facts().created_nanos, 500_000_000);
-        let cases: [(&str, Change); 6] = [
-            ("event_id", |it| it.event_id = "evt_2".into()),
-            ("account", |it| it.account = AccountId::default()),
-            ("livemode", |it| it.livemode = false),
-            ("type", |it| it.r#type = "v1.y".to_owned()),
-            ("created", |it| it.created.0 += 1),
-            ("created_nanos", |it| it.created_nanos = 0),
-        ];
-        for (field, change) in cases {
-            let mut changed = record();
-            change(&mut changed);
-            let error = changed.into_event().unwrap_err();
-            assert_eq!(error.to_string(), format!("`{field}` is not what the payload says"));
-        }
-    }
-
-    #[test]
-    fn a_signer_that_no_log_names_is_refused() {
-        let signed_with = Some("live:whsec_1f3a".to_owned());
-        let error = EventRecord { signed_with, ..record() }.into_event().unwrap_err();
-        assert_eq!(error.to_string(), "`signed_with` is not in the form that an export has");
-    }
-
-    #[test]
-    fn an_api_version_is_the_payloads_or_is_taken_from_it() {
-        let version_of = |said: Option<&str>| {
-            let payload = record().payload.unwrap().replace("v2.core.event", "event");
-            let payload = payload.replace(
-                r#""2026-03-01T00:00:00.5Z""#,
-                r#"1772323200,"api_version":"2026-03-25.dahlia""#,
-            );
-            let hash = hex::encode(payload_hash(&[7; 16], &payload));
-            let mut told = EventRecord { created_nanos: 0, payload_hash: hash, ..record() };
-            (told.api_version, told.payload) = (said.map(str::to_owned), Some(payload));
-            told.into_event().map(|(event, _)| event.facts().api_version.clone())
-        };
-        for said in [None, Some("2026-03-25.dahlia")] {
-            assert_eq!(version_of(said).unwrap().as_deref(), Some("2026-03-25.dahlia"));
-        }
-        let error = version_of(Some("2014-06-17")).unwrap_err();
-        assert_eq!(error.to_string(), "`api_version` is not what the payload says");
-    }
-
-    #[test]
-    fn the_keys_are_those_of_a_record() {
-        let redelivery = RedeliveryRecord {
-            payload_hash: String::new(),
-            api_version: None,
-            first_received_at: ReceivedAt(0),
-            last_received_at: ReceivedAt(0),
-            count: 1,
-            payload: None,
-        };
-        let whole = EventRecord {
-            erased: true,
-            signature_salt: Some(String::new()),
-            signature_hash: Some(String::new()),
-            redeliveries: vec![redelivery],
-            ..record()
-        };
-        let text = serde_json::to_string(&whole).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value.as_object().unwrap().len(), EventRecord::KEYS.len());
-        let at = EventRecord::KEYS.map(|key| text.find(&format!("\"{key}\":")).unwrap());
-        assert!(at.is_sorted(), "{text}");
-    }
-
-    #[test]
-    fn a_signature_is_the_hashed_one_or_its_hash_alone() {
-        let salt = signature_salt(&[7; 16]);
-        let hash = hex::encode(signature_hash(Some(&salt), "t=1,v1=ab"));
-        let salt = hex::encode(salt);
-        let (mut signed, mut erased) = (record(), record());
-        (signed.signature, signed.signature_salt) = (Some("t=1,v1=ab".to_owned()), Some(salt));
-        (erased.signature_hash, erased.salt, erased.payload) = (Some(hash), None, None);
-        let leaf = |record: EventRecord| Ok(record.into_event()?.0.leaf_hash(ReceivedAt(0)));
-        let same: Result<_, BadRecord> = leaf(signed.clone());
-        assert_eq!(leaf(signed.clone().without_payload()).unwrap(), same.unwrap());
-        assert_eq!(leaf(erased).unwrap(), leaf(signed.clone()).unwrap());
-        let mut edited = signed.clone().without_payload();
-        edited.signature = Some("t=1,v1=ac".to_owned());
-        assert_ne!(leaf(edited).unwrap(), leaf(signed.clone()).unwrap());
-        let mut both = signed;
-        both.signature_hash = Some(hex::encode([0; 32]));
-        let error = leaf(both).unwrap_err();
-        assert_eq!(error.to_string(), "`signature_hash` is not in the form that an export has");
-    }
-
-    #[test]
-    fn every_field_that_is_called_covered_changes_the_leaf_or_is_refused() {
-        let leaf = |record: &EventRecord| {
-            let (event, _) = record.clone().into_event().ok()?;
-            Some(event.leaf_hash(record.received_at))
-        };
-        let mut bare = record();
-        (bare.salt, bare.payload) = (None, None);
-        let changes: [(&str, Change); 14] = [
-            ("event_id", |it| it.event_id = "evt_2".into()),
-            ("account", |it| it.account = AccountId::default()),
-            ("livemode", |it| it.livemode = false),
-            ("type", |it| it.r#type = "v1.y".to_owned()),
-            ("created", |it| it.created.0 += 1),
-            ("created_nanos", |it| it.created_nanos = 0),
-            ("received_at", |it| it.received_at.0 += 1),
-            ("source", |it| it.source = "api".to_owned()),
-            ("signature", |it| it.signature = Some(String::new())),
-            ("signature_salt", |it| it.signature_salt = Some(hex::encode([9; 16]))),
-            ("signature_hash", |it| it.signature_hash = Some(hex::encode([0; 32]))),
-            ("payload_hash", |it| it.payload_hash = hex::encode([0; 32])),
-            ("salt", |it| it.salt = Some(hex::encode([8; 16]))),
-            ("payload", |it| it.payload = Some("{}".to_owned())),
-        ];
-        assert_eq!(changes.len() + 1, EventRecord::COVERED.len(), "all but the position");
-        for (field, change) in changes {
-            for original in [record(), bare.clone()] {
-                let mut changed = original.clone();
-                change(&mut changed);
-                assert!(original.covered_by_proof().contains(&field), "{field}");
-                assert_ne!(leaf(&changed), leaf(&original), "{field}");
-            }
-        }
-        for (field, change) in [
-            ("api_version", (|it| it.api_version = Some("2014-06-17".to_owned())) as Change),
-            ("erased", |it| it.erased = true),
-            ("signed_with", |it| it.signed_with = Some("test:1f3a5b7c".to_owned())),
-        ] {
-            let mut changed = record();
-            change(&mut changed);
-            assert!(!changed.covered_by_proof().contains(&field), "{field}");
-            assert_eq!(leaf(&changed), leaf(&record()), "{field}");
-        }
-    }
-
-    #[test]
-    fn without_a_payload_the_fields_stand_alone() {
-        let mut erased = record();
-        (erased.salt, erased.payload, erased.created_nanos) = (None, None, 0);
-        assert!(erased.into_event().is_ok());
-    }
-}
+mod tests;

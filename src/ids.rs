@@ -96,7 +96,7 @@ impl fmt::Display for Position {
 /// Mode of Stripe: live or test. Objects of the two modes never meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
-    /// Live mode: real money.
+    /// Live mode, with real payments.
     #[default]
     Live,
     /// Test mode and sandboxes.

@@ -91,9 +91,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Receive webhooks, keep the read model current, and serve the HTTP API
+    /// Receive webhooks, update the read model, and serve the HTTP API
     Serve(serve::Args),
-    /// Try it without setup: post simulated events to a real server, and show the results
+    /// Try the ledger with simulated events, without any setup
     Demo(demo::Args),
     /// Show the current subscriptions
     Current(current::Args),
@@ -116,9 +116,9 @@ enum Command {
     /// Checks the log against its head and hashes, counts its ids, runs the database's own check, compares the triggers
     /// with those of the migrations, and compares the read model with a new fold. Exit status: 1 if anything differs.
     Verify(verify::Args),
-    /// Prove that nobody edited the log: sign checkpoints, make and check proofs
+    /// Sign checkpoints of the log, and make and check proofs
     Log(log::Args),
-    /// Append events from files: events, JSON lines, list pages, exports
+    /// Append events from files: JSON lines, list pages, exports
     ///
     /// Importing an export into an empty ledger restores it: the log is the same, with the same root. If that is
     /// interrupted, import the same export again. Any other ledger takes only the payload of an exported event: its
@@ -127,14 +127,14 @@ enum Command {
     Import(import::Args),
     /// Write the log to stdout, one event a line
     Export(export::Args),
-    /// Erase the content of events, for a person who asks to be forgotten
+    /// Erase the content of events, for a person who wants to be forgotten
     ///
     /// Erases the body and signature of each event, and the bodies of its redeliveries. The event's entry, its hashes
     /// and a record of the erasure stay, so that all proofs hold. Then rebuilds the read model from the remaining
     /// events, drops older generations, and rewrites the files. Exit status: 3 while a file still contains the bytes;
     /// run the same command again.
     Erase(erase::Args),
-    /// Generate the events of simulated subscriptions, and their expected final state
+    /// Generate simulated events, and the expected final state
     Simulate(simulate::Args),
 }
 

@@ -8,7 +8,8 @@ use super::freshness::AtPosition;
 use super::params::{INSTANT, Id, Params, cursor};
 use super::problem::Problem;
 use super::{AppState, SharedState};
-use crate::audit::{self, Past, Subject, SubjectKind};
+use crate::audit::{self, HistoryPage, PageError, PageRequest, Past, Subject, SubjectKind};
+use crate::ids::Position;
 use crate::time::{ReceivedAt, StripeTime};
 use crate::view::HistoryView;
 
@@ -49,26 +50,23 @@ async fn page(app: &AppState, kind: SubjectKind, id: String, mut params: Params)
 
     let subject = Subject { kind, id, scope };
     let past = Past { as_of, known_at };
-    let Some((stamp, history)) = audit::history(&app.store, subject, past).await? else {
+    let request = PageRequest { after: after.map(Position), limit, changes_only };
+    let page = audit::history_page(&app.store, subject, past, request).await;
+    let page = page.map_err(|error| match error {
+        PageError::NoSuchEvent => {
+            Problem::parameter("after", "must be the `next` of a page of this history")
+        }
+        PageError::Store(error) => error.into(),
+    })?;
+    let Some((stamp, HistoryPage { history, has_more })) = page else {
         return Err(Problem::unknown(match kind {
             SubjectKind::User => "user",
             SubjectKind::Customer => "customer",
             SubjectKind::Subscription => "subscription",
         }));
     };
-    let mut history = HistoryView::new(history, app.clock.now().to_stripe_time());
-    if changes_only {
-        history = history.changes_only();
-    }
-    let events = &mut history.events;
-    if let Some(after) = after {
-        let last = events.iter().position(|event| event.position.0 == after).ok_or_else(|| {
-            Problem::parameter("after", "must be the `next` of a page of this history")
-        })?;
-        events.drain(..=last);
-    }
-    let more = events.len() > limit;
-    events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|event| cursor(&event.position.to_string()));
+    let last = history.events.last().filter(|_| has_more);
+    let next = last.map(|event| cursor(&event.position.to_string()));
+    let history = HistoryView::new(history, app.clock.now().to_stripe_time());
     Ok(AtPosition(stamp.position, Json(Page { history, next })))
 }

@@ -20,7 +20,7 @@ use super::AppState;
 use super::connection_state::ConnectionState;
 use super::problem::{Problem, ProblemType};
 use crate::clock::Clock;
-use crate::ids::Mode;
+use crate::ids::{Mode, Position};
 use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::envelope::Envelope;
 use crate::stripe::signature::SignatureError;
@@ -35,7 +35,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 struct Receipt<'a> {
     received: bool,
     event_id: &'a str,
-    position: i64,
+    position: Position,
     duplicate: bool,
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn receive(
     let receipt = Receipt {
         received: true,
         event_id: &event_id,
-        position: appended.position.0,
+        position: appended.position,
         duplicate: appended.duplicate,
     };
     let receipt = serde_json::to_vec(&receipt).map_err(|_| {

@@ -1,17 +1,17 @@
-//! The canonical order of events about one customer: what a history is told in.
+//! Canonical order of the events of one customer: the order of a history.
 //!
-//! Seconds are in the order of Stripe's clock. Within a second, the events of one object are in the
-//! order that the fold uses; events of different objects are merged by what usually causes what.
-//! Like the fold, it depends on the set of events alone.
+//! Seconds are in the order of Stripe's clock. Within a second, the events of one object are in the order of
+//! the fold. Events of different objects are merged by their usual causes. Like the fold, the order depends on
+//! the set of events alone.
 
 use std::collections::BTreeMap;
 
 use super::observe;
 use super::order::{self, Evidence};
 use crate::ids::EventId;
-use crate::stripe::Envelope;
+use crate::stripe::{Envelope, ObjectType};
 
-/// The indexes of the envelopes, by the instants of their events, from the first to the last.
+/// Indexes of the envelopes, grouped by the instants of their events, from first to last.
 pub fn instants(envelopes: &[Envelope<'_>]) -> Vec<Vec<usize>> {
     let mut instants: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (at, envelope) in envelopes.iter().enumerate() {
@@ -20,8 +20,8 @@ pub fn instants(envelopes: &[Envelope<'_>]) -> Vec<Vec<usize>> {
     instants.into_values().collect()
 }
 
-/// Puts the events of one instant, given by their indexes, into order. `start` gives, for an object's id,
-/// the events that might have been the last about it before.
+/// Puts the events of one instant, given by their indexes, into order. `start` returns, for the id of an
+/// object, the events that may have been the last about it before this instant.
 pub fn order_of_instant<'s>(
     envelopes: &[Envelope<'_>],
     instant: &[usize],
@@ -56,7 +56,7 @@ pub fn order_of_instant<'s>(
     merged
 }
 
-/// What usually comes before what at a checkout or a renewal, when all of it shares a second.
+/// Usual position of an event type in a checkout or a renewal whose events share a second.
 fn causal_rank(event_type: &str) -> u8 {
     match event_type {
         "customer.created" => 0,
@@ -66,9 +66,12 @@ fn causal_rank(event_type: &str) -> u8 {
         "checkout.session.completed" => 7,
         "customer.subscription.deleted" => 8,
         "customer.deleted" => 9,
-        _ if event_type.starts_with("customer.subscription.") => 6,
-        _ if event_type.starts_with("invoice.") => 5,
-        _ => 4,
+        "invoice.upcoming" => 5,
+        _ => match ObjectType::from_event_type(event_type) {
+            Some(ObjectType::Subscription) => 6,
+            Some(ObjectType::Invoice) => 5,
+            _ => 4,
+        },
     }
 }
 

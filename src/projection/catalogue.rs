@@ -1,5 +1,4 @@
-//! What products and prices are called: names that stand in rows and in no snapshot of a
-//! subscription, or that were changed since it.
+//! Names of products and prices. Rows show them, and snapshots of subscriptions lack them or hold old ones.
 
 use std::collections::BTreeMap;
 
@@ -7,39 +6,39 @@ use super::row::{ItemRow, SubscriptionRow};
 use crate::ids::{EventId, Scope};
 use crate::time::StripeTime;
 
-/// What one event calls a product, a price or a plan.
+/// Name that one event gives a product, a price or a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
-    /// The account and mode.
+    /// Account and mode.
     pub scope: Scope,
-    /// The product, price or plan.
+    /// Id of the product, price or plan.
     pub id: String,
-    /// What it is called, if anything.
+    /// The name, if it has one.
     pub name: Option<String>,
-    /// Where the event stands among those of the same object: the greatest one names it.
+    /// Rank of the event among those of the same object. The greatest rank names it.
     pub rank: NameRank,
 }
 
-/// How much an event's word counts: a join by the greatest.
+/// Rank of a name. The greatest counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NameRank {
-    /// A deletion is the last word. It takes the object off the shop's shelves and not out of the
-    /// books, so its name stays.
+    /// True for a deletion, which is final. The object can no longer be sold, and rows still refer to it, so its
+    /// name stays.
     pub deleted: bool,
-    /// When it happened.
+    /// Second of the event.
     pub created: StripeTime,
-    /// Whether it is later than `*.created` within its second.
+    /// True for any type but `*.created`, which comes first within its second.
     pub changed: bool,
-    /// Decides what nothing else does.
+    /// Decides between events that are equal in all else.
     pub event_id: EventId,
 }
 
-/// Names by scope and id.
+/// Names of products, prices and plans, by scope and id.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue(BTreeMap<(Scope, String), (NameRank, Option<String>)>);
 
 impl Catalogue {
-    /// Joins an entry in: commutative, associative, idempotent.
+    /// Joins an entry in. Commutative, associative and idempotent.
     pub fn join(&mut self, entry: CatalogueEntry) {
         let CatalogueEntry { scope, id, name, rank } = entry;
         let known = self.0.entry((scope, id)).or_insert_with(|| (rank.clone(), name.clone()));
@@ -48,25 +47,25 @@ impl Catalogue {
         }
     }
 
-    /// The entries that stand.
+    /// The entries, one per object.
     pub fn into_entries(self) -> impl Iterator<Item = CatalogueEntry> {
         let entry = |((scope, id), (rank, name))| CatalogueEntry { scope, id, name, rank };
         self.0.into_iter().map(entry)
     }
 
-    /// Whether anything is in it.
+    /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The event that named a product or a price.
+    /// The event that gave a product or a price its name.
     pub fn naming_event(&self, scope: &Scope, id: &str) -> Option<&EventId> {
         let (rank, _) = self.0.get(&(scope.clone(), id.to_owned()))?;
         Some(&rank.event_id)
     }
 
-    /// Puts the names into a row, as the view does: products and prices keep the names of their snapshot
-    /// where the catalogue does not know them.
+    /// Writes the names into a row, as the view does. A product or price that is not in the catalogue keeps the
+    /// name of its snapshot.
     pub fn apply_names(&self, row: &mut SubscriptionRow) {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let find = |id: &Option<String>| self.0.get(&(scope.clone(), id.clone()?));

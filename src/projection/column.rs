@@ -1,28 +1,28 @@
-//! Rows as a database sees them: a list of typed values under a list of names.
+//! Columns and values of rows, between a projection and a database.
 //!
-//! A projection says what its columns are; a store knows only these values and how its database
-//! writes each of them. Neither knows the other.
+//! A projection declares its columns. A store knows how its database writes each type of value. Neither knows
+//! the other.
 
 use crate::time::StripeTime;
 
-/// One value of a row, in the types that every supported database has.
+/// Value of a column, in a type that every supported database has.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing.
+    /// SQL `NULL`.
     Null,
-    /// A truth value (`0`/`1` in SQLite).
+    /// Boolean (`0` or `1` in SQLite).
     Bool(bool),
-    /// A whole number; money is in minor units.
+    /// Integer. Money is in minor units.
     Integer(i64),
     /// Text without U+0000.
     Text(String),
-    /// An instant (`YYYY-MM-DDTHH:MM:SSZ` as text in SQLite).
+    /// Instant (`YYYY-MM-DDTHH:MM:SSZ` as text in SQLite).
     Instant(StripeTime),
-    /// A JSON document, as compact text.
+    /// JSON document as compact text.
     Json(String),
 }
 
-/// The type of a column: which [`Value`] stands in it, besides `Null`.
+/// Type of a column: the [`Value`] that it holds, besides `Null`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
     /// [`Value::Bool`].
@@ -37,31 +37,30 @@ pub enum ColumnType {
     Json,
 }
 
-/// A column of a projection.
+/// Column of a projection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name in SQL and in JSON.
+    /// Name in SQL and in JSON.
     pub name: &'static str,
-    /// Its type.
+    /// Type of its values.
     pub column_type: ColumnType,
 }
 
-/// A stored value that is not of its column's type: the table was edited, or is of another
-/// version.
+/// Stored value of another type than its column's: the table was edited, or belongs to another version.
 #[derive(Debug, thiserror::Error)]
 #[error("the value cannot be read as {expected}")]
 pub struct WrongValue {
-    /// The type that was expected.
+    /// Expected type.
     pub expected: &'static str,
 }
 
-/// A Rust type that stands in a column.
+/// Rust type of the values of a column.
 pub trait Cell: Sized {
-    /// The column's type.
+    /// Type of the column.
     const COLUMN_TYPE: ColumnType;
-    /// The value to store.
+    /// Converts to the stored value.
     fn to_value(&self) -> Value;
-    /// The stored value, read back.
+    /// Converts from the stored value.
     fn from_value(value: Value) -> Result<Self, WrongValue>;
 }
 
@@ -105,7 +104,7 @@ impl<T: Cell> Cell for Option<T> {
     }
 }
 
-/// A list or an object inside a row, stored as JSON.
+/// List or object inside a row, stored as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Json<T>(pub T);
@@ -114,7 +113,7 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Cell for Json<T> {
     const COLUMN_TYPE: ColumnType = ColumnType::Json;
 
     fn to_value(&self) -> Value {
-        // Rows hold only maps with text keys, lists, text, numbers: always writable.
+        // Rows hold only maps with text keys, lists, text and numbers, so this cannot fail.
         Value::Json(serde_json::to_string(&self.0).unwrap_or_default())
     }
 
@@ -127,8 +126,7 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Cell for Json<T> {
     }
 }
 
-/// Declares a row: the struct, its columns, and the way to and from [`Value`]s, so that the three
-/// cannot drift apart.
+/// Declares a row: the struct, its columns and the conversions, so that they always agree.
 macro_rules! row {
     ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)+ }) => {
         $(#[$doc])*
@@ -148,7 +146,7 @@ macro_rules! row {
                 vec![$($crate::projection::column::Cell::to_value(&self.$field),)+]
             }
 
-            /// The row that these values, in the order of [`Self::COLUMNS`], stand for.
+            /// The row of these values, which are in the order of [`Self::COLUMNS`].
             pub fn from_values(
                 values: Vec<$crate::projection::column::Value>,
             ) -> Result<Self, $crate::projection::column::WrongValue> {

@@ -1,8 +1,8 @@
-//! Time that is paid for, item by item, as intervals.
+//! Time that is paid for, as intervals per item.
 //!
-//! A change of plan pays time and gives it back: what is paid for does not only grow. So the lines of paid
-//! invoices are entered in the order in which the invoices were made, of each invoice its credits before its
-//! charges.
+//! A change of plan charges some time and credits some, so the time that is paid for does not only grow. The
+//! lines of paid invoices are entered in the order in which the invoices were made, and of each invoice its
+//! credits before its charges.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use crate::stripe::invoice::LineFacts;
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
 
-/// Time that is paid for, by item. Lines that name no item, as on old invoices, have a place of their own.
+/// Paid intervals by item. Lines that name no item, as on old invoices, have an entry of their own.
 #[derive(Debug, Default)]
 pub(super) struct Coverage<'a>(BTreeMap<Option<&'a str>, Vec<Interval>>);
 
-/// From the first second to the one before the last.
+/// Interval of seconds, without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Interval {
     from: StripeTime,
     to: StripeTime,
-    /// True if nothing was asked for it.
+    /// True if its price was zero.
     free: bool,
 }
 
@@ -27,19 +27,19 @@ impl<'a> Coverage<'a> {
     /// Enters the lines of one paid invoice.
     pub(super) fn enter(&mut self, lines: &'a [LineFacts]) {
         for credit in lines.iter().filter(|line| line.credit) {
-            self.give_back(credit);
+            self.credit(credit);
         }
         for charge in lines.iter().filter(|line| !line.credit) {
             let item = charge.item.as_deref();
             if let (Some(start), false) = (charge.start, charge.free || charge.proration) {
                 self.end_trial(item, start);
             }
-            self.pay(item, charge.start, Some(charge.end), charge.free);
+            self.charge(item, charge.start, Some(charge.end), charge.free);
         }
     }
 
-    /// Enters a stretch of time that an item is paid for.
-    pub(super) fn pay(
+    /// Enters an interval that an item is paid for.
+    pub(super) fn charge(
         &mut self,
         item: Option<&'a str>,
         start: Option<StripeTime>,
@@ -47,21 +47,21 @@ impl<'a> Coverage<'a> {
         free: bool,
     ) {
         let Some(to) = end else { return };
-        // Without a start the stretch is as long as it can be: only its end is asked for.
+        // Only the end matters, so an interval without a start is as long as it can be.
         let from = start.unwrap_or(StripeTime(i64::MIN));
         self.0.entry(item).or_default().push(Interval { from, to, free });
     }
 
-    /// Cuts what is free of an item: a trial that is ended early is followed by a charge, and by no credit.
+    /// Cuts the free intervals of an item: a trial that ends early is followed by a charge and not by a credit.
     fn end_trial(&mut self, item: Option<&'a str>, at: StripeTime) {
         for paid in self.0.get_mut(&item).into_iter().flatten().filter(|it| it.free) {
             paid.to = paid.to.min(at);
         }
     }
 
-    /// Takes a stretch away from its item and from what names none; from every item where it names none
-    /// itself.
-    fn give_back(&mut self, credit: &'a LineFacts) {
+    /// Removes the interval of a credit from its item and from the lines without an item, or from every item if
+    /// the credit names none.
+    fn credit(&mut self, credit: &'a LineFacts) {
         let Some(from) = credit.start else { return };
         let item = credit.item.as_deref();
         for (of, paid) in &mut self.0 {
@@ -71,8 +71,8 @@ impl<'a> Coverage<'a> {
         }
     }
 
-    /// The end of what is paid for, of the items that a snapshot lists. What an item covers that was removed
-    /// counts only where no other covers the current period: one may have taken its place.
+    /// End of the time that is paid for, of the items that a snapshot lists. An item that was removed counts only
+    /// if no other covers the current period, because another may have replaced it.
     pub(super) fn end(&self, snapshot: &SubscriptionFacts) -> Option<StripeTime> {
         let SubscriptionFacts { items, items_truncated, .. } = snapshot;
         let is_current = |item: Option<&str>| {
@@ -90,11 +90,11 @@ impl<'a> Coverage<'a> {
 }
 
 impl Interval {
-    /// Parts of it that are left without a stretch.
+    /// The parts that are left without an interval.
     fn without(self, from: StripeTime, to: StripeTime) -> impl Iterator<Item = Self> {
         let before = Self { to: self.to.min(from), ..self };
         let after = Self { from: self.from.max(to), ..self };
-        // A stretch that ends before it begins takes nothing away.
+        // An interval that ends before it begins removes nothing.
         let parts = if from < to { [Some(before), Some(after)] } else { [Some(self), None] };
         parts.into_iter().flatten().filter(|it| it.from < it.to)
     }

@@ -46,7 +46,7 @@ pub struct EventEffects {
     pub customer: Option<CustomerKey>,
     /// Subscription that the event names; none for an event that could not be folded.
     pub subscription: Option<SubscriptionId>,
-    /// StateChange of that customer's state; none for an event that is on timelines only.
+    /// Change of that customer's state; none for an event that is on timelines only.
     pub change: Option<StateChange>,
     /// Links from objects of a payment to their customer.
     pub links: Vec<Link>,

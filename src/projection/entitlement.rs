@@ -1,84 +1,84 @@
-//! From facts and policy to access: a pure function, and time does not enter it.
+//! Access to a subscription, from facts and policy. Pure, and independent of the current time.
 //!
-//! What comes out is `entitled` and `entitled_until`; whether access is granted *at an instant* is
-//! asked of the row: `entitled` and, if there is an end, before it.
+//! The result is `entitled` and `entitled_until`. Access is granted *at an instant* if the row is `entitled` and
+//! the instant is before the end, if there is one.
 
 use super::policy::{PauseEffect, Policy};
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
 
-/// What the policy looks at beyond the latest snapshot.
+/// Inputs of the policy beside the latest snapshot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PolicyInputs {
-    /// Whether the subscription is over, whatever its status says.
+    /// True if the subscription is over, whatever its status.
     pub is_over: bool,
-    /// When its schedule ends it.
+    /// End that its schedule sets.
     pub ends_as_scheduled: Option<StripeTime>,
-    /// Since when it is past due.
+    /// Start of the current debt.
     pub past_due_since: Option<StripeTime>,
-    /// Until when it is paid; none if nothing was ever paid, or if that is unknown.
+    /// End of the time that is paid for; none if nothing was ever paid or the end is unknown.
     pub paid_through: Option<StripeTime>,
-    /// True if it is paid and nobody can say until when.
+    /// True if it is paid and the end is unknown.
     pub paid_through_unknown: bool,
-    /// True if an invoice that asked for money was ever settled: that of a trial asks for none.
+    /// True if an invoice with a total above zero was ever paid. That of a trial has a total of zero.
     pub ever_paid: bool,
 }
 
-/// Whether the policy grants access, and until when.
+/// Access that the policy grants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entitlement {
-    /// Whether it grants access at all.
+    /// True if it grants access.
     pub entitled: bool,
-    /// When that ends by itself; none for no known end, and where there is no access.
+    /// End of the access; none if there is no known end or no access.
     pub until: Option<StripeTime>,
 }
 
-/// A judgement, and what decided it.
+/// Judgement of the policy, with the rules that decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Whether access is granted, and until when.
+    /// The access.
     pub entitlement: Entitlement,
-    /// What decided whether.
+    /// Rule that granted or denied access.
     pub access: AccessRule,
-    /// What decided until when; none where there is no end.
+    /// Rule that set the end; none if there is no end.
     pub end: Option<EndRule>,
 }
 
-/// What decided whether access is granted.
+/// Rule that granted or denied access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessRule {
-    /// It is over, and no policy can grant.
+    /// The subscription is over, and no policy can grant access.
     Over,
-    /// The statuses that grant.
+    /// `grant`: the statuses that grant access.
     Status,
-    /// What a status does that nobody knows.
+    /// `unknown_status`: the status is unknown to this version.
     UnknownStatus,
-    /// Grace that has to be earned, and was not.
+    /// `grace_requires_payment`: nothing was ever paid.
     UnearnedGrace,
-    /// What a pause of this behaviour does.
+    /// `pause_collection`, for a pause of this behavior.
     Pause(String),
 }
 
-/// What sets the end of access.
+/// Rule that set the end of access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndRule {
-    /// The planned cancellation.
+    /// Planned cancellation.
     CancelAt,
-    /// The end that a schedule sets.
+    /// End that a schedule sets.
     Schedule,
-    /// The end of the period, where it cancels then.
+    /// End of the period, if it is cancelled then.
     PeriodEnd,
-    /// The days of grace.
+    /// Days of grace.
     Grace,
-    /// A paused collection, as far as it is paid.
+    /// End of the paid time, of a paused collection.
     PaidThrough,
-    /// The end of patience with silence.
+    /// Days without news after the end of the period.
     Stale,
 }
 
-/// Judges a subscription. The end is the least of: the planned cancellation, the end of the period
-/// where it cancels then, the end that a schedule sets, the end of grace, the end that a pause
-/// sets, and the end of patience with silence.
+/// Judges a subscription. The end is the earliest of: the planned cancellation, the end of the period if it is
+/// cancelled then, the end that a schedule sets, the end of grace, the end that a pause sets, and the end of
+/// the days without news.
 pub fn judge(facts: &SubscriptionFacts, inputs: PolicyInputs, policy: &Policy) -> Judgement {
     let denied = |access| {
         let entitlement = Entitlement { entitled: false, until: None };
@@ -88,7 +88,7 @@ pub fn judge(facts: &SubscriptionFacts, inputs: PolicyInputs, policy: &Policy) -
         return denied(AccessRule::Over);
     }
     let by_status =
-        if policy.knows(&facts.status) { AccessRule::Status } else { AccessRule::UnknownStatus };
+        if policy.is_known(&facts.status) { AccessRule::Status } else { AccessRule::UnknownStatus };
     if !policy.grants(&facts.status) {
         return denied(by_status);
     }
@@ -111,7 +111,7 @@ pub fn judge(facts: &SubscriptionFacts, inputs: PolicyInputs, policy: &Policy) -
             PauseEffect::UntilPaidThrough if inputs.paid_through.is_some() => {
                 ends.push((inputs.paid_through, EndRule::PaidThrough));
             }
-            // It is paid, and the period is the best that is known of how far.
+            // It is paid, and the end of the period is the best estimate of how far.
             PauseEffect::UntilPaidThrough if inputs.paid_through_unknown => {
                 ends.push((facts.current_period_end(), EndRule::PaidThrough));
             }
@@ -120,13 +120,13 @@ pub fn judge(facts: &SubscriptionFacts, inputs: PolicyInputs, policy: &Policy) -
             }
         }
     }
-    let patience_days = i64::from(policy.stale_after_period_end_days.0);
-    // What is paid for in advance gives no reason to write, and on a test clock time stands still.
-    if patience_days > 0 && facts.test_clock.is_none() {
+    let stale_days = i64::from(policy.stale_after_period_end_days.0);
+    // Stripe sends nothing while time is paid in advance, and a test clock stands still.
+    if stale_days > 0 && facts.test_clock.is_none() {
         let expected = facts.current_period_end().max(inputs.paid_through);
-        ends.push((expected.map(|end| end.plus_days(patience_days)), EndRule::Stale));
+        ends.push((expected.map(|end| end.plus_days(stale_days)), EndRule::Stale));
     }
-    // Of equal ends the first counts: what somebody decided before what the policy does by itself.
+    // Of equal ends the first counts: a person's decision before a rule of the policy.
     let first = ends.into_iter().filter_map(|(at, end)| Some((at?, end))).min_by_key(|it| it.0);
     Judgement {
         entitlement: Entitlement { entitled: true, until: first.map(|it| it.0) },

@@ -1,11 +1,11 @@
 //! The fold: from a set of events to the rows of a read model.
 //!
-//! One event is [observed](observe); the observations of a customer are joined into that
-//! customer's [state]; [rows](rows::rows) are a function of state and [`Logic`]. Joining is commutative,
-//! associative and idempotent, so the rows depend on the set of events and on nothing else: not
-//! on their order of arrival, not on duplicates, not on how they were batched.
+//! Each event is [observed](observe). The observations of a customer are joined into that customer's [state].
+//! The [rows](rows::rows) are a function of state and [`Logic`]. Joining is commutative, associative and
+//! idempotent, so the rows depend on the set of events alone: not on their order of arrival, on duplicates or
+//! on batches.
 //!
-//! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*
+//! *Invariant: nothing in this module does I/O, reads a clock, or knows a database or HTTP.*
 
 mod ambiguity;
 pub mod attribute_digest;
@@ -21,6 +21,7 @@ pub mod group;
 pub mod lazy_digest;
 pub mod observe;
 pub mod order;
+pub mod overdue;
 mod payments;
 pub mod policy;
 pub mod row;
@@ -31,27 +32,26 @@ pub mod user;
 use policy::{Policy, PolicyError};
 use sha2::{Digest, Sha256};
 
-/// Raised with every change of the fold that can change a row or the form of the stored state.
+/// Version of the fold. Raise it with every change that can change a row or the form of the stored state.
 pub const FOLD_VERSION: i64 = 4;
 
-/// The metadata key that names the application's user, unless configured otherwise.
+/// Default metadata key that holds the application's user id.
 pub const DEFAULT_USER_KEY: &str = "user_id";
 
-/// Everything that decides what rows come out of a log: the fold's version, the policy, and the
-/// metadata keys that name the application's user. It is stored with every generation and used by
-/// whoever folds it.
+/// Logic that turns a log into rows: the version of the fold, the policy, and the metadata keys that hold the
+/// application's user id. It is stored with every generation, and every fold of that generation uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logic {
-    /// The policy, read.
+    /// Parsed policy.
     pub policy: Policy,
-    /// The policy as it was written.
+    /// Text of the policy.
     pub policy_text: String,
-    /// The metadata keys, the first match counts.
+    /// Metadata keys. The first that has a value counts.
     pub user_keys: Vec<String>,
 }
 
 impl Logic {
-    /// Reads a policy and takes the keys, separated by commas.
+    /// Parses a policy and a list of keys that are separated by commas.
     pub fn parse(policy_text: &str, user_keys: &str) -> Result<Self, PolicyError> {
         let user_keys = user_keys.split(',').map(str::trim).filter(|key| !key.is_empty());
         Ok(Self {
@@ -61,13 +61,13 @@ impl Logic {
         })
     }
 
-    /// The keys as they are configured and stored: separated by commas.
+    /// The metadata keys, separated by commas, as they are configured and stored.
     pub fn user_keys_text(&self) -> String {
         self.user_keys.join(",")
     }
 
-    /// What identifies this logic: two generations of the same fingerprint hold the same rows.
-    /// `schema` is the text that makes the read model's tables.
+    /// Fingerprint of the logic. Generations with equal fingerprints hold equal rows. `schema` is the SQL that
+    /// creates the read model's tables.
     pub fn fingerprint(&self, schema: &str) -> String {
         let mut hash = Sha256::new();
         let version = FOLD_VERSION.to_string();

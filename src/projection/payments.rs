@@ -1,4 +1,4 @@
-//! What the invoices of a subscription say together.
+//! Payments of a subscription, from all of its invoices.
 
 use super::coverage::Coverage;
 use super::group::{Precedence, Winner};
@@ -8,34 +8,34 @@ use crate::stripe::invoice::{InvoiceFacts, LineFacts};
 use crate::stripe::subscription::SubscriptionFacts;
 use crate::time::StripeTime;
 
-/// What the invoices of a subscription say together.
+/// Payments of a subscription, from all of its invoices.
 #[derive(Debug, Default)]
 pub(super) struct Payments<'a> {
-    /// The latest invoice and, where an event of it is known, its status; a deleted draft is none.
+    /// Latest invoice and, if an event of it is known, its status. A deleted draft does not count.
     pub(super) latest: Option<(&'a str, Option<&'a str>)>,
-    /// Second in which Stripe tries to collect the latest one again.
+    /// Second of the next attempt to collect the latest invoice.
     pub(super) next_attempt: Option<StripeTime>,
-    /// When one was paid last.
+    /// Second of the last payment.
     pub(super) paid_at: Option<StripeTime>,
-    /// True if an invoice that asked for money was ever settled.
+    /// True if an invoice with a total above zero was ever paid.
     pub(super) ever_paid: bool,
-    /// The end of what the paid lines of its items cover.
+    /// End of the time that the paid lines of its items cover.
     pub(super) paid_through: Option<StripeTime>,
-    /// True if that is unknown: the list of lines of a paid invoice was cut, and nothing else says what it
+    /// True if that end is unknown: the list of lines of a paid invoice was cut, and nothing else says what it
     /// pays for.
     pub(super) paid_through_unknown: bool,
-    /// When a payment failed last.
+    /// Second of the last failed payment.
     pub(super) failed_at: Option<StripeTime>,
-    /// The address that the latest one went to.
+    /// E-mail address of the latest invoice.
     pub(super) email: Option<&'a str>,
 }
 
-/// An invoice as it is known.
+/// Invoice that is not deleted, with its latest facts.
 struct KnownInvoice<'a> {
     /// Second in which it was made, by the clock of its subscription.
     made: StripeTime,
-    /// Second in which it is known to have been there, by the clock of events.
-    heard: StripeTime,
+    /// Second from which it existed, by the clock of events.
+    seen: StripeTime,
     id: &'a InvoiceId,
     facts: &'a InvoiceFacts,
     state: &'a InvoiceState,
@@ -71,7 +71,7 @@ impl<'a> Payments<'a> {
     }
 }
 
-/// The invoices that say something of the subscription, in the order in which they were made.
+/// The invoices that concern the subscription, in the order in which they were made.
 fn in_order<'a>(
     subscription: &'a SubscriptionState,
     facts: &SubscriptionFacts,
@@ -83,8 +83,8 @@ fn in_order<'a>(
         }
         let invoice = &winner.snapshot.facts;
         let made = invoice.created.unwrap_or(state.first_seen);
-        let heard = if facts.test_clock.is_some() { state.first_seen } else { made };
-        Some(KnownInvoice { made, heard, id, facts: invoice, state })
+        let seen = if facts.test_clock.is_some() { state.first_seen } else { made };
+        Some(KnownInvoice { made, seen, id, facts: invoice, state })
     });
     let mut known: Vec<_> = known.collect();
     known.sort_by(|a, b| {
@@ -93,11 +93,11 @@ fn in_order<'a>(
     known
 }
 
-/// The latest invoice, and what is known of it.
+/// Id of the latest invoice, and the invoice itself if it is known.
 ///
-/// The snapshot of the subscription points at it, and that counts where the snapshot or the invoice that it
-/// points at is not older than the invoices that are known: also of several that were made in one second.
-/// Otherwise it is the one that was made last.
+/// The snapshot of the subscription points at it. The pointer counts if no known invoice is newer than the
+/// snapshot or than the invoice that it points at; so it also decides between several of one second. Otherwise
+/// the latest is the one that was made last.
 fn latest<'a, 'k>(
     invoices: &'k [KnownInvoice<'a>],
     pointer: Option<&'a str>,
@@ -107,9 +107,8 @@ fn latest<'a, 'k>(
     let made_last = own().next_back();
     if let Some(pointer) = pointer {
         let pointed_at = own().find(|it| it.id.as_str() == pointer);
-        let none_is_newer = own().all(|it| {
-            it.heard < pointed || pointed_at.is_some_and(|latest| it.made <= latest.made)
-        });
+        let none_is_newer = own()
+            .all(|it| it.seen < pointed || pointed_at.is_some_and(|latest| it.made <= latest.made));
         if none_is_newer {
             return Some((pointer, pointed_at));
         }
@@ -117,7 +116,7 @@ fn latest<'a, 'k>(
     made_last.map(|it| (it.id.as_str(), Some(it)))
 }
 
-/// The end of what the paid lines cover, and whether it is unknown.
+/// End of the time that the paid lines cover, and true if it is unknown.
 fn paid_through(
     invoices: &[KnownInvoice<'_>],
     facts: &SubscriptionFacts,
@@ -129,15 +128,15 @@ fn paid_through(
     {
         coverage.enter(&invoice.lines);
         if !invoice.lines_cut {
-            // A line for a period that lies ahead says anew how far it is paid.
-            let says_anew = |line: &LineFacts| !line.credit && !line.proration && line.end > *made;
-            unknown &= !(invoice.own && invoice.lines.iter().any(says_anew));
+            // A line for a period ahead makes the end known again.
+            let is_ahead = |line: &LineFacts| !line.credit && !line.proration && line.end > *made;
+            unknown &= !(invoice.own && invoice.lines.iter().any(is_ahead));
         } else if facts.latest_invoice.as_deref() == Some(id.as_str()) {
             let (start, end) = facts.own_period;
-            coverage.pay(None, start, end.filter(|_| facts.items.is_empty()), false);
+            coverage.charge(None, start, end.filter(|_| facts.items.is_empty()), false);
             for item in &facts.items {
                 let (start, end) = (item.current_period_start, item.current_period_end);
-                coverage.pay(item.item_id.as_deref(), start, end, false);
+                coverage.charge(item.item_id.as_deref(), start, end, false);
             }
             unknown = facts.current_period_end().is_none();
         } else {
@@ -170,8 +169,8 @@ mod tests {
         Group::new(precedence, StripeTime(at), EventId::from("evt_1"), snapshot)
     }
 
-    /// Invoices by id and second, the snapshot's pointer and second: which is the latest, and whether its
-    /// status is known.
+    /// The latest of these invoices (id and second), and true if its status is known, for a snapshot with this
+    /// pointer and second.
     fn latest_of(
         invoices: &[(&str, i64)],
         pointer: Option<&str>,

@@ -1,42 +1,42 @@
-//! The entitlement policy: which states of a subscription grant access, as a file of text.
+//! Access policy: a text file that says which states of a subscription grant access.
 
 use serde::{Deserialize, Deserializer};
 
-/// The text of the built-in policy, comments and all.
+/// Text of the built-in policy, with its comments.
 pub const BUILT_IN: &str = include_str!("../../projections/current_subscriptions/policy.toml");
 
-/// The most days that a key may say: a hundred years.
+/// Maximum of a number of days: a hundred years.
 const DAYS_MAX: u32 = 36_500;
 
-/// Which states of a subscription grant access, and for how long.
+/// Policy that decides which states of a subscription grant access, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// The statuses that grant access.
+    /// Statuses that grant access.
     #[serde(deserialize_with = "granting")]
     pub grant: Vec<String>,
-    /// Days of access after the first unpaid moment.
+    /// Days of access after a subscription became past due.
     pub past_due_grace_days: Days,
-    /// Whether a subscription that never paid gets no days of grace.
+    /// True if a subscription that never paid gets no days of grace.
     pub grace_requires_payment: bool,
-    /// What a paused collection does to access.
+    /// Effects of a paused collection.
     pub pause_collection: PausePolicy,
-    /// Days of access after the end of a period when nothing more is heard; 0 for no end.
+    /// Days of access after the end of a period if no more events arrive; 0 for no end.
     pub stale_after_period_end_days: Days,
-    /// What a status does that this version does not know.
+    /// Effect of a status that this version does not know.
     pub unknown_status: UnknownStatus,
-    /// Sources of a user's id that count.
+    /// Sources of a user's id that are used.
     pub user_sources: Vec<UserSource>,
 }
 
-/// Source of a user's id, in the order in which they count.
+/// Source of a user's id. The variants are in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum UserSource {
     /// The subscription's metadata, which only the merchant writes.
     #[serde(rename = "subscription.metadata")]
     SubscriptionMetadata,
-    /// The reference of the checkout session that made the subscription. Behind a payment link, whoever pays
-    /// writes it.
+    /// The reference of the checkout session that created the subscription. With a payment link, the buyer can
+    /// write it.
     #[serde(rename = "checkout.client_reference_id")]
     CheckoutReference,
     /// The metadata of that session.
@@ -51,7 +51,7 @@ pub enum UserSource {
 }
 
 impl UserSource {
-    /// All of them.
+    /// All sources.
     pub const ALL: [Self; 5] = [
         Self::SubscriptionMetadata,
         Self::CheckoutReference,
@@ -60,7 +60,7 @@ impl UserSource {
         Self::CustomerCheckout,
     ];
 
-    /// The word for it, in a policy and in `user_id_source`.
+    /// Name of the source in a policy and in `user_id_source`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SubscriptionMetadata => "subscription.metadata",
@@ -72,23 +72,23 @@ impl UserSource {
     }
 }
 
-/// What a paused collection does to access, by its `behavior`.
+/// Effects of a paused collection on access, by its `behavior`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PausePolicy {
-    /// Invoices wait as drafts.
+    /// Invoices stay drafts.
     pub keep_as_draft: PauseEffect,
-    /// Invoices are given up.
+    /// Invoices are marked uncollectible.
     pub mark_uncollectible: PauseEffect,
     /// Invoices are voided.
     pub void: PauseEffect,
 }
 
-/// What a paused collection does to access.
+/// Effect of a paused collection on access.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseEffect {
-    /// Nothing: the status alone counts, as Stripe means it.
+    /// None: the status alone counts.
     #[default]
     Grant,
     /// Access ends with the time that is paid for.
@@ -97,18 +97,18 @@ pub enum PauseEffect {
     Deny,
 }
 
-/// What a status does that this version does not know.
+/// Effect of a status that this version does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownStatus {
-    /// It grants nothing.
+    /// No access.
     #[default]
     Deny,
-    /// It grants access.
+    /// Access.
     Grant,
 }
 
-/// Every status that Stripe has had until now.
+/// All statuses that Stripe has had so far.
 pub const KNOWN_STATUSES: [&str; 8] = [
     "active",
     "canceled",
@@ -120,23 +120,23 @@ pub const KNOWN_STATUSES: [&str; 8] = [
     "unpaid",
 ];
 
-/// A number of days, held to a hundred years.
+/// Number of days, at most a hundred years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 pub struct Days(pub u32);
 
-/// Why a policy is refused: with the line, and what is wrong there.
+/// Error in the text of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct PolicyError {
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What is wrong there.
+    /// Description of the error.
     pub message: String,
 }
 
 impl Policy {
-    /// Reads the text of a policy file.
+    /// Parses the text of a policy file.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         toml::from_str(text).map_err(|error| PolicyError {
             line: error.span().map_or(1, |span| line_of(text, span.start)),
@@ -144,19 +144,19 @@ impl Policy {
         })
     }
 
-    /// Whether this status grants access at all.
+    /// True if this status grants access.
     pub fn grants(&self, status: &str) -> bool {
         self.grant.iter().any(|granted| granted == status)
-            || (self.unknown_status == UnknownStatus::Grant && !self.knows(status))
+            || (self.unknown_status == UnknownStatus::Grant && !self.is_known(status))
     }
 
-    /// Whether this status is judged by `grant`, and not by what is done with unknown ones.
-    pub fn knows(&self, status: &str) -> bool {
+    /// True if `grant` decides about this status, and not `unknown_status`.
+    pub fn is_known(&self, status: &str) -> bool {
         KNOWN_STATUSES.contains(&status) || self.grant.iter().any(|granted| granted == status)
     }
 
-    /// What a pause of this behaviour does. One that Stripe invents later grants, like those it
-    /// has now.
+    /// Effect of a pause of this behavior. One that this version does not know grants access, which is the
+    /// default of the others.
     pub fn pause_effect(&self, behavior: &str) -> PauseEffect {
         match behavior {
             "keep_as_draft" => self.pause_collection.keep_as_draft,
@@ -181,7 +181,7 @@ impl Default for Policy {
     }
 }
 
-/// Statuses, none of them final: what has ended never grants.
+/// Deserializes statuses, and refuses final ones, which never grant access.
 fn granting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(try_from = "String")]
@@ -210,8 +210,8 @@ impl TryFrom<u32> for Days {
     }
 }
 
-/// The line that has a key of a policy, from 1, and what stands there; a key in a table is written
-/// `table.key`. None where the text does not have it.
+/// Number (from 1) and text of the line that has a key of a policy; a key in a table is written `table.key`.
+/// None if the text does not contain it.
 pub fn line_of_key(text: &str, key: &str) -> Option<(usize, String)> {
     let parsed = toml::de::DeTable::parse(text).ok()?;
     let mut table = parsed.get_ref();
@@ -224,7 +224,7 @@ pub fn line_of_key(text: &str, key: &str) -> Option<(usize, String)> {
     Some((line, text.lines().nth(line - 1)?.trim().to_owned()))
 }
 
-/// The keys that the text of a policy leaves out, each with its built-in value, as `key = value`.
+/// Keys that the text of a policy omits, each with its built-in value, as `key = value`.
 pub fn omitted_keys(text: &str) -> Vec<String> {
     let built_in: toml::Table = toml::from_str(BUILT_IN).unwrap_or_default();
     let keys = built_in.iter().flat_map(|(key, value)| match value.as_table() {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, join_into};
 use super::order::Evidence;
+use super::overdue::Overdue;
 use crate::ids::{CustomerKey, EventId, InvoiceId, ScheduleId, SessionId, SubscriptionId};
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::customer::CustomerFacts;
@@ -67,17 +68,6 @@ pub struct InvoiceState {
     /// True if the invoice is sorted after others of its second, to find out whether a row would change.
     #[serde(skip)]
     pub is_assumed_last: bool,
-}
-
-/// Seconds that tell since when a subscription is past due. Its latest snapshot does not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overdue {
-    /// Latest second of a snapshot that is not past due, and true if a snapshot of that second says that it
-    /// ceased to be.
-    last_current: Option<(StripeTime, bool)>,
-    /// Seconds of past-due snapshots from then on, and true if a snapshot of that second says that it became
-    /// so.
-    overdue: BTreeMap<StripeTime, bool>,
 }
 
 /// Change that one event makes to a customer's state.
@@ -298,84 +288,5 @@ impl InvoiceState {
         self.first_paid = self.first_paid.into_iter().chain(first_paid).min();
         self.last_failed = self.last_failed.max(last_failed);
         self.first_seen = self.first_seen.min(first_seen);
-    }
-}
-
-impl Overdue {
-    /// The second of one snapshot. `is_turn` if its `previous_attributes` say that it was past due before and
-    /// is no more, or the other way round.
-    pub fn from_snapshot(at: StripeTime, is_past_due: bool, is_turn: bool) -> Self {
-        if is_past_due {
-            Self { last_current: None, overdue: BTreeMap::from([(at, is_turn)]) }
-        } else {
-            Self { last_current: Some((at, is_turn)), overdue: BTreeMap::new() }
-        }
-    }
-
-    /// The first past-due second after the last one that is not past due.
-    ///
-    /// A second that has both counts if it is known to have ended past due, or if there is no later one.
-    pub fn since(&self) -> Option<StripeTime> {
-        let Some((current, has_recovered)) = self.last_current else {
-            return self.overdue.keys().next().copied();
-        };
-        let shared = self.overdue.get(&current).map(|became_so| *became_so && !has_recovered);
-        let after = self.overdue.keys().find(|at| **at > current).copied();
-        match shared {
-            Some(true) => Some(current),
-            Some(false) => after.or(Some(current)),
-            None => after,
-        }
-    }
-
-    fn join(&mut self, other: Self) {
-        let Self { last_current, overdue } = other;
-        // Of one second, true is the greater value: one snapshot that says so is enough.
-        self.last_current = self.last_current.max(last_current);
-        for (at, became_so) in overdue {
-            *self.overdue.entry(at).or_default() |= became_so;
-        }
-        if let Some((current, _)) = self.last_current {
-            self.overdue = self.overdue.split_off(&current);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each snapshot as its second, `is_past_due` and `is_turn`.
-    fn since(seen: &[(i64, bool, bool)]) -> Option<i64> {
-        let mut overdue = Overdue::default();
-        for (at, is_past_due, is_turn) in seen {
-            overdue.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
-        }
-        let mut reversed = Overdue::default();
-        for (at, is_past_due, is_turn) in seen.iter().rev() {
-            reversed.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
-        }
-        assert_eq!(overdue, reversed);
-        overdue.since().map(|at| at.0)
-    }
-
-    #[test]
-    fn overdue_counts_from_the_first_past_due_second_after_the_last_current_one() {
-        assert_eq!(since(&[(1, false, false), (5, true, true), (8, true, false)]), Some(5));
-        assert_eq!(since(&[(5, true, true), (8, true, true), (6, false, true)]), Some(8));
-        assert_eq!(since(&[(5, true, true), (6, false, true)]), None);
-        assert_eq!(since(&[(5, true, true)]), Some(5));
-    }
-
-    #[test]
-    fn a_second_that_ended_past_due_counts_and_one_that_began_so_does_not() {
-        let renewed_and_failed = [(6, false, false), (6, true, true), (7, true, false)];
-        assert_eq!(since(&renewed_and_failed), Some(6));
-        let paid_and_failed_again = [(6, true, false), (6, false, true), (9, true, true)];
-        assert_eq!(since(&paid_and_failed_again), Some(9));
-        // Both turned within the second: the later one is known to have begun later.
-        assert_eq!(since(&[(6, true, true), (6, false, true), (9, true, false)]), Some(9));
-        // Nothing else is left, so it must be this one.
-        assert_eq!(since(&[(6, true, false), (6, false, false)]), Some(6));
     }
 }

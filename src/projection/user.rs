@@ -1,7 +1,7 @@
-//! Owner of a subscription: the application's own user id.
+//! Owner of a subscription: the application's user id.
 //!
-//! It may be said by several objects, in any order of arrival, and they may disagree. One order of
-//! precedence decides; the row says who decided and whether others named somebody else.
+//! Several objects may name it, arrive in any order and disagree. A fixed precedence decides. The row shows the
+//! source, and whether another source names another user.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,26 +15,26 @@ use crate::stripe::subscription::SubscriptionFacts;
 /// Owner of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserLink {
-    /// The application's user.
+    /// Id of the application's user.
     pub user_id: Option<String>,
-    /// The source that named it.
+    /// Source of that id.
     pub source: Option<&'static str>,
-    /// True if another source named another user.
+    /// True if another source names another user.
     pub conflict: bool,
 }
 
 impl UserLink {
-    /// Looks, in this order, at the subscription's metadata; the reference and then the metadata
-    /// of the checkout session that made it; the customer's metadata; the reference of the latest
-    /// other session of the customer. Only sources that the policy counts, and only sessions that were
-    /// completed: one that was abandoned bought nothing.
+    /// Finds the owner. The precedence is: the subscription's metadata; the reference and then the metadata of the
+    /// checkout session that created it; the customer's metadata; the reference of the latest other session of
+    /// the customer. Only sources that the policy uses count, and only completed sessions: the user of an
+    /// abandoned one bought nothing.
     pub fn find(
         id: &SubscriptionId,
         subscription: &SubscriptionFacts,
         customer: &CustomerState,
         logic: &Logic,
     ) -> Self {
-        // (session's time, session's id): the latest is the greatest.
+        // The latest session has the greatest (time, id).
         let mut sessions: Vec<_> = customer
             .sessions
             .iter()
@@ -64,7 +64,7 @@ impl UserLink {
         if link.user_id.is_none()
             && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
         {
-            // Another session of the same customer is a hint, and no objection to anything firmer.
+            // Another session of the customer is a hint. It does not contradict the sources above.
             other.for_each(|s| link.consider(UserSource::CustomerCheckout, named_by_reference(s)));
         }
         link
@@ -81,8 +81,8 @@ impl UserLink {
     }
 }
 
-/// The users that one event names, from whatever source counts. A customer that ever was a user's is found
-/// by these when that user's history is told, whoever owns its subscriptions now.
+/// Users that one event names, in any source that the policy uses. By these, the history of a user finds every
+/// customer that ever was theirs, whoever owns its subscriptions now.
 pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
     let counts = |source: UserSource| logic.policy.user_sources.contains(&source);
     let metadata = |metadata, source| named_by_metadata(metadata, logic).filter(|_| counts(source));
@@ -115,13 +115,13 @@ pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
     named.into_iter().map(str::to_owned).collect()
 }
 
-/// The user that a customer's metadata names.
+/// User that the metadata of a customer names.
 pub fn user_named_by_customer<'a>(customer: &'a CustomerState, logic: &Logic) -> Option<&'a str> {
     let facts = &customer.customer.as_ref()?.winner().snapshot.facts;
     named_by_metadata(&facts.metadata, logic)
 }
 
-/// The user that metadata names: the first key that has a value counts.
+/// User that metadata names. The first key that has a value counts.
 fn named_by_metadata<'a>(metadata: &'a BTreeMap<String, String>, logic: &Logic) -> Option<&'a str> {
     let named = |key: &String| metadata.get(key).filter(|user| !user.is_empty());
     logic.user_keys.iter().find_map(named).map(String::as_str)

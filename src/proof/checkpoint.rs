@@ -1,29 +1,31 @@
-//! Checkpoints: which log, how long it is, and its root. <https://c2sp.org/tlog-checkpoint>
+//! Checkpoints: origin, size and root of a log, signed. <https://c2sp.org/tlog-checkpoint>
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ProofError, SigningKey, VerifierKey, hash, note, number};
+use super::error::ProofError;
+use super::format::{hash, number};
+use super::key::{SigningKey, VerifierKey};
+use super::note;
 use crate::tree::Hash;
 
-/// What a log has signed about itself.
+/// Size and root of a log at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// How many events it has.
+    /// Number of events.
     pub size: u64,
-    /// The root of the tree over them.
+    /// Root of the Merkle tree over the events.
     pub root: Hash,
 }
 
 impl Checkpoint {
-    /// The signed note that says so. Its origin, which tells one log from another, is the key's name.
+    /// Writes the checkpoint as a signed note. Its origin, which identifies the log, is the name of the key.
     pub fn sign(&self, key: &SigningKey) -> String {
         let root = STANDARD.encode(self.root);
         note::sign(&format!("{}\n{}\n{root}\n", key.verifier().name(), self.size), key)
     }
 
-    /// Reads a checkpoint, if the key has signed it. Lines beyond the third are extensions, and are signed
-    /// like the others.
+    /// Reads a checkpoint that the key has signed. Lines after the third are extensions; the signature covers them too.
     pub fn open(text: &str, key: &VerifierKey) -> Result<Self, ProofError> {
         let mut lines = note::open(text, key)?.lines();
         let mut next = || lines.next().filter(|line| !line.is_empty());
@@ -32,8 +34,9 @@ impl Checkpoint {
             return Err(ProofError::OtherOrigin);
         }
         let size =
-            size.and_then(number).ok_or(ProofError::Malformed("its second line is no size"))?;
-        let root = root.and_then(hash).ok_or(ProofError::Malformed("its third line is no root"))?;
+            size.and_then(number).ok_or(ProofError::Malformed("its second line is not a size"))?;
+        let root =
+            root.and_then(hash).ok_or(ProofError::Malformed("its third line is not a root"))?;
         Ok(Self { size, root })
     }
 }

@@ -1,41 +1,42 @@
-//! Proofs that the log of a checkpoint begins with that of an older one, in the text that a log sends to a
-//! [witness](https://c2sp.org/tlog-witness).
+//! Consistency proofs of the log, in the format that a log sends to a [witness](https://c2sp.org/tlog-witness).
 
-use super::{Checkpoint, ProofError, VerifierKey, hashes, lines, number, split};
+use super::checkpoint::Checkpoint;
+use super::error::ProofError;
+use super::format::{hashes, lines, number, split};
+use super::key::VerifierKey;
 use crate::tree::{self, Hash};
 
-/// A proof that the log has only grown since it had so many events.
+/// Proof that the log of an older checkpoint is a prefix of the log of a newer one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsistencyProof {
-    /// How many events it had.
+    /// Number of events at the older checkpoint.
     pub old: u64,
-    /// The hashes.
+    /// Hashes of the proof, in the order of the format.
     pub hashes: Vec<Hash>,
-    /// The signed newer checkpoint.
+    /// Newer checkpoint, signed.
     pub checkpoint: String,
 }
 
 impl ConsistencyProof {
-    /// The text.
+    /// Writes the proof as text.
     pub fn to_text(&self) -> String {
         format!("old {}\n{}\n{}", self.old, lines(&self.hashes), self.checkpoint)
     }
 
-    /// Whether a text says that it is one. What a key signs as a log's name has no spaces.
+    /// True if a text has the format of a consistency proof. The origin of a checkpoint has no spaces.
     pub fn has_format(text: &str) -> bool {
         text.starts_with("old ")
     }
 
-    /// Reads the text; nothing is checked yet.
+    /// Reads the text. Call [`check`](Self::check) to verify the proof.
     pub fn parse(text: &str) -> Result<Self, ProofError> {
         let (mut head, checkpoint) = split(text)?;
         let old = head.next().and_then(|line| number(line.strip_prefix("old ")?));
-        let old = old.ok_or(ProofError::Malformed("its first line is no old size"))?;
+        let old = old.ok_or(ProofError::Malformed("its first line is not an old size"))?;
         Ok(Self { old, hashes: hashes(head)?, checkpoint: checkpoint.to_owned() })
     }
 
-    /// Whether the key signed a log that begins with that of an older checkpoint; answers with the newer
-    /// checkpoint.
+    /// Verifies the signature and the proof, and returns the newer checkpoint.
     pub fn check(&self, old: &Checkpoint, key: &VerifierKey) -> Result<Checkpoint, ProofError> {
         let new = Checkpoint::open(&self.checkpoint, key)?;
         let is_consistent =

@@ -1,48 +1,51 @@
-//! Proofs that an event is in the log, in one text. <https://c2sp.org/tlog-proof>
+//! Inclusion proofs of the log. <https://c2sp.org/tlog-proof>
 
-use super::{Checkpoint, ProofError, VerifierKey, hashes, lines, number, split};
+use super::checkpoint::Checkpoint;
+use super::error::ProofError;
+use super::format::{hashes, lines, number, split};
+use super::key::VerifierKey;
 use crate::tree::{self, Hash};
 
-/// The first line.
-const FORM: &str = "c2sp.org/tlog-proof@v1";
+/// First line of the format.
+const FORMAT: &str = "c2sp.org/tlog-proof@v1";
 
-/// A proof that a leaf is in the log of a checkpoint.
+/// Proof that a leaf is in the log of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InclusionProof {
-    /// The leaf's place, from 0: one less than the event's position.
+    /// Index of the leaf, from 0: one less than the position of the event.
     pub index: u64,
-    /// Hashes from the leaf's neighbour up to the root's child.
+    /// Hashes from the leaf's sibling up to the child of the root.
     pub hashes: Vec<Hash>,
-    /// The signed checkpoint.
+    /// Checkpoint, signed.
     pub checkpoint: String,
 }
 
 impl InclusionProof {
-    /// The text.
+    /// Writes the proof as text.
     pub fn to_text(&self) -> String {
-        format!("{FORM}\nindex {}\n{}\n{}", self.index, lines(&self.hashes), self.checkpoint)
+        format!("{FORMAT}\nindex {}\n{}\n{}", self.index, lines(&self.hashes), self.checkpoint)
     }
 
-    /// Whether a text says that it is one.
+    /// True if a text has the format of an inclusion proof.
     pub fn has_format(text: &str) -> bool {
-        text.lines().next() == Some(FORM)
+        text.lines().next() == Some(FORMAT)
     }
 
-    /// Reads the text; nothing is checked yet.
+    /// Reads the text. Call [`check`](Self::check) to verify the proof.
     pub fn parse(text: &str) -> Result<Self, ProofError> {
         let (mut head, checkpoint) = split(text)?;
-        if head.next() != Some(FORM) {
-            return Err(ProofError::Malformed("its first line is another"));
+        if head.next() != Some(FORMAT) {
+            return Err(ProofError::Malformed("its first line is not the one of the format"));
         }
         let mut head = head.peekable();
-        // What others add is not signed, and nothing here needs it.
+        // Extra data is not signed and not needed.
         head.next_if(|line| line.starts_with("extra "));
         let index = head.next().and_then(|line| number(line.strip_prefix("index ")?));
         let index = index.ok_or(ProofError::Malformed("it has no index"))?;
         Ok(Self { index, hashes: hashes(head)?, checkpoint: checkpoint.to_owned() })
     }
 
-    /// Whether the key signed a log that has this leaf at the index; answers with the checkpoint.
+    /// Verifies the signature and the proof for this leaf, and returns the checkpoint.
     pub fn check(&self, leaf: Hash, key: &VerifierKey) -> Result<Checkpoint, ProofError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, key)?;
         let root = tree::root_of_inclusion(self.index, checkpoint.size, leaf, &self.hashes);

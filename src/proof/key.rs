@@ -1,7 +1,7 @@
-//! The keys of a log: an Ed25519 pair with a name.
+//! Keys of a log: a named Ed25519 pair.
 //!
-//! The text of the public one is `name+hash+base64(0x01 || public key)`; that of the secret one
-//! `PRIVATE+KEY+name+hash+base64(0x01 || seed)`, as `golang.org/x/mod/sumdb/note` writes it.
+//! The text of the public key is `name+hash+base64(0x01 || public key)`. The text of the secret key is
+//! `PRIVATE+KEY+name+hash+base64(0x01 || seed)`, as written by `golang.org/x/mod/sumdb/note`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,33 +11,33 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _};
 use sha2::{Digest, Sha256};
 
-/// What a secret key's text begins with.
+/// Prefix of the text of a secret key.
 const PRIVATE: &str = "PRIVATE+KEY+";
-/// The algorithm: Ed25519.
+/// Algorithm identifier of Ed25519.
 const ED25519: u8 = 0x01;
 
-/// A text that is no key.
+/// Reason why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The name would not be read back.
-    #[error("the name of a key is not empty and has neither spaces nor `+`")]
+    /// The name is empty, or has a character that separates the parts of the text.
+    #[error("the name of a key must not be empty and must have neither spaces nor `+`")]
     Name,
-    /// Not of the form.
-    #[error("it is not of the form {0}")]
-    Form(&'static str),
-    /// The hash is another key's.
-    #[error("its hash is not that of its name and key")]
+    /// The text does not have the expected format.
+    #[error("it does not have the format {0}")]
+    Format(&'static str),
+    /// The hash does not belong to the name and key.
+    #[error("its hash does not match its name and key")]
     Hash,
 }
 
-/// What signs. Its text is a secret, which debugging does not show.
+/// Secret key, which signs checkpoints. Its `Debug` output does not show the secret.
 #[derive(Clone)]
 pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
     verifier: VerifierKey,
 }
 
-/// What checks signatures, and may be known to everybody.
+/// Public key, which verifies signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -45,7 +45,7 @@ pub struct VerifierKey {
 }
 
 impl SigningKey {
-    /// The key of this name that is made of 32 secret random bytes.
+    /// Creates the key of this name from 32 secret random bytes.
     pub fn new(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
         check_name(name)?;
         let key = ed25519_dalek::SigningKey::from_bytes(seed);
@@ -55,8 +55,8 @@ impl SigningKey {
 
     /// Reads the text of a secret key.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        const FORM: KeyError = KeyError::Form("PRIVATE+KEY+name+hash+base64");
-        let (name, hash, seed) = fields(text.strip_prefix(PRIVATE).ok_or(FORM)?).ok_or(FORM)?;
+        const FORMAT: KeyError = KeyError::Format("PRIVATE+KEY+name+hash+base64");
+        let (name, hash, seed) = fields(text.strip_prefix(PRIVATE).ok_or(FORMAT)?).ok_or(FORMAT)?;
         let key = Self::new(name, &seed)?;
         if key.verifier.hash() != hash {
             return Err(KeyError::Hash);
@@ -64,14 +64,14 @@ impl SigningKey {
         Ok(key)
     }
 
-    /// The text to keep secret.
+    /// Writes the text of the secret key.
     pub fn to_secret_text(&self) -> String {
         let seed = [&[ED25519][..], self.key.as_bytes()].concat();
         let VerifierKey { name, .. } = &self.verifier;
         format!("{PRIVATE}{name}+{}+{}", hex::encode(self.verifier.hash()), STANDARD.encode(seed))
     }
 
-    /// The key that checks what this one signs.
+    /// Public key that belongs to this secret key.
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
@@ -88,12 +88,12 @@ impl fmt::Debug for SigningKey {
 }
 
 impl VerifierKey {
-    /// The name, which is also the origin of the log's checkpoints.
+    /// Name, which is also the origin of the log's checkpoints.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// By which signatures are assigned to keys; no protection by itself.
+    /// Short hash that assigns a signature to a key. It is no protection by itself.
     pub(super) fn hash(&self) -> [u8; 4] {
         let hash = Sha256::new()
             .chain_update(&self.name)
@@ -113,10 +113,10 @@ impl FromStr for VerifierKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        const FORM: KeyError = KeyError::Form("name+hash+base64");
-        let (name, hash, key) = fields(text.trim()).ok_or(FORM)?;
+        const FORMAT: KeyError = KeyError::Format("name+hash+base64");
+        let (name, hash, key) = fields(text.trim()).ok_or(FORMAT)?;
         check_name(name)?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&key).map_err(|_| FORM)?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&key).map_err(|_| FORMAT)?;
         let verifier = Self { name: name.to_owned(), key };
         if verifier.hash() == hash { Ok(verifier) } else { Err(KeyError::Hash) }
     }
@@ -129,7 +129,7 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// Name, hash and key of `name+hash+base64(0x01 || key)`; base64 may have a `+`, too.
+/// Splits `name+hash+base64(0x01 || key)` into name, hash and key. The base64 text may have a `+`, too.
 fn fields(text: &str) -> Option<(&str, [u8; 4], [u8; 32])> {
     let mut parts = text.splitn(3, '+');
     let (name, hash, key) = (parts.next()?, parts.next()?, parts.next()?);
@@ -176,11 +176,11 @@ mod tests {
         assert_eq!(public(&PUBLIC.replace("PeterNeumann", "")), KeyError::Name);
         assert!(matches!(
             public(&PUBLIC.replace("+AR", "+AB")),
-            KeyError::Form(_) | KeyError::Hash
+            KeyError::Format(_) | KeyError::Hash
         ));
-        assert!(matches!(public(&PUBLIC.replace("+AR", "+BR")), KeyError::Form(_)));
-        assert!(matches!(public(SECRET), KeyError::Form(_)));
-        assert!(matches!(SigningKey::parse(PUBLIC), Err(KeyError::Form(_))));
+        assert!(matches!(public(&PUBLIC.replace("+AR", "+BR")), KeyError::Format(_)));
+        assert!(matches!(public(SECRET), KeyError::Format(_)));
+        assert!(matches!(SigningKey::parse(PUBLIC), Err(KeyError::Format(_))));
         for name in ["", "a b", "a+b", "a\nb", "a\u{a0}b"] {
             assert_eq!(SigningKey::new(name, &[1; 32]).unwrap_err(), KeyError::Name, "{name:?}");
         }

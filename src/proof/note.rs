@@ -1,21 +1,22 @@
-//! Signed notes: a text, an empty line, and signatures, each on a line of its own.
+//! Signed notes: a text, an empty line, and one signature on each line after it.
 //! <https://c2sp.org/signed-note>
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ProofError, SigningKey, VerifierKey};
+use super::error::ProofError;
+use super::key::{SigningKey, VerifierKey};
 
-/// Signatures that are looked at, at most. Others than the log may sign its checkpoints, too.
+/// Maximum number of signatures in a note. Witnesses may sign the checkpoints of a log, too.
 const SIGNATURES_MAX: usize = 100;
 
-/// The note of this text, which ends with a line break, signed by this key.
+/// Signs a text, which must end with a line break, and returns the note.
 pub fn sign(text: &str, key: &SigningKey) -> String {
     let signature = [&key.verifier().hash()[..], &key.sign(text)].concat();
     format!("{text}\n— {} {}\n", key.verifier().name(), STANDARD.encode(signature))
 }
 
-/// The text of a note that this key has signed. Signatures by other keys count for nothing.
+/// Verifies that the key has signed a note, and returns its text. Signatures by other keys are ignored.
 pub fn open<'n>(note: &'n str, key: &VerifierKey) -> Result<&'n str, ProofError> {
     let malformed = |what| Err(ProofError::Malformed(what));
     if note.contains(|c: char| c < '\u{20}' && c != '\n') {
@@ -24,7 +25,7 @@ pub fn open<'n>(note: &'n str, key: &VerifierKey) -> Result<&'n str, ProofError>
     let Some(end) = note.rfind("\n\n") else { return malformed("it has no signatures") };
     let (text, signatures) = (&note[..=end], &note[end + 2..]);
     if !signatures.ends_with('\n') {
-        return malformed("its last line does not end");
+        return malformed("its last line has no line break");
     }
     if signatures.lines().count() > SIGNATURES_MAX {
         return malformed("it has too many signatures");
@@ -32,7 +33,7 @@ pub fn open<'n>(note: &'n str, key: &VerifierKey) -> Result<&'n str, ProofError>
     let mut signed = false;
     for line in signatures.lines() {
         let Some((name, hash, signature)) = read(line) else {
-            return malformed("a line is no signature");
+            return malformed("a line is not a signature");
         };
         if name == key.name() && hash == key.hash() {
             if !key.verifies(text, &signature) {
@@ -44,7 +45,7 @@ pub fn open<'n>(note: &'n str, key: &VerifierKey) -> Result<&'n str, ProofError>
     if signed { Ok(text) } else { Err(ProofError::NotSigned) }
 }
 
-/// Whose signature it is: name and hash of the key, and the signature.
+/// Splits a line into name and hash of the key, and the signature.
 fn read(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
     let (name, signature) = line.strip_prefix("— ")?.split_once(' ')?;
     let bytes = STANDARD.decode(signature).ok()?;

@@ -1,7 +1,7 @@
 //! Backup of a log in a file, while it is in use.
 //!
-//! The copy is made under a temporary name beside its own, synced and then renamed, so that a file with the name of a
-//! backup is a whole one.
+//! The copy is written under a temporary name in the same directory, synced and then renamed, so that a file with the name
+//! of the backup is always complete.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,15 +9,16 @@ use std::path::Path;
 use sqlx::Connection as _;
 use tempfile::NamedTempFile;
 
-use super::StoreError;
 use super::db::Session;
+use super::error::StoreError;
 use super::log::Log;
 
-/// End of the temporary name.
+/// Suffix of the temporary name.
 const PARTIAL: &str = ".partial";
 
 impl Log {
-    /// Copies the log as it is now into a new file. Where that fails, or whoever asked stops waiting, no file is left.
+    /// Copies the current log into a new file. No file is left if this fails or is cancelled.
+    #[tracing::instrument(skip_all)]
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let from = self.path().ok_or(StoreError::NotAFile)?;
         if to.symlink_metadata().is_ok() {
@@ -37,7 +38,7 @@ impl Log {
             }
             other => other,
         })?;
-        // It wrote nothing to the log.
+        // This connection wrote nothing to the log.
         let _ = connection.close().await;
         let written = keep(copy, to);
         written.map_err(|error| match error.kind() {
@@ -47,12 +48,12 @@ impl Log {
     }
 }
 
-/// An empty file beside the backup, which goes unless it is kept.
+/// Creates an empty file in the directory of the backup. It is deleted unless it is persisted.
 fn temporary(to: &Path) -> Result<NamedTempFile, StoreError> {
     let name = to.file_name().ok_or_else(|| cannot(to, "it names no file", None))?;
     let mut prefix = name.to_owned();
     prefix.push(".");
-    // Only its owner can read it: it holds what the log holds.
+    // Only its owner can read it, as the log itself.
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(PARTIAL);
     builder.tempfile_in(directory(to)).map_err(|error| {
@@ -65,7 +66,7 @@ fn temporary(to: &Path) -> Result<NamedTempFile, StoreError> {
     })
 }
 
-/// Gives the copy its name once all of it is on the disk; the name is then there, too.
+/// Syncs the copy, renames it, and syncs the directory.
 fn keep(copy: NamedTempFile, to: &Path) -> std::io::Result<()> {
     copy.as_file().sync_all()?;
     copy.persist_noclobber(to)?;
@@ -84,7 +85,7 @@ fn cannot(to: &Path, reason: &str, source: Option<super::error::Source>) -> Stor
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// Into a file that is empty.
+        /// Copies into an empty file.
         BACKUP = sqlite "VACUUM INTO $1";
     }
 }

@@ -1,38 +1,38 @@
-//! Damage in the log: positions whose event cannot be read, named, so that the events beside them can be.
+//! Damage of the log: positions whose events cannot be read. The other events stay readable.
 
 use std::fmt;
 
-use super::LoggedEvent;
+use super::event::LoggedEvent;
 use crate::ids::Position;
 
-/// Successive positions of the log whose events cannot be read, and why.
+/// Consecutive positions of the log whose events cannot be read for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The first of them.
+    /// First position.
     pub first: Position,
-    /// The last of them.
+    /// Last position.
     pub last: Position,
     /// Reason why they cannot be read.
     pub cause: DamageCause,
-    /// Rest of a single event; none where too little of its row can be read.
+    /// Readable rest of a single event. None if too little of its row can be read.
     pub rest: Option<Box<LoggedEvent>>,
 }
 
 /// Reason why an event cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DamageCause {
-    /// A column of the row holds what it must not hold.
+    /// A column of the row has an invalid value.
     Column {
         /// Name of the column.
         name: &'static str,
         /// Fault of the column.
         wrong: &'static str,
     },
-    /// The database cannot read the row: its page, or what leads to it, is damaged.
+    /// The database cannot read the row: its page or an index page is damaged.
     Unreadable,
-    /// There is no row, although there is one behind it.
+    /// The row is missing, although a later row exists.
     Missing,
-    /// There is no row, and none behind it, although the head of the log counts it.
+    /// The row and all later rows are missing, although the head of the log counts them.
     CutOff,
 }
 
@@ -46,12 +46,12 @@ impl Damage {
         self.last.0 - self.first.0 + 1
     }
 
-    /// The positions.
+    /// All positions.
     pub fn positions(&self) -> impl Iterator<Item = Position> + use<> {
         (self.first.0..=self.last.0).map(Position)
     }
 
-    /// The position, or the first and the last of them, for people.
+    /// Position or range of positions, for a message.
     pub fn place(&self) -> String {
         if self.first == self.last {
             format!("event {}", self.first)
@@ -60,12 +60,12 @@ impl Damage {
         }
     }
 
-    /// Rest of the event. Its body has U+FFFD in place of each byte that is no text.
+    /// Returns the readable rest of the event. Its body has U+FFFD in place of each invalid byte.
     pub fn into_rest(self) -> Option<LoggedEvent> {
         self.rest.map(|event| *event)
     }
 
-    /// Takes the next positions in, if they are damaged in the same way and nothing is left of any of them.
+    /// Adds the next positions, if they are damaged for the same reason and no event has a readable rest.
     pub(super) fn join(&mut self, next: &Self) -> bool {
         let is_next = self.last.next() == next.first && self.cause == next.cause;
         let joins = is_next && self.rest.is_none() && next.rest.is_none();

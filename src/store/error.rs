@@ -1,142 +1,144 @@
-//! What can go wrong with a database, in the words of a ledger.
+//! Errors of the store.
 
 use std::path::PathBuf;
 
+use super::damage::Damage;
 use super::failure::DatabaseFailure;
-use super::{Damage, DatabaseUrl};
+use super::failure::class::FailureClass;
+use super::url::Server;
 use crate::ids::{EventId, Position};
 
-/// Error of the layer below.
+/// Error of a lower layer.
 pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// A verb of the store that could not be done. Nothing of it was written.
+/// Error of an operation of the store. The operation wrote nothing.
 ///
-/// The text is for the program's log and for whoever runs a command: it holds the database's code and object, and no
-/// value, body or password. It is not for an answer over HTTP.
+/// The message is for the log of the program and for commands: it has the code and object of the database, and no value,
+/// body or password. It must not be sent over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Locked, unreadable or gone. Trying again may help.
+    /// The database is locked, unreadable or gone. A retry may help.
     #[error("the ledger is not available at the moment: {0:#}")]
     Unavailable(Source),
-    /// The disk is full, or the file has reached a limit. Trying again helps once there is room.
+    /// The disk is full, or the file has reached a limit. A retry helps after space was freed.
     #[error("a file of the ledger cannot grow: its disk is full, or a limit is reached ({0})")]
     CannotGrow(Source),
-    /// No generation of the read model is complete yet.
+    /// No generation of the read model is complete.
     #[error("the read model is being built")]
     ReadModelBuilding,
-    /// There is no such generation, or no longer.
+    /// The generation does not exist.
     #[error("there is no generation {0}")]
     NoGeneration(i64),
-    /// A generation that reads are answered from cannot be dropped.
+    /// The live generation cannot be dropped.
     #[error("generation {0} is live")]
     GenerationIsLive(i64),
-    /// A generation that is not complete cannot be made live.
+    /// An incomplete generation cannot be activated.
     #[error("generation {0} is not complete")]
     GenerationIsBuilding(i64),
-    /// A person has chosen another generation while this one was made.
-    #[error("generation {by} was activated while generation {generation} was made")]
+    /// An operator activated another generation while this one was built.
+    #[error("generation {by} was activated while generation {generation} was built")]
     Superseded {
-        /// The one that was made.
+        /// Generation that was built.
         generation: i64,
-        /// The one that was chosen.
+        /// Generation that was activated.
         by: i64,
     },
-    /// A generation's tables lack something without which this cannot be answered.
+    /// The tables of the generation lack columns that the operation needs.
     #[error("generation {0} was made by another version of this program and lacks what this needs")]
     OtherVersion(i64),
-    /// A command that needs a ledger found none.
+    /// The ledger does not exist.
     #[error("there is no ledger at {ledger}")]
     NoLedger {
-        /// Where one was looked for.
+        /// Location of the ledger.
         ledger: String,
     },
-    /// A newer program has migrated this ledger.
+    /// A newer version of this program has migrated the ledger.
     #[error("the ledger at {ledger} has schema version {found}, this program knows {known}")]
     NewerSchema {
-        /// The log, or the read models.
+        /// Location of the log or of the read models.
         ledger: String,
-        /// Its schema version.
+        /// Schema version of the ledger.
         found: i64,
-        /// The newest version that this program knows.
+        /// Newest schema version of this program.
         known: i64,
     },
-    /// An older program made this ledger, and it is only to be read.
+    /// An older version of this program created the ledger, which is opened read-only.
     #[error("the ledger at {ledger} was made by an older version of this program")]
     OlderSchema {
-        /// The log.
+        /// Location of the log.
         ledger: String,
     },
-    /// The file cannot be opened or made, or is no ledger.
+    /// The file cannot be opened or created, or is not a ledger.
     #[error("cannot open {}: {reason}", .path.display())]
     CannotOpen {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why, for people.
+        /// Reason, for a message.
         reason: String,
-        /// What happened below, if anything did.
+        /// Error of the lower layer, if there is one.
         #[source]
         source: Option<Source>,
     },
     /// The server cannot be reached, or its database cannot be used.
     #[error("cannot use {database}: {cause}")]
     Unreachable {
-        /// Its address, without user name and password.
+        /// Address, without user name and password.
         database: String,
-        /// Why.
+        /// Reason.
         cause: Source,
     },
-    /// PostgreSQL's own programs make backups of its databases.
-    #[error("a database of PostgreSQL is not copied into a file")]
+    /// A PostgreSQL database is backed up with PostgreSQL's own programs.
+    #[error("a PostgreSQL database cannot be copied into a file")]
     NotAFile,
-    /// The file of a backup is there already.
+    /// The file of the backup exists.
     #[error("{} exists already", .path.display())]
     FileExists {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// An export can only be restored into an empty log.
     #[error(
-        "the log has {size} events that no export brought: an export cannot be restored into it"
+        "the log has {size} events that do not come from an export: an export cannot be restored into it"
     )]
     NotEmpty {
-        /// How many events the log has.
+        /// Number of events in the log.
         size: Position,
     },
-    /// The record of an erasure has the id of an event that the log holds. Nothing was erased.
-    #[error("the log already holds an event with the id {event_id}")]
+    /// The record of an erasure has the id of an event in the log. Nothing was erased.
+    #[error("the log already has an event with the id {event_id}")]
     IdTaken {
-        /// The id.
+        /// Id of both events.
         event_id: EventId,
     },
     /// The events of an export must be restored in the order of the log.
     #[error("the event {event_id} was received no later than the one before it")]
     NotInOrder {
-        /// The event that is out of place.
+        /// Event that is out of order.
         event_id: EventId,
     },
-    /// The live generation was made from events that the log does not hold.
+    /// The live generation was built from events that are not in the log.
     #[error("the read model was made from another log, or the log lost events")]
     OtherLog,
-    /// An event of the log cannot be read. Those beside it can.
+    /// An event of the log cannot be read. Other events can.
     #[error(transparent)]
     Damaged(#[from] Damage),
-    /// A row of the read model holds what it must not hold. The log is as it was.
+    /// A row of the read model has an invalid value. The log is not affected.
     #[error("the read model is damaged: {0}")]
     ReadModelDamaged(String),
-    /// What is stored contradicts itself.
+    /// The stored data is inconsistent.
     #[error("the ledger is damaged: {0}")]
     Corrupt(String),
-    /// A failure that trying again does not mend: a missing privilege or table, or a defect of this program.
+    /// A failure that a retry does not fix: a missing privilege or table, or a defect of this program.
     #[error("{0:#}")]
     Internal(Source),
 }
 
 impl StoreError {
-    /// What a person can do about it.
+    /// Advice to the operator.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::NoLedger { .. } => {
-                Some("`subledger serve` or `subledger import` makes one; DATABASE_URL says where")
+                Some("`subledger serve` or `subledger import` creates one at DATABASE_URL")
             }
             Self::NewerSchema { .. } => {
                 Some("use the version of subledger that wrote it, or a newer one")
@@ -154,60 +156,60 @@ impl StoreError {
             Self::NotAFile => Some("`pg_dump --schema=subledger` makes a backup of the log"),
             Self::FileExists { .. } => Some("choose a file that does not exist yet"),
             Self::NotEmpty { .. } => Some("restore into a new file, or import to append"),
-            Self::ReadModelBuilding => Some("`subledger rebuild` builds it, and so does `serve`"),
+            Self::ReadModelBuilding => Some("`subledger rebuild` or `subledger serve` builds it"),
             Self::Damaged(_) => Some(
-                "`subledger verify` names every damaged event; a backup or an export may still hold them",
+                "`subledger verify` names every damaged event; a backup or an export may still have them",
             ),
-            Self::ReadModelDamaged(_) => Some(
-                "`subledger serve` makes it anew from the log, and so does `subledger rebuild`",
-            ),
-            Self::Corrupt(_) => Some("`subledger verify` says what is wrong"),
-            // The message says it.
+            Self::ReadModelDamaged(_) => {
+                Some("`subledger serve` or `subledger rebuild` rebuilds it from the log")
+            }
+            Self::Corrupt(_) => Some("`subledger verify` reports the damage"),
+            // The message includes the hint.
             Self::Unavailable(cause) if cause.is::<DatabaseFailure>() => None,
             Self::Unavailable(_) => Some(
-                "another program may hold the ledger, its disk may be full, or its server away",
+                "another program may have locked the ledger, its disk may be full, or its server unreachable",
             ),
             Self::CannotGrow(_) => Some("make room on the disk of the ledger"),
-            Self::NoGeneration(_) => Some("`subledger projections list` shows what there is"),
+            Self::NoGeneration(_) => Some("`subledger projections list` shows all generations"),
             Self::GenerationIsLive(_) => {
                 Some("`subledger projections activate N` makes another one live first")
             }
             Self::GenerationIsBuilding(_) => Some(
-                "it goes live by itself when its rebuild ends; `subledger projections list` shows how far it is",
+                "it becomes live when its rebuild ends; `subledger projections list` shows the progress",
             ),
             Self::Superseded { .. } => {
-                Some("`subledger rebuild` makes another one, which goes live")
+                Some("`subledger rebuild` builds another one, which becomes live")
             }
-            Self::OtherVersion(_) => Some("`subledger rebuild` makes one that this version reads"),
+            Self::OtherVersion(_) => Some("`subledger rebuild` builds one that this version reads"),
             Self::OtherLog => Some(
                 "restore the log; or start `subledger serve --accept-new-log` once, which drops the read model",
             ),
-            Self::IdTaken { .. } => Some("run the same command again: it takes another id"),
+            Self::IdTaken { .. } => Some("run the same command again: it draws another id"),
             Self::NotInOrder { .. } | Self::Internal(_) => None,
         }
     }
 
-    /// Whether the same verb may succeed when it is tried again.
+    /// True if a retry of the same operation may succeed.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::CannotGrow(_))
     }
 
-    /// True if what is stored may be the reason, so that others of it may be readable.
+    /// True if the stored data may be the reason, so that other rows may be readable.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt(_) | Self::Damaged(_))
     }
 
-    /// The failure to use a server at all.
-    pub(super) fn into_unreachable(self, url: &DatabaseUrl) -> Self {
+    /// Converts a failure of the first connection to [`Self::Unreachable`].
+    pub(super) fn into_unreachable(self, server: &Server) -> Self {
         match self {
             Self::Unavailable(cause) | Self::Internal(cause) => {
-                Self::Unreachable { database: url.to_string(), cause }
+                Self::Unreachable { database: server.to_string(), cause }
             }
             other => other,
         }
     }
 
-    /// The same error as one of the read model, where it says that what is stored is wrong.
+    /// Converts corrupt data to damage of the read model.
     pub(super) fn into_read_model_damage(self) -> Self {
         match self {
             Self::Corrupt(what) => Self::ReadModelDamaged(what),
@@ -215,6 +217,7 @@ impl StoreError {
         }
     }
 
+    /// Error of a file that is no longer at its path.
     pub(super) fn file_gone() -> Self {
         Self::Unavailable("the file was moved, replaced or deleted".into())
     }
@@ -224,9 +227,20 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { index, .. } => {
-                Self::Corrupt(format!("the column {index} holds something else"))
+                Self::Corrupt(format!("column {index} has a value of another type"))
             }
             error => DatabaseFailure::from(error).into(),
+        }
+    }
+}
+
+impl From<DatabaseFailure> for StoreError {
+    fn from(failure: DatabaseFailure) -> Self {
+        match failure.class() {
+            FailureClass::Transient => Self::Unavailable(failure.into()),
+            FailureClass::NoSpace => Self::CannotGrow(failure.into()),
+            FailureClass::Damage => Self::Corrupt(failure.to_string()),
+            FailureClass::Other => Self::Internal(failure.into()),
         }
     }
 }

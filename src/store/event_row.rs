@@ -1,27 +1,32 @@
-//! Row of an event: its columns, and what is wrong with them.
+//! Row of an event, read column by column, with the damage that it has.
 
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
+use super::damage::{Damage, DamageCause};
 use super::db::Row;
+use super::error::StoreError;
 use super::event::{EventFacts, EventSource, LoggedEvent};
-use super::{Damage, DamageCause, StoreError};
 use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
+use crate::tree::Hash;
 
-/// Row of an event, read column by column. What cannot be read is empty in the event.
+/// Event of the log, or the damage of its row.
+pub type LogEntry = Result<LoggedEvent, Damage>;
+
+/// Row of an event. A column that cannot be read is empty in the event.
 #[derive(Debug)]
 pub(super) struct EventRow {
     pub(super) event: LoggedEvent,
-    /// The first column that cannot be read.
+    /// Damage of the first unreadable column.
     damage: Option<DamageCause>,
-    /// The first of those that the fold reads.
+    /// Damage of the first unreadable column that the fold needs.
     damage_to_fold: Option<DamageCause>,
-    /// True if id, account, mode, type and time can be read.
+    /// True if id, account, mode, type and time of the event can be read.
     is_identified: bool,
 }
 
 impl EventRow {
-    /// Reads the columns in the order that the statements of whole events give them.
+    /// Reads the columns in the order of the statements that select whole events.
     pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
         let position = Position(row.get(0)?);
         let mut columns = Columns { row, damage: None };
@@ -55,7 +60,7 @@ impl EventRow {
             facts: EventFacts {
                 api_version,
                 created_nanos: u32::try_from(created_nanos).unwrap_or_else(|_| {
-                    columns.find("created_nanos", "is out of range");
+                    columns.add_damage("created_nanos", "is out of range");
                     0
                 }),
                 ..facts
@@ -64,44 +69,54 @@ impl EventRow {
         Ok(Self { event, damage: columns.damage, damage_to_fold, is_identified })
     }
 
-    /// The event, or what is wrong with its row.
-    pub(super) fn into_entry(self) -> Result<LoggedEvent, Damage> {
+    /// Returns the event, or the damage of its row.
+    pub(super) fn into_entry(self) -> LogEntry {
         let Self { event, damage, is_identified, .. } = self;
         entry(event, damage, is_identified)
     }
 
-    /// The event, or what is wrong with the columns that the fold reads.
-    pub(super) fn into_entry_of_fold(self) -> Result<LoggedEvent, Damage> {
+    /// Returns the event, or the damage of the columns that the fold needs.
+    pub(super) fn into_fold_entry(self) -> LogEntry {
         let Self { event, damage_to_fold, is_identified, .. } = self;
         entry(event, damage_to_fold, is_identified)
     }
 }
 
-fn entry(
-    event: LoggedEvent,
-    damage: Option<DamageCause>,
-    is_identified: bool,
-) -> Result<LoggedEvent, Damage> {
+fn entry(event: LoggedEvent, damage: Option<DamageCause>, is_identified: bool) -> LogEntry {
     let Some(cause) = damage else { return Ok(event) };
     let rest = is_identified.then(|| Box::new(event.clone()));
     Err(Damage { rest, ..Damage::new(event.position, event.position, cause) })
 }
 
-/// Columns of a row, and the first that cannot be read.
+/// Reads the stored leaf hash of the event at a position, which must have one.
+pub(super) fn leaf_hash(
+    position: Position,
+    bytes: Result<Option<&[u8]>, StoreError>,
+) -> Result<Hash, StoreError> {
+    let damaged = |wrong| {
+        let cause = DamageCause::Column { name: "leaf_hash", wrong };
+        Damage::new(position, position, cause)
+    };
+    let bytes = bytes.map_err(|_| damaged("is of a wrong type"))?;
+    let bytes = bytes.ok_or_else(|| damaged("is missing"))?;
+    Ok(bytes.try_into().map_err(|_| damaged("has a wrong length"))?)
+}
+
+/// Columns of a row, with the damage of the first unreadable one.
 struct Columns<'r> {
     row: &'r Row,
     damage: Option<DamageCause>,
 }
 
 impl Columns<'_> {
-    fn find(&mut self, name: &'static str, wrong: &'static str) {
+    fn add_damage(&mut self, name: &'static str, wrong: &'static str) {
         self.damage.get_or_insert(DamageCause::Column { name, wrong });
     }
 
-    /// Notes that a column is not of the type that it should be of.
-    fn find_wrong(&mut self, index: usize, name: &'static str) {
+    /// Notes that a column is NULL or has another type than it should have.
+    fn add_wrong_type(&mut self, index: usize, name: &'static str) {
         let is_null = self.row.bytes(index).is_ok_and(|bytes| bytes.is_none());
-        self.find(name, if is_null { "is missing" } else { "is of a wrong type" });
+        self.add_damage(name, if is_null { "is missing" } else { "is of a wrong type" });
     }
 
     fn get<T>(&mut self, index: usize, name: &'static str) -> T
@@ -112,37 +127,37 @@ impl Columns<'_> {
             + for<'r> Decode<'r, Postgres>
             + Type<Postgres>,
     {
-        // SQLite gives NULL as 0 where a number is asked for.
+        // SQLite would return 0 for NULL if a number was requested.
         let value: Option<Option<T>> = self.row.get(index).ok();
         value.flatten().unwrap_or_else(|| {
-            self.find_wrong(index, name);
+            self.add_wrong_type(index, name);
             T::default()
         })
     }
 
     fn text(&mut self, index: usize, name: &'static str) -> String {
         self.optional_text(index, name).unwrap_or_else(|| {
-            self.find_wrong(index, name);
+            self.add_wrong_type(index, name);
             String::new()
         })
     }
 
-    /// The text of a column, with U+FFFD for each byte that is no text.
+    /// Reads the text of a column, with U+FFFD in place of each invalid byte.
     fn optional_text(&mut self, index: usize, name: &'static str) -> Option<String> {
         let Ok(bytes) = self.row.bytes(index) else {
-            self.find_wrong(index, name);
+            self.add_wrong_type(index, name);
             return None;
         };
         let text = String::from_utf8(bytes?);
         Some(text.unwrap_or_else(|error| {
-            self.find(name, "is not valid UTF-8");
+            self.add_damage(name, "is not valid UTF-8");
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         }))
     }
 
     fn source(&mut self, index: usize) -> EventSource {
         EventSource::parse(&self.text(index, "source")).unwrap_or_else(|| {
-            self.find("source", "is not one that the log knows");
+            self.add_damage("source", "is not a known source");
             EventSource::Import
         })
     }
@@ -150,7 +165,7 @@ impl Columns<'_> {
     fn bytes<const N: usize>(&mut self, index: usize, name: &'static str) -> Option<[u8; N]> {
         let bytes = self.optional_bytes(index, name);
         if bytes.is_none() {
-            self.find_wrong(index, name);
+            self.add_wrong_type(index, name);
         }
         bytes
     }
@@ -161,12 +176,12 @@ impl Columns<'_> {
         name: &'static str,
     ) -> Option<[u8; N]> {
         let Ok(bytes) = self.row.get::<Option<Vec<u8>>, _>(index) else {
-            self.find_wrong(index, name);
+            self.add_wrong_type(index, name);
             return None;
         };
         let bytes = <[u8; N]>::try_from(bytes?);
         if bytes.is_err() {
-            self.find(name, "has a wrong length");
+            self.add_damage(name, "has a wrong length");
         }
         bytes.ok()
     }

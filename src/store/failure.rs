@@ -1,9 +1,9 @@
-//! Cause of a database's failure, as the program's log and a command show it: what failed, with its code and
-//! object, and what to do.
+//! Failure of a database, for the log of the program and for commands: a message with code and object, and a hint.
 //!
-//! It holds no value, no body and no password. A database puts the values of a row into the detail of its message,
-//! and into the message itself where a value does not fit: these are left out.
+//! It has no value, no body and no password. A database puts the values of a row into the detail of its message, and into
+//! the message itself if a value does not fit: these are left out.
 
+pub(super) mod class;
 mod hints;
 mod postgres;
 
@@ -12,52 +12,43 @@ use std::fmt;
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::StoreError;
+use self::class::FailureClass;
 
-/// Cause of a failure. Displayed with `{}` it says what failed, with `{:#}` what to do as well.
+/// Failure of a database. `{}` displays the message, `{:#}` the message and the hint.
 #[derive(Debug)]
 pub(super) struct DatabaseFailure {
     message: String,
     hint: Option<Cow<'static, str>>,
-    /// SQLSTATE of PostgreSQL's, or result code of SQLite's.
+    /// SQLSTATE of PostgreSQL, or result code of SQLite.
     code: Option<String>,
     class: FailureClass,
-    /// Nobody listens at the address.
+    /// True if no server listens at the address.
     is_refused: bool,
 }
 
-/// Class of a failure: whether trying again may help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FailureClass {
-    /// Trying again may help.
-    Transient,
-    /// There is no room.
-    NoSpace,
-    /// The database is damaged.
-    Damage,
-    /// Neither.
-    Other,
-}
-
 impl DatabaseFailure {
-    /// A cause that this program found.
+    /// Creates a transient failure that this program detected.
     pub(super) fn new(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         let hint = Some(hint.into());
         let message = message.into();
         Self { message, hint, code: None, class: FailureClass::Transient, is_refused: false }
     }
 
-    /// The code that the database gave.
+    /// Code of the database.
     pub(super) fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// True if a server is there that will soon take a connection.
+    pub(super) fn class(&self) -> FailureClass {
+        self.class
+    }
+
+    /// True if the server may soon accept a connection.
     pub(super) fn is_server_starting(&self) -> bool {
         self.is_refused || matches!(self.code(), Some("53300" | "57P03"))
     }
 
-    /// Advice to a person.
+    /// Advice to the operator.
     pub(super) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -65,13 +56,13 @@ impl DatabaseFailure {
     fn from_sqlite(error: &dyn sqlx::error::DatabaseError) -> Self {
         let code = error.code().unwrap_or_default().into_owned();
         let is_missing = MISSING_OBJECT_MESSAGES.iter().any(|it| error.message().starts_with(it));
-        let class = match FailureClass::from_sqlite(code.parse().unwrap_or(0)) {
+        let class = match FailureClass::from_sqlite_code(code.parse().unwrap_or(0)) {
             FailureClass::Other if is_missing => FailureClass::Damage,
             class => class,
         };
         let message = match class {
             FailureClass::Damage if !is_missing => {
-                format!("SQLite error {code}: the file is not readable as a database")
+                format!("SQLite error {code}: the file cannot be read as a database")
             }
             _ => format!("{} (SQLite error {code})", error.message()),
         };
@@ -96,7 +87,13 @@ impl From<sqlx::Error> for DatabaseFailure {
         let (message, hint, class) = match &error {
             sqlx::Error::Database(inner) => {
                 return match inner.try_downcast_ref::<PgDatabaseError>() {
-                    Some(error) => Self::from_postgres(error),
+                    Some(error) => Self {
+                        message: postgres::message(error),
+                        hint: hints::for_postgres(error.code(), error.message()),
+                        code: Some(error.code().to_owned()),
+                        class: FailureClass::from_sqlstate(error.code()),
+                        is_refused: false,
+                    },
                     None => Self::from_sqlite(inner.as_ref()),
                 };
             }
@@ -109,22 +106,22 @@ impl From<sqlx::Error> for DatabaseFailure {
                 (format!("TLS was refused: {error}"), Some(hints::TLS), FailureClass::Transient)
             }
             sqlx::Error::Protocol(error) => (
-                format!("the server does not speak as PostgreSQL does: {error}"),
+                format!("the server does not speak the protocol of PostgreSQL: {error}"),
                 Some(hints::NOT_POSTGRES),
                 FailureClass::Transient,
             ),
             sqlx::Error::PoolTimedOut => (
                 "no connection to the file became free in time".to_owned(),
-                Some("it is tried again"),
+                Some("the operation is retried"),
                 FailureClass::Transient,
             ),
             sqlx::Error::PoolClosed => {
                 ("the ledger was closed".to_owned(), None, FailureClass::Transient)
             }
             sqlx::Error::WorkerCrashed => {
-                ("a thread of SQLite's ended".to_owned(), None, FailureClass::Transient)
+                ("a thread of SQLite ended".to_owned(), None, FailureClass::Transient)
             }
-            // Its text may hold a part of the address.
+            // Its text may include a part of the address.
             sqlx::Error::Configuration(_) => {
                 ("the address of the database cannot be used".to_owned(), None, FailureClass::Other)
             }
@@ -136,39 +133,5 @@ impl From<sqlx::Error> for DatabaseFailure {
     }
 }
 
-impl From<DatabaseFailure> for StoreError {
-    fn from(cause: DatabaseFailure) -> Self {
-        match cause.class {
-            FailureClass::Transient => Self::Unavailable(cause.into()),
-            FailureClass::NoSpace => Self::CannotGrow(cause.into()),
-            FailureClass::Damage => Self::Corrupt(cause.to_string()),
-            FailureClass::Other => Self::Internal(cause.into()),
-        }
-    }
-}
-
-/// The result codes of SQLite of a write that found no room: full, and an I/O error of a write or of the
-/// index of the write-ahead log, which is how a limit or a quota shows. <https://sqlite.org/rescode.html>
-const NO_SPACE: [i32; 3] = [13, 778, 4874];
-/// The primary result codes that pass: busy, locked, out of memory, read-only, I/O error, cannot open.
-const TRANSIENT: [i32; 6] = [5, 6, 7, 8, 10, 14];
-/// Malformed, and not a database.
-const DAMAGED: [i32; 2] = [11, 26];
-
-/// Beginnings of the messages of SQLite about a table or column that is not there; its code is that of any error.
+/// Prefixes of the messages of SQLite about a missing table or column, which have no code of their own.
 const MISSING_OBJECT_MESSAGES: [&str; 2] = ["no such table", "no such column"];
-
-impl FailureClass {
-    fn from_sqlite(code: i32) -> Self {
-        let primary = code & 0xff;
-        if NO_SPACE.contains(&code) {
-            Self::NoSpace
-        } else if TRANSIENT.contains(&primary) {
-            Self::Transient
-        } else if DAMAGED.contains(&primary) {
-            Self::Damage
-        } else {
-            Self::Other
-        }
-    }
-}

@@ -1,4 +1,4 @@
-//! The log: every event as it was received, in the order it was committed.
+//! The log: every event as it was received, in the order of the commits.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,25 +7,28 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, watch};
 
-use super::append;
-use super::db::{self, Database, Dialect, Session, Writer};
+use super::db::{self, Database, Dialect, ReaderPool, Session, Writer};
+use super::error::StoreError;
 use super::event::random_bytes;
+use super::head::{CachedHead, LogHead};
+use super::inspect::{ExpectedTriggers, Inspection, check_integrity, check_triggers};
+use super::open_mode::OpenMode;
+use super::url::DatabaseUrl;
 use super::wal_checkpoint::WalCheckpointer;
-use super::{Damage, DamageCause, DatabaseUrl, LogHead, OpenMode, StoreError};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
-use crate::tree::{Frontier, Hash};
+use crate::tree::Frontier;
 
-/// Bytes in a page: batches of 4 KB events are written half again as fast as with SQLite's 4 KiB.
+/// Page size in bytes. Batches of 4 KB events are written 1.5 times as fast as with SQLite's default of 4 KiB.
 const PAGE_BYTES: u32 = 16 * 1024;
-/// The writer's page cache, in KiB (negative is SQLite's way to say so).
+/// Page cache of the writer, in KiB; SQLite takes a negative number as KiB.
 const WRITER_CACHE: &str = "-65536";
-/// Bytes that the write-ahead log keeps when it starts from the front again: what a long reader
-/// made it grow beyond is given back to the disk.
+/// Maximum size of the write-ahead log after a reset, in bytes. A long read may make it larger; the excess is returned to
+/// the disk.
 const WAL_BYTES_KEPT: &str = "67108864";
 
-/// A handle on the log. Cheap to clone; all clones share their connections.
+/// Handle of the log. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Log(pub(super) Arc<Inner>);
 
@@ -34,18 +37,19 @@ pub(super) struct Inner {
     pub(super) url: DatabaseUrl,
     pub(super) clock: Clock,
     pub(super) db: Database,
-    /// Of SQLite's write-ahead log; locked only by who holds the writer.
+    /// Checkpointer of SQLite's write-ahead log. Locked only while the writer is held.
     pub(super) checkpointer: Mutex<WalCheckpointer>,
-    /// The head of PostgreSQL's log; locked by who appends.
-    pub(super) cached_head: Mutex<Option<append::postgres::CachedHead>>,
+    /// Head of a PostgreSQL log. Locked during an append.
+    pub(super) cached_head: Mutex<Option<CachedHead>>,
+    /// Last position that this process appended.
     pub(super) appended: watch::Sender<Position>,
 }
 
-/// What is found where a log may be.
+/// Schema that a database has when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExistingSchema {
     Empty,
-    /// A log of this schema version, and how many migrations made it.
+    /// Schema version of a log, and its number of applied migrations.
     Log {
         version: i64,
         migrations: i64,
@@ -55,7 +59,7 @@ pub(super) enum ExistingSchema {
 }
 
 impl Log {
-    /// Opens the log and brings its schema up to date.
+    /// Opens the log and migrates its schema.
     pub(super) async fn open(
         url: &DatabaseUrl,
         mode: OpenMode,
@@ -84,12 +88,11 @@ impl Log {
                 }
                 Database::Sqlite {
                     writer: Mutex::new(Writer::new(connection, options)?),
-                    readers: db::reader_pool(path),
+                    readers: ReaderPool::for_file(path),
                 }
             }
             DatabaseUrl::Postgres(server) => {
-                let db = Database::for_server(server, db::POSTGRES_LOG_SCHEMA)?;
-                db.check().await.map_err(|error| error.into_unreachable(url))?;
+                let db = Database::connect_server(server, db::POSTGRES_LOG_SCHEMA).await?;
                 let mut reader = db.read().await?;
                 let found = detect_schema(&mut reader.session()).await?;
                 drop(reader);
@@ -99,7 +102,7 @@ impl Log {
                 if needs_migration(url, Dialect::Postgres, found)? {
                     let mut write = db.write().await?;
                     let mut session = write.session();
-                    session.run(sql::MAKE_SCHEMA).await?;
+                    session.run(sql::SCHEMA_CREATE).await?;
                     migrate(&mut session).await?;
                     write.commit().await?;
                 }
@@ -123,31 +126,40 @@ impl Log {
         }))
     }
 
-    /// The end of the log.
+    /// Reads the head of the log.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn head(&self) -> Result<LogHead, StoreError> {
         let mut reader = self.0.db.read().await?;
         let row = reader.session().query(sql::HEAD).fetch_one().await?;
         Ok(LogHead {
             log_id: row.get(0)?,
             size: Position(row.get(1)?),
-            root: hash(row.get(2)?)?,
+            root: row.hash(2)?,
             last_received_at: ReceivedAt(row.get(3)?),
             restored: Position(row.get(4)?),
         })
     }
 
-    /// The instant now, by the clock that the log receives events by.
+    /// Checks the log's database with its own means, and its triggers against those of the migrations.
+    #[tracing::instrument(skip_all)]
+    pub async fn inspect(&self) -> Result<Inspection, StoreError> {
+        let mut inspection = Inspection::default();
+        check_integrity(&self.0.db, "the log", &mut inspection).await?;
+        check_triggers(&self.0.db, "the log", ExpectedTriggers::OfLog, &mut inspection).await?;
+        Ok(inspection)
+    }
+
+    /// Current time by the clock that assigns the times of arrival.
     pub(crate) fn now(&self) -> ReceivedAt {
         self.0.clock.now()
     }
 
-    /// Wakes whoever waits for events that this process appends; holds the last position. What
-    /// other processes append does not show here.
+    /// Watches the last position that this process appended. Appends of other processes are not visible here.
     pub fn appended(&self) -> watch::Receiver<Position> {
         self.0.appended.subscribe()
     }
 
-    /// The file; none where a server keeps the log.
+    /// File of the log. None for a server.
     pub fn path(&self) -> Option<&Path> {
         self.0.url.log_path()
     }
@@ -157,7 +169,7 @@ impl Log {
     }
 }
 
-/// The options of the one connection that writes.
+/// Options of the writer.
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     db::options(path)
@@ -169,17 +181,17 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", WRITER_CACHE)
 }
 
-/// A ledger's display_location, for people.
+/// Location of a ledger, for a message.
 pub(super) fn display_location(url: &DatabaseUrl) -> String {
     url.log_path().map_or_else(|| url.to_string(), |path| path.display().to_string())
 }
 
-/// Error of a file that is there and holds nothing, or of a database without a ledger.
+/// Error of an empty file, or of a database without a ledger.
 pub(super) fn no_log_error(url: &DatabaseUrl) -> StoreError {
     match url {
         DatabaseUrl::Sqlite(path) => StoreError::CannotOpen {
             path: path.clone(),
-            reason: "it is empty, and no ledger".to_owned(),
+            reason: "it is empty and not a ledger".to_owned(),
             source: None,
         },
         DatabaseUrl::Postgres(_) => StoreError::NoLedger { ledger: display_location(url) },
@@ -196,7 +208,7 @@ pub(super) async fn detect_schema(session: &mut Session<'_>) -> Result<ExistingS
     Ok(if tables > 0 { ExistingSchema::Foreign } else { ExistingSchema::Empty })
 }
 
-/// Whether what was found is no log of this version yet.
+/// True if the database is empty, or has a log of an older version.
 pub(super) fn needs_migration(
     url: &DatabaseUrl,
     dialect: Dialect,
@@ -205,7 +217,7 @@ pub(super) fn needs_migration(
     let known = db::latest_version(dialect);
     match found {
         ExistingSchema::Empty => Ok(true),
-        // Counted as well: one of them may be missing although a later one was applied.
+        // An earlier migration may be missing although a later one was applied.
         ExistingSchema::Log { version, migrations } if version <= known => {
             Ok(migrations < db::migration_count(dialect))
         }
@@ -226,7 +238,7 @@ pub(super) fn needs_migration(
     }
 }
 
-/// Makes or updates the schema, in the caller's transaction, so that two processes do not do it at once.
+/// Creates or migrates the schema, in the caller's transaction, so that only one process does it.
 async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     db::migrate(session).await?;
     session
@@ -238,25 +250,6 @@ async fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A stored hash.
-pub(super) fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
-    bytes.try_into().map_err(|_| StoreError::Corrupt("a hash has the wrong length".to_owned()))
-}
-
-/// The stored leaf hash of the event at a position, which must have one.
-pub(super) fn leaf_hash(
-    position: Position,
-    bytes: Result<Option<&[u8]>, StoreError>,
-) -> Result<Hash, StoreError> {
-    let damaged = |wrong| {
-        let cause = DamageCause::Column { name: "leaf_hash", wrong };
-        Damage::new(position, position, cause)
-    };
-    let bytes = bytes.map_err(|_| damaged("is of a wrong type"))?;
-    let bytes = bytes.ok_or_else(|| damaged("is missing"))?;
-    Ok(bytes.try_into().map_err(|_| damaged("has a wrong length"))?)
-}
-
 pub(super) mod sql {
     crate::store::db::statements! {
         HEAD = "SELECT log_id, size, root, last_received_at, restored FROM log_head";
@@ -264,12 +257,13 @@ pub(super) mod sql {
             SELECT 1, $1, 0, $2, x'', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)",
             postgres "INSERT INTO log_head (one, log_id, size, root, frontier, last_received_at, restored)
             SELECT 1, $1, 0, $2::bytea, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM log_head)";
-        /// How many tables there are, and whether they are a log's.
+        /// Number of tables, and whether one of them is the head of a log.
         SCHEMA = sqlite "SELECT count(*), ifnull(max(name = 'log_head'), 0) FROM sqlite_schema WHERE type = 'table'",
             postgres "SELECT count(*), coalesce(bool_or(tablename = 'log_head'), FALSE) FROM pg_tables WHERE schemaname = 'subledger'";
         VERSION = "SELECT coalesce(max(version), 0), count(*) FROM _sqlx_migrations";
-        /// One process at a time, for as long as its transaction lasts; the number is this program's own.
-        MAKE_SCHEMA = postgres "SELECT pg_advisory_xact_lock(7163520240001); DO $$ BEGIN
+        /// Takes a lock until the end of the transaction, so that one process at a time migrates. The number identifies the
+        /// lock and is arbitrary.
+        SCHEMA_CREATE = postgres "SELECT pg_advisory_xact_lock(7163520240001); DO $$ BEGIN
                 IF to_regnamespace('subledger') IS NULL THEN CREATE SCHEMA subledger; END IF; END $$";
     }
 }

@@ -1,42 +1,39 @@
-//! The hashes of complete subtrees of the tree over the log, at a few heights, so that a proof about a log
-//! of any length reads a few hundred rows. An append keeps those that it completes.
+//! Stored nodes of the Merkle tree: hashes of complete subtrees at a few levels, so that a proof about a log of any length
+//! reads a few hundred rows. An append stores those that it completes.
 //!
-//! The table says nothing that the log does not: what is missing, as in a ledger that is older than the
-//! table, is computed from what lies below, and [`Log::fill_nodes`] adds it.
+//! The table is redundant: a missing node, as in a ledger that is older than the table, is computed from the level below,
+//! and [`Log::fill_nodes`] stores it.
 
 use std::ops::Range;
 
 use futures_util::TryStreamExt as _;
 
-use super::db::{BindType, Row, Session};
-use super::log::{self, Log};
-use super::{Damage, DamageCause, StoreError};
+use super::damage::{Damage, DamageCause};
+use super::db::{Row, Session};
+use super::error::StoreError;
+use super::event_row::leaf_hash;
+use super::log::Log;
 use crate::ids::Position;
 use crate::tree::{self, Frontier, Hash, Subtree};
 
-/// The heights that are stored. What lies between two of them are at most 256 rows.
+/// Levels that are stored. A node of one level covers 256 nodes of the level below.
 const LEVELS: [u32; 3] = [8, 16, 24];
-/// Leaves that are read in one statement, at most, so that none takes long.
+/// Maximum number of leaves that one statement reads, so that none takes long.
 const LEAVES_MAX: u64 = 1 << 14;
-/// Subtrees that are looked for, and added, in one transaction of filling.
+/// Number of subtrees that [`Log::fill_nodes`] checks in one transaction.
 const STEP: u64 = 64;
 
-/// The columns of a node.
-pub(super) const COLUMNS: [BindType; 3] = [BindType::Integer, BindType::Integer, BindType::Bytes];
-
-/// A subtree and its hash.
+/// Subtree with its hash.
 pub(super) type Node = (Subtree, Hash);
 
-/// Whether hashes of this height are stored.
+/// True if the node of this subtree is stored.
 pub(super) fn is_stored(subtree: Subtree) -> bool {
     LEVELS.contains(&subtree.level)
 }
 
-/// Adds nodes to those that are stored. One that is there already stays: it can be no other, and an append
-/// does not fail for it.
+/// Stores nodes. An existing node stays: it must be equal, and an append does not fail because of it.
 pub(super) async fn insert(session: &mut Session<'_>, nodes: &[Node]) -> Result<(), StoreError> {
-    let template = session.text(sql::NODE_INSERT);
-    let inserted = session.bulk(template, &COLUMNS, nodes, |to, (subtree, hash)| {
+    let inserted = session.bulk(sql::NODE_INSERT, nodes, |to, (subtree, hash)| {
         to.integer(i64::from(subtree.level));
         to.integer(to_i64(subtree.index));
         to.bytes(&hash[..]);
@@ -45,13 +42,13 @@ pub(super) async fn insert(session: &mut Session<'_>, nodes: &[Node]) -> Result<
 }
 
 impl Log {
-    /// The root that the log had at a size, which must not be beyond its end.
+    /// Computes the root of the log at a size, which must not exceed its current size.
     pub async fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
         let mut reader = self.0.db.read().await?;
         range_hash(&mut reader.session(), &(0..size)).await
     }
 
-    /// The stored leaf hashes of the events after a position, so many at most.
+    /// Reads the stored leaf hashes of at most `limit` events after a position.
     pub async fn leaf_hashes(&self, after: Position, limit: i64) -> Result<Vec<Hash>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
@@ -60,7 +57,7 @@ impl Log {
         query.fetch_all().await?.iter().zip(positions).map(|(row, at)| leaf(row, at)).collect()
     }
 
-    /// The hashes of these ranges of leaves, which are a proof's.
+    /// Computes the hashes of the ranges of leaves of a proof.
     pub async fn range_hashes(&self, ranges: &[Range<u64>]) -> Result<Vec<Hash>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
@@ -71,8 +68,9 @@ impl Log {
         Ok(hashes)
     }
 
-    /// Keeps the nodes of the log as it is now that are not kept, a few in each transaction; says how many
-    /// there were. Subtrees of damaged events are passed over; the first damage is the error at the end.
+    /// Stores the missing nodes of the current log, a few in each transaction, and returns their number. Subtrees with
+    /// damaged events are skipped; the first damage is returned as the error at the end.
+    #[tracing::instrument(skip_all)]
     pub async fn fill_nodes(&self) -> Result<u64, StoreError> {
         let size = self.head().await?.size.0.unsigned_abs();
         let mut filled = 0;
@@ -118,7 +116,7 @@ impl Log {
         Ok(missing.len() as u64)
     }
 
-    /// How many of the first nodes of a level are stored.
+    /// Counts the stored nodes of a level before an index.
     async fn count_nodes(&self, level: u32, end: u64) -> Result<u64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
@@ -126,7 +124,7 @@ impl Log {
         Ok(query.fetch_one().await?.get::<i64, _>(0)?.unsigned_abs())
     }
 
-    /// Those of these subtrees whose kept hash is another.
+    /// Returns the subtrees whose stored hash differs from the computed one.
     pub async fn differing_nodes(&self, computed: &[Node]) -> Result<Vec<Subtree>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
@@ -143,14 +141,14 @@ impl Log {
     }
 }
 
-/// The leaf of a row, which must be the one at this position.
+/// Reads the leaf hash of a row, which must have this position.
 fn leaf(row: &Row, position: Position) -> Result<Hash, StoreError> {
     let found = Position(row.get(0)?);
     if found != position {
         let last = Position(found.0 - 1);
         return Err(Damage::new(position, last, DamageCause::Missing).into());
     }
-    log::leaf_hash(position, row.get(1))
+    leaf_hash(position, row.get(1))
 }
 
 async fn range_hash(session: &mut Session<'_>, range: &Range<u64>) -> Result<Hash, StoreError> {
@@ -161,7 +159,7 @@ async fn range_hash(session: &mut Session<'_>, range: &Range<u64>) -> Result<Has
     Ok(tree::combine(&hashes))
 }
 
-/// The hash of a complete subtree: kept, or made of the greatest that are.
+/// Reads the stored hash of a complete subtree, or computes it from the largest stored subtrees.
 async fn hash(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
     match &stored_nodes(session, subtree.level, &(subtree.index..subtree.index + 1)).await?[..] {
         [(_, hash)] => Ok(*hash),
@@ -169,8 +167,7 @@ async fn hash(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, Store
     }
 }
 
-/// The hash of a complete subtree, made of what lies below it: the highest level that is kept whole, or the
-/// leaves.
+/// Computes the hash of a complete subtree from the highest level below it that is stored completely, or from the leaves.
 async fn hash_from_below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
     for level in LEVELS.into_iter().rev().filter(|level| *level < subtree.level) {
         let parts = subtree.parts(level);
@@ -201,7 +198,7 @@ async fn hash_from_below(session: &mut Session<'_>, subtree: Subtree) -> Result<
     Ok(frontier.root())
 }
 
-/// The kept nodes of these numbers, in their order. Of a level that is not kept there are none.
+/// Reads the stored nodes with these indexes, in order. A level that is not stored has none.
 async fn stored_nodes(
     session: &mut Session<'_>,
     level: u32,
@@ -215,19 +212,19 @@ async fn stored_nodes(
     rows.iter()
         .map(|row| {
             let index = row.get::<i64, _>(0)?.unsigned_abs();
-            Ok((Subtree { level, index }, log::hash(row.get(1)?)?))
+            Ok((Subtree { level, index }, row.hash(1)?))
         })
         .collect()
 }
 
-/// As the databases have numbers. No log has more events.
+/// Converts a number for the database. No log has more events than `i64::MAX`.
 fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 pub(super) mod sql {
     crate::store::db::statements! {
-        NODE_INSERT = "INSERT INTO nodes (level, number, hash)
+        NODE_INSERT [Integer, Integer, Bytes] = "INSERT INTO nodes (level, number, hash)
             SELECT * FROM ({rows}) AS bound WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
         NODES = "SELECT number, hash FROM nodes WHERE level = $1 AND number >= $2 AND number < $3 ORDER BY number";
         COUNT = "SELECT count(*) FROM nodes WHERE level = $1 AND number < $2";

@@ -1,17 +1,21 @@
-//! Opens a ledger to be read as it is: nothing is made, migrated or written, also on a medium that only reads.
+//! Read-only opening of a ledger, also on a read-only medium: nothing is created, migrated or written.
 
 use tokio::sync::Mutex;
 
 use super::db::{self, Database, Writer};
+use super::error::StoreError;
 use super::log::{
     ExistingSchema, Log, detect_schema, display_location, needs_migration, no_log_error, options,
 };
-use super::read_model::{self, ReadModel};
-use super::{DatabaseUrl, StoreError};
+use super::read_model::ReadModel;
+use super::read_model::open::{
+    SCHEMA_VERSION, options as read_model_options, require_known_version, version,
+};
+use super::url::DatabaseUrl;
 use crate::clock::Clock;
 
 impl Log {
-    /// Opens a log to be read. Its schema must be the one of this program.
+    /// Opens an existing log of the schema version of this program.
     pub(super) async fn open_existing_read_only(
         url: &DatabaseUrl,
         clock: Clock,
@@ -27,7 +31,7 @@ impl Log {
             },
         };
         let log = Self::new(url, clock, db);
-        // What is opened is closed, so that no file of it is left.
+        // Closed on an error, so that SQLite removes its temporary files.
         let head = match is_usable {
             Ok(()) => log.head().await,
             Err(error) => Err(error),
@@ -44,7 +48,7 @@ impl Log {
         }
     }
 
-    /// A log that is there, whatever its schema. None where there is no log.
+    /// Opens a log of any schema version. None if there is no log.
     pub(crate) async fn open_read_only(
         url: &DatabaseUrl,
         clock: Clock,
@@ -55,7 +59,7 @@ impl Log {
     }
 }
 
-/// The database of a log, and what it holds; none where there is no file.
+/// Connects to the database of a log, and detects its schema. None if there is no file.
 async fn connect_read_only(
     url: &DatabaseUrl,
 ) -> Result<Option<(Database, ExistingSchema)>, StoreError> {
@@ -66,9 +70,7 @@ async fn connect_read_only(
             readers: db::read_only_readers(path).await?,
         },
         DatabaseUrl::Postgres(server) => {
-            let db = Database::for_server(server, db::POSTGRES_LOG_SCHEMA)?;
-            db.check().await.map_err(|error| error.into_unreachable(url))?;
-            db
+            Database::connect_server(server, db::POSTGRES_LOG_SCHEMA).await?
         }
     };
     let connected = async { detect_schema(&mut db.read().await?.session()).await };
@@ -82,7 +84,7 @@ async fn connect_read_only(
 }
 
 impl ReadModel {
-    /// Opens the read models to be read. Where there are none, or none that can be opened, every read says so.
+    /// Opens the read models. If they are missing or cannot be opened, every read fails with that reason.
     pub(super) async fn open_existing_read_only(
         url: &DatabaseUrl,
         clock: Clock,
@@ -99,12 +101,11 @@ impl ReadModel {
             Err(error) => return Err(error),
         };
         let Some((db, version)) = connected else { return absent(None) };
-        read_model::must_be_known(url, version)?;
-        if version < read_model::SCHEMA_VERSION { absent(None) } else { Ok(Self::new(db, clock)) }
+        require_known_version(url, version)?;
+        if version < SCHEMA_VERSION { absent(None) } else { Ok(Self::new(db, clock)) }
     }
 
-    /// The read models that are there, to be read as they are: nothing is made, and nothing removed. None
-    /// where [`Self::open`] would begin from nothing.
+    /// Opens the read models, and creates and removes nothing. None if [`Self::open`] would start from nothing.
     pub(crate) async fn open_read_only(
         url: &DatabaseUrl,
         clock: Clock,
@@ -113,28 +114,26 @@ impl ReadModel {
             Err(StoreError::Corrupt(_)) => return Ok(None),
             connected => connected?,
         };
-        let known = connected.filter(|(_, version)| *version >= read_model::SCHEMA_VERSION);
+        let known = connected.filter(|(_, version)| *version >= SCHEMA_VERSION);
         Ok(known.map(|(db, _)| Self::new(db, clock)))
     }
 
-    /// The database of read models, and the version of its schema; none where there is no file.
+    /// Connects to the database of the read models, and reads its schema version. None if there is no file.
     async fn connect_read_only(url: &DatabaseUrl) -> Result<Option<(Database, i64)>, StoreError> {
         let db = match url {
             DatabaseUrl::Postgres(server) => {
-                let db = Database::for_server(server, db::POSTGRES_READ_SCHEMA)?;
-                db.check().await.map_err(|error| error.into_unreachable(url))?;
-                db
+                Database::connect_server(server, db::POSTGRES_READ_SCHEMA).await?
             }
             DatabaseUrl::Sqlite(_) => {
                 let path = url.read_path().unwrap_or_default();
                 if !path.exists() {
                     return Ok(None);
                 }
-                let writer = Mutex::new(Writer::for_existing_file(read_model::options(&path))?);
+                let writer = Mutex::new(Writer::for_existing_file(read_model_options(&path))?);
                 Database::Sqlite { writer, readers: db::read_only_readers(&path).await? }
             }
         };
-        let (version, _) = read_model::version(&mut db.read().await?.session()).await?;
+        let (version, _) = version(&mut db.read().await?.session()).await?;
         Ok(Some((db, version)))
     }
 }

@@ -1,17 +1,37 @@
-//! Redeliveries: events that came again, with the same bytes or others.
+//! Redeliveries: later deliveries of an event, with the same or other bytes.
 //!
-//! The same event can honestly arrive with other bytes: `pending_webhooks` counts down, a second
-//! endpoint renders another API version. It is never taken for tampering, and never changes what
-//! was logged first.
+//! Stripe may deliver the same event with other bytes: `pending_webhooks` counts down, and a second endpoint renders another
+//! API version. This is not treated as tampering, and the bytes that were logged first stay.
 
-use super::db::{BindType, Row, Session};
-use super::event::{NewEvent, Redelivery};
-use super::log::{self, Log};
-use super::{Damage, DamageCause, StoreError, record};
+use super::damage::{Damage, DamageCause};
+use super::db::{Row, Session};
+use super::error::StoreError;
+use super::event::{NewEvent, payload_hash};
+use super::log::Log;
 use crate::ids::Position;
 use crate::time::ReceivedAt;
+use crate::tree::Hash;
 
-/// A delivery of an event that the log knows.
+/// Later deliveries of an event with the same content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redelivery {
+    /// Position of the event.
+    pub position: Position,
+    /// Hash of the content with the event's salt. It equals the hash of the event if the bytes are equal.
+    pub payload_hash: Hash,
+    /// API version that rendered the content.
+    pub api_version: Option<String>,
+    /// Time of the first of these deliveries.
+    pub first_received_at: ReceivedAt,
+    /// Time of the last of these deliveries.
+    pub last_received_at: ReceivedAt,
+    /// Number of these deliveries, without the one that was logged as the event.
+    pub count: i64,
+    /// Content, if its API version differs from that of the event.
+    pub payload: Option<String>,
+}
+
+/// Delivery of an event that is already in the log.
 pub(super) struct Duplicate<'a> {
     pub(super) position: Position,
     pub(super) event: &'a NewEvent,
@@ -19,17 +39,17 @@ pub(super) struct Duplicate<'a> {
 }
 
 impl Duplicate<'_> {
-    /// Counts the delivery, inside the append's transaction.
+    /// Records the delivery, inside the transaction of the append.
     pub(super) async fn record(&self, session: &mut Session<'_>) -> Result<(), StoreError> {
         let first = session.query(sql::FIRST).bind(self.position.0).fetch_one().await?;
         let (salt, first_hash, first_version): (Option<Vec<u8>>, Vec<u8>, Option<String>) =
             (first.get(0)?, first.get(1)?, first.get(2)?);
         let version = self.event.facts.api_version.as_deref();
-        // An erased event stays erased: without its salt, all bytes count as the first ones.
+        // An erased event stays erased: without its salt, all bytes are counted as the first ones.
         let salt = salt.and_then(|salt| <[u8; 16]>::try_from(salt).ok());
         let (hash, payload) = match (salt, self.event.payload.as_deref()) {
             (Some(salt), Some(payload)) => (
-                record::payload_hash(&salt, payload).to_vec(),
+                payload_hash(&salt, payload).to_vec(),
                 (version != first_version.as_deref()).then_some(payload),
             ),
             _ => (first_hash, None),
@@ -48,7 +68,7 @@ impl Duplicate<'_> {
 }
 
 impl Log {
-    /// The redeliveries of the events from one position to another, both included.
+    /// Reads the redeliveries of the events from one position to another, both included.
     pub async fn redeliveries(
         &self,
         from: Position,
@@ -61,13 +81,13 @@ impl Log {
     }
 }
 
-/// Reads a redelivery; where it cannot be, names its event.
+/// Reads a redelivery. The error names its event.
 fn read(row: &Row) -> Result<Redelivery, StoreError> {
     let position = Position(row.get(0)?);
     let read = || {
         Ok::<_, StoreError>(Redelivery {
             position,
-            payload_hash: log::hash(row.get(1)?)?,
+            payload_hash: row.hash(1)?,
             api_version: row.get(2)?,
             first_received_at: ReceivedAt(row.get(3)?),
             last_received_at: ReceivedAt(row.get(4)?),
@@ -79,29 +99,28 @@ fn read(row: &Row) -> Result<Redelivery, StoreError> {
     read().map_err(|_| Damage::new(position, position, cause).into())
 }
 
-/// How often some bytes of an event came again.
+/// Number of redeliveries of an event with the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedeliveryCount {
-    /// The event.
+    /// Position of the event.
     pub position: Position,
-    /// When these bytes came first.
+    /// Time of the first of these deliveries.
     pub first_received_at: ReceivedAt,
-    /// When they came last.
+    /// Time of the last of these deliveries.
     pub last_received_at: ReceivedAt,
-    /// How often, the delivery that made the event not counted.
+    /// Number of these deliveries, without the one that was logged as the event.
     pub count: i64,
 }
 
 impl Log {
-    /// How often these events came again, bytes by bytes and without them.
+    /// Counts the redeliveries of these events, separately for each content.
     pub async fn redelivery_counts(
         &self,
         positions: &[Position],
     ) -> Result<Vec<RedeliveryCount>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let template = session.text(sql::REDELIVERED);
-        let rows = session.bulk(template, &[BindType::Integer], positions, |to, position| {
+        let rows = session.bulk(sql::COUNTS, positions, |to, position| {
             to.integer(position.0);
         });
         let read = |row: &Row| {
@@ -117,10 +136,10 @@ impl Log {
 }
 
 impl Log {
-    /// Puts back the redeliveries of an export; those that are there already stay, and of an erased event none has
-    /// a body.
+    /// Restores the redeliveries of an export. Existing ones stay, and those of an erased event get no body.
     ///
-    /// Only while the log holds nothing but what was restored, like [`Log::restore`].
+    /// The log must have only restored events, as for [`Log::restore`].
+    #[tracing::instrument(skip_all)]
     pub async fn restore_redeliveries(&self, rows: &[Redelivery]) -> Result<(), StoreError> {
         let mut write = self.0.db.write().await?;
         let mut session = write.session();
@@ -149,8 +168,8 @@ impl Log {
 pub(super) mod sql {
     crate::store::db::statements! {
         FIRST = "SELECT salt, payload_hash, api_version FROM events WHERE position = $1";
-        /// Counts these bytes once more, or records them. Not an upsert: the trigger that guards
-        /// against REPLACE would take it for one.
+        /// Counts a delivery with this content, or records it. Not an upsert, because the trigger against REPLACE would
+        /// reject it.
         COUNT = sqlite "UPDATE redeliveries SET count = count + 1, last_received_at = max(last_received_at, $4)
                 WHERE position = $1 AND payload_hash = $2;
             INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
@@ -167,7 +186,7 @@ pub(super) mod sql {
             postgres "INSERT INTO redeliveries (position, payload_hash, api_version, first_received_at, last_received_at, count, payload)
             VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT 1 FROM events WHERE position = $1 AND payload IS NOT NULL) THEN $7 END)
             ON CONFLICT DO NOTHING";
-        REDELIVERED = sqlite "SELECT position, first_received_at, last_received_at, count FROM redeliveries
+        COUNTS [Integer] = sqlite "SELECT position, first_received_at, last_received_at, count FROM redeliveries
             WHERE position IN ({rows}) ORDER BY position",
             postgres "SELECT r.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, first_received_at, last_received_at, count
                 FROM redeliveries WHERE position = k.column1 OFFSET 0) AS r ORDER BY r.position";

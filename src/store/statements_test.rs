@@ -1,5 +1,4 @@
-//! Every statement, prepared on the tables it is for in the database it is for, and the plans of those
-//! that run often.
+//! Tests that prepare every statement on its database, and check the plans of the frequent ones.
 
 mod bare;
 mod sample;
@@ -8,42 +7,27 @@ use std::fmt::Write as _;
 
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
-use super::db::{self, BindType, Dialect, Statement, with_rows};
+use super::db::{self, Dialect, Statement, with_rows};
 use super::read_model::filter::{LeadingTable, Parameters};
 use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backup, erase, inspect, log, log_chunk, nodes, redelivery, scan, wal_checkpoint,
+    append, backup, erase, inspect, log, log_chunk, lookup, nodes, redelivery, scan, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
 
 #[path = "../../tests/it/cluster.rs"]
-#[expect(dead_code, reason = "not all of it is for these tests")]
+#[expect(dead_code, reason = "these tests use only a part of it")]
 mod cluster;
 
 const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 
-/// A template filled in: two rows, generation 1, all columns.
+/// Fills a template with two rows, generation 1 and all columns.
 fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
-    use BindType::{Bool, Bytes, Integer, Text};
-    let columns: &[BindType] = match name {
-        "AT" | "HEADERS" | "UNSALTED" | "ERASE_REDELIVERIES" | "REDELIVERED" => &[Integer],
-        "ERASE" => &[Integer, Bytes],
-        "KNOWN" => &[Text],
-        "STATES" | "NAMES" => &[Text, Bool, Text],
-        "STATE" => &[Text, Bool, Text, Bytes],
-        "LINK" | "PAIR" | "USER" => &[Text, Bool, Text, Text],
-        "ITEM_PROPERTY" => &[Text, Bool, Text, Text, Text, Text],
-        "TIMELINE" => &[Text, Bool, Text, Text, Integer, Integer],
-        "CATALOGUE_ENTRY" => &[Text, Bool, Text, Text, Bool, Integer, Bool, Text],
-        "PARK" => &[Integer, Text, Text, Bool, Text, Text, Text, Text],
-        "INSERT" | "APPEND" => &append::COLUMNS,
-        "NODE_INSERT" => &nodes::COLUMNS,
-        _ => &[],
-    };
+    let columns = template.columns;
     assert_eq!(!columns.is_empty(), template.text(dialect).contains("{rows}"), "{name}");
     let sql = match name {
         "SELECT" => select(dialect, LeadingTable::Subscriptions).replace("{conditions}", "TRUE"),
@@ -54,15 +38,15 @@ fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
             inspect::integrity::fill(template.text(dialect), "events", "position")
                 .replace("{trigger}", "events_are_kept")
         }
-        "COUNTS" | "CHANGES" | "LEFT_OUT" => {
+        "COUNTS" | "CHANGES" | "LEFT_OUT" if columns.is_empty() => {
             let columns = SubscriptionRow::COLUMNS.iter();
-            // Three stand for all.
+            // Three columns are enough.
             let columns: Vec<_> = columns
                 .filter(|it| ["status", "entitled", "entitled_until"].contains(&it.name))
                 .copied()
                 .collect();
             let effect = read_model::AccessEffect::Loses.condition();
-            read_model::diff::fill_template(template, dialect, (1, 1), Some(1), &columns)
+            read_model::diff_sql::fill_template(template, dialect, (1, 1), Some(1), &columns)
                 .replace("{effect}", effect)
         }
         _ => template.text(dialect).to_owned(),
@@ -70,16 +54,16 @@ fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
     with_rows(&sql, dialect, columns, 2).replace("{g}", "1")
 }
 
-/// How the subscriptions of a generation of this program are read.
+/// Statement that reads the subscriptions of a generation of this program.
 fn select(dialect: Dialect, leading: LeadingTable) -> String {
     let schema = read_model::schema::GenerationSchema::current(1, dialect);
     schema.select_stamped(leading).unwrap().text.clone()
 }
 
-/// Statements that hold several, or are filled in as they are sent.
+/// Texts that have several statements, or are filled when they are sent.
 const NOT_PREPARED: [&str; 7] = [
     "SCHEMA",
-    "MAKE_SCHEMA",
+    "SCHEMA_CREATE",
     "BEGIN_EXCLUSIVE",
     "BEGIN_DURABLE",
     "CHECK_INDEX",
@@ -153,7 +137,10 @@ async fn every_statement_of_the_log_prepares() {
             ("redelivery", redelivery::sql::CATALOGUE),
             ("erase", erase::sql::CATALOGUE),
             ("scan", scan::sql::CATALOGUE),
-            ("log_chunk", log_chunk::sql::CATALOGUE),
+            ("lookup", lookup::sql::CATALOGUE),
+            ("log_chunk::bodies", log_chunk::bodies::sql::CATALOGUE),
+            ("log_chunk::event_chunk", log_chunk::event_chunk::sql::CATALOGUE),
+            ("log_chunk::record_chunk", log_chunk::record_chunk::sql::CATALOGUE),
             ("wal_checkpoint", wal_checkpoint::sql::CATALOGUE),
             ("inspect::integrity", inspect::integrity::sql::CATALOGUE),
             ("inspect::guards", inspect::guards::sql::CATALOGUE),
@@ -168,16 +155,19 @@ async fn every_statement_of_the_read_model_prepares() {
     for dialect in BOTH {
         let mut databases = databases(dialect).await;
         let modules = [
-            ("read_model", read_model::sql::CATALOGUE),
+            ("open", read_model::open::sql::CATALOGUE),
             ("generation", read_model::generation::sql::CATALOGUE),
+            ("begin", read_model::begin::sql::CATALOGUE),
             ("schema", read_model::schema::sql::CATALOGUE),
             ("swap", read_model::swap::sql::CATALOGUE),
             ("reclaim", read_model::reclaim::sql::CATALOGUE),
             ("lease", read_model::lease::sql::CATALOGUE),
             ("fold", read_model::fold::sql::CATALOGUE),
+            ("catalogue", read_model::catalogue::sql::CATALOGUE),
             ("item_properties", read_model::item_properties::sql::CATALOGUE),
+            ("select", read_model::select::sql::CATALOGUE),
             ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
-            ("diff", read_model::diff::sql::CATALOGUE),
+            ("diff_sql", read_model::diff_sql::sql::CATALOGUE),
             ("timeline", read_model::timeline::sql::CATALOGUE),
         ];
         let text = catalogue(&mut databases.read, dialect, &modules).await;
@@ -216,9 +206,9 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
     }
 }
 
-/// Statements of the read model that run often.
+/// Frequent statements of the read model.
 fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
-    // Every read is of one account and mode, and goes on after what it has answered.
+    // Every read has one account and mode, and continues after a key.
     let filter = |change: fn(&mut SubscriptionFilter)| {
         let scope = Scope::default();
         let after = SubscriptionKey { scope: scope.clone(), id: "sub_1".into() };
@@ -244,7 +234,7 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
     let of = |name, statement| (name, fill_template(name, statement, dialect));
     vec![
         of("STATES", read_model::fold::sql::STATES),
-        of("NAMES", read_model::fold::sql::NAMES),
+        of("NAMES", read_model::catalogue::sql::NAMES),
         of("CHECKPOINT", read_model::fold::sql::CHECKPOINT),
         of("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER),
         of("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION),
@@ -289,20 +279,20 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
     let of_log = [
         of("KNOWN", known),
         of("SCAN", scan::sql::SCAN),
-        of("EVENT", scan::sql::EVENT),
-        of("AT", scan::sql::AT),
-        of("HEADERS", scan::sql::HEADERS),
-        of("CHUNK", log_chunk::sql::CHUNK),
-        of("RECORDS", log_chunk::sql::RECORDS),
+        of("EVENT", lookup::sql::EVENT),
+        of("AT", lookup::sql::AT),
+        of("HEADERS", lookup::sql::HEADERS),
+        of("CHUNK", log_chunk::event_chunk::sql::CHUNK),
+        of("RECORDS", log_chunk::record_chunk::sql::RECORDS),
         of("LEAVES", nodes::sql::LEAVES),
         of("NODES", nodes::sql::NODES),
         of("FIRST", redelivery::sql::FIRST),
         of("SCAN", redelivery::sql::SCAN),
-        of("REDELIVERED", redelivery::sql::REDELIVERED),
+        of("COUNTS", redelivery::sql::COUNTS),
     ];
     let of_read_model = read_model_statements(dialect);
-    // Bound rows, the items of one row, a customer's own links and a page are not tables; and there are no more
-    // than a few generations.
+    // Bound rows, the items of one row, the links of one customer and a page are not tables, and there are only a few
+    // generations.
     let walks = |plan: &str| {
         plan.lines().any(|line| {
             if dialect == Dialect::Postgres {
@@ -336,13 +326,15 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
     plans
 }
 
-/// A comparison walks through both tables once, by design, and has to stream what it finds.
+/// A comparison scans both tables once, and must stream its result.
 #[tokio::test]
 async fn two_generations_are_compared_without_sorting() {
     let mut databases = databases(Dialect::Sqlite).await;
     let mut plans = String::new();
-    let statements =
-        [("COUNTS", read_model::diff::sql::COUNTS), ("CHANGES", read_model::diff::sql::CHANGES)];
+    let statements = [
+        ("COUNTS", read_model::diff_sql::sql::COUNTS),
+        ("CHANGES", read_model::diff_sql::sql::CHANGES),
+    ];
     for (name, template) in statements {
         let plan = databases.read.plan(&fill_template(name, template, Dialect::Sqlite)).await;
         assert!(!plan.contains("TEMP B-TREE FOR"), "{name}:\n{plan}");

@@ -1,54 +1,28 @@
-//! Address of a ledger's databases, as `DATABASE_URL` gives it.
+//! Address of a ledger's databases.
 
+mod error;
+mod parameters;
 mod server;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use error::UrlError;
 pub use server::Server;
 
-/// The address of a database, as `DATABASE_URL` gives it.
+/// Address of a ledger's databases, as in `DATABASE_URL`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// `sqlite://PATH`: the file of the log.
+    /// `sqlite://PATH`: file of the log.
     Sqlite(PathBuf),
-    /// `postgres://…`: a database of a server.
+    /// `postgres://…`: database of a server.
     Postgres(Server),
 }
 
-/// An address that names no database we can use. No text of it repeats the address, which may hold a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// Another scheme, or none.
-    #[error("a database address starts with sqlite:// or postgres://, as in sqlite://subledger.db")]
-    UnknownScheme,
-    /// `sqlite://` alone, or a path that ends in a slash.
-    #[error("the database address names no file, as in sqlite://subledger.db")]
-    NoPath,
-    /// `:memory:`, `file:…` or `?option=…`, which SQLite would understand by itself.
-    #[error("the database address is a plain path: no `:memory:`, no `file:`, no `?` options")]
-    NotAPlainPath,
-    /// An address of a server whose parts cannot be told apart.
-    #[error(
-        "it cannot be read: percent-encode the special characters of its user name and password \
-         (%23 for #, %2F for /, %3F for ?, %40 for @, %25 for %, %3A for :)"
-    )]
-    Unreadable,
-    /// A parameter after `?` that no program of PostgreSQL's has.
-    #[error(
-        "a parameter after its `?` is unknown: percent-encode a `?` of the password as %3F; known are {}",
-        server::KNOWN.join(", ")
-    )]
-    UnknownParameter,
-    /// A parameter after `?` whose value cannot be used.
-    #[error("the value of its parameter {0} cannot be used")]
-    BadParameter(&'static str),
-}
-
 impl DatabaseUrl {
-    /// Reads `sqlite://PATH`, whose path is taken as it is written, relative or absolute; or
-    /// `postgres://…`. White space around it is dropped: it comes from files and shells.
+    /// Reads `sqlite://PATH`, with a relative or absolute path that is not decoded, or `postgres://…`. White space around
+    /// it is ignored, because files and shells add it.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let url =
             url.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
@@ -65,12 +39,12 @@ impl DatabaseUrl {
         Ok(Self::from_path(path))
     }
 
-    /// The ledger whose log is this file.
+    /// Address of the ledger whose log is this file.
     pub fn from_path(log_path: impl Into<PathBuf>) -> Self {
         Self::Sqlite(log_path.into())
     }
 
-    /// The same database, to which a process opens this many connections at most. A file is not concerned.
+    /// Sets the maximum number of connections of a process. It has no effect on a file.
     #[must_use]
     pub fn with_connections(self, connections: u32) -> Self {
         match self {
@@ -79,7 +53,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// The file of the log, the one that needs a backup; none where a server keeps it.
+    /// File of the log, which needs a backup. None for a server.
     pub fn log_path(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
@@ -87,8 +61,8 @@ impl DatabaseUrl {
         }
     }
 
-    /// The file of the read models, beside the log: `subledger.read.db` for `subledger.db`. It may
-    /// be deleted, and is then built again. None where a server keeps them.
+    /// File of the read models beside the log: `subledger.read.db` for `subledger.db`. It may be deleted, and is then
+    /// rebuilt. None for a server.
     pub fn read_path(&self) -> Option<PathBuf> {
         let log_path = self.log_path()?;
         let mut name = OsString::from(log_path.file_stem().unwrap_or_default());

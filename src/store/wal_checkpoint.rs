@@ -1,32 +1,32 @@
-//! Keeping the write-ahead log short.
+//! Checkpoints of SQLite's write-ahead log, which keep it short.
 //!
-//! Every commit is written to it first. A checkpoint moves its pages into the file; the next commit
-//! then starts it from the front again. Automatic checkpointer are off, because they run inside a
-//! commit that someone waits for.
+//! Every commit is written to the write-ahead log first. A checkpoint moves its pages into the file, after which a commit
+//! may overwrite the log from its beginning. Automatic checkpoints are disabled, because they would run inside a commit
+//! that a sender waits for.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::StoreError;
 use super::db::Statement;
+use super::error::StoreError;
 
-/// Pages that wait to be moved before a checkpoint moves what no reader holds: 16 MiB.
+/// Number of pages that are not yet in the file from which on a checkpoint moves those that no reader needs: 16 MiB.
 const PASSIVE_PAGES: i64 = 1024;
-/// Pages in the write-ahead log before a checkpoint waits for its readers, so that it can start from the
-/// front: 64 MiB.
+/// Length of the write-ahead log, in pages, from which on a checkpoint waits for readers, so that the log restarts from
+/// its beginning: 64 MiB.
 const RESTART_PAGES: i64 = 4096;
 
-/// Bytes that may be committed before the length of the write-ahead log is asked for.
+/// Number of committed bytes after which the length of the write-ahead log is queried.
 const BYTES_UNASKED: usize = 1024 * 1024;
-/// What a commit writes beside payloads, in bytes: some pages of indexes and the head.
+/// Bytes that a commit writes beside payloads: some pages of indexes and the head.
 const BYTES_OF_COMMIT: usize = 128 * 1024;
 
-/// When the log's writer runs which checkpoint.
+/// State from which the writer of the log decides about checkpoints.
 #[derive(Debug)]
 pub(super) struct WalCheckpointer {
-    /// Bytes committed since the length was asked for, roughly.
+    /// Approximate number of bytes committed since the length was queried.
     unasked: usize,
-    /// Pages in the write-ahead log from which on a checkpoint waits for readers.
+    /// Length of the write-ahead log, in pages, from which on a checkpoint waits for readers.
     restart_from: i64,
 }
 
@@ -37,8 +37,8 @@ impl Default for WalCheckpointer {
 }
 
 impl WalCheckpointer {
-    /// Runs a checkpoint if enough has gathered. One that cannot finish because of a reader is no
-    /// error: a later one goes on.
+    /// Runs a checkpoint if enough pages have accumulated. A checkpoint that cannot finish because of a reader is not an
+    /// error: a later one continues.
     pub(super) async fn after_commit(
         &mut self,
         connection: &mut SqliteConnection,
@@ -56,17 +56,17 @@ impl WalCheckpointer {
             if wal.length < self.restart_from {
                 Wal::after(sql::PASSIVE, connection).await?;
             } else if Wal::after(sql::RESTART, connection).await?.busy {
-                // The reader is a long one: who appends does not wait for it at every commit.
+                // A long read is running; appends must not wait for it at every commit.
                 self.restart_from = wal.length + PASSIVE_PAGES;
             }
         }
-        // Only now: where something failed, the next commit tries again.
+        // Reset last, so that the next commit retries after a failure.
         self.unasked = 0;
         Ok(())
     }
 }
 
-/// The state of the write-ahead log, in pages.
+/// State of the write-ahead log, in pages.
 #[derive(Clone, Copy, Debug)]
 struct Wal {
     busy: bool,
@@ -75,7 +75,7 @@ struct Wal {
 }
 
 impl Wal {
-    /// Runs one of the statements below.
+    /// Runs one of the statements below and reads its result.
     async fn after(
         statement: Statement,
         connection: &mut SqliteConnection,
@@ -86,15 +86,15 @@ impl Wal {
     }
 }
 
-/// Columns of a checkpoint's row, by which it is told from those of other pragmas.
+/// Number of columns of the result of a checkpoint, which distinguishes it from the results of other pragmas.
 const COLUMNS: usize = 3;
 
 pub(super) mod sql {
     crate::store::db::statements! {
-        /// (busy, pages in the write-ahead log, pages moved), doing nothing.
+        /// Queries the state without a checkpoint. Columns: busy, pages in the write-ahead log, pages moved.
         LENGTH = sqlite "PRAGMA wal_checkpoint(NOOP)";
         PASSIVE = sqlite "PRAGMA wal_checkpoint(PASSIVE)";
-        /// Waits for readers only briefly: who appends is waiting, too.
+        /// Waits for readers only briefly, because appends wait meanwhile.
         RESTART = sqlite "PRAGMA busy_timeout = 50; PRAGMA wal_checkpoint(RESTART); PRAGMA busy_timeout = 2000";
     }
 }

@@ -1,4 +1,4 @@
-//! `checkout.session`: the link between the application's user, the customer and the subscription.
+//! `checkout.session`: links the application's user, the customer and the subscription.
 
 use std::collections::BTreeMap;
 
@@ -8,39 +8,39 @@ use super::json::{Id, Metadata, Seconds, Text, owned_text};
 use super::payment::PaymentReferences;
 use crate::time::StripeTime;
 
-/// What the ledger keeps of one snapshot of a checkout session.
+/// Facts of one snapshot of a checkout session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionFacts {
-    /// The subscription that the session made; none in the modes `payment` and `setup`.
+    /// Subscription that the session created; none in the modes `payment` and `setup`.
     pub subscription: Option<String>,
-    /// True if the buyer went through with it. A session that was abandoned bought nothing and names nobody.
+    /// True if the buyer completed it. An abandoned session bought nothing, so its user does not count.
     pub completed: bool,
-    /// The application's own reference, given when the session was made.
+    /// Reference that the application gave when it created the session.
     pub client_reference_id: Option<String>,
-    /// When the session was made, where Stripe says so (2022-11-15).
+    /// Second of its creation, if Stripe says it (2022-11-15).
     pub created: Option<StripeTime>,
-    /// The address that the buyer gave.
+    /// E-mail address that the buyer gave.
     pub email: Option<String>,
-    /// The merchant's metadata.
+    /// Metadata of the merchant.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A checkout session as it stands in an event.
+/// Checkout session as it is in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CheckoutSession<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     /// `cs_…`.
     #[serde(borrow)]
     pub id: Text<'a>,
-    /// The customer's id, or the expanded customer; none for a guest.
+    /// Id of the customer, or the expanded customer; none for a guest.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
-    /// The account that stands for a customer, since 2026-03-25.dahlia.
+    /// Account in place of a customer, since 2026-03-25.dahlia.
     #[serde(borrow)]
     pub customer_account: Option<Text<'a>>,
-    /// The subscription's id, or the expanded subscription.
+    /// Id of the subscription, or the expanded subscription.
     #[serde(borrow)]
     pub subscription: Option<Id<'a>>,
     #[serde(borrow)]
@@ -67,7 +67,7 @@ struct CustomerDetails<'a> {
 }
 
 impl<'a> CheckoutSession<'a> {
-    /// The payment that the session led to; since 2023-08-16 also the invoice.
+    /// Payment of the session; since 2023-08-16 also the invoice.
     pub fn payment_references(&self) -> PaymentReferences<'a> {
         PaymentReferences {
             invoice: self.invoice.clone().map(|id| id.0),
@@ -77,7 +77,7 @@ impl<'a> CheckoutSession<'a> {
     }
 
     /// The facts, in the [reading order](super#where-each-fact-is-found).
-    /// Before `status` (2020-08-27) only the event's type says whether it was completed.
+    /// Before `status` (2020-08-27) only the event type shows that the session was completed.
     pub fn facts(&self, event_type: &str) -> SessionFacts {
         let is_of_completed = matches!(
             event_type,

@@ -1,4 +1,4 @@
-//! `customer`: who pays.
+//! `customer`: e-mail address and metadata.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{Metadata, Text, owned_text};
 
-/// What the ledger keeps of one snapshot of a customer.
+/// Facts of one snapshot of a customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerFacts {
     /// The e-mail address.
     pub email: Option<String>,
-    /// The merchant's metadata.
+    /// Metadata of the merchant.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A customer as it stands in an event. A deleted one still carries its fields there.
+/// Customer as it is in an event. A deleted one still has its fields there.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Customer<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     /// `cus_…`.

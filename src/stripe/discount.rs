@@ -1,32 +1,32 @@
-//! `discount`: what is taken off a price, by which coupon.
+//! `discount`: the coupon or promotion code of a reduced price.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::json::{Id, Text};
 
-/// One discount, as far as a snapshot tells of it.
+/// Facts of one discount in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscountFacts {
     /// `di_…`; none before 2020-08-27.
     pub id: Option<String>,
-    /// The promotion code that the customer typed, or else the id of the coupon; none where the snapshot
-    /// holds the discount's id alone, as since 2024-04-10.
+    /// Promotion code that the customer typed, or else the id of the coupon; none if the snapshot has the
+    /// discount's id alone, as since 2024-04-10.
     pub code: Option<String>,
 }
 
-/// A discount as it stands in an event.
+/// Discount as it is in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Discount<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
-    /// The customer's id, or the expanded customer.
+    /// Id of the customer, or the expanded customer.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
-    /// The subscription that it is for; none where it is for all of the customer's.
+    /// Subscription of the discount; none if it applies to all of the customer's.
     #[serde(borrow)]
     pub subscription: Option<Id<'a>>,
     #[serde(borrow)]
@@ -37,7 +37,7 @@ pub struct Discount<'a> {
     source: Option<Source<'a>>,
 }
 
-/// `source`, which holds the coupon since 2025-09-30.clover.
+/// `source`, which contains the coupon since 2025-09-30.clover.
 #[derive(Clone, Debug, Deserialize)]
 struct Source<'a> {
     #[serde(borrow)]
@@ -45,7 +45,7 @@ struct Source<'a> {
 }
 
 impl DiscountFacts {
-    /// Reads an id or an object. None where it is neither.
+    /// Reads an id or an object. None if it is neither.
     pub fn read(json: &RawValue) -> Option<Self> {
         if let Ok(id) = serde_json::from_str::<Text<'_>>(json.get()) {
             return Some(Self { id: Some(id.to_owned_string()), code: None });
@@ -54,7 +54,7 @@ impl DiscountFacts {
         Some(discount.facts()).filter(|it| *it != Self::default())
     }
 
-    /// Name that it goes by: its code, or else its id.
+    /// Label: the code, or else the id.
     pub fn label(&self) -> &str {
         self.code.as_deref().or(self.id.as_deref()).unwrap_or_default()
     }
@@ -68,7 +68,7 @@ impl Discount<'_> {
             #[serde(borrow)]
             code: Text<'a>,
         }
-        // Only an expanded promotion code holds what the customer typed.
+        // Only an expanded promotion code contains what the customer typed.
         let typed = self.promotion_code.and_then(|it| serde_json::from_str(it.get()).ok());
         let typed = typed.map(|it: PromotionCode<'_>| it.code.to_owned_string());
         let of_source = self.source.as_ref().and_then(|it| it.coupon.as_ref());

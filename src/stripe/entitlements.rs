@@ -1,25 +1,25 @@
-//! `entitlements.active_entitlement_summary`: the features that a customer has by what it bought.
+//! `entitlements.active_entitlement_summary`: features that a customer is entitled to.
 
 use serde::{Deserialize, Serialize};
 
 use super::json::{Id, List, Text};
 
-/// What the ledger keeps of one summary.
+/// Facts of one summary.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureFacts {
-    /// The lookup keys of the features, in Stripe's order.
+    /// Lookup keys of the features, in Stripe's order.
     pub features: Vec<String>,
-    /// Whether there are more: a summary embeds ten at most.
+    /// True if there are more: a summary embeds at most ten.
     pub truncated: bool,
 }
 
-/// A summary as it stands in an event. It has no id: there is one a customer.
+/// Summary as it is in an event. It has no id: there is one per customer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct EntitlementSummary<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
-    /// The customer's id.
+    /// Id of the customer.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
     #[serde(borrow)]
@@ -35,7 +35,7 @@ struct Entitlement<'a> {
 }
 
 impl EntitlementSummary<'_> {
-    /// The facts. A feature goes by its `lookup_key`, or else by its id.
+    /// The facts. A feature is named by its `lookup_key`, or else by its id.
     pub fn facts(&self) -> FeatureFacts {
         let Some(list) = &self.entitlements else { return FeatureFacts::default() };
         let names = list.data.iter().filter_map(|entitlement| {

@@ -1,4 +1,4 @@
-//! The event envelope: what every event says of itself, whatever its type, age or API version.
+//! Event envelope: the fields that every event has, whatever its type, age or API version.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,51 +12,49 @@ use super::json::{MaybeText, Text};
 use crate::ids::{AccountId, Scope};
 use crate::time::StripeTime;
 
-/// The longest event id, type, account or API version that is kept, in bytes. Stripe's stay far
-/// below.
+/// Maximum length of an event id, type, account or API version, in bytes. Stripe's are far shorter.
 pub const NAME_BYTES_MAX: usize = 255;
 
-/// An event. What it is about stays raw, or is read in the same pass as what `O` says.
+/// Envelope of an event. Its object stays raw, or is read in the same pass as an `O`.
 ///
-/// Two forms exist. *Snapshot* events (`object: "event"`) carry the object in `data`. *Thin*
-/// events (`object: "v2.core.event"`) carry only a reference, and their `created` is ISO 8601
-/// text with up to nanoseconds. Events from before 2014-10-31 have no `api_version`; `request` was
-/// text before 2017-05-25 and is an object since, so nobody here relies on it. `account` is there
-/// for connected accounts alone. Where the endpoint of an organization receives the events of its
-/// accounts, they have no `account`, and `context` (2025-04-30) names it.
+/// There are two forms. *Snapshot* events (`object: "event"`) contain the object in `data`. *Thin* events
+/// (`object: "v2.core.event"`) contain only a reference, and their `created` is ISO 8601 text with up to
+/// nanoseconds. Events from before 2014-10-31 have no `api_version`. `request` was text before 2017-05-25 and is
+/// an object since, so it is not read. Only events of connected accounts have `account`. Events that the
+/// endpoint of an organization receives have no `account`, and `context` (2025-04-30) names it.
 #[derive(Clone, Debug)]
 pub struct Envelope<'a, O = &'a RawValue> {
     /// `evt_…`.
     pub id: Cow<'a, str>,
-    /// The connected account, or the account of an organization; empty for the platform's own.
+    /// Connected account, or account of an organization; empty for the platform's own.
     pub account: Cow<'a, str>,
     /// True if only `context` names that account. Version 0.1.0 logged such an event without an account.
     pub is_account_in_context: bool,
-    /// Live or test mode. A thin event that does not say is live.
+    /// Live or test mode. A thin event without the field is live.
     pub livemode: bool,
-    /// The type, for example `customer.subscription.updated`.
+    /// Type, for example `customer.subscription.updated`.
     pub event_type: Cow<'a, str>,
-    /// The API version that the object is rendered at; unknown for old and thin events.
+    /// API version that the object is rendered at; none for old and thin events.
     pub api_version: Option<Cow<'a, str>>,
-    /// When it happened, by Stripe's clock.
+    /// Second in which it happened, by Stripe's clock.
     pub created: StripeTime,
-    /// The fraction of that second, in nanoseconds; thin events alone have one.
+    /// Fraction of that second in nanoseconds; only thin events have one.
     pub created_nanos: u32,
     /// `data.object`; thin events, and an old ping, have none.
     pub object: Option<O>,
     /// `data.previous_attributes` as JSON text, on `*.updated` events.
     pub previous_attributes: Option<&'a str>,
-    /// Whether it is a thin event, which names its object and does not carry it.
+    /// True for a thin event, which names its object and does not contain it.
     pub thin: bool,
 }
 
-/// Why a body is not an event. Nothing of the body is in it.
+/// Reason why a body is not an event. It contains nothing of the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// The body is not JSON at all.
+    /// The body is not JSON.
     #[error("the body is not JSON")]
     NotJson,
-    /// It is JSON, but no event of Stripe's.
+    /// The body is JSON, but not an event of Stripe's.
     #[error("the body is not an event: {0}")]
     NotAnEvent(&'static str),
 }
@@ -64,11 +62,11 @@ pub enum EnvelopeError {
 impl<'a> Envelope<'a> {
     /// Reads the envelope of a body. The body is not copied.
     ///
-    /// A body with a raw control character is not JSON. Not every reader of text notices that, because texts are read
-    /// as bytes; and no text of PostgreSQL takes U+0000.
+    /// A body with a raw control character is not JSON. This is checked here, because texts are deserialized as
+    /// bytes and would let it through; and PostgreSQL takes no text with U+0000.
     pub fn parse(body: &'a str) -> Result<Self, EnvelopeError> {
         let is_white = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r');
-        // To the end each time, without a way out: so the compiler looks at many bytes at once.
+        // Without an early exit, so that the compiler can vectorize it.
         if body.bytes().fold(false, |found, byte| found | (byte < b' ' && !is_white(byte))) {
             return Err(EnvelopeError::NotJson);
         }
@@ -77,11 +75,11 @@ impl<'a> Envelope<'a> {
 }
 
 impl<'a, O: Deserialize<'a>> Envelope<'a, O> {
-    /// Reads a body in one pass, its object as an `O`. A body whose object is none is
-    /// [`EnvelopeError::NotAnEvent`], too: [`Envelope::parse`] can tell.
+    /// Reads a body in one pass, its object as an `O`. If the object is not an `O`, the error is
+    /// [`EnvelopeError::NotAnEvent`] as well; [`Envelope::parse`] distinguishes the two.
     pub fn read(body: &'a str) -> Result<Self, EnvelopeError> {
         let wire: Wire<'a, O> = serde_json::from_str(body).map_err(|_| {
-            // A missing field may be noticed before broken JSON behind it.
+            // A missing field may be noticed before the broken JSON that follows.
             if serde_json::from_str::<IgnoredAny>(body).is_ok() {
                 EnvelopeError::NotAnEvent("a field of the envelope is missing or of a wrong type")
             } else {
@@ -92,8 +90,8 @@ impl<'a, O: Deserialize<'a>> Envelope<'a, O> {
     }
 }
 
-/// The API version that a body says it is rendered at. Stripe writes it near the front, and no more is
-/// read: the body is one that [`Envelope::parse`] reads.
+/// API version of a body that [`Envelope::parse`] can read. Stripe writes it near the front, and the rest is not
+/// read.
 pub fn api_version(body: &str) -> Option<Text<'_>> {
     struct Seek<'a, 's>(&'s mut Option<Text<'a>>);
 
@@ -117,23 +115,32 @@ pub fn api_version(body: &str) -> Option<Text<'_>> {
     }
 
     let mut found = None;
-    // What it was not read to the end for is not an error of the body.
+    // The deserializer reports the rest that is not read. That is no error.
     let _ = serde_json::Deserializer::from_str(body).deserialize_map(Seek(&mut found));
     found
 }
 
 impl<'a, O> Envelope<'a, O> {
-    /// The account and mode that the event belongs to.
+    /// Account and mode of the event.
     pub fn scope(&self) -> Scope {
         Scope { account: AccountId::new(self.account.clone()), livemode: self.livemode }
     }
 
-    /// Takes the object out.
+    /// Separates the envelope from its object.
     pub fn split(self) -> (Envelope<'a, ()>, Option<O>) {
-        let Self { id, account, livemode, event_type, api_version, created, created_nanos, .. } =
-            self;
-        let (previous_attributes, thin) = (self.previous_attributes, self.thin);
-        let is_account_in_context = self.is_account_in_context;
+        let Self {
+            id,
+            account,
+            is_account_in_context,
+            livemode,
+            event_type,
+            api_version,
+            created,
+            created_nanos,
+            object,
+            previous_attributes,
+            thin,
+        } = self;
         let envelope = Envelope {
             id,
             account,
@@ -147,7 +154,7 @@ impl<'a, O> Envelope<'a, O> {
             previous_attributes,
             thin,
         };
-        (envelope, self.object)
+        (envelope, object)
     }
 }
 
@@ -191,7 +198,7 @@ impl<'a, O> Wire<'a, O> {
         };
         let (created, created_nanos) =
             parse_created(self.created.get()).ok_or("`created` is no instant")?;
-        // What a thin event has under `data` is no object of the kinds that are read here.
+        // The `data` of a thin event contains no object.
         let data = self.data.filter(|_| !thin);
         let (object, previous_attributes) =
             data.map_or((None, None), |data| (data.object, data.previous_attributes));
@@ -228,7 +235,7 @@ impl<'a, O> Wire<'a, O> {
     }
 }
 
-/// The account that a context names: `acct_…`, or the last one of a path such as `org_…/acct_…`.
+/// Account that a context names: `acct_…`, or the last one of a path such as `org_…/acct_…`.
 fn account_of_context(context: Text<'_>) -> Option<Cow<'_, str>> {
     let account = match context.0 {
         Cow::Borrowed(path) => Cow::Borrowed(path.rsplit('/').next()?),
@@ -237,130 +244,24 @@ fn account_of_context(context: Text<'_>) -> Option<Cow<'_, str>> {
     name(Text(account)).filter(|it| it.starts_with("acct_"))
 }
 
-/// A name that can stand in a line of the log's record: not empty, not endless, no control
-/// characters.
+/// Name that fits into a line of a log record: not empty, not too long, without control characters.
 fn name(text: Text<'_>) -> Option<Cow<'_, str>> {
     let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX;
     (fits && !text.chars().any(char::is_control)).then_some(text.0)
 }
 
-/// Whole seconds, or ISO 8601 text with a fraction.
+/// Parses whole seconds, or ISO 8601 text with a fraction.
 fn parse_created(json: &str) -> Option<(StripeTime, u32)> {
     let (created, nanos) = if let Ok(seconds) = serde_json::from_str::<i64>(json) {
         (StripeTime(seconds), 0)
     } else {
         let text: Text<'_> = serde_json::from_str(json).ok()?;
         let at = DateTime::parse_from_rfc3339(&text).ok()?;
-        // A leap second is counted by chrono as nanoseconds beyond the second.
+        // chrono represents a leap second as nanoseconds beyond the second.
         (StripeTime(at.timestamp()), at.timestamp_subsec_nanos().min(999_999_999))
     };
     created.is_representable().then_some((created, nanos))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(fields: &str) -> String {
-        format!(
-            r#"{{"id":"evt_1","object":"event","type":"customer.subscription.updated","created":7,
-            "livemode":false,"data":{{"object":{{"id":"sub_1"}}}}{fields}}}"#
-        )
-    }
-
-    #[test]
-    fn the_api_version_is_found_without_the_rest() {
-        let version = |body: &str| api_version(body).map(|it| it.to_owned_string());
-        assert_eq!(version(&event("")), None);
-        assert_eq!(version(&event(r#","api_version":null"#)), None);
-        let of_event = event(r#","api_version":"2014-08-20""#);
-        assert_eq!(version(&of_event).as_deref(), Some("2014-08-20"));
-        let nested = event("").replace(r#"{"id":"sub_1"}"#, r#"{"api_version":"2014-08-20"}"#);
-        assert_eq!(version(&nested), None);
-        assert_eq!(version("[]"), None);
-        assert_eq!(version("{"), None);
-    }
-
-    #[test]
-    fn a_snapshot_event_of_any_age_is_read() {
-        for request in
-            ["", r#","request":"req_1""#, r#","request":null"#, r#","request":{"id":null}"#]
-        {
-            let body = event(request);
-            let envelope = Envelope::parse(&body).unwrap();
-            assert_eq!(envelope.id, "evt_1");
-            assert_eq!(envelope.event_type, "customer.subscription.updated");
-            assert_eq!((envelope.created, envelope.created_nanos), (StripeTime(7), 0));
-            assert_eq!((envelope.livemode, &*envelope.account), (false, ""));
-            assert_eq!(envelope.api_version, None);
-            assert_eq!(envelope.object.map(RawValue::get), Some(r#"{"id":"sub_1"}"#));
-        }
-        let body = event(r#","account":"acct_1","api_version":"2026-03-25.dahlia","context":"x""#);
-        let envelope = Envelope::parse(&body).unwrap();
-        assert_eq!(&*envelope.account, "acct_1");
-        assert_eq!(envelope.api_version.as_deref(), Some("2026-03-25.dahlia"));
-    }
-
-    #[test]
-    fn the_context_names_the_account_where_the_event_has_none() {
-        let account = |fields: &str| Envelope::parse(&event(fields)).unwrap().account.into_owned();
-        assert_eq!(account(r#","context":"acct_1""#), "acct_1");
-        assert_eq!(account(r#","context":"org_1/acct_1""#), "acct_1");
-        assert_eq!(account(r#","context":"acct_1/acct_2""#), "acct_2");
-        assert_eq!(account(r#","context":"acct\u005f1""#), "acct_1");
-        assert_eq!(account(r#","account":"acct_2","context":"acct_1""#), "acct_2");
-        for none in ["null", "\"\"", "\"org_1\"", "\"acct_1/\"", "7", "{}", "[\"acct_1\"]"] {
-            assert_eq!(account(&format!(r#","context":{none}"#)), "", "{none}");
-        }
-    }
-
-    #[test]
-    fn a_thin_event_keeps_its_fraction_of_a_second() {
-        let body = r#"{"id":"evt_2","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
-            "created":"2025-10-04T15:13:32.232083866Z","livemode":true,"related_object":null}"#;
-        let envelope = Envelope::parse(body).unwrap();
-        assert!(envelope.thin);
-        assert_eq!(envelope.created, StripeTime::parse("2025-10-04T15:13:32Z").unwrap());
-        assert_eq!(envelope.created_nanos, 232_083_866);
-        assert!(envelope.object.is_none());
-        let silent = body.replace(r#""livemode":true,"#, "");
-        assert!(Envelope::parse(&silent).unwrap().livemode, "what does not say is live");
-    }
-
-    #[test]
-    fn what_is_no_json_and_what_is_no_event_are_told_apart() {
-        for body in ["", "not json", "{", "{}[", "\u{feff}{}"] {
-            assert_eq!(Envelope::parse(body).unwrap_err(), EnvelopeError::NotJson, "{body}");
-        }
-        for character in (0..0x20).map(char::from) {
-            for text in ["evt_1", "sub_1", "customer.subscription.updated", "\"data\""] {
-                let body = event("").replacen(
-                    text,
-                    &text.replacen(['v', 'u', 'd'], &character.to_string(), 1),
-                    1,
-                );
-                assert!(Envelope::parse(&body).is_err(), "{body:?}");
-            }
-        }
-        assert!(Envelope::parse(&event("\n\t\r ")).is_ok());
-        for body in [
-            "{}".to_owned(),
-            "[]".to_owned(),
-            "null".to_owned(),
-            event("").replace("evt_1", ""),
-            event("").replace("evt_1", r"evt\n1"),
-            event("").replace("evt_1", r"evt\u00001").replace(r"\u0000", r"\u0007"),
-            event("").replace("evt_1", &"x".repeat(NAME_BYTES_MAX + 1)),
-            event("").replace("\"created\":7", "\"created\":\"soon\""),
-            event("").replace("\"created\":7", "\"created\":99999999999999"),
-            event("").replace("\"object\":\"event\"", "\"object\":\"invoice\""),
-            event("").replace("\"livemode\":false,", ""),
-            event("").replace(r#"{"object":{"id":"sub_1"}}"#, "7"),
-            event("").replace("\"type\":", "\"kind\":"),
-            event(r#","account":7"#),
-        ] {
-            let error = Envelope::parse(&body).unwrap_err();
-            assert!(matches!(error, EnvelopeError::NotAnEvent(_)), "{body}: {error}");
-        }
-    }
-}
+mod tests;

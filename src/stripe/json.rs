@@ -1,4 +1,4 @@
-//! The small tolerances that every reader of Stripe's JSON shares.
+//! JSON types that the readers of Stripe's objects share.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +8,10 @@ use serde_json::value::RawValue;
 
 use crate::time::StripeTime;
 
-/// Text out of a body, borrowed where it holds no escape.
+/// Text of a body, borrowed if it has no escapes.
 ///
-/// A lone surrogate (`"\ud800"`) is legal JSON and no Unicode; U+0000 is Unicode and no database
-/// text. Both become U+FFFD here, so that nothing after this needs to think of them. The log
-/// keeps the bytes.
+/// A lone surrogate (`"\ud800"`) is legal in JSON and not in Unicode; U+0000 is legal in Unicode and not in
+/// database text. Both become U+FFFD here, so that no later code needs to handle them. The log keeps the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
@@ -33,7 +32,7 @@ impl std::ops::Deref for Text<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As bytes, because as a string a lone surrogate would fail the whole body.
+        // As bytes, because a lone surrogate in a string would make the whole body unreadable.
         deserializer.deserialize_bytes(TextVisitor).map(Self)
     }
 }
@@ -94,7 +93,7 @@ fn repaired(bytes: &[u8]) -> String {
     text
 }
 
-/// A reference to an object: its id, or the whole object where the reader's side expanded it.
+/// Reference to an object: its id, or the whole object if the endpoint expands it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Id<'a>(pub Text<'a>);
 
@@ -141,8 +140,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
     }
 }
 
-/// A reference in an object of which nobody here knows the kind: what is neither text nor an object with
-/// an id is none, and no error.
+/// Reference in an object of an unknown type. A value that is neither text nor an object with an id is read as
+/// none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaybeId<'a>(pub Option<Text<'a>>);
 
@@ -155,7 +154,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for MaybeId<'a> {
     }
 }
 
-/// Text in a place where other types may stand in later versions: anything else is none, and no error.
+/// Text that may be of another type in later API versions. Any other type is read as none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaybeText<'a>(pub Option<Text<'a>>);
 
@@ -166,8 +165,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for MaybeText<'a> {
     }
 }
 
-/// An instant as Stripe writes it, in whole seconds since 1970. One beyond the year 9999 (it happens:
-/// milliseconds by mistake) is no instant, and an error here rather than in a database.
+/// Instant in whole seconds since 1970. One beyond the year 9999 (milliseconds by mistake) is an error here,
+/// because no database takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(StripeTime);
 
@@ -188,31 +187,31 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// The embedded first page of a list: `{"object":"list","data":[…],"has_more":…}`.
+/// Embedded first page of a list: `{"object":"list","data":[…],"has_more":…}`.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct List<T> {
-    /// The elements of this page; null and absent are none.
+    /// Elements of this page; empty if null or absent.
     #[serde(default = "Vec::new", deserialize_with = "or_empty")]
     pub data: Vec<T>,
-    /// Whether Stripe cut the list short.
+    /// True if Stripe cut the list.
     pub has_more: Option<bool>,
-    /// How many there are in all, where Stripe says so.
+    /// Number of all elements, if Stripe says it.
     pub total_count: Option<i64>,
-    /// The same under the name that it had until 2014.
+    /// The same, under the name that it had until 2014.
     pub count: Option<i64>,
 }
 
-/// A field of which it matters whether the object has it. To be read with `#[serde(default)]`.
+/// Field that distinguishes absent from null. Use it with `#[serde(default)]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(from = "Option<T>")]
 pub enum Field<T> {
-    /// The object does not have it: older API versions say nothing of it.
+    /// The object does not have the field, as in older API versions.
     #[default]
     Absent,
-    /// It is null.
+    /// The field is null.
     Null,
-    /// It has a value.
+    /// The field has a value.
     Value(T),
 }
 
@@ -229,7 +228,7 @@ fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl<T> List<T> {
-    /// Whether there are more elements than these.
+    /// True if the list has more elements than this page.
     pub fn is_truncated(&self) -> bool {
         self.has_more.unwrap_or(false)
             || self.total_count.or(self.count).is_some_and(|count| {
@@ -238,13 +237,12 @@ impl<T> List<T> {
     }
 }
 
-/// Metadata: text under text. Values that are not text, which only hand-made bodies have, are
-/// passed over.
+/// Metadata: a map of text. Values that are not text, which only hand-made bodies contain, are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata<'a>(pub Vec<(Text<'a>, Text<'a>)>);
 
 impl Metadata<'_> {
-    /// The entries, owned and in the order of their keys.
+    /// Owned entries, in the order of their keys.
     pub fn to_map(&self) -> std::collections::BTreeMap<String, String> {
         self.0.iter().map(|(k, v)| (k.to_owned_string(), v.to_owned_string())).collect()
     }
@@ -264,7 +262,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(key) = map.next_key::<Text<'de>>()? {
-                    // Raw, because asking what it is would fail on a lone surrogate.
+                    // Raw, because to look at its type would fail on a lone surrogate.
                     let raw: &'de RawValue = map.next_value()?;
                     if let Ok(value) = serde_json::from_str(raw.get()) {
                         entries.push((key, value));
@@ -273,7 +271,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
                 Ok(Metadata(entries))
             }
 
-            // Some old bodies have an empty list where the map should be.
+            // Some old bodies have an empty list instead of the map.
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Metadata::default())

@@ -1,15 +1,13 @@
-//! What Stripe says and how it says it: signatures, the event envelope, and the shapes that its
-//! objects have had through the years.
+//! Readers of what Stripe sends: signatures, event envelopes, and objects in every shape since 2012.
 //!
-//! Objects are read **by shape, not by version**: each reader knows every place where a fact has
-//! lived and takes the first that is there. An unknown field is skipped, a missing one is `None`,
-//! and only a value of an impossible type is an error. A reference may be an id or the expanded
-//! object, everywhere.
+//! Objects are read **by shape, not by version**: each reader knows all places where a fact has been and takes
+//! the first that is present. An unknown field is skipped, a missing one is `None`, and only a value of a wrong
+//! type is an error. Any reference may be an id or the expanded object.
 //!
 //! # Where each fact is found
 //!
-//! The first place that has it counts; the date says since when it is there. There is a file for each
-//! object.
+//! The first place that is present counts. The date is that of the API version that introduced it. There is a
+//! file for each object.
 //!
 //! | object | fact | reading order |
 //! | --- | --- | --- |
@@ -22,27 +20,27 @@
 //! | | collection method | `collection_method` (2019-05-16), `billing` |
 //! | | started | `start_date` (2019-03-14), `start` |
 //! | | discounts | `discounts[]` (2024-04-10), `discount` |
-//! | | schedule | `schedule` (2019-08-14); absent before, and then nothing is said of it |
-//! | discount | what it goes by | `promotion_code.code` where expanded, `coupon`, `source.coupon` (2025-09-30.clover), its id (2020-08-27) |
-//! | | why it is paused | `status_details.paused.subscription.type` (2026-09-30.endive) |
+//! | | schedule | `schedule` (2019-08-14); absent before, and then unknown |
+//! | discount | label | `promotion_code.code` where expanded, `coupon`, `source.coupon` (2025-09-30.clover), its id (2020-08-27) |
+//! | | reason of the pause | `status_details.paused.subscription.type` (2026-09-30.endive) |
 //! | price | amount | in the subscription's currency from `currency_options` where embedded, else the price's own `currency` and `unit_amount` |
 //! | | package | `transform_quantity` (2020-03-02), `transform_usage` of a plan |
 //! | plan | name of its product | `name` (until 2018-02-05) |
 //! | invoice | subscription | `parent.subscription_details.subscription` (2025-03-31.basil), `subscription`, `lines.data[].parent.subscription_item_details.subscription`, `lines.data[].subscription`, `lines.data[].id` of a line of type `subscription` |
-//! | | status | `status` (2018-11-08), what `paid`, `forgiven` and `closed` meant; a draft was open then |
-//! | | made | `created` (2019-02-19), `date` |
+//! | | status | `status` (2018-11-08), the meaning of `paid`, `forgiven` and `closed`; a draft was open then |
+//! | | time of creation | `created` (2019-02-19), `date` |
 //! | | total | `total`, `amount_paid`, `amount_due` |
-//! | | what it pays for | the lines for items of the subscription: `lines.data[].parent.subscription_item_details` (2025-03-31.basil), a `subscription_item`, a `type` of `subscription`, or a `proration`; a line belongs to the subscription that it names |
-//! | | paid at | `status_transitions.paid_at` (2019-02-19), the first event that says `paid` |
-//! | | id | none in `invoice.upcoming`, which is no invoice yet |
+//! | | paid items | the lines for items of the subscription: `lines.data[].parent.subscription_item_details` (2025-03-31.basil), a `subscription_item`, a `type` of `subscription`, or a `proration`; a line belongs to the subscription that it names |
+//! | | paid at | `status_transitions.paid_at` (2019-02-19), the first event with the status `paid` |
+//! | | id | none in `invoice.upcoming`, which is a forecast |
 //! | checkout.session | e-mail | `customer_details.email` (2020-08-27), `customer_email` |
 //! | `subscription_schedule` | subscription | `subscription`; for the timeline also `released_subscription` |
-//! | | what is planned | the first phase that begins when `current_phase` ends or later; behind the last one, `end_behavior` |
+//! | | next change | the first phase that begins when `current_phase` ends or later; behind the last one, `end_behavior` |
 //! | | its items | `phases[].items[]`, `phases[].plans[]`; the price is `price`, `plan` |
 //! | `entitlements.active_entitlement_summary` | feature | `lookup_key`, `feature` |
-//! | what names no customer | payment | `invoice`, `payment_intent`, `charge`, `latest_charge`, `payment.*` of an invoice payment (2025-03-31.basil) |
+//! | objects without a customer | payment | `invoice`, `payment_intent`, `charge`, `latest_charge`, `payment.*` of an invoice payment (2025-03-31.basil) |
 //!
-//! *Invariant: nothing in this room does I/O, reads a clock, or knows a database or HTTP.*
+//! *Invariant: nothing in this module does I/O, reads a clock, or knows a database or HTTP.*
 
 pub mod checkout_session;
 pub mod customer;

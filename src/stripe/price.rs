@@ -1,4 +1,4 @@
-//! Prices, the plans that they replaced, and the items that hold them.
+//! Prices, the plans that they replaced, and the subscription items that contain them.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 use super::json::{Id, Seconds, Text, owned_text};
 use crate::time::StripeTime;
 
-/// What a subscription is for: one price, how many, and (since 2025-03-31.basil) for which period.
+/// Facts of one subscription item: price, quantity and (since 2025-03-31.basil) period.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemFacts {
     /// `si_…`; none before items existed.
     pub item_id: Option<String>,
-    /// The price, or the plan before prices existed.
+    /// Price, or the plan before prices existed.
     pub price: PriceFacts,
-    /// How many; none for a metered price.
+    /// Quantity; none for a metered price.
     pub quantity: Option<i64>,
     /// Start of the period, of the item or else of its subscription.
     pub current_period_start: Option<StripeTime>,
@@ -23,18 +23,18 @@ pub struct ItemFacts {
     pub current_period_end: Option<StripeTime>,
 }
 
-/// A price, read from a `price` or from a `plan`.
+/// Facts of a price, read from a `price` or a `plan`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceFacts {
     /// `price_…`, `plan_…`, or a name that the merchant chose.
     pub price_id: Option<String>,
     /// `prod_…`; a plan has one since 2018-02-05.
     pub product_id: Option<String>,
-    /// The product's name, which plans carried as `name` until 2018-02-05.
+    /// Name of the product, which plans contained as `name` until 2018-02-05.
     pub product_name: Option<String>,
-    /// The nickname.
+    /// Nickname.
     pub nickname: Option<String>,
-    /// The lookup key; plans have none.
+    /// Lookup key; plans have none.
     pub lookup_key: Option<String>,
     /// Three-letter currency of the amount, lower case.
     pub currency: Option<String>,
@@ -42,11 +42,11 @@ pub struct PriceFacts {
     pub unit_amount: Option<i64>,
     /// The same as decimal text.
     pub unit_amount_decimal: Option<String>,
-    /// Package that the amount buys; none where it buys one unit.
+    /// Package that the amount buys; none if it buys one unit.
     pub package: Option<Package>,
     /// `day`, `week`, `month` or `year`.
     pub interval: Option<String>,
-    /// How many of them make a period.
+    /// Number of intervals in a period.
     pub interval_count: Option<i64>,
 }
 
@@ -55,7 +55,7 @@ pub struct PriceFacts {
 pub struct Package {
     /// Units in a package.
     pub divide_by: i64,
-    /// `up` or `down`: what becomes of a package that is not full.
+    /// `up` or `down`: rounding of a package that is not full.
     pub round: Option<String>,
 }
 
@@ -73,13 +73,13 @@ pub struct Item<'a> {
     current_period_end: Option<Seconds>,
 }
 
-/// A price object, as it stands on an item since 2020-03-02.
+/// Price as it is in an event, on an item since 2020-03-02.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Price<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
-    /// `price_…`, or the id of the plan that it was once.
+    /// `price_…`, or the id of the plan that it was before.
     #[serde(borrow)]
     pub id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -93,7 +93,7 @@ pub struct Price<'a> {
     unit_amount: Option<i64>,
     #[serde(borrow)]
     unit_amount_decimal: Option<Text<'a>>,
-    /// Amounts in other currencies, by currency; embedded only where the reader's side expanded it.
+    /// Amounts in other currencies, by currency; embedded only if the endpoint expands it.
     #[serde(borrow)]
     currency_options: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -123,10 +123,10 @@ struct Recurring<'a> {
     interval_count: Option<i64>,
 }
 
-/// A plan object, on the subscription until 2020 and beside the price to this day.
+/// Plan as it is in an event: on the subscription until 2020, and still beside the price today.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Plan<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     /// `plan_…`, or a name that the merchant chose.
@@ -151,8 +151,8 @@ pub struct Plan<'a> {
 }
 
 impl Item<'_> {
-    /// The facts; the period is the item's own, or else the subscription's. `currency` is the one that
-    /// the subscription is billed in, where it says so.
+    /// The facts. The period is the item's own, or else the subscription's. `currency` is the one that the
+    /// subscription is billed in, if it is known.
     pub fn facts(
         &self,
         start: Option<StripeTime>,
@@ -182,8 +182,8 @@ impl Price<'_> {
 
     fn facts(&self, billed_in: Option<&str>) -> PriceFacts {
         let recurring = self.recurring.as_ref();
-        // An amount never stands beside the name of another currency. Where the one that is billed is not
-        // embedded, the price shows its base.
+        // An amount is never shown with another currency than its own. If the billed currency is not embedded,
+        // the price shows its base.
         let option = billed_in.and_then(|it| Some((it.to_owned(), self.option(it)?)));
         let (currency, unit_amount, unit_amount_decimal) = if let Some((currency, it)) = option {
             (Some(currency), it.unit_amount, it.unit_amount_decimal)
@@ -206,7 +206,7 @@ impl Price<'_> {
         }
     }
 
-    /// The amount in another currency than the price's own, where it is embedded.
+    /// Amount in another currency than the price's own, if it is embedded.
     fn option(&self, currency: &str) -> Option<CurrencyOption<'_>> {
         if self.currency.as_deref() == Some(currency) {
             return None;
@@ -231,12 +231,12 @@ impl Plan<'_> {
         self.nickname.as_deref()
     }
 
-    /// The name of its product, which plans carried until 2018-02-05.
+    /// Name of the product, which plans contained until 2018-02-05.
     pub fn product_name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The facts, under the names of a price.
+    /// The facts, as those of a price.
     pub fn facts(&self) -> PriceFacts {
         PriceFacts {
             price_id: owned_text(self.id.as_ref()),

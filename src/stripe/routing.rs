@@ -1,7 +1,7 @@
-//! Whom an event is about: the customer, the subscription and the payment that its object names.
+//! Routing of an event to timelines, by the customer, subscription and payment that its object names.
 //!
-//! This is read from every event with an object, also from those of unknown types, so that they
-//! stand on the customer's timeline.
+//! This is read from every event with an object, also of unknown types, so that each stands on the timeline of
+//! its customer.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -10,9 +10,7 @@ use super::invoice::{Line, Parent};
 use super::json::{Id, List, MaybeId, Text};
 use super::payment::PaymentReferences;
 
-/// What an object names, if anything.
-///
-/// Read tolerant of shape: a reference may be an id or the expanded object.
+/// References of an object that route its event.
 ///
 /// | fact | reading order |
 /// | --- | --- |
@@ -22,15 +20,15 @@ use super::payment::PaymentReferences;
 /// | payment intent | the object itself, `payment_intent`, `payment.payment_intent` (2025-03-31.basil) |
 /// | charge | the object itself, `charge`, `latest_charge`, `payment.charge` |
 ///
-/// Reading it fails where a customer or subscription is neither text nor an object with an id: then the
-/// object is of a kind that nobody here knows.
+/// Deserializing fails if a customer or subscription is neither text nor an object with an id: then the object
+/// has an unknown type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routing<'a> {
-    /// `cus_…`, or the `acct_…` that stands for a customer.
+    /// `cus_…`, or an `acct_…` in place of a customer.
     pub customer: Option<Text<'a>>,
     /// `sub_…`.
     pub subscription: Option<Text<'a>>,
-    /// The payment.
+    /// Objects of the payment.
     pub payment: PaymentReferences<'a>,
 }
 
@@ -40,7 +38,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
         let kind = wire.object.as_deref().unwrap_or_default();
         let own = |of: &str| wire.id.clone().filter(|_| kind == of);
         let payment = || -> Option<Payment<'a>> { serde_json::from_str(wire.payment?.get()).ok() };
-        // Only here does `payment` mean this; elsewhere nobody looks into it.
+        // In other objects `payment` means something else.
         let payment = if kind == "invoice_payment" { payment() } else { None }.unwrap_or_default();
         let references = PaymentReferences {
             invoice: own("invoice").or(wire.invoice.0),
@@ -59,17 +57,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
     }
 }
 
-/// Whether events of this type are about the account itself, its money or its settings: their objects
-/// have no customer, subscription or payment, so there is no need to read them.
+/// True if events of this type are about the account itself, its money or its settings. Their objects have no
+/// customer, subscription or payment, so they need not be read.
 pub fn is_account_event(event_type: &str) -> bool {
     let family = event_type.split('.').next().unwrap_or_default();
     match family {
-        // `issuing_card`, `issuing_dispute` and the like: cards that the account gives out.
+        // `issuing_card`, `issuing_dispute` and the like: cards that the account issues.
         _ if family.starts_with("issuing_") => true,
         "account" | "balance" | "capability" | "climate" | "coupon" | "file" | "financial_connections"
         | "payout" | "person" | "reporting" | "sigma" | "tax" | "tax_rate" | "terminal"
         | "test_helpers" | "topup" | "transfer" | "treasury"
-        // Thin events, which carry no object.
+        // Thin events, which have no object.
         | "v1" | "v2" => true,
         _ => false,
     }

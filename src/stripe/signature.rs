@@ -1,11 +1,11 @@
 //! The `Stripe-Signature` header: `t=<unix seconds>,v1=<64 hex>[,v1=…][,v0=…]`.
 //!
-//! Stripe signs `<t>.<raw body>` with HMAC-SHA256, keyed with the whole endpoint secret, its
-//! `whsec_` prefix included. While a secret is being rolled (up to 24 hours) a delivery carries
-//! one `v1` for each live secret, in any order, so every `v1` is tried against every secret. `v0`
-//! is a decoy on test events and never counts. Each retry is signed anew with a fresh `t`.
+//! Stripe signs `<t>.<raw body>` with HMAC-SHA256. The key is the whole endpoint secret with its `whsec_` prefix.
+//! While a secret is being rolled (up to 24 hours), a delivery has one `v1` for each active secret, in any order,
+//! so every `v1` is compared with every secret. `v0` is a decoy on test events and never counts. Each retry has a
+//! new `t` and a new signature.
 //!
-//! A header is read in two steps, so that a server can refuse a request before it reads the body:
+//! A header is checked in two steps, so that a server can refuse a request before it reads the body:
 //! [`Verifier::read_header`] checks form and timestamp, [`Verifier::verify_body`] the signature.
 
 mod binding;
@@ -20,60 +20,60 @@ pub use binding::{Binding, NotASigner, SecretId, SignedWith, Signers, WrongBindi
 
 use crate::time::StripeTime;
 
-/// The longest header that is read, in bytes. Stripe's own stay under 400.
+/// Maximum length of a header, in bytes. Stripe's are below 400.
 pub const HEADER_BYTES_MAX: usize = 4096;
 
-/// The tolerance that Stripe's own libraries use, in seconds.
+/// Tolerance of Stripe's own libraries, in seconds.
 pub const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
 
-/// Text whose keyed hash begins with the identifier of a secret.
+/// Text whose keyed hash begins with the identifier of the secret.
 const ID_LABEL: &[u8] = b"subledger: identifier of a signing secret";
 
-/// Checks signatures against the configured endpoint secrets.
+/// Verifier of signatures, with the configured endpoint secrets.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<Key>,
     tolerance_seconds: Option<u32>,
 }
 
-/// A secret and what it may vouch for.
+/// Secret and its binding.
 #[derive(Clone)]
 struct Key {
-    /// The keyed state, so that a verification does not hash the key again.
+    /// Keyed state, so that a verification does not hash the key again.
     mac: Hmac<Sha256>,
     signer: SignedWith,
 }
 
-/// Why a delivery is refused. Nothing of the body or of a secret is in it.
+/// Reason why a delivery is refused. It contains nothing of the body or of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// There is no header at all.
+    /// There is no header.
     #[error("the Stripe-Signature header is missing")]
     Missing,
     /// The header cannot be read.
     #[error("the Stripe-Signature header is malformed: expected t=<unix seconds>,v1=<hex>")]
     Malformed,
-    /// The header holds only schemes that do not count, such as `v0`.
+    /// The header has only schemes that do not count, such as `v0`.
     #[error("the Stripe-Signature header has no v1 signature")]
     NoV1,
-    /// No `v1` was made with a configured secret over these bytes.
+    /// No `v1` is the signature of these bytes by a configured secret.
     #[error(
         "no v1 signature matches: the signing secret is another endpoint's, or something on the \
          way changed the body"
     )]
     NoMatch,
-    /// The timestamp lies too far in the past.
+    /// The timestamp is too far in the past.
     #[error(
         "the signature's timestamp is older than the tolerance: a replay, or a clock that is wrong"
     )]
     TooOld,
-    /// The timestamp lies too far in the future.
+    /// The timestamp is too far in the future.
     #[error("the signature's timestamp lies ahead by more than the tolerance: a clock is wrong")]
     TooNew,
 }
 
 impl Verifier {
-    /// Verifier with secrets that are not bound; see [`Self::bound`].
+    /// Verifier with secrets that are not bound. See [`Self::bound`].
     pub fn new<S: AsRef<str>>(
         secrets: impl IntoIterator<Item = S>,
         tolerance_seconds: Option<u32>,
@@ -81,8 +81,8 @@ impl Verifier {
         Self::bound(secrets.into_iter().map(|secret| (Binding::Any, secret)), tolerance_seconds)
     }
 
-    /// Takes the secrets as they are (configuration has trimmed them) and the greatest age and
-    /// lead of a timestamp in seconds; `None` accepts any timestamp.
+    /// Verifier with bound secrets, which are used as they are. The tolerance is the maximum difference between a
+    /// timestamp and the current time, in seconds; `None` accepts any timestamp.
     pub fn bound<S: AsRef<str>>(
         secrets: impl IntoIterator<Item = (Binding, S)>,
         tolerance_seconds: Option<u32>,
@@ -98,13 +98,13 @@ impl Verifier {
         Self { keys: secrets.into_iter().map(key).collect(), tolerance_seconds }
     }
 
-    /// The secrets, as the log names them.
+    /// Secrets, as the log names them.
     pub fn signers(&self) -> impl Iterator<Item = SignedWith> {
         self.keys.iter().map(|key| key.signer)
     }
 
-    /// The secrets that these raw bytes were signed with, near `now`. Whether one of them may vouch
-    /// for the event, [`Signers::vouching_for`] says: what the event is, the bytes say.
+    /// Finds the secrets that signed these raw bytes near `now`. [`Signers::vouching_for`] checks whether one of
+    /// them is bound to the event.
     pub fn verify(
         &self,
         header: Option<&[u8]>,
@@ -114,10 +114,9 @@ impl Verifier {
         self.verify_body(&self.read_header(header, now)?, body)
     }
 
-    /// Parses a header and compares its timestamp with `now`; needs no body.
+    /// Parses a header and compares its timestamp with `now`. Needs no body.
     ///
-    /// Anybody can learn from the answer how far our clock is off, which the `Date` of every answer
-    /// says, too.
+    /// The result reveals the time of this machine's clock, which the `Date` of every response contains as well.
     pub fn read_header<'a>(
         &self,
         header: Option<&'a [u8]>,
@@ -132,10 +131,10 @@ impl Verifier {
         }
     }
 
-    /// The secrets that the body was signed with, by a header that was read before.
+    /// Finds the secrets that signed the body, by a header that was read before.
     ///
-    /// The time taken depends on the header's form and the body's length, not on which signature
-    /// or secret matched.
+    /// Runs in constant time: it depends on the header's form and the body's length, not on which signature or
+    /// secret matches.
     pub fn verify_body(
         &self,
         header: &SignatureHeader<'_>,
@@ -151,7 +150,7 @@ impl Verifier {
                 fits | signature.as_slice().ct_eq(expected.as_slice())
             })
         };
-        // All of them, before anything depends on one.
+        // All are compared before the result depends on one.
         let fitting: Vec<Choice> = self.keys.iter().map(fits).collect();
         let signers = self.signers().zip(fitting).filter(|(_, fits)| bool::from(*fits));
         let signers = Signers(signers.map(|(signer, _)| signer).collect());
@@ -172,7 +171,7 @@ fn keyed(secret: &str) -> Hmac<Sha256> {
 /// Parsed header: timestamp and `v1` signatures.
 #[derive(Clone, Debug)]
 pub struct SignatureHeader<'a> {
-    /// The timestamp as it was signed, byte for byte.
+    /// Timestamp as it was signed, byte for byte.
     timestamp_text: &'a [u8],
     timestamp: i64,
     v1: Vec<[u8; 32]>,
@@ -193,8 +192,8 @@ impl<'a> SignatureHeader<'a> {
             match scheme {
                 b"t" => {
                     let seconds = parse_seconds(value).ok_or(SignatureError::Malformed)?;
-                    // Two different timestamps would leave open which of them was signed. The same
-                    // one twice comes from a proxy that repeats or joins header lines.
+                    // With two different timestamps it is unknown which was signed. Equal ones come from a proxy
+                    // that repeats or joins header lines.
                     if timestamp.replace((value, seconds)).is_some_and(|it| it.0 != value) {
                         return Err(SignatureError::Malformed);
                     }
@@ -202,7 +201,7 @@ impl<'a> SignatureHeader<'a> {
                 b"v1" => {
                     saw_v1 = true;
                     let mut signature = [0; 32];
-                    // One that is no SHA-256 in hex can match nothing; another may.
+                    // A value that is not a SHA-256 in hex cannot match; another may.
                     if hex::decode_to_slice(value, &mut signature).is_ok() {
                         v1.push(signature);
                     }
@@ -219,7 +218,7 @@ impl<'a> SignatureHeader<'a> {
     }
 }
 
-/// Decimal digits alone: no sign, no space, nothing that another parser might read otherwise.
+/// Parses decimal digits. A sign or space is refused, because other parsers read it otherwise.
 fn parse_seconds(text: &[u8]) -> Option<i64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;

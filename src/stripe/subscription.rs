@@ -1,4 +1,4 @@
-//! `subscription`: every shape since 2012 into one set of facts.
+//! `subscription`: one set of facts from every shape since 2012.
 
 use std::collections::BTreeMap;
 
@@ -10,70 +10,69 @@ use super::json::{Field, Id, List, Metadata, Seconds, Text, owned_text};
 use super::price::{Item, ItemFacts, Plan};
 use crate::time::StripeTime;
 
-/// What the ledger keeps of one snapshot of a subscription.
+/// Facts of one snapshot of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionFacts {
-    /// The status as Stripe sent it; a status of the future is as welcome.
+    /// Status as Stripe sent it, also if this version does not know it.
     pub status: String,
-    /// The items, in Stripe's order.
+    /// Items, in Stripe's order.
     pub items: Vec<ItemFacts>,
-    /// Whether the list of items was cut short: a webhook embeds its first page only.
+    /// True if the list of items was cut: a webhook embeds its first page only.
     pub items_truncated: bool,
-    /// Period of the subscription itself, for a snapshot that lists no items.
+    /// Period of the subscription itself, for a snapshot without items.
     pub own_period: (Option<StripeTime>, Option<StripeTime>),
     /// Three-letter currency that it is billed in, lower case.
     pub currency: Option<String>,
-    /// Whether it ends with the current period.
+    /// True if it ends with the current period.
     pub cancel_at_period_end: bool,
-    /// When it will be cancelled.
+    /// Instant of the planned cancellation.
     pub cancel_at: Option<StripeTime>,
-    /// When the cancellation was asked for.
+    /// Instant at which the cancellation was requested.
     pub canceled_at: Option<StripeTime>,
-    /// When it ended.
+    /// Instant at which it ended.
     pub ended_at: Option<StripeTime>,
     /// `cancellation_details.reason`.
     pub cancellation_reason: Option<String>,
     /// `status_details.paused.subscription.type`, since 2026-09-30.endive.
     pub paused_reason: Option<String>,
-    /// `pause_collection`: what becomes of invoices, and until when.
+    /// `pause_collection`: `behavior` and `resumes_at`.
     pub pause_collection: Option<(String, Option<StripeTime>)>,
-    /// Start of the trial; it stays when the trial is over.
+    /// Start of the trial; stays set when it is over.
     pub trial_start: Option<StripeTime>,
-    /// End of the trial; it stays when the trial is over.
+    /// End of the trial; stays set when it is over.
     pub trial_end: Option<StripeTime>,
     /// Discounts in force.
     pub discounts: Vec<DiscountFacts>,
-    /// The invoice that the snapshot points at.
+    /// Latest invoice that the snapshot names.
     pub latest_invoice: Option<String>,
     /// `charge_automatically` or `send_invoice`.
     pub collection_method: Option<String>,
-    /// The test clock that moves its time.
+    /// Test clock that moves its time.
     pub test_clock: Option<String>,
     /// Schedule that drives it.
     pub schedule: ScheduleReference,
-    /// When it was made.
+    /// Instant of its creation.
     pub created: Option<StripeTime>,
-    /// When it began.
+    /// Instant of its start.
     pub started: Option<StripeTime>,
-    /// The merchant's metadata.
+    /// Metadata of the merchant.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Schedule that drives a subscription, as a snapshot tells of it.
+/// Reference of a snapshot to the schedule that drives its subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScheduleReference {
-    /// The snapshot says nothing of schedules (before 2019-08-14).
+    /// The snapshot has no such field (before 2019-08-14).
     #[default]
     NotReported,
-    /// There is none.
+    /// No schedule drives it.
     None,
     /// `sub_sched_…`.
     Schedule(String),
 }
 
 impl SubscriptionFacts {
-    /// Whether this status is final: Stripe never revives such a subscription, a new one has a
-    /// new id.
+    /// True if the status is final: Stripe never revives such a subscription, and a new one has a new id.
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.as_str(), "canceled" | "incomplete_expired")
     }
@@ -89,25 +88,25 @@ impl SubscriptionFacts {
         self.items.iter().filter_map(|item| item.current_period_end).max().or(self.own_period.1)
     }
 
-    /// The earliest end of an item's period: where items have different intervals, cancelling at
-    /// the period's end takes effect then.
+    /// Earliest end of an item's period. If items have different intervals, a cancellation at the end of the
+    /// period takes effect then.
     pub fn earliest_period_end(&self) -> Option<StripeTime> {
         self.items.iter().filter_map(|item| item.current_period_end).min().or(self.own_period.1)
     }
 }
 
-/// A subscription as it stands in an event.
+/// Subscription as it is in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Subscription<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
-    /// The customer's id, or the expanded customer.
+    /// Id of the customer, or the expanded customer.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
-    /// The account that stands for a customer, since 2026-03-25.dahlia.
+    /// Account in place of a customer, since 2026-03-25.dahlia.
     #[serde(borrow)]
     pub customer_account: Option<Text<'a>>,
     #[serde(borrow)]
@@ -168,13 +167,13 @@ struct PauseCollection<'a> {
 }
 
 impl Subscription<'_> {
-    /// `sub_…`. Until 2013 a subscription had no id, because a customer had one at most: it goes by
-    /// the customer's.
+    /// `sub_…`. Until 2013 a subscription had no id, because a customer had at most one; then this is the
+    /// customer's id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref().or_else(|| self.customer.as_ref().map(|customer| &*customer.0))
     }
 
-    /// The status as it was sent.
+    /// Status as Stripe sent it.
     pub fn status(&self) -> &str {
         &self.status
     }
@@ -244,149 +243,11 @@ impl Subscription<'_> {
     }
 }
 
-/// `status_details.paused.subscription.type`; young and still moving, so nothing else of it is
-/// relied on.
+/// `status_details.paused.subscription.type`. The field is new and still changes, so nothing else of it is used.
 fn paused_reason(details: &RawValue) -> Option<String> {
     let details: serde_json::Value = serde_json::from_str(details.get()).ok()?;
     details.pointer("/paused/subscription/type")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts(json: &str) -> SubscriptionFacts {
-        serde_json::from_str::<Subscription<'_>>(json).unwrap().facts()
-    }
-
-    #[test]
-    fn the_period_stands_on_top_or_on_the_items() {
-        let old = facts(
-            r#"{"id":"sub_1","status":"active","current_period_start":1,"current_period_end":9,
-            "items":{"data":[{"id":"si_1","price":{"id":"price_1"},"quantity":2}]}}"#,
-        );
-        let new = facts(
-            r#"{"id":"sub_1","status":"active","items":{"data":[{"id":"si_1","price":{"id":"price_1"},
-            "quantity":2,"current_period_start":1,"current_period_end":9}]}}"#,
-        );
-        assert_eq!(old.items, new.items);
-        assert_eq!(old.current_period_end(), Some(StripeTime(9)));
-        assert_eq!(new.current_period_end(), Some(StripeTime(9)));
-    }
-
-    #[test]
-    fn items_of_different_intervals_have_an_earliest_and_a_latest_end() {
-        let facts = facts(
-            r#"{"id":"sub_1","status":"active","items":{"data":[
-            {"id":"si_1","current_period_start":2,"current_period_end":50},
-            {"id":"si_2","current_period_start":1,"current_period_end":9}],"has_more":true}}"#,
-        );
-        assert_eq!(facts.current_period_start(), Some(StripeTime(1)));
-        assert_eq!(facts.current_period_end(), Some(StripeTime(50)));
-        assert_eq!(facts.earliest_period_end(), Some(StripeTime(9)));
-        assert!(facts.items_truncated);
-    }
-
-    #[test]
-    fn a_subscription_of_2014_has_a_plan_and_no_items() {
-        let facts = facts(
-            r#"{"id":"sub_1","status":"trialing","customer":"cus_1","quantity":3,"start":5,
-            "plan":{"id":"gold","name":"Gold","amount":500,"currency":"usd","interval":"month",
-            "interval_count":1},"current_period_start":1,"current_period_end":9,"discount":null}"#,
-        );
-        assert_eq!(facts.items.len(), 1);
-        let item = &facts.items[0];
-        assert_eq!(item.price.price_id.as_deref(), Some("gold"));
-        assert_eq!(item.price.product_name.as_deref(), Some("Gold"));
-        assert_eq!(item.price.nickname, None);
-        assert_eq!((item.quantity, item.price.unit_amount), (Some(3), Some(500)));
-        assert_eq!(facts.currency.as_deref(), Some("usd"));
-        assert_eq!(facts.started, Some(StripeTime(5)));
-    }
-
-    #[test]
-    fn discounts_are_a_list_or_one_object() {
-        let labels = |json: &str| -> Vec<String> {
-            let of_subscription = facts(json).discounts;
-            of_subscription.iter().map(|it| it.label().to_owned()).collect()
-        };
-        let base = r#"{"id":"sub_1","status":"active","#;
-        assert_eq!(
-            labels(&format!(r#"{base}"discounts":["di_1",{{"id":"di_2"}},7]}}"#)),
-            ["di_1", "di_2"]
-        );
-        let one = r#""discount":{"coupon":{"id":"half"}}}"#;
-        assert_eq!(labels(&format!("{base}{one}")), ["half"]);
-        assert_eq!(labels(&format!(r#"{base}"discounts":[],{one}"#)), ["half"]);
-        assert!(labels(&format!(r#"{base}"discounts":[],"discount":null}}"#)).is_empty());
-    }
-
-    #[test]
-    fn a_list_of_items_that_is_absent_is_no_item_and_the_period_stays() {
-        let facts = facts(
-            r#"{"id":"sub_1","status":"active","current_period_start":1,"current_period_end":9}"#,
-        );
-        assert!(facts.items.is_empty());
-        assert_eq!(facts.current_period_start(), Some(StripeTime(1)));
-        assert_eq!(facts.current_period_end(), Some(StripeTime(9)));
-        assert_eq!(facts.earliest_period_end(), Some(StripeTime(9)));
-    }
-
-    #[test]
-    fn a_schedule_may_be_named_denied_or_not_spoken_of() {
-        let schedule = |fields: &str| facts(&format!(r#"{{"status":"active"{fields}}}"#)).schedule;
-        assert_eq!(schedule(""), ScheduleReference::NotReported);
-        assert_eq!(schedule(r#","schedule":null"#), ScheduleReference::None);
-        assert_eq!(
-            schedule(r#","schedule":{"id":"s"}"#),
-            ScheduleReference::Schedule("s".to_owned())
-        );
-    }
-
-    #[test]
-    fn an_amount_stands_beside_the_currency_that_it_is_in() {
-        let price = |options: &str| {
-            let json = format!(
-                r#"{{"id":"sub_1","status":"active","currency":"eur","items":{{"data":[{{"price":{{
-                "id":"price_1","currency":"usd","unit_amount":2000,"unit_amount_decimal":"2000"
-                {options}}}}}]}}}}"#
-            );
-            let price = facts(&json).items.remove(0).price;
-            (price.currency.unwrap(), price.unit_amount, price.unit_amount_decimal)
-        };
-        let base = ("usd".to_owned(), Some(2000), Some("2000".to_owned()));
-        assert_eq!(price(""), base);
-        assert_eq!(price(r#","currency_options":{"gbp":{"unit_amount":1700}}"#), base);
-        assert_eq!(price(r#","currency_options":7"#), base);
-        let eur = r#","currency_options":{"usd":{"unit_amount":2000},
-            "eur":{"unit_amount":1800,"unit_amount_decimal":"1800"}}"#;
-        assert_eq!(price(eur), ("eur".to_owned(), Some(1800), Some("1800".to_owned())));
-        // A price by tiers has an amount in no currency.
-        let tiered = r#","currency_options":{"eur":{"unit_amount":null}}"#;
-        assert_eq!(price(tiered), ("eur".to_owned(), None, None));
-    }
-
-    #[test]
-    fn a_package_price_says_how_many_it_buys() {
-        let package = |item: &str| {
-            let json = format!(r#"{{"status":"active","items":{{"data":[{item}]}}}}"#);
-            facts(&json).items.remove(0).price.package.map(|it| (it.divide_by, it.round.unwrap()))
-        };
-        let five = Some((5, "up".to_owned()));
-        assert_eq!(
-            package(r#"{"price":{"transform_quantity":{"divide_by":5,"round":"up"}}}"#),
-            five
-        );
-        assert_eq!(package(r#"{"plan":{"transform_usage":{"divide_by":5,"round":"up"}}}"#), five);
-        assert_eq!(package(r#"{"price":{"transform_quantity":null}}"#), None);
-    }
-
-    #[test]
-    fn a_needed_field_of_a_wrong_type_is_an_error_and_an_unknown_field_is_not() {
-        let parse = |json| serde_json::from_str::<Subscription<'_>>(json);
-        assert!(parse(r#"{"id":"sub_1","status":7}"#).is_err());
-        assert!(parse(r#"{"id":"sub_1"}"#).is_err());
-        assert!(parse(r#"{"id":"sub_1","status":"active","current_period_end":"soon"}"#).is_err());
-        assert!(parse(r#"{"id":"sub_1","status":"hibernating","novelty":[{}]}"#).is_ok());
-    }
-}
+mod tests;

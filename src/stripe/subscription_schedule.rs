@@ -1,78 +1,78 @@
-//! `subscription_schedule`: what is planned for a subscription, phase by phase.
+//! `subscription_schedule`: planned changes of a subscription, in phases.
 
 use serde::{Deserialize, Serialize};
 
 use super::json::{Id, Seconds, Text};
 use crate::time::StripeTime;
 
-/// What the ledger keeps of one snapshot of a schedule.
+/// Facts of one snapshot of a schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleFacts {
-    /// `not_started`, `active`, `completed`, `released`, `canceled`, or what Stripe calls it later.
+    /// `not_started`, `active`, `completed`, `released`, `canceled`, or a later status of Stripe's.
     pub status: String,
-    /// The subscription that it drives; none before its start and after its release.
+    /// Subscription that it drives; none before its start and after its release.
     pub subscription: Option<String>,
-    /// What comes next, where anything does.
+    /// Next change, if there is one.
     pub next: Option<PlannedChange>,
-    /// When it ends its subscription; none where the subscription outlives it.
+    /// End that it sets to its subscription; none if the subscription continues after it.
     pub ends_at: Option<StripeTime>,
 }
 
-/// The next thing that a schedule will do.
+/// Next change that a schedule will make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedChange {
-    /// When.
+    /// Instant of the change.
     pub at: StripeTime,
-    /// What.
+    /// Action.
     pub action: PlannedAction,
-    /// What the subscription will be for; nothing where it will be cancelled.
+    /// Items after the change; empty for a cancellation.
     pub items: Vec<PlannedItem>,
 }
 
-/// What a schedule will do to its subscription.
+/// Action of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannedAction {
     /// Another phase begins.
     Update,
-    /// The last phase ends and the subscription with it.
+    /// The last phase ends, and the subscription with it.
     Cancel,
 }
 
-/// A price of a phase, and how many.
+/// Price and quantity of a phase.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedItem {
-    /// The price, or the plan before prices existed.
+    /// Price, or the plan before prices existed.
     pub price_id: Option<String>,
-    /// How many; none for a metered price.
+    /// Quantity; none for a metered price.
     pub quantity: Option<i64>,
 }
 
 impl ScheduleFacts {
-    /// Whether it has anything to say about what will be.
+    /// True if its planned changes count.
     pub fn is_in_force(&self) -> bool {
         matches!(self.status.as_str(), "active" | "not_started")
     }
 
-    /// Whether it is over for good: Stripe starts no schedule twice.
+    /// True if it is over: Stripe never starts a schedule twice.
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.as_str(), "completed" | "released" | "canceled")
     }
 }
 
-/// A schedule as it stands in an event.
+/// Schedule as it is in an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Schedule<'a> {
-    /// The kind of object that this says it is.
+    /// Type that the object says it has.
     #[serde(borrow)]
     pub object: Option<Text<'a>>,
     /// `sub_sched_…`.
     #[serde(borrow)]
     pub id: Text<'a>,
-    /// The customer's id, or the expanded customer.
+    /// Id of the customer, or the expanded customer.
     #[serde(borrow)]
     pub customer: Option<Id<'a>>,
-    /// The account that stands for a customer, since 2026-03-25.dahlia.
+    /// Account in place of a customer, since 2026-03-25.dahlia.
     #[serde(borrow)]
     pub customer_account: Option<Text<'a>>,
     #[serde(borrow)]
@@ -113,8 +113,8 @@ struct PhaseItem<'a> {
 }
 
 impl Schedule<'_> {
-    /// The subscription that it is or was about.
-    pub fn about(&self) -> Option<&str> {
+    /// Subscription that it drives or drove.
+    pub fn subscription(&self) -> Option<&str> {
         self.subscription.as_ref().or(self.released_subscription.as_ref()).map(|id| &*id.0)
     }
 
@@ -215,7 +215,7 @@ mod tests {
         let json = r#"{"id":"sub_sched_1","status":"released","subscription":null,
             "released_subscription":"sub_1","current_phase":null,"phases":[]}"#;
         let schedule = serde_json::from_str::<Schedule<'_>>(json).unwrap();
-        assert_eq!(schedule.about(), Some("sub_1"));
+        assert_eq!(schedule.subscription(), Some("sub_1"));
         let facts = schedule.facts();
         assert_eq!((facts.subscription.as_deref(), facts.next.is_none()), (None, true));
         assert!(facts.is_terminal() && !facts.is_in_force());

@@ -1,11 +1,12 @@
-//! Proofs that a tree is the beginning of a later one: that the log has only grown.
+//! Consistency proofs: a tree is a prefix of a later tree, so the log was only appended to.
 
 use std::ops::Range;
 
-use super::{Hash, combine, left_of_root, node};
+use super::hash::{Hash, combine, node};
+use super::subtree::left_leaves;
 
-/// The ranges of leaves whose hashes prove that a tree of `old` leaves is the beginning of one of `new`;
-/// `None` where the later one is smaller. None are needed where the two are equal, or the old one empty.
+/// Computes the ranges of leaves whose hashes prove that a tree of `old` leaves is a prefix of a tree of `new` leaves.
+/// `None` if the later tree is smaller. Empty if both sizes are equal or the old tree is empty.
 pub fn consistency(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
     if old > new {
         return None;
@@ -13,7 +14,7 @@ pub fn consistency(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
     let mut siblings = Vec::new();
     let mut range = 0..new;
     while old > 0 && old < range.end {
-        let middle = range.start + left_of_root(range.end - range.start);
+        let middle = range.start + left_leaves(range.end - range.start);
         if old <= middle {
             siblings.push(middle..range.end);
             range.end = middle;
@@ -22,7 +23,7 @@ pub fn consistency(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
             range.start = middle;
         }
     }
-    // Whoever checks the proof knows the old root, and needs no hash of all of it.
+    // The verifier knows the old root, so the hash of the whole old tree is left out.
     if old > 0 && range.start > 0 {
         siblings.push(range);
     }
@@ -30,7 +31,7 @@ pub fn consistency(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
     Some(siblings)
 }
 
-/// Whether the proof shows that the tree with the old root is the beginning of the one with the new root.
+/// True if the proof shows that the tree with the old root is a prefix of the tree with the new root.
 pub fn is_consistent(old: (u64, Hash), new: (u64, Hash), proof: &[Hash]) -> bool {
     if old.0 == 0 {
         return old.1 == combine(&[]) && proof.is_empty();
@@ -38,8 +39,8 @@ pub fn is_consistent(old: (u64, Hash), new: (u64, Hash), proof: &[Hash]) -> bool
     roots(old.0, new.0, Some(old.1), proof) == Some((old.1, new.1))
 }
 
-/// The roots of a tree of `new` leaves and of its beginning of `old` leaves, as the proof gives them.
-/// `whole` is the hash of that beginning as long as it is all of the old tree.
+/// Computes the old and the new root from the proof. `whole` is the root of the old tree while the recursion has not
+/// split that tree.
 fn roots(old: u64, new: u64, whole: Option<Hash>, proof: &[Hash]) -> Option<(Hash, Hash)> {
     if old == new {
         return match (whole, proof) {
@@ -52,7 +53,7 @@ fn roots(old: u64, new: u64, whole: Option<Hash>, proof: &[Hash]) -> Option<(Has
         return None;
     }
     let (sibling, below) = proof.split_last()?;
-    let left = left_of_root(new);
+    let left = left_leaves(new);
     Some(if old <= left {
         let (old_root, new_left) = roots(old, left, whole, below)?;
         (old_root, node(&new_left, sibling))
@@ -70,9 +71,9 @@ mod tests {
     #[test]
     fn every_proof_is_that_of_an_independent_implementation_and_holds() {
         for new in 1..100 {
-            let tree = Tree::of(new);
+            let tree = Tree::new(new);
             for old in 1..=new {
-                let before = (old, Tree::of(old).root());
+                let before = (old, Tree::new(old).root());
                 let proof = tree.hashes(&consistency(old, new).unwrap());
                 assert!(is_consistent(before, (new, tree.root()), &proof), "{old} to {new}");
                 if old < new {
@@ -87,8 +88,8 @@ mod tests {
     #[test]
     fn a_tampered_proof_or_root_does_not_hold() {
         for (old, new) in [(6, 7), (4, 8), (21, 87), (64, 87), (65, 87), (86, 87)] {
-            let (before, after) = ((old, Tree::of(old).root()), (new, Tree::of(new).root()));
-            let proof = Tree::of(new).hashes(&consistency(old, new).unwrap());
+            let (before, after) = ((old, Tree::new(old).root()), (new, Tree::new(new).root()));
+            let proof = Tree::new(new).hashes(&consistency(old, new).unwrap());
             assert!(is_consistent(before, after, &proof));
             for number in 0..proof.len() {
                 let mut tampered = proof.clone();
@@ -106,12 +107,12 @@ mod tests {
 
     #[test]
     fn every_log_begins_with_the_empty_one_and_none_shrinks() {
-        let nothing = (0, Tree::of(0).root());
+        let nothing = (0, Tree::new(0).root());
         assert_eq!(consistency(0, 5), Some(vec![]));
-        assert!(is_consistent(nothing, (5, Tree::of(5).root()), &[]));
-        assert!(!is_consistent((0, [0; 32]), (5, Tree::of(5).root()), &[]));
+        assert!(is_consistent(nothing, (5, Tree::new(5).root()), &[]));
+        assert!(!is_consistent((0, [0; 32]), (5, Tree::new(5).root()), &[]));
         assert_eq!(consistency(6, 5), None);
-        let same = (5, Tree::of(5).root());
+        let same = (5, Tree::new(5).root());
         assert!(is_consistent(same, same, &[]));
         assert!(!is_consistent(same, (5, [2; 32]), &[]));
     }

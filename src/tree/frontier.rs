@@ -1,12 +1,13 @@
-//! The right edge of a growing tree: all that an append and the root need.
+//! Right edge of a growing tree.
 
-use super::{Hash, Subtree, combine, node};
+use super::hash::{Hash, combine, node};
+use super::subtree::Subtree;
 
-/// The right edge of a tree: what is needed to append to it and to know its root.
+/// Right edge of a tree. It is enough to append leaves and to compute the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
-    /// One complete subtree for each bit that is set in `size`, greatest first.
+    /// Hash of a complete subtree for each bit that is set in `size`, largest subtree first.
     subtrees: Vec<Hash>,
 }
 
@@ -16,12 +17,12 @@ impl Frontier {
         self.push_with(leaf_hash, |_, _| {});
     }
 
-    /// Appends a leaf, and tells of each subtree that is complete with it, the leaf itself first.
+    /// Appends a leaf, and calls `completed` for each subtree that it completes, beginning with the leaf itself.
     pub fn push_with(&mut self, leaf_hash: Hash, mut completed: impl FnMut(Subtree, Hash)) {
         let mut subtree = Subtree { level: 0, index: self.size };
         let mut hash = leaf_hash;
         completed(subtree, hash);
-        // Like a carry: each trailing one bit of the size is a subtree as big as the new one.
+        // As a carry in binary addition: each trailing one bit of the size is a subtree of the size of the new one.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.subtrees.pop() {
                 hash = node(&left, &hash);
@@ -33,22 +34,22 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The root; of an empty tree the hash of nothing.
+    /// Computes the root. The root of an empty tree is the hash of the empty string.
     pub fn root(&self) -> Hash {
         combine(&self.subtrees)
     }
 
-    /// The number of leaves.
+    /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The subtrees' hashes, greatest subtree first.
+    /// Concatenated hashes of the subtrees, largest subtree first.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.subtrees.concat()
     }
 
-    /// The frontier of a tree of this size; `None` where the bytes are not of that size.
+    /// Reads the frontier of a tree of this size. `None` if the number of bytes does not fit the size.
     pub fn from_bytes(size: u64, bytes: &[u8]) -> Option<Self> {
         let (subtrees, rest) = bytes.as_chunks::<32>();
         let fits = rest.is_empty() && subtrees.len() == size.count_ones() as usize;
@@ -58,7 +59,7 @@ impl Frontier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::leaf;
+    use super::super::hash::leaf;
     use super::*;
     use ct_merkle::mem_backed_tree::MemoryBackedTree;
     use sha2::Sha256;

@@ -1,11 +1,12 @@
-//! Proofs that a leaf is in a tree, and where.
+//! Inclusion proofs: a leaf stands at an index of a tree.
 
 use std::ops::Range;
 
-use super::{Hash, left_of_root, node};
+use super::hash::{Hash, node};
+use super::subtree::left_leaves;
 
-/// The ranges of leaves whose hashes prove that leaf `index` is in a tree of `size` leaves, from its own
-/// neighbour up to the root's child; `None` where the tree has no such leaf.
+/// Computes the ranges of leaves whose hashes prove that leaf `index` is in a tree of `size` leaves, from the leaf's
+/// sibling up to the child of the root. `None` if the tree has no such leaf.
 pub fn inclusion(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     if index >= size {
         return None;
@@ -13,7 +14,7 @@ pub fn inclusion(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     let mut siblings = Vec::new();
     let mut range = 0..size;
     while range.end - range.start > 1 {
-        let middle = range.start + left_of_root(range.end - range.start);
+        let middle = range.start + left_leaves(range.end - range.start);
         if index < middle {
             siblings.push(middle..range.end);
             range.end = middle;
@@ -26,8 +27,8 @@ pub fn inclusion(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     Some(siblings)
 }
 
-/// The root of the tree of `size` leaves in which this proof puts the leaf at `index`; `None` where it is
-/// no proof for such a place.
+/// Computes the root of the tree of `size` leaves from a leaf, its index and the proof. `None` if the proof does not fit
+/// the index and the size.
 pub fn root_of_inclusion(index: u64, size: u64, leaf: Hash, proof: &[Hash]) -> Option<Hash> {
     if index >= size {
         return None;
@@ -36,7 +37,7 @@ pub fn root_of_inclusion(index: u64, size: u64, leaf: Hash, proof: &[Hash]) -> O
         return proof.is_empty().then_some(leaf);
     }
     let (sibling, below) = proof.split_last()?;
-    let left = left_of_root(size);
+    let left = left_leaves(size);
     Some(if index < left {
         node(&root_of_inclusion(index, left, leaf, below)?, sibling)
     } else {
@@ -52,7 +53,7 @@ mod tests {
     #[test]
     fn every_proof_is_that_of_an_independent_implementation_and_holds() {
         for size in 1..130 {
-            let tree = Tree::of(size);
+            let tree = Tree::new(size);
             for index in 0..size {
                 let proof = tree.hashes(&inclusion(index, size).unwrap());
                 let theirs = tree.theirs.prove_inclusion(usize::try_from(index).unwrap());
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn a_proof_of_another_leaf_place_size_or_length_does_not_hold() {
         let (size, index) = (87, 41);
-        let tree = Tree::of(size);
+        let tree = Tree::new(size);
         let proof = tree.hashes(&inclusion(index, size).unwrap());
         let holds = |index, size, leaf, proof: &[Hash]| {
             root_of_inclusion(index, size, leaf, proof) == Some(tree.root())

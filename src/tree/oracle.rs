@@ -1,4 +1,4 @@
-//! A tree in memory, made by an independent implementation, with our hashes of its ranges.
+//! In-memory tree of an independent implementation, for tests.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn of(size: u64) -> Self {
+    pub(super) fn new(size: u64) -> Self {
         let mut theirs = MemoryBackedTree::new();
         (0..size).for_each(|index| theirs.push(index.to_be_bytes().to_vec()));
         Self { theirs }
@@ -26,7 +26,7 @@ impl Tree {
         leaf(self.theirs.get(usize::try_from(index).unwrap()).unwrap())
     }
 
-    /// What a log would answer: the hash of each range, of its complete subtrees.
+    /// Computes the hash of each range from its complete subtrees, as the log does.
     pub(super) fn hashes(&self, ranges: &[Range<u64>]) -> Vec<Hash> {
         let of_subtree = |subtree: super::Subtree| {
             let mut frontier = Frontier::default();

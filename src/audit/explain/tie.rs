@@ -12,7 +12,7 @@ use crate::time::StripeTime;
 /// Events about the same object in the same second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tie {
-    /// The others, and what settled the order between each and this one.
+    /// Other events of the second, each with the evidence of its order.
     pub rivals: Vec<Rival>,
     /// True if nothing shows which was the last, and the row depends on that.
     pub in_doubt: bool,
@@ -24,7 +24,8 @@ pub struct Rival {
     /// Id of the event.
     pub event_id: EventId,
     /// Evidence of the order between this event and the other.
-    pub settled_by: TieBreak,
+    #[serde(rename = "settled_by")]
+    pub tie_break: TieBreak,
 }
 
 /// Last event about an object before a second.
@@ -73,7 +74,7 @@ pub(super) fn tie(replay: &Replay<'_>, step: &ReplayStep<'_>) -> Option<Tie> {
         rivals: others
             .map(|other| Rival {
                 event_id: rivals[other].0.clone(),
-                settled_by: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
+                tie_break: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
             })
             .collect(),
         in_doubt: replay.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::super::report::Failure;
 use super::does_not_hold;
 use crate::exchange::EventRecord;
+use crate::ids::{EventId, Position};
 use crate::proof::{Checkpoint, ConsistencyProof, InclusionProof, ProofError, VerifierKey};
 use crate::store::NewEvent;
 use crate::tree::{self, Hash};
@@ -27,8 +28,8 @@ struct EventInFile {
     path: PathBuf,
     /// Line at which the record begins, from 1.
     line: usize,
-    position: i64,
-    event_id: String,
+    position: Position,
+    event_id: EventId,
     leaf: Hash,
     /// Fields that neither the leaf hash nor the payload covers.
     uncovered: Vec<String>,
@@ -194,8 +195,8 @@ impl EventInFile {
             serde_json::from_str(json).map_err(|_| refuse(&not_a_record))?;
         let covered = record.covered_by_proof();
         let uncovered = fields.into_keys().filter(|it| !covered.contains(&it.as_str())).collect();
-        let (position, received_at) = (record.position.0, record.received_at);
-        let event_id = record.event_id.to_string();
+        let (position, received_at) = (record.position, record.received_at);
+        let event_id = record.event_id.clone();
         let (event, _): (NewEvent, _) = record.into_event().map_err(|error| refuse(&error))?;
         let leaf = event.leaf_hash(received_at);
         Ok(Self { path, line, position, event_id, leaf, uncovered })
@@ -203,7 +204,7 @@ impl EventInFile {
 
     /// True if the proof is about the event at the position of the record.
     fn is_proven_by(&self, proof: &InclusionProof) -> bool {
-        i128::from(proof.index) + 1 == self.position.into()
+        i128::from(proof.index) + 1 == self.position.0.into()
     }
 
     fn place(&self) -> String {

@@ -1,10 +1,10 @@
-//! The hashes that leaves are made of. They are stored, so they never change.
+//! Hash function of the digests. Digests are stored, so it never changes.
 
-/// The hash of the empty path.
+/// Hash of the empty path.
 pub(super) const ROOT: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// A plain multiplicative hash over length and bytes, eight at a time: the same on every machine and
-/// in every release, which the standard library's hasher does not promise.
+/// Multiplicative hash of length and bytes, eight at a time. It is the same on every machine and in every
+/// release, which the hasher of the standard library does not promise.
 pub(super) const fn hash(seed: u64, bytes: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = (seed ^ bytes.len() as u64).wrapping_mul(MULTIPLIER);
@@ -28,7 +28,7 @@ pub(super) fn value_hash(tag: u8, bytes: &[u8]) -> u64 {
     finish(hash(hash(ROOT, &[tag]), bytes))
 }
 
-/// Spreads the last bytes over all bits.
+/// Spreads the entropy of the last bytes over all bits.
 pub(super) fn finish(hash: u64) -> u64 {
     let hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);

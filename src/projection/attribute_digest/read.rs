@@ -1,4 +1,4 @@
-//! An object walked through, leaf by leaf.
+//! Deserializer that digests an object attribute by attribute.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use super::hash::{ROOT, finish, hash, value_hash};
 use super::{ATTRIBUTE_BITS, NULL, OBJECT, REST_BITS, STABLE, VALUE};
 
-/// The whole of what is read: an object, and nothing else.
-pub(super) struct Root<'o>(pub(super) Node<'o>);
+/// Visitor of the whole, which must be an object.
+pub(super) struct ObjectVisitor<'o>(pub(super) ValueVisitor<'o>);
 
-impl<'de> Visitor<'de> for Root<'_> {
+impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,34 +22,35 @@ impl<'de> Visitor<'de> for Root<'_> {
     }
 }
 
-/// One value at one path, which writes its leaves.
-pub(super) struct Node<'o> {
+/// Visitor of the value at one path.
+pub(super) struct ValueVisitor<'o> {
     pub(super) path: u64,
-    /// The hash of the top-level attribute that this is or is under; none for the object itself.
+    /// Hash of the top-level attribute that holds the value; none for the object itself.
     pub(super) attribute: Option<u64>,
-    /// Whether the top-level attribute that this is under is a stable one.
-    pub(super) stable: bool,
-    pub(super) nulls_count: bool,
-    pub(super) leaves: &'o mut Vec<u64>,
+    /// True if that attribute is stable.
+    pub(super) is_stable: bool,
+    /// True for `previous_attributes`, where a null is an old value.
+    pub(super) are_nulls_kept: bool,
+    pub(super) digests: &'o mut Vec<u64>,
 }
 
-impl Node<'_> {
-    fn leaf(self, value: u64) {
+impl ValueVisitor<'_> {
+    fn push(self, value: u64) {
         let attribute = self.attribute.unwrap_or(self.path);
         let is_top = u64::from(attribute == self.path);
         let attribute = finish(attribute) >> (64 - ATTRIBUTE_BITS);
         let rest = finish(self.path) & ((1 << REST_BITS) - 1);
-        let path = ((attribute << 1 | is_top) << REST_BITS | rest) << 1 | u64::from(self.stable);
-        self.leaves.push(path << 32 | value);
+        let path = ((attribute << 1 | is_top) << REST_BITS | rest) << 1 | u64::from(self.is_stable);
+        self.digests.push(path << 32 | value);
     }
 
-    fn value(self, tag: u8, bytes: &[u8]) {
-        // 0 and 1 are taken, see `NULL` and `OBJECT`.
-        self.leaf((value_hash(tag, bytes) & VALUE).max(2));
+    fn push_value(self, tag: u8, bytes: &[u8]) {
+        // 0 and 1 are `NULL` and `OBJECT`.
+        self.push((value_hash(tag, bytes) & VALUE).max(2));
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for ValueVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -57,7 +58,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for ValueVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,68 +66,68 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut asks = false;
-        while let Some(key) = map.next_key_seed(HashedKey(self.path))? {
-            asks = true;
-            map.next_value_seed(Node {
+        let mut is_empty = true;
+        while let Some(key) = map.next_key_seed(KeyPath(self.path))? {
+            is_empty = false;
+            map.next_value_seed(ValueVisitor {
                 path: key,
                 attribute: self.attribute.or(Some(key)),
-                stable: if self.path == ROOT { STABLE.contains(&key) } else { self.stable },
-                nulls_count: self.nulls_count,
-                leaves: &mut *self.leaves,
+                is_stable: if self.path == ROOT { STABLE.contains(&key) } else { self.is_stable },
+                are_nulls_kept: self.are_nulls_kept,
+                digests: &mut *self.digests,
             })?;
         }
-        // An object that is looked for asks for itself and its leaves; an empty one for nothing. A null
-        // inside it is no null where there is no such object.
-        if self.path != ROOT && (asks || !self.nulls_count) {
-            self.leaf(OBJECT);
+        // In `previous_attributes` an empty object says nothing. One with a null inside it does not match an
+        // absent object.
+        if self.path != ROOT && !(is_empty && self.are_nulls_kept) {
+            self.push(OBJECT);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        let hash = Whole.visit_seq(seq)?;
-        self.value(b'[', &hash.to_le_bytes());
+        let hash = WholeValue.visit_seq(seq)?;
+        self.push_value(b'[', &hash.to_le_bytes());
         Ok(())
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        if self.nulls_count {
-            self.leaf(NULL);
+        if self.are_nulls_kept {
+            self.push(NULL);
         }
         Ok(())
     }
 
     fn visit_bool<E: de::Error>(self, v: bool) -> Result<(), E> {
-        self.value(b'b', &[u8::from(v)]);
+        self.push_value(b'b', &[u8::from(v)]);
         Ok(())
     }
 
     fn visit_i64<E: de::Error>(self, v: i64) -> Result<(), E> {
-        self.value(b'n', &v.to_le_bytes());
+        self.push_value(b'n', &v.to_le_bytes());
         Ok(())
     }
 
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<(), E> {
-        self.value(b'n', &v.to_le_bytes());
+        self.push_value(b'n', &v.to_le_bytes());
         Ok(())
     }
 
     fn visit_f64<E: de::Error>(self, v: f64) -> Result<(), E> {
-        self.value(b'f', &v.to_bits().to_le_bytes());
+        self.push_value(b'f', &v.to_bits().to_le_bytes());
         Ok(())
     }
 
     fn visit_str<E: de::Error>(self, v: &str) -> Result<(), E> {
-        self.value(b's', v.as_bytes());
+        self.push_value(b's', v.as_bytes());
         Ok(())
     }
 }
 
-/// The hash of a whole value, the order of an object's keys aside.
-struct Whole;
+/// Hash of a whole value. The order of an object's keys does not matter.
+struct WholeValue;
 
-impl<'de> DeserializeSeed<'de> for Whole {
+impl<'de> DeserializeSeed<'de> for WholeValue {
     type Value = u64;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
@@ -134,7 +135,7 @@ impl<'de> DeserializeSeed<'de> for Whole {
     }
 }
 
-impl<'de> Visitor<'de> for Whole {
+impl<'de> Visitor<'de> for WholeValue {
     type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,8 +144,8 @@ impl<'de> Visitor<'de> for Whole {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
         let mut sum = 0_u64;
-        while let Some(key) = map.next_key_seed(HashedKey(ROOT))? {
-            let value = map.next_value_seed(Whole)?;
+        while let Some(key) = map.next_key_seed(KeyPath(ROOT))? {
+            let value = map.next_value_seed(WholeValue)?;
             sum = sum.wrapping_add(finish(hash(key, &value.to_le_bytes())));
         }
         Ok(value_hash(b'{', &sum.to_le_bytes()))
@@ -152,7 +153,7 @@ impl<'de> Visitor<'de> for Whole {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<u64, A::Error> {
         let mut all = ROOT;
-        while let Some(value) = seq.next_element_seed(Whole)? {
+        while let Some(value) = seq.next_element_seed(WholeValue)? {
             all = hash(all, &value.to_le_bytes());
         }
         Ok(value_hash(b'[', &all.to_le_bytes()))
@@ -183,10 +184,10 @@ impl<'de> Visitor<'de> for Whole {
     }
 }
 
-/// The path of a key under a path.
-struct HashedKey(u64);
+/// Hash of the path that a key has under this path.
+struct KeyPath(u64);
 
-impl<'de> DeserializeSeed<'de> for HashedKey {
+impl<'de> DeserializeSeed<'de> for KeyPath {
     type Value = u64;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
@@ -194,7 +195,7 @@ impl<'de> DeserializeSeed<'de> for HashedKey {
     }
 }
 
-impl Visitor<'_> for HashedKey {
+impl Visitor<'_> for KeyPath {
     type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! `product.*`, `price.*` and `plan.*`: what things are called.
+//! `product.*`, `price.*` and `plan.*`: names.
 
 use super::error::{missing, read};
 use super::{FoldError, Observation};

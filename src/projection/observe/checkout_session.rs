@@ -1,7 +1,7 @@
-//! `checkout.session.*`: who bought what.
+//! `checkout.session.*`: users, customers and subscriptions.
 
 use super::error::read;
-use super::{FoldError, Observation, evidence, group, link_payment, named_customer, observation};
+use super::{FoldError, Observation, customer_id, evidence, group, link_payment, observation};
 use crate::ids::{SessionId, SubscriptionId};
 use crate::projection::group::Precedence;
 use crate::projection::state::StateChange;
@@ -18,8 +18,8 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let subscription = facts.subscription.as_deref().map(SubscriptionId::from);
     let group = group(envelope, Precedence::Live, facts, evidence(envelope, body, 0));
     let change = StateChange::Session(SessionId::new(session.id.0), group);
-    // Without a customer, as where a guest pays once, there is nobody whose state it could change.
-    let customer = named_customer(session.customer, session.customer_account);
+    // A guest who pays once has no customer, and then no state changes.
+    let customer = customer_id(session.customer, session.customer_account);
     let mut observed = observation(envelope, customer, subscription, Some(change));
     link_payment(&mut observed, envelope, &payment);
     Ok(Some(observed))

@@ -1,4 +1,4 @@
-//! `customer.created`, `.updated` and `.deleted`: who pays.
+//! `customer.created`, `.updated` and `.deleted`: address and metadata.
 
 use super::error::read;
 use super::{FoldError, Observation, evidence, group, observation};

@@ -1,4 +1,4 @@
-//! `customer.discount.*`: the code by which a discount is known, which snapshots name by its id alone.
+//! `customer.discount.*`: the code of a discount. Snapshots of subscriptions may have its id alone.
 
 use super::error::read;
 use super::{FoldError, Observation, observation};

@@ -1,44 +1,44 @@
-//! Why an event could not be folded, in words for a person and without anybody's data.
+//! Errors of the fold. Their messages contain no data of the event.
 
 use serde_path_to_error::{Path, Segment};
 
 use crate::stripe::json::Text;
 use crate::stripe::{Envelope, EnvelopeError, ObjectType};
 
-/// Why an event of a type that is folded could not be.
+/// Reason why an event could not be folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
-    /// The logged body is no event.
+    /// The logged body is not an event.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
-    /// A field of the object has an impossible type, or a needed one is missing.
+    /// A field of the object has a wrong type, or a required one is missing.
     #[error("{object_type}: {detail}")]
     Shape {
         /// The object's type.
         object_type: ObjectType,
-        /// The field and what is wrong with it.
+        /// The field, and what is wrong with it.
         detail: String,
-        /// JSON pointer to the field, from the object; empty for the object itself, none where it is unknown.
+        /// JSON pointer from the object to the field; empty for the object itself, none if it is unknown.
         pointer: Option<String>,
     },
-    /// The object of a folded type is not there.
+    /// The event has no object, and its type needs one.
     #[error("the event carries no object")]
     NoObject,
-    /// The row of the log that holds it is damaged.
+    /// The row of the log is damaged.
     #[error("{0}")]
     Damaged(String),
-    /// Reading it met a defect of this program.
+    /// Reading it failed by a defect of this program.
     #[error("a defect of this program; its log says more")]
     Defect,
 }
 
-/// Reads an event and its object, which is of a kind; none where it says that it is of another, or there
-/// is a reference only. New types of events appear under known prefixes and carry other objects, as
-/// `customer.subscription.item.*` might.
+/// Reads an event and its object of this type. None if the object says that it has another type, or the event
+/// only has a reference. Stripe may add event types under a known prefix whose objects have another type, such
+/// as `customer.subscription.item.*`.
 pub(super) fn read<'a, T: serde::Deserialize<'a>>(
     object_type: ObjectType,
     body: &'a str,
-    kind_of: impl Fn(&T) -> Option<&Text<'a>>,
+    stated_type: impl Fn(&T) -> Option<&Text<'a>>,
 ) -> Result<Option<(Envelope<'a, ()>, T)>, FoldError> {
     let Ok(event) = Envelope::<T>::read(body) else {
         return check_other_type::<T>(object_type, body).map(|()| None);
@@ -48,13 +48,13 @@ pub(super) fn read<'a, T: serde::Deserialize<'a>>(
         _ if envelope.thin => Ok(None),
         None => Err(FoldError::NoObject),
         Some(object) => {
-            let is_other = kind_of(&object).is_some_and(|said| **said != *object_type.as_str());
+            let is_other = stated_type(&object).is_some_and(|said| **said != *object_type.as_str());
             Ok((!is_other).then_some((envelope, object)))
         }
     }
 }
 
-/// Why an event that could not be read in one pass cannot be; it can where its object is of another kind.
+/// Finds the error of an event that could not be read in one pass. None if its object has another type.
 fn check_other_type<'a, T: serde::Deserialize<'a>>(
     object_type: ObjectType,
     body: &'a str,
@@ -83,8 +83,8 @@ pub(super) fn missing(object_type: ObjectType, field: &str) -> FoldError {
     }
 }
 
-/// Field that is wrong, and how, for a person; without the value, which may be anybody's. Read
-/// again only here, because following the path costs time.
+/// Describes the wrong field, without its value, which may be personal data. Reads the object again, because
+/// tracking the path is slow.
 fn shape_error<'a, T: serde::Deserialize<'a>>(
     object_type: ObjectType,
     object: &'a str,
@@ -96,7 +96,7 @@ fn shape_error<'a, T: serde::Deserialize<'a>>(
         }
         Err(error) => {
             let pointer = pointer(error.path());
-            FoldError::Shape { object_type, detail: in_words(error), pointer }
+            FoldError::Shape { object_type, detail: describe(error), pointer }
         }
     }
 }
@@ -119,7 +119,7 @@ fn pointer(path: &Path) -> Option<String> {
     Some(pointer)
 }
 
-fn in_words(error: serde_path_to_error::Error<serde_json::Error>) -> String {
+fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> String {
     let path = match error.path().to_string() {
         whole if whole == "." => "the object".to_owned(),
         path => format!("`{path}`"),
@@ -145,7 +145,7 @@ fn in_words(error: serde_path_to_error::Error<serde_json::Error>) -> String {
                 "a sequence" => "a list",
                 "a boolean" => "a truth value",
                 "a map" => "an object",
-                // The name of a type of this program.
+                // The name is that of a Rust type.
                 _ if expected.starts_with("struct ") => "an object",
                 _ => expected,
             };

@@ -1,8 +1,8 @@
-//! `invoice.*`, but for `invoice.upcoming`: what was asked and whether it was paid.
+//! `invoice.*`, except `invoice.upcoming`: payments.
 
 use super::error::read;
 use super::subscription::status_of;
-use super::{FoldError, Observation, evidence, group, link_payment, named_customer, observation};
+use super::{FoldError, Observation, customer_id, evidence, group, link_payment, observation};
 use crate::ids::{InvoiceId, SubscriptionId};
 use crate::projection::group::Precedence;
 use crate::projection::state::{InvoiceState, StateChange};
@@ -27,24 +27,24 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
             is_assumed_last: false,
         }
     };
-    let of_each = invoice.subscriptions();
-    let of_each = of_each.iter().map(|id| (SubscriptionId::from(*id), state(invoice.facts(id))));
-    let of_each: Vec<_> = of_each.collect();
+    let ids = invoice.subscriptions();
+    let states = ids.iter().map(|id| (SubscriptionId::from(*id), state(invoice.facts(id))));
+    let states: Vec<_> = states.collect();
     let email = invoice.email().map(|email| (envelope.created, email));
     let change = match &invoice.id {
-        Some(id) if !of_each.is_empty() || email.is_some() => {
-            Some(StateChange::Invoice(InvoiceId::from(&**id), of_each, email))
+        Some(id) if !states.is_empty() || email.is_some() => {
+            Some(StateChange::Invoice(InvoiceId::from(&**id), states, email))
         }
         _ => None,
     };
     let payment = invoice.payment_references();
-    let customer = named_customer(invoice.customer, invoice.customer_account);
+    let customer = customer_id(invoice.customer, invoice.customer_account);
     let mut observed = observation(envelope, customer, subscription, change);
     link_payment(&mut observed, envelope, &payment);
     Ok(Some(observed))
 }
 
-/// How far a status is along an invoice's life.
+/// Progress of a status through an invoice's life.
 fn rank(event_type: &str, status: &str) -> u8 {
     match status {
         _ if event_type == "invoice.deleted" => 3,
@@ -56,7 +56,7 @@ fn rank(event_type: &str, status: &str) -> u8 {
 }
 
 pub(super) fn rank_of(event_type: &str, object: &str) -> u8 {
-    // Since 2018-11-08; before, flags say it.
+    // Before 2018-11-08 there are flags instead of a status.
     if let Some(status) = status_of(object) {
         return rank(event_type, &status);
     }

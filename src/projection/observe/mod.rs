@@ -1,7 +1,7 @@
-//! One event, understood: whom it is about and what it adds to what is known.
+//! Observation of one event: the customer it is about, and the change of that customer's state.
 //!
-//! There is a file for each object that changes a row or a name; every other event is on the
-//! timeline of whom its object names.
+//! There is a file for each object that changes a row or a name. Any other event is only on the timeline of the
+//! customer that its object names.
 
 mod catalogue;
 mod checkout_session;
@@ -28,39 +28,39 @@ use crate::stripe::routing::Routing;
 use crate::stripe::{Envelope, ObjectType};
 use serde_json::value::RawValue;
 
-/// What an event says.
+/// Content of one event, as far as the ledger uses it.
 #[derive(Debug, Default)]
 pub struct Observation {
-    /// The customer; none where the event names none, and then it touches no state.
+    /// The customer; none if the event names none, and then it changes no state.
     pub customer: Option<CustomerKey>,
-    /// The subscription that it names, for the timeline.
+    /// Subscription that the event names, for the timeline.
     pub subscription: Option<SubscriptionId>,
-    /// Where it names no customer: the objects of its payment, in whose place it stands until a
-    /// [`Link`] leads from one of them to a customer.
+    /// Objects of the payment, if the event names no customer. They take the customer's place on the timeline
+    /// until a [`Link`] leads from one of them to a customer.
     pub payment_keys: Vec<CustomerKey>,
-    /// Which objects belong to whom, as it says.
+    /// Links that the event contains, from objects of a payment to their customer.
     pub links: Vec<Link>,
-    /// What it calls a product or a price.
+    /// Name that it gives a product or a price.
     pub catalogue: Option<CatalogueEntry>,
-    /// What it adds to the customer's state; none for events that are only on the timeline.
+    /// Change of the customer's state; none for events that are only on the timeline.
     pub change: Option<StateChange>,
-    /// Fields that could not be read and were passed over, in words and without their values.
+    /// Notes about fields that could not be read and were skipped, without their values.
     pub notes: Vec<String>,
 }
 
-/// An object of a payment (a charge, a payment intent, an invoice) and the customer it belongs to, or
-/// another object that leads to one. Ordered by the owner first, as it is looked up.
+/// Link from an object of a payment (a charge, a payment intent, an invoice) to its customer, or to another
+/// object that leads to one. Ordered by the owner first, because it is looked up by owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
-    /// The account and mode.
+    /// Account and mode.
     pub scope: Scope,
-    /// The customer, or the object that stands nearer to one.
+    /// Id of the customer, or of the object that is nearer to one.
     pub owner_id: String,
-    /// The object.
+    /// Id of the object.
     pub object_id: String,
 }
 
-/// Reads the body of an event. Pure: the same body, the same observation.
+/// Reads the body of an event. Pure: equal bodies give equal observations.
 pub fn observe(body: &str) -> Result<Observation, FoldError> {
     observe_as(&Envelope::parse(body)?.event_type, body)
 }
@@ -91,8 +91,8 @@ fn observe_object(object_type: ObjectType, body: &str) -> Result<Option<Observat
     }
 }
 
-/// The object that an event is about, and what the event says about its place among the events
-/// of that object and second.
+/// Id of the object that an event is about, and evidence of the event's place among the events of that object
+/// and second.
 pub fn evidence_for(envelope: &Envelope<'_>) -> (String, Evidence) {
     #[derive(serde::Deserialize)]
     struct Named<'a> {
@@ -118,8 +118,8 @@ pub fn evidence_for(envelope: &Envelope<'_>) -> (String, Evidence) {
     )
 }
 
-/// An event that changes no row stands on the timeline of whom it names. Its object may be of any
-/// kind, so what cannot be read names nobody.
+/// Reads an event that changes no row, for the timeline. Its object may have any shape, so unreadable references
+/// are skipped.
 fn observe_references(body: &str) -> Result<Observation, FoldError> {
     let (envelope, routing) = match Envelope::<Routing<'_>>::read(body) {
         Ok(event) => event.split(),
@@ -132,8 +132,8 @@ fn observe_references(body: &str) -> Result<Observation, FoldError> {
     Ok(observed)
 }
 
-/// Writes down where a payment leads: each of its objects to the customer or, where none is named, to
-/// that of them that lasts longest.
+/// Links each object of a payment to the customer or, if none is named, to the first of
+/// [`PaymentReferences::ids`].
 fn link_payment(
     observed: &mut Observation,
     envelope: &Envelope<'_, ()>,
@@ -145,8 +145,9 @@ fn link_payment(
         key.customer.as_str()
     } else {
         let Some(nearest) = ids.next() else { return };
-        let stand_in = |id: &str| CustomerKey { scope: scope(), customer: CustomerId::from(id) };
-        observed.payment_keys = std::iter::once(nearest).chain(ids.clone()).map(stand_in).collect();
+        let payment_key = |id: &str| CustomerKey { scope: scope(), customer: CustomerId::from(id) };
+        observed.payment_keys =
+            std::iter::once(nearest).chain(ids.clone()).map(payment_key).collect();
         nearest
     };
     let link =
@@ -165,8 +166,8 @@ fn observation(
     Observation { customer, subscription, change, ..Observation::default() }
 }
 
-/// An id of nothing is none: it would join strangers into one customer.
-fn named_customer<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Option<Text<'a>> {
+/// Id of the customer. An empty id counts as none, because it would join strangers into one customer.
+fn customer_id<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Option<Text<'a>> {
     customer.map(|id| id.0).or(account).filter(|id| !id.is_empty())
 }
 
@@ -180,7 +181,7 @@ fn group<F: Clone + PartialEq>(
     Group::new(precedence, envelope.created, event_id, Snapshot { facts, evidence })
 }
 
-/// What an event says about its place in its second; the leaves are in its body.
+/// Evidence of an event's place in its second. The digests are computed later, from the body.
 fn evidence(envelope: &Envelope<'_, ()>, body: &str, rank: u8) -> Evidence {
     evidence_with(envelope, rank, LazyDigest::from_body(body))
 }
@@ -195,161 +196,4 @@ fn evidence_with<O>(envelope: &Envelope<'_, O>, rank: u8, digest: LazyDigest) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(event_type: &str, object: &str) -> String {
-        format!(
-            r#"{{"id":"evt_1","object":"event","type":"{event_type}","created":7,"livemode":true,
-            "data":{{"object":{object}}}}}"#
-        )
-    }
-
-    #[test]
-    fn a_fold_that_fails_says_which_field_and_never_its_value() {
-        let reason = |object: &str| {
-            observe(&event("customer.subscription.updated", object)).unwrap_err().to_string()
-        };
-        assert_eq!(reason(r#"{"id":"sub_1"}"#), "subscription: missing field `status`");
-        assert_eq!(
-            reason(r#"{"id":"sub_1","status":"active","cancel_at":"secret"}"#),
-            "subscription: `cancel_at` is a string where an integer belongs"
-        );
-        assert_eq!(
-            reason(
-                r#"{"id":"sub_1","status":"active","items":{"data":[{"current_period_end":"2"}]}}"#
-            ),
-            "subscription: `items.data[0].current_period_end` is a string where an integer belongs"
-        );
-        assert_eq!(
-            reason(r#"{"id":"sub_1","status":{"secret":1}}"#),
-            "subscription: `status` is an object where a string belongs"
-        );
-    }
-
-    #[test]
-    fn a_side_field_of_a_wrong_type_is_read_as_absent_with_a_note() {
-        let object = r#"{"id":"sub_1","customer":"cus_1","status":"active","cancellation_details":"secret",
-            "created":"secret","discounts":{"a":1},"items":{"data":[{"id":"si_1","quantity":"2",
-            "price":{"id":"price_1","unit_amount":"5","recurring":7},"current_period_end":9}]}}"#;
-        let observed = observe(&event("customer.subscription.updated", object)).unwrap();
-        let Some(StateChange::Subscription(_, group, _)) = observed.change else {
-            panic!("no change")
-        };
-        let facts = group.facts().next().unwrap();
-        assert_eq!((facts.status.as_str(), facts.created), ("active", None));
-        assert_eq!(facts.items[0].price.price_id.as_deref(), Some("price_1"));
-        assert_eq!((facts.items[0].quantity, facts.items[0].price.unit_amount), (None, None));
-        assert_eq!(facts.current_period_end().map(|at| at.0), Some(9));
-        let mut notes = observed.notes;
-        notes.sort_unstable();
-        assert_eq!(
-            notes,
-            [
-                "`cancellation_details` is a string where an object belongs: read as absent",
-                "`created` is a string where an integer belongs: read as absent",
-                "`discounts` is an object where a list belongs: read as absent",
-                "`items.data[0].price.recurring` is an integer where an object belongs: read as absent",
-                "`items.data[0].price.unit_amount` is a string where an integer belongs: read as absent",
-                "`items.data[0].quantity` is a string where an integer belongs: read as absent",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_unknown_type_is_on_the_timeline_of_whom_it_names_and_never_fails() {
-        let observed = observe(&event("charge.novelty", r#"{"customer":"cus_1"}"#)).unwrap();
-        assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
-        assert_eq!(observed.change, None);
-        let odd = observe(&event("charge.novelty", r#"{"customer":[1]}"#)).unwrap();
-        assert_eq!(odd.customer, None);
-    }
-
-    #[test]
-    fn another_kind_of_object_under_a_known_prefix_is_on_the_timeline_only() {
-        for (event_type, object) in [
-            (
-                "customer.subscription.item.updated",
-                r#"{"object":"subscription_item","customer":"cus_1"}"#,
-            ),
-            (
-                "invoice.novelty",
-                r#"{"object":"invoice_novelty","id":"in_9","customer":"cus_1","subscription":"sub_1"}"#,
-            ),
-        ] {
-            let observed = observe(&event(event_type, object)).unwrap();
-            assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
-            assert_eq!(observed.change, None);
-        }
-    }
-
-    #[test]
-    fn a_time_that_no_database_can_hold_parks_its_event() {
-        let object =
-            r#"{"id":"sub_1","customer":"cus_1","status":"active","cancel_at":1735689600000}"#;
-        let reason = observe(&event("customer.subscription.updated", object)).unwrap_err();
-        assert_eq!(
-            reason.to_string(),
-            "subscription: `cancel_at` is not an instant between the years 0000 and 9999"
-        );
-    }
-
-    #[test]
-    fn an_upcoming_invoice_is_on_the_timeline_only() {
-        let object = r#"{"object":"invoice","customer":"cus_1","subscription":"sub_1"}"#;
-        let observed = observe(&event("invoice.upcoming", object)).unwrap();
-        assert_eq!(observed.subscription.unwrap().as_str(), "sub_1");
-        assert_eq!(observed.change, None);
-    }
-
-    /// The stand-ins, and what leads where.
-    fn followed(event_type: &str, object: &str) -> (String, String) {
-        let observed = observe(&event(event_type, object)).unwrap();
-        let payment_keys = observed.payment_keys.iter().map(|key| key.customer.to_string());
-        let links = observed.links.iter().map(|it| format!("{}>{}", it.object_id, it.owner_id));
-        (payment_keys.collect::<Vec<_>>().join(" "), links.collect::<Vec<_>>().join(" "))
-    }
-
-    #[test]
-    fn a_payment_leads_to_its_customer_or_to_what_lasts_longest() {
-        for (event_type, object, payment_keys, links) in [
-            (
-                "charge.succeeded",
-                r#"{"object":"charge","id":"ch_1","customer":"cus_1","payment_intent":"pi_1"}"#,
-                "",
-                "pi_1>cus_1 ch_1>cus_1",
-            ),
-            (
-                "invoice.paid",
-                r#"{"object":"invoice","id":"in_1","customer":"cus_1","charge":"ch_1"}"#,
-                "",
-                "in_1>cus_1 ch_1>cus_1",
-            ),
-            (
-                "charge.dispute.created",
-                r#"{"object":"dispute","id":"dp_1","charge":"ch_1","payment_intent":"pi_1"}"#,
-                "pi_1 ch_1",
-                "ch_1>pi_1",
-            ),
-            (
-                "invoice_payment.paid",
-                r#"{"object":"invoice_payment","id":"inpay_1","invoice":"in_1",
-                "payment":{"payment_intent":"pi_1"}}"#,
-                "in_1 pi_1",
-                "pi_1>in_1",
-            ),
-            ("balance.available", r#"{"object":"balance"}"#, "", ""),
-        ] {
-            let expected = (payment_keys.to_owned(), links.to_owned());
-            assert_eq!(followed(event_type, object), expected, "{event_type}");
-        }
-    }
-
-    #[test]
-    fn discounts_and_sources_of_a_customer_are_not_the_customer() {
-        let object = r#"{"object":"discount","id":"di_1","customer":"cus_1"}"#;
-        let observed = observe(&event("customer.discount.created", object)).unwrap();
-        assert_eq!(observed.customer.unwrap().customer.as_str(), "cus_1");
-        assert_eq!(observed.change, None);
-    }
-}
+mod tests;

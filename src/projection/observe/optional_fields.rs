@@ -1,5 +1,5 @@
-//! Side fields: those that access does not depend on. One of a wrong type reads as absent, so that it keeps
-//! no event from being folded.
+//! Optional fields: those that access does not depend on. One of a wrong type is read as absent, so that it does
+//! not prevent its event from being folded.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use super::FoldError;
 use crate::stripe::ObjectType;
 use crate::stripe::json::Text;
 
-/// Fields that are passed over in one event, at most.
+/// Maximum number of fields that are skipped in one event.
 const FIELDS_MAX: usize = 256;
 
-/// Fields that access depends on, as JSON pointers from the object; `*` stands for every element of a list.
-/// An event of which one cannot be read must not be folded as if it had said nothing.
+/// Fields that access depends on, as JSON pointers from the object; `*` stands for every element of a list. An
+/// event with an unreadable one is parked.
 fn required_fields(object_type: ObjectType) -> &'static [&'static str] {
     match object_type {
         ObjectType::Subscription => &[
@@ -97,8 +97,8 @@ fn required_fields(object_type: ObjectType) -> &'static [&'static str] {
     }
 }
 
-/// Reads an event with `read`. Where that fails on a side field, it is read again as if the field were null,
-/// and a note says so.
+/// Reads an event with `read`. If that fails on an optional field, reads it again with null in its place, and
+/// notes it.
 pub(super) fn read_ignoring_invalid<T>(
     body: &str,
     read: impl Fn(&str) -> Result<T, FoldError>,
@@ -130,14 +130,15 @@ pub(super) fn read_ignoring_invalid<T>(
 /// True if access depends on a field, or on one inside it.
 fn is_required(object_type: ObjectType, pointer: &str) -> bool {
     let segments = || pointer.split('/').skip(1);
-    required_fields(object_type).iter().any(|needed| {
-        let mut of_needed = needed.split('/').skip(1);
-        // A pointer to a field around the needed one is as bad.
-        segments().all(|it| of_needed.next().is_none_or(|needed| needed == "*" || needed == it))
+    required_fields(object_type).iter().any(|required| {
+        let mut of_required = required.split('/').skip(1);
+        // The pointer may also lead to a parent of the required field.
+        segments()
+            .all(|it| of_required.next().is_none_or(|required| required == "*" || required == it))
     })
 }
 
-/// The text of a JSON document with null in the place of one value. None where the pointer leads nowhere.
+/// JSON document with null in place of one value. None if there is no value at the pointer.
 fn with_null(json: &str, pointer: &str) -> Option<String> {
     let mut at = json;
     for segment in pointer.split('/').skip(1) {
@@ -150,7 +151,7 @@ fn with_null(json: &str, pointer: &str) -> Option<String> {
             fields.into_iter().find(|(name, _)| **name == *key)?.1.get()
         };
     }
-    // Raw values are borrowed, so the value's place in the document is known.
+    // Raw values are borrowed from the document, so the value's offset is the difference of the addresses.
     let from = (at.as_ptr() as usize).checked_sub(json.as_ptr() as usize)?;
     let (before, rest) = json.split_at_checked(from)?;
     Some([before, "null", rest.get(at.len()..)?].concat())

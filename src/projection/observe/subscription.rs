@@ -1,10 +1,11 @@
 //! `customer.subscription.*`: snapshots of a subscription.
 
 use super::error::{missing, read};
-use super::{FoldError, Observation, evidence, group, named_customer, observation};
+use super::{FoldError, Observation, customer_id, evidence, group, observation};
 use crate::ids::SubscriptionId;
 use crate::projection::group::Precedence;
-use crate::projection::state::{Overdue, StateChange};
+use crate::projection::overdue::Overdue;
+use crate::projection::state::StateChange;
 use crate::stripe::json::Text;
 use crate::stripe::subscription::Subscription;
 use crate::stripe::{Envelope, ObjectType};
@@ -22,20 +23,20 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
         _ if facts.is_terminal() => Precedence::Terminal,
         _ => Precedence::Live,
     };
-    // An echo carries an earlier state under a later time, so its second says nothing.
+    // An echo has an earlier state under a later time, so its second is no evidence.
     let overdue = match precedence {
         Precedence::Echo => Overdue::default(),
         _ => overdue(envelope, &facts.status),
     };
     let evidence = evidence(envelope, body, rank(&facts.status));
     let group = group(envelope, precedence, facts, evidence);
-    let customer = named_customer(subscription.customer, subscription.customer_account)
+    let customer = customer_id(subscription.customer, subscription.customer_account)
         .ok_or_else(|| missing(ObjectType::Subscription, "customer"))?;
     let change = StateChange::Subscription(id.clone(), group, overdue);
     Ok(Some(observation(envelope, Some(customer), Some(id), Some(change))))
 }
 
-/// What a snapshot says of debt, and whether it says that this is new.
+/// The second of a snapshot, past due or not, and whether `previous_attributes` say that this is new.
 fn overdue(envelope: &Envelope<'_, ()>, status: &str) -> Overdue {
     const PAST_DUE: &str = "past_due";
     #[derive(serde::Deserialize)]
@@ -50,8 +51,7 @@ fn overdue(envelope: &Envelope<'_, ()>, status: &str) -> Overdue {
     Overdue::from_snapshot(envelope.created, is_past_due, turned)
 }
 
-/// How far a status is along a subscription's life, as far as statuses can be ordered at all:
-/// within the middle ones it goes to and fro.
+/// Progress of a status through a subscription's life. Those in the middle may alternate, so they have one rank.
 fn rank(status: &str) -> u8 {
     match status {
         "incomplete" => 0,
@@ -61,7 +61,7 @@ fn rank(status: &str) -> u8 {
     }
 }
 
-/// Status of an object, whatever its other fields hold.
+/// Status of an object, even if its other fields are unreadable.
 pub(super) fn status_of(object: &str) -> Option<Text<'_>> {
     #[derive(serde::Deserialize)]
     struct Status<'a> {

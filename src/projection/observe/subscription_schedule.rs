@@ -1,8 +1,8 @@
-//! `subscription_schedule.*`: what is planned.
+//! `subscription_schedule.*`: planned changes.
 
 use super::error::{missing, read};
 use super::subscription::status_of;
-use super::{FoldError, Observation, evidence, group, named_customer, observation};
+use super::{FoldError, Observation, customer_id, evidence, group, observation};
 use crate::ids::{ScheduleId, SubscriptionId};
 use crate::projection::group::Precedence;
 use crate::projection::state::StateChange;
@@ -17,15 +17,15 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let facts = schedule.facts();
     let precedence = if facts.is_terminal() { Precedence::Terminal } else { Precedence::Live };
     let evidence = evidence(envelope, body, rank(&facts.status));
-    let about = schedule.about().map(SubscriptionId::from);
+    let subscription = schedule.subscription().map(SubscriptionId::from);
     let group = group(envelope, precedence, facts, evidence);
     let change = StateChange::Schedule(ScheduleId::new(schedule.id.0), group);
-    let customer = named_customer(schedule.customer, schedule.customer_account)
+    let customer = customer_id(schedule.customer, schedule.customer_account)
         .ok_or_else(|| missing(ObjectType::SubscriptionSchedule, "customer"))?;
-    Ok(Some(observation(envelope, Some(customer), about, Some(change))))
+    Ok(Some(observation(envelope, Some(customer), subscription, Some(change))))
 }
 
-/// How far a status is along a schedule's life.
+/// Progress of a status through a schedule's life.
 fn rank(status: &str) -> u8 {
     match status {
         "not_started" => 0,

@@ -1,41 +1,45 @@
-//! A batch on its way: which of its events are new, where each stands, and the log's head after it.
+//! Batch of events inside an append: the new events with their positions, and the head after them.
 
 use std::collections::HashMap;
 
 use crate::ids::{AccountId, EventId, Position, Scope};
-use crate::store::db::{BindType, Query, Row, RowBinder};
-use crate::store::event::{Appended, NewEvent};
+use crate::store::db::{BindType, Row, RowBinder};
+use crate::store::error::StoreError;
+use crate::store::event::NewEvent;
+use crate::store::head::Head;
 use crate::store::nodes::{self, Node};
-use crate::store::{StoreError, redelivery};
+use crate::store::redelivery::Duplicate;
 use crate::time::ReceivedAt;
-use crate::tree::{Frontier, Hash};
+use crate::tree::Hash;
 
-/// Where `received_at` comes from.
+/// Result of appending an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Position of the event, or of the first event with its id.
+    pub position: Position,
+    /// True if the log already had an event with this id.
+    pub duplicate: bool,
+}
+
+/// Source of the times of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timestamps {
+    /// Assigns the current time.
     Assign,
+    /// Keeps the times of an export.
     Preserve,
 }
 
-/// The head of the log inside a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) size: Position,
-    pub(super) tree: Frontier,
-    pub(super) last_received_at: ReceivedAt,
-    pub(super) restored: i64,
-}
-
-/// What makes an event one: its id, within an account and mode.
-pub(super) type Identity<'a> = (&'a EventId, &'a Scope);
-/// Where the events that the log knew before a batch stand.
+/// Identity of an event: id, account and mode.
+type Identity<'a> = (&'a EventId, &'a Scope);
+/// Positions of the events of a batch that are already in the log.
 pub(super) type KnownEvents = HashMap<(EventId, Scope), Position>;
 
 fn identity(event: &NewEvent) -> Identity<'_> {
     (&event.facts.event_id, &event.facts.scope)
 }
 
-/// Takes note of an event that the log has: position, id, account, mode.
+/// Adds an event from a row of position, id, account and mode.
 pub(super) fn add_known(known: &mut KnownEvents, row: &Row) -> Result<(), StoreError> {
     let account = AccountId::new(row.get::<String, _>(2)?);
     let scope = Scope { account, livemode: row.get(3)? };
@@ -43,40 +47,27 @@ pub(super) fn add_known(known: &mut KnownEvents, row: &Row) -> Result<(), StoreE
     Ok(())
 }
 
-/// Reads the columns of the head: size, frontier, last time of arrival, restored.
-pub(super) fn read_head(row: &Row) -> Result<Head, StoreError> {
-    let size: i64 = row.get(0)?;
-    let frontier: Vec<u8> = row.get(1)?;
-    let tree = u64::try_from(size).ok().and_then(|size| Frontier::from_bytes(size, &frontier));
-    Ok(Head {
-        size: Position(size),
-        tree: tree
-            .ok_or_else(|| StoreError::Corrupt("the head's tree is not of its size".into()))?,
-        last_received_at: ReceivedAt(row.get(2)?),
-        restored: row.get(3)?,
-    })
-}
-
-/// A batch whose positions, times and hashes are given.
+/// Batch with assigned positions, times and hashes.
 pub(super) struct AppendBatch<'a> {
     pub(super) start: Position,
     pub(super) head: Head,
     pub(super) new: Vec<PositionedEvent<'a>>,
-    /// The subtrees that this batch completes and whose hashes are stored.
+    /// Stored subtrees of the Merkle tree that this batch completes.
     pub(super) nodes: Vec<Node>,
-    pub(super) duplicates: Vec<redelivery::Duplicate<'a>>,
+    pub(super) duplicates: Vec<Duplicate<'a>>,
     pub(super) answers: Vec<Appended>,
 }
 
-/// A new event and its place.
+/// New event with its position.
 pub(super) struct PositionedEvent<'a> {
-    pub(super) event: &'a NewEvent,
-    pub(super) position: Position,
-    pub(super) received_at: ReceivedAt,
-    pub(super) leaf_hash: Hash,
+    event: &'a NewEvent,
+    position: Position,
+    received_at: ReceivedAt,
+    leaf_hash: Hash,
 }
 
 impl<'a> AppendBatch<'a> {
+    /// Assigns positions, times and hashes to the events that are not known.
     pub(super) fn assign(
         events: &'a [NewEvent],
         mut head: Head,
@@ -88,9 +79,9 @@ impl<'a> AppendBatch<'a> {
             return Err(StoreError::NotEmpty { size: head.size });
         }
         let start = head.size;
-        let mut places: HashMap<Identity<'a>, Position> = HashMap::with_capacity(events.len());
+        let mut positions: HashMap<Identity<'a>, Position> = HashMap::with_capacity(events.len());
         if !known.is_empty() {
-            places.extend(events.iter().filter_map(|event| {
+            positions.extend(events.iter().filter_map(|event| {
                 let (event_id, scope) = identity(event);
                 Some(((event_id, scope), *known.get(&(event_id.clone(), scope.clone()))?))
             }));
@@ -100,9 +91,9 @@ impl<'a> AppendBatch<'a> {
         let mut duplicates = Vec::new();
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
-            if let Some(&position) = places.get(&identity(event)) {
+            if let Some(&position) = positions.get(&identity(event)) {
                 if timestamps == Timestamps::Assign {
-                    duplicates.push(redelivery::Duplicate { position, event, received_at: now });
+                    duplicates.push(Duplicate { position, event, received_at: now });
                 }
                 answers.push(Appended { position, duplicate: true });
                 continue;
@@ -125,7 +116,7 @@ impl<'a> AppendBatch<'a> {
             });
             head.size = head.size.next();
             head.last_received_at = received_at;
-            places.insert(identity(event), head.size);
+            positions.insert(identity(event), head.size);
             new.push(PositionedEvent { event, position: head.size, received_at, leaf_hash });
             answers.push(Appended { position: head.size, duplicate: false });
         }
@@ -135,27 +126,27 @@ impl<'a> AppendBatch<'a> {
         Ok(Self { start, head, new, nodes, duplicates, answers })
     }
 
-    /// Refuses a batch of which the log holds an event already.
-    pub(super) fn must_be_new(&self) -> Result<(), StoreError> {
+    /// Refuses a batch with an event that is already in the log.
+    pub(super) fn require_new(&self) -> Result<(), StoreError> {
         self.duplicates.first().map_or(Ok(()), |duplicate| {
             Err(StoreError::IdTaken { event_id: duplicate.event.facts.event_id.clone() })
         })
     }
 
-    /// Whether there is nothing to write.
+    /// True if there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.new.is_empty() && self.duplicates.is_empty()
     }
 
-    /// Bytes of the new payloads.
+    /// Number of bytes of the new payloads.
     pub(super) fn bytes(&self) -> usize {
-        let payloads = self.new.iter().filter_map(|event| event.event.payload.as_deref());
+        let payloads = self.new.iter().filter_map(|it| it.event.payload.as_deref());
         payloads.map(str::len).sum()
     }
 }
 
-/// The columns of an event, as [`PositionedEvent::bind`] gives them.
-pub(in crate::store) const COLUMNS: [BindType; 17] = [
+/// Types of the columns of an event, in the order of [`PositionedEvent::bind`].
+pub(super) const COLUMNS: [BindType; 17] = [
     BindType::Integer,
     BindType::Text,
     BindType::Text,
@@ -175,20 +166,8 @@ pub(in crate::store) const COLUMNS: [BindType; 17] = [
     BindType::Bytes,
 ];
 
-impl Head {
-    /// Binds what the head is moved to: size, root, frontier, last time of arrival, restored.
-    pub(super) fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
-        query
-            .bind(self.size.0)
-            .bind(self.tree.root().to_vec())
-            .bind(self.tree.to_bytes())
-            .bind(self.last_received_at.0)
-            .bind(self.restored)
-    }
-}
-
 impl PositionedEvent<'_> {
-    /// The columns in their order.
+    /// Binds all columns.
     pub(super) fn bind(&self, to: &mut RowBinder<'_, '_>) {
         let event = self.event;
         let facts = &event.facts;

@@ -1,56 +1,62 @@
-//! Appending: one transaction for a whole batch.
+//! Append of a batch of events in one transaction.
 //!
-//! It takes the lock of the log's head, reads it, and asks which ids are known; then positions, timestamps and
-//! hashes are given; then it inserts, moves the head, and commits.
+//! The transaction locks and reads the head of the log and looks up which events are known. Then positions, times and
+//! hashes are assigned, the new events are inserted, the head is advanced, and the transaction is committed.
 
-pub(super) mod batch;
+mod batch;
 pub(super) mod postgres;
 pub(super) mod sqlite;
 
-#[cfg(test)]
-pub(super) use self::batch::COLUMNS;
+pub use self::batch::Appended;
 use self::batch::{AppendBatch, Timestamps};
-use super::StoreError;
 use super::db::Database;
-use super::event::{Appended, NewEvent};
+use super::error::StoreError;
+use super::event::NewEvent;
 use super::log::Log;
 use crate::ids::Position;
-use crate::time::ReceivedAt;
 
 impl Log {
-    /// Appends a batch in one transaction; the answers are in the order of the events, and are
-    /// given after the commit has reached the disk.
+    /// Appends a batch in one transaction. The answers are in the order of the events, and are returned after the commit
+    /// has reached the disk.
     ///
-    /// An event whose id the log knows (or that stands twice in the batch) is a duplicate: it is
-    /// recorded as a redelivery and the first bytes stay. On an error nothing was appended, and the
-    /// next append starts anew. (A connection to PostgreSQL may break after a commit and before its
-    /// answer: then the events are known when they are appended again.)
+    /// An event whose id is already in the log, or earlier in the batch, is a duplicate: it is recorded as a redelivery,
+    /// and the first bytes stay. On an error nothing was appended, and a later append is not affected. (A connection to
+    /// PostgreSQL may break after the commit and before its answer: then the events are duplicates when they are appended
+    /// again.)
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         self.write(events, Timestamps::Assign, &[]).await
     }
 
-    /// Appends the events of an export with the timestamps they were received at, so that the log has
-    /// the root of the one that was exported.
+    /// Appends the events of an export with their times of arrival, so that the log has the root of the exported log.
     ///
-    /// Only into an empty log, or to go on with such a restore; known ids are skipped.
+    /// The log must be empty, or have only events of such a restore. Known events are skipped.
+    #[tracing::instrument(skip_all)]
     pub async fn restore(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         self.write(events, Timestamps::Preserve, &[]).await
     }
 
-    /// Appends, and erases the bodies at these positions in the same transaction.
-    pub(super) async fn append_erasing(
+    /// Erases the bodies, salts and signatures of the events at these positions, and the bodies of their redeliveries, and
+    /// appends the records of the erasure, in one transaction.
+    ///
+    /// A file has no erased bytes after [`Self::rewrite`], PostgreSQL after
+    /// [`SERVER_CLEANUP_COMMANDS`](crate::store::SERVER_CLEANUP_COMMANDS). [`StoreError::IdTaken`] if a record has the id
+    /// of another event: then nothing is erased.
+    #[tracing::instrument(skip_all)]
+    pub async fn erase(
         &self,
-        erased: &[Position],
+        positions: &[Position],
         records: &[NewEvent],
     ) -> Result<Vec<Appended>, StoreError> {
-        self.write(records, Timestamps::Assign, erased).await
+        self.write(records, Timestamps::Assign, positions).await
     }
 
-    /// Whether the log accepts events now: takes the lock of its head and lets it go.
+    /// Checks that the log accepts events: locks its head and releases it.
     ///
-    /// While this process appends to a file, the answer is yes without asking.
+    /// Returns at once while this process appends to a file.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check_append(&self) -> Result<(), StoreError> {
-        // Somebody is appending right now; whoever asks must not stand in the queue before events.
+        // An append is running; the check must not delay the appends that wait behind it.
         if let Database::Sqlite { writer, .. } = &self.0.db
             && writer.try_lock().is_err()
         {
@@ -84,17 +90,17 @@ impl Log {
             Database::Absent(why) => return Err(Database::absent_error(why.as_ref())),
             Database::Sqlite { writer, .. } => {
                 let mut writer = writer.lock().await;
-                // Whatever fails or is cancelled below drops the connection, and so rolls back.
+                // A failure or a cancellation below drops the connection, which rolls back.
                 let mut connection = writer.take().await?;
                 let batch =
                     sqlite::append(&mut connection, events, timestamps, erased, now).await?;
                 self.announce(&batch);
-                // The events are on the disk now: nothing that goes wrong from here on is the sender's.
+                // The events are committed: a failure from here on is not reported to the sender.
                 let mut checkpointer = self.0.checkpointer.lock().await;
                 match checkpointer.after_commit(&mut connection, batch.bytes()).await {
                     Ok(()) => writer.put_back(connection),
                     Err(error) => {
-                        tracing::warn!(%error, "a checkpoint of the log failed; it is tried again");
+                        tracing::warn!(%error, "a checkpoint of the log failed and is retried");
                     }
                 }
                 batch
@@ -103,18 +109,14 @@ impl Log {
         Ok(batch.answers)
     }
 
-    /// Wakes whoever waits for what this process appends.
+    /// Notifies the tasks that wait for events of this process.
     fn announce(&self, batch: &AppendBatch<'_>) {
         if batch.head.size > batch.start {
             self.0.appended.send_if_modified(|position| {
-                let is_news = *position < batch.head.size;
+                let is_later = *position < batch.head.size;
                 *position = batch.head.size.max(*position);
-                is_news
+                is_later
             });
         }
     }
 }
-
-/// Now, for whoever holds the lock.
-trait Now: Fn() -> ReceivedAt {}
-impl<F: Fn() -> ReceivedAt> Now for F {}

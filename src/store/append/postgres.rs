@@ -1,21 +1,14 @@
-//! Appending to PostgreSQL: the row of the head is the lock, for however many processes.
+//! Append to PostgreSQL. The row of the head is the lock, for any number of processes.
 
-use super::Now;
-use super::batch::{AppendBatch, COLUMNS, Head, KnownEvents, Timestamps, add_known, read_head};
+use super::batch::{AppendBatch, KnownEvents, Timestamps, add_known};
 use crate::ids::Position;
-use crate::store::StoreError;
-use crate::store::db::{BindType, Database, Session};
+use crate::store::db::{Database, Session};
+use crate::store::error::StoreError;
 use crate::store::event::NewEvent;
 use crate::store::failure::DatabaseFailure;
+use crate::store::head::{CachedHead, Head};
 use crate::store::{erase, nodes};
-
-/// The head as this process cached it.
-#[derive(Debug)]
-pub(in crate::store) struct CachedHead {
-    head: Head,
-    /// Whether nobody else seems to append.
-    exclusive: bool,
-}
+use crate::time::ReceivedAt;
 
 /// Appends in one trip where the head is still as it was cached, and with its lock where it is not.
 pub(super) async fn append<'e>(
@@ -24,9 +17,9 @@ pub(super) async fn append<'e>(
     events: &'e [NewEvent],
     timestamps: Timestamps,
     erased: &[Position],
-    now: impl Now,
+    now: impl Fn() -> ReceivedAt,
 ) -> Result<AppendBatch<'e>, StoreError> {
-    // Taken: if this fails on its way, nobody knows where the head is.
+    // Taken out, because the head is unknown if this fails.
     let before = cached.take();
     if let Some(CachedHead { head, exclusive: true }) = &before
         && timestamps == Timestamps::Assign
@@ -34,7 +27,7 @@ pub(super) async fn append<'e>(
     {
         let batch =
             AppendBatch::assign(events, head.clone(), &KnownEvents::new(), timestamps, now())?;
-        // Nodes that are kept come with one event in 256.
+        // One event in 256 completes a stored node.
         if batch.duplicates.is_empty() && batch.nodes.is_empty() {
             let mut statement = db.write_autocommit().await?;
             if advance_head(&mut statement.session(), head, &batch).await? {
@@ -44,19 +37,19 @@ pub(super) async fn append<'e>(
             }
         }
     }
-    let (found, batch) = append_locked(db, events, timestamps, erased, now).await?;
-    let exclusive = before.is_some_and(|before| before.head == found);
+    let (locked, batch) = append_locked(db, events, timestamps, erased, now).await?;
+    let exclusive = before.is_some_and(|before| before.head == locked);
     *cached = Some(CachedHead { head: batch.head.clone(), exclusive });
     Ok(batch)
 }
 
-/// Appends while nobody else does; says as well where the head was.
+/// Appends with the lock of the head, and also returns the head before the append.
 async fn append_locked<'e>(
     db: &Database,
     events: &'e [NewEvent],
     timestamps: Timestamps,
     erased: &[Position],
-    now: impl Now,
+    now: impl Fn() -> ReceivedAt,
 ) -> Result<(Head, AppendBatch<'e>), StoreError> {
     let mut write = db.write().await?;
     let mut session = write.session();
@@ -64,29 +57,29 @@ async fn append_locked<'e>(
     if !row.get::<bool, _>(4)? {
         write.discard();
         return Err(DatabaseFailure::new(
-            "the session's synchronous_commit is not on, so that nothing is appended",
+            "synchronous_commit is not on in this session, so that nothing is appended",
             "leave it on for the role of `serve`; a pooler must run in session mode",
         )
         .into());
     }
-    let head = read_head(&row)?;
+    let head = Head::read(&row)?;
     erase::bodies(&mut session, erased).await?;
-    // Known events are rare, and the statement that moves the head finds them; but a restore passes them over.
+    // Known events are rare, and the statement that advances the head detects them. A restore skips known events.
     let mut known = match timestamps {
         Timestamps::Assign => KnownEvents::new(),
-        Timestamps::Preserve => look_up(&mut session, events).await?,
+        Timestamps::Preserve => find_known(&mut session, events).await?,
     };
     let mut batch = AppendBatch::assign(events, head.clone(), &known, timestamps, now())?;
-    let mut moved = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
-    if !moved {
-        known = look_up(&mut session, events).await?;
+    let mut is_advanced = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
+    if !is_advanced {
+        known = find_known(&mut session, events).await?;
         batch = AppendBatch::assign(events, head.clone(), &known, timestamps, now())?;
-        moved = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
+        is_advanced = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
     }
     if !erased.is_empty() {
-        batch.must_be_new()?;
+        batch.require_new()?;
     }
-    if !moved {
+    if !is_advanced {
         return Err(StoreError::Corrupt("the log's head moved while it was locked".to_owned()));
     }
     nodes::insert(&mut session, &batch.nodes).await?;
@@ -101,13 +94,13 @@ async fn append_locked<'e>(
     Ok((head, batch))
 }
 
-/// Which of the events the log has, in a statement of its own: it sees all that was committed before the
-/// lock was ours.
-async fn look_up(
+/// Finds the events that are already in the log, in a separate statement, which sees everything that was committed before
+/// the lock was taken.
+async fn find_known(
     session: &mut Session<'_>,
     events: &[NewEvent],
 ) -> Result<KnownEvents, StoreError> {
-    let ids = session.bulk(sql::KNOWN.postgres, &[BindType::Text], events, |to, event| {
+    let ids = session.bulk(sql::KNOWN, events, |to, event| {
         to.text(event.facts.event_id.as_str());
     });
     let mut known = KnownEvents::new();
@@ -117,17 +110,24 @@ async fn look_up(
     Ok(known)
 }
 
-/// Moves the head and inserts, if the head is where it is thought to be, no event is known, and the commit waits for
-/// the disk. That is certain although nothing was locked: the log grows only with its head, and a head that moves
-/// while this waits for it is looked at again.
+/// Advances the head and inserts the events, if the head equals `from`, no event is known, and the commit waits for the
+/// disk.
+///
+/// This is safe without a lock: the log grows only together with its head, and PostgreSQL checks the condition again if
+/// the head changes while this statement waits for it.
 async fn advance_head(
     session: &mut Session<'_>,
     from: &Head,
     batch: &AppendBatch<'_>,
 ) -> Result<bool, StoreError> {
-    let query = session.query_rows(sql::APPEND.postgres, &COLUMNS, &batch.new, |to, event| {
-        event.bind(to);
-    })?;
+    let query = session.query_rows(
+        sql::APPEND.postgres,
+        sql::APPEND.columns,
+        &batch.new,
+        |to, event| {
+            event.bind(to);
+        },
+    )?;
     let query = batch.head.bind(query);
     let query = query
         .bind(from.size.0)
@@ -139,13 +139,14 @@ async fn advance_head(
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// With whether a commit of this session waits for the disk.
+        /// The last column is true if a commit of this session waits for the disk.
         HEAD = postgres "SELECT size, frontier, last_received_at, restored, current_setting('synchronous_commit') = 'on'
             FROM log_head FOR UPDATE";
-        /// Where the events of these ids stand. With OFFSET each is looked up, however many there seem to be.
-        KNOWN = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
+        /// Positions of the events with these ids. OFFSET 0 makes PostgreSQL look up each id in the index, whatever number
+        /// of rows it expects.
+        KNOWN [Text] = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
                 (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
-        APPEND = postgres "WITH head AS (
+        APPEND of crate::store::append::batch::COLUMNS = postgres "WITH head AS (
                 UPDATE log_head SET size = $18, root = $19, frontier = $20, last_received_at = $21, restored = $22
                 WHERE (size, frontier, last_received_at, restored) = ($23, $24, $25, $26)
                     AND current_setting('synchronous_commit') = 'on'
@@ -158,7 +159,7 @@ pub(in crate::store) mod sql {
                     received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash)
                 SELECT bound.* FROM ({rows}) AS bound CROSS JOIN head)
             SELECT count(*) = 1 FROM head";
-        /// Whether the head can be locked: SQLite's transaction has done it already.
+        /// Locks the head. In SQLite the transaction has locked it.
         ACCEPTS = sqlite "SELECT size FROM log_head", postgres "SELECT size FROM log_head FOR UPDATE";
     }
 }

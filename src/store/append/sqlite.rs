@@ -1,4 +1,4 @@
-//! Appending to SQLite: two trips to the database.
+//! Append to SQLite, in two calls to the database.
 
 use std::sync::{Arc, LazyLock};
 
@@ -6,27 +6,27 @@ use sqlx::AssertSqlSafe;
 use sqlx::SqlSafeStr as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::Now;
-use super::batch::{
-    AppendBatch, COLUMNS, Head, KnownEvents, PositionedEvent, Timestamps, add_known, read_head,
-};
+use super::batch::{AppendBatch, KnownEvents, PositionedEvent, Timestamps, add_known};
 use crate::ids::Position;
-use crate::store::StoreError;
-use crate::store::db::{self, BindType, Dialect, Query, RowBinder, Session, with_rows};
+use crate::store::db::{self, Dialect, Query, RowBinder, Session, Statement, with_rows};
+use crate::store::error::StoreError;
 use crate::store::event::NewEvent;
+use crate::store::head::Head;
 use crate::store::{erase, nodes};
+use crate::time::ReceivedAt;
 
-/// Rows in one INSERT, at most. A power of two; 16 values each stay below SQLite's limit of 32,766.
+/// Maximum number of rows in an INSERT. A power of two; with 17 values each they stay below SQLite's limit of 32,766
+/// parameters.
 const ROWS_PER_INSERT: usize = 256;
 
-/// The first trip takes the write lock, reads the head, and asks which ids are known; the second moves the
-/// head, inserts and commits.
+/// Appends a batch. The first call takes the write lock, reads the head, and looks up which ids are known. The second call
+/// advances the head, inserts and commits.
 pub(super) async fn append<'e>(
     connection: &mut SqliteConnection,
     events: &'e [NewEvent],
     timestamps: Timestamps,
     erased: &[Position],
-    now: impl Now,
+    now: impl Fn() -> ReceivedAt,
 ) -> Result<AppendBatch<'e>, StoreError> {
     let mut session = Session::Sqlite(connection);
     if !erased.is_empty() {
@@ -36,7 +36,7 @@ pub(super) async fn append<'e>(
     erase::bodies(&mut session, erased).await?;
     let batch = AppendBatch::assign(events, head, &known, timestamps, now())?;
     if !erased.is_empty() {
-        batch.must_be_new()?;
+        batch.require_new()?;
     }
     write(&mut session, &batch).await?;
     Ok(batch)
@@ -56,7 +56,7 @@ async fn begin(
         }
         for row in query.fetch_all().await? {
             if row.len() == HEAD_COLUMNS {
-                head = Some(read_head(&row)?);
+                head = Some(Head::read(&row)?);
             } else {
                 add_known(&mut known, &row)?;
             }
@@ -66,15 +66,15 @@ async fn begin(
     Ok((head, known))
 }
 
-/// Inserts, moves the head, commits.
+/// Inserts the events, advances the head and commits.
 ///
-/// The commit is the last statement of its trip, so that an error says that there was none.
+/// The commit is the last statement of its call, so that an error means that nothing was committed.
 async fn write(session: &mut Session<'_>, batch: &AppendBatch<'_>) -> Result<(), StoreError> {
     if batch.is_empty() {
         return session.run(db::sql::ROLLBACK).await;
     }
-    // Usually all rows go with the commit; what is before that are full chunks, and all of
-    // them where duplicates must be recorded after the rows that they may refer to.
+    // Usually all rows are inserted together with the commit. Full chunks are inserted before it, and all rows if there are
+    // duplicates, which must be recorded after the rows that they may refer to.
     let whole = if batch.duplicates.is_empty() {
         batch.new.len().saturating_sub(1) / ROWS_PER_INSERT * ROWS_PER_INSERT
     } else {
@@ -102,14 +102,14 @@ fn add_rows(query: &mut Query<'_>, rows: &[PositionedEvent<'_>]) {
     }
 }
 
-/// The smallest variant of a statement that has room for so many rows.
+/// Creates a query of the smallest variant of a statement for this number of rows.
 fn variant<'s>(session: &'s mut Session<'_>, variants: &[Arc<str>], rows: usize) -> Query<'s> {
     let sql = Arc::clone(&variants[rows.next_power_of_two().trailing_zeros() as usize]);
     session.query(AssertSqlSafe(sql).into_sql_str())
 }
 
-/// The statements for 1, 2, 4, … rows. Parameters beyond those bound are NULL: such rows are not
-/// inserted, such ids not found.
+/// Variants of the statements for 1, 2, 4, … rows. Parameters that are not bound are NULL: such a row is not inserted, and
+/// such an id is not found.
 struct Statements {
     begin: Vec<Arc<str>>,
     known: Vec<Arc<str>>,
@@ -118,34 +118,35 @@ struct Statements {
 }
 
 static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
-    let variants = |statements: &[db::Statement], columns: &[BindType]| {
+    let variants = |statements: &[Statement]| {
+        let columns = statements.iter().map(|it| it.columns).find(|it| !it.is_empty());
+        let columns = columns.unwrap_or_default();
         let texts: Vec<_> = statements.iter().map(|statement| statement.sqlite).collect();
         let rows = (0..=ROWS_PER_INSERT.ilog2()).map(|power| 1 << power);
         let text = |rows| with_rows(&texts.join("; "), Dialect::Sqlite, columns, rows).into();
         rows.map(text).collect()
     };
-    let id = [BindType::Text];
     Statements {
-        begin: variants(&[db::sql::BEGIN, sql::HEAD, sql::KNOWN], &id),
-        known: variants(&[sql::KNOWN], &id),
-        insert: variants(&[sql::INSERT], &COLUMNS),
-        commit: variants(&[sql::HEAD_ADVANCE, sql::INSERT, db::sql::COMMIT], &COLUMNS),
+        begin: variants(&[db::sql::BEGIN, sql::HEAD, sql::KNOWN]),
+        known: variants(&[sql::KNOWN]),
+        insert: variants(&[sql::INSERT]),
+        commit: variants(&[sql::HEAD_ADVANCE, sql::INSERT, db::sql::COMMIT]),
     }
 });
 
-/// Columns of [`sql::HEAD`], by which its row is told from those of [`sql::KNOWN`].
+/// Number of columns of [`sql::HEAD`], which distinguishes its row from the rows of [`sql::KNOWN`].
 const HEAD_COLUMNS: usize = 5;
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         HEAD = sqlite "SELECT size, frontier, last_received_at, restored, log_id FROM log_head";
-        /// Not numbered, because the rows of an insert follow in the same trip.
+        /// Its parameters have no numbers, because the rows of an INSERT follow in the same call.
         HEAD_ADVANCE = sqlite "UPDATE log_head SET size = ?, root = ?, frontier = ?, last_received_at = ?, restored = ?";
-        /// Where the events of these ids stand.
-        KNOWN = sqlite "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({rows})";
-        /// OR ROLLBACK, because the whole batch fails anyway, and SQLite then needs no journal of the
-        /// statement beside that of the transaction: about a quarter less time for a batch.
-        INSERT = sqlite "INSERT OR ROLLBACK INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
+        /// Positions of the events with these ids.
+        KNOWN [Text] = sqlite "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({rows})";
+        /// OR ROLLBACK, because the whole batch fails anyway: then SQLite needs no journal of the statement beside the
+        /// journal of the transaction, which saves about a quarter of the time of a batch.
+        INSERT of crate::store::append::batch::COLUMNS = sqlite "INSERT OR ROLLBACK INTO events (position, event_id, account, livemode, type, api_version, created, created_nanos,
                 received_at, source, signature, payload_hash, leaf_hash, salt, payload, signed_with, signature_hash)
             SELECT * FROM ({rows}) WHERE column1 IS NOT NULL";
     }

@@ -1,44 +1,36 @@
-//! Many rows in few statements.
+//! Bulk statements, which bind many rows at once.
 //!
-//! A template with `{rows}` takes them as a table of values in SQLite, where statements of few sizes stay
-//! prepared, and as one array a column in PostgreSQL, where one statement does for any number.
+//! `{rows}` in a template is a table of values in SQLite, in few sizes so that the statements stay prepared, and one array
+//! for each column in PostgreSQL, where one statement takes any number of rows.
 
-use super::{Dialect, Query, Row, Session};
-use crate::projection::column::{ColumnType, Value};
-use crate::store::StoreError;
+use super::row::Row;
+use super::session::{Query, Session};
+use super::statement::{BindType, Dialect, Statement, with_rows};
+use crate::projection::column::Value;
+use crate::store::error::StoreError;
 use crate::time::StripeTime;
 
-/// Parameters in one statement of SQLite's, at most; its limit is 32,766.
-const PARAMETERS: usize = 4_096;
-/// Rows in one statement of PostgreSQL's, at most.
-const ROWS: usize = 8_192;
+/// Maximum number of parameters in a statement of SQLite, whose own limit is 32,766.
+const SQLITE_PARAMETERS_MAX: usize = 4_096;
+/// Maximum number of rows in a statement of PostgreSQL.
+const POSTGRES_ROWS_MAX: usize = 8_192;
 
-/// The type of a column of rows that are bound at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum BindType {
-    Bool,
-    Integer,
-    Text,
-    Bytes,
-    Instant,
-    Json,
-}
-
-/// The values of one row on their way, in the order of the columns.
+/// Binds the values of one row, in the order of the columns.
 #[derive(Debug)]
 pub(in crate::store) enum RowBinder<'a, 'q> {
     Sqlite(&'a mut Query<'q>),
     Postgres(&'a mut ColumnArrays),
 }
 
-/// The columns of PostgreSQL's, and where the next value goes.
+/// Arrays of PostgreSQL, one for each column.
 #[derive(Debug)]
 pub(in crate::store) struct ColumnArrays {
     columns: Vec<ColumnArray>,
-    at: usize,
+    /// Index of the column of the next value.
+    next: usize,
 }
 
-/// A value of a type that both databases have.
+/// Value of a type that both databases have.
 enum BindValue<'v> {
     Bool(Option<bool>),
     Integer(Option<i64>),
@@ -46,25 +38,13 @@ enum BindValue<'v> {
     Bytes(Option<&'v [u8]>),
 }
 
-/// A column of PostgreSQL's.
+/// Array of the values of one column.
 #[derive(Debug)]
 enum ColumnArray {
     Bool(Vec<Option<bool>>),
     Integer(Vec<Option<i64>>),
     Text(Vec<Option<String>>),
     Bytes(Vec<Option<Vec<u8>>>),
-}
-
-impl From<ColumnType> for BindType {
-    fn from(kind: ColumnType) -> Self {
-        match kind {
-            ColumnType::Bool => Self::Bool,
-            ColumnType::Integer => Self::Integer,
-            ColumnType::Text => Self::Text,
-            ColumnType::Instant => Self::Instant,
-            ColumnType::Json => Self::Json,
-        }
-    }
 }
 
 impl RowBinder<'_, '_> {
@@ -84,8 +64,8 @@ impl RowBinder<'_, '_> {
         self.add(&BindValue::Bytes(value.into()));
     }
 
-    /// A value of a projection's row: in SQLite instants are text, in PostgreSQL seconds that the
-    /// statement makes an instant of.
+    /// Binds a value of a projection's row. An instant is text in SQLite; in PostgreSQL it is bound as seconds, which the
+    /// statement converts.
     pub(in crate::store) fn value(&mut self, value: &Value) {
         match (value, &mut *self) {
             (Value::Text(text) | Value::Json(text), _) => self.text(text.as_str()),
@@ -98,24 +78,24 @@ impl RowBinder<'_, '_> {
         }
     }
 
-    fn add(&mut self, cell: &BindValue<'_>) {
-        match (self, cell) {
+    fn add(&mut self, value: &BindValue<'_>) {
+        match (self, value) {
             (Self::Sqlite(query), BindValue::Bool(value)) => query.add(*value),
             (Self::Sqlite(query), BindValue::Integer(value)) => query.add(*value),
             (Self::Sqlite(query), BindValue::Text(value)) => query.add(*value),
             (Self::Sqlite(query), BindValue::Bytes(value)) => query.add(*value),
-            (Self::Postgres(arrays), cell) => arrays.add(cell),
+            (Self::Postgres(arrays), value) => arrays.add(value),
         }
     }
 }
 
 impl ColumnArrays {
     fn new(columns: &[BindType]) -> Self {
-        Self { columns: columns.iter().map(|it| it.array()).collect(), at: 0 }
+        Self { columns: columns.iter().copied().map(ColumnArray::new).collect(), next: 0 }
     }
 
-    fn add(&mut self, cell: &BindValue<'_>) {
-        match (self.next(), cell) {
+    fn add(&mut self, value: &BindValue<'_>) {
+        match (self.next_column(), value) {
             (Some(ColumnArray::Bool(array)), BindValue::Bool(value)) => array.push(*value),
             (Some(ColumnArray::Integer(array)), BindValue::Integer(value)) => array.push(*value),
             (Some(ColumnArray::Text(array)), BindValue::Text(value)) => {
@@ -124,13 +104,13 @@ impl ColumnArrays {
             (Some(ColumnArray::Bytes(array)), BindValue::Bytes(value)) => {
                 array.push(value.map(<[u8]>::to_vec));
             }
-            // Of another type, or one too many: the columns come to be of different lengths.
+            // A value of another type, or one too many: the arrays get different lengths, which `bind` detects.
             _ => {}
         }
     }
 
     fn add_null(&mut self) {
-        match self.next() {
+        match self.next_column() {
             Some(ColumnArray::Bool(array)) => array.push(None),
             Some(ColumnArray::Integer(array)) => array.push(None),
             Some(ColumnArray::Text(array)) => array.push(None),
@@ -139,16 +119,18 @@ impl ColumnArrays {
         }
     }
 
-    fn next(&mut self) -> Option<&mut ColumnArray> {
-        self.at += 1;
-        self.columns.get_mut(self.at - 1)
+    fn next_column(&mut self) -> Option<&mut ColumnArray> {
+        self.next += 1;
+        self.columns.get_mut(self.next - 1)
     }
 
-    /// Binds them, if each has a value of every row. A shorter one would be filled up with NULLs, and what
-    /// stands in it would be another row's.
+    /// Binds the arrays, if each has a value for every row. PostgreSQL would extend a shorter one with NULLs and shift its
+    /// values to other rows.
     fn bind(self, query: &mut Query<'_>, rows: usize) -> Result<(), StoreError> {
         if self.columns.iter().any(|array| array.len() != rows) {
-            return Err(StoreError::Internal("a row has other cells than its columns".into()));
+            return Err(StoreError::Internal(
+                "the values of a row do not match its columns".into(),
+            ));
         }
         for array in self.columns {
             match array {
@@ -163,6 +145,15 @@ impl ColumnArrays {
 }
 
 impl ColumnArray {
+    fn new(column: BindType) -> Self {
+        match column {
+            BindType::Bool => Self::Bool(Vec::new()),
+            BindType::Integer | BindType::Instant => Self::Integer(Vec::new()),
+            BindType::Text | BindType::Json => Self::Text(Vec::new()),
+            BindType::Bytes => Self::Bytes(Vec::new()),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Bool(array) => array.len(),
@@ -174,29 +165,38 @@ impl ColumnArray {
 }
 
 impl Session<'_> {
-    /// Runs a template with `{rows}` over many items, as many at a time as one statement holds. `bind`
-    /// gives the cells of one item, the first of them never NULL.
+    /// Runs a statement with `{rows}` over all items, in as few statements as possible, and returns the rows of all of
+    /// them. `bind` binds the values of one item; the first value must not be NULL.
     pub(in crate::store) async fn bulk<T>(
+        &mut self,
+        statement: Statement,
+        items: &[T],
+        bind: impl Fn(&mut RowBinder<'_, '_>, &T),
+    ) -> Result<Vec<Row>, StoreError> {
+        self.bulk_text(self.text(statement), statement.columns, items, bind).await
+    }
+
+    /// Like [`Self::bulk`], with a template in the dialect of this connection.
+    pub(in crate::store) async fn bulk_text<T>(
         &mut self,
         template: &str,
         columns: &[BindType],
         items: &[T],
         bind: impl Fn(&mut RowBinder<'_, '_>, &T),
     ) -> Result<Vec<Row>, StoreError> {
-        // The greatest power of two that fits: statements come in few sizes, and stay prepared.
-        let most = match self.dialect() {
-            Dialect::Sqlite => 1 << (PARAMETERS / columns.len()).ilog2(),
-            Dialect::Postgres => ROWS,
+        // The largest power of two that fits: statements have few sizes, and stay prepared.
+        let rows_max = match self.dialect() {
+            Dialect::Sqlite => 1 << (SQLITE_PARAMETERS_MAX / columns.len()).ilog2(),
+            Dialect::Postgres => POSTGRES_ROWS_MAX,
         };
-        let mut found = Vec::new();
-        for chunk in items.chunks(most) {
-            let query = self.query_rows(template, columns, chunk, &bind)?;
-            found.extend(query.fetch_all().await?);
+        let mut rows = Vec::new();
+        for chunk in items.chunks(rows_max) {
+            rows.extend(self.query_rows(template, columns, chunk, &bind)?.fetch_all().await?);
         }
-        Ok(found)
+        Ok(rows)
     }
 
-    /// A statement with `{rows}`, to which these items are bound; the cells of one item as in [`Self::bulk`].
+    /// Creates a query with `{rows}`, to which the values of all items are bound.
     pub(in crate::store) fn query_rows<T>(
         &mut self,
         template: &str,
@@ -216,7 +216,7 @@ impl Session<'_> {
             Dialect::Postgres => {
                 let mut arrays = ColumnArrays::new(columns);
                 for item in items {
-                    arrays.at = 0;
+                    arrays.next = 0;
                     bind(&mut RowBinder::Postgres(&mut arrays), item);
                 }
                 arrays.bind(&mut query, items.len())?;
@@ -226,60 +226,7 @@ impl Session<'_> {
     }
 }
 
-impl BindType {
-    fn array(self) -> ColumnArray {
-        match self {
-            Self::Bool => ColumnArray::Bool(Vec::new()),
-            Self::Integer | Self::Instant => ColumnArray::Integer(Vec::new()),
-            Self::Text | Self::Json => ColumnArray::Text(Vec::new()),
-            Self::Bytes => ColumnArray::Bytes(Vec::new()),
-        }
-    }
-
-    /// The type of PostgreSQL's array, and how a column's value is made of an element.
-    const fn in_postgres(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Bool => ("boolean", "{it}"),
-            Self::Integer => ("bigint", "{it}"),
-            Self::Text => ("text", "{it}"),
-            Self::Bytes => ("bytea", "{it}"),
-            Self::Instant => ("bigint", "to_timestamp({it})"),
-            Self::Json => ("text", "{it}::jsonb"),
-        }
-    }
-}
-
-/// The template with room for so many rows of these columns, which are called `column1` and so on.
-/// Parameters that are not bound are NULL in SQLite; the template must take a row without its first
-/// column for none.
-pub(in crate::store) fn with_rows(
-    template: &str,
-    dialect: Dialect,
-    columns: &[BindType],
-    rows: usize,
-) -> String {
-    let rows = match dialect {
-        Dialect::Sqlite => {
-            let row = format!("({})", vec!["?"; columns.len()].join(", "));
-            format!("VALUES {}", vec![row; rows].join(", "))
-        }
-        Dialect::Postgres => {
-            let (mut values, mut arrays, mut names) = (Vec::new(), Vec::new(), Vec::new());
-            for (number, column) in (1..).zip(columns) {
-                let (sql_type, value) = column.in_postgres();
-                let value = value.replace("{it}", &format!("c{number}"));
-                values.push(format!("{value} AS column{number}"));
-                arrays.push(format!("${number}::{sql_type}[]"));
-                names.push(format!("c{number}"));
-            }
-            let (values, arrays) = (values.join(", "), arrays.join(", "));
-            format!("SELECT {values} FROM unnest({arrays}) AS bound ({})", names.join(", "))
-        }
-    };
-    template.replace("{rows}", &rows)
-}
-
-/// An instant as it is compared in a statement.
+/// Binds an instant for a comparison.
 pub(in crate::store) fn bind_instant(mut query: Query<'_>, at: StripeTime) -> Query<'_> {
     match query.dialect() {
         Dialect::Sqlite => query.add(at.to_string()),

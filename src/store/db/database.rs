@@ -1,41 +1,43 @@
-//! Where connections come from: one that writes and some that read, or a pool.
+//! Database handle: a writer and a reader pool of a SQLite file, or a pool of connections to PostgreSQL.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::pool::{Pool, PooledConnection};
 use super::readers::{PooledReader, ReaderPool};
+use super::session::Session;
+use super::sql;
+use super::statement::{Dialect, IntoSql, Statement};
 use super::writer::Writer;
-use super::{Dialect, IntoSql, Session, Statement};
-use crate::store::{Server, StoreError};
+use crate::store::error::StoreError;
+use crate::store::url::Server;
 
-/// A database: a file of SQLite's, or a schema of PostgreSQL's.
+/// Database: a SQLite file, or a schema of a PostgreSQL database.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "there are two in a process, and they stay where they are"
 )]
 pub(in crate::store) enum Database {
-    /// One connection writes, so that nobody waits inside a transaction; others read beside it.
+    /// SQLite file. One connection writes, so that no transaction waits for another; the others read.
     Sqlite { writer: Mutex<Writer>, readers: ReaderPool },
-    /// Any connection does.
+    /// PostgreSQL schema. Any connection reads and writes.
     Postgres(Pool),
-    /// There is none, or none that can be opened: the path and why.
+    /// Missing database. Path and reason if there is a file that cannot be opened.
     Absent(Option<(PathBuf, String)>),
 }
 
-/// A connection that reads.
+/// Connection for reading.
 #[derive(Debug)]
 pub(in crate::store) enum Reader {
     Sqlite(PooledReader),
     Postgres(PooledConnection),
 }
 
-/// A transaction that writes, or a connection for one statement, which is a transaction by itself. Dropped
-/// before it is committed, it is rolled back.
+/// Write transaction, or a connection for a single statement, which is a transaction by itself. It is rolled back if it
+/// is dropped before it is committed.
 #[derive(Debug)]
 pub(in crate::store) enum WriteTransaction<'d> {
     Sqlite { writer: MutexGuard<'d, Writer>, connection: SqliteConnection, is_in_transaction: bool },
@@ -43,7 +45,7 @@ pub(in crate::store) enum WriteTransaction<'d> {
 }
 
 impl Database {
-    /// A schema of a server's database. The first connection is made when it is needed.
+    /// Creates the handle of a PostgreSQL schema. The first connection is opened on demand.
     pub(in crate::store) fn for_server(
         server: &Server,
         schema: &'static str,
@@ -51,12 +53,14 @@ impl Database {
         Ok(Self::Postgres(Pool::new(server, schema)?))
     }
 
-    /// Checks that a server can be used as it is reached: a failure says why not.
-    pub(in crate::store) async fn check(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite { .. } | Self::Absent(_) => Ok(()),
-            Self::Postgres(pool) => pool.check().await,
-        }
+    /// Creates the handle of a PostgreSQL schema, and checks that the server can be used through this address.
+    pub(in crate::store) async fn connect_server(
+        server: &Server,
+        schema: &'static str,
+    ) -> Result<Self, StoreError> {
+        let pool = Pool::new(server, schema)?;
+        pool.check().await.map_err(|error| error.into_unreachable(server))?;
+        Ok(Self::Postgres(pool))
     }
 
     pub(in crate::store) fn dialect(&self) -> Dialect {
@@ -66,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Error of a read model that is not there.
+    /// Error of a missing read model.
     pub(in crate::store) fn absent_error(why: Option<&(PathBuf, String)>) -> StoreError {
         match why {
             None => StoreError::ReadModelBuilding,
@@ -76,7 +80,7 @@ impl Database {
         }
     }
 
-    /// A connection for one statement.
+    /// Acquires a connection for a single read.
     pub(in crate::store) async fn read(&self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
@@ -85,7 +89,7 @@ impl Database {
         })
     }
 
-    /// A connection to which everything looks as it did at one moment, for several statements.
+    /// Begins a read transaction: all of its statements see the database at one moment.
     pub(in crate::store) async fn read_transaction(&self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => {
@@ -103,12 +107,12 @@ impl Database {
         })
     }
 
-    /// Begins a transaction that writes.
+    /// Begins a write transaction.
     pub(in crate::store) async fn write(&self) -> Result<WriteTransaction<'_>, StoreError> {
         self.begin(sql::BEGIN).await
     }
 
-    /// A connection of its own that reads a file as the others do: for a statement that takes long.
+    /// Opens a separate connection to a file, for a long read.
     pub(in crate::store) async fn dedicated_reader(
         &self,
         path: &Path,
@@ -119,7 +123,7 @@ impl Database {
         }
     }
 
-    /// A connection for one statement that writes.
+    /// Acquires a connection for a single write statement.
     pub(in crate::store) async fn write_autocommit(
         &self,
     ) -> Result<WriteTransaction<'_>, StoreError> {
@@ -137,7 +141,7 @@ impl Database {
         })
     }
 
-    /// Begins a transaction, with a statement that does.
+    /// Begins a write transaction with this statement.
     pub(in crate::store) async fn begin(
         &self,
         begin: Statement,
@@ -160,9 +164,11 @@ impl Database {
         })
     }
 
-    /// Takes the connection that writes, outside of a transaction, and runs statements that are SQLite's
-    /// alone.
-    pub(in crate::store) async fn run(&self, text: impl IntoSql) -> Result<(), StoreError> {
+    /// Runs statements of SQLite on the writer, outside of a transaction. Does nothing for PostgreSQL.
+    pub(in crate::store) async fn run_on_writer(
+        &self,
+        text: impl IntoSql,
+    ) -> Result<(), StoreError> {
         if let Self::Sqlite { writer, .. } = self {
             let mut writer = writer.lock().await;
             let mut connection = writer.take().await?;
@@ -192,7 +198,7 @@ impl Reader {
         }
     }
 
-    /// Gives the connection back at once.
+    /// Ends the read transaction, and returns the connection to its pool.
     pub(in crate::store) async fn end(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(pooled) => pooled.end().await?,
@@ -210,7 +216,7 @@ impl WriteTransaction<'_> {
         }
     }
 
-    /// Makes what was written last.
+    /// Commits the transaction.
     pub(in crate::store) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite { mut writer, mut connection, is_in_transaction } => {
@@ -228,14 +234,14 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    /// Takes back what was written, and closes the connection.
+    /// Rolls back the transaction and closes the connection.
     pub(in crate::store) fn discard(self) {
         if let Self::Postgres { mut pooled, .. } = self {
             pooled.connection_mut().discard();
         }
     }
 
-    /// Takes back what was written; the connection stays in use.
+    /// Rolls back the transaction, and returns the connection.
     pub(in crate::store) async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite { mut writer, mut connection, .. } => {
@@ -249,21 +255,5 @@ impl WriteTransaction<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// How long a connection may have been silent before it is asked whether it still answers: it costs a trip,
-/// and no server is away and back within so little.
-pub(super) const PING_AFTER_IDLE: Duration = Duration::from_millis(20);
-/// How long a read waits for a free connection.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-pub(in crate::store) mod sql {
-    crate::store::db::statements! {
-        BEGIN = sqlite "BEGIN IMMEDIATE", postgres "BEGIN";
-        COMMIT = "COMMIT";
-        ROLLBACK = "ROLLBACK";
-        BEGIN_READ = sqlite "BEGIN", postgres "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        NO_STATEMENT_TIMEOUT = postgres "SET LOCAL statement_timeout = 0";
     }
 }

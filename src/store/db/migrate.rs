@@ -1,13 +1,14 @@
-//! Migrations of the log: brings its schema up to date, in one transaction.
+//! Migrations of the log.
 
 use std::sync::LazyLock;
 
 use sqlx::SqlStr;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
-use super::{Dialect, Session};
+use super::session::Session;
+use super::statement::Dialect;
 use crate::clock::Clock;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Migrations of a folder, embedded by the names of their files without a version. The first has version 1.
 ///
@@ -58,12 +59,12 @@ pub(in crate::store) fn scripts(dialect: Dialect) -> impl Iterator<Item = &'stat
     migrator(dialect).iter().map(|migration| migration.sql.as_str())
 }
 
-/// The newest schema version that this program knows.
+/// Newest schema version of this program.
 pub(in crate::store) fn latest_version(dialect: Dialect) -> i64 {
     migrator(dialect).iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-/// Number of migrations that this program knows.
+/// Number of migrations of this program.
 pub(in crate::store) fn migration_count(dialect: Dialect) -> i64 {
     i64::try_from(migrator(dialect).iter().count()).unwrap_or(i64::MAX)
 }
@@ -86,7 +87,7 @@ pub(in crate::store) async fn migrate(session: &mut Session<'_>) -> Result<(), S
             Session::Sqlite(connection) => {
                 connection.apply(TABLE, migration).await.map_err(failed)?;
             }
-            // What sqlx does here begins a transaction of its own.
+            // `apply` would begin a transaction of its own.
             Session::Postgres(_) => {
                 let stopwatch = Clock::stopwatch();
                 session.run(migration.sql.clone()).await?;
@@ -128,8 +129,8 @@ fn failed(error: MigrateError) -> StoreError {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::db::statements! {
-        /// Notes that a migration was applied, as sqlx does.
+    crate::store::db::statement::statements! {
+        /// Records an applied migration in the table of sqlx.
         APPLIED = postgres "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
             VALUES ($1, $2, TRUE, $3, $4)";
     }

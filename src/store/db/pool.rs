@@ -1,7 +1,7 @@
-//! The connections of this process to one schema of PostgreSQL's.
+//! Connection pool of one PostgreSQL schema.
 //!
-//! sqlx has a pool, but it takes back a connection that failed, or that was left in the middle of a statement, and
-//! then waits without a limit for what it says.
+//! The pool of sqlx reuses a connection that failed or that was left in the middle of a statement, and then waits for its
+//! answer without a limit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,26 +9,27 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::database::{ACQUIRE_TIMEOUT, PING_AFTER_IDLE};
 use super::postgres::{Connector, session_mode_required};
 use super::postgres_connection::PostgresConnection;
+use super::timeouts::{ACQUIRE_TIMEOUT, PING_AFTER_IDLE};
 use crate::clock::{Clock, Stopwatch};
+use crate::store::error::StoreError;
 use crate::store::failure::DatabaseFailure;
-use crate::store::{Server, StoreError};
+use crate::store::url::Server;
 
-/// Time that a connection may be silent before it is closed.
+/// Idle time after which a connection is closed.
 const IDLE_MAX: Duration = Duration::from_mins(5);
-/// Time for which a connection is used: what the address leads to may change.
+/// Age at which a connection is closed, because the address may lead to another server by then.
 const AGE_MAX: Duration = Duration::from_mins(30);
-/// The same where it leads to a standby: perhaps only for the moment.
+/// Age at which a connection to a standby is closed, because the address may lead to the primary soon.
 const STANDBY_AGE_MAX: Duration = Duration::from_secs(1);
-/// Pauses between two attempts to connect to a server that starts, or has no connection idle.
+/// Shortest and longest pause between two attempts to connect to a server that is starting or has no free connection.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// Time that the server is given to hear that connections are closed.
+/// Maximum time to close connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connections that are made when they are needed, and state. Cheap to clone.
+/// Connection pool. Connections are opened on demand and kept. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Pool(Arc<Inner>);
 
@@ -42,24 +43,24 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct PoolState {
-    /// The one that was used last is taken first: it knows the statements.
+    /// Idle connections. The one that was used last is taken first, because its statements are prepared.
     idle: Vec<(PostgresConnection, Stopwatch)>,
-    /// Rises when all connections that there are by then are given up.
+    /// Counter that rises when all existing connections are invalidated.
     epoch: u64,
     closed: bool,
 }
 
-/// A connection, until it is dropped: then it is state, or closed where it is in doubt.
+/// Connection of a pool. Dropping it returns it to the pool, or closes it if it is in doubt.
 #[derive(Debug)]
 pub(in crate::store) struct PooledConnection {
     connection: Option<PostgresConnection>,
     pool: Arc<Inner>,
-    /// Given back last, when the connection is there for the next.
+    /// Released last, after the connection was returned.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
-    /// A pool whose first connection is made when it is needed.
+    /// Creates a pool without connections.
     pub(super) fn new(server: &Server, schema: &'static str) -> Result<Self, StoreError> {
         let connections = (server.connections() / 2).max(2);
         let connector = Connector::new(server, schema).map_err(DatabaseFailure::from)?;
@@ -71,7 +72,7 @@ impl Pool {
         })))
     }
 
-    /// Makes two connections, and refuses a pooler that leads both to one session.
+    /// Opens two connections, and refuses a pooler that leads both to the same session.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         let one = self.acquire().await?;
         let other = self.acquire().await?;
@@ -81,7 +82,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits for a connection that is free, or makes one; but not for long.
+    /// Takes an idle connection or opens one, waiting at most [`ACQUIRE_TIMEOUT`].
     pub(in crate::store) async fn acquire(&self) -> Result<PooledConnection, StoreError> {
         let stopwatch = Clock::stopwatch();
         let permit = Arc::clone(&self.0.permits).acquire_owned();
@@ -103,7 +104,7 @@ impl Pool {
             connection
         } else {
             let patience = ACQUIRE_TIMEOUT.saturating_sub(stopwatch.elapsed());
-            // Rare, and large: whoever asks for a connection is not to carry it.
+            // Boxed, because this future is large and rare.
             Box::pin(self.0.connect(patience)).await?
         };
         Ok(PooledConnection {
@@ -113,7 +114,7 @@ impl Pool {
         })
     }
 
-    /// Closes the connections that nobody uses now, and each of the others when it is given back. Waits for nobody.
+    /// Closes the idle connections now, and each of the others when it is returned.
     pub(super) async fn close(&self) {
         self.0.permits.close();
         let idle = {
@@ -127,7 +128,7 @@ impl Pool {
 }
 
 impl Inner {
-    /// Makes a connection. A server that starts, or has none free, is asked again.
+    /// Opens a connection. Retries while the server is starting or has no free connection.
     async fn connect(&self, patience: Duration) -> Result<PostgresConnection, StoreError> {
         let epoch = self.lock().epoch;
         let mut refused = None;
@@ -146,8 +147,8 @@ impl Inner {
         let mut connection = connected.unwrap_or_else(|_| {
             Err(refused.unwrap_or_else(|| {
                 DatabaseFailure::new(
-                    "the server did not answer while it was connected to",
-                    "host and port in DATABASE_URL, and the network, must lead to the server",
+                    "the server did not accept the connection in time",
+                    "check host and port in DATABASE_URL, and the network",
                 )
             }))
         })?;
@@ -155,7 +156,7 @@ impl Inner {
         Ok(connection)
     }
 
-    /// Takes a connection that is free and not too old.
+    /// Takes an idle connection that is not too old.
     fn take(&self) -> Option<(PostgresConnection, Stopwatch)> {
         let mut state = self.lock();
         state.idle.retain(|(connection, since)| since.elapsed() < IDLE_MAX && !is_old(connection));
@@ -172,7 +173,7 @@ impl Inner {
         }
     }
 
-    /// Closes all connections that there are now, those in use when they are given back.
+    /// Closes all idle connections now, and those in use when they are returned.
     fn invalidate_all(&self) {
         let mut state = self.lock();
         state.epoch += 1;
@@ -181,7 +182,8 @@ impl Inner {
 
     fn exhausted(&self) -> StoreError {
         let what = format!("all {} connections of this process are in use", self.connections);
-        let hint = "set SUBLEDGER_POSTGRES_CONNECTIONS to more, if the server has them";
+        let hint =
+            "set SUBLEDGER_POSTGRES_CONNECTIONS to a larger number, if the server allows more";
         DatabaseFailure::new(what, hint).into()
     }
 
@@ -191,7 +193,7 @@ impl Inner {
 }
 
 fn is_old(connection: &PostgresConnection) -> bool {
-    connection.since.elapsed()
+    connection.age.elapsed()
         >= if connection.backend.is_standby { STANDBY_AGE_MAX } else { AGE_MAX }
 }
 
@@ -201,7 +203,7 @@ impl PooledConnection {
         self.connection.as_ref().expect("a connection that was not dropped")
     }
 
-    /// The bare connection, for a test.
+    /// Takes the underlying connection out of the pool.
     #[cfg(test)]
     pub(in crate::store) fn detach(mut self) -> sqlx::PgConnection {
         self.connection.take().unwrap().into_connection()
@@ -216,10 +218,10 @@ impl PooledConnection {
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
-        // None where this is the connection whose transaction is being ended, and its task is not run to the end.
+        // None if the task below, which ends the transaction, was dropped before its end.
         let permit = self.permit.take();
         match (tokio::runtime::Handle::try_current(), permit) {
-            // Whoever asked left in the middle of a transaction, but not of a statement.
+            // The caller left in the middle of a transaction, but not of a statement.
             (Ok(runtime), Some(permit)) if connection.is_idle_in_transaction() => {
                 let pool = Arc::clone(&self.pool);
                 let mut connection = Self { connection: Some(connection), pool, permit: None };

@@ -1,21 +1,21 @@
-//! Connecting to PostgreSQL: the settings of a session are made, and then read back.
+//! Connecting to PostgreSQL: the settings of a session are set, and then read back and checked.
 //!
-//! Nothing is asked for while the connection is made but what every pooler knows: pgbouncer refuses other start-up
-//! parameters, or drops them where it is told to. A session in which a setting is another than it was made is not
-//! used: events in the wrong schema, or commits that do not wait for the disk, would be found much later.
+//! The connection is opened without start-up parameters that a pooler may not know: pgbouncer refuses them, or drops them
+//! if configured so. A session with a wrong setting is not used. Otherwise events in the wrong schema, or commits that do
+//! not wait for the disk, would be noticed much later.
 
 use std::str::FromStr as _;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqlSafeStr as _, SqlStr};
 
-use super::postgres_connection::PostgresConnection;
-use crate::store::Server;
+use super::postgres_connection::{Backend, PostgresConnection};
 use crate::store::failure::DatabaseFailure;
+use crate::store::url::Server;
 
-/// The schema of the log.
+/// Schema of the log.
 pub(in crate::store) const POSTGRES_LOG_SCHEMA: &str = "subledger";
-/// The schema of the read models.
+/// Schema of the read models.
 pub(in crate::store) const POSTGRES_READ_SCHEMA: &str = "subledger_read";
 
 /// Encoding of the database and of the connection.
@@ -23,64 +23,56 @@ const ENCODING: &str = "UTF8";
 
 type Setting = (&'static str, &'static str);
 
-/// Settings of every session. A statement that takes longer than this is not answered to anybody;
-/// a rebuild's are shorter, but for its indexes, which say so themselves.
+/// Settings of every session. Nobody waits longer for a statement; only the statements that create the indexes of a
+/// rebuild take longer, and disable the timeout.
 const SETTINGS: [Setting; 4] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "5s"),
-    // Each statement sees what is committed when it begins; an append counts on it once it has the lock.
+    // Each statement sees what was committed before it began. An append relies on it after it has the lock.
     ("default_transaction_isolation", "read committed"),
-    // Short statements, each of which would pay for it.
+    // Compilation would cost more than it saves in short statements.
     ("jit", "off"),
 ];
-/// Settings of the log's sessions. An answer means that it is on the disk, whatever the database's own setting is.
-/// Every statement goes along an index, also while nobody has counted yet what a new table holds. And the lock of the
-/// head is free again soon after the process that held it is cut off.
+/// Settings of sessions on the log. A commit waits for the disk, whatever the setting of the database is. Every statement
+/// uses an index, also before a new table has statistics. The lock of the head is released soon after the process that
+/// holds it loses its connection.
 const LOG_SETTINGS: [Setting; 3] = [
     ("synchronous_commit", "on"),
     ("enable_seqscan", "off"),
     ("idle_in_transaction_session_timeout", "10s"),
 ];
-/// Settings of the read models' sessions. Nothing there is lost for good, so a commit need not wait for the disk; and
-/// a plan that was made for an empty table is not kept.
+/// Settings of sessions on the read models. A commit does not wait for the disk, because a read model can be rebuilt. A
+/// plan that was made for an empty table is not kept.
 const READ_MODEL_SETTINGS: [Setting; 3] = [
     ("synchronous_commit", "off"),
     ("plan_cache_mode", "force_custom_plan"),
     ("idle_in_transaction_session_timeout", "1min"),
 ];
-/// Settings by which the server finds out that this end is gone, and lets its locks go. They read as 0 where the way
-/// to the server is no network, and so are not checked.
+/// Settings by which the server detects a lost client and releases its locks. They read as 0 on a Unix socket, and are
+/// therefore not checked.
 const KEEP_ALIVES: [Setting; 4] = [
     ("tcp_keepalives_idle", "30"),
     ("tcp_keepalives_interval", "10"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "30s"),
 ];
-/// Whoever may act as the owner of the read models does, so that their tables have one owner, and the grants that
-/// belong to it, whoever makes them.
+/// Switches to the role that owns the read models, if the session may, so that all tables have the same owner and its
+/// grants.
 const ROLE: &str = "set_config('role', coalesce((
     SELECT owner.rolname FROM pg_namespace AS n JOIN pg_roles AS owner ON owner.oid = n.nspowner
     WHERE n.nspname = 'subledger_read' AND owner.rolname <> current_user AND pg_has_role(owner.oid,
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
     ), current_setting('role')), false)";
 
-/// Connector to one of the schemas.
+/// Opens connections to one of the schemas.
 #[derive(Debug)]
 pub(super) struct Connector {
     options: PgConnectOptions,
     settings: Vec<Setting>,
-    /// Makes the settings.
+    /// Statement that sets the settings.
     set: SqlStr,
-    /// Reads them.
+    /// Statement that reads them.
     show: SqlStr,
-}
-
-/// Process of the server that a connection leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Backend {
-    pub(super) process: i32,
-    /// True if the server is a standby.
-    pub(super) is_standby: bool,
 }
 
 impl Connector {
@@ -90,12 +82,12 @@ impl Connector {
             .extra_float_digits(None)
             .disable_statement_logging();
         let is_log = schema == POSTGRES_LOG_SCHEMA;
-        // Once for both.
-        if is_log && !server.not_used().is_empty() {
-            let parameters = server.not_used().join(", ");
+        // Logged once, not again for the read models.
+        if is_log && !server.ignored().is_empty() {
+            let parameters = server.ignored().join(", ");
             tracing::warn!(
                 parameters,
-                "DATABASE_URL has parameters that this program does not use: {parameters}"
+                "DATABASE_URL has parameters that this program ignores: {parameters}"
             );
         }
         let mut settings = vec![("search_path", schema), ("client_encoding", ENCODING)];
@@ -117,11 +109,11 @@ impl Connector {
         Ok(Self { options, settings, set: text(set), show: text(show) })
     }
 
-    /// Connects, makes the settings of the session, and checks them.
+    /// Connects, sets the settings of the session, and checks them.
     pub(super) async fn connect(&self) -> Result<PostgresConnection, DatabaseFailure> {
         let mut connection = self.options.connect().await?;
         let set: i32 = query_unprepared(&mut connection, &self.set).await?.try_get(0)?;
-        // By another statement: a pooler may have sent the first one to another session.
+        // In a second statement, because a pooler may have sent the first one to another session.
         let shown = query_unprepared(&mut connection, &self.show).await?;
         let process: i32 = shown.try_get(0)?;
         if process != set {
@@ -136,8 +128,8 @@ impl Connector {
         if encoding != ENCODING {
             return Err(DatabaseFailure::new(
                 format!("its encoding is {encoding}, and a ledger needs {ENCODING}"),
-                "make a database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0; pg_dump and psql \
-                 move what there is",
+                "create a database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the data with \
+                 pg_dump and psql",
             ));
         }
         for (index, (name, value)) in self.settings.iter().enumerate() {
@@ -156,12 +148,12 @@ impl Connector {
 const SESSION_MODE: &str =
     "a pooler must keep a session for each of its clients (pgbouncer: pool_mode = session)";
 
-/// Two connections lead to one session.
+/// Error of a pooler that does not keep a session for each connection.
 pub(super) fn session_mode_required() -> DatabaseFailure {
     DatabaseFailure::new("the pooler gives each transaction another session", SESSION_MODE)
 }
 
-/// Asks without a prepared statement.
+/// Runs a query without preparing it.
 async fn query_unprepared(
     connection: &mut PgConnection,
     sql: &SqlStr,

@@ -1,10 +1,10 @@
-//! A connection to PostgreSQL, and whether it may be used again.
+//! Connection to PostgreSQL that knows whether it may be reused.
 //!
-//! Whoever stops waiting for a statement leaves a connection behind that somebody else must not get: what it reads
-//! next is the answer to that statement. And a connection on which a statement failed may lead to a server that is
-//! gone, or only reads. So a connection is in doubt from the beginning of a statement until its end was read without
-//! an error, and while a transaction is open; in doubt, it is closed. No statement waits for ever: where the server
-//! says nothing for longer than it would work on a statement, the connection has failed.
+//! A caller that stops waiting for a statement leaves an unread answer on the connection, which the next user would read
+//! as its own. A connection on which a statement failed may lead to a server that is gone or only reads. A connection is
+//! therefore in doubt from the start of a statement until its end was read without an error, and while a transaction is
+//! open. A connection in doubt is closed. No statement waits forever: if the server is silent for longer than it may work
+//! on a statement, the connection has failed.
 
 use std::time::Duration;
 
@@ -12,37 +12,46 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgRow};
 use sqlx::{Connection as _, SqlStr};
 
-use super::postgres::Backend;
-use super::{Dialect, IntoSql as _, Row, sql};
+use super::row::Row;
+use super::sql;
+use super::statement::{Dialect, IntoSql as _};
+
 use crate::clock::{Clock, Stopwatch};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::failure::DatabaseFailure;
 
-/// Time in which the server says something: a little more than `statement_timeout`.
+/// Maximum silence of the server during a statement: slightly more than `statement_timeout`.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
-/// The same for a statement without `statement_timeout`.
+/// Maximum silence of the server during a statement without `statement_timeout`.
 const LONG_ANSWER_TIMEOUT: Duration = Duration::from_hours(6);
-/// Time in which a connection that was silent shows that it is there.
+/// Maximum time of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The classes and codes after which no connection of the same age is used again: the way to the server broke, the
-/// server ends, or it only reads.
+/// Prefixes of SQLSTATE codes after which all older connections are closed: the connection broke, the server shuts down,
+/// or it is read-only.
 const POOL_INVALIDATING_CODES: [&str; 3] = ["08", "57P", "25006"];
 
-/// A connection to PostgreSQL.
+/// Server process that a connection leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Backend {
+    pub(super) process: i32,
+    pub(super) is_standby: bool,
+}
+
+/// Connection to PostgreSQL.
 #[derive(Debug)]
 pub(in crate::store) struct PostgresConnection {
     connection: PgConnection,
     pub(super) backend: Backend,
-    pub(super) since: Stopwatch,
-    /// Number of the pool's connections that were given up together before this one was made.
+    pub(super) age: Stopwatch,
+    /// Epoch of the pool in which this connection was made.
     pub(super) epoch: u64,
     answer_timeout: Duration,
-    /// A statement is under way, or one failed.
+    /// True while a statement runs, and after one failed.
     is_in_doubt: bool,
-    /// A transaction is open.
+
     is_in_transaction: bool,
-    /// The failure concerns other connections, too.
+    /// True if the failure concerns all connections of the pool.
     invalidates_pool: bool,
 }
 
@@ -51,7 +60,7 @@ impl PostgresConnection {
         Self {
             connection,
             backend,
-            since: Clock::stopwatch(),
+            age: Clock::stopwatch(),
             epoch: 0,
             answer_timeout: ANSWER_TIMEOUT,
             is_in_doubt: false,
@@ -60,18 +69,18 @@ impl PostgresConnection {
         }
     }
 
-    /// True if somebody else may use it.
+    /// True if the connection may be used again.
     pub(super) fn is_reusable(&self) -> bool {
         !self.is_in_doubt && !self.is_in_transaction
     }
 
-    /// True if it failed in a way that others of its age share.
+    /// True if the failure concerns all connections of the pool.
     pub(super) fn invalidates_pool(&self) -> bool {
         self.invalidates_pool
     }
 
-    /// The connection, for what migrations do in a transaction. Where that fails the transaction stays open, and so the
-    /// connection is not used again.
+    /// Underlying connection, for migrations inside a transaction. If one fails, the transaction stays open, so that the
+    /// connection is not reused.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
@@ -81,29 +90,29 @@ impl PostgresConnection {
         self.connection
     }
 
-    /// True if the server is there.
+    /// Pings the server.
     pub(super) async fn is_alive(&mut self) -> bool {
         let ping = tokio::time::timeout(PING_TIMEOUT, self.connection.ping());
         matches!(ping.await, Ok(Ok(())))
     }
 
-    /// Says good-bye, where the server hears it.
+    /// Closes the connection.
     pub(super) async fn close(self) {
-        // Nothing is lost where it does not.
+        // A failed close loses nothing.
         let _ = self.connection.close().await;
     }
 
-    /// Begins a transaction, with a statement that does.
+    /// Begins a transaction with this statement.
     pub(super) async fn begin(&mut self, sql: SqlStr) -> Result<(), StoreError> {
         self.is_in_transaction = true;
         self.run(sql).await
     }
 
-    /// Commits what was done since. A transaction in which a statement failed is none.
+    /// Commits the transaction. Refused if a statement of it failed.
     pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
         if self.is_in_doubt {
             return Err(StoreError::Internal(
-                "a transaction was to be committed in which a statement failed".into(),
+                "a transaction in which a statement failed cannot be committed".into(),
             ));
         }
         self.run(sql::COMMIT.into_sql(Dialect::Postgres)).await?;
@@ -111,7 +120,7 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// Ends a transaction that only read.
+    /// Ends a read transaction.
     pub(super) async fn end(&mut self) -> Result<(), StoreError> {
         if self.is_in_transaction && !self.is_in_doubt { self.commit().await } else { Ok(()) }
     }
@@ -122,23 +131,23 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// Lets nobody use it any more: it is not what it was made for.
+    /// Marks the connection as not reusable.
     pub(super) fn discard(&mut self) {
         self.is_in_doubt = true;
     }
 
-    /// True if a transaction is open and nothing else is wrong.
+    /// True if a transaction is open and no statement runs or failed.
     pub(super) fn is_idle_in_transaction(&self) -> bool {
         self.is_in_transaction && !self.is_in_doubt
     }
 
-    /// Ends a transaction that nobody asks about any more.
+    /// Rolls back a transaction whose caller is gone.
     pub(super) async fn roll_back_abandoned(&mut self) {
-        // Where it does not end, the connection is in doubt.
+        // If this fails, the connection stays in doubt.
         let _ = tokio::time::timeout(PING_TIMEOUT, self.rollback()).await;
     }
 
-    /// Lets the statements of this transaction take as long as they take.
+    /// Disables the timeouts of this transaction with this statement.
     pub(super) async fn disable_timeouts(&mut self, sql: SqlStr) -> Result<(), StoreError> {
         self.run(sql).await?;
         self.answer_timeout = LONG_ANSWER_TIMEOUT;
@@ -160,7 +169,7 @@ impl PostgresConnection {
         self.complete(done).await
     }
 
-    /// The rows one by one, as they come.
+    /// Streams the rows.
     pub(super) fn fetch<'l>(
         &'l mut self,
         sql: SqlStr,
@@ -195,14 +204,14 @@ impl PostgresConnection {
     }
 }
 
-/// The rest of an answer.
+/// Rows of an answer that are not read yet.
 struct Rows<'l> {
     left: BoxStream<'l, Result<PgRow, sqlx::Error>>,
     is_in_doubt: &'l mut bool,
     invalidates_pool: &'l mut bool,
 }
 
-/// Waits for the server so long. Takes note of a failure that concerns other connections, too.
+/// Waits for an answer, and notes whether a failure concerns all connections of the pool.
 async fn within<T>(
     timeout: Duration,
     answer: impl Future<Output = Result<T, sqlx::Error>>,
@@ -211,8 +220,8 @@ async fn within<T>(
     let Ok(answered) = tokio::time::timeout(timeout, answer).await else {
         *invalidates_pool = true;
         return Err(DatabaseFailure::new(
-            format!("the server said nothing for {} s", timeout.as_secs()),
-            "the network may have lost the connection: it is closed, and another one made",
+            format!("the server sent nothing for {} s", timeout.as_secs()),
+            "the network may have lost the connection; a new one is opened",
         )
         .into());
     };

@@ -1,13 +1,13 @@
-//! Files that only their owner can read, whatever the umask says.
+//! Creation of files that only their owner can read, independent of the umask.
 //!
-//! SQLite gives `-wal` and `-shm` the mode of the file that they belong to. So it is enough to make that file
-//! before SQLite does. The mode of a file that is there stays: whoever runs the ledger may have set it.
+//! SQLite gives `-wal` and `-shm` the mode of the database file, so that it is enough to create that file before SQLite
+//! does. The mode of an existing file stays, because the operator may have set it.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Makes an empty file, mode 600. False where the file exists.
+/// Creates an empty file with mode 600. False if the file exists.
 pub(in crate::store) fn create(path: &Path) -> io::Result<bool> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -23,12 +23,12 @@ pub(in crate::store) fn create(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes the file of a database where it is missing. Why it cannot be made, SQLite finds out and says.
+/// Creates the file of a database if it is missing. Ignores errors, because SQLite reports them when it opens the file.
 pub(in crate::store) fn create_if_missing(path: &Path) {
     let _ = create(path);
 }
 
-/// Those of these files that every user of the machine can read.
+/// Returns the files that every user of the machine can read.
 pub(in crate::store) fn readable_by_all(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     #[cfg(unix)]
     let is_open = |path: &PathBuf| {

@@ -1,7 +1,7 @@
-//! OpenMode a file of SQLite's to be looked at: nothing is made and nothing is written, also where nothing could be.
+//! Read-only opening of a SQLite file, also on a read-only medium: nothing is created and nothing is written.
 //!
-//! A file in WAL mode is read together with its write-ahead log, for which SQLite needs a shared-memory file beside
-//! it. How a file is opened so that none of the three is written depends on which of them are there.
+//! A file in WAL mode is read together with its write-ahead log, for which SQLite needs a shared-memory file beside it.
+//! The options that leave all three unwritten depend on which of them exist.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,15 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::readers::ReaderPool;
 use super::sqlite::{self, cannot_open, options};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// Connections that only look at a file, once one of them could.
+/// Opens a pool of read-only connections with the first options that work.
 pub(in crate::store) async fn read_only_readers(path: &Path) -> Result<ReaderPool, StoreError> {
     let mut last = None;
     for options in open_options(path) {
         match probe(&options).await {
             Ok(()) => return Ok(ReaderPool::new(options)),
-            // Busy and the like pass; only what has to be made or written is a reason for another way.
+            // Other options help only if a file had to be created or written.
             Err(error) if !needs_to_write(&error) => return Err(cannot_open(path, error)),
             Err(error) => last = Some(error),
         }
@@ -28,8 +28,8 @@ pub(in crate::store) async fn read_only_readers(path: &Path) -> Result<ReaderPoo
         Some(error) if has_content(&beside(path, "-wal")) => StoreError::CannotOpen {
             path: path.to_owned(),
             reason: format!(
-                "its write-ahead log {} cannot be read where nothing can be written: copy both files \
-                 together to a directory that can be written",
+                "its write-ahead log {} cannot be read on a read-only medium: copy both files together to a writable \
+                 directory",
                 beside(path, "-wal").display()
             ),
             source: Some(error.into()),
@@ -39,15 +39,15 @@ pub(in crate::store) async fn read_only_readers(path: &Path) -> Result<ReaderPoo
     })
 }
 
-/// The ways in which a file may be opened, in the order in which they are tried.
+/// Options with which a file may be opened, in the order in which they are tried.
 fn open_options(path: &Path) -> Vec<SqliteConnectOptions> {
     let options = || sqlite::reader_options(options(path));
     if has_content(&beside(path, "-wal")) {
-        // A connection that could write would move the write-ahead log into the file when it closes.
+        // A writable connection would move the write-ahead log into the file when it closes.
         return vec![options().read_only(true)];
     }
-    // Nobody has written since the file was closed. What belongs to WAL mode is made and removed again, or, where it
-    // cannot be, the file is read as one that nobody writes.
+    // Nobody has written since the file was closed. The files of WAL mode are created and removed again, or, if they
+    // cannot be, the file is read as an immutable one.
     let immutable = options().read_only(true).immutable(true);
     if can_be_written(path) { vec![options(), immutable] } else { vec![immutable] }
 }
@@ -60,7 +60,7 @@ async fn probe(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
     closed
 }
 
-/// True if SQLite says that it cannot write, or cannot open a file that it would have to make.
+/// True if SQLite could not write a file, or could not create one.
 fn needs_to_write(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let code = code.and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
@@ -86,8 +86,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 pub(in crate::store) mod sql {
-    crate::store::db::statements! {
-        /// Reads the file, which opening it does not.
+    crate::store::db::statement::statements! {
+        /// Reads the file; opening a connection does not.
         PROBE = sqlite "SELECT count(*) FROM sqlite_schema";
     }
 }

@@ -1,7 +1,6 @@
-//! The connections to one file of SQLite's that read.
+//! Pool of connections that read one SQLite file.
 //!
-//! sqlx has a pool, but it asks every connection that is given back whether it still answers: of a short read
-//! of a file, a third.
+//! The pool of sqlx pings every connection that is returned, which takes a third of the time of a short read.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,15 +9,16 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Session;
-use super::database::{ACQUIRE_TIMEOUT, PING_AFTER_IDLE, sql};
+use super::session::Session;
+use super::timeouts::{ACQUIRE_TIMEOUT, PING_AFTER_IDLE};
+use super::{sql, sqlite};
 use crate::clock::{Clock, Stopwatch};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// Connections that read one file at the same time.
+/// Number of connections that read one file.
 const READERS: u32 = 4;
 
-/// Connections that are opened when they are needed, and kept.
+/// Pool of read connections. They are opened on demand and kept.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct ReaderPool(Arc<Inner>);
 
@@ -26,18 +26,18 @@ pub(in crate::store) struct ReaderPool(Arc<Inner>);
 struct Inner {
     options: SqliteConnectOptions,
     permits: Arc<Semaphore>,
-    /// The one that was used last is taken first: it knows the statements.
+    /// Idle connections. The one that was used last is taken first, because its statements are prepared.
     free: Mutex<Vec<(SqliteConnection, Stopwatch)>>,
 }
 
-/// A connection, until it is dropped.
+/// Connection of the pool. Dropping it returns it.
 #[derive(Debug)]
 pub(in crate::store) struct PooledReader {
     connection: Option<SqliteConnection>,
-    /// Whether it is inside a transaction: dropped then, it is not given back but closed, which ends that.
+    /// True inside a transaction. Dropping it then closes the connection, which ends the transaction.
     is_in_transaction: bool,
-    from: Arc<Inner>,
-    /// Given back last, when the connection is there for the next.
+    pool: Arc<Inner>,
+    /// Released last, after the connection was returned.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -47,7 +47,12 @@ impl ReaderPool {
         Self(Arc::new(Inner { options, permits, free: Mutex::default() }))
     }
 
-    /// Waits for a connection that is free, but not for long.
+    /// Creates a pool of connections that cannot write.
+    pub(in crate::store) fn for_file(path: &Path) -> Self {
+        Self::new(sqlite::reader_options(sqlite::options(path)))
+    }
+
+    /// Takes an idle connection or opens one, waiting at most [`ACQUIRE_TIMEOUT`].
     pub(super) async fn acquire(&self) -> Result<PooledReader, StoreError> {
         let permit = Arc::clone(&self.0.permits).acquire_owned();
         let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, permit).await;
@@ -61,40 +66,40 @@ impl ReaderPool {
             Some(connection) => connection,
             None => self.0.options.connect().await?,
         };
-        let from = Arc::clone(&self.0);
+        let pool = Arc::clone(&self.0);
         Ok(PooledReader {
             connection: Some(connection),
             is_in_transaction: false,
-            from,
+            pool,
             _permit: permit,
         })
     }
 
-    /// A connection that is not one of those that are kept, and that may write other files.
+    /// Opens a separate connection, which may write other files.
     pub(super) async fn connect(&self, path: &Path) -> Result<SqliteConnection, StoreError> {
-        super::sqlite::connect(path, self.0.options.clone().pragma("query_only", "OFF")).await
+        sqlite::connect(path, self.0.options.clone().pragma("query_only", "OFF")).await
     }
 
-    /// Waits until nobody reads, closes the connections, and keeps others from opening any until the answer is dropped.
+    /// Waits until nobody reads, closes the connections, and blocks new ones until the returned permit is dropped.
     pub(in crate::store) async fn close_and_block(
         &self,
     ) -> Result<OwnedSemaphorePermit, StoreError> {
         let all = Arc::clone(&self.0.permits).acquire_many_owned(READERS).await;
         let all = all.map_err(|_| sqlx::Error::PoolClosed)?;
         while let Some((connection, _)) = self.0.take() {
-            // It wrote nothing that could be lost.
+            // A read connection has nothing to lose.
             let _ = connection.close().await;
         }
         Ok(all)
     }
 
-    /// Closes them all, each when it is given back.
+    /// Waits until nobody reads, and closes all connections.
     pub(super) async fn close(&self) {
         let all = self.0.permits.acquire_many(READERS).await;
         self.0.permits.close();
         drop(all);
         while let Some((connection, _)) = self.0.take() {
-            // It wrote nothing that could be lost.
+            // A read connection has nothing to lose.
             let _ = connection.close().await;
         }
     }
@@ -118,13 +123,13 @@ impl PooledReader {
         Session::Sqlite(self.connection.as_mut().expect("a connection that was not dropped"))
     }
 
-    /// Begins a transaction that reads.
+    /// Begins a read transaction.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.is_in_transaction = true;
         self.session().run(sql::BEGIN_READ).await
     }
 
-    /// Ends it.
+    /// Ends the read transaction.
     pub(super) async fn end(mut self) -> Result<(), StoreError> {
         if self.is_in_transaction {
             self.session().run(sql::COMMIT).await?;
@@ -137,7 +142,7 @@ impl PooledReader {
 impl Drop for PooledReader {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take().filter(|_| !self.is_in_transaction) {
-            let mut free = self.from.free.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
             free.push((connection, Clock::stopwatch()));
         }
     }

@@ -1,31 +1,30 @@
 //! Database session: prepares and runs statements on SQLite or PostgreSQL.
 
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{
-    Arguments as _, ColumnIndex, Decode, Encode, Postgres, Row as _, SqlSafeStr as _, SqlStr,
-    Sqlite, Type,
-};
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{Arguments as _, Encode, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Type};
 
 use super::postgres_connection::PostgresConnection;
-use super::{Dialect, IntoSql, Statement, sql};
-use crate::store::StoreError;
+use super::row::Row;
+use super::sql;
+use super::statement::{Dialect, IntoSql, Statement};
+use crate::store::error::StoreError;
 
-/// A connection to one of the databases, for as long as somebody asks.
+/// Borrowed connection to one of the databases.
 #[derive(Debug)]
 pub(in crate::store) enum Session<'c> {
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PostgresConnection),
 }
 
-/// A statement and what is bound to it.
+/// Statement with its bound values.
 #[derive(Debug)]
 #[must_use = "a query does nothing until it is run"]
 pub(in crate::store) struct Query<'c> {
     sql: SqlStr,
     prepared: Prepared<'c>,
-    /// The first value that could not be bound.
+    /// Error of the first value that could not be bound.
     failed: Option<StoreError>,
 }
 
@@ -35,14 +34,7 @@ enum Prepared<'c> {
     Postgres(&'c mut PostgresConnection, PgArguments),
 }
 
-/// A row of either database.
-#[derive(Debug)]
-pub(in crate::store) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
-}
-
-/// What both databases can be given.
+/// Value that can be bound in both databases.
 pub(in crate::store) trait Bind<'v>:
     Encode<'v, Sqlite> + Type<Sqlite> + Encode<'v, Postgres> + Type<Postgres>
 {
@@ -61,7 +53,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// The same connection, lent on.
+    /// Borrows the same connection for a shorter time.
     pub(in crate::store) fn reborrow(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite(connection) => Session::Sqlite(connection),
@@ -69,17 +61,17 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// A statement's text, to be filled in.
+    /// Text of a statement in the dialect of this connection.
     pub(in crate::store) fn text(&self, statement: Statement) -> &'static str {
         statement.text(self.dialect())
     }
 
-    /// A statement that is prepared once for each connection.
+    /// Creates a query. Its statement is prepared once for each connection.
     pub(in crate::store) fn query(&mut self, text: impl IntoSql) -> Query<'_> {
         self.reborrow().into_query(text)
     }
 
-    /// Like [`Self::query`], for as long as the connection is lent.
+    /// Creates a query that lives as long as the borrowed connection.
     pub(in crate::store) fn into_query(self, text: impl IntoSql) -> Query<'c> {
         let sql = text.into_sql(self.dialect());
         let prepared = match self {
@@ -89,7 +81,7 @@ impl<'c> Session<'c> {
         Query { sql, prepared, failed: None }
     }
 
-    /// Runs statements without parameters, as many as the text has.
+    /// Runs all statements of a text without parameters.
     pub(in crate::store) async fn run(&mut self, text: impl IntoSql) -> Result<(), StoreError> {
         let sql = text.into_sql(self.dialect());
         match self {
@@ -101,7 +93,7 @@ impl<'c> Session<'c> {
         Ok(())
     }
 
-    /// Lets the statements of this transaction take as long as they take. Those of SQLite always may.
+    /// Disables the statement timeout for this transaction. SQLite has none.
     pub(in crate::store) async fn disable_timeouts(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -130,7 +122,7 @@ impl<'c> Query<'c> {
         }
     }
 
-    /// Binds what only PostgreSQL has: arrays.
+    /// Binds an array, which only PostgreSQL has.
     pub(super) fn add_postgres<'v, T>(&mut self, value: T)
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -149,7 +141,7 @@ impl<'c> Query<'c> {
         }
     }
 
-    /// The rows one by one, as they come.
+    /// Streams the rows.
     pub(in crate::store) fn fetch(self) -> BoxStream<'c, Result<Row, StoreError>> {
         let Self { sql, prepared, failed } = self;
         if let Some(error) = failed {
@@ -169,7 +161,7 @@ impl<'c> Query<'c> {
     }
 
     pub(in crate::store) async fn fetch_optional(self) -> Result<Option<Row>, StoreError> {
-        // To the end, so that the statement is done.
+        // All rows are read, so that the statement is finished.
         Ok(self.fetch_all().await?.into_iter().next())
     }
 
@@ -177,7 +169,7 @@ impl<'c> Query<'c> {
         self.fetch_optional().await?.ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
-    /// Runs it, and says how many rows it touched.
+    /// Runs the statement, and returns the number of affected rows.
     pub(in crate::store) async fn execute(self) -> Result<u64, StoreError> {
         let Self { sql, prepared, failed } = self;
         if let Some(error) = failed {
@@ -189,35 +181,5 @@ impl<'c> Query<'c> {
             }
             Prepared::Postgres(connection, arguments) => connection.execute(sql, arguments).await?,
         })
-    }
-}
-
-impl Row {
-    /// The value of a column, by its number or name.
-    pub(in crate::store) fn get<'r, T, I>(&'r self, column: I) -> Result<T, StoreError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
-        I: ColumnIndex<SqliteRow> + ColumnIndex<PgRow>,
-    {
-        Ok(match self {
-            Self::Sqlite(row) => row.try_get(column)?,
-            Self::Postgres(row) => row.try_get(column)?,
-        })
-    }
-
-    /// The bytes of a column, whatever its type; none where it is NULL.
-    pub(in crate::store) fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(match self {
-            Self::Sqlite(row) => row.try_get_unchecked(column)?,
-            Self::Postgres(row) => row.try_get_unchecked(column)?,
-        })
-    }
-
-    /// How many columns it has.
-    pub(in crate::store) fn len(&self) -> usize {
-        match self {
-            Self::Sqlite(row) => row.len(),
-            Self::Postgres(row) => row.len(),
-        }
     }
 }

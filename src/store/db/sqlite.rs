@@ -1,4 +1,4 @@
-//! How SQLite is opened here, and how a file is recognised.
+//! Opening of SQLite files, and their identity.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,16 +6,15 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::readers::ReaderPool;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::failure::DatabaseFailure;
 
-/// How long a verb waits for another process's lock before it is unavailable.
+/// Maximum time that an operation waits for the lock of another process.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How much of a file readers map into memory, in bytes. Only address space until it is read.
+/// Number of bytes of a file that readers map into memory. It is only address space until it is read.
 const READER_MMAP_BYTES: &str = "1099511627776";
 
-/// What every connection has in common. Statements are not logged: they would carry bodies.
+/// Options of every connection. Statements are not logged, because their values include bodies.
 pub(in crate::store) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -23,17 +22,12 @@ pub(in crate::store) fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// Connections that cannot write.
-pub(in crate::store) fn reader_pool(path: &Path) -> ReaderPool {
-    ReaderPool::new(reader_options(options(path)))
-}
-
-/// Options of connections that read.
+/// Options of read connections.
 pub(super) fn reader_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.pragma("query_only", "ON").pragma("mmap_size", READER_MMAP_BYTES)
 }
 
-/// Opens a connection; failing that, says which file it was.
+/// Opens a connection. The error names the file.
 pub(in crate::store) async fn connect(
     path: &Path,
     options: SqliteConnectOptions,
@@ -50,7 +44,7 @@ pub(super) fn cannot_open(path: &Path, error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Why a file cannot be opened, for people.
+/// Reason why a file cannot be opened, for a message.
 fn reason(path: &Path, error: &sqlx::Error) -> String {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if path.is_dir() {
@@ -61,15 +55,15 @@ fn reason(path: &Path, error: &sqlx::Error) -> String {
     }
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         Some("26") => "it is not a ledger".to_owned(),
-        Some("5" | "261" | "517") => "another program holds it locked".to_owned(),
+        Some("5" | "261" | "517") => "another program has locked it".to_owned(),
         Some("8" | "14" | "1032" | "1544") => "it cannot be written".to_owned(),
         Some("13" | "778" | "4874") => "its disk is full".to_owned(),
         _ => "it cannot be read or written".to_owned(),
     }
 }
 
-/// Which file a path names: a file that was moved away, replaced or deleted is another one, and
-/// what is written to it would be lost.
+/// Identity of the file at a path. It changes if the file is moved, replaced or deleted: writes to the old file would be
+/// lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct FileIdentity {
     device: u64,
@@ -77,7 +71,7 @@ pub(in crate::store) struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// The file at this path, if there is one. Where the system has no inodes, all files are one.
+    /// Reads the identity of the file at a path, if there is one. On a system without inodes all files are equal.
     pub(in crate::store) fn for_path(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         #[cfg(unix)]

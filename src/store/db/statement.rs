@@ -1,26 +1,54 @@
-//! How statements are written down: each once, by name, as a constant.
+//! Statements, each declared once as a named constant.
 //!
-//! Parameters are `$1`, `$2`, … in both databases. A statement may be a template: `{rows}` stands for
-//! as many rows of parameters as are bound at once, `{g}` for the number of a generation.
+//! Parameters are `$1`, `$2`, … in both databases. A statement may be a template: `{rows}` stands for the rows of
+//! parameters that are bound at once, `{g}` for the number of a generation.
 //!
-//! In a statement that is asked often a limit stands as `CAST($1 AS bigint)`: SQLite looks at the value of a bare
-//! parameter there when it plans a statement, and so plans it again each time one is bound, which takes longer than
-//! a short answer.
+//! In a frequent statement a limit is written `CAST($1 AS bigint)`. For a bare parameter in that place SQLite plans the
+//! statement again each time a value is bound, which takes longer than a short answer.
 
 use std::borrow::Cow;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use super::Dialect;
+use crate::projection::column::ColumnType;
 
-/// A statement, as each database takes it; nothing where it is for the other one alone.
+/// Database whose SQL a text is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Statement in both dialects. A text is empty if the statement is for the other database only.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Statement {
     pub(in crate::store) sqlite: &'static str,
     pub(in crate::store) postgres: &'static str,
+    /// Types of the columns of `{rows}`; empty if the statement has no `{rows}`.
+    pub(in crate::store) columns: &'static [BindType],
+}
+
+/// Type of a column of `{rows}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum BindType {
+    Bool,
+    Integer,
+    Text,
+    Bytes,
+    Instant,
+    Json,
 }
 
 impl Statement {
+    pub(in crate::store) const fn new(sqlite: &'static str, postgres: &'static str) -> Self {
+        Self { sqlite, postgres, columns: &[] }
+    }
+
+    /// Sets the types of the columns of `{rows}`.
+    pub(in crate::store) const fn with_columns(self, columns: &'static [BindType]) -> Self {
+        Self { columns, ..self }
+    }
+
     pub(in crate::store) const fn text(self, dialect: Dialect) -> &'static str {
         match dialect {
             Dialect::Sqlite => self.sqlite,
@@ -29,7 +57,63 @@ impl Statement {
     }
 }
 
-/// What can be sent: a constant, or a template that was filled in.
+impl BindType {
+    /// Element type of the PostgreSQL array, and the expression that converts an element to the value of the column.
+    const fn in_postgres(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Bool => ("boolean", "{it}"),
+            Self::Integer => ("bigint", "{it}"),
+            Self::Text => ("text", "{it}"),
+            Self::Bytes => ("bytea", "{it}"),
+            Self::Instant => ("bigint", "to_timestamp({it})"),
+            Self::Json => ("text", "{it}::jsonb"),
+        }
+    }
+}
+
+impl From<ColumnType> for BindType {
+    fn from(kind: ColumnType) -> Self {
+        match kind {
+            ColumnType::Bool => Self::Bool,
+            ColumnType::Integer => Self::Integer,
+            ColumnType::Text => Self::Text,
+            ColumnType::Instant => Self::Instant,
+            ColumnType::Json => Self::Json,
+        }
+    }
+}
+
+/// Expands `{rows}` to this number of rows, whose columns are named `column1`, `column2`, ….
+///
+/// In SQLite parameters that are not bound are NULL: the template must ignore a row whose first column is NULL.
+pub(in crate::store) fn with_rows(
+    template: &str,
+    dialect: Dialect,
+    columns: &[BindType],
+    rows: usize,
+) -> String {
+    let rows = match dialect {
+        Dialect::Sqlite => {
+            let row = format!("({})", vec!["?"; columns.len()].join(", "));
+            format!("VALUES {}", vec![row; rows].join(", "))
+        }
+        Dialect::Postgres => {
+            let (mut values, mut arrays, mut names) = (Vec::new(), Vec::new(), Vec::new());
+            for (number, column) in (1..).zip(columns) {
+                let (sql_type, value) = column.in_postgres();
+                let value = value.replace("{it}", &format!("c{number}"));
+                values.push(format!("{value} AS column{number}"));
+                arrays.push(format!("${number}::{sql_type}[]"));
+                names.push(format!("c{number}"));
+            }
+            let (values, arrays) = (values.join(", "), arrays.join(", "));
+            format!("SELECT {values} FROM unnest({arrays}) AS bound ({})", names.join(", "))
+        }
+    };
+    template.replace("{rows}", &rows)
+}
+
+/// SQL that can be sent: a constant, or a filled template.
 pub(in crate::store) trait IntoSql {
     fn into_sql(self, dialect: Dialect) -> SqlStr;
 }
@@ -64,24 +148,29 @@ impl IntoSql for Cow<'static, str> {
     }
 }
 
-/// Declares statements as constants, and a `CATALOGUE` of them all for the test that prepares
-/// each on a migrated database. One text is for both databases; `sqlite` and `postgres` are texts for
-/// one of them.
+/// Declares statements as constants, and a `CATALOGUE` of all of them for the test that prepares each statement on a
+/// migrated database.
+///
+/// A text without a prefix is for both databases; `sqlite` and `postgres` prefix a text for one of them. The types of
+/// the columns of `{rows}` follow the name: `NAME [Text, Bool] = …`, or `NAME of COLUMNS = …`.
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $($database:ident)? $sql:literal $(, $other:ident $other_sql:literal)?;)+) => {
-        $($(#[$doc])* pub(in crate::store) const $name: $crate::store::db::Statement =
-            $crate::store::db::statements!(@ $($database)? $sql $(, $other $other_sql)?);)+
+    ($($(#[$doc:meta])* $name:ident $([$($column:ident),+])? $(of $columns:path)?
+        = $($database:ident)? $sql:literal $(, $other:ident $other_sql:literal)?;)+) => {
+        $($(#[$doc])* pub(in crate::store) const $name: $crate::store::db::statement::Statement =
+            $crate::store::db::statement::statements!(@ $($database)? $sql $(, $other $other_sql)?)
+                $(.with_columns(&[$($crate::store::db::statement::BindType::$column),+]))?
+                $(.with_columns(&$columns))?;)+
 
         /// Every statement with its name.
         #[cfg(test)]
-        pub(in crate::store) const CATALOGUE: &[(&str, $crate::store::db::Statement)] =
+        pub(in crate::store) const CATALOGUE: &[(&str, $crate::store::db::statement::Statement)] =
             &[$((stringify!($name), $name),)+];
     };
-    (@ $sql:literal) => { $crate::store::db::Statement { sqlite: $sql, postgres: $sql } };
-    (@ sqlite $sql:literal) => { $crate::store::db::Statement { sqlite: $sql, postgres: "" } };
-    (@ postgres $sql:literal) => { $crate::store::db::Statement { sqlite: "", postgres: $sql } };
+    (@ $sql:literal) => { $crate::store::db::statement::Statement::new($sql, $sql) };
+    (@ sqlite $sql:literal) => { $crate::store::db::statement::Statement::new($sql, "") };
+    (@ postgres $sql:literal) => { $crate::store::db::statement::Statement::new("", $sql) };
     (@ sqlite $sql:literal, postgres $other:literal) => {
-        $crate::store::db::Statement { sqlite: $sql, postgres: $other }
+        $crate::store::db::statement::Statement::new($sql, $other)
     };
 }
 pub(in crate::store) use statements;

@@ -1,4 +1,4 @@
-//! The one connection of a file that writes.
+//! Write connection of a SQLite file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,12 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::sqlite::{self, FileIdentity};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// The connection that writes, or none where the last use of it did not end well.
+/// Write connection of a file. None if its last use failed.
 ///
-/// A verb takes it out and puts it back when everything went well. Where it fails, or whoever asked
-/// stops waiting, the connection is dropped instead: that rolls back, and the next verb opens
-/// another.
+/// An operation takes the connection, and puts it back when it succeeds. If it fails or is cancelled, the connection is
+/// dropped, which rolls back, and the next operation opens another one.
 #[derive(Debug)]
 pub(in crate::store) struct Writer {
     connection: Option<SqliteConnection>,
@@ -22,7 +21,7 @@ pub(in crate::store) struct Writer {
 }
 
 impl Writer {
-    /// A writer whose first connection is this one, made with these options.
+    /// Creates a writer with an open connection that was opened with these options.
     pub(in crate::store) fn new(
         connection: SqliteConnection,
         options: SqliteConnectOptions,
@@ -30,7 +29,7 @@ impl Writer {
         Ok(Self { connection: Some(connection), ..Self::for_existing_file(options)? })
     }
 
-    /// A writer of a file that is there; it connects when it is first used.
+    /// Creates a writer of an existing file. It connects on first use.
     pub(in crate::store) fn for_existing_file(
         options: SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
@@ -40,7 +39,7 @@ impl Writer {
         Ok(Self { connection: None, options, path, file })
     }
 
-    /// The connection. A file that is no longer where it was takes nothing: it would be lost.
+    /// Takes the connection. Refused if the file was moved, replaced or deleted, because writes would be lost.
     pub(in crate::store) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
         if FileIdentity::for_path(&self.path) != Some(self.file) {
             self.connection = None;
@@ -55,12 +54,12 @@ impl Writer {
         })
     }
 
-    /// True if the file is where it was.
+    /// True if the path still leads to the same file.
     pub(in crate::store) fn is_same_file(&self) -> bool {
         FileIdentity::for_path(&self.path) == Some(self.file)
     }
 
-    /// Opens the file that is there now, or makes it.
+    /// Opens the file that is at the path now, or creates it.
     pub(in crate::store) async fn reopen(
         &mut self,
         options: SqliteConnectOptions,
@@ -71,19 +70,18 @@ impl Writer {
         Ok(())
     }
 
-    /// The file.
     pub(in crate::store) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives the connection back after a verb that went well.
+    /// Returns the connection after an operation that succeeded.
     pub(in crate::store) fn put_back(&mut self, connection: SqliteConnection) {
         self.connection = Some(connection);
     }
 
     pub(in crate::store) async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // What was committed is on the disk; a connection that closes badly loses nothing.
+            // A failed close loses nothing that was committed.
             let _ = connection.close().await;
         }
     }

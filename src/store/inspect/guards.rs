@@ -1,40 +1,39 @@
-//! Triggers of a database against those that its migrations make.
+//! Comparison of the triggers of a database with those of its migrations.
 //!
-//! The migrations are the only list. SQLite runs them on an empty database in memory, and both schemas are
-//! compared. PostgreSQL writes a condition in other words than it was given, so the statements that make the
-//! triggers run once more, on temporary tables that are like the real ones, and the definitions are compared; all
-//! of that is rolled back.
+//! The migrations are the only list of expected triggers. For SQLite they run on an empty database in memory, and the
+//! definitions are compared. PostgreSQL rewrites the condition of a trigger, so that the statements that create the
+//! triggers run again on temporary tables of the same columns, and those definitions are compared. All of it is rolled
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::Inspection;
+use super::inspection::Inspection;
 use super::migration_objects::{MigrationObjects, Trigger};
-use crate::store::StoreError;
 use crate::store::db::{self, Database, Dialect, Session};
+use crate::store::error::StoreError;
 
-/// Triggers that belong in a database.
+/// Triggers that a database must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExpectedTriggers {
-    /// Those that the migrations of the log make.
+pub(in crate::store) enum ExpectedTriggers {
+    /// Triggers of the migrations of the log.
     OfLog,
-    /// No trigger at all.
+    /// No triggers.
     None,
 }
 
-/// The definitions of each trigger that are right. A definition is written differently after a restore from a
-/// dump, with fewer brackets.
+/// Valid definitions of each trigger. After a restore from a dump PostgreSQL writes a definition with fewer brackets.
 type Definitions = BTreeMap<Trigger, BTreeSet<String>>;
 
-/// A trigger as a database has it.
+/// Trigger of a database.
 struct InstalledTrigger {
     trigger: Trigger,
     definition: String,
     is_enabled: bool,
 }
 
-/// Compares the triggers of a database with those that belong there.
-pub(super) async fn check(
+/// Compares the triggers of a database with the expected ones. `what` names the database in messages.
+pub(in crate::store) async fn check(
     db: &Database,
     what: &str,
     guards: ExpectedTriggers,
@@ -52,19 +51,19 @@ pub(super) async fn check(
     };
     for (table, name) in expected.keys() {
         if !found.iter().any(|it| (&it.trigger.0, &it.trigger.1) == (table, name)) {
-            inspection.find(format!("{what}: the trigger {name} on {table} is missing"));
+            inspection.add_finding(format!("{what}: the trigger {name} on {table} is missing"));
         }
     }
     for InstalledTrigger { trigger, definition, is_enabled } in found {
         let (table, name) = &trigger;
         let is = match expected.get(&trigger) {
-            None => "is foreign: no migration makes it",
-            Some(_) if !is_enabled => "is switched off",
-            // Without a definition there is nothing to compare, as a note says.
-            Some(right) if right.is_empty() || right.contains(&definition) => continue,
-            Some(_) => "is not the one that the migrations make",
+            None => "is foreign: no migration creates it",
+            Some(_) if !is_enabled => "is disabled",
+            // Without a definition only the name is compared, which a note reports.
+            Some(valid) if valid.is_empty() || valid.contains(&definition) => continue,
+            Some(_) => "is not the one that the migrations create",
         };
-        inspection.find(format!("{what}: the trigger {name} on {table} {is}"));
+        inspection.add_finding(format!("{what}: the trigger {name} on {table} {is}"));
     }
     if db.dialect() == Dialect::Postgres {
         check_rules(db, what, inspection).await?;
@@ -87,7 +86,7 @@ async fn installed_triggers(
     Ok(found)
 }
 
-/// The triggers of a file that the migrations have just made.
+/// Triggers of a new file after all migrations.
 async fn expected_in_sqlite() -> Result<Definitions, StoreError> {
     let memory = Path::new(":memory:");
     let mut connection = db::connect(memory, db::options(memory)).await?;
@@ -97,7 +96,7 @@ async fn expected_in_sqlite() -> Result<Definitions, StoreError> {
     Ok(made.into_iter().map(|it| (it.trigger, BTreeSet::from([it.definition]))).collect())
 }
 
-/// The triggers that the scripts of PostgreSQL make, and the functions that these call.
+/// Triggers of the migrations of PostgreSQL. Also checks the functions that these call.
 async fn expected_in_postgres(
     db: &Database,
     inspection: &mut Inspection,
@@ -107,9 +106,11 @@ async fn expected_in_postgres(
     let mut session = reader.session();
     for row in &session.query(sql::FUNCTIONS).fetch_all().await? {
         let (name, body, language): (String, &str, &str) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let right = expected.functions.get(&name);
-        if right.is_some_and(|right| (body, language) != (right.as_str(), "plpgsql")) {
-            inspection.find(format!("the function {name} is not the one that the migrations make"));
+        let function = expected.functions.get(&name);
+        if function.is_some_and(|it| (body, language) != (it.as_str(), "plpgsql")) {
+            inspection.add_finding(format!(
+                "the function {name} is not the one that the migrations create"
+            ));
         }
     }
     let can_create_temporary =
@@ -118,15 +119,14 @@ async fn expected_in_postgres(
     if can_create_temporary {
         return define_temporarily(db, &expected).await;
     }
-    inspection.note(
-        "this role may not make temporary tables here: the triggers were compared by name, and their \
-         conditions were not"
+    inspection.add_note(
+        "this role may not create temporary tables: the triggers were compared by name only, not by condition"
             .to_owned(),
     );
     Ok(expected.triggers.into_keys().map(|it| (it, BTreeSet::new())).collect())
 }
 
-/// The definitions as this server writes them, of triggers that are made now and of triggers that come from a dump.
+/// Definitions as this server writes them, for triggers that are created now and for triggers that come from a dump.
 async fn define_temporarily(
     db: &Database,
     expected: &MigrationObjects,
@@ -140,7 +140,7 @@ async fn define_temporarily(
         session.run(like).await?;
     }
     let mut statements: Vec<String> = expected.triggers.values().cloned().collect();
-    // From a dump come the definitions that the server wrote itself.
+    // A dump has the definitions as the server wrote them.
     for _ in ["migrated", "restored"] {
         for statement in std::mem::take(&mut statements) {
             session.run(statement).await?;
@@ -158,7 +158,7 @@ async fn define_temporarily(
     Ok(definitions)
 }
 
-/// A rule of PostgreSQL can turn a statement into nothing, as a trigger can. None belongs to a table.
+/// Checks that no table has a rule: a rule of PostgreSQL can suppress a statement, as a trigger can.
 async fn check_rules(
     db: &Database,
     what: &str,
@@ -167,15 +167,16 @@ async fn check_rules(
     let mut reader = db.read().await?;
     for row in &reader.session().query(sql::RULES).fetch_all().await? {
         let (table, name): (&str, &str) = (row.get(0)?, row.get(1)?);
-        inspection
-            .find(format!("{what}: the rule {name} on {table} is foreign: no migration makes it"));
+        inspection.add_finding(format!(
+            "{what}: the rule {name} on {table} is foreign: no migration creates it"
+        ));
     }
     Ok(())
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// Table, name and definition of each trigger, and whether it is on.
+        /// Table, name and definition of each trigger, and whether it is enabled.
         TRIGGERS = sqlite "SELECT tbl_name, name, sql, TRUE FROM sqlite_schema WHERE type = 'trigger' ORDER BY tbl_name, name",
             postgres "SELECT c.relname::text, t.tgname::text, pg_get_triggerdef(t.oid), t.tgenabled IN ('O', 'A')
                 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
@@ -186,9 +187,9 @@ pub(in crate::store) mod sql {
             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1, 2";
         CAN_CREATE_TEMPORARY = postgres "SELECT has_database_privilege(current_database(), 'TEMPORARY') AND NOT pg_is_in_recovery()
             AND NOT current_setting('default_transaction_read_only')::boolean";
-        /// Temporary tables come before all others where a name has no schema; functions never do.
+        /// A name without a schema finds temporary tables first, but never temporary functions.
         LIKE = postgres "CREATE TEMPORARY TABLE {table} (LIKE subledger.{table})";
-        /// Table, name and definition of each trigger of a temporary table; once more as that of the real table.
+        /// Table, name and definition of each trigger of a temporary table, and its definition on the real table.
         TEMPORARY = postgres "SELECT c.relname::text, t.tgname::text, pg_get_triggerdef(t.oid),
                 replace(replace(pg_get_triggerdef(t.oid), format(' ON %I.', n.nspname), ' ON pg_temp.'),
                     ' ON pg_temp.', format(' ON %I.', current_schema()))

@@ -1,31 +1,31 @@
-//! Integrity of a database: SQLite's own check, or the B-tree indexes of PostgreSQL against their tables.
+//! Integrity check of a database: SQLite's own check, or the B-tree indexes of PostgreSQL against their tables.
 //!
-//! PostgreSQL checks an index with the extension amcheck, where a role may call it. Where it may not, the rows
-//! that a walk along each index finds are counted and compared with those of the table itself.
+//! PostgreSQL checks an index with the extension amcheck if the role may call it. Otherwise the rows that a scan of each
+//! index finds are counted and compared with the rows of the table.
 
 use std::collections::BTreeMap;
 
-use super::Inspection;
-use crate::store::StoreError;
+use super::inspection::Inspection;
 use crate::store::db::{Database, Dialect, Reader, Row};
+use crate::store::error::StoreError;
 
-/// Answer of SQLite where nothing is wrong.
+/// Answer of SQLite's check if it found no damage.
 const OK: &str = "ok";
 
-/// An index, and the table that it is of.
+/// Index of a table.
 #[derive(Debug)]
 struct Index {
     table: String,
     name: String,
-    /// Name with its schema, as a statement takes it.
+    /// Quoted name with its schema.
     qualified: String,
-    /// Columns in their order, as a statement takes them.
+    /// Quoted columns in their order.
     columns: String,
     /// True if the index is used and maintained.
-    in_use: bool,
+    is_enabled: bool,
 }
 
-/// Checks a database. `what` says which it is.
+/// Checks a database. `what` names it in messages.
 pub(in crate::store) async fn check(
     db: &Database,
     what: &str,
@@ -46,13 +46,15 @@ async fn check_file(
     match reader.session().query(sql::INTEGRITY).fetch_all().await {
         Ok(rows) => {
             for row in &rows {
-                let said: String = row.get(0)?;
-                if said != OK {
-                    inspection.find(format!("the file of {what} is damaged: {said}"));
+                let answer: String = row.get(0)?;
+                if answer != OK {
+                    inspection.add_finding(format!("the file of {what} is damaged: {answer}"));
                 }
             }
         }
-        Err(StoreError::Corrupt(why)) => inspection.find(format!("{what} is damaged: {why}")),
+        Err(StoreError::Corrupt(why)) => {
+            inspection.add_finding(format!("{what} is damaged: {why}"))
+        }
         Err(error) => return Err(error),
     }
     Ok(())
@@ -69,15 +71,14 @@ async fn check_indexes(
         tables.entry(index.table.clone()).or_default().push(index);
     }
     if amcheck.is_none() && !tables.is_empty() {
-        inspection.note(
-            "the extension amcheck is not available to this role: the rows of each index were counted \
-             instead"
+        inspection.add_note(
+            "the extension amcheck is not available to this role: the rows of each index were counted instead"
                 .to_owned(),
         );
     }
     for (table, indexes) in tables {
-        for index in indexes.iter().filter(|it| !it.in_use) {
-            inspection.find(format!("{what}: the index {} is switched off", index.name));
+        for index in indexes.iter().filter(|it| !it.is_enabled) {
+            inspection.add_finding(format!("{what}: the index {} is disabled", index.name));
         }
         let checked = match &amcheck {
             Some(amcheck) => check_each(db, amcheck, &indexes).await,
@@ -86,10 +87,10 @@ async fn check_indexes(
         match checked {
             Ok(findings) => {
                 for finding in findings {
-                    inspection.find(format!("{what}: {finding}"));
+                    inspection.add_finding(format!("{what}: {finding}"));
                 }
             }
-            // A generation of the read model may be dropped meanwhile.
+            // The generation of the table may have been dropped meanwhile.
             Err(_) if self::indexes(db).await?.iter().all(|it| it.table != table) => {}
             Err(error) => return Err(error),
         }
@@ -97,7 +98,7 @@ async fn check_indexes(
     Ok(())
 }
 
-/// The schema of amcheck, if this role may call it.
+/// Schema of amcheck, if this role may call it.
 async fn amcheck(db: &Database) -> Result<Option<String>, StoreError> {
     let mut reader = db.read().await?;
     let found = reader.session().query(sql::AMCHECK).fetch_optional().await?;
@@ -113,7 +114,7 @@ async fn indexes(db: &Database) -> Result<Vec<Index>, StoreError> {
             name: row.get(1)?,
             qualified: row.get(2)?,
             columns: row.get(3)?,
-            in_use: row.get(4)?,
+            is_enabled: row.get(4)?,
         })
     };
     rows.iter().map(read).collect()
@@ -125,7 +126,7 @@ async fn check_each(
     indexes: &[Index],
 ) -> Result<Vec<String>, StoreError> {
     let mut findings = Vec::new();
-    for index in indexes.iter().filter(|it| it.in_use) {
+    for index in indexes.iter().filter(|it| it.is_enabled) {
         let mut reader = db.read_transaction().await?;
         reader.session().disable_timeouts().await?;
         let name = index.qualified.replace('\'', "''");
@@ -153,7 +154,7 @@ async fn count_each(
     reader.session().run(sql::ALONG_THE_TABLE).await?;
     let all = count(&mut reader, sql::COUNT_TABLE.postgres, table, "").await?;
     reader.session().run(sql::ALONG_AN_INDEX).await?;
-    for index in indexes.iter().filter(|it| it.in_use) {
+    for index in indexes.iter().filter(|it| it.is_enabled) {
         let found = count(&mut reader, sql::COUNT_INDEX.postgres, table, &index.columns).await?;
         if found != all {
             let name = &index.name;
@@ -175,7 +176,7 @@ async fn count(
     reader.session().query(statement).fetch_one().await?.get(0)
 }
 
-/// A template that counts, for these columns of this table.
+/// Fills in the table and columns of a template that counts rows.
 pub(in crate::store) fn fill(template: &str, table: &str, columns: &str) -> String {
     template.replace("{table}", table).replace("{columns}", columns)
 }
@@ -187,7 +188,7 @@ pub(in crate::store) mod sql {
             JOIN pg_namespace AS n ON n.oid = e.extnamespace
             JOIN pg_proc AS p ON p.pronamespace = n.oid AND p.proname = 'bt_index_check' AND p.pronargs = 2
             WHERE e.extname = 'amcheck' AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')";
-        /// The B-tree indexes over plain columns of the schema in use.
+        /// B-tree indexes over plain columns in the current schema.
         INDEXES = postgres "SELECT quote_ident(t.relname), c.relname::text, format('%I.%I', s.nspname, c.relname),
                 (SELECT string_agg(pg_get_indexdef(i.indexrelid, k::int, TRUE), ', ' ORDER BY k)
                     FROM generate_series(1, i.indnkeyatts) AS k),
@@ -197,14 +198,14 @@ pub(in crate::store) mod sql {
             WHERE s.nspname = current_schema() AND a.amname = 'btree' AND t.relkind = 'r'
                 AND i.indpred IS NULL AND i.indexprs IS NULL
             ORDER BY 1, 2";
-        /// Every row of the table must be in the index; an error says that the index is damaged.
+        /// Checks that every row of the table is in the index. An error means that the index is damaged.
         CHECK_INDEX = postgres "SELECT {amcheck}.bt_index_check('{index}'::regclass, TRUE)";
         ALONG_THE_TABLE = postgres "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off;
             SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off";
         ALONG_AN_INDEX = postgres "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on; SET LOCAL enable_indexonlyscan = on;
             SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off";
         COUNT_TABLE = postgres "SELECT count(*) FROM {table}";
-        /// In the order of the index, which it alone gives without a sort.
+        /// Counts in the order of the index, which only a scan of the index gives without a sort.
         COUNT_INDEX = postgres "SELECT count(*) FROM (SELECT FROM {table} ORDER BY {columns} OFFSET 0) AS along";
     }
 }

@@ -1,23 +1,23 @@
-//! Triggers and functions that the migrations of PostgreSQL make, read from the migrations themselves.
+//! Triggers and functions of the migrations of PostgreSQL, read from their scripts.
 
 use std::collections::BTreeMap;
 
 use super::script;
 
-/// A trigger: its table and its name.
+/// Table and name of a trigger.
 pub(super) type Trigger = (String, String);
 
-/// Triggers and functions after all scripts have run.
+/// Triggers and functions after all scripts.
 #[derive(Debug, Default)]
 pub(super) struct MigrationObjects {
-    /// Each trigger with the statement that makes it.
+    /// Statements that create the triggers.
     pub(super) triggers: BTreeMap<Trigger, String>,
-    /// Each function with its body.
+    /// Bodies of the functions.
     pub(super) functions: BTreeMap<String, String>,
 }
 
 impl MigrationObjects {
-    /// Reads the scripts in their order.
+    /// Reads the scripts in order.
     pub(super) fn from_scripts<'s>(scripts: impl Iterator<Item = &'s str>) -> Self {
         let mut expected = Self::default();
         for statement in scripts.flat_map(script::statements) {

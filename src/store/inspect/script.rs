@@ -1,7 +1,6 @@
-//! Statements of an SQL script, one by one.
+//! Splitting of SQL scripts into statements.
 
-/// Splits a script of PostgreSQL at its semicolons. Comments are left out; quoted text and the bodies of functions
-/// stay whole.
+/// Splits a script of PostgreSQL at its semicolons, outside of quoted text and function bodies. Comments are removed.
 pub(super) fn statements(script: &str) -> Vec<String> {
     let mut statements = Vec::new();
     let mut statement = String::new();
@@ -30,7 +29,7 @@ pub(super) fn statements(script: &str) -> Vec<String> {
     statements.iter().map(|it| it.trim().to_owned()).collect()
 }
 
-/// The body of a function between its dollar quotes, exactly as PostgreSQL keeps it.
+/// Returns the body of a function between its dollar quotes, exactly as PostgreSQL stores it.
 pub(super) fn body(statement: &str) -> Option<&str> {
     let start = statement
         .char_indices()
@@ -40,7 +39,7 @@ pub(super) fn body(statement: &str) -> Option<&str> {
     Some(&statement[start..start + end])
 }
 
-/// The tag that opens a dollar quote here: `$$` or `$name$`.
+/// Returns the tag of a dollar quote that starts here: `$$` or `$name$`.
 fn dollar_quote(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('$')?;
     let length = inner.find('$')?;

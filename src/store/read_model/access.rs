@@ -1,72 +1,71 @@
-//! Access of a user or a customer: the answer is computed by the database over all of their
-//! subscriptions, however many there are. What is listed beside it comes in pages.
+//! Access of a user or customer. The database computes it over all of their subscriptions; the list of subscriptions is
+//! paged.
 
 use super::filter::{ItemFilter, Parameters};
+use super::generation::GenerationStamp;
+use super::handle::ReadModel;
+use super::row_values;
 use super::schema::GenerationSchema;
 use super::subscriptions::{STAMP_COLUMNS, read};
-use super::{GenerationStamp, ReadModel, row_values};
 use crate::ids::{CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::StoreError;
 use crate::store::db::{Dialect, Row};
+use crate::store::error::StoreError;
 use crate::time::StripeTime;
 
-/// Question about access: whose, and to what.
+/// Question about access: the holder, and the item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessQuestion {
-    /// The account and mode.
+    /// Account and mode.
     pub scope: Scope,
-    /// The user or customer.
+    /// User or customer.
     pub holder: AccessHolder,
-    /// The item that must have been bought.
+    /// Item that a subscription must have.
     pub item: ItemFilter,
 }
 
 /// AccessHolder of subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessHolder {
-    /// A user of the application.
+    /// User of the application.
     User(String),
-    /// A customer of Stripe's.
+    /// Customer in Stripe.
     Customer(CustomerId),
 }
 
-/// Sort key of the subscriptions that are listed: those that the policy grants access come first,
-/// then the id decides.
+/// Sort key of the listed subscriptions: first those that the policy grants access, then by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
     /// True if the policy grants access.
     pub entitled: bool,
-    /// The subscription.
+    /// Id of the subscription.
     pub id: SubscriptionId,
 }
 
 /// Answer to an [`AccessQuestion`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessAnswer {
-    /// The access that all of the subscriptions grant together.
+    /// Access that all subscriptions grant together.
     pub grant: Grant,
-    /// True if Stripe cut the items of a subscription short, and those that are known are not what
-    /// is asked for.
+    /// True if Stripe truncated the items of a subscription, and its known items do not include the item.
     pub incomplete: bool,
-    /// Some of the subscriptions: those with the item, and those that make the answer incomplete.
+    /// Page of the subscriptions with the item, and of those that make the answer incomplete.
     pub rows: Vec<SubscriptionRow>,
 }
 
 /// Access that several subscriptions grant together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// The policy grants none.
+    /// No access.
     None,
-    /// Until this instant: the latest end.
+    /// Access until this instant, which is the latest end.
     Until(StripeTime),
-    /// Without a known end.
+    /// Access without a known end.
     Endless,
 }
 
 impl Grant {
-    /// True if access is granted at this instant: if any of the subscriptions is active then, because
-    /// the one with the latest end decides.
+    /// True if access is granted at this instant.
     pub fn is_active_at(self, now: StripeTime) -> bool {
         match self {
             Self::None => false,
@@ -75,7 +74,7 @@ impl Grant {
         }
     }
 
-    /// The latest end; none where there is none, and where nothing is granted.
+    /// Latest end. None if access has no end, or is not granted.
     pub fn until(self) -> Option<StripeTime> {
         match self {
             Self::Until(end) => Some(end),
@@ -85,14 +84,14 @@ impl Grant {
 }
 
 impl AccessKey {
-    /// The key of a row.
+    /// Creates the key of a row.
     pub fn from_row(row: &SubscriptionRow) -> Self {
         Self { entitled: row.entitled, id: row.subscription_id.as_str().into() }
     }
 }
 
 impl AccessQuestion {
-    /// Fills the statement in.
+    /// Fills the template of the statement.
     pub(in crate::store) fn fill<'a>(
         &'a self,
         template: &str,
@@ -104,13 +103,13 @@ impl AccessQuestion {
             AccessHolder::Customer(id) => ("customer_id", id.as_str()),
         };
         let account = parameters.text(self.scope.account.as_str());
-        let livemode = parameters.truth(self.scope.livemode);
+        let livemode = parameters.bool(self.scope.livemode);
         let holder = parameters.text(holder);
         let held =
             format!("s.account = {account} AND s.livemode = {livemode} AND s.{column} = {holder}");
         let item = self.item.condition(parameters).unwrap_or_else(|| "TRUE".to_owned());
         let after = after.map_or_else(String::new, |AccessKey { entitled, id }| {
-            let entitled = parameters.truth(*entitled);
+            let entitled = parameters.bool(*entitled);
             let id = parameters.text(id.as_str());
             sql::AFTER.replace("{entitled}", &entitled).replace("{id}", &id)
         });
@@ -119,10 +118,11 @@ impl AccessQuestion {
 }
 
 impl ReadModel {
-    /// The access of a holder, and of their subscriptions those after a key, at most `limit`, in the
-    /// order of [`AccessKey`]. All of it is of one moment.
+    /// Reads the access of a holder, and at most `limit` of their subscriptions after a key, in the order of [`AccessKey`],
+    /// all at one moment.
     ///
-    /// [`StoreError::ReadModelBuilding`] where no generation is live yet.
+    /// [`StoreError::ReadModelBuilding`] if no generation is live.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn access(
         &self,
         question: &AccessQuestion,
@@ -147,7 +147,7 @@ impl ReadModel {
     }
 }
 
-/// Columns of [`sql::ACCESS`] before those of a subscription.
+/// Number of columns of the statement before those of a subscription.
 const BEFORE_THE_PAGE: usize = STAMP_COLUMNS + 3;
 
 fn read_grant(row: &Row) -> Result<Grant, StoreError> {
@@ -157,21 +157,8 @@ fn read_grant(row: &Row) -> Result<Grant, StoreError> {
     Ok(row_values::instant(row, STAMP_COLUMNS + 1)?.map_or(Grant::None, Grant::Until))
 }
 
-pub(in crate::store) mod sql {
-    /// The live generation, the answer over all of the subscriptions, and some of them.
-    ///
-    /// The greatest end decides, so the instant of asking is no parameter. `= TRUE`, because SQLite looks up a comparison in an index and not a bare column.
-    pub(in crate::store) const ACCESS: &str = "SELECT g.id, g.position, g.folded_received_at,
-                EXISTS (SELECT 1 FROM current_subscriptions_g{g} AS s WHERE {held} AND {item}
-                    AND s.entitled = TRUE AND s.entitled_until IS NULL) AS endless,
-                (SELECT max(s.entitled_until) FROM current_subscriptions_g{g} AS s WHERE {held} AND {item} AND s.entitled = TRUE) AS latest,
-                EXISTS (SELECT 1 FROM current_subscriptions_g{g} AS s WHERE {held} AND s.items_truncated AND NOT {item}) AS incomplete,
-                page.*
-            FROM generations AS g LEFT JOIN (SELECT {columns} FROM {tables} WHERE {held} AND ({item} OR s.items_truncated){after}
-                ORDER BY s.entitled DESC, s.subscription_id LIMIT CAST($1 AS bigint)) AS page ON TRUE
-            WHERE g.status = 'live' ORDER BY page.entitled DESC, page.subscription_id";
-
-    /// That a row comes after a key.
+mod sql {
+    /// Condition that a row comes after a key.
     pub(super) const AFTER: &str =
         " AND (s.entitled < {entitled} OR (s.entitled = {entitled} AND s.subscription_id > {id}))";
 }

@@ -1,60 +1,59 @@
-//! Damage to the read models: met by a read, looked for, and removed together with them.
+//! Damage of the read models: reports by reads, a check, and the replacement of damaged read models.
 //!
-//! Nothing is lost: they are made again from the log. Whether they can be is for the caller to know.
+//! Read models can be rebuilt from the log. The caller must make sure that the log can be read.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::generation::TABLE_NAMES;
+use super::filter::SubscriptionFilter;
+use super::generation::Generation;
+use super::handle::{DamageReport, ReadModel};
+use super::open::{options, remove, sql};
 use super::schema::GenerationSchema;
-use super::{Generation, ReadModel, SubscriptionFilter, options, sql};
-use crate::clock::{Clock, Stopwatch};
-use crate::store::StoreError;
-use crate::store::db::{self, Dialect, Session};
-use crate::store::inspect::{Inspection, integrity};
+use super::tables::TABLE_NAMES;
+use crate::clock::Clock;
+use crate::store::db::{Database, Dialect, Session};
+use crate::store::error::StoreError;
+use crate::store::inspect::{ExpectedTriggers, Inspection, check_integrity, check_triggers};
 
-/// Time after a search that found nothing in which a mere suspicion is no reason for another one, at least; and how
-/// many times as long as the search took, so that searching never is what the process does most.
-const TRUSTED_MIN: Duration = Duration::from_secs(1);
-const TRUSTED_TIMES: u32 = 20;
-/// Rows that are read at once.
+/// Minimum time for which a check without damage stays valid.
+const VALID_MIN: Duration = Duration::from_secs(1);
+/// Factor between the duration of a check and the time for which its result stays valid, so that the process does not
+/// spend most of its time on checks.
+const VALID_FACTOR: u32 = 20;
+/// Number of rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
 
-/// DamageReport of damage that reads have met.
-#[derive(Debug, Default)]
-pub(super) struct DamageReport {
-    /// True if it is known that something of the read model cannot be read.
-    is_certain: Option<bool>,
-    /// Time since a search that found nothing, and time for which that is trusted.
-    found_nothing: Option<(Stopwatch, Duration)>,
-}
-
 impl ReadModel {
-    /// Notes that a read has met damage; certain, if it is known to be the read model's. Whoever follows the log looks
-    /// at it.
+    /// Reports that a read found damage, for the follower to check. `is_certain` if the damage is known to be in the read
+    /// model.
     pub fn report_damage(&self, is_certain: bool) {
-        let mut report = self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut report = self.damage_reports();
         report.is_certain = Some(is_certain || report.is_certain == Some(true));
     }
 
-    /// True for a while after a search that found nothing.
-    fn is_trusted(&self) -> bool {
-        let report = self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner);
-        report.found_nothing.is_some_and(|(since, trusted)| since.elapsed() < trusted)
-    }
-
-    /// True if a read has met damage that nobody has looked at.
+    /// True if a damage report was not taken yet.
     pub fn has_damage_report(&self) -> bool {
-        self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner).is_certain.is_some()
+        self.damage_reports().is_certain.is_some()
     }
 
-    /// Takes the damage report, and says whether it is certain.
+    /// Takes the damage report. True if the damage is certain.
     pub fn take_damage_report(&self) -> Option<bool> {
-        self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner).is_certain.take()
+        self.damage_reports().is_certain.take()
     }
 
-    /// Looks for damage: in the tables and indexes by the means of the database, in the live generation row by row.
-    /// Says what it found first. `is_ours` says whether this program reads all tables of a generation.
+    /// True for some time after a check without damage.
+    fn is_recently_checked(&self) -> bool {
+        self.damage_reports().found_nothing.is_some_and(|(since, valid)| since.elapsed() < valid)
+    }
+
+    fn damage_reports(&self) -> MutexGuard<'_, DamageReport> {
+        self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Searches for damage: in the tables and indexes with the means of the database, in the live generation row by row.
+    /// Returns the first damage. `is_ours` must be true if this program reads all tables of a generation.
+    #[tracing::instrument(skip_all)]
     pub async fn find_damage(
         &self,
         is_ours: impl Fn(&Generation) -> bool,
@@ -64,10 +63,9 @@ impl ReadModel {
             Err(StoreError::Corrupt(what) | StoreError::ReadModelDamaged(what)) => Some(what),
             searched => searched?,
         };
-        if found.is_none() && !self.is_trusted() {
-            let mut report = self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner);
-            let trusted = (stopwatch.elapsed() * TRUSTED_TIMES).max(TRUSTED_MIN);
-            report.found_nothing = Some((Clock::stopwatch(), trusted));
+        if found.is_none() && !self.is_recently_checked() {
+            let valid = (stopwatch.elapsed() * VALID_FACTOR).max(VALID_MIN);
+            self.damage_reports().found_nothing = Some((Clock::stopwatch(), valid));
         }
         Ok(found)
     }
@@ -83,8 +81,8 @@ impl ReadModel {
             if let Some(table) = TABLE_NAMES.iter().find(|table| !schema.has(table)) {
                 return Ok(Some(format!("the table {table}_g{} is missing", live.id)));
             }
-            // What is quickly seen is looked at each time, the rows not.
-            if self.is_trusted() {
+            // A missing table is detected quickly, and therefore each time; the rows are not read again.
+            if self.is_recently_checked() {
                 return Ok(None);
             }
             let all = SubscriptionFilter::default();
@@ -93,49 +91,64 @@ impl ReadModel {
             pages.end().await?;
         }
         let mut inspection = Inspection::default();
-        integrity::check(self.database(), "the read model", &mut inspection).await?;
+        check_integrity(self.database(), "the read model", &mut inspection).await?;
         Ok(inspection.findings.into_iter().next())
     }
 
-    /// Removes all generations and begins from nothing, also where they cannot be read. Reads answer
-    /// [`StoreError::ReadModelBuilding`] until one is complete again.
+    /// Checks the read models' database with its own means. It must have no triggers.
+    #[tracing::instrument(skip_all)]
+    pub async fn inspect(&self) -> Result<Inspection, StoreError> {
+        let mut inspection = Inspection::default();
+        if let Database::Absent(why) = self.database() {
+            if let Some((path, reason)) = why {
+                let finding =
+                    format!("the read model cannot be read: {}: {reason}", path.display());
+                inspection.findings.push(finding);
+            }
+            return Ok(inspection);
+        }
+        let triggers = ExpectedTriggers::None;
+        check_integrity(self.database(), "the read model", &mut inspection).await?;
+        check_triggers(self.database(), "the read model", triggers, &mut inspection).await?;
+        Ok(inspection)
+    }
+
+    /// Removes all generations, also if they cannot be read, and creates empty tables. Reads fail with
+    /// [`StoreError::ReadModelBuilding`] until a new generation is complete.
+    #[tracing::instrument(skip_all)]
     pub async fn recreate(&self) -> Result<(), StoreError> {
-        *self.0.schema.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.cache_schema(None);
         if self.0.db.dialect() == Dialect::Postgres {
             if self.generations_clear().await.is_ok() {
                 return Ok(());
             }
             let mut write = self.0.db.write().await?;
             let mut session = write.session();
-            session.run(sql::ONE_AT_A_TIME).await?;
+            session.run(sql::SCHEMA_LOCK).await?;
             session.run(sql::REMOVE).await?;
             session.run(sql::SCHEMA).await?;
             return write.commit().await;
         }
-        self.0.db.replace_file(options).await
+        self.replace_file().await
     }
-}
 
-impl db::Database {
-    /// Replaces the file of SQLite's by one with empty tables, unless another process has done so. Waits for who reads it.
-    async fn replace_file(
-        &self,
-        options: impl Fn(&std::path::Path) -> sqlx::sqlite::SqliteConnectOptions,
-    ) -> Result<(), StoreError> {
-        let Self::Sqlite { writer, readers } = self else { return Ok(()) };
+    /// Replaces the SQLite file with a new one with empty tables, unless another process has done so. Waits until nobody
+    /// reads it.
+    async fn replace_file(&self) -> Result<(), StoreError> {
+        let Database::Sqlite { writer, readers } = self.database() else { return Ok(()) };
         let mut writer = writer.lock().await;
-        let held = readers.close_and_block().await?;
+        let blocked = readers.close_and_block().await?;
         if writer.is_same_file() {
             writer.close().await;
-            super::remove(writer.path())?;
+            remove(writer.path())?;
         }
         let options = options(writer.path());
         writer.reopen(options).await?;
         let mut connection = writer.take().await?;
         Session::Sqlite(&mut connection).run(sql::SCHEMA).await?;
         writer.put_back(connection);
-        // Whoever reads finds tables from here on.
-        drop(held);
+        // Readers find the tables from here on.
+        drop(blocked);
         Ok(())
     }
 }

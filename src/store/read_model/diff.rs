@@ -1,52 +1,57 @@
-//! Two generations side by side, in one read transaction: how many subscriptions differ, and which.
+//! Comparison of two generations in one read transaction: the number of subscriptions that differ, and the list of them.
 //!
-//! Stored columns are compared, and only those that both generations have. What the view joins (the
-//! names of products and prices) is no subscription's own: a product that is renamed changes no row.
+//! Only stored columns that both generations have are compared. Joined columns, such as the names of products and prices,
+//! are not: renaming a product changes no row.
 
 use futures_util::TryStreamExt as _;
 
+use super::diff_sql::{fill_template, sql};
 use super::difference::{
     AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, DiffCounts, FieldChange,
     FieldCount,
 };
-use super::generation::{self, Generation, for_generation, is_joined};
+use super::generation::{self, Generation, GenerationStatus};
+use super::generation_id::GenerationId;
+use super::handle::ReadModel;
 use super::subscriptions::{limit_of, read_customer};
-use super::{GenerationId, GenerationStatus, ReadModel, timeline};
+use super::tables::{for_generation, is_joined};
+use super::timeline;
 use crate::ids::SubscriptionId;
 use crate::projection::column::{Column, ColumnType};
 use crate::projection::row::SubscriptionRow;
-use crate::store::StoreError;
-use crate::store::db::{Dialect, Query, Reader, Row, Statement, bind_instant};
+use crate::store::db::{Query, Reader, Row, Statement, bind_instant};
+use crate::store::error::StoreError;
 use crate::time::StripeTime;
 
-/// The live generation and another one, both as they stood at one moment.
+/// Comparison of the live generation with another one, at one moment.
 #[derive(Debug)]
 pub struct Comparison {
-    /// The live one.
+    /// Live generation.
     pub old: Generation,
-    /// The one that may replace it.
+    /// Generation that may replace it.
     pub new: Generation,
-    /// Fields that only the live one has.
+    /// Fields that only the live generation has.
     pub only_old: Vec<String>,
-    /// Fields that only the other one has.
+    /// Fields that only the new generation has.
     pub only_new: Vec<&'static str>,
-    /// The instant at which access is judged.
+    /// Instant for which access is compared.
     now: StripeTime,
-    /// What both have, but for the primary key.
+    /// Columns that both have, without the primary key.
     columns: Vec<Column>,
-    /// Everything is read as it stood at that moment.
+    /// Read transaction of the comparison.
     reader: Reader,
 }
 
-/// Fields without which a table cannot be compared at all.
-const NEEDED: [&str; 3] = ["entitled", "entitled_until", "user_id"];
-/// What decides on access, and says enough about a subscription that only one generation has.
+/// Fields that every comparison requires.
+const REQUIRED: [&str; 3] = ["entitled", "entitled_until", "user_id"];
+/// Fields that decide about access. They are shown for a subscription that only one generation has.
 const DECISIVE: [&str; 3] = ["status", "entitled", "entitled_until"];
-/// Whose row it is, which is not compared but joined.
+/// Primary key, by which rows are joined.
 const KEY: [&str; 4] = ["account", "livemode", "customer_id", "subscription_id"];
 
 impl ReadModel {
-    /// Sets a generation beside the live one. None where no other one is live.
+    /// Begins the comparison of a generation with the live one. None if no other generation is live.
+    #[tracing::instrument(skip_all)]
     pub async fn compare(
         &self,
         new: GenerationId,
@@ -86,7 +91,8 @@ impl ReadModel {
         }))
     }
 
-    /// How many subscriptions a generation has, and how many of them grant access.
+    /// Counts the subscriptions of a generation, and those that grant access.
+    #[tracing::instrument(skip_all)]
     pub async fn access_count(
         &self,
         generation: GenerationId,
@@ -108,17 +114,18 @@ impl ReadModel {
 }
 
 impl Comparison {
-    /// Whether both have folded the same events.
+    /// True if both generations have folded the same events.
     pub fn has_equal_positions(&self) -> bool {
         self.old.position == self.new.position
     }
 
-    /// Whether the live generation has what every comparison is about. An older schema may not.
+    /// True if the live generation has the required fields. One with an older schema may not.
     pub fn is_possible(&self) -> bool {
-        !self.only_new.iter().any(|name| NEEDED.contains(name) || KEY.contains(name))
+        !self.only_new.iter().any(|name| REQUIRED.contains(name) || KEY.contains(name))
     }
 
-    /// Counts all differences, in one walk over both tables.
+    /// Counts all differences, in one scan of both tables.
+    #[tracing::instrument(skip_all)]
     pub async fn counts(&mut self) -> Result<DiffCounts, StoreError> {
         let statement = self.statement(sql::COUNTS);
         let row = self.query(statement).fetch_one().await?;
@@ -149,7 +156,7 @@ impl Comparison {
         })
     }
 
-    /// The events that each could not fold: the old one, and the new one.
+    /// Counts the events that the old and the new generation could not fold.
     pub async fn parked(&mut self) -> Result<(i64, i64), StoreError> {
         let mut counts = [0; 2];
         for (count, id) in counts.iter_mut().zip([self.old.id, self.new.id]) {
@@ -160,8 +167,9 @@ impl Comparison {
         Ok(counts.into())
     }
 
-    /// Visits the subscriptions of one mode that differ to this effect, at most `limit` of them, by
-    /// account and id. They are read one after another: memory does not grow with their number.
+    /// Visits at most `limit` subscriptions of one mode that differ with this effect, ordered by account and id. They are
+    /// streamed: memory does not grow with their number.
+    #[tracing::instrument(skip_all)]
     pub async fn changes(
         &mut self,
         effect: AccessEffect,
@@ -192,7 +200,7 @@ impl Comparison {
         self.reader.session().query(statement).bind(parted).fetch_one().await?.get(0)
     }
 
-    /// The one that has folded more, if one has.
+    /// Generation that has folded more, if there is one.
     fn ahead(&self) -> Option<GenerationId> {
         let ahead = if self.old.position > self.new.position { &self.old } else { &self.new };
         (!self.has_equal_positions()).then_some(ahead.id)
@@ -203,50 +211,13 @@ impl Comparison {
         fill_template(template, dialect, (self.old.id, self.new.id), self.ahead(), &self.columns)
     }
 
-    /// With the instant, and where the generations part.
+    /// Creates a query with the instant and the last common position.
     fn query(&mut self, statement: String) -> Query<'_> {
         let parted = self.old.position.min(self.new.position).0;
         let now = self.now;
-        // The reader's connection, not a session that ends here.
+        // The query must outlive this session.
         bind_instant(self.reader.session().into_query(statement), now).bind(parted)
     }
-}
-
-/// A statement on the tables of two generations, for these columns.
-pub(in crate::store) fn fill_template(
-    template: Statement,
-    dialect: Dialect,
-    (old, new): (GenerationId, GenerationId),
-    ahead: Option<GenerationId>,
-    columns: &[Column],
-) -> String {
-    let each = |text: &str, separator: &str| -> String {
-        let of_columns = columns.iter().map(|column| {
-            let shown = match column.column_type {
-                ColumnType::Instant => sql::SHOWN_INSTANT.text(dialect),
-                _ => "{it}",
-            };
-            let (from, to) =
-                (shown.replace("{it}", "o.{column}"), shown.replace("{it}", "n.{column}"));
-            text.replace("{from}", &from).replace("{to}", &to).replace("{column}", column.name)
-        });
-        of_columns.collect::<Vec<_>>().join(separator)
-    };
-    template
-        .text(dialect)
-        .replace("{differ}", &each("differs_{column}", " OR "))
-        .replace("{count_fields}", &each(sql::COUNT_FIELD, ", "))
-        .replace("{differences}", &each(sql::DIFFERENCE, ", "))
-        .replace("{any_difference}", &each("o.{column} IS DISTINCT FROM n.{column}", " OR "))
-        .replace("{fields}", &each(sql::FIELD.text(dialect), " || "))
-        .replace("{plus}", if dialect == Dialect::Sqlite { "+" } else { "" })
-        .replace("{pairs}", sql::PAIRS)
-        .replace("{active_before}", &sql::ACTIVE.text(dialect).replace("{row}", "o"))
-        .replace("{active_after}", &sql::ACTIVE.text(dialect).replace("{row}", "n"))
-        .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "$2 >= 0" })
-        .replace("{ahead}", &ahead.unwrap_or(new).to_string())
-        .replace("{old}", &old.to_string())
-        .replace("{new}", &new.to_string())
 }
 
 fn read(
@@ -279,8 +250,7 @@ fn read(
     })
 }
 
-/// A stored value as the API shows it. An older table may hold another type under the same name; it is
-/// shown as it is.
+/// Converts a stored value to its form in the API. A value of another type, from an older table, stays as it is.
 fn value(kind: ColumnType, stored: serde_json::Value) -> serde_json::Value {
     match (kind, &stored) {
         (ColumnType::Bool, serde_json::Value::Number(number)) => {
@@ -295,90 +265,4 @@ fn value(kind: ColumnType, stored: serde_json::Value) -> serde_json::Value {
 
 fn unreadable(error: serde_json::Error) -> StoreError {
     StoreError::Internal(error.into())
-}
-
-pub(in crate::store) mod sql {
-    use crate::store::db::Statement;
-
-    crate::store::db::statements! {
-        COLUMNS = sqlite "SELECT name FROM pragma_table_info('current_subscriptions_g{g}') ORDER BY cid",
-            postgres "SELECT attname::text AS name FROM pg_attribute WHERE attrelid = 'current_subscriptions_g{g}'::regclass
-                AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
-        ACCESS_COUNT = sqlite "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
-                count(*) FILTER (WHERE active AND NOT livemode) AS test
-            FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > $1) AS active FROM current_subscriptions_g{g})",
-            postgres "SELECT count(*) AS subscriptions, count(*) FILTER (WHERE active AND livemode) AS live,
-                count(*) FILTER (WHERE active AND NOT livemode) AS test
-            FROM (SELECT livemode, entitled AND (entitled_until IS NULL OR entitled_until > to_timestamp($1)) AS active FROM current_subscriptions_g{g}) AS each";
-        COUNTS = "SELECT count(*) FILTER (WHERE NOT in_old) AS appear, count(*) FILTER (WHERE NOT in_new) AS disappear,
-                count(*) FILTER (WHERE in_old AND in_new AND ({differ})) AS change,
-                count(*) FILTER (WHERE in_old AND in_new AND NOT ({differ})) AS same,
-                count(*) FILTER (WHERE livemode AND active_before) AS live_before,
-                count(*) FILTER (WHERE livemode AND active_after) AS live_after,
-                count(*) FILTER (WHERE livemode AND active_before AND NOT active_after) AS live_lose,
-                count(*) FILTER (WHERE livemode AND active_after AND NOT active_before) AS live_gain,
-                count(*) FILTER (WHERE NOT livemode AND active_before) AS test_before,
-                count(*) FILTER (WHERE NOT livemode AND active_after) AS test_after,
-                count(*) FILTER (WHERE NOT livemode AND active_before AND NOT active_after) AS test_lose,
-                count(*) FILTER (WHERE NOT livemode AND active_after AND NOT active_before) AS test_gain,
-                {count_fields}
-            FROM (SELECT o.account IS NOT NULL AS in_old, n.account IS NOT NULL AS in_new,
-                    coalesce(n.account, o.account) AS account, coalesce(n.livemode, o.livemode) AS livemode,
-                    coalesce(n.customer_id, o.customer_id) AS customer_id,
-                    {active_before} AS active_before, {active_after} AS active_after, {differences}
-                FROM current_subscriptions_g{old} AS o FULL JOIN current_subscriptions_g{new} AS n ON {pairs}) AS pair
-            WHERE {compared}";
-        /// Each branch walks along the index by id, so that nothing has to be sorted: with the plus sign SQLite does
-        /// not take the mode for a constant, and finds the order in the index.
-        CHANGES = "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
-            FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, coalesce(n.user_id, o.user_id) AS user_id,
-                    TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,
-                    {active_before} AS active_before, {active_after} AS active_after
-                FROM current_subscriptions_g{old} AS o LEFT JOIN current_subscriptions_g{new} AS n ON {pairs}
-                WHERE {plus}o.livemode = $3 AND (n.account IS NULL OR {any_difference})) AS pair
-            WHERE {effect} AND {compared}
-            UNION ALL
-            SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
-            FROM (SELECT n.account, n.livemode, n.customer_id, n.subscription_id, n.user_id,
-                    FALSE AS in_old, TRUE AS in_new, {fields} AS fields,
-                    {active_before} AS active_before, {active_after} AS active_after
-                FROM current_subscriptions_g{new} AS n LEFT JOIN current_subscriptions_g{old} AS o ON {pairs}
-                WHERE {plus}n.livemode = $3 AND o.account IS NULL) AS pair
-            WHERE {effect} AND {compared}
-            ORDER BY 1, 2, 4 LIMIT $4";
-        LEFT_OUT = "SELECT count(*) AS left_out FROM (
-                SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{old}
-                UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new}) AS each
-            WHERE (account, livemode, customer_id) IN
-                (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > $1)";
-    }
-
-    // Parts of statements.
-    pub(in crate::store) const PAIRS: &str = "n.account = o.account AND n.livemode = o.livemode
-            AND n.customer_id = o.customer_id AND n.subscription_id = o.subscription_id";
-    /// Whether access is granted; a row that is not there grants none.
-    pub(in crate::store) const ACTIVE: Statement = Statement {
-        sqlite: "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > $1)) IS TRUE",
-        postgres: "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > to_timestamp($1))) IS TRUE",
-    };
-    /// Not of a customer of whom one generation has folded more than the other.
-    pub(in crate::store) const COMPARED: &str = "NOT EXISTS (SELECT 1 FROM timeline_g{ahead} AS later
-            WHERE later.account = pair.account AND later.livemode = pair.livemode AND later.customer_id = pair.customer_id
-                AND later.position > $2)";
-    pub(in crate::store) const DIFFERENCE: &str =
-        "o.{column} IS DISTINCT FROM n.{column} AS differs_{column}";
-    pub(in crate::store) const COUNT_FIELD: &str =
-        "count(*) FILTER (WHERE in_old AND in_new AND differs_{column}) AS {column}";
-    /// A line for a field that differs.
-    pub(in crate::store) const FIELD: Statement = Statement {
-        sqlite: "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
-            THEN json_array('{column}', {from}, {to}) || char(10) ELSE '' END",
-        postgres: "CASE WHEN o.{column} IS DISTINCT FROM n.{column}
-            THEN json_build_array('{column}', {from}, {to})::text || chr(10) ELSE '' END",
-    };
-    /// An instant as it is shown.
-    pub(in crate::store) const SHOWN_INSTANT: Statement = Statement {
-        sqlite: "{it}",
-        postgres: "to_char({it} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
-    };
 }

@@ -1,106 +1,106 @@
-//! What a comparison of two generations finds.
+//! Differences between two generations.
 
 use serde::Serialize;
 
 use crate::ids::{CustomerKey, SubscriptionId};
 
-/// How many subscriptions differ, and in what.
+/// Numbers of subscriptions that differ, and of the fields in which they differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DiffCounts {
-    /// Only the new generation has them.
+    /// Only in the new generation.
     pub appear: i64,
-    /// Only the old generation has them.
+    /// Only in the old generation.
     pub disappear: i64,
-    /// Both have them, and a field differs.
+    /// In both generations, with a different field.
     pub change: i64,
-    /// Both have them, and no field differs.
+    /// In both generations, without a difference.
     pub same: i64,
-    /// Not compared: of their customers, one generation has folded more events than the other.
+    /// Not compared, because one generation has folded more events of the customer than the other.
     pub left_out: i64,
     /// Access in live mode.
     pub live_mode: AccessCounts,
     /// Access in test mode.
     pub test_mode: AccessCounts,
-    /// How many of those that change do so in this field; the most frequent first.
+    /// Number of changed subscriptions for each field, the most frequent first.
     pub fields: Vec<FieldCount>,
 }
 
-/// How many subscriptions grant access, in one mode.
+/// Numbers of subscriptions that grant access, in one mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AccessCounts {
-    /// By the old generation.
+    /// Access in the old generation.
     pub before: i64,
-    /// By the new generation.
+    /// Access in the new generation.
     pub after: i64,
-    /// By the old one and not by the new one.
+    /// Access only in the old generation.
     pub lose: i64,
-    /// By the new one and not by the old one.
+    /// Access only in the new generation.
     pub gain: i64,
 }
 
-/// How many subscriptions change in a field.
+/// Number of subscriptions that change in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldCount {
-    /// The field's name in a row.
+    /// Name of the field in a row.
     pub field: &'static str,
-    /// In how many subscriptions.
+    /// Number of subscriptions.
     pub change: i64,
 }
 
-/// What a change does to access at the instant of the comparison.
+/// Effect of a change on access at the instant of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessEffect {
-    /// It is lost.
+    /// Access is lost.
     Loses,
-    /// It is gained.
+    /// Access is gained.
     Gains,
-    /// None: granted before and after, or neither.
+    /// Access does not change.
     Same,
 }
 
-/// Which generations have a subscription that differs.
+/// Kind of a difference: the generations that have the subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// Only the new one.
+    /// Only the new generation has it.
     Appears,
-    /// Only the old one.
+    /// Only the old generation has it.
     Disappears,
-    /// Both.
+    /// Both generations have it.
     Changes,
 }
 
-/// A subscription that differs.
+/// Subscription that differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangedSubscription {
-    /// Whose it is.
+    /// Customer of the subscription.
     pub customer: CustomerKey,
-    /// The subscription.
+    /// Id of the subscription.
     pub subscription: SubscriptionId,
-    /// The application's user, by the new generation or else by the old one.
+    /// User of the application, in the new generation or else in the old one.
     pub user_id: Option<String>,
-    /// Which generations have it.
+    /// Kind of the difference.
     pub kind: ChangeKind,
-    /// What this does to access.
+    /// Effect on access.
     pub effect: AccessEffect,
-    /// What differs; of one that appears or disappears, what decides on access.
+    /// Fields that differ. If the subscription appears or disappears, the fields that decide about access.
     pub fields: Vec<FieldChange>,
 }
 
-/// A field that differs.
+/// Field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldChange {
-    /// Its name in a row.
+    /// Name of the field in a row.
     pub field: &'static str,
-    /// Its value in the old generation.
+    /// Value in the old generation.
     pub from: serde_json::Value,
-    /// Its value in the new generation.
+    /// Value in the new generation.
     pub to: serde_json::Value,
 }
 
 impl AccessEffect {
-    /// Those who lose access come first.
+    /// All effects, the loss of access first.
     pub const ALL: [Self; 3] = [Self::Loses, Self::Gains, Self::Same];
 
     pub(in crate::store) const fn condition(self) -> &'static str {

@@ -2,53 +2,52 @@
 
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::{ItemRow, SubscriptionRow};
-use crate::store::db::{Dialect, Query, Statement, bind_instant};
+use crate::store::db::{Dialect, Query, bind_instant};
 use crate::time::StripeTime;
 
-/// Filter of subscriptions. A subscription must meet all that is given.
+/// Filter of subscriptions. A subscription must match all given fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionFilter {
-    /// Of this account.
+    /// Account.
     pub account: Option<AccountId>,
-    /// In this mode.
+    /// Mode.
     pub livemode: Option<bool>,
-    /// Of this user of the application.
+    /// User of the application.
     pub user_id: Option<String>,
-    /// Of this customer.
+    /// Customer.
     pub customer_id: Option<CustomerId>,
-    /// This one.
+    /// Subscription.
     pub subscription_id: Option<SubscriptionId>,
-    /// With one of these statuses; with any where none is named.
+    /// Allowed statuses; empty allows any.
     pub statuses: Vec<String>,
-    /// True if access is granted at this instant.
+    /// Whether access must be granted at this instant or must not.
     pub active: Option<(bool, StripeTime)>,
-    /// With an item like this.
+    /// Item that the subscription must have.
     pub item: ItemFilter,
 }
 
-/// Filter of items. All that is given must be true of one and the same item; every item of a
-/// subscription counts.
+/// Filter of items. A single item of the subscription must match all given fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemFilter {
-    /// The price.
+    /// Price.
     pub price_id: Option<String>,
-    /// Its product.
+    /// Product of the price.
     pub product_id: Option<String>,
-    /// The price's lookup key.
+    /// Lookup key of the price.
     pub lookup_key: Option<String>,
 }
 
-/// Table that leads to the rows of subscriptions.
+/// Table that a statement reads first to find subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum LeadingTable {
-    /// That of the rows.
+    /// Table of subscriptions.
     Subscriptions,
-    /// That of the properties of items.
+    /// Table of the properties of items.
     ItemProperties,
 }
 
 impl LeadingTable {
-    /// Its name in a statement.
+    /// Alias of the table in a statement.
     pub(super) const fn alias(self) -> &'static str {
         match self {
             Self::Subscriptions => "s",
@@ -57,17 +56,17 @@ impl LeadingTable {
     }
 }
 
-/// Sort key of subscriptions: account, mode, id.
+/// Sort key of subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubscriptionKey {
-    /// The account and mode.
+    /// Account and mode.
     pub scope: Scope,
-    /// The subscription.
+    /// Id of the subscription.
     pub id: SubscriptionId,
 }
 
 impl SubscriptionKey {
-    /// The key of a row.
+    /// Creates the key of a row.
     pub fn from_row(row: &SubscriptionRow) -> Self {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         Self { scope, id: row.subscription_id.as_str().into() }
@@ -92,13 +91,13 @@ impl<'a> Parameters<'a> {
         Self { dialect, values: vec![Parameter::Limit(limit)] }
     }
 
-    /// Adds a text, and answers with the name of its parameter.
+    /// Adds a text, and returns the name of its parameter.
     pub(super) fn text(&mut self, text: &'a str) -> String {
         self.add(Parameter::Text(text))
     }
 
-    /// Adds a truth value, and answers with the name of its parameter.
-    pub(super) fn truth(&mut self, truth: bool) -> String {
+    /// Adds a boolean, and returns the name of its parameter.
+    pub(super) fn bool(&mut self, truth: bool) -> String {
         self.add(Parameter::Bool(truth))
     }
 
@@ -107,7 +106,7 @@ impl<'a> Parameters<'a> {
         format!("${}", self.values.len())
     }
 
-    /// Binds all of them.
+    /// Binds all parameters.
     pub(super) fn bind<'q>(&self, mut query: Query<'q>) -> Query<'q> {
         for value in &self.values {
             query = match value {
@@ -122,8 +121,8 @@ impl<'a> Parameters<'a> {
 }
 
 impl SubscriptionFilter {
-    /// The table that leads to the subscriptions: that of the properties of items, unless something
-    /// is given that fewer subscriptions share than an item.
+    /// Table that finds the subscriptions: the table of properties of items, unless a user, customer or subscription is
+    /// given, which fewer subscriptions share.
     pub(in crate::store) fn leading_table(&self) -> LeadingTable {
         let of_one =
             self.user_id.is_some() || self.customer_id.is_some() || self.subscription_id.is_some();
@@ -134,7 +133,7 @@ impl SubscriptionFilter {
         }
     }
 
-    /// The conditions, also that a row comes after a key.
+    /// Writes the conditions, including the condition that a row comes after a key.
     pub(in crate::store) fn conditions<'a>(
         &'a self,
         leading: LeadingTable,
@@ -156,12 +155,12 @@ impl SubscriptionFilter {
         if !statuses.is_empty() {
             conditions.push(format!("s.status IN ({})", statuses.join(", ")));
         }
-        let livemode = self.livemode.map(|it| parameters.truth(it));
+        let livemode = self.livemode.map(|it| parameters.bool(it));
         conditions.extend(livemode.iter().map(|it| format!("s.livemode = {it}")));
         if let Some((active, now)) = self.active {
             let condition = sql::ACTIVE.text(parameters.dialect);
             let condition = condition.replace("{now}", &parameters.add(Parameter::Instant(now)));
-            conditions.push(condition.replace("{active}", &parameters.truth(active)));
+            conditions.push(condition.replace("{active}", &parameters.bool(active)));
         }
         if let (LeadingTable::ItemProperties, Some((property, value))) =
             (leading, self.item.properties().next())
@@ -174,7 +173,7 @@ impl SubscriptionFilter {
         conditions.extend(self.item.condition(parameters));
         if let Some(SubscriptionKey { scope, id }) = after {
             let account = parameters.text(scope.account.as_str());
-            let livemode = parameters.truth(scope.livemode);
+            let livemode = parameters.bool(scope.livemode);
             let id = parameters.text(id.as_str());
             let key = [account, livemode, id].join(", ");
             conditions.push(sql::AFTER.replace("{by}", leading.alias()).replace("{key}", &key));
@@ -184,19 +183,19 @@ impl SubscriptionFilter {
 }
 
 impl ItemFilter {
-    /// True if nothing is asked for.
+    /// True if any item matches.
     pub(super) fn is_any(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The properties that an item can be found by, and their values.
+    /// Properties by which an item is found, and their values.
     pub(super) fn properties_of(item: ItemRow) -> impl Iterator<Item = (&'static str, String)> {
         let ItemRow { price_id, product_id, lookup_key, .. } = item;
         let all = [("price_id", price_id), ("product_id", product_id), ("lookup_key", lookup_key)];
         all.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 
-    /// Each property that is asked for, and its value; a property that few items share comes first.
+    /// Given properties and their values. A property that few items share comes first.
     fn properties(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [
             ("price_id", &self.price_id),
@@ -206,7 +205,7 @@ impl ItemFilter {
         all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
-    /// The condition that a row has such an item; none where any row will do.
+    /// Writes the condition that a row has a matching item. None if any row matches.
     pub(super) fn condition<'a>(&'a self, parameters: &mut Parameters<'a>) -> Option<String> {
         let (one, between) = match parameters.dialect {
             Dialect::Sqlite => ("item.value ->> '{name}' = {value}", " AND "),
@@ -220,7 +219,7 @@ impl ItemFilter {
         (!all.is_empty()).then(|| condition.replace("{properties}", &all.join(between)))
     }
 
-    /// True if a row has such an item. Equal to the condition.
+    /// True if a row has a matching item. Equivalent to the condition in SQL.
     pub fn matches(&self, row: &SubscriptionRow) -> bool {
         let asks = |wanted: &Option<String>, has| wanted.is_none() || wanted == has;
         self.is_any()
@@ -232,17 +231,17 @@ impl ItemFilter {
     }
 }
 
-/// Conditions that a filter adds.
+/// Templates of conditions.
 mod sql {
-    use super::Statement;
+    use crate::store::db::Statement;
 
-    pub(super) const ACTIVE: Statement = Statement {
-        sqlite: "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > {now})) = {active}",
-        postgres: "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > to_timestamp({now}))) = {active}",
-    };
-    pub(super) const HAS_ITEM: Statement = Statement {
-        sqlite: "EXISTS (SELECT 1 FROM json_each(s.items) AS item WHERE {properties})",
-        postgres: "s.items @> jsonb_build_array(jsonb_build_object({properties}))",
-    };
+    pub(super) const ACTIVE: Statement = Statement::new(
+        "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > {now})) = {active}",
+        "(s.entitled AND (s.entitled_until IS NULL OR s.entitled_until > to_timestamp({now}))) = {active}",
+    );
+    pub(super) const HAS_ITEM: Statement = Statement::new(
+        "EXISTS (SELECT 1 FROM json_each(s.items) AS item WHERE {properties})",
+        "s.items @> jsonb_build_array(jsonb_build_object({properties}))",
+    );
     pub(super) const AFTER: &str = "({by}.account, {by}.livemode, {by}.subscription_id) > ({key})";
 }

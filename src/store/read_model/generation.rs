@@ -1,112 +1,82 @@
-//! Generations: one build of all projections each, side by side; one of them is live.
+//! Generations of the read model, one of which is live.
 
-use super::reclaim::yield_to_writers;
-use super::swap::sql::BEGIN_EXCLUSIVE;
-use super::{GenerationStamp, Lease, ReadModel, lease};
-use crate::clock::Clock;
+use super::generation_id::GenerationId;
+use super::handle::ReadModel;
 use crate::ids::Position;
-use crate::projection::column::Column;
-use crate::projection::row::SubscriptionRow;
-use crate::store::db::{Database, Dialect, Row, Session, Statement};
-use crate::store::{StoreError, log};
+use crate::store::db::{Database, Row, Session, to_hash};
+use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 use crate::tree::Hash;
-
-/// The number of a generation; never given twice.
-pub type GenerationId = i64;
-
-/// The tables of a generation.
-const TABLES: Statement = Statement {
-    sqlite: include_str!("../../../projections/current_subscriptions/sqlite.sql"),
-    postgres: include_str!("../../../projections/current_subscriptions/postgres.sql"),
-};
-/// Their names.
-pub(super) const TABLE_NAMES: [&str; 9] = [
-    "current_subscriptions",
-    "customers",
-    "timeline",
-    "subscription_customers",
-    "user_customers",
-    "links",
-    "catalogue",
-    "item_properties",
-    "parked",
-];
-/// Where the tables end and their indexes begin, which are made when the rows are there.
-const INDEXES: &str = "\nCREATE INDEX";
 
 /// One build of all projections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Its number.
+    /// Number of the generation.
     pub id: GenerationId,
-    /// What it is for.
+    /// Status of the generation.
     pub status: GenerationStatus,
-    /// What built it.
+    /// Logic that builds it.
     pub logic: GenerationLogic,
-    /// The log that it was built from.
+    /// Id of the log that it is built from.
     pub log_id: String,
-    /// The last event that was folded.
+    /// Last folded event.
     pub position: Position,
-    /// That event's leaf hash, by which another log is noticed; none before the first.
+    /// Leaf hash of that event, by which another log is detected. None before the first event.
     pub leaf_hash: Option<Hash>,
-    /// When that event was received.
+    /// Time of arrival of that event.
     pub folded_received_at: ReceivedAt,
-    /// How many events its builder has folded, which come to be written later.
+    /// Number of events that a rebuild has folded but not yet written.
     pub built: i64,
-    /// Who folds it, if anyone has begun.
+    /// Process that folds it, if there is or was one.
     pub lease_holder: Option<String>,
-    /// Until when that one may.
+    /// End of the lease of that process.
     pub lease_until: ReceivedAt,
-    /// When it was begun.
+    /// Time when it was begun.
     pub created_at: ReceivedAt,
-    /// When it went live first.
+    /// Time when it became live first.
     pub completed_at: Option<ReceivedAt>,
-    /// Whether a person chose it, so that no newer logic replaces it by itself.
+    /// True if an operator activated it, so that newer logic does not replace it automatically.
     pub pinned: bool,
 }
 
-/// What became of the wish to begin a generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BeginOutcome {
-    /// It is there, in the hands of whoever asked.
-    Started(Generation, Lease),
-    /// Somebody is making this one, and only one is made at a time.
-    AlreadyBuilding(Generation),
-}
-
-/// What a generation is for.
+/// Status of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GenerationStatus {
-    /// It is not complete.
+    /// Not complete.
     Building,
-    /// The reads are answered from it.
+    /// Answers all reads.
     Live,
-    /// It was live before, and is kept to go back to.
+    /// Live before, and kept so that it can be activated again.
     Previous,
 }
 
-/// The logic that builds a generation, stored with it and used by whoever folds it.
+/// Logic that builds a generation. It is stored with the generation, and used by each process that folds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationLogic {
-    /// A hash over all of it.
+    /// Hash over all of it.
     pub fingerprint: String,
-    /// The version of the fold.
+    /// Version of the fold.
     pub fold_version: i64,
-    /// The text of the policy.
+    /// Text of the policy.
     pub policy: String,
-    /// The metadata keys that name a user.
+    /// Metadata keys that name a user.
     pub user_keys: String,
 }
 
-impl ReadModel {
-    /// The text that makes a generation's tables, in either database: part of a generation's fingerprint.
-    pub const SCHEMA: &'static str = concat!(
-        include_str!("../../../projections/current_subscriptions/sqlite.sql"),
-        include_str!("../../../projections/current_subscriptions/postgres.sql"),
-    );
+/// Generation that an answer was read from, and its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GenerationStamp {
+    /// Number of the generation.
+    pub generation: GenerationId,
+    /// Last folded event.
+    pub position: Position,
+    /// Time of arrival of that event; zero before the first event.
+    pub folded_received_at: ReceivedAt,
+}
 
-    /// All generations, the oldest first.
+impl ReadModel {
+    /// Reads all generations, the oldest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn generations(&self) -> Result<Vec<Generation>, StoreError> {
         if matches!(self.database(), Database::Absent(None)) {
             return Ok(Vec::new());
@@ -116,7 +86,8 @@ impl ReadModel {
         rows.iter().map(read).collect()
     }
 
-    /// The generation that reads are answered from, once there is one.
+    /// Reads the live generation, if there is one.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn live(&self) -> Result<Option<Generation>, StoreError> {
         if self.is_absent() {
             return Ok(None);
@@ -125,85 +96,10 @@ impl ReadModel {
         let row = reader.session().query(sql::LIVE).fetch_optional().await?;
         row.as_ref().map(read).transpose()
     }
-
-    /// Begins a generation, held by whoever asks: empty tables without indexes, nothing folded.
-    ///
-    /// It and its lease are made in one transaction, and not where somebody holds another one that is
-    /// being made: of two who begin at the same moment one is refused.
-    pub async fn generation_begin(
-        &self,
-        logic: &GenerationLogic,
-        log_id: &str,
-        holder: &str,
-        now: ReceivedAt,
-        ttl_seconds: u32,
-    ) -> Result<BeginOutcome, StoreError> {
-        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
-        let mut session = write.session();
-        if let Some(row) = session.query(sql::BUILDING).bind(now.0).fetch_optional().await? {
-            write.rollback().await?;
-            return Ok(BeginOutcome::AlreadyBuilding(read(&row)?));
-        }
-        let row = session
-            .query(sql::BEGIN)
-            .bind(logic.fingerprint.as_str())
-            .bind(logic.fold_version)
-            .bind(logic.policy.as_str())
-            .bind(logic.user_keys.as_str())
-            .bind(log_id)
-            .bind(self.0.clock.now().0)
-            .bind(holder)
-            .bind(lease::expiry(now, ttl_seconds).0)
-            .fetch_one()
-            .await?;
-        let generation = read(&row)?;
-        let lease = Lease { generation: generation.id, token: row.get("token")? };
-        let (tables, _) = tables_and_indexes(session.dialect());
-        session.run(for_generation(tables, generation.id)).await?;
-        write.commit().await?;
-        Ok(BeginOutcome::Started(generation, lease))
-    }
-
-    /// Makes the indexes of a generation whose rows are written: at once, which takes a fraction of the
-    /// time that it takes row by row. Between two of them there is time for others who write. False where
-    /// the lease has gone to another.
-    pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let (_, indexes) = tables_and_indexes(self.0.db.dialect());
-        for index in indexes.split(';').filter(|it| !it.trim().is_empty()) {
-            let stopwatch = Clock::stopwatch();
-            let mut write = self.0.db.write().await?;
-            let mut session = write.session();
-            session.disable_timeouts().await?;
-            // Not held on to: to make an index takes long, and the lease is renewed meanwhile. Where another
-            // takes it, the index is of a generation that is dropped.
-            let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
-            let holds = query.fetch_optional().await?.is_some();
-            if holds {
-                session.run(for_generation(index, lease.generation)).await?;
-            }
-            write.commit().await?;
-            if !holds {
-                return Ok(false);
-            }
-            yield_to_writers(stopwatch.elapsed()).await;
-        }
-        if self.0.db.dialect() == Dialect::Postgres {
-            // It plans by what it knows of a table, and knows nothing of a new one.
-            for table in TABLE_NAMES {
-                let mut write = self.0.db.write().await?;
-                let mut session = write.session();
-                session.disable_timeouts().await?;
-                let analyze = sql::ANALYZE.replace("{table}", table);
-                session.run(for_generation(&analyze, lease.generation)).await?;
-                write.commit().await?;
-            }
-        }
-        Ok(true)
-    }
 }
 
 impl GenerationStatus {
-    /// The word that is stored.
+    /// Word that is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Building => "building",
@@ -217,7 +113,7 @@ impl GenerationStatus {
     }
 }
 
-/// The generation that answers, inside the transaction of a read.
+/// Reads the stamp of the live generation, inside a read transaction.
 pub(super) async fn live_stamp(session: &mut Session<'_>) -> Result<GenerationStamp, StoreError> {
     let row = session.query(sql::LIVE_STAMP).fetch_optional().await?;
     read_stamp(&row.ok_or(StoreError::ReadModelBuilding)?)
@@ -232,23 +128,7 @@ pub(super) fn read_stamp(row: &Row) -> Result<GenerationStamp, StoreError> {
     })
 }
 
-/// What makes the tables of a generation, and what makes their indexes.
-pub(super) fn tables_and_indexes(dialect: Dialect) -> (&'static str, &'static str) {
-    let all = TABLES.text(dialect);
-    all.split_at(all.find(INDEXES).unwrap_or(all.len()))
-}
-
-/// A statement on the tables of this generation.
-pub(super) fn for_generation(template: &str, generation: GenerationId) -> String {
-    template.replace("{g}", &generation.to_string())
-}
-
-/// Whether a column is not stored but joined.
-pub(super) fn is_joined(column: &Column) -> bool {
-    SubscriptionRow::JOINED.contains(&column.name)
-}
-
-/// What a generation is for, inside a transaction.
+/// Reads the status of a generation, inside a transaction.
 pub(super) async fn status_of(
     session: &mut Session<'_>,
     id: GenerationId,
@@ -273,7 +153,7 @@ pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
         },
         log_id: row.get("log_id")?,
         position: Position(row.get("position")?),
-        leaf_hash: leaf_hash.map(log::hash).transpose()?,
+        leaf_hash: leaf_hash.map(to_hash).transpose()?,
         folded_received_at: ReceivedAt(row.get("folded_received_at")?),
         built: row.get("built")?,
         lease_holder: row.get("lease_holder")?,
@@ -294,23 +174,13 @@ pub(in crate::store) mod sql {
             FROM generations WHERE status = 'live'";
         LIVE_STAMP = "SELECT id, position, folded_received_at FROM generations WHERE status = 'live'";
         STATUS = "SELECT status FROM generations WHERE id = $1";
-        /// Of those that are being made, one that somebody holds.
+        /// A generation that is being built by a process with a valid lease.
         BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'building' AND lease_until > $1 LIMIT 1";
-        BEGIN = sqlite "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
-            VALUES ('building', $1, $2, $3, $4, $5, $6, 1, $7, $8)
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
-                token, lease_holder, lease_until, created_at, completed_at, pinned",
-            postgres "WITH number AS (UPDATE generation_numbers SET last = last + 1 RETURNING last)
-            INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
-            SELECT last, 'building', $1, $2::bigint, $3, $4, $5, $6::bigint, 1, $7, $8::bigint FROM number
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
-                token, lease_holder, lease_until, created_at, completed_at, pinned";
-        IS_HELD = "SELECT 1 FROM generations WHERE id = $1 AND token = $2";
         IDS = "SELECT id FROM generations";
+        /// Begins a transaction that excludes other writers of this table, and whose commit waits for the disk.
+        BEGIN_EXCLUSIVE = sqlite "BEGIN IMMEDIATE",
+            postgres "BEGIN; SET LOCAL synchronous_commit = on; LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE";
     }
-
-    // A statement with names to fill in.
-    pub(in crate::store) const ANALYZE: &str = "ANALYZE {table}_g{g}";
 }

@@ -1,22 +1,23 @@
-//! Who folds a generation: one at a time, by a lease with a fencing token.
+//! Lease of a generation with a fencing token: one process at a time folds it.
 
-use super::{GenerationId, ReadModel};
-use crate::store::StoreError;
+use super::generation_id::GenerationId;
+use super::handle::ReadModel;
 use crate::store::db::Session;
+use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 
-/// The right to fold a generation. Whoever holds one whose token is no longer the generation's
-/// writes nothing, however late it learns of that.
+/// Lease of a generation. A process whose token is no longer the generation's cannot write, even if it does not know yet
+/// that it lost the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The generation.
+    /// Generation that the lease is for.
     pub generation: GenerationId,
-    /// The fencing token: rises whenever the lease goes to another holder.
+    /// Fencing token. It rises each time another holder takes the lease.
     pub token: i64,
 }
 
 impl Lease {
-    /// Whether it still holds, inside the transaction of a write; then it does until that ends.
+    /// True if the lease is still held, inside a write transaction. It then stays held until the transaction ends.
     pub(super) async fn is_held(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
         let query = session.query(sql::IS_HELD).bind(self.generation).bind(self.token);
         Ok(query.fetch_optional().await?.is_some())
@@ -24,9 +25,9 @@ impl Lease {
 }
 
 impl ReadModel {
-    /// Takes the lease of a generation, or renews it; `None` where another holds it.
+    /// Takes or renews the lease of a generation. `None` if another process holds it.
     ///
-    /// `holder` must be unique to the process. Renewing keeps the token.
+    /// `holder` must be unique to the process. A renewal keeps the token.
     pub async fn lease_take(
         &self,
         generation: GenerationId,
@@ -37,8 +38,8 @@ impl ReadModel {
         self.lease_take_over(generation, holder, now, ttl_seconds, None).await
     }
 
-    /// Like [`Self::lease_take`], and takes the lease from its holder where it still ends at `silent`: the end of a
-    /// lease that was not renewed for so long that its holder must have ended.
+    /// Like [`Self::lease_take`], and also takes the lease from another holder if it still ends at `stale_until`. That is
+    /// the end of a lease that was not renewed for so long that its holder must have ended.
     pub async fn lease_take_over(
         &self,
         generation: GenerationId,
@@ -57,7 +58,7 @@ impl ReadModel {
         Ok(token.map(|token| Lease { generation, token }))
     }
 
-    /// Keeps the lease for so long from now on; `false` where it has gone to another, who keeps it.
+    /// Extends the lease. `false` if another process has taken it.
     pub async fn lease_renew(
         &self,
         lease: &Lease,
@@ -72,7 +73,7 @@ impl ReadModel {
         Ok(renewed == 1)
     }
 
-    /// Notes down how many events the holder has folded, for others to see.
+    /// Stores the number of events that the holder has folded, so that other processes can show the progress.
     pub async fn lease_report_progress(&self, lease: &Lease, built: i64) -> Result<(), StoreError> {
         let mut write = self.0.db.write_autocommit().await?;
         let mut session = write.session();
@@ -81,7 +82,7 @@ impl ReadModel {
         write.commit().await
     }
 
-    /// Gives the lease up, so that another process need not wait until it ends.
+    /// Releases the lease, so that another process does not wait until it expires.
     pub async fn lease_release(&self, lease: &Lease) -> Result<(), StoreError> {
         let mut write = self.0.db.write_autocommit().await?;
         let mut session = write.session();
@@ -90,14 +91,14 @@ impl ReadModel {
     }
 }
 
-/// When a lease that is taken now ends.
+/// End of a lease that is taken now.
 pub(super) fn expiry(now: ReceivedAt, ttl_seconds: u32) -> ReceivedAt {
     ReceivedAt(now.0.saturating_add(i64::from(ttl_seconds) * 1_000_000))
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// A token that a crash of the server forgot would be given out twice.
+        /// The commit waits for the disk: a token that is lost in a crash of the server would be used twice.
         BEGIN_DURABLE = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
         TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
             WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3 OR lease_until = $5)

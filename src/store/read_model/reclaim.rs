@@ -1,22 +1,23 @@
-//! Dropping generations, and giving their space back to the disk.
+//! Dropping of generations, and reclaiming of their space.
 //!
-//! A generation may be gigabytes, and whoever folds waits for the one connection that writes. So it
-//! goes table by table, the file shrinks a little at a time, and between any two steps there is
-//! time for others.
+//! A generation may have gigabytes, and the fold waits for the writer meanwhile. Tables are therefore dropped one by one,
+//! the file shrinks in small steps, and each step yields to other writers.
 
 use std::time::Duration;
 
-use super::generation::sql::IDS;
-use super::generation::{TABLE_NAMES, for_generation, status_of};
-use super::swap::sql::BEGIN_EXCLUSIVE;
-use super::{GenerationId, GenerationStatus, ReadModel};
+use super::generation::sql::{BEGIN_EXCLUSIVE, IDS};
+use super::generation::{GenerationStatus, status_of};
+use super::generation_id::GenerationId;
+use super::handle::ReadModel;
+use super::tables::{TABLE_NAMES, for_generation};
 use crate::clock::Clock;
-use crate::store::StoreError;
 use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
+use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 
 impl ReadModel {
-    /// Drops a generation that is not live, and gives its space back.
+    /// Drops a generation that is not live, and reclaims its space.
+    #[tracing::instrument(skip_all)]
     pub async fn generation_drop(&self, id: GenerationId) -> Result<(), StoreError> {
         let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
@@ -25,20 +26,22 @@ impl ReadModel {
         }
         abandon(&mut session, id).await?;
         write.commit().await?;
-        self.discard(&[id]).await
+        self.drop_abandoned(&[id]).await
     }
 
-    /// Drops the generations that were never completed and that nobody has held since this instant:
-    /// whoever was making one has ended, or finds that its lease is gone.
+    /// Drops the incomplete generations whose lease expired before this instant. A process that is still building one
+    /// finds that its lease is gone.
+    #[tracing::instrument(skip_all)]
     pub async fn abandoned_drop(&self, since: ReceivedAt) -> Result<(), StoreError> {
         let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let abandoned = ids(write.session().query(sql::ABANDONED).bind(since.0)).await?;
         write.commit().await?;
-        self.discard(&abandoned).await
+        self.drop_abandoned(&abandoned).await
     }
 
-    /// Drops every generation, the live one too: for when they were made from another log. Reads
-    /// answer [`StoreError::ReadModelBuilding`] until one is complete again.
+    /// Drops every generation, including the live one, because they were built from another log. Reads fail with
+    /// [`StoreError::ReadModelBuilding`] until a new one is complete.
+    #[tracing::instrument(skip_all)]
     pub async fn generations_clear(&self) -> Result<(), StoreError> {
         let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
@@ -48,17 +51,21 @@ impl ReadModel {
             abandon(&mut session, *id).await?;
         }
         write.commit().await?;
-        self.discard(&all).await
+        self.drop_abandoned(&all).await
     }
 
-    /// Rewrites the file, so that neither it nor its write-ahead log holds what was dropped or changed. Folding waits
-    /// meanwhile. Waits so long for other processes.
+    /// Rewrites the file, so that neither it nor its write-ahead log holds dropped or changed bytes. The fold waits
+    /// meanwhile. Waits at most `patience` for the lock of another process.
+    #[tracing::instrument(skip_all)]
     pub async fn rewrite(&self, patience: Duration) -> Result<RewriteOutcome, StoreError> {
         self.0.db.rewrite(patience).await
     }
 
-    /// Drops what is abandoned, table by table.
-    pub(super) async fn discard(&self, abandoned: &[GenerationId]) -> Result<(), StoreError> {
+    /// Drops the tables of abandoned generations one by one, and reclaims their space.
+    pub(super) async fn drop_abandoned(
+        &self,
+        abandoned: &[GenerationId],
+    ) -> Result<(), StoreError> {
         for id in abandoned {
             for table in TABLE_NAMES {
                 let stopwatch = Clock::stopwatch();
@@ -70,28 +77,28 @@ impl ReadModel {
         if abandoned.is_empty() { Ok(()) } else { self.shrink().await }
     }
 
-    /// Moves what stands at the end of SQLite's file into its gaps, a little at a time, and cuts the end off.
-    /// PostgreSQL's tables are files of their own.
+    /// Moves pages from the end of the SQLite file into its free pages, in small steps, and truncates the file. PostgreSQL
+    /// has a file for each table.
     async fn shrink(&self) -> Result<(), StoreError> {
         if self.0.db.dialect() == Dialect::Postgres {
             return Ok(());
         }
-        let mut gaps = i64::MAX;
+        let mut free_pages = i64::MAX;
         loop {
             let stopwatch = Clock::stopwatch();
-            self.0.db.run(sql::SHRINK).await?;
+            self.0.db.run_on_writer(sql::SHRINK).await?;
             let mut reader = self.0.db.read().await?;
-            let left: i64 = reader.session().query(sql::GAPS).fetch_one().await?.get(0)?;
-            // Others may make gaps meanwhile, and fill them: theirs are not waited for.
-            if left == 0 || left >= gaps {
+            let left: i64 = reader.session().query(sql::FREE_PAGES).fetch_one().await?.get(0)?;
+            // Stops if other writers free pages faster.
+            if left == 0 || left >= free_pages {
                 break;
             }
-            gaps = left;
+            free_pages = left;
             yield_to_writers(stopwatch.elapsed()).await;
         }
-        // The file itself is as long as it was until the write-ahead log has gone into it. Where
-        // somebody reads an older state that does not happen now, but with a later commit.
-        self.0.db.run(sql::CHECKPOINT).await
+        // The file shrinks when the write-ahead log is moved into it. If a reader needs an older state, a later commit does
+        // so.
+        self.0.db.run_on_writer(sql::CHECKPOINT).await
     }
 
     /// Runs a statement in a transaction of its own.
@@ -111,8 +118,7 @@ pub(super) async fn yield_to_writers(held_for: Duration) {
     tokio::time::sleep(held_for).await;
 }
 
-/// Marks a generation as one that was never completed and that nobody makes: whoever begins a rebuild
-/// drops it, should it still be there.
+/// Marks a generation as incomplete and without a lease, so that the next rebuild drops it if this process does not.
 pub(super) async fn abandon(session: &mut Session<'_>, id: GenerationId) -> Result<(), StoreError> {
     session.query(sql::ABANDON).bind(id).execute().await?;
     Ok(())
@@ -125,13 +131,13 @@ pub(in crate::store) mod sql {
         ABANDONED = "UPDATE generations SET token = token + 1, lease_holder = NULL, lease_until = 0
             WHERE status = 'building' AND lease_until <= $1 RETURNING id";
         VIEW_DROP = "DROP VIEW IF EXISTS current_subscriptions";
-        /// In pages: 16 MiB a step.
+        /// Frees 2048 pages in a step: 16 MiB.
         SHRINK = sqlite "PRAGMA incremental_vacuum(2048)";
-        GAPS = sqlite "SELECT freelist_count FROM pragma_freelist_count";
+        FREE_PAGES = sqlite "SELECT freelist_count FROM pragma_freelist_count";
         CHECKPOINT = sqlite "PRAGMA wal_checkpoint(TRUNCATE)";
     }
 
-    // Statements with names to fill in.
+    // Templates.
     pub(in crate::store) const DROP: &str = "DELETE FROM generations WHERE id = {g}";
     pub(in crate::store) const DROP_TABLE: &str = "DROP TABLE IF EXISTS {table}_g{g}";
 }

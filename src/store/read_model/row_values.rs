@@ -1,4 +1,4 @@
-//! How the values of a row are read.
+//! Reading of the values of a row.
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
@@ -6,11 +6,11 @@ use sqlx::Row as _;
 use sqlx::types::Json;
 
 use crate::projection::column::{Column, ColumnType, Value};
-use crate::store::StoreError;
 use crate::store::db::Row;
+use crate::store::error::StoreError;
 use crate::time::StripeTime;
 
-/// Reads the columns of a row, which stand in their order from `first` on.
+/// Reads the columns of a row, beginning at `first`.
 pub(super) fn read(row: &Row, first: usize, columns: &[Column]) -> Result<Vec<Value>, StoreError> {
     columns
         .iter()
@@ -30,7 +30,7 @@ fn read_one(row: &Row, index: usize, kind: ColumnType) -> Result<Value, StoreErr
     Ok(value.unwrap_or(Value::Null))
 }
 
-/// Text in SQLite, and a type of its own in PostgreSQL.
+/// Reads JSON, which is text in SQLite and a separate type in PostgreSQL.
 fn json(row: &Row, index: usize) -> Result<Option<String>, StoreError> {
     Ok(match row {
         Row::Sqlite(row) => row.try_get(index)?,
@@ -40,7 +40,7 @@ fn json(row: &Row, index: usize) -> Result<Option<String>, StoreError> {
     })
 }
 
-/// Reads an instant: text in SQLite.
+/// Reads an instant, which is text in SQLite.
 pub(super) fn instant(row: &Row, index: usize) -> Result<Option<StripeTime>, StoreError> {
     match row {
         Row::Postgres(row) => {
@@ -50,7 +50,7 @@ pub(super) fn instant(row: &Row, index: usize) -> Result<Option<StripeTime>, Sto
         Row::Sqlite(row) => {
             let Some(text) = row.try_get::<Option<&str>, _>(index)? else { return Ok(None) };
             let at = StripeTime::parse(text).ok_or_else(|| {
-                StoreError::Corrupt("a row of the read model holds a time that is none".to_owned())
+                StoreError::Corrupt("a row of the read model has an invalid time".to_owned())
             })?;
             Ok(Some(at))
         }

@@ -1,25 +1,26 @@
-//! Reading subscriptions: by filter, from the live generation.
+//! Reading of subscriptions of the live generation, by filter.
 
 use std::sync::Arc;
 
 use super::filter::{Parameters, SubscriptionFilter, SubscriptionKey};
-use super::generation::{live_stamp, read_stamp};
+use super::generation::{GenerationStamp, live_stamp, read_stamp};
+use super::handle::ReadModel;
+use super::row_values;
 use super::schema::GenerationSchema;
-use super::{GenerationStamp, ReadModel, row_values};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
 use crate::projection::row::SubscriptionRow;
-use crate::store::StoreError;
 use crate::store::db::{Dialect, Reader, Row};
+use crate::store::error::StoreError;
 
-/// Subscriptions of one generation at one position, page by page: all in one read transaction, whatever is
-/// folded or swapped meanwhile.
+/// Pages of subscriptions of one generation at one position, in one read transaction, independent of folds and swaps
+/// meanwhile.
 ///
-/// As long as it is open, SQLite's write-ahead log of the read model cannot be reset and grows by what is
-/// written; PostgreSQL keeps the old versions of rows, ends the transaction where no page is asked for within 60
-/// seconds, and does not drop this generation before it has ended.
+/// While it is open, SQLite's write-ahead log of the read model cannot be reset and grows with every write. PostgreSQL keeps
+/// old versions of rows, ends the transaction if no page is requested within 60 seconds, and does not drop this generation
+/// before the end of the transaction.
 #[derive(Debug)]
 pub struct SubscriptionPages {
-    /// Which generation, and how far it had folded.
+    /// Generation, and its position.
     pub stamp: GenerationStamp,
     reader: Option<Reader>,
     schema: Arc<GenerationSchema>,
@@ -29,10 +30,11 @@ pub struct SubscriptionPages {
 }
 
 impl ReadModel {
-    /// The subscriptions of the live generation that meet a filter, ordered by [`SubscriptionKey`],
-    /// of those after `after` at most `limit`.
+    /// Reads at most `limit` subscriptions of the live generation that match a filter, after a key, ordered by
+    /// [`SubscriptionKey`].
     ///
-    /// [`StoreError::ReadModelBuilding`] where no generation is live yet.
+    /// [`StoreError::ReadModelBuilding`] if no generation is live.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn subscriptions(
         &self,
         filter: &SubscriptionFilter,
@@ -51,11 +53,10 @@ impl ReadModel {
         Ok((stamp, rows.collect::<Result<_, _>>()?))
     }
 
-    /// The rows of a statement that tells of the live generation too, in its first columns; there
-    /// is at least one.
+    /// Runs a statement whose first columns are the stamp of the live generation, and returns at least one row.
     ///
-    /// One statement sees one moment by itself, and a read transaction is three trips more. So it is
-    /// sent at once where the live generation is the one whose tables are known.
+    /// A single statement reads at one moment, and a read transaction costs three more round trips. The statement is
+    /// therefore sent without one if the schema of the live generation is cached.
     pub(super) async fn stamped<'a>(
         &self,
         fill: impl Fn(&GenerationSchema, Dialect) -> Result<(String, Parameters<'a>), StoreError>,
@@ -65,7 +66,7 @@ impl ReadModel {
             let mut session = reader.session();
             if let Ok((statement, parameters)) = fill(&schema, session.dialect()) {
                 match parameters.bind(session.query(statement)).fetch_all().await {
-                    // The tables may have been dropped.
+                    // The tables of the cached schema may have been dropped.
                     Err(StoreError::Corrupt(_)) => {}
                     rows => {
                         let rows = rows?;
@@ -90,7 +91,8 @@ impl ReadModel {
         Ok((stamp, rows))
     }
 
-    /// The same subscriptions, all of them, to be read so many at a time: see [`SubscriptionPages`].
+    /// Begins reading all subscriptions that match a filter, in pages of `rows`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn subscription_pages(
         &self,
         filter: SubscriptionFilter,
@@ -104,7 +106,8 @@ impl ReadModel {
         Ok(SubscriptionPages { stamp, reader: Some(reader), schema, filter, after, rows })
     }
 
-    /// Whether a customer is known to the live generation.
+    /// Checks whether a customer exists in the live generation.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn customer_exists(
         &self,
         customer: &CustomerKey,
@@ -122,7 +125,7 @@ impl ReadModel {
 }
 
 impl SubscriptionPages {
-    /// The next rows, fewer than were asked for only where they are the last.
+    /// Reads the next page. Only the last page is not full.
     pub async fn next(&mut self) -> Result<Vec<SubscriptionRow>, StoreError> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         let mut session = reader.session();
@@ -139,7 +142,7 @@ impl SubscriptionPages {
         Ok(rows)
     }
 
-    /// Gives the transaction back; after it there are no more rows.
+    /// Ends the read transaction. Later pages are empty.
     pub async fn end(&mut self) -> Result<(), StoreError> {
         match self.reader.take() {
             Some(reader) => reader.end().await,
@@ -148,7 +151,7 @@ impl SubscriptionPages {
     }
 }
 
-/// Columns before those of the subscription, where a statement tells of the generation too.
+/// Number of columns of a stamp.
 pub(super) const STAMP_COLUMNS: usize = 3;
 
 pub(super) fn limit_of(limit: usize) -> i64 {
@@ -162,7 +165,7 @@ pub(super) fn read_customer(row: &Row) -> Result<CustomerKey, StoreError> {
     Ok(CustomerKey { scope, customer: CustomerId::new(row.get::<String, _>(2)?) })
 }
 
-/// Reads the columns of a subscription, which stand in their order from `first` on.
+/// Reads the columns of a subscription, beginning at `first`.
 pub(super) fn read(row: &Row, first: usize) -> Result<SubscriptionRow, StoreError> {
     let values = row_values::read(row, first, SubscriptionRow::COLUMNS);
     SubscriptionRow::from_values(values.map_err(StoreError::into_read_model_damage)?)
@@ -171,24 +174,6 @@ pub(super) fn read(row: &Row, first: usize) -> Result<SubscriptionRow, StoreErro
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        SELECT = "SELECT {columns} FROM {tables} WHERE {conditions}
-            ORDER BY s.account, s.livemode, s.subscription_id LIMIT CAST($1 AS bigint)";
-        /// The table of the properties leads: in SQLite CROSS JOIN keeps it first, in PostgreSQL OFFSET does.
-        SELECT_BY_ITEMS = sqlite "SELECT {columns} FROM item_properties_g{g} AS k CROSS JOIN {tables}
-            WHERE s.account = k.account AND s.livemode = k.livemode AND s.customer_id = k.customer_id
-                AND s.subscription_id = k.subscription_id AND {conditions}
-            ORDER BY k.account, k.livemode, k.subscription_id LIMIT CAST($1 AS bigint)",
-            postgres "SELECT {columns} FROM item_properties_g{g} AS k CROSS JOIN LATERAL (SELECT * FROM current_subscriptions_g{g}
-                WHERE account = k.account AND livemode = k.livemode AND customer_id = k.customer_id
-                    AND subscription_id = k.subscription_id OFFSET 0) AS s {joins}
-            WHERE {conditions}
-            ORDER BY k.account, k.livemode, k.subscription_id LIMIT CAST($1 AS bigint)";
         CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
     }
-
-    /// The live generation, and beside it what there is on a page of another statement.
-    pub(in crate::store) const STAMPED: &str =
-        "SELECT g.id, g.position, g.folded_received_at, page.*
-            FROM generations AS g LEFT JOIN ({page}) AS page ON TRUE WHERE g.status = 'live'
-            ORDER BY page.account, page.livemode, page.subscription_id";
 }

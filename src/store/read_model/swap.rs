@@ -1,29 +1,34 @@
-//! Which generation answers: one transaction sets the statuses and points the view.
+//! Swap of the live generation: one transaction sets the statuses and points the view at the new one.
 
-use super::generation::status_of;
+use super::generation::sql::BEGIN_EXCLUSIVE;
+use super::generation::{GenerationStatus, status_of};
+use super::generation_id::GenerationId;
+use super::handle::ReadModel;
+use super::lease::Lease;
+use super::reclaim;
 use super::schema::GenerationSchema;
-use super::{GenerationId, GenerationStatus, Lease, ReadModel, reclaim};
-use crate::store::StoreError;
 use crate::store::db::Session;
+use crate::store::error::StoreError;
 
-/// What became of the wish to make a generation the live one.
+/// Outcome of a swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SwapOutcome {
-    /// It is.
+    /// The generation is live.
     Live,
-    /// It is not yet: the live one has folded more.
+    /// The generation is not live yet: the live one has folded more.
     Behind,
-    /// It never will be: the lease has gone to another, or the generation is gone.
+    /// The generation will not become live: another process has taken the lease, or the generation was dropped.
     TakenOver,
 }
 
 impl ReadModel {
-    /// Makes a generation that is complete now the live one: from one read to the next, all answers
-    /// come from it. The one that was live is kept as the previous one; older ones are dropped.
+    /// Makes a complete generation live, atomically for all readers. The generation that was live becomes the previous
+    /// one; older ones are dropped.
     ///
-    /// It must have folded no less than `not_behind`, so that no reader goes back in time.
+    /// It must have folded at least as much as `not_behind`, so that no reader goes back in time.
     ///
-    /// [`StoreError::Superseded`] where a person has chosen another since this one was begun.
+    /// [`StoreError::Superseded`] if an operator has activated another generation since this one was begun.
+    #[tracing::instrument(skip_all)]
     pub async fn generation_complete(
         &self,
         lease: &Lease,
@@ -33,10 +38,10 @@ impl ReadModel {
         if !self.generation_index(lease).await? {
             return Ok(SwapOutcome::TakenOver);
         }
-        let mut write = self.0.db.begin(sql::BEGIN_EXCLUSIVE).await?;
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
-        let chosen = session.query(sql::CHOSEN_SINCE).bind(id).fetch_optional().await?;
-        if let Some(row) = chosen {
+        let activated = session.query(sql::ACTIVATED_SINCE).bind(id).fetch_optional().await?;
+        if let Some(row) = activated {
             return Err(StoreError::Superseded { generation: id, by: row.get(0)? });
         }
         let holds = lease.is_held(&mut session).await?;
@@ -59,29 +64,30 @@ impl ReadModel {
             reclaim::abandon(&mut session, *old).await?;
         }
         write.commit().await?;
-        // The swap is done, come what may.
-        if let Err(error) = self.discard(&outdated).await {
+        // The swap is committed, so that a failure here is only logged.
+        if let Err(error) = self.drop_abandoned(&outdated).await {
             tracing::warn!(%error, "old generations are not dropped yet: {error}");
         }
         Ok(SwapOutcome::Live)
     }
 
-    /// Makes a complete generation the live one at once, and pins it: no newer logic replaces it by
-    /// itself, nor a generation that was begun before. The one that was live becomes previous.
+    /// Makes a complete generation live and pins it: neither newer logic nor a generation that was begun earlier replaces
+    /// it automatically. The generation that was live becomes the previous one.
+    #[tracing::instrument(skip_all)]
     pub async fn generation_activate(&self, id: GenerationId) -> Result<(), StoreError> {
-        let mut write = self.0.db.begin(sql::BEGIN_EXCLUSIVE).await?;
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         if status_of(&mut session, id).await? == GenerationStatus::Building {
             return Err(StoreError::GenerationIsBuilding(id));
         }
         demote(&mut session, id).await?;
-        session.query(sql::CHOOSE).bind(id).execute().await?;
+        session.query(sql::ACTIVATE).bind(id).execute().await?;
         point_view(&mut session, id).await?;
         write.commit().await
     }
 
-    /// Writes the view again where another version of this program wrote it: other programs may not be able to
-    /// read that text.
+    /// Recreates the view if another version of this program created it, because other programs may not be able to parse
+    /// its text.
     pub(super) async fn renew_view(&self) -> Result<(), StoreError> {
         let Some(live) = self.live().await?.map(|it| it.id) else { return Ok(()) };
         let mut reader = self.0.db.read().await?;
@@ -93,7 +99,7 @@ impl ReadModel {
         if found.is_some_and(|text| wanted.ends_with(&text)) {
             return Ok(());
         }
-        let mut write = self.0.db.begin(sql::BEGIN_EXCLUSIVE).await?;
+        let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         if status_of(&mut session, live).await? != GenerationStatus::Live {
             return write.rollback().await;
@@ -103,7 +109,7 @@ impl ReadModel {
     }
 }
 
-/// Makes room for another live generation, and says which one was.
+/// Makes the live generation the previous one, unless it is `by`, and returns its number.
 async fn demote(
     session: &mut Session<'_>,
     by: GenerationId,
@@ -119,20 +125,17 @@ async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), S
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// Begins a transaction beside which nobody else writes to this table, and which is on the disk when it is
-        /// committed.
-        BEGIN_EXCLUSIVE = sqlite "BEGIN IMMEDIATE",
-            postgres "BEGIN; SET LOCAL synchronous_commit = on; LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE";
+
         DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> $1 RETURNING id";
         PROMOTE = "UPDATE generations SET status = 'live', completed_at = coalesce(completed_at, $2) WHERE id = $1";
-        /// Pins by the newest number that is given out: what has it, or a smaller one, was begun before.
-        CHOOSE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = $1";
-        CHOSEN_SINCE = "SELECT live.id FROM generations AS live JOIN generations AS new ON new.id = $1
+        /// Pins with the largest number: every generation up to this number was begun before the activation.
+        ACTIVATE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = $1";
+        ACTIVATED_SINCE = "SELECT live.id FROM generations AS live JOIN generations AS new ON new.id = $1
             WHERE live.status = 'live' AND live.pinned >= new.id AND live.id <> new.id";
         VIEW_TEXT = sqlite "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = 'current_subscriptions'";
         IS_BEHIND = "SELECT 1 FROM generations AS new JOIN generations AS other ON other.id = $2
             WHERE new.id = $1 AND new.position < other.position";
-        /// All previous generations but the one that was live until now.
+        /// Previous generations, except the one that was live until now.
         OUTDATED = "SELECT id FROM generations WHERE status = 'previous' AND id IS DISTINCT FROM $1";
     }
 }

@@ -1,30 +1,33 @@
-//! Reading timelines: which events concern a subject, and what could not be folded.
+//! Reading of timelines and of parked events.
 
 use futures_util::TryStreamExt as _;
 
-use super::generation::{for_generation, live_stamp};
+use super::generation::{GenerationStamp, live_stamp};
+use super::generation_id::GenerationId;
+use super::handle::ReadModel;
 use super::schema::GenerationSchema;
 use super::subscriptions::{limit_of, read_customer};
-use super::{GenerationId, GenerationStamp, Parked, ReadModel, TimelineEntry};
+use super::tables::for_generation;
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
-use crate::store::StoreError;
+use crate::projection::effects::{Parked, TimelineEntry};
 use crate::store::db::Row;
+use crate::store::error::StoreError;
 use crate::time::StripeTime;
 
-/// Whose timeline is asked for.
+/// Key of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimelineKey {
-    /// All that concerns a customer, and the objects linked to them.
+    /// Events of a customer, and of the objects linked to the customer.
     Customer(CustomerKey),
-    /// What names a subscription.
+    /// Events that name a subscription.
     Subscription(Scope, SubscriptionId),
 }
 
 impl ReadModel {
-    /// The entries of a subject's timeline after a position, in the order of the log, at most
-    /// `limit`. One event may have several entries.
+    /// Reads at most `limit` entries of a timeline after a position, in the order of the log. An event may have several
+    /// entries.
     ///
-    /// [`StoreError::ReadModelBuilding`] where no generation is live yet.
+    /// [`StoreError::ReadModelBuilding`] if no generation is live.
     pub async fn timeline(
         &self,
         subject: &TimelineKey,
@@ -36,7 +39,8 @@ impl ReadModel {
         Ok((stamp, entries))
     }
 
-    /// Like [`Self::timeline`], one entry after the other and never all of them in memory.
+    /// Like [`Self::timeline`], but calls `each` for each entry, without holding all of them in memory.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn timeline_each(
         &self,
         subject: &TimelineKey,
@@ -65,7 +69,8 @@ impl ReadModel {
         Ok(stamp)
     }
 
-    /// The customers that are or ever were a user's: those that any event links to the user.
+    /// Reads all customers that any event links to a user.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn customers_of_user(
         &self,
         scope: &Scope,
@@ -81,7 +86,8 @@ impl ReadModel {
         Ok((stamp, rows.iter().map(read_customer).collect::<Result<_, _>>()?))
     }
 
-    /// The first of the events that a generation could not fold.
+    /// Reads the first events that a generation could not fold.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn parked(
         &self,
         generation: GenerationId,
@@ -97,7 +103,8 @@ impl ReadModel {
         rows.iter().map(read_parked).collect()
     }
 
-    /// How many events a generation could not fold.
+    /// Counts the events that a generation could not fold.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn parked_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
@@ -136,8 +143,8 @@ fn not_empty(text: String) -> Option<String> {
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// The customer's own entries, and those of the objects from which links lead to it. PostgreSQL cannot know
-        /// that these are few, and with OFFSET it looks each of them up.
+        /// Entries of the customer, and of the objects that links connect to it. PostgreSQL does not know that these are few;
+        /// OFFSET makes it look up each of them in the index.
         OF_CUSTOMER = sqlite "WITH RECURSIVE own (id) AS (SELECT $5 UNION
                 SELECT object_id FROM own CROSS JOIN links_g{g} ON account = $3 AND livemode = $4 AND owner_id = own.id)
             SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
@@ -150,7 +157,7 @@ pub(in crate::store) mod sql {
             FROM own CROSS JOIN LATERAL (SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
                 WHERE account = $3 AND livemode = $4 AND customer_id = own.id AND position > $1 OFFSET 0) AS t
             ORDER BY t.position, t.subscription_id LIMIT CAST($2 AS bigint)";
-        /// Through whom it belongs to: of a timeline there is no other index than the customer's.
+        /// Finds the customer first, because the timeline has an index by customer only.
         OF_SUBSCRIPTION = sqlite "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
             FROM subscription_customers_g{g} AS c CROSS JOIN timeline_g{g} AS t
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
@@ -161,7 +168,7 @@ pub(in crate::store) mod sql {
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
             WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
             ORDER BY t.position, t.customer_id LIMIT CAST($2 AS bigint)";
-        /// The index by name: for the sake of DISTINCT, SQLite would rather walk through the whole account.
+
         CUSTOMERS_OF_USER = "SELECT account, livemode, customer_id FROM user_customers_g{g}
             WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id";
         PARKED = "SELECT position, event_id, account, livemode, customer_id, subscription_id, type, reason FROM parked_g{g}

@@ -1,4 +1,4 @@
-//! A ledger's databases without the store between, and what they say of a statement.
+//! Bare connections to the databases of a ledger, to prepare and explain statements.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::store::db::{self, Database, Dialect};
 use crate::store::{BeginOutcome, DatabaseUrl, GenerationLogic, OpenMode, Store};
 use crate::time::ReceivedAt;
 
-/// A ledger with one generation, and a bare connection to each half of it.
+/// Ledger with one generation, and a bare connection to each of its databases.
 pub(super) struct Databases {
     _directory: tempfile::TempDir,
     pub(super) log: Bare,
@@ -27,7 +27,7 @@ pub(super) enum Bare {
     Postgres(PgConnection),
 }
 
-/// What a database says of a statement.
+/// Parameters and columns of a prepared statement.
 pub(super) struct Prepared {
     pub(super) parameters: Vec<String>,
     pub(super) columns: Vec<String>,
@@ -48,7 +48,9 @@ pub(super) async fn databases(dialect: Dialect) -> Databases {
         user_keys: String::new(),
     };
     let begun = store.read_model.generation_begin(&logic, "log", "me", ReceivedAt(1), 1).await;
-    let BeginOutcome::Started(_, lease) = begun.unwrap() else { panic!("nobody else makes one") };
+    let BeginOutcome::Started(_, lease) = begun.unwrap() else {
+        panic!("no other process builds one")
+    };
     assert_eq!(lease.generation, 1);
     store.read_model.generation_complete(&lease, None).await.unwrap();
     let [log, read] = match &url {
@@ -102,7 +104,7 @@ impl Bare {
         }
     }
 
-    /// The plan of a statement, one step a line.
+    /// Plan of a statement, one step on each line.
     pub(super) async fn plan(&mut self, sql: &str) -> String {
         let types = self.prepare("to be explained", sql).await.parameters;
         match self {

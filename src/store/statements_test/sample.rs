@@ -1,4 +1,4 @@
-//! A ledger of some size, so that PostgreSQL plans as it does where there is one.
+//! Ledger with thousands of rows, so that PostgreSQL plans as for a real one.
 
 use sqlx::{AssertSqlSafe, Executor as _};
 
@@ -6,7 +6,7 @@ use super::bare::{Bare, Databases};
 use crate::projection::column::ColumnType;
 use crate::projection::row::SubscriptionRow;
 
-/// Rows by the thousand, because PostgreSQL plans by what it finds.
+/// Inserts thousands of rows, because PostgreSQL plans by statistics.
 pub(super) async fn fill(databases: &mut Databases) {
     let (Bare::Postgres(log), Bare::Postgres(read)) = (&mut databases.log, &mut databases.read)
     else {

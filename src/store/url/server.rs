@@ -1,4 +1,4 @@
-//! Address of a database of PostgreSQL's.
+//! Address of a PostgreSQL database.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -7,90 +7,38 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-use super::UrlError;
+use super::error::UrlError;
+use super::parameters::{ALIASES, IGNORED, USED};
 
-/// Parameters of an address that are used.
-pub(super) const KNOWN: [&str; 11] = [
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "options",
-];
-/// Other spellings of them, and a parameter of the client.
-const ALSO_USED: [&str; 6] =
-    ["ssl-mode", "ssl-root-cert", "ssl-ca", "ssl-cert", "ssl-key", "statement-cache-capacity"];
-/// Other parameters of PostgreSQL's own programs, and of poolers. They are not used.
-const NOT_USED: [&str; 32] = [
-    "application_name",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "connection_limit",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "load_balance_hosts",
-    "max_protocol_version",
-    "min_protocol_version",
-    "passfile",
-    "pgbouncer",
-    "pool_timeout",
-    "require_auth",
-    "requirepeer",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslnegotiation",
-    "sslpassword",
-    "sslsni",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "target_session_attrs",
-];
-
-/// A database of PostgreSQL's: its address, and how many connections a process opens to it.
+/// Address of a PostgreSQL database, and the maximum number of connections of a process.
 #[derive(Clone)]
 pub struct Server {
     address: SecretString,
-    /// Scheme, host, port and database.
+    /// Scheme, host, port and database, for display.
     shown: String,
-    /// Parameters that were given and are not used.
-    not_used: Vec<&'static str>,
+    /// Parameters of the address that are ignored.
+    ignored: Vec<&'static str>,
     connections: u32,
 }
 
 impl Server {
-    /// Connections that a process opens at most, where nothing else is said.
+    /// Default of the maximum number of connections.
     pub const DEFAULT_CONNECTIONS: u32 = 16;
 
-    /// Reads an address. An `@` after the host shows that a special character stands in the user name or password
-    /// as it is: then nothing is known about which part is which.
+    /// Reads an address. An `@` after the host shows an unencoded special character in the user name or password, so that
+    /// the parts cannot be separated.
     pub(super) fn parse(address: &str) -> Result<Self, UrlError> {
         let mut url = Url::parse(address).map_err(|_| UrlError::Unreadable)?;
         if url.fragment().is_some() || url.path().contains('@') {
             return Err(UrlError::Unreadable);
         }
-        let (mut used, mut not_used) = (Vec::new(), Vec::new());
+        let (mut used, mut ignored) = (Vec::new(), Vec::new());
         for (name, value) in url.query_pairs() {
             let is = |known: &&&str| *known == &name;
-            if KNOWN.iter().chain(&ALSO_USED).any(|known| is(&known)) || is_option(&name) {
+            if USED.iter().chain(&ALIASES).any(|known| is(&known)) || is_option(&name) {
                 used.push((name.into_owned(), value.into_owned()));
             } else {
-                not_used.push(*NOT_USED.iter().find(is).ok_or(UrlError::UnknownParameter)?);
+                ignored.push(*IGNORED.iter().find(is).ok_or(UrlError::UnknownParameter)?);
             }
         }
         let value_of = |name: &str| used.iter().find(|it| it.0 == name).map(|it| it.1.as_str());
@@ -107,38 +55,38 @@ impl Server {
         if !used.is_empty() {
             url.query_pairs_mut().extend_pairs(&used);
         }
-        // The last check: whoever connects must be able to read it.
+        // Checked last with the parser of the client.
         PgConnectOptions::from_str(url.as_str()).map_err(|_| UrlError::Unreadable)?;
         let address = SecretString::from(String::from(url));
-        Ok(Self { address, shown, not_used, connections: Self::DEFAULT_CONNECTIONS })
+        Ok(Self { address, shown, ignored, connections: Self::DEFAULT_CONNECTIONS })
     }
 
     pub(super) fn with_connections(self, connections: u32) -> Self {
         Self { connections, ..self }
     }
 
-    /// The address as a client takes it. It may hold a password: it is not to be shown.
+    /// Address for the client. It may contain a password and must not be displayed.
     pub fn expose(&self) -> &str {
         self.address.expose_secret()
     }
 
-    /// Parameters of the address that this program does not use.
-    pub(in crate::store) fn not_used(&self) -> &[&'static str] {
-        &self.not_used
+    /// Parameters of the address that are ignored.
+    pub(in crate::store) fn ignored(&self) -> &[&'static str] {
+        &self.ignored
     }
 
-    /// Connections that a process opens at most, to the log and to the read models together.
+    /// Maximum number of connections of a process, to the log and to the read models together.
     pub(in crate::store) fn connections(&self) -> u32 {
         self.connections
     }
 }
 
-/// Test for `options[name]`, a setting of the session.
+/// True for `options[name]`, a setting of the session.
 fn is_option(name: &str) -> bool {
     name.starts_with("options[") && name.ends_with(']')
 }
 
-/// Address as it may be shown: no user name, no password, no parameter.
+/// Address for display, without user name, password and parameters.
 fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
@@ -215,7 +163,7 @@ mod tests {
         let DatabaseUrl::Postgres(server) = DatabaseUrl::parse(url).unwrap() else {
             panic!("a server")
         };
-        assert_eq!(server.not_used(), ["channel_binding", "connect_timeout"]);
+        assert_eq!(server.ignored(), ["channel_binding", "connect_timeout"]);
         assert_eq!(server.expose(), "postgres://a:b@db/ledger?sslmode=require");
     }
 }

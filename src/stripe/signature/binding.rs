@@ -1,15 +1,14 @@
-//! Bindings of signing secrets: which events a secret may vouch for, and which secret vouched for one.
+//! Bindings of signing secrets: the events that a secret may sign, and the secret that signed one.
 //!
-//! An endpoint of test mode has a secret of its own, and so has an endpoint of Connect. Whoever can
-//! send events to one of them (a test account, a connected account) must not be able to write an
-//! event that counts as a live one of the platform's own account.
+//! Endpoints of test mode and of Connect have secrets of their own. A test account or a connected account can send
+//! events to them, and must not be able to create one that counts as a live event of the platform's own account.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::ids::Scope;
 
-/// Events that a signing secret may vouch for.
+/// Events that a signing secret may sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binding {
     /// Any event: the secret is not bound.
@@ -18,43 +17,43 @@ pub enum Binding {
     Live,
     /// Test events of the platform's own account.
     Test,
-    /// Events of connected accounts, live or test: a live endpoint of Connect receives both. An
-    /// endpoint of an organization names the account of each event, and so is one of these.
+    /// Events of connected accounts, live or test: a live endpoint of Connect receives both. This includes an
+    /// endpoint of an organization, whose events name their account.
     Connect,
 }
 
-/// Identifier of a signing secret. It does not give the secret away.
+/// Identifier of a signing secret. It does not reveal the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SecretId(pub [u8; 4]);
 
 /// Secret that signed a delivery, as the log names it: `live:1f3a5b7c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignedWith {
-    /// The events that it may vouch for.
+    /// Events that it may sign.
     pub binding: Binding,
-    /// The secret.
+    /// Identifier of the secret.
     pub secret: SecretId,
 }
 
-/// Secrets that the signature of a delivery fits; there is at least one.
+/// Secrets that signed a delivery. There is at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signers(pub(super) Vec<SignedWith>);
 
-/// The signature fits, and the secret may not vouch for the event.
+/// Refusal of a valid signature whose secret is bound to other events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the signature fits a secret that is bound to {}, and the event is {event}",
     .binding.events()
 )]
 pub struct WrongBinding {
-    /// The events that the secret may vouch for.
+    /// Events that the secret may sign.
     pub binding: Binding,
-    /// Kind of the event.
+    /// Description of the event.
     pub event: &'static str,
 }
 
 impl Binding {
-    /// The word in the log, and before a secret where it is configured.
+    /// Name in the log, and before a secret in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Any => "any",
@@ -64,14 +63,14 @@ impl Binding {
         }
     }
 
-    /// The binding of this word.
+    /// The binding of this name.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Any, Self::Live, Self::Test, Self::Connect]
             .into_iter()
             .find(|it| it.as_str() == word)
     }
 
-    /// True if a secret may vouch for an event of this account and mode.
+    /// True if the secret may sign an event of this account and mode.
     pub fn admits(self, scope: &Scope) -> bool {
         let own = scope.account.as_str().is_empty();
         match self {
@@ -93,7 +92,7 @@ impl Binding {
 }
 
 impl Signers {
-    /// The first that may vouch for an event of this account and mode.
+    /// The first secret that may sign an event of this account and mode.
     pub fn vouching_for(&self, scope: &Scope) -> Result<SignedWith, WrongBinding> {
         let event = match (scope.account.as_str().is_empty(), scope.livemode) {
             (true, true) => "a live event of your own account",
@@ -108,7 +107,7 @@ impl Signers {
         })
     }
 
-    /// True if this secret is one of them, whatever it is bound to.
+    /// True if this secret is one of them, whatever its binding.
     pub fn include(&self, secret: SecretId) -> bool {
         self.0.iter().any(|it| it.secret == secret)
     }
@@ -120,7 +119,7 @@ impl fmt::Display for SignedWith {
     }
 }
 
-/// A text that no log names a secret with.
+/// Text that is not the name of a secret in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a binding, a colon and 8 hexadecimal digits")]
 pub struct NotASigner;
@@ -133,7 +132,7 @@ impl FromStr for SignedWith {
         let mut secret = SecretId([0; 4]);
         hex::decode_to_slice(id, &mut secret.0).map_err(|_| NotASigner)?;
         let signer = Self { binding: Binding::parse(binding).ok_or(NotASigner)?, secret };
-        // One secret has one name.
+        // A secret has only one name.
         (signer.to_string() == text).then_some(signer).ok_or(NotASigner)
     }
 }

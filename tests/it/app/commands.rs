@@ -181,7 +181,7 @@ fn the_demo_runs_with_nothing_set_up_and_ends_equal_to_the_truth() {
     let ran = run(directory.path(), &["demo", "--once", "--until", "2026-06-01T00:00:00Z"]);
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
     crate::readme::assert_shows_parts_of_the_demo(&ran.out);
-    let (_, compared) = ran.out.split_once("the simulator knows: ").unwrap();
+    let (_, compared) = ran.out.split_once("the expected state: ").unwrap();
     let numbers: Vec<usize> = compared.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(numbers[0] > 250 && numbers[0] == numbers[1], "{compared}");
     assert!(ran.out.contains("curl -s -H \"Authorization: Bearer $TOKEN\""), "{}", ran.out);

@@ -65,7 +65,7 @@ fn an_import_says_what_was_new_known_and_bad_and_goes_on() {
     assert_eq!(ran.status, 1, "a record was bad");
     assert!(ran.err.contains("lines.jsonl:2: "), "{}", ran.err);
     assert!(ran.err.contains("imported 3 events, skipped 1"), "{}", ran.err);
-    assert!(ran.err.contains("1 bad"), "{}", ran.err);
+    assert!(ran.err.contains("1 invalid"), "{}", ran.err);
     // The bytes of a file with one event, and of an element of a list, are kept as they were.
     assert_eq!(run(path, &["event", "evt_1", "--payload"]).out, body);
     assert_eq!(run(path, &["event", "evt_2", "--payload"]).out, other);

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use tempfile::TempDir;
 
 use super::commands::{Ran, edit, imported, ran, run, subledger};
-use super::server::{Event, TestServer, json_of};
+use super::server::{Event, SECRET, TestServer, json_of};
 
 /// Three subscriptions of one user; one has a status that Stripe did not have when this was written.
 const EVENTS: [(&str, &str, &str); 3] =
@@ -86,12 +86,12 @@ fn nothing_found_is_said_and_is_no_error_unless_one_was_named() {
     for arguments in [&["--user", "nobody"][..], &["--mode", "test"], &["--account", "acct_1"]] {
         let ran = run(directory.path(), &[&["current"], arguments].concat());
         assert_eq!((ran.status, &*ran.out), (0, header), "{arguments:?}: {}", ran.err);
-        assert!(ran.err.starts_with("no subscription fits in "), "{}", ran.err);
+        assert!(ran.err.starts_with("no subscription found in "), "{}", ran.err);
         assert!(ran.err.contains("--mode test"), "{}", ran.err);
     }
     let lines = run(directory.path(), &["current", "--user", "nobody", "--format", "jsonl"]);
     assert_eq!((lines.status, &*lines.out), (0, ""));
-    assert!(lines.err.starts_with("no subscription fits in live mode\n"), "{}", lines.err);
+    assert!(lines.err.starts_with("no subscription found in live mode\n"), "{}", lines.err);
     let rest = run(directory.path(), &["current", "--after", "sub_9", "--format", "jsonl"]);
     assert_eq!((rest.status, &*rest.err), (0, ""), "the rest of an export may be nothing");
 }
@@ -139,7 +139,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
             (&["serve"][..], 2, "STRIPE_WEBHOOK_SECRET is not set"),
             (&["simulate", "--to", "http://localhost:1"], 2, "STRIPE_WEBHOOK_SECRET is not set"),
             (&["log", "checkpoint"], 2, "SUBLEDGER_SIGNING_KEY is not set"),
-            (&["log", "check", "events.jsonl"], 2, "no key is given"),
+            (&["log", "check", "events.jsonl"], 2, "no key to check"),
             (&["erase", "evt_1", "--yes"], 2, "--by"),
         ] {
             let ran = with_all(value, arguments);
@@ -161,6 +161,18 @@ fn an_address_without_a_host_is_refused_with_one_that_has() {
         assert_eq!(ran.status, 2, "{}", ran.err);
         assert!(ran.err.contains("expected HOST:PORT, such as 127.0.0.1:8000"), "{}", ran.err);
     }
+}
+
+#[test]
+fn a_database_that_serve_cannot_open_is_refused_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = "sqlite://no/such/directory/subledger.db";
+    let mut serve = subledger(directory.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    serve.args(["--database", database]).env("STRIPE_WEBHOOK_SECRET", SECRET);
+    let ran = ran(&serve.output().unwrap());
+    assert_eq!((ran.status, &*ran.out), (3, ""), "{}", ran.err);
+    assert!(ran.err.contains("error: ") && ran.err.contains("no/such/directory"), "{}", ran.err);
+    assert!(ran.err.contains("\nhint: DATABASE_URL names the file"), "{}", ran.err);
 }
 
 /// Runs a command whose reader has gone away before it writes.
@@ -201,7 +213,7 @@ fn a_reader_that_goes_away_changes_no_exit_status_and_is_not_worth_a_word() {
     for arguments in commands {
         let ran = unread(directory.path(), &arguments);
         assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
-        let talk = ["generation", "hint:", "0 subscriptions change", "the key that signs"];
+        let talk = ["generation", "hint:", "0 subscriptions change", "the signing key"];
         let is_talk = |line: &str| talk.iter().any(|it| line.starts_with(it));
         assert!(ran.err.lines().all(is_talk), "{arguments:?}: {}", ran.err);
     }

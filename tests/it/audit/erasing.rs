@@ -138,7 +138,7 @@ async fn what_concerns_a_customer_goes_and_every_proof_stays() {
     assert_eq!((payload.status, &*payload.out), (1, ""));
     let once_more = run(folder, &[&MODE[..], &erase].concat());
     assert_eq!(once_more.status, 0, "{}", once_more.err);
-    assert!(once_more.err.contains("nothing is left to erase"), "{}", once_more.err);
+    assert!(once_more.err.contains("nothing left to erase"), "{}", once_more.err);
     verified(folder);
 }
 

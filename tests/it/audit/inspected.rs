@@ -89,7 +89,7 @@ async fn a_foreign_trigger_is_named_in_either_database() {
     let mut log = raw::log(&ledger.url).await;
     execute(&mut log, raw::dialect().fault_at_evt_20).await;
     let foreign = |what, table| {
-        [format!("{what}: the trigger fault on {table} is foreign: no migration makes it")]
+        [format!("{what}: the trigger fault on {table} is foreign: no migration creates it")]
     };
     assert_eq!(messages(&ledger.store).await, foreign("the log", "events"));
     execute(&mut log, raw::dialect().no_fault).await;

@@ -79,7 +79,7 @@ fn an_import_refuses_a_line_with_raw_control_characters_and_takes_the_others() {
     assert!(ran.err.contains("events.jsonl:2: the body is not JSON"), "{}", ran.err);
     assert!(ran.err.contains("events.jsonl:3: the body is not JSON"), "{}", ran.err);
     assert!(
-        ran.err.contains("imported 2 events, skipped 0 that the log has already, 2 bad"),
+        ran.err.contains("imported 2 events, skipped 0 that the log already has, 2 invalid"),
         "{}",
         ran.err
     );

@@ -11,8 +11,8 @@ use crate::store::Ledger;
 
 const COUNTED: &str = "the extension amcheck is not available to this role: the rows of each index were \
                        counted instead";
-const BY_NAME: &str = "this role may not make temporary tables here: the triggers were compared by name, and \
-                       their conditions were not";
+const BY_NAME: &str = "this role may not create temporary tables: the triggers were compared by name only, not by \
+     condition";
 
 async fn report(store: &Store) -> VerifyReport {
     audit::verify(store, None, |_| {}).await.unwrap()
@@ -27,13 +27,13 @@ async fn a_guard_that_was_weakened_in_any_way_is_named() {
     let ledger = Ledger::on_postgres().await;
     let mut sql = raw::log(&ledger.url).await;
     let other = |trigger: &str| {
-        format!("the log: the trigger {trigger} is not the one that the migrations make")
+        format!("the log: the trigger {trigger} is not the one that the migrations create")
     };
     for (weaken, mend, said) in [
         (
             "ALTER TABLE events DISABLE TRIGGER events_are_kept",
             "ALTER TABLE events ENABLE TRIGGER events_are_kept",
-            "the log: the trigger events_are_kept on events is switched off".to_owned(),
+            "the log: the trigger events_are_kept on events is disabled".to_owned(),
         ),
         (
             "CREATE OR REPLACE TRIGGER nodes_are_unchanged BEFORE UPDATE ON nodes FOR EACH ROW WHEN (OLD.level > 99)
@@ -52,7 +52,7 @@ async fn a_guard_that_was_weakened_in_any_way_is_named() {
         (
             "CREATE RULE quiet AS ON DELETE TO events DO INSTEAD NOTHING",
             "DROP RULE quiet ON events",
-            "the log: the rule quiet on events is foreign: no migration makes it".to_owned(),
+            "the log: the rule quiet on events is foreign: no migration creates it".to_owned(),
         ),
         (
             "ALTER FUNCTION refuse RENAME TO refuse_all;
@@ -64,7 +64,7 @@ async fn a_guard_that_was_weakened_in_any_way_is_named() {
              ALTER FUNCTION refuse_all RENAME TO refuse;
              CREATE TRIGGER events_are_kept BEFORE DELETE ON events FOR EACH ROW
                 EXECUTE FUNCTION refuse('events are never deleted')",
-            "the function refuse is not the one that the migrations make".to_owned(),
+            "the function refuse is not the one that the migrations create".to_owned(),
         ),
     ] {
         execute(&mut sql, weaken).await;
@@ -92,7 +92,7 @@ async fn amcheck_is_used_where_it_may_be_and_said_to_be_missing_where_not() {
     execute(&mut sql, "REINDEX INDEX events_event_id_account_livemode_key").await;
     assert!(report(&ledger.store).await.is_clean());
     sql.run("UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = 'events_event_id_account_livemode_key'::regclass").await;
-    let off = "the log: the index events_event_id_account_livemode_key is switched off";
+    let off = "the log: the index events_event_id_account_livemode_key is disabled";
     assert_eq!(messages(&ledger.store).await, [off]);
 }
 

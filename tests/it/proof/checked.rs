@@ -64,12 +64,9 @@ fn a_forged_record_behind_a_true_one_is_refused() {
         (line.replace("\\\"active\\\"", "\\\"paused\\\""), "does not match its hash"),
         (line.replace("\"received_at\":\"2", "\"received_at\":\"1"), "the record at file:"),
         // About an event that no proof is about, be it a true one or not.
-        (other.to_owned(), "nothing here proves the record at file:"),
-        (
-            shown.replace("\"position\": 3", "\"position\": 30"),
-            "nothing here proves the record at file:",
-        ),
-        ("{}".to_owned(), "it is no record of an event"),
+        (other.to_owned(), "no proof for the record at file:"),
+        (shown.replace("\"position\": 3", "\"position\": 30"), "no proof for the record at file:"),
+        ("{}".to_owned(), "not a record of an event"),
         ("nonsense".to_owned(), "file does not hold"),
     ] {
         assert!(forged != shown && forged != line, "nothing was forged");
@@ -155,7 +152,7 @@ fn a_record_or_a_proof_that_was_edited_is_refused() {
     }
     // About an event that is not there: what is missing is asked for.
     let (status, said) = refused(record, &proof.replace("index 2", "index 3"));
-    assert!(status == 2 && said.contains("give its record"), "{said}");
+    assert!(status == 2 && said.contains("add its record"), "{said}");
 
     // Another key's signature is worth nothing.
     let other = run(office.path(), &["log", "keygen", "--out", "other.key"]).out;
@@ -180,9 +177,9 @@ fn a_file_that_shows_nothing_does_not_look_as_if_it_did() {
         assert_eq!((checked.status, &*checked.out), (2, ""), "{files:?}");
         assert!(checked.err.contains(said), "{files:?}: {}", checked.err);
     };
-    refused(&["proof"], "give its record");
-    refused(&["evt_3"], "nothing here proves");
-    refused(&["evt_3", "checkpoint"], "nothing here proves");
+    refused(&["proof"], "add its record");
+    refused(&["evt_3"], "no proof for the record");
+    refused(&["evt_3", "checkpoint"], "no proof for the record");
     refused(&["evt_3", "evt_4", "proof"], "log prove evt_4");
     refused(&["missing"], "cannot read missing");
     assert_eq!(office.check(&["evt_3", "proof", "checkpoint"]).status, 0);

@@ -67,8 +67,8 @@ fn a_log_that_grew_is_proven_to_have_only_grown() {
     assert_eq!((checked.status, &*checked.err), (0, ""));
     assert_eq!(
         checked.out,
-        "old: example.com/ledger has signed a log of 3 events\n\
-         new: example.com/ledger has signed a log of 5 events\n\
+        "old: example.com/ledger signed a log of 3 events\n\
+         new: example.com/ledger signed a log of 5 events\n\
          grown: the log of 5 events begins with that of 3 events\n"
     );
     assert_eq!(office.write("now", &["log", "consistency", "3"]).lines().next(), Some("old 3"));

@@ -80,7 +80,7 @@ fn several_secrets_of_which_one_is_not_bound_are_warned_of_at_the_start() {
         let said = said_at_start(directory.path(), secrets);
         assert!(!said.contains("whsec_"), "{said}");
         assert_eq!(said.contains("any:"), secrets.contains(",whsec"), "{said}");
-        said.contains("may vouch for any event")
+        said.contains("may sign any event")
     };
     assert!(!warns("\u{feff}\"live:whsec_a\"\r\n"));
     assert!(!warns("live:whsec_a,test:whsec_b,connect:whsec_c"));

@@ -121,7 +121,7 @@ async fn before_it_asks_it_shows_types_and_dates() {
     let words: Vec<Vec<&str>> =
         shown.out.lines().map(|line| line.split_whitespace().collect()).collect();
     for line in [
-        "12 events say something that would be erased:",
+        "12 events have content to erase:",
         "EVENTS TYPE FIRST (UTC) LAST (UTC)",
         "1 customer.created 2026-03-01 2026-03-01",
         "11 customer.updated 2026-03-02 2026-03-12",

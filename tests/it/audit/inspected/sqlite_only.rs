@@ -12,7 +12,7 @@ async fn a_trigger_that_was_made_anew_with_other_words_is_named() {
         let (head, _) = make.split_once("\nBEGIN").unwrap();
         execute(&mut sql, &format!("{drop}; {head}\nBEGIN SELECT 1; END")).await;
         let other = format!(
-            "the log: the trigger {name} on {table} is not the one that the migrations make"
+            "the log: the trigger {name} on {table} is not the one that the migrations create"
         );
         assert_eq!(messages(&ledger.store).await, [other]);
         execute(&mut sql, &format!("{drop}; {make}")).await;

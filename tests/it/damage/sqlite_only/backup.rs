@@ -116,7 +116,7 @@ async fn what_is_no_ledger_is_said_to_be_none_and_stays_as_it_is() {
     .unwrap();
     let before = files(directory.path());
     let cases = [
-        ("empty.db", "it is empty, and no ledger"),
+        ("empty.db", "it is empty and not a ledger"),
         ("text.db", "it is not a ledger"),
         ("other.db", "it is a database of another program"),
         ("none.db", "there is no ledger at none.db"),

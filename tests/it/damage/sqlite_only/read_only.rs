@@ -110,7 +110,7 @@ async fn a_write_ahead_log_that_cannot_be_read_is_named() {
         let ran = as_nobody(copy.path(), &["export"]);
         assert_eq!(ran.status, 3, "{}", ran.err);
         assert!(
-            ran.err.contains("subledger.db-wal cannot be read where nothing can be written"),
+            ran.err.contains("subledger.db-wal cannot be read on a read-only medium"),
             "{}",
             ran.err
         );

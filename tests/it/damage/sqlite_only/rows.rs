@@ -10,7 +10,7 @@ const ROWS: [(i64, &str, &str); 6] = [
     (11, "livemode = 'yes'", "livemode is of a wrong type"),
     (13, "salt = x'00'", "salt has a wrong length"),
     (15, "leaf_hash = NULL", "leaf_hash is missing"),
-    (17, "source = 'mail'", "source is not one that the log knows"),
+    (17, "source = 'mail'", "source is not a known source"),
     (70, "event_id = CAST(x'ff' AS TEXT)", "event_id is not valid UTF-8"),
 ];
 /// Those of them that the fold does not read.
@@ -106,7 +106,7 @@ async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
     let size = store.log.head().await.unwrap().size.0;
     let damaged = rows_to_damage(&store).await;
     damage_rows(&url, &damaged).await;
-    let said = "event 9: created is missing (the row is damaged); the export ends before it";
+    let said = "event 9: created is missing (the row is damaged); the export stops before it";
     let ran = run_to(&directory, &["export"], 3, said);
     assert!(ran.err.contains("hint: --skip-damaged"), "{}", ran.err);
     assert_eq!(ran.out.lines().count(), 8);
@@ -124,7 +124,7 @@ async fn an_export_ends_before_a_damaged_row_or_goes_around_it() {
         1,
         "export.jsonl:14: the payload does not match its hash",
     );
-    assert!(ran.err.contains("1 bad records"), "{}", ran.err);
+    assert!(ran.err.contains("1 invalid records"), "{}", ran.err);
     // Behind the last damage it ends as it always did.
     let last = damaged.last().unwrap().0;
     let after = run_to(&directory, &["export", "--after", &last.to_string()], 0, "");

@@ -34,7 +34,7 @@ async fn one_that_is_being_made_stays_and_an_abandoned_one_goes_with_its_bytes()
     let (file, wal) = bytes(&ledger);
     assert!(file + wal > 8_000_000, "{file} and {wal} bytes");
     let dropped = run(ledger.directory.path(), &drop_it);
-    assert_eq!((dropped.status, &*dropped.err), (0, "generation 3 is dropped\n"));
+    assert_eq!((dropped.status, &*dropped.err), (0, "dropped generation 3\n"));
     let (file, wal) = bytes(&ledger);
     assert!(file < 1_000_000 && wal == 0, "{file} and {wal} bytes");
     let unknown = run(ledger.directory.path(), &drop_it);

@@ -73,3 +73,29 @@ fn every_link_of_a_guide_leads_to_a_module_in_the_crate_documentation() {
         );
     }
 }
+
+/// The names of tests in the guide are modules, or the beginnings of functions in them.
+#[test]
+fn every_guarantee_names_tests_that_exist() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let guide = include_str!("../../../../src/guide/guarantees.md");
+    let cells = guide.lines().filter_map(|line| line.split(" | ").nth(1));
+    let spans = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let names = spans.filter(|it| it.chars().all(|c| c.is_ascii_lowercase() || "_:…".contains(c)));
+    let mut count = 0;
+    for name in names {
+        count += 1;
+        let path = |name: &str| folder.join(name.replace("::", "/"));
+        let is_module =
+            path(name).with_extension("rs").exists() || path(name).join("mod.rs").exists();
+        let in_module = name.rsplit_once("::").is_some_and(|(module, function)| {
+            let function = format!("fn {}", function.trim_end_matches('…'));
+            let files = [path(module).with_extension("rs"), path(module).join("mod.rs")];
+            files
+                .iter()
+                .any(|it| std::fs::read_to_string(it).is_ok_and(|text| text.contains(&function)))
+        });
+        assert!(is_module || in_module, "{name}");
+    }
+    assert!(count > 50, "{count}");
+}

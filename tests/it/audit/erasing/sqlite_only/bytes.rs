@@ -213,8 +213,8 @@ async fn while_a_reader_keeps_the_bytes_the_command_fails_and_the_same_command_e
     reader.run("COMMIT").await;
     let ended = run(folder, &erase(&who.customer_id));
     assert_eq!(ended.status, 0, "{}", ended.err);
-    assert!(ended.err.contains("nothing is left to erase in the log"), "{}", ended.err);
-    assert!(ended.err.contains("no file of the ledger holds the bytes"), "{}", ended.err);
+    assert!(ended.err.contains("the log has nothing left to erase"), "{}", ended.err);
+    assert!(ended.err.contains("no file of the ledger contains the bytes"), "{}", ended.err);
     assert_eq!(files_with(folder, &email), Vec::<String>::new());
     verified(folder);
 }

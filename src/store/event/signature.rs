@@ -1,14 +1,14 @@
-//! Hash of a signature header, which the event's leaf commits to.
+//! Hash of a signature header, which the leaf of the event commits to.
 //!
-//! It is salted, so that nobody can confirm a guessed body with it once the event is erased: neither the signature nor
-//! the salt is left then. The hash of a signature that an earlier version logged has no salt.
+//! The hash is salted: after an erasure neither the signature nor the salt is left, so that the hash cannot confirm a
+//! guessed body. The hash of a signature that an earlier version logged has no salt.
 
 use sha2::{Digest, Sha256};
 
 use crate::tree::Hash;
 
-/// Salt of the signature's hash, made of the event's salt. Whoever is shown it learns nothing about the
-/// event's salt, and so can check a signature without being able to guess a payload.
+/// Derives the salt of the signature hash from the salt of the event. The derived salt reveals nothing about the event's
+/// salt, so that it can be shown to check a signature without allowing anybody to guess a payload.
 pub fn signature_salt(salt: &[u8; 16]) -> [u8; 16] {
     let digest: Hash =
         Sha256::new().chain_update(SIGNATURE_SALT).chain_update(salt).finalize().into();
@@ -17,7 +17,7 @@ pub fn signature_salt(salt: &[u8; 16]) -> [u8; 16] {
     derived
 }
 
-/// `SHA-256(signature salt || signature)`, or `SHA-256(signature)` without a salt.
+/// Computes `SHA-256(signature salt || signature)`, or `SHA-256(signature)` without a salt.
 pub fn signature_hash(signature_salt: Option<&[u8; 16]>, signature: &str) -> Hash {
     let salt = signature_salt.map_or(&[][..], |salt| salt);
     Sha256::new().chain_update(salt).chain_update(signature).finalize().into()
@@ -26,18 +26,18 @@ pub fn signature_hash(signature_salt: Option<&[u8; 16]>, signature: &str) -> Has
 /// Prefix that separates the derived salt from other hashes of the event's salt.
 const SIGNATURE_SALT: &str = "subledger-signature-salt-v1\n";
 
-/// Hash of a signature with the salt that is derived from the event's.
+/// Computes the hash of a signature with the salt derived from the event's salt.
 pub(super) fn salted(salt: &[u8; 16], signature: &str) -> Hash {
     signature_hash(Some(&signature_salt(salt)), signature)
 }
 
-/// The hash of the signature that the leaf commits to.
+/// Returns the signature hash that the leaf commits to: the stored one, or the unsalted one.
 pub(super) fn committed(signature: Option<&str>, stored: Option<Hash>) -> Option<Hash> {
     stored.or_else(|| signature.map(|it| signature_hash(None, it)))
 }
 
-/// True if a signature is the one that was hashed, as far as its salt is known; and whether it is gone only
-/// where the salt is gone too.
+/// True if the signature has the stored hash, and is missing only if the salt is missing too. Without the salt nothing
+/// can be checked.
 pub(super) fn fits(
     signature: Option<&str>,
     stored: Option<&Hash>,

@@ -1,25 +1,25 @@
-//! The canonical text of an event: what its leaf in the Merkle tree commits to.
+//! Canonical record of an event, which its leaf in the Merkle tree commits to.
 //!
-//! The payload and the signature stand in it only as salted hashes, so that erasing them leaves every proof
-//! valid and gives nothing away. (The hash of a signature that an earlier version logged has no salt.)
+//! The record has only salted hashes of the payload and the signature, so that every proof stays valid after an erasure
+//! and reveals nothing. (The hash of a signature that an earlier version logged has no salt.)
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::event::{EventFacts, EventSource};
+use super::facts::{EventFacts, EventSource};
 use crate::time::ReceivedAt;
 use crate::tree::{self, Hash};
 
-/// The first line of a record: which text this is.
+/// First line of a record: the version of the format.
 const VERSION: &str = "subledger-event-v1";
 
-/// `SHA-256(salt || payload)`.
+/// Computes `SHA-256(salt || payload)`.
 pub fn payload_hash(salt: &[u8; 16], payload: &str) -> Hash {
     Sha256::new().chain_update(salt).chain_update(payload).finalize().into()
 }
 
-/// What a leaf commits to.
+/// Record of an event.
 pub(super) struct Record<'a> {
     pub(super) facts: &'a EventFacts,
     pub(super) source: EventSource,
@@ -33,7 +33,7 @@ impl Record<'_> {
         tree::leaf(self.text().as_bytes())
     }
 
-    /// The canonical text: each part on a line of its own.
+    /// Writes the canonical text, one part on each line.
     fn text(&self) -> String {
         let mut text = String::with_capacity(RECORD_BYTES);
         let mut line = |part: &str| {
@@ -60,7 +60,7 @@ impl Record<'_> {
     }
 }
 
-/// Room for a usual record, in bytes, so that writing it allocates once.
+/// Capacity for a usual record, in bytes, so that writing it allocates once.
 const RECORD_BYTES: usize = 384;
 
 #[cfg(test)]

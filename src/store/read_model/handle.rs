@@ -1,0 +1,76 @@
+//! Handle of the read models, with what it caches.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::generation_id::GenerationId;
+use super::schema::GenerationSchema;
+use crate::clock::{Clock, Stopwatch};
+use crate::store::db::{Database, Session};
+use crate::store::error::StoreError;
+
+/// Handle of the read models. Cheap to clone; all clones share their connections.
+#[derive(Clone, Debug)]
+pub struct ReadModel(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) clock: Clock,
+    pub(super) db: Database,
+    /// Schema of the live generation, after it was read once.
+    schema: Mutex<Option<Arc<GenerationSchema>>>,
+    /// Damage that reads have reported.
+    pub(super) damage_report: Mutex<DamageReport>,
+}
+
+/// Damage that reads have reported, and the last check that found none.
+#[derive(Debug, Default)]
+pub(super) struct DamageReport {
+    /// None without a report. True if it is known that the read model is damaged.
+    pub(super) is_certain: Option<bool>,
+    /// Time since the last check without damage, and the time for which its result is valid.
+    pub(super) found_nothing: Option<(Stopwatch, Duration)>,
+}
+
+impl ReadModel {
+    pub(in crate::store) fn new(db: Database, clock: Clock) -> Self {
+        let (schema, damage_report) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { clock, db, schema, damage_report }))
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.0.db
+    }
+
+    /// True if there is no read model, or none that can be opened.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.0.db, Database::Absent(_))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.0.db.close().await;
+    }
+
+    /// Schema of the live generation, which never changes.
+    pub(super) async fn live_schema(
+        &self,
+        session: &mut Session<'_>,
+        live: GenerationId,
+    ) -> Result<Arc<GenerationSchema>, StoreError> {
+        if let Some(schema) = self.cached_schema().filter(|it| it.generation == live) {
+            return Ok(schema);
+        }
+        let schema = Arc::new(GenerationSchema::load(session, live).await?);
+        self.cache_schema(Some(Arc::clone(&schema)));
+        Ok(schema)
+    }
+
+    /// Schema of the generation that was live when it was read last.
+    pub(super) fn cached_schema(&self) -> Option<Arc<GenerationSchema>> {
+        self.0.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn cache_schema(&self, schema: Option<Arc<GenerationSchema>>) {
+        *self.0.schema.lock().unwrap_or_else(PoisonError::into_inner) = schema;
+    }
+}
