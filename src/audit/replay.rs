@@ -64,7 +64,7 @@ pub(super) struct ReplayInput {
     pub(super) redelivered: i64,
     /// Sentence that says when it was erased and by whom, if that is recorded.
     pub(super) erased: Option<String>,
-    /// PolicyReason why its body cannot be read; none where its row is sound.
+    /// Reason why its body cannot be read; none if its row is sound.
     pub(super) damage: Option<String>,
 }
 

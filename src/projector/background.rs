@@ -53,7 +53,7 @@ impl BackgroundRebuild {
                     }
                 }
                 RebuildEvent::Difference(DiffEvent::Summary(summary)) => {
-                    tracing::info!("{summary}")
+                    tracing::info!("{summary}");
                 }
                 RebuildEvent::Difference(DiffEvent::Subscription(_)) => {}
                 RebuildEvent::NotCompared(error) => {

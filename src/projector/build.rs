@@ -156,7 +156,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             match self.leased.step(self.store, |_| {}).await? {
                 FoldStep::Fenced => return Err(self.taken_over()),
                 FoldStep::Folded { parked } => {
-                    self.counters.add(self.leased.position.0 - from.0, parked)
+                    self.counters.add(self.leased.position.0 - from.0, parked);
                 }
                 FoldStep::CaughtUp => break,
             }

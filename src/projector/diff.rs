@@ -31,7 +31,7 @@ pub struct DiffSummary {
     pub rules: Vec<&'static str>,
     /// Position up to which both are folded.
     pub position: Position,
-    /// The instant at which access is is_logic_checked.
+    /// Instant for which access is compared.
     pub access_at: StripeTime,
     /// Numbers of subscriptions that differ.
     #[serde(flatten)]

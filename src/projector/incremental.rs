@@ -151,7 +151,9 @@ impl Unkeyed {
         parked: Option<Parked>,
     ) {
         self.links.extend(links);
-        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        if let Some(entry) = catalogue {
+            self.catalogue.join(entry);
+        }
         self.parked.extend(parked);
     }
 

@@ -43,7 +43,7 @@ struct RowVersion<'a> {
 }
 
 impl RowVersion<'_> {
-    /// PolicyReason for a field that depends on the policy. The reason may change while the value stays.
+    /// Reason for a field that depends on the policy. The reason may change while the value stays.
     fn reason(&self, field: &str) -> Option<PolicyReason<'_>> {
         let judgement = self.judgement?;
         match field {
@@ -59,7 +59,7 @@ impl RowVersion<'_> {
     }
 }
 
-/// PolicyReason for a field: the ground of access, with the status where that is the ground, or the rule that set its end.
+/// Reason for a field: the rule of access, with the status if that is the rule, or the rule that set the end.
 #[derive(PartialEq)]
 enum PolicyReason<'a> {
     Access(&'a AccessRule, Option<&'a Value>),

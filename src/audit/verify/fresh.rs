@@ -44,7 +44,13 @@ impl FreshFold {
         Self { position, ..Self::default() }
     }
 
-    pub(super) fn join(&mut self, effects: EventEffects) {
+    pub(super) fn join_all(&mut self, effects: impl IntoIterator<Item = EventEffects>) {
+        for effects in effects {
+            self.join(effects);
+        }
+    }
+
+    fn join(&mut self, effects: EventEffects) {
         let EventEffects {
             timeline,
             customer,
@@ -65,7 +71,9 @@ impl FreshFold {
         if let Some((scope, Some(subscription))) = parked.map(|it| (it.scope, it.subscription)) {
             *self.parked.entry((scope, subscription)).or_default() += 1;
         }
-        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        if let Some(entry) = catalogue {
+            self.catalogue.join(entry);
+        }
         if let Some((key, change)) = customer.zip(change) {
             self.customers.join(key, change, |_| ());
         }
@@ -116,12 +124,8 @@ impl FreshFold {
         while let Some(chunk) = chunks.try_next().await? {
             for event in chunk {
                 match event {
-                    CheckedEntry::Event(event) => {
-                        event.effects.into_iter().for_each(|it| self.join(it))
-                    }
-                    CheckedEntry::Damaged(_, effects) => {
-                        effects.into_iter().for_each(|it| self.join(it));
-                    }
+                    CheckedEntry::Event(event) => self.join_all(event.effects),
+                    CheckedEntry::Damaged(_, effects) => self.join_all(effects),
                 }
             }
         }

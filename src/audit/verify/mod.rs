@@ -157,7 +157,7 @@ pub async fn verify_against(
                     if let Some(rest) = damage.into_rest() {
                         ids.note(ids::hash(&rest.facts, &checker.keys), rest.position);
                     }
-                    effects.into_iter().for_each(|it| fresh.join(it));
+                    fresh.join_all(effects);
                     continue;
                 }
             };
@@ -168,7 +168,7 @@ pub async fn verify_against(
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
-            event.effects.into_iter().for_each(|it| fresh.join(it));
+            fresh.join_all(event.effects);
         }
         if chain.completed() >= SUBTREES_EVERY {
             compare_subtrees(&store.log, &mut chain, &mut report).await?;
