@@ -322,6 +322,6 @@ fn envelope(input: &ReplayInput) -> Envelope<'_> {
         created_nanos: *created_nanos,
         object: None,
         previous_attributes: None,
-        thin: false,
+        is_thin: false,
     })
 }

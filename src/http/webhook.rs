@@ -62,7 +62,7 @@ pub(super) async fn receive(
         Problem::new(ProblemType::NotUtf8, "the body is signed, but it is not UTF-8")
     })?;
     let envelope = Envelope::parse(&text)?;
-    let signed_with = signers.vouching_for(&envelope.scope())?;
+    let signed_with = signers.signer_for(&envelope.scope())?;
     app.one_time_warnings.check(&envelope, app.mode);
     let facts = EventFacts::from(&envelope);
     let event_id = envelope.id.into_owned();
@@ -125,7 +125,7 @@ impl OneTimeWarnings {
         if self.snapshot_seen.load(Ordering::Relaxed) {
             return;
         }
-        if !envelope.thin {
+        if !envelope.is_thin {
             self.snapshot_seen.store(true, Ordering::Relaxed);
         } else if self.thin_seen.fetch_add(1, Ordering::Relaxed) + 1 == THIN_EVENTS_WARNED {
             tracing::warn!(

@@ -137,12 +137,13 @@ fn invoice_ties<'a>(
         }
     }
     let is_own = |invoices: &Vec<(&InvoiceId, Winner<'_, InvoiceFacts>)>| {
-        invoices.iter().any(|(_, winner)| winner.snapshot.facts.own)
+        invoices.iter().any(|(_, winner)| winner.snapshot.facts.is_own)
     };
     let last_own = by_second.iter().rfind(|(_, invoices)| is_own(invoices)).map(|(made, _)| *made);
     let tied = by_second.into_iter().filter(move |(made, invoices)| {
         let mut facts = invoices.iter().map(|(_, winner)| &winner.snapshot.facts);
-        let decides = |it: &InvoiceFacts| it.lines_cut || it.lines.iter().any(|line| line.credit);
+        let decides =
+            |it: &InvoiceFacts| it.are_lines_cut || it.lines.iter().any(|line| line.is_credit);
         invoices.len() > 1 && (Some(*made) == last_own || facts.any(decides))
     });
     tied.map(move |(_, invoices)| {

@@ -20,21 +20,21 @@ struct Interval {
     from: StripeTime,
     to: StripeTime,
     /// True if its price was zero.
-    free: bool,
+    is_free: bool,
 }
 
 impl<'a> Coverage<'a> {
     /// Enters the lines of one paid invoice.
     pub(super) fn enter(&mut self, lines: &'a [LineFacts]) {
-        for credit in lines.iter().filter(|line| line.credit) {
+        for credit in lines.iter().filter(|line| line.is_credit) {
             self.credit(credit);
         }
-        for charge in lines.iter().filter(|line| !line.credit) {
+        for charge in lines.iter().filter(|line| !line.is_credit) {
             let item = charge.item.as_deref();
-            if let (Some(start), false) = (charge.start, charge.free || charge.proration) {
+            if let (Some(start), false) = (charge.start, charge.is_free || charge.is_proration) {
                 self.end_trial(item, start);
             }
-            self.charge(item, charge.start, Some(charge.end), charge.free);
+            self.charge(item, charge.start, Some(charge.end), charge.is_free);
         }
     }
 
@@ -44,17 +44,17 @@ impl<'a> Coverage<'a> {
         item: Option<&'a str>,
         start: Option<StripeTime>,
         end: Option<StripeTime>,
-        free: bool,
+        is_free: bool,
     ) {
         let Some(to) = end else { return };
         // Only the end matters, so an interval without a start is as long as it can be.
         let from = start.unwrap_or(StripeTime(i64::MIN));
-        self.0.entry(item).or_default().push(Interval { from, to, free });
+        self.0.entry(item).or_default().push(Interval { from, to, is_free });
     }
 
     /// Cuts the free intervals of an item: a trial that ends early is followed by a charge and not by a credit.
     fn end_trial(&mut self, item: Option<&'a str>, at: StripeTime) {
-        for paid in self.0.get_mut(&item).into_iter().flatten().filter(|it| it.free) {
+        for paid in self.0.get_mut(&item).into_iter().flatten().filter(|it| it.is_free) {
             paid.to = paid.to.min(at);
         }
     }
@@ -105,10 +105,10 @@ mod tests {
     use super::*;
     use crate::stripe::price::ItemFacts;
 
-    fn line(item: &str, start: i64, end: i64, credit: bool) -> LineFacts {
+    fn line(item: &str, start: i64, end: i64, is_credit: bool) -> LineFacts {
         let item = Some(item.to_owned()).filter(|it| !it.is_empty());
         let (start, end) = (Some(StripeTime(start)), StripeTime(end));
-        LineFacts { item, start, end, credit, proration: credit, free: false }
+        LineFacts { item, start, end, is_credit, is_proration: is_credit, is_free: false }
     }
 
     fn charge(item: &str, start: i64, end: i64) -> LineFacts {
@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn a_trial_that_is_ended_early_covers_what_was_used_of_it() {
-        let trial = || LineFacts { free: true, ..charge("si_1", 0, 60) };
+        let trial = || LineFacts { is_free: true, ..charge("si_1", 0, 60) };
         assert_eq!(end(&[vec![trial()]], &["si_1"]), Some(60));
         assert_eq!(end(&[vec![trial()], vec![charge("si_1", 5, 35)]], &["si_1"]), Some(35));
         // A proration in the trial does not end it.
-        let proration = LineFacts { proration: true, ..charge("si_1", 5, 35) };
+        let proration = LineFacts { is_proration: true, ..charge("si_1", 5, 35) };
         assert_eq!(end(&[vec![trial()], vec![proration]], &["si_1"]), Some(60));
     }
 

@@ -8,7 +8,7 @@ use std::panic::{UnwindSafe, catch_unwind};
 
 use super::catalogue::CatalogueEntry;
 use super::erasure_record::ErasureRecord;
-use super::observe::{FoldError, Link, Observation, observe_as};
+use super::observe::{FoldError, Observation, PaymentLink, observe_as};
 use super::state::StateChange;
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::stripe::Envelope;
@@ -49,7 +49,7 @@ pub struct EventEffects {
     /// Change of that customer's state; none for an event that is on timelines only.
     pub change: Option<StateChange>,
     /// Links from objects of a payment to their customer.
-    pub links: Vec<Link>,
+    pub links: Vec<PaymentLink>,
     /// Name of a product or a price.
     pub catalogue: Option<CatalogueEntry>,
     /// Entry of an event that could not be folded.
@@ -62,7 +62,7 @@ pub struct EventEffects {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEntry {
     /// Customer of the timeline. Where an event names no customer, an object of its payment stands in
-    /// their place, and [`Link`]s lead from it to the customer when the timeline is read.
+    /// their place, and [`PaymentLink`]s lead from it to the customer when the timeline is read.
     pub customer: CustomerKey,
     /// Subscription that the event names.
     pub subscription: Option<SubscriptionId>,

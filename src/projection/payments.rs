@@ -48,7 +48,7 @@ impl<'a> Payments<'a> {
     ) -> Self {
         let facts = &snapshot.snapshot.facts;
         let invoices = in_order(subscription, facts);
-        let own = || invoices.iter().filter(|it| it.facts.own);
+        let own = || invoices.iter().filter(|it| it.facts.is_own);
         let is_deleted = |id: &str| {
             let known = subscription.invoices.get(&InvoiceId::from(id));
             known.is_some_and(|it| it.snapshots.precedence() == Precedence::Terminal)
@@ -103,7 +103,7 @@ fn latest<'a, 'k>(
     pointer: Option<&'a str>,
     pointed: StripeTime,
 ) -> Option<(&'a str, Option<&'k KnownInvoice<'a>>)> {
-    let own = || invoices.iter().filter(|it| it.facts.own);
+    let own = || invoices.iter().filter(|it| it.facts.is_own);
     let made_last = own().next_back();
     if let Some(pointer) = pointer {
         let pointed_at = own().find(|it| it.id.as_str() == pointer);
@@ -127,10 +127,11 @@ fn paid_through(
         invoices.iter().filter(|it| it.facts.is_paid())
     {
         coverage.enter(&invoice.lines);
-        if !invoice.lines_cut {
+        if !invoice.are_lines_cut {
             // A line for a period ahead makes the end known again.
-            let is_ahead = |line: &LineFacts| !line.credit && !line.proration && line.end > *made;
-            unknown &= !(invoice.own && invoice.lines.iter().any(is_ahead));
+            let is_ahead =
+                |line: &LineFacts| !line.is_credit && !line.is_proration && line.end > *made;
+            unknown &= !(invoice.is_own && invoice.lines.iter().any(is_ahead));
         } else if facts.latest_invoice.as_deref() == Some(id.as_str()) {
             let (start, end) = facts.own_period;
             coverage.charge(None, start, end.filter(|_| facts.items.is_empty()), false);
@@ -179,7 +180,7 @@ mod tests {
         let invoice = |(id, made): &(&str, i64)| {
             let created = Some(StripeTime(*made));
             let facts = InvoiceFacts {
-                own: true,
+                is_own: true,
                 created,
                 status: "open".to_owned(),
                 ..InvoiceFacts::default()
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn a_draft_that_was_deleted_is_not_the_latest_invoice_though_the_snapshot_points_at_it() {
         let draft =
-            InvoiceFacts { own: true, status: "draft".to_owned(), ..InvoiceFacts::default() };
+            InvoiceFacts { is_own: true, status: "draft".to_owned(), ..InvoiceFacts::default() };
         let of = |group: Group<InvoiceFacts>| InvoiceState {
             snapshots: group,
             first_paid: None,

@@ -8,7 +8,7 @@ use super::group::{Group, Precedence, Winner};
 use super::payments::Payments;
 use super::row::{ItemRow, PauseCollection, ScheduledChange, SubscriptionRow};
 use super::state::CustomerState;
-use super::user::UserLink;
+use super::user::SubscriptionOwner;
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::stripe::discount::DiscountFacts;
 use crate::stripe::price::{ItemFacts, PriceFacts};
@@ -89,7 +89,7 @@ fn row(
         latest_invoice: _,
         schedule: _,
     } = facts;
-    let user = UserLink::find(id, facts, customer, logic);
+    let owner = SubscriptionOwner::find(id, facts, customer, logic);
     let features = customer.features.as_ref().map(|group| &group.winner().snapshot.facts);
     let email = email(customer, id, &payments);
     let Payments {
@@ -111,9 +111,9 @@ fn row(
         account: key.scope.account.to_string(),
         livemode: key.scope.livemode,
         customer_id: key.customer.to_string(),
-        user_id: user.user_id,
-        user_id_source: user.source.map(str::to_owned),
-        user_id_conflict: user.conflict,
+        user_id: owner.user_id,
+        user_id_source: owner.source.map(str::to_owned),
+        user_id_conflict: owner.has_conflict,
         email,
         status: if termination.is_over && !facts.is_terminal() {
             "canceled".to_owned()
@@ -157,7 +157,7 @@ fn row(
         scheduled_change: schedule.change.map(Json),
         discounts: Json(discounts.iter().map(|it| discount_label(customer, it)).collect()),
         features: Json(features.map(|it| it.features.clone()).unwrap_or_default()),
-        features_truncated: features.is_some_and(|it| it.truncated),
+        features_truncated: features.is_some_and(|it| it.is_truncated),
         test_clock_id: test_clock.clone(),
         parked: 0,
         collection_method: collection_method.clone(),

@@ -14,16 +14,16 @@ use crate::stripe::subscription::SubscriptionFacts;
 
 /// Owner of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserLink {
+pub struct SubscriptionOwner {
     /// Id of the application's user.
     pub user_id: Option<String>,
     /// Source of that id.
     pub source: Option<&'static str>,
     /// True if another source names another user.
-    pub conflict: bool,
+    pub has_conflict: bool,
 }
 
-impl UserLink {
+impl SubscriptionOwner {
     /// Finds the owner. The precedence is: the subscription's metadata; the reference and then the metadata of the
     /// checkout session that created it; the customer's metadata; the reference of the latest other session of
     /// the customer. Only sources that the policy uses count, and only completed sessions: the user of an
@@ -39,7 +39,7 @@ impl UserLink {
             .sessions
             .iter()
             .map(|(id, group)| (group.winner(), id))
-            .filter(|(winner, _)| winner.snapshot.facts.completed)
+            .filter(|(winner, _)| winner.snapshot.facts.is_completed)
             .map(|(winner, id)| {
                 let facts = &winner.snapshot.facts;
                 (facts.created.unwrap_or(winner.created), id, facts)
@@ -50,10 +50,10 @@ impl UserLink {
         let own = || sessions.iter().map(|s| s.2).filter(|session| is_own(session));
         let other = sessions.iter().map(|s| s.2).filter(|session| !is_own(session));
 
-        let mut link = Self::default();
+        let mut owner = Self::default();
         let mut consider = |source: UserSource, user: Option<&str>| {
             if logic.policy.user_sources.contains(&source) {
-                link.consider(source, user);
+                owner.consider(source, user);
             }
         };
         let by_metadata = |metadata| named_by_metadata(metadata, logic);
@@ -61,13 +61,13 @@ impl UserLink {
         own().for_each(|s| consider(UserSource::CheckoutReference, named_by_reference(s)));
         own().for_each(|s| consider(UserSource::CheckoutMetadata, by_metadata(&s.metadata)));
         consider(UserSource::CustomerMetadata, user_named_by_customer(customer, logic));
-        if link.user_id.is_none()
+        if owner.user_id.is_none()
             && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
         {
             // Another session of the customer is a hint. It does not contradict the sources above.
-            other.for_each(|s| link.consider(UserSource::CustomerCheckout, named_by_reference(s)));
+            other.for_each(|s| owner.consider(UserSource::CustomerCheckout, named_by_reference(s)));
         }
-        link
+        owner
     }
 
     fn consider(&mut self, source: UserSource, user: Option<&str>) {
@@ -76,7 +76,7 @@ impl UserLink {
             (None, Some(user)) => {
                 (self.user_id, self.source) = (Some(user.to_owned()), Some(source.as_str()));
             }
-            (Some(present), Some(user)) => self.conflict |= present != user,
+            (Some(present), Some(user)) => self.has_conflict |= present != user,
         }
     }
 }
@@ -105,7 +105,7 @@ pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
         StateChange::Session(_, group) => {
             let by_reference =
                 counts(UserSource::CheckoutReference) || counts(UserSource::CustomerCheckout);
-            for facts in group.facts().filter(|facts| facts.completed) {
+            for facts in group.facts().filter(|facts| facts.is_completed) {
                 named.extend(named_by_reference(facts).filter(|_| by_reference));
                 named.extend(metadata(&facts.metadata, UserSource::CheckoutMetadata));
             }

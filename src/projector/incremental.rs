@@ -11,7 +11,7 @@ use crate::ids::CustomerKey;
 use crate::projection::catalogue::{Catalogue, CatalogueEntry};
 use crate::projection::column::Value;
 use crate::projection::effects::{EventEffects, Parked};
-use crate::projection::observe::Link;
+use crate::projection::observe::PaymentLink;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::user::users_named_by;
@@ -138,7 +138,7 @@ impl IncrementalFold {
 /// Effects that belong to no single customer.
 #[derive(Debug, Default)]
 pub(super) struct Unkeyed {
-    links: Vec<Link>,
+    links: Vec<PaymentLink>,
     catalogue: Catalogue,
     parked: Vec<Parked>,
 }
@@ -147,7 +147,7 @@ impl Unkeyed {
     /// Adds those of one event.
     pub(super) fn add(
         &mut self,
-        links: Vec<Link>,
+        links: Vec<PaymentLink>,
         catalogue: Option<CatalogueEntry>,
         parked: Option<Parked>,
     ) {

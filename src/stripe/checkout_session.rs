@@ -14,7 +14,7 @@ pub struct SessionFacts {
     /// Subscription that the session created; none in the modes `payment` and `setup`.
     pub subscription: Option<String>,
     /// True if the buyer completed it. An abandoned session bought nothing, so its user does not count.
-    pub completed: bool,
+    pub is_completed: bool,
     /// Reference that the application gave when it created the session.
     pub client_reference_id: Option<String>,
     /// Second of its creation, if Stripe says it (2022-11-15).
@@ -81,14 +81,14 @@ impl<'a> CheckoutSession<'a> {
     pub fn facts(&self, event_type: &str) -> SessionFacts {
         let is_of_completed = matches!(
             event_type,
-            "checkout.session.completed"
+            "checkout.session.is_completed"
                 | "checkout.session.async_payment_succeeded"
                 | "checkout.session.async_payment_failed"
         );
         let details = self.customer_details.as_ref().and_then(|details| details.email.as_ref());
         SessionFacts {
             subscription: self.subscription.as_ref().map(Id::to_owned_string),
-            completed: is_of_completed || self.status.as_deref() == Some("complete"),
+            is_completed: is_of_completed || self.status.as_deref() == Some("complete"),
             client_reference_id: owned_text(self.client_reference_id.as_ref()),
             created: self.created.map(StripeTime::from),
             email: owned_text(details.or(self.customer_email.as_ref())),
@@ -105,7 +105,7 @@ mod tests {
     fn a_session_of_any_mode_is_read() {
         let facts = |json| {
             let session = serde_json::from_str::<CheckoutSession<'_>>(json).unwrap();
-            session.facts("checkout.session.completed")
+            session.facts("checkout.session.is_completed")
         };
         let paid = facts(
             r#"{"id":"cs_1","customer":"cus_1","subscription":"sub_1","client_reference_id":"7",
@@ -117,7 +117,7 @@ mod tests {
             r#"{"id":"cs_2","mode":"setup","customer":null,"subscription":null,
             "customer_details":null,"client_reference_id":null,"metadata":null}"#,
         );
-        assert_eq!(setup, SessionFacts { completed: true, ..SessionFacts::default() });
+        assert_eq!(setup, SessionFacts { is_completed: true, ..SessionFacts::default() });
     }
 
     #[test]
@@ -125,9 +125,9 @@ mod tests {
         let completed = |event_type: &str, fields: &str| {
             let json = format!(r#"{{"id":"cs_1"{fields}}}"#);
             let session: CheckoutSession<'_> = serde_json::from_str(&json).unwrap();
-            session.facts(event_type).completed
+            session.facts(event_type).is_completed
         };
-        assert!(completed("checkout.session.completed", ""));
+        assert!(completed("checkout.session.is_completed", ""));
         assert!(completed("checkout.session.async_payment_failed", ""));
         assert!(completed("checkout.session.novelty", r#","status":"complete""#));
         assert!(!completed("checkout.session.expired", ""));

@@ -10,7 +10,7 @@ pub struct FeatureFacts {
     /// Lookup keys of the features, in Stripe's order.
     pub features: Vec<String>,
     /// True if there are more: a summary embeds at most ten.
-    pub truncated: bool,
+    pub is_truncated: bool,
 }
 
 /// Summary as it is in an event. It has no id: there is one per customer.
@@ -42,7 +42,7 @@ impl EntitlementSummary<'_> {
             let feature = entitlement.feature.as_ref().map(|id| &id.0);
             entitlement.lookup_key.as_ref().or(feature).map(Text::to_owned_string)
         });
-        FeatureFacts { features: names.collect(), truncated: list.is_truncated() }
+        FeatureFacts { features: names.collect(), is_truncated: list.is_truncated() }
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
             {"lookup_key":null,"feature":{"id":"feat_2"}}],"has_more":true}}"#,
         );
         assert_eq!(cut.features, ["sso", "feat_2"]);
-        assert!(cut.truncated);
+        assert!(cut.is_truncated);
         assert_eq!(facts(r#"{"customer":"cus_1","entitlements":null}"#), FeatureFacts::default());
     }
 }

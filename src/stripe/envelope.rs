@@ -45,7 +45,7 @@ pub struct Envelope<'a, O = &'a RawValue> {
     /// `data.previous_attributes` as JSON text, on `*.updated` events.
     pub previous_attributes: Option<&'a str>,
     /// True for a thin event, which names its object and does not contain it.
-    pub thin: bool,
+    pub is_thin: bool,
 }
 
 /// Reason why a body is not an event. It contains nothing of the body.
@@ -139,7 +139,7 @@ impl<'a, O> Envelope<'a, O> {
             created_nanos,
             object,
             previous_attributes,
-            thin,
+            is_thin,
         } = self;
         let envelope = Envelope {
             id,
@@ -152,7 +152,7 @@ impl<'a, O> Envelope<'a, O> {
             created_nanos,
             object: None,
             previous_attributes,
-            thin,
+            is_thin,
         };
         (envelope, object)
     }
@@ -190,7 +190,7 @@ struct WireData<'a, O> {
 
 impl<'a, O> Wire<'a, O> {
     fn into_envelope(self) -> Result<Envelope<'a, O>, &'static str> {
-        let thin = match self.object.as_deref() {
+        let is_thin = match self.object.as_deref() {
             // Bodies from before the field existed have none.
             Some("event") | None => false,
             Some("v2.core.event") => true,
@@ -199,12 +199,12 @@ impl<'a, O> Wire<'a, O> {
         let (created, created_nanos) =
             parse_created(self.created.get()).ok_or("`created` is no instant")?;
         // The `data` of a thin event contains no object.
-        let data = self.data.filter(|_| !thin);
+        let data = self.data.filter(|_| !is_thin);
         let (object, previous_attributes) =
             data.map_or((None, None), |data| (data.object, data.previous_attributes));
         let livemode = match self.livemode {
             Some(livemode) => livemode,
-            None if thin => true,
+            None if is_thin => true,
             None => return Err("`livemode` is missing"),
         };
         let is_account_in_context = self.account.is_none() && self.context.0.is_some();
@@ -230,7 +230,7 @@ impl<'a, O> Wire<'a, O> {
             created_nanos,
             object,
             previous_attributes: previous_attributes.map(RawValue::get),
-            thin,
+            is_thin,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::time::StripeTime;
 pub struct InvoiceFacts {
     /// True if the subscription generated it. A manual invoice may contain prorations of the subscription, and
     /// the invoice of another subscription a line for this one: both pay for it without being its own.
-    pub own: bool,
+    pub is_own: bool,
     /// Second in which the invoice was made.
     pub created: Option<StripeTime>,
     /// `draft`, `open`, `paid`, `uncollectible`, `void`, or a later status of Stripe's.
@@ -32,7 +32,7 @@ pub struct InvoiceFacts {
     pub lines: Vec<LineFacts>,
     /// True if Stripe cut the list of lines before the subscription's own line for its new period, so that the
     /// time that a paid invoice pays for is unknown.
-    pub lines_cut: bool,
+    pub are_lines_cut: bool,
     /// E-mail address that the invoice is sent to.
     pub email: Option<String>,
 }
@@ -145,12 +145,12 @@ impl<'a> Invoice<'a> {
     /// The facts for one of its [subscriptions](Self::subscriptions), in the
     /// [reading order](super#where-each-fact-is-found).
     pub fn facts(&self, subscription: &str) -> InvoiceFacts {
-        let own = self.own_subscription() == Some(subscription);
+        let is_own = self.own_subscription() == Some(subscription);
         // A line belongs to the subscription that it names, and to the invoice's own where it names none.
         let is_of = |line: &&Line<'_>| {
             let named = line.subscription().map(|id| &**id);
             line.purpose() != LinePurpose::OneOff
-                && named.map_or(own, |named| named == subscription)
+                && named.map_or(is_own, |named| named == subscription)
         };
         let lines = || self.lines().iter().filter(is_of);
         // Usage is billed afterwards: its period has ended when the invoice is made.
@@ -161,16 +161,16 @@ impl<'a> Invoice<'a> {
                 && (made.is_none() || line.end() > made)
         };
         let is_paid = self.status() == "paid";
-        let lines_cut = self.lines.as_ref().is_some_and(List::is_truncated);
+        let are_lines_cut = self.lines.as_ref().is_some_and(List::is_truncated);
         InvoiceFacts {
-            own,
+            is_own,
             created: self.made(),
             status: self.status().to_owned(),
             paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime::from),
             total: self.total.or(self.amount_paid.max(self.amount_due)),
             next_payment_attempt: self.next_payment_attempt.map(StripeTime::from),
             lines: if is_paid { lines().filter_map(Line::facts).collect() } else { Vec::new() },
-            lines_cut: is_paid && own && lines_cut && !lines().any(pays_a_period),
+            are_lines_cut: is_paid && is_own && are_lines_cut && !lines().any(pays_a_period),
             email: self.email(),
         }
     }

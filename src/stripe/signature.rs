@@ -103,7 +103,7 @@ impl Verifier {
         self.keys.iter().map(|key| key.signer)
     }
 
-    /// Finds the secrets that signed these raw bytes near `now`. [`Signers::vouching_for`] checks whether one of
+    /// Finds the secrets that signed these raw bytes near `now`. [`Signers::signer_for`] checks whether one of
     /// them is bound to the event.
     pub fn verify(
         &self,

@@ -133,10 +133,10 @@ impl Checker {
         match verifier.verify(Some(signature.as_bytes()), payload.as_bytes(), now) {
             Err(error) => wrong.push(format!("the stored signature does not hold: {error}")),
             Ok(signers) => {
-                if let Err(error) = signers.vouching_for(&event.facts.scope) {
+                if let Err(error) = signers.signer_for(&event.facts.scope) {
                     wrong.push(error.to_string());
                 }
-                if signer.is_some_and(|it| !signers.include(it.secret)) {
+                if signer.is_some_and(|it| !signers.contains(it.secret)) {
                     wrong.push(
                         "signed_with names another secret than the signature fits".to_owned(),
                     );

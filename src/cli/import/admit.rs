@@ -38,7 +38,7 @@ pub(super) fn admit(
             // The verifier has no tolerance, so the time does not matter.
             let signers =
                 verifier.verify(Some(signature.as_bytes()), body.as_bytes(), StripeTime(0));
-            signers.ok().and_then(|it| it.vouching_for(&envelope.scope()).ok())
+            signers.ok().and_then(|it| it.signer_for(&envelope.scope()).ok())
         }
         _ => None,
     };

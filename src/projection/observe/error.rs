@@ -45,7 +45,7 @@ pub(super) fn read<'a, T: serde::Deserialize<'a>>(
     };
     let (envelope, object) = event.split();
     match object {
-        _ if envelope.thin => Ok(None),
+        _ if envelope.is_thin => Ok(None),
         None => Err(FoldError::NoObject),
         Some(object) => {
             let is_other = stated_type(&object).is_some_and(|said| **said != *object_type.as_str());
@@ -65,7 +65,7 @@ fn check_other_type<'a, T: serde::Deserialize<'a>>(
         object: Option<Text<'a>>,
     }
     let envelope = Envelope::parse(body)?;
-    if envelope.thin {
+    if envelope.is_thin {
         return Ok(());
     }
     let object = envelope.object.ok_or(FoldError::NoObject)?.get();

@@ -36,10 +36,10 @@ pub struct Observation {
     /// Subscription that the event names, for the timeline.
     pub subscription: Option<SubscriptionId>,
     /// Objects of the payment, if the event names no customer. They take the customer's place on the timeline
-    /// until a [`Link`] leads from one of them to a customer.
+    /// until a [`PaymentLink`] leads from one of them to a customer.
     pub payment_keys: Vec<CustomerKey>,
     /// Links that the event contains, from objects of a payment to their customer.
-    pub links: Vec<Link>,
+    pub links: Vec<PaymentLink>,
     /// Name that it gives a product or a price.
     pub catalogue: Option<CatalogueEntry>,
     /// Change of the customer's state; none for events that are only on the timeline.
@@ -48,10 +48,10 @@ pub struct Observation {
     pub notes: Vec<String>,
 }
 
-/// Link from an object of a payment (a charge, a payment intent, an invoice) to its customer, or to another
+/// PaymentLink from an object of a payment (a charge, a payment intent, an invoice) to its customer, or to another
 /// object that leads to one. Ordered by the owner first, because it is looked up by owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
+pub struct PaymentLink {
     /// Account and mode.
     pub scope: Scope,
     /// Id of the customer, or of the object that is nearer to one.
@@ -150,8 +150,11 @@ fn link_payment(
             std::iter::once(nearest).chain(ids.clone()).map(payment_key).collect();
         nearest
     };
-    let link =
-        |id: &str| Link { scope: scope(), object_id: id.to_owned(), owner_id: owner.to_owned() };
+    let link = |id: &str| PaymentLink {
+        scope: scope(),
+        object_id: id.to_owned(),
+        owner_id: owner.to_owned(),
+    };
     observed.links = ids.map(link).collect();
 }
 

@@ -59,7 +59,7 @@ fn a_thin_event_keeps_its_fraction_of_a_second() {
     let body = r#"{"id":"evt_2","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
         "created":"2025-10-04T15:13:32.232083866Z","livemode":true,"related_object":null}"#;
     let envelope = Envelope::parse(body).unwrap();
-    assert!(envelope.thin);
+    assert!(envelope.is_thin);
     assert_eq!(envelope.created, StripeTime::parse("2025-10-04T15:13:32Z").unwrap());
     assert_eq!(envelope.created_nanos, 232_083_866);
     assert!(envelope.object.is_none());

@@ -16,11 +16,11 @@ pub struct LineFacts {
     /// End of the period.
     pub end: StripeTime,
     /// True if the line credits the period.
-    pub credit: bool,
+    pub is_credit: bool,
     /// True if the line is for the rest of a period, after a change in the middle of it.
-    pub proration: bool,
+    pub is_proration: bool,
     /// True if the amount is zero, as in a trial.
-    pub free: bool,
+    pub is_free: bool,
 }
 
 /// `parent`, since 2025-03-31.basil, of an invoice or of one of its lines.
@@ -159,9 +159,9 @@ impl<'a> Line<'a> {
             item: self.item().map(Id::to_owned_string),
             start: period.start.map(StripeTime::from),
             end: period.end?.into(),
-            credit: self.is_credit(),
-            proration: self.purpose() == LinePurpose::Proration,
-            free: is_free,
+            is_credit: self.is_credit(),
+            is_proration: self.purpose() == LinePurpose::Proration,
+            is_free,
         })
     }
 }

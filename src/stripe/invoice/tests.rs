@@ -61,7 +61,7 @@ fn an_invoice_of_nothing_is_paid_and_earns_nothing() {
 
 fn lines(json: &str, subscription: &str) -> Vec<(i64, bool)> {
     let facts = invoice(json).facts(subscription);
-    facts.lines.iter().map(|line| (line.end.0, line.credit)).collect()
+    facts.lines.iter().map(|line| (line.end.0, line.is_credit)).collect()
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_line_belongs_to_the_subscription_that_it_names_in_every_shape() {
         assert_eq!(lines(json, "sub_1"), [(9, false), (70, true)], "{json}");
         assert_eq!(lines(json, "sub_2"), [(99, false)], "{json}");
         assert_eq!(invoice(json).subscriptions(), ["sub_1", "sub_2"]);
-        assert!(invoice(json).facts("sub_1").own && !invoice(json).facts("sub_2").own);
+        assert!(invoice(json).facts("sub_1").is_own && !invoice(json).facts("sub_2").is_own);
         assert!(lines(&json.replace("paid", "open"), "sub_1").is_empty());
     }
 }
@@ -109,7 +109,7 @@ fn a_manual_invoice_that_picks_up_a_proration_is_no_invoice_of_the_subscription(
         assert_eq!(invoice.own_subscription(), None);
         assert_eq!(invoice.subscription(), Some("sub_1"));
         assert_eq!(invoice.subscriptions(), ["sub_1"]);
-        assert!(!invoice.facts("sub_1").own);
+        assert!(!invoice.facts("sub_1").is_own);
         assert_eq!(lines(&json, "sub_1"), [(9, false)]);
     }
 }
@@ -133,7 +133,7 @@ fn a_list_that_is_cut_before_the_line_for_the_new_period_is_noticed() {
         let json = format!(
             r#"{{"status":"paid","created":5,"subscription":"sub_1","lines":{{"data":[{lines}]{more}}}}}"#
         );
-        invoice(&json).facts("sub_1").lines_cut
+        invoice(&json).facts("sub_1").are_lines_cut
     };
     let proration = r#"{"type":"invoiceitem","proration":true,"subscription":"sub_1",
         "period":{"start":1,"end":9}}"#;

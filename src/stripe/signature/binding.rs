@@ -93,7 +93,7 @@ impl Binding {
 
 impl Signers {
     /// The first secret that may sign an event of this account and mode.
-    pub fn vouching_for(&self, scope: &Scope) -> Result<SignedWith, WrongBinding> {
+    pub fn signer_for(&self, scope: &Scope) -> Result<SignedWith, WrongBinding> {
         let event = match (scope.account.as_str().is_empty(), scope.livemode) {
             (true, true) => "a live event of your own account",
             (true, false) => "a test event of your own account",
@@ -108,7 +108,7 @@ impl Signers {
     }
 
     /// True if this secret is one of them, whatever its binding.
-    pub fn include(&self, secret: SecretId) -> bool {
+    pub fn contains(&self, secret: SecretId) -> bool {
         self.0.iter().any(|it| it.secret == secret)
     }
 }
@@ -166,10 +166,10 @@ mod tests {
     fn of_several_signers_the_first_that_may_vouches() {
         let signer = |binding, id| SignedWith { binding, secret: SecretId([id; 4]) };
         let signers = Signers(vec![signer(Binding::Test, 1), signer(Binding::Live, 2)]);
-        let vouching = signers.vouching_for(&scope("", true)).unwrap();
+        let vouching = signers.signer_for(&scope("", true)).unwrap();
         assert_eq!(vouching.to_string(), "live:02020202");
-        assert!(signers.include(SecretId([1; 4])) && !signers.include(SecretId([3; 4])));
-        let refused = signers.vouching_for(&scope("acct_1", true)).unwrap_err();
+        assert!(signers.contains(SecretId([1; 4])) && !signers.contains(SecretId([3; 4])));
+        let refused = signers.signer_for(&scope("acct_1", true)).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "the signature fits a secret that is bound to test events of your own account (test:), \

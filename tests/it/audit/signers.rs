@@ -18,7 +18,7 @@ fn signed(id: &str, secret: &str, verifier: Option<&Verifier>) -> NewEvent {
     let header = sign(secret, 7, body.as_bytes());
     let signers = verifier
         .map(|it| it.verify(Some(header.as_bytes()), body.as_bytes(), StripeTime(7)).unwrap());
-    let signer = signers.map(|it| it.vouching_for(&facts.scope).unwrap());
+    let signer = signers.map(|it| it.signer_for(&facts.scope).unwrap());
     let event = NewEvent::new(facts, EventSource::Webhook, Some(header), body.to_owned()).unwrap();
     event.signed_with(signer)
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::catalogue::{CatalogueEntry, NameRank};
 use subledger::projection::column::Value;
-use subledger::projection::observe::Link;
+use subledger::projection::observe::PaymentLink;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::store::{
     FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Parked, Store, StoreError,
@@ -322,7 +322,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
 
 #[tokio::test]
 async fn links_put_events_that_name_no_customer_on_a_timeline() {
-    let link = |object: &str, owner: &str| Link {
+    let link = |object: &str, owner: &str| PaymentLink {
         scope: scope(),
         object_id: object.to_owned(),
         owner_id: owner.to_owned(),
