@@ -185,7 +185,8 @@ mod run_once {
         assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
         crate::readme::assert_shows_parts_of_the_demo(&ran.out);
         let (_, compared) = ran.out.split_once("the expected state: ").unwrap();
-        let numbers: Vec<usize> = compared.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let numbers: Vec<usize> =
+            compared.split(' ').filter_map(|word| word.parse().ok()).collect();
         assert!(numbers[0] > 250 && numbers[0] == numbers[1], "{compared}");
         assert!(ran.out.contains("curl -s -H \"Authorization: Bearer $TOKEN\""), "{}", ran.out);
         assert!(ran.out.contains("invoice.payment_failed"), "{}", ran.out);
