@@ -134,6 +134,7 @@ impl Publisher {
         })
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn publish(&mut self, log: &Log) -> Result<PublishOutcome, AttemptError> {
         if let Some(last) = &self.last
             && audit::checkpoint_at(log, last.size).await?.as_ref() != Some(last)

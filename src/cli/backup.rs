@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use super::{Context, signals};
 use crate::store::OpenMode;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
     }
     store.close().await;
-    say(&format!(
+    print_message(&format!(
         "copied the log to {}; the read model needs no backup, because `subledger rebuild` restores it",
         args.file.display()
     ));

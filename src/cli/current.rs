@@ -5,14 +5,14 @@ use clap::builder::NonEmptyStringValueParser;
 use super::Context;
 use super::csv_cells::CsvArgs;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{
     ItemFilter, OpenMode, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
 };
 use crate::time::StripeTime;
-use crate::view::{SubscriptionView, UnknownStatus};
+use crate::view::{InvalidStatus, SubscriptionView};
 
 /// Number of rows to read at a time.
 const PAGE_ROWS: usize = 1_000;
@@ -83,9 +83,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let named = args.subscription.clone().or_else(|| args.customer.clone());
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
-    let unknown = UnknownStatus::find(&args.statuses, &scope, &store.read_model).await?;
-    if let Some(unknown) = unknown {
-        return Err(Failure::usage(unknown.to_string(), unknown.hint()));
+    let invalid = InvalidStatus::find(&args.statuses, &scope, &store.read_model).await?;
+    if let Some(invalid) = invalid {
+        return Err(Failure::usage(invalid.to_string(), invalid.hint()));
     }
     let is_whole = args.after.is_none();
     let after =
@@ -108,7 +108,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let first = pages.next().await?;
     let behind = store.log.head().await?.size.0 - pages.stamp.position.0;
     if behind > 0 {
-        say(&format!(
+        print_message(&format!(
             "the read model is {behind} events behind the log: run `subledger serve` or `subledger rebuild` \
              to update it"
         ));
@@ -120,12 +120,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
                 SCOPE_HINT,
             ));
         }
-        say(&format!("no subscription found in {mode} mode"));
-        say(&format!("hint: {SCOPE_HINT}"));
+        print_message(&format!("no subscription found in {mode} mode"));
+        print_message(&format!("hint: {SCOPE_HINT}"));
     }
     if let Some(format) = args.format.streamed() {
         if first.len() == PAGE_ROWS {
-            say(&format!("as of position {} of the log", pages.stamp.position));
+            print_message(&format!("as of position {} of the log", pages.stamp.position));
         }
         let options = StreamOptions { format, cells: args.cells, with_header: is_whole };
         write_lines(first, pages, now, options).await?;

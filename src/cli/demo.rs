@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::current::{rows, table};
 use super::history::instant;
 use super::post::{WebhookTarget, post};
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use super::{Context, history, output, progress, signals};
 use crate::audit::{self, History, Past, Subject, SubjectKind};
 use crate::config::{Secrets, WebhookSecrets};
@@ -73,7 +73,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         () = stop.cancelled() => Exit::Done,
     };
     if !args.once && !stop.is_cancelled() {
-        say("serving until Ctrl-C; the temporary ledger is then deleted");
+        print_message("serving until Ctrl-C; the temporary ledger is then deleted");
         stop.cancelled().await;
     }
     service.stop().await;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::csv_cells::CellFormat;
 use super::output::{Format, FormatArgs, grouped, io_error, stdout};
-use super::report::say;
+use super::report::print_message;
 use super::{history, json};
 use crate::projector::{DiffEvent, DiffSummary, Listing};
 use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
@@ -94,7 +94,9 @@ impl DiffWriter {
         }
         self.out.flush()?;
         if self.format == Format::Table && self.listed < self.differing {
-            say("hint: --limit N lists the changes of N subscriptions, --format csv lists all");
+            print_message(
+                "hint: --limit N lists the changes of N subscriptions, --format csv lists all",
+            );
         }
         Ok(())
     }
@@ -112,7 +114,7 @@ impl DiffWriter {
                         write!(self.out, "\n\"changes\":[")?;
                     }
                     Format::Csv => {
-                        say(&summary.to_string());
+                        print_message(&summary.to_string());
                         write_record(&COLUMNS.map(str::to_owned), &mut self.out)?;
                     }
                 }
@@ -203,7 +205,7 @@ fn write_summary(summary: &DiffSummary, out: &mut impl Write) -> io::Result<()> 
         let (_, with_access) = summary.access_changes();
         return writeln!(
             out,
-            "No generation is live yet: all {} subscriptions are new, and {} of them have access.",
+            "No generation is live yet: all {} subscriptions are new, {} of them have access.",
             grouped(counts.appear),
             grouped(with_access)
         );
@@ -229,7 +231,7 @@ fn write_summary(summary: &DiffSummary, out: &mut impl Write) -> io::Result<()> 
     if counts.left_out > 0 {
         writeln!(
             out,
-            "  {:<26}{:>12}  of customers with later events, which only one generation has folded",
+            "  {:<26}{:>12}  of customers with later events, which only one has folded",
             "left out",
             grouped(counts.left_out)
         )?;

@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use super::output::{self, grouped, stdout};
 use super::progress::{self, RebuildProgress};
 use super::rebuild::refuse_lost_log;
-use super::report::{Exit, Failure, despite_broken_pipe, say};
+use super::report::{Exit, Failure, despite_broken_pipe, print_message};
 use super::{Context, signals};
 use crate::erasure::{self, ErasedBytes, ErasureRequest, ErasureTargets, FindError};
 use crate::ids::{AccountId, CustomerId, EventId, Scope};
@@ -62,28 +62,28 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let found = find(&store, &scope, &args).await?;
     for damage in &found.unreadable {
-        say(&format!("not searched: {damage}"));
+        print_message(&format!("not searched: {damage}"));
     }
     if found.events.is_empty() {
-        say("the log has nothing left to erase");
+        print_message("the log has nothing left to erase");
     } else {
         // With --yes the erasure continues even if nobody reads the list.
         let listed = list(&found).map_err(Into::into);
         (if args.yes { despite_broken_pipe(listed) } else { listed })?;
         if !args.yes && !confirm(&args)? {
             store.close().await;
-            say("nothing was erased");
+            print_message("nothing was erased");
             return Ok(Exit::No);
         }
         let request = ErasureRequest { by: args.by, reason: args.reason };
         let records = erasure::erase(&store, &found, &request, &context.clock).await?;
         let at: Vec<_> = records.iter().map(|it| it.position.to_string()).collect();
         let erased = grouped(count(&found.events));
-        say(&format!(
+        print_message(&format!(
             "removed the bodies of {erased} events from the log; the record of the erasure is event {}",
             at.join(", ")
         ));
-        say("rebuilding the read model and cleaning the files");
+        print_message("rebuilding the read model and cleaning the files");
     }
     finish(&store, &logic, context).await
 }
@@ -114,19 +114,21 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
             ),
         )),
         Ok(ErasedBytes::Gone) => {
-            say("erased: the read model was rebuilt, and no file of the ledger contains the bytes");
+            print_message(
+                "erased: the read model was rebuilt, and no file of the ledger contains the bytes",
+            );
             Ok(Exit::Done)
         }
         Ok(ErasedBytes::OnServer) => {
-            say("erased: the read model was rebuilt, and no query finds the events");
-            say(
+            print_message("erased: the read model was rebuilt, and no query finds the events");
+            print_message(
                 "the files of PostgreSQL still contain old versions of the rows. Run these commands as the owner \
                  of the database to remove them (the first locks the log):",
             );
             for command in SERVER_CLEANUP_COMMANDS {
-                say(&format!("  {command};"));
+                print_message(&format!("  {command};"));
             }
-            say(
+            print_message(
                 "the write-ahead log, replicas, archives and backups contain them until each is recycled",
             );
             Ok(Exit::Done)
@@ -214,7 +216,7 @@ fn confirm(args: &Args) -> anyhow::Result<bool> {
         .customers
         .first()
         .map_or_else(|| args.events.first().map_or("", EventId::as_str), CustomerId::as_str);
-    say(&format!("This cannot be undone. Type {name} to continue:"));
+    print_message(&format!("This cannot be undone. Type {name} to continue:"));
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;
     Ok(line.trim() == name)

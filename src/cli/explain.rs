@@ -8,7 +8,7 @@ use super::Context;
 use super::current::SCOPE_HINT;
 use super::history::{instant, minute, received_at, report_received_in_future, value};
 use super::output::{self, Format, FormatArgs, stdout};
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use crate::audit::{self, Decision, EventPointer, Explained, Explanation, Past};
 use crate::ids::{AccountId, Scope, SubscriptionId};
 use crate::store::OpenMode;
@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     report_received_in_future(explanation.received_in_future);
     if explanation.truncated {
-        say("the history is too long: this is the state after its first events");
+        print_message("the history is too long: this is the state after its first events");
     }
     let mut out = stdout();
     match args.format.format {
@@ -131,7 +131,7 @@ fn reasons(explained: &Explained) -> Vec<String> {
     if let Some(tie) = &explained.tie {
         let doubt = if tie.in_doubt { "in doubt" } else { "last of its second" };
         for rival in &tie.rivals {
-            let by = json!(rival.settled_by);
+            let by = json!(rival.tie_break);
             lines.push(format!("{doubt}: {} against {}", value(&by), rival.event_id));
         }
     }

@@ -3,7 +3,7 @@
 use super::Context;
 use super::csv_cells::CsvArgs;
 use super::output::{RowWriter, StreamFormat, StreamOptions, stdout};
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::store::{Damage, LogEntry, LoggedEvent, OpenMode, Redelivery, Store, StoreError};
@@ -78,7 +78,7 @@ impl Skipped {
             ));
         }
         self.events += damage.count();
-        say(&format!("not exported: {damage}"));
+        print_message(&format!("not exported: {damage}"));
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl Skipped {
         if self.events == 0 {
             return Exit::Done;
         }
-        say(&format!("{} damaged events are not in this export", self.events));
+        print_message(&format!("{} damaged events are not in this export", self.events));
         Exit::No
     }
 }

@@ -8,7 +8,7 @@ use super::Context;
 use super::csv_cells::CsvArgs;
 use super::current::SCOPE_HINT;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, stdout};
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use crate::audit::{
     self, FoldOutcome, HistoryEvent, HistoryStream, Past, ReadLimit, Subject, SubjectKind,
 };
@@ -91,7 +91,7 @@ pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
-    let kind = args.kind.unwrap_or_else(|| SubjectKind::of_id(&args.id));
+    let kind = args.kind.unwrap_or_else(|| SubjectKind::from_id(&args.id));
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };
@@ -120,7 +120,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             history = history.changes_only();
         }
         if history.truncated {
-            say("the history is too long: these are only its first events");
+            print_message("the history is too long: these are only its first events");
         }
         let mut out = stdout();
         if args.format == RowsFormat::Json {
@@ -136,7 +136,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 /// Reports events that are left out because their time of receipt lies in the future.
 pub(super) fn report_received_in_future(events: usize) {
     if events > 0 {
-        say(&format!(
+        print_message(&format!(
             "left out {events} events whose time of receipt lies in the future: the clock was ahead"
         ));
     }

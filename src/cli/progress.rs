@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::output::grouped;
-use super::report::{is_interactive, say};
+use super::report::{is_interactive, print_message};
 use crate::projector::BuildProgress;
 
 /// Interval between progress lines.
@@ -46,7 +46,7 @@ impl RebuildProgress {
         self.bar.set_position(now.done.unsigned_abs());
         if !is_interactive() && now.elapsed >= self.next_line {
             self.next_line = now.elapsed + LINE_EVERY;
-            say(&line(now));
+            print_message(&line(now));
         }
     }
 

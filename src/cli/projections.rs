@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
-use super::report::{Exit, say};
+use super::report::{Exit, print_message};
 use crate::projector::{self, Projections};
 use crate::store::{GenerationId, OpenMode, Store};
 
@@ -57,7 +57,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         Command::Activate { generation } => activate(&store, generation).await,
         Command::Drop { generation } => {
             let dropped = projector::drop_generation(&store, &context.clock, generation).await;
-            dropped.map_err(Into::into).map(|()| say(&format!("dropped generation {generation}")))
+            dropped
+                .map_err(Into::into)
+                .map(|()| print_message(&format!("dropped generation {generation}")))
         }
     };
     store.close().await;
@@ -67,8 +69,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 async fn activate(store: &Store, id: GenerationId) -> anyhow::Result<()> {
     let generation = projector::activate(store, id).await?;
     let behind = store.log.head().await?.size.0 - generation.position.0;
-    say(&format!("generation {id} is live and pinned, {behind} events behind the log"));
-    say(if projector::can_fold(&generation) {
+    print_message(&format!("generation {id} is live and pinned, {behind} events behind the log"));
+    print_message(if projector::can_fold(&generation) {
         "`subledger serve` folds the missing events; `subledger rebuild` makes another generation live"
     } else {
         "this version of subledger does not have its logic: run a version that has it, or `subledger rebuild`"

@@ -4,7 +4,7 @@ use super::Context;
 use super::diff::DiffWriter;
 use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
-use super::report::{Exit, say};
+use super::report::{Exit, print_message};
 use super::signals;
 use crate::projector::{self, Listing, RebuildEvent, RebuildMode, RebuildOptions};
 use crate::store::{DatabaseUrl, OpenMode};
@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
         RebuildEvent::NotCompared(error) => {
             progress.clear();
-            say(&format!("cannot compare the new generation with the live one: {error}"));
+            print_message(&format!("cannot compare the new generation with the live one: {error}"));
         }
     };
     let rebuilt = projector::rebuild(
@@ -79,7 +79,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let rebuilt = rebuilt?;
     let printed = diff.finish();
     let ending = if args.dry_run { "was a dry run and was dropped" } else { "is live" };
-    say(&format!(
+    print_message(&format!(
         "generation {} {ending}: {} events folded in {:.1?}, {} parked",
         rebuilt.generation,
         grouped(rebuilt.position.0),

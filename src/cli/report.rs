@@ -76,9 +76,9 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
         write_line(&line.to_string());
         return exit;
     }
-    say(&format!("error: {error}"));
+    print_message(&format!("error: {error}"));
     if let Some(hint) = hint {
-        say(&format!("hint: {hint}"));
+        print_message(&format!("hint: {hint}"));
     }
     exit
 }
@@ -156,7 +156,7 @@ fn exit_of(error: &StoreError) -> Exit {
 
 /// Writes a line for people to stderr, or a JSON object if the log is JSON. Hidden characters and line breaks are
 /// escaped.
-pub(super) fn say(line: &str) {
+pub(super) fn print_message(line: &str) {
     if log_output::is_json() {
         write_line(&json!({"level": "INFO", "message": line}).to_string());
     } else {

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::report::{Exit, say};
+use super::report::{Exit, print_message};
 
 /// Token that the first signal cancels. The second signal ends the process.
 pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
@@ -14,7 +14,7 @@ pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
         token.cancel();
         // On a thread of its own, because stderr blocks if nobody reads it.
         tokio::task::spawn_blocking(|| {
-            say("stopping after the requests in progress; a second signal ends at once");
+            print_message("stopping after the requests in progress; a second signal ends at once");
         });
         signals.next().await;
         std::process::exit(Exit::Failed as i32);

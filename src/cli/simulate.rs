@@ -10,7 +10,7 @@ use super::Context;
 use super::output::stdout;
 use super::post::{WebhookTarget, post};
 use super::progress;
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use crate::config::WebhookSecrets;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
@@ -111,7 +111,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         };
         let bar = progress::bar("posting", events.len() as u64);
         let posted = post(&target, events, bar).await?;
-        say(&format!("posted {} events and {} duplicates", posted.stored, posted.duplicates));
+        print_message(&format!(
+            "posted {} events and {} duplicates",
+            posted.stored, posted.duplicates
+        ));
     } else if let Some(path) = args.out {
         if path == Path::new("-") {
             write_export(&events, args.seed, &mut stdout())?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::SharedState;
 use super::access::{AccessRequest, AccessView};
 use super::freshness::AtPosition;
-use super::params::{Id, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use crate::ids::{CustomerId, CustomerKey};
 use crate::store::AccessHolder;
@@ -22,7 +22,7 @@ pub(super) struct CustomerView {
 #[tracing::instrument(name = "customer", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
-    Id(id): Id,
+    PathId(id): PathId,
     params: Params,
 ) -> Result<AtPosition<Json<CustomerView>>, Problem> {
     let customer_id = CustomerId::new(id);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::params::{Id, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use super::{AppState, SharedState};
 use crate::exchange::EventRecord;
@@ -13,7 +13,7 @@ use crate::store::LoggedEvent;
 #[tracing::instrument(name = "event", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
-    Id(id): Id,
+    PathId(id): PathId,
     params: Params,
 ) -> Result<Json<EventRecord>, Problem> {
     let event = find(&app, id, params).await?;

@@ -5,13 +5,13 @@ use axum::http::{HeaderName, header};
 
 use super::SharedState;
 use super::event::find;
-use super::params::{Id, Params};
+use super::params::{Params, PathId};
 use super::problem::{Problem, ProblemType};
 
 #[tracing::instrument(name = "event_payload", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
-    Id(id): Id,
+    PathId(id): PathId,
     params: Params,
 ) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
     let event = find(&app, id, params).await?;

@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::SharedState;
 use super::freshness::AtPosition;
-use super::params::{INSTANT, Id, Params};
+use super::params::{INSTANT, Params, PathId};
 use super::problem::Problem;
 use crate::audit::{self, Explanation, Past};
 use crate::ids::SubscriptionId;
@@ -14,7 +14,7 @@ use crate::time::{ReceivedAt, StripeTime};
 #[tracing::instrument(name = "explain", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
-    Id(id): Id,
+    PathId(id): PathId,
     mut params: Params,
 ) -> Result<AtPosition<Json<Explanation>>, Problem> {
     let as_of = params.parse("as_of", INSTANT, StripeTime::parse)?;

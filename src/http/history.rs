@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::freshness::AtPosition;
-use super::params::{INSTANT, Id, Params, cursor};
+use super::params::{INSTANT, Params, PathId, cursor};
 use super::problem::Problem;
 use super::{AppState, SharedState};
 use crate::audit::{self, HistoryPage, PageError, PageRequest, Past, Subject, SubjectKind};
@@ -15,27 +15,39 @@ use crate::view::HistoryView;
 
 /// Page of a history. `state` is the state at the end of the whole history.
 #[derive(Serialize)]
-pub(super) struct Page {
+pub(super) struct HistoryPageView {
     #[serde(flatten)]
     history: HistoryView,
     /// Value of `after` for the next page; null on the last page.
     next: Option<String>,
 }
 
-type Answer = Result<AtPosition<Json<Page>>, Problem>;
+type Answer = Result<AtPosition<Json<HistoryPageView>>, Problem>;
 
 #[tracing::instrument(name = "user_history", level = "debug", skip_all)]
-pub(super) async fn of_user(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
+pub(super) async fn get_user(
+    State(app): SharedState,
+    PathId(id): PathId,
+    params: Params,
+) -> Answer {
     page(&app, SubjectKind::User, id, params).await
 }
 
 #[tracing::instrument(name = "customer_history", level = "debug", skip_all)]
-pub(super) async fn of_customer(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
+pub(super) async fn get_customer(
+    State(app): SharedState,
+    PathId(id): PathId,
+    params: Params,
+) -> Answer {
     page(&app, SubjectKind::Customer, id, params).await
 }
 
 #[tracing::instrument(name = "subscription_history", level = "debug", skip_all)]
-pub(super) async fn of_subscription(State(app): SharedState, Id(id): Id, params: Params) -> Answer {
+pub(super) async fn get_subscription(
+    State(app): SharedState,
+    PathId(id): PathId,
+    params: Params,
+) -> Answer {
     page(&app, SubjectKind::Subscription, id, params).await
 }
 
@@ -68,5 +80,5 @@ async fn page(app: &AppState, kind: SubjectKind, id: String, mut params: Params)
     let last = history.events.last().filter(|_| has_more);
     let next = last.map(|event| cursor(&event.position.to_string()));
     let history = HistoryView::new(history, app.clock.now().to_stripe_time());
-    Ok(AtPosition(stamp.position, Json(Page { history, next })))
+    Ok(AtPosition(stamp.position, Json(HistoryPageView { history, next })))
 }

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use crate::ids::Position;
 
 #[derive(Serialize)]
-pub(super) struct Head {
+pub(super) struct HeadView {
     log_id: String,
     size: Position,
     /// Root of the Merkle tree, in base64.
@@ -20,8 +20,11 @@ pub(super) struct Head {
 }
 
 #[tracing::instrument(name = "log", level = "debug", skip_all)]
-pub(super) async fn get(State(app): SharedState, params: Params) -> Result<Json<Head>, Problem> {
+pub(super) async fn get(
+    State(app): SharedState,
+    params: Params,
+) -> Result<Json<HeadView>, Problem> {
     params.finish()?;
     let head = app.store.log.head().await?;
-    Ok(Json(Head { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))
+    Ok(Json(HeadView { log_id: head.log_id, size: head.size, root: STANDARD.encode(head.root) }))
 }

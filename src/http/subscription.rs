@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::SharedState;
 use super::freshness::AtPosition;
-use super::params::{Id, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use crate::ids::SubscriptionId;
 use crate::store::SubscriptionFilter;
@@ -14,7 +14,7 @@ use crate::view::SubscriptionView;
 #[tracing::instrument(name = "subscription", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
-    Id(id): Id,
+    PathId(id): PathId,
     mut params: Params,
 ) -> Result<AtPosition<Json<SubscriptionView>>, Problem> {
     let scope = params.scope(app.mode)?;

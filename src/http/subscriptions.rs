@@ -10,11 +10,11 @@ use super::params::{Params, cursor};
 use super::problem::Problem;
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
 use crate::store::{SubscriptionFilter, SubscriptionKey};
+use crate::view::InvalidStatus;
 use crate::view::SubscriptionView;
-use crate::view::UnknownStatus;
 
 #[derive(Serialize)]
-pub(super) struct Page {
+pub(super) struct SubscriptionPage {
     data: Vec<SubscriptionView>,
     /// Value of `after` for the next page; null on the last page.
     next: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Page {
 pub(super) async fn get(
     State(app): SharedState,
     mut params: Params,
-) -> Result<AtPosition<Json<Page>>, Problem> {
+) -> Result<AtPosition<Json<SubscriptionPage>>, Problem> {
     let now = app.clock.now().to_stripe_time();
     let limit = params.limit()?;
     let after = params.after(read_key)?;
@@ -41,8 +41,8 @@ pub(super) async fn get(
     };
     params.finish()?;
     let read_model = &app.store.read_model;
-    if let Some(unknown) = UnknownStatus::find(&filter.statuses, &scope, read_model).await? {
-        let why = format!("{unknown}; {}", unknown.hint());
+    if let Some(invalid) = InvalidStatus::find(&filter.statuses, &scope, read_model).await? {
+        let why = format!("{invalid}; {}", invalid.hint());
         return Err(Problem::parameter("status", why));
     }
 
@@ -55,7 +55,7 @@ pub(super) async fn get(
         .filter(|_| more)
         .map(|row| cursor(&format!("{}\n{}\n{}", row.account, row.livemode, row.subscription_id)));
     let data = SubscriptionView::all(rows, now);
-    Ok(AtPosition(stamp.position, Json(Page { data, next })))
+    Ok(AtPosition(stamp.position, Json(SubscriptionPage { data, next })))
 }
 
 fn read_key(key: &str) -> Option<SubscriptionKey> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::SharedState;
 use super::access::{AccessRequest, AccessView};
 use super::freshness::AtPosition;
-use super::params::{Id, Params};
+use super::params::{Params, PathId};
 use super::problem::Problem;
 use crate::store::AccessHolder;
 
@@ -27,7 +27,7 @@ pub struct UserView {
 #[tracing::instrument(name = "user", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
-    Id(user_id): Id,
+    PathId(user_id): PathId,
     params: Params,
 ) -> Result<AtPosition<Json<UserView>>, Problem> {
     let request = AccessRequest::parse(params, app.mode)?;

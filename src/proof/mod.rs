@@ -3,8 +3,8 @@
 //! [proofs](https://c2sp.org/tlog-proof). A published checkpoint exposes a later edit of the log.
 //!
 //! A [`Checkpoint`] is a signed statement of the log's size and root. An [`InclusionProof`] shows that an event is in
-//! the log of a checkpoint. A [`ConsistencyProof`] shows that the log of an older checkpoint is a prefix of the log of a
-//! newer one.
+//! the log of a checkpoint. A [`ConsistencyProof`] shows that the log of an older checkpoint is a prefix of the log of
+//! a newer one.
 //!
 //! Architecture invariant: nothing here knows a database or a clock.
 

@@ -1,7 +1,7 @@
 //! Backup of a log in a file, while it is in use.
 //!
-//! The copy is written under a temporary name in the same directory, synced and then renamed, so that a file with the name
-//! of the backup is always complete.
+//! The copy is written under a temporary name in the same directory, synced and then renamed, so that a file with the
+//! name of the backup is always complete.
 
 use std::fs::File;
 use std::path::Path;

@@ -13,8 +13,8 @@ use crate::tree::Hash;
 /// Number of positions that one statement searches for signatures of erased events.
 const POSITIONS_AT_ONCE: i64 = 65_536;
 
-/// Commands for the owner of a PostgreSQL database that remove what an erasure leaves in its files: old versions of rows,
-/// samples of them in the planner's statistics, and files of dropped tables.
+/// Commands for the owner of a PostgreSQL database that remove what an erasure leaves in its files: old versions of
+/// rows, samples of them in the planner's statistics, and files of dropped tables.
 pub const SERVER_CLEANUP_COMMANDS: [&str; 3] = [
     "VACUUM (FULL, ANALYZE) subledger.events, subledger.redeliveries",
     "VACUUM FULL pg_catalog.pg_statistic",
@@ -46,8 +46,8 @@ impl Log {
         Ok(())
     }
 
-    /// Rewrites the file of the log, so that neither it nor its write-ahead log holds erased bytes. Appends wait meanwhile.
-    /// Waits at most `patience` for the lock of another process.
+    /// Rewrites the file of the log, so that neither it nor its write-ahead log holds erased bytes. Appends wait
+    /// meanwhile. Waits at most `patience` for the lock of another process.
     #[tracing::instrument(skip_all)]
     pub async fn rewrite(&self, patience: Duration) -> Result<RewriteOutcome, StoreError> {
         self.0.db.rewrite(patience).await

@@ -13,8 +13,8 @@ pub(super) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Error of an operation of the store. The operation wrote nothing.
 ///
-/// The message is for the log of the program and for commands: it has the code and object of the database, and no value,
-/// body or password. It must not be sent over HTTP.
+/// The message is for the log of the program and for commands: it has the code and object of the database, and no
+/// value, body or password. It must not be sent over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is locked, unreadable or gone. A retry may help.
@@ -192,6 +192,13 @@ impl StoreError {
     /// True if a retry of the same operation may succeed.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::CannotGrow(_))
+    }
+
+    /// True if another process has locked a SQLite file.
+    pub(super) fn is_locked(&self) -> bool {
+        let Self::Unavailable(source) = self else { return false };
+        let code = source.downcast_ref().and_then(DatabaseFailure::code);
+        matches!(code, Some("5" | "261" | "517"))
     }
 
     /// True if the stored data may be the reason, so that other rows may be readable.

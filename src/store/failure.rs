@@ -1,7 +1,7 @@
 //! Failure of a database, for the log of the program and for commands: a message with code and object, and a hint.
 //!
-//! It has no value, no body and no password. A database puts the values of a row into the detail of its message, and into
-//! the message itself if a value does not fit: these are left out.
+//! It has no value, no body and no password. A database puts the values of a row into the detail of its message, and
+//! into the message itself if a value does not fit: these are left out.
 
 pub(super) mod class;
 mod hints;

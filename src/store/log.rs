@@ -24,8 +24,8 @@ use crate::tree::Frontier;
 const PAGE_BYTES: u32 = 16 * 1024;
 /// Page cache of the writer, in KiB; SQLite takes a negative number as KiB.
 const WRITER_CACHE: &str = "-65536";
-/// Maximum size of the write-ahead log after a reset, in bytes. A long read may make it larger; the excess is returned to
-/// the disk.
+/// Maximum size of the write-ahead log after a reset, in bytes. A long read may make it larger; the excess is returned
+/// to the disk.
 const WAL_BYTES_KEPT: &str = "67108864";
 
 /// Handle of the log. Cheap to clone; all clones share their connections.
@@ -261,8 +261,8 @@ pub(super) mod sql {
         SCHEMA = sqlite "SELECT count(*), ifnull(max(name = 'log_head'), 0) FROM sqlite_schema WHERE type = 'table'",
             postgres "SELECT count(*), coalesce(bool_or(tablename = 'log_head'), FALSE) FROM pg_tables WHERE schemaname = 'subledger'";
         VERSION = "SELECT coalesce(max(version), 0), count(*) FROM _sqlx_migrations";
-        /// Takes a lock until the end of the transaction, so that one process at a time migrates. The number identifies the
-        /// lock and is arbitrary.
+        /// Takes a lock until the end of the transaction, so that one process at a time migrates. The number identifies
+        /// the lock and is arbitrary.
         SCHEMA_CREATE = postgres "SELECT pg_advisory_xact_lock(7163520240001); DO $$ BEGIN
                 IF to_regnamespace('subledger') IS NULL THEN CREATE SCHEMA subledger; END IF; END $$";
     }

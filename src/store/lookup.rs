@@ -122,8 +122,8 @@ impl Log {
         row.map(|row| leaf_hash(position, row.get(0))).transpose()
     }
 
-    /// True if the event at a position has this leaf hash, stored or computed from its columns, or if its row is damaged.
-    /// Without a hash, true if the log has the position.
+    /// True if the event at a position has this leaf hash, stored or computed from its columns, or if its row is
+    /// damaged. Without a hash, true if the log has the position.
     pub async fn has_leaf(
         &self,
         position: Position,

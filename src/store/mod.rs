@@ -2,8 +2,8 @@
 //!
 //! Each operation is one transaction. No SQL and no error of a database leaves this module.
 //!
-//! Architecture invariant: the log and the read models are two SQLite files, or two PostgreSQL schemas, and share no lock.
-//! No operation here touches both. The store knows the columns of a row, and no rule about subscriptions.
+//! Architecture invariant: the log and the read models are two SQLite files, or two PostgreSQL schemas, and share no
+//! lock. No operation here touches both. The store knows the columns of a row, and no rule about subscriptions.
 
 mod append;
 mod backup;
@@ -85,8 +85,8 @@ impl Store {
         Ok(Self { log, read_model })
     }
 
-    /// Files of the ledger that every user of this machine can read. New files are created readable by their owner only;
-    /// the mode of an existing file is not changed.
+    /// Files of the ledger that every user of this machine can read. New files are created readable by their owner
+    /// only; the mode of an existing file is not changed.
     pub fn files_readable_by_all(&self) -> Vec<PathBuf> {
         let url = &self.log.0.url;
         let files = url.log_path().map(Path::to_owned).into_iter().chain(url.read_path());

@@ -1,8 +1,8 @@
-//! Stored nodes of the Merkle tree: hashes of complete subtrees at a few levels, so that a proof about a log of any length
-//! reads a few hundred rows. An append stores those that it completes.
+//! Stored nodes of the Merkle tree: hashes of complete subtrees at a few levels, so that a proof about a log of any
+//! length reads a few hundred rows. An append stores those that it completes.
 //!
-//! The table is redundant: a missing node, as in a ledger that is older than the table, is computed from the level below,
-//! and [`Log::fill_nodes`] stores it.
+//! The table is redundant: a missing node, as in a ledger that is older than the table, is computed from the level
+//! below, and [`Log::fill_nodes`] stores it.
 
 use std::ops::Range;
 
@@ -167,7 +167,8 @@ async fn hash(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, Store
     }
 }
 
-/// Computes the hash of a complete subtree from the highest level below it that is stored completely, or from the leaves.
+/// Computes the hash of a complete subtree from the highest level below it that is stored completely, or from the
+/// leaves.
 async fn hash_from_below(session: &mut Session<'_>, subtree: Subtree) -> Result<Hash, StoreError> {
     for level in LEVELS.into_iter().rev().filter(|level| *level < subtree.level) {
         let parts = subtree.parts(level);

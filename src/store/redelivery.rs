@@ -1,7 +1,7 @@
 //! Redeliveries: later deliveries of an event, with the same or other bytes.
 //!
-//! Stripe may deliver the same event with other bytes: `pending_webhooks` counts down, and a second endpoint renders another
-//! API version. This is not treated as tampering, and the bytes that were logged first stay.
+//! Stripe may deliver the same event with other bytes: `pending_webhooks` counts down, and a second endpoint renders
+//! another API version. This is not treated as tampering, and the bytes that were logged first stay.
 
 use super::damage::{Damage, DamageCause};
 use super::db::{Row, Session};

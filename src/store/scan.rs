@@ -14,8 +14,8 @@ use crate::ids::Position;
 const ROWS_AT_ONCE: usize = 4_096;
 
 impl Log {
-    /// Reads the events after a position, in order, until either limit is reached, and at least one. The byte limit counts
-    /// payloads.
+    /// Reads the events after a position, in order, until either limit is reached, and at least one. The byte limit
+    /// counts payloads.
     ///
     /// [`StoreError::Damaged`] if one of them cannot be read.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -29,8 +29,8 @@ impl Log {
         Ok(entries.into_iter().collect::<Result<_, _>>()?)
     }
 
-    /// Like [`Self::scan`], but returns damage in place of damaged events. Each position up to the last one is covered by
-    /// its event or by damage.
+    /// Like [`Self::scan`], but returns damage in place of damaged events. Each position up to the last one is covered
+    /// by its event or by damage.
     pub async fn entries(
         &self,
         after: Position,

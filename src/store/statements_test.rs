@@ -235,7 +235,7 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
     vec![
         of("STATES", read_model::fold::sql::STATES),
         of("NAMES", read_model::catalogue::sql::NAMES),
-        of("CHECKPOINT", read_model::fold::sql::CHECKPOINT),
+        of("ADVANCE", read_model::fold::sql::ADVANCE),
         of("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER),
         of("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION),
         of("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER),

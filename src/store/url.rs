@@ -21,8 +21,8 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite://PATH`, with a relative or absolute path that is not decoded, or `postgres://…`. White space around
-    /// it is ignored, because files and shells add it.
+    /// Reads `sqlite://PATH`, with a relative or absolute path that is not decoded, or `postgres://…`. White space
+    /// around it is ignored, because files and shells add it.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let url =
             url.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');

@@ -1,8 +1,8 @@
 //! Checkpoints of SQLite's write-ahead log, which keep it short.
 //!
-//! Every commit is written to the write-ahead log first. A checkpoint moves its pages into the file, after which a commit
-//! may overwrite the log from its beginning. Automatic checkpoints are disabled, because they would run inside a commit
-//! that a sender waits for.
+//! Every commit is written to the write-ahead log first. A checkpoint moves its pages into the file, after which a
+//! commit may overwrite the log from its beginning. Automatic checkpoints are disabled, because they would run inside a
+//! commit that a sender waits for.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
@@ -37,8 +37,8 @@ impl Default for WalCheckpointer {
 }
 
 impl WalCheckpointer {
-    /// Runs a checkpoint if enough pages have accumulated. A checkpoint that cannot finish because of a reader is not an
-    /// error: a later one continues.
+    /// Runs a checkpoint if enough pages have accumulated. A checkpoint that cannot finish because of a reader is not
+    /// an error: a later one continues.
     pub(super) async fn after_commit(
         &mut self,
         connection: &mut SqliteConnection,

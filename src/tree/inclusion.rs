@@ -27,8 +27,8 @@ pub fn inclusion(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     Some(siblings)
 }
 
-/// Computes the root of the tree of `size` leaves from a leaf, its index and the proof. `None` if the proof does not fit
-/// the index and the size.
+/// Computes the root of the tree of `size` leaves from a leaf, its index and the proof. `None` if the proof does not
+/// fit the index and the size.
 pub fn root_of_inclusion(index: u64, size: u64, leaf: Hash, proof: &[Hash]) -> Option<Hash> {
     if index >= size {
         return None;

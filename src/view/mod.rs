@@ -2,11 +2,11 @@
 //!
 //! A view is what a reader is shown: rows together with what depends on the instant of asking.
 
-mod unknown_status;
+mod invalid_status;
 
 use serde::Serialize;
 
-pub use unknown_status::UnknownStatus;
+pub use invalid_status::InvalidStatus;
 
 use crate::audit::{self, History, HistoryEvent, Subject};
 use crate::projection::row::SubscriptionRow;

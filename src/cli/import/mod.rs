@@ -19,7 +19,7 @@ use self::batch::{ImportBatch, ImportEntry};
 use self::record::{InputRecord, RecordContent, SourceLine};
 use self::restore::{Restore, RestoreStep};
 use super::Context;
-use super::report::{Exit, Failure, say};
+use super::report::{Exit, Failure, print_message};
 use crate::config::{Secrets, WEBHOOK_SECRET};
 use crate::store::{Appended, EventSource, NewEvent, OpenMode, Redelivery, Store, StoreError};
 use crate::stripe::Verifier;
@@ -92,12 +92,12 @@ impl ImportCounts {
             } else {
                 format!("set {WEBHOOK_SECRET} to verify their signatures")
             };
-            say(&format!(
+            print_message(&format!(
                 "imported {} events with the source `import` instead of that of their line: {why}",
                 self.unproven
             ));
         }
-        say(&format!(
+        print_message(&format!(
             "imported {} events, skipped {} that the log already has, {} invalid records; the log has {size} events",
             self.new, self.known, self.invalid
         ));
@@ -188,7 +188,7 @@ impl Import<'_> {
     /// Ends the restore and reports it. The import continues without.
     fn end_restore(&mut self, line: &SourceLine) {
         if self.restore.take().is_some() {
-            say(&format!(
+            print_message(&format!(
                 "{line}: the log has other events, or the export is not in order. This event and those after it \
                  are appended with the current time of receipt"
             ));
@@ -210,7 +210,7 @@ impl Import<'_> {
 
     fn refuse(&mut self, line: &SourceLine, reason: &str) {
         self.counts.invalid += 1;
-        say(&format!("{line}: {reason}"));
+        print_message(&format!("{line}: {reason}"));
     }
 
     async fn push(&mut self, entry: ImportEntry) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use super::super::output::stdout;
-use super::super::report::{Exit, Failure, say};
+use super::super::report::{Exit, Failure, print_message};
 use crate::proof::SigningKey;
 
 #[derive(clap::Args, Debug)]
@@ -41,7 +41,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut file = options.open(&args.out).map_err(cannot)?;
     writeln!(file, "{}", key.to_secret_text()).map_err(cannot)?;
     file.sync_all().map_err(cannot)?;
-    say(&format!("the signing key is in {}. Public key, for checking:", args.out.display()));
+    print_message(&format!(
+        "the signing key is in {}. Public key, for checking:",
+        args.out.display()
+    ));
     let mut out = stdout();
     writeln!(out, "{}", key.verifier())?;
     out.flush()?;

@@ -146,25 +146,13 @@ impl<'a> AppendBatch<'a> {
 }
 
 /// Types of the columns of an event, in the order of [`PositionedEvent::bind`].
-pub(super) const COLUMNS: [BindType; 17] = [
-    BindType::Integer,
-    BindType::Text,
-    BindType::Text,
-    BindType::Bool,
-    BindType::Text,
-    BindType::Text,
-    BindType::Integer,
-    BindType::Integer,
-    BindType::Integer,
-    BindType::Text,
-    BindType::Text,
-    BindType::Bytes,
-    BindType::Bytes,
-    BindType::Bytes,
-    BindType::Text,
-    BindType::Text,
-    BindType::Bytes,
-];
+pub(super) const COLUMNS: [BindType; 17] = {
+    use BindType::{Bool, Bytes, Integer, Text};
+    [
+        Integer, Text, Text, Bool, Text, Text, Integer, Integer, Integer, Text, Text, Bytes, Bytes,
+        Bytes, Text, Text, Bytes,
+    ]
+};
 
 impl PositionedEvent<'_> {
     /// Binds all columns.

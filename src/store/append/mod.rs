@@ -16,13 +16,13 @@ use super::log::Log;
 use crate::ids::Position;
 
 impl Log {
-    /// Appends a batch in one transaction. The answers are in the order of the events, and are returned after the commit
-    /// has reached the disk.
+    /// Appends a batch in one transaction. The answers are in the order of the events, and are returned after the
+    /// commit has reached the disk.
     ///
-    /// An event whose id is already in the log, or earlier in the batch, is a duplicate: it is recorded as a redelivery,
-    /// and the first bytes stay. On an error nothing was appended, and a later append is not affected. (A connection to
-    /// PostgreSQL may break after the commit and before its answer: then the events are duplicates when they are appended
-    /// again.)
+    /// An event whose id is already in the log, or earlier in the batch, is a duplicate: it is recorded as a
+    /// redelivery, and the first bytes stay. On an error nothing was appended, and a later append is not affected. (A
+    /// connection to PostgreSQL may break after the commit and before its answer: then the events are duplicates when
+    /// they are appended again.)
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         self.write(events, Timestamps::Assign, &[]).await
@@ -36,12 +36,12 @@ impl Log {
         self.write(events, Timestamps::Preserve, &[]).await
     }
 
-    /// Erases the bodies, salts and signatures of the events at these positions, and the bodies of their redeliveries, and
-    /// appends the records of the erasure, in one transaction.
+    /// Erases the bodies, salts and signatures of the events at these positions, and the bodies of their redeliveries,
+    /// and appends the records of the erasure, in one transaction.
     ///
     /// A file has no erased bytes after [`Self::rewrite`], PostgreSQL after
-    /// [`SERVER_CLEANUP_COMMANDS`](crate::store::SERVER_CLEANUP_COMMANDS). [`StoreError::IdTaken`] if a record has the id
-    /// of another event: then nothing is erased.
+    /// [`SERVER_CLEANUP_COMMANDS`](crate::store::SERVER_CLEANUP_COMMANDS). [`StoreError::IdTaken`] if a record has the
+    /// id of another event: then nothing is erased.
     #[tracing::instrument(skip_all)]
     pub async fn erase(
         &self,

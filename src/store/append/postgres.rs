@@ -94,8 +94,8 @@ async fn append_locked<'e>(
     Ok((head, batch))
 }
 
-/// Finds the events that are already in the log, in a separate statement, which sees everything that was committed before
-/// the lock was taken.
+/// Finds the events that are already in the log, in a separate statement, which sees everything that was committed
+/// before the lock was taken.
 async fn find_known(
     session: &mut Session<'_>,
     events: &[NewEvent],
@@ -142,8 +142,8 @@ pub(in crate::store) mod sql {
         /// The last column is true if a commit of this session waits for the disk.
         HEAD = postgres "SELECT size, frontier, last_received_at, restored, current_setting('synchronous_commit') = 'on'
             FROM log_head FOR UPDATE";
-        /// Positions of the events with these ids. OFFSET 0 makes PostgreSQL look up each id in the index, whatever number
-        /// of rows it expects.
+        /// Positions of the events with these ids. OFFSET 0 makes PostgreSQL look up each id in the index, whatever
+        /// number of rows it expects.
         KNOWN [Text] = postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
                 (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
         APPEND of crate::store::append::batch::COLUMNS = postgres "WITH head AS (

@@ -19,8 +19,8 @@ use crate::time::ReceivedAt;
 /// parameters.
 const ROWS_PER_INSERT: usize = 256;
 
-/// Appends a batch. The first call takes the write lock, reads the head, and looks up which ids are known. The second call
-/// advances the head, inserts and commits.
+/// Appends a batch. The first call takes the write lock, reads the head, and looks up which ids are known. The second
+/// call advances the head, inserts and commits.
 pub(super) async fn append<'e>(
     connection: &mut SqliteConnection,
     events: &'e [NewEvent],
@@ -73,8 +73,8 @@ async fn write(session: &mut Session<'_>, batch: &AppendBatch<'_>) -> Result<(),
     if batch.is_empty() {
         return session.run(db::sql::ROLLBACK).await;
     }
-    // Usually all rows are inserted together with the commit. Full chunks are inserted before it, and all rows if there are
-    // duplicates, which must be recorded after the rows that they may refer to.
+    // Usually all rows are inserted together with the commit. Full chunks are inserted before it, and all rows if there
+    // are duplicates, which must be recorded after the rows that they may refer to.
     let whole = if batch.duplicates.is_empty() {
         batch.new.len().saturating_sub(1) / ROWS_PER_INSERT * ROWS_PER_INSERT
     } else {
@@ -108,8 +108,8 @@ fn variant<'s>(session: &'s mut Session<'_>, variants: &[Arc<str>], rows: usize)
     session.query(AssertSqlSafe(sql).into_sql_str())
 }
 
-/// Variants of the statements for 1, 2, 4, … rows. Parameters that are not bound are NULL: such a row is not inserted, and
-/// such an id is not found.
+/// Variants of the statements for 1, 2, 4, … rows. Parameters that are not bound are NULL: such a row is not inserted,
+/// and such an id is not found.
 struct Statements {
     begin: Vec<Arc<str>>,
     known: Vec<Arc<str>>,

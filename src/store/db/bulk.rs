@@ -1,7 +1,7 @@
 //! Bulk statements, which bind many rows at once.
 //!
-//! `{rows}` in a template is a table of values in SQLite, in few sizes so that the statements stay prepared, and one array
-//! for each column in PostgreSQL, where one statement takes any number of rows.
+//! `{rows}` in a template is a table of values in SQLite, in few sizes so that the statements stay prepared, and one
+//! array for each column in PostgreSQL, where one statement takes any number of rows.
 
 use super::row::Row;
 use super::session::{Query, Session};
@@ -64,8 +64,8 @@ impl RowBinder<'_, '_> {
         self.add(&BindValue::Bytes(value.into()));
     }
 
-    /// Binds a value of a projection's row. An instant is text in SQLite; in PostgreSQL it is bound as seconds, which the
-    /// statement converts.
+    /// Binds a value of a projection's row. An instant is text in SQLite; in PostgreSQL it is bound as seconds, which
+    /// the statement converts.
     pub(in crate::store) fn value(&mut self, value: &Value) {
         match (value, &mut *self) {
             (Value::Text(text) | Value::Json(text), _) => self.text(text.as_str()),
@@ -99,7 +99,7 @@ impl ColumnArrays {
             (Some(ColumnArray::Bool(array)), BindValue::Bool(value)) => array.push(*value),
             (Some(ColumnArray::Integer(array)), BindValue::Integer(value)) => array.push(*value),
             (Some(ColumnArray::Text(array)), BindValue::Text(value)) => {
-                array.push(value.map(str::to_owned))
+                array.push(value.map(str::to_owned));
             }
             (Some(ColumnArray::Bytes(array)), BindValue::Bytes(value)) => {
                 array.push(value.map(<[u8]>::to_vec));
@@ -124,8 +124,8 @@ impl ColumnArrays {
         self.columns.get_mut(self.next - 1)
     }
 
-    /// Binds the arrays, if each has a value for every row. PostgreSQL would extend a shorter one with NULLs and shift its
-    /// values to other rows.
+    /// Binds the arrays, if each has a value for every row. PostgreSQL would extend a shorter one with NULLs and shift
+    /// its values to other rows.
     fn bind(self, query: &mut Query<'_>, rows: usize) -> Result<(), StoreError> {
         if self.columns.iter().any(|array| array.len() != rows) {
             return Err(StoreError::Internal(

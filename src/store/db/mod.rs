@@ -1,6 +1,7 @@
 //! Common interface of SQLite and PostgreSQL: connections, statements and rows.
 //!
-//! Each operation of the store is written once for both databases. A [`Statement`] has two texts where their SQL differs.
+//! Each operation of the store is written once for both databases. A [`Statement`] has two texts where their SQL
+//! differs.
 
 mod bulk;
 mod database;

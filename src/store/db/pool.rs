@@ -1,7 +1,7 @@
 //! Connection pool of one PostgreSQL schema.
 //!
-//! The pool of sqlx reuses a connection that failed or that was left in the middle of a statement, and then waits for its
-//! answer without a limit.
+//! The pool of sqlx reuses a connection that failed or that was left in the middle of a statement, and then waits for
+//! its answer without a limit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Connecting to PostgreSQL: the settings of a session are set, and then read back and checked.
 //!
-//! The connection is opened without start-up parameters that a pooler may not know: pgbouncer refuses them, or drops them
-//! if configured so. A session with a wrong setting is not used. Otherwise events in the wrong schema, or commits that do
-//! not wait for the disk, would be noticed much later.
+//! The connection is opened without start-up parameters that a pooler may not know: pgbouncer refuses them, or drops
+//! them if configured so. A session with a wrong setting is not used. Otherwise events in the wrong schema, or commits
+//! that do not wait for the disk, would be noticed much later.
 
 use std::str::FromStr as _;
 
@@ -33,9 +33,9 @@ const SETTINGS: [Setting; 4] = [
     // Compilation would cost more than it saves in short statements.
     ("jit", "off"),
 ];
-/// Settings of sessions on the log. A commit waits for the disk, whatever the setting of the database is. Every statement
-/// uses an index, also before a new table has statistics. The lock of the head is released soon after the process that
-/// holds it loses its connection.
+/// Settings of sessions on the log. A commit waits for the disk, whatever the setting of the database is. Every
+/// statement uses an index, also before a new table has statistics. The lock of the head is released soon after the
+/// process that holds it loses its connection.
 const LOG_SETTINGS: [Setting; 3] = [
     ("synchronous_commit", "on"),
     ("enable_seqscan", "off"),

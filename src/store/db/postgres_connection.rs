@@ -1,10 +1,10 @@
 //! Connection to PostgreSQL that knows whether it may be reused.
 //!
-//! A caller that stops waiting for a statement leaves an unread answer on the connection, which the next user would read
-//! as its own. A connection on which a statement failed may lead to a server that is gone or only reads. A connection is
-//! therefore in doubt from the start of a statement until its end was read without an error, and while a transaction is
-//! open. A connection in doubt is closed. No statement waits forever: if the server is silent for longer than it may work
-//! on a statement, the connection has failed.
+//! A caller that stops waiting for a statement leaves an unread answer on the connection, which the next user would
+//! read as its own. A connection on which a statement failed may lead to a server that is gone or only reads. A
+//! connection is therefore in doubt from the start of a statement until its end was read without an error, and while a
+//! transaction is open. A connection in doubt is closed. No statement waits forever: if the server is silent for longer
+//! than it may work on a statement, the connection has failed.
 
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use sqlx::{Connection as _, SqlStr};
 use super::row::Row;
 use super::sql;
 use super::statement::{Dialect, IntoSql as _};
-
 use crate::clock::{Clock, Stopwatch};
 use crate::store::error::StoreError;
 use crate::store::failure::DatabaseFailure;
@@ -27,8 +26,8 @@ const LONG_ANSWER_TIMEOUT: Duration = Duration::from_hours(6);
 /// Maximum time of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Prefixes of SQLSTATE codes after which all older connections are closed: the connection broke, the server shuts down,
-/// or it is read-only.
+/// Prefixes of SQLSTATE codes after which all older connections are closed: the connection broke, the server shuts
+/// down, or it is read-only.
 const POOL_INVALIDATING_CODES: [&str; 3] = ["08", "57P", "25006"];
 
 /// Server process that a connection leads to.
@@ -49,7 +48,6 @@ pub(in crate::store) struct PostgresConnection {
     answer_timeout: Duration,
     /// True while a statement runs, and after one failed.
     is_in_doubt: bool,
-
     is_in_transaction: bool,
     /// True if the failure concerns all connections of the pool.
     invalidates_pool: bool,
@@ -79,8 +77,8 @@ impl PostgresConnection {
         self.invalidates_pool
     }
 
-    /// Underlying connection, for migrations inside a transaction. If one fails, the transaction stays open, so that the
-    /// connection is not reused.
+    /// Underlying connection, for migrations inside a transaction. If one fails, the transaction stays open, so that
+    /// the connection is not reused.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
@@ -90,7 +88,7 @@ impl PostgresConnection {
         self.connection
     }
 
-    /// Pings the server.
+    /// True if the server answers a ping.
     pub(super) async fn is_alive(&mut self) -> bool {
         let ping = tokio::time::timeout(PING_TIMEOUT, self.connection.ping());
         matches!(ping.await, Ok(Ok(())))

@@ -62,8 +62,8 @@ fn reason(path: &Path, error: &sqlx::Error) -> String {
     }
 }
 
-/// Identity of the file at a path. It changes if the file is moved, replaced or deleted: writes to the old file would be
-/// lost.
+/// Identity of the file at a path. It changes if the file is moved, replaced or deleted: writes to the old file would
+/// be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct FileIdentity {
     device: u64,

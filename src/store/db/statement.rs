@@ -6,8 +6,6 @@
 //! In a frequent statement a limit is written `CAST($1 AS bigint)`. For a bare parameter in that place SQLite plans the
 //! statement again each time a value is bound, which takes longer than a short answer.
 
-use std::borrow::Cow;
-
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::projection::column::ColumnType;
@@ -139,12 +137,6 @@ impl IntoSql for String {
 impl IntoSql for SqlStr {
     fn into_sql(self, _: Dialect) -> SqlStr {
         self
-    }
-}
-
-impl IntoSql for Cow<'static, str> {
-    fn into_sql(self, _: Dialect) -> SqlStr {
-        AssertSqlSafe(self).into_sql_str()
     }
 }
 

@@ -70,7 +70,7 @@ pub enum InvalidEvent {
     WrongSignatureHash,
 }
 
-/// Maximum length of an id, account or type, in bytes. Names from Stripe are far shorter;
+/// Maximum length of an id, account or type, in bytes. Names from Stripe are far shorter.
 const NAME_BYTES_MAX: usize = 512;
 
 impl EventFacts {

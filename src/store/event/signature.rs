@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::tree::Hash;
 
-/// Derives the salt of the signature hash from the salt of the event. The derived salt reveals nothing about the event's
-/// salt, so that it can be shown to check a signature without allowing anybody to guess a payload.
+/// Derives the salt of the signature hash from the salt of the event. The derived salt reveals nothing about the
+/// event's salt, so that it can be shown to check a signature without allowing anybody to guess a payload.
 pub fn signature_salt(salt: &[u8; 16]) -> [u8; 16] {
     let digest: Hash =
         Sha256::new().chain_update(SIGNATURE_SALT).chain_update(salt).finalize().into();

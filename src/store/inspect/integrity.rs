@@ -1,7 +1,7 @@
 //! Integrity check of a database: SQLite's own check, or the B-tree indexes of PostgreSQL against their tables.
 //!
-//! PostgreSQL checks an index with the extension amcheck if the role may call it. Otherwise the rows that a scan of each
-//! index finds are counted and compared with the rows of the table.
+//! PostgreSQL checks an index with the extension amcheck if the role may call it. Otherwise the rows that a scan of
+//! each index finds are counted and compared with the rows of the table.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ async fn check_file(
             }
         }
         Err(StoreError::Corrupt(why)) => {
-            inspection.add_finding(format!("{what} is damaged: {why}"))
+            inspection.add_finding(format!("{what} is damaged: {why}"));
         }
         Err(error) => return Err(error),
     }

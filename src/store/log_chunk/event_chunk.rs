@@ -101,8 +101,8 @@ impl<'a> ChunkEvent<'a> {
 }
 
 impl Log {
-    /// Reads the events after a position and up to another. None if there are none. The chunk ends earlier if the bodies
-    /// together exceed a few MiB.
+    /// Reads the events after a position and up to another. None if there are none. The chunk ends earlier if the
+    /// bodies together exceed a few MiB.
     ///
     /// This or [`EventChunk::events`] fails with [`StoreError::Corrupt`] if an event is damaged or missing: then use
     /// [`Self::event_chunk_by_event`].
@@ -231,8 +231,8 @@ struct ChunkRow<'a>(
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// SQLite reads in the order of the key, which is checked when the row is parsed: an ordered subquery would copy
-        /// every body once more.
+        /// SQLite reads in the order of the key, which is checked when the row is parsed: an ordered subquery would
+        /// copy every body once more.
         CHUNK = sqlite "SELECT max(position), min(received_at), max(received_at),
                 json_group_array(json_array(position, event_id, account, livemode, type, api_version, created, source, octet_length(payload))),
                 group_concat(payload, ''), (SELECT size FROM log_head WHERE one = 1)

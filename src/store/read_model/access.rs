@@ -24,7 +24,7 @@ pub struct AccessQuestion {
     pub item: ItemFilter,
 }
 
-/// AccessHolder of subscriptions.
+/// Holder of the subscriptions that grant access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessHolder {
     /// User of the application.
@@ -118,8 +118,8 @@ impl AccessQuestion {
 }
 
 impl ReadModel {
-    /// Reads the access of a holder, and at most `limit` of their subscriptions after a key, in the order of [`AccessKey`],
-    /// all at one moment.
+    /// Reads the access of a holder, and at most `limit` of their subscriptions after a key, in the order of
+    /// [`AccessKey`], all at one moment.
     ///
     /// [`StoreError::ReadModelBuilding`] if no generation is live.
     #[tracing::instrument(level = "debug", skip_all)]

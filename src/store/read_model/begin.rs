@@ -30,8 +30,8 @@ impl ReadModel {
 
     /// Begins a generation with empty tables and without indexes, and takes its lease.
     ///
-    /// Both are done in one transaction, and only if no other process is building a generation: of two processes that begin
-    /// at the same moment one is refused.
+    /// Both are done in one transaction, and only if no other process is building a generation: of two processes that
+    /// begin at the same moment one is refused.
     #[tracing::instrument(skip_all)]
     pub async fn generation_begin(
         &self,
@@ -67,8 +67,9 @@ impl ReadModel {
         Ok(BeginOutcome::Started(generation, lease))
     }
 
-    /// Creates the indexes of a generation after its rows were written, which takes a fraction of the time that updating
-    /// them row by row takes. Yields to other writers between two indexes. False if another process has taken the lease.
+    /// Creates the indexes of a generation after its rows were written, which takes a fraction of the time that
+    /// updating them row by row takes. Yields to other writers between two indexes. False if another process has taken
+    /// the lease.
     pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
         let (_, indexes) = tables_and_indexes(self.0.db.dialect());
         for index in indexes.split(';').filter(|it| !it.trim().is_empty()) {
@@ -76,8 +77,8 @@ impl ReadModel {
             let mut write = self.0.db.write().await?;
             let mut session = write.session();
             session.disable_timeouts().await?;
-            // The lease is checked without a lock, because it must be renewed while an index is created. If another process
-            // takes it meanwhile, the generation is dropped together with the index.
+            // The lease is checked without a lock, because it must be renewed while an index is created. If another
+            // process takes it meanwhile, the generation is dropped together with the index.
             let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
             let holds = query.fetch_optional().await?.is_some();
             if holds {

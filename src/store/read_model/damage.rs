@@ -25,8 +25,8 @@ const VALID_FACTOR: u32 = 20;
 const PAGE_ROWS: usize = 1_000;
 
 impl ReadModel {
-    /// Reports that a read found damage, for the follower to check. `is_certain` if the damage is known to be in the read
-    /// model.
+    /// Reports that a read found damage, for the follower to check. `is_certain` if the damage is known to be in the
+    /// read model.
     pub fn report_damage(&self, is_certain: bool) {
         let mut report = self.damage_reports();
         report.is_certain = Some(is_certain || report.is_certain == Some(true));
@@ -51,8 +51,8 @@ impl ReadModel {
         self.0.damage_report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Searches for damage: in the tables and indexes with the means of the database, in the live generation row by row.
-    /// Returns the first damage. `is_ours` must be true if this program reads all tables of a generation.
+    /// Searches for damage: in the tables and indexes with the means of the database, in the live generation row by
+    /// row. Returns the first damage. `is_ours` must be true if this program reads all tables of a generation.
     #[tracing::instrument(skip_all)]
     pub async fn find_damage(
         &self,
@@ -132,8 +132,8 @@ impl ReadModel {
         self.replace_file().await
     }
 
-    /// Replaces the SQLite file with a new one with empty tables, unless another process has done so. Waits until nobody
-    /// reads it.
+    /// Replaces the SQLite file with a new one with empty tables, unless another process has done so. Waits until
+    /// nobody reads it.
     async fn replace_file(&self) -> Result<(), StoreError> {
         let Database::Sqlite { writer, readers } = self.database() else { return Ok(()) };
         let mut writer = writer.lock().await;

@@ -1,7 +1,8 @@
-//! Comparison of two generations in one read transaction: the number of subscriptions that differ, and the list of them.
+//! Comparison of two generations in one read transaction: the number of subscriptions that differ, and the list of
+//! them.
 //!
-//! Only stored columns that both generations have are compared. Joined columns, such as the names of products and prices,
-//! are not: renaming a product changes no row.
+//! Only stored columns that both generations have are compared. Joined columns, such as the names of products and
+//! prices, are not: renaming a product changes no row.
 
 use futures_util::TryStreamExt as _;
 
@@ -167,8 +168,8 @@ impl Comparison {
         Ok(counts.into())
     }
 
-    /// Visits at most `limit` subscriptions of one mode that differ with this effect, ordered by account and id. They are
-    /// streamed: memory does not grow with their number.
+    /// Visits at most `limit` subscriptions of one mode that differ with this effect, ordered by account and id. They
+    /// are streamed: memory does not grow with their number.
     #[tracing::instrument(skip_all)]
     pub async fn changes(
         &mut self,

@@ -4,7 +4,8 @@ use super::generation_id::GenerationId;
 use crate::projection::column::{Column, ColumnType};
 use crate::store::db::{Dialect, Statement};
 
-/// Fills a template with the tables of two generations and these columns. `ahead` is the generation that has folded more.
+/// Fills a template with the tables of two generations and these columns. `ahead` is the generation that has folded
+/// more.
 pub(in crate::store) fn fill_template(
     template: Statement,
     dialect: Dialect,
@@ -72,8 +73,8 @@ pub(in crate::store) mod sql {
                     {active_before} AS active_before, {active_after} AS active_after, {differences}
                 FROM current_subscriptions_g{old} AS o FULL JOIN current_subscriptions_g{new} AS n ON {pairs}) AS pair
             WHERE {compared}";
-        /// Each branch scans the index by id, so that nothing is sorted. The plus sign hides from SQLite that the mode is
-        /// constant, so that it uses the order of the index.
+        /// Each branch scans the index by id, so that nothing is sorted. The plus sign hides from SQLite that the mode
+        /// is constant, so that it uses the order of the index.
         CHANGES = "SELECT account, livemode, customer_id, subscription_id, user_id, in_old, in_new, fields
             FROM (SELECT o.account, o.livemode, o.customer_id, o.subscription_id, coalesce(n.user_id, o.user_id) AS user_id,
                     TRUE AS in_old, n.account IS NOT NULL AS in_new, {fields} AS fields,

@@ -1,4 +1,4 @@
-//! Writing of a fold: rows, states and the checkpoint in one transaction.
+//! Writing of a fold: rows, states and the position of the generation in one transaction.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -54,10 +54,11 @@ impl ReadModel {
         rows.iter().map(|row| Ok((read_customer(row)?, row.get(3)?))).collect()
     }
 
-    /// Writes the fold of the events after `from` up to `to`, and advances the checkpoint. The leaf hash is none if the
+    /// Writes the fold of the events after `from` up to `to`, and advances the generation. The leaf hash is none if the
     /// event at `to` is damaged.
     ///
-    /// `false` if another process has taken the lease, or the checkpoint is no longer at `from`: then nothing was written.
+    /// `false` if another process has taken the lease, or the generation is no longer at `from`: then nothing was
+    /// written.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fold_commit(
         &self,
@@ -71,7 +72,7 @@ impl ReadModel {
         let mut write = self.0.db.write().await?;
         let mut session = write.session();
         let advanced = session
-            .query(sql::CHECKPOINT)
+            .query(sql::ADVANCE)
             .bind(lease.generation)
             .bind(lease.token)
             .bind(from.0)
@@ -89,8 +90,8 @@ impl ReadModel {
         Ok(true)
     }
 
-    /// Writes a part of a fold without advancing the checkpoint, which [`Self::fold_commit`] does later. The generation must
-    /// not be read or folded further before.
+    /// Writes a part of a fold without advancing the generation, which [`Self::fold_commit`] does later. The generation
+    /// must not be read or folded further before.
     ///
     /// `false` if another process has taken the lease: then nothing was written.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -203,7 +204,7 @@ pub(in crate::store) mod sql {
             CROSS JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3",
             postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id, state FROM customers_g{g}
                 WHERE account = k.column1 AND livemode = k.column2 AND customer_id = k.column3 OFFSET 0) AS c";
-        CHECKPOINT = "UPDATE generations SET position = $4, leaf_hash = $5, folded_received_at = $6
+        ADVANCE = "UPDATE generations SET position = $4, leaf_hash = $5, folded_received_at = $6
             WHERE id = $1 AND token = $2 AND position = $3";
         STATE [Text, Bool, Text, Bytes] = "INSERT INTO customers_g{g} (account, livemode, customer_id, state)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL

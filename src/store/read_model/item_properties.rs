@@ -1,7 +1,7 @@
 //! Properties of items by which subscriptions are found: price, product and lookup key of every item.
 //!
-//! Entries are only added. The row decides whether a subscription still has such an item, so that an outdated entry costs a
-//! lookup of the row and changes no answer.
+//! Entries are only added. The row decides whether a subscription still has such an item, so that an outdated entry
+//! costs a lookup of the row and changes no answer.
 
 use std::collections::BTreeSet;
 

@@ -6,8 +6,8 @@ use crate::store::db::Session;
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 
-/// Lease of a generation. A process whose token is no longer the generation's cannot write, even if it does not know yet
-/// that it lost the lease.
+/// Lease of a generation. A process whose token is no longer the generation's cannot write, even if it does not know
+/// yet that it lost the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Generation that the lease is for.
@@ -38,8 +38,8 @@ impl ReadModel {
         self.lease_take_over(generation, holder, now, ttl_seconds, None).await
     }
 
-    /// Like [`Self::lease_take`], and also takes the lease from another holder if it still ends at `stale_until`. That is
-    /// the end of a lease that was not renewed for so long that its holder must have ended.
+    /// Like [`Self::lease_take`], and also takes the lease from another holder if it still ends at `stale_until`. That
+    /// is the end of a lease that was not renewed for so long that its holder must have ended.
     pub async fn lease_take_over(
         &self,
         generation: GenerationId,

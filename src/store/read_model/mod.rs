@@ -1,4 +1,5 @@
-//! Read models: tables that are built from the log, and rebuilt if the file is missing, unreadable or of an older version.
+//! Read models: tables that are built from the log, and rebuilt if the file is missing, unreadable or of an older
+//! version.
 //!
 //! A [`Generation`] is one build of all projections, in tables of its own. The view `current_subscriptions` shows the
 //! live generation.

@@ -17,8 +17,8 @@ use crate::store::url::DatabaseUrl;
 pub(in crate::store) const SCHEMA_VERSION: i64 = 2;
 /// Page size in bytes. The state of a customer has some KB.
 const PAGE_BYTES: u32 = 8 * 1024;
-/// Length of the write-ahead log, in pages, at which a commit moves it into the file: 128 MiB. A row that changes often is
-/// moved once, and a backlog is folded a fifth faster than with 32 MiB.
+/// Length of the write-ahead log, in pages, at which a commit moves it into the file: 128 MiB. A row that changes often
+/// is moved once, and a backlog is folded a fifth faster than with 32 MiB.
 const WAL_PAGES: &str = "16384";
 /// Page cache of the writer, in KiB; SQLite takes a negative number as KiB.
 const WRITER_CACHE: &str = "-65536";
@@ -218,6 +218,6 @@ pub(in crate::store) mod sql {
                 last bigint NOT NULL
             );
             INSERT INTO subledger_read.generation_numbers VALUES (1, 0) ON CONFLICT DO NOTHING;
-            COMMENT ON SCHEMA subledger_read IS 'The read models of subledger, version 2; made anew from the log'";
+            COMMENT ON SCHEMA subledger_read IS 'Read models of subledger, version 2; rebuilt from the log'";
     }
 }

@@ -1,7 +1,7 @@
 //! Dropping of generations, and reclaiming of their space.
 //!
-//! A generation may have gigabytes, and the fold waits for the writer meanwhile. Tables are therefore dropped one by one,
-//! the file shrinks in small steps, and each step yields to other writers.
+//! A generation may have gigabytes, and the fold waits for the writer meanwhile. Tables are therefore dropped one by
+//! one, the file shrinks in small steps, and each step yields to other writers.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::clock::Clock;
 use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
+
+/// Number of attempts of a step while another process has locked the database.
+const LOCK_ATTEMPTS: u32 = 5;
 
 impl ReadModel {
     /// Drops a generation that is not live, and reclaims its space.
@@ -69,16 +72,18 @@ impl ReadModel {
         for id in abandoned {
             for table in TABLE_NAMES {
                 let stopwatch = Clock::stopwatch();
-                self.run(for_generation(&sql::DROP_TABLE.replace("{table}", table), *id)).await?;
+                let statement = for_generation(&sql::DROP_TABLE.replace("{table}", table), *id);
+                retry_while_locked(|| self.run(statement.clone())).await?;
                 yield_to_writers(stopwatch.elapsed()).await;
             }
-            self.run(for_generation(sql::DROP, *id)).await?;
+            let statement = for_generation(sql::DROP, *id);
+            retry_while_locked(|| self.run(statement.clone())).await?;
         }
         if abandoned.is_empty() { Ok(()) } else { self.shrink().await }
     }
 
-    /// Moves pages from the end of the SQLite file into its free pages, in small steps, and truncates the file. PostgreSQL
-    /// has a file for each table.
+    /// Moves pages from the end of the SQLite file into its free pages, in small steps, and truncates the file.
+    /// PostgreSQL has a file for each table.
     async fn shrink(&self) -> Result<(), StoreError> {
         if self.0.db.dialect() == Dialect::Postgres {
             return Ok(());
@@ -86,7 +91,7 @@ impl ReadModel {
         let mut free_pages = i64::MAX;
         loop {
             let stopwatch = Clock::stopwatch();
-            self.0.db.run_on_writer(sql::SHRINK).await?;
+            retry_while_locked(|| self.0.db.run_on_writer(sql::SHRINK)).await?;
             let mut reader = self.0.db.read().await?;
             let left: i64 = reader.session().query(sql::FREE_PAGES).fetch_one().await?.get(0)?;
             // Stops if other writers free pages faster.
@@ -96,9 +101,9 @@ impl ReadModel {
             free_pages = left;
             yield_to_writers(stopwatch.elapsed()).await;
         }
-        // The file shrinks when the write-ahead log is moved into it. If a reader needs an older state, a later commit does
-        // so.
-        self.0.db.run_on_writer(sql::CHECKPOINT).await
+        // The file shrinks when the write-ahead log is moved into it. If a reader needs an older state, a later commit
+        // does so.
+        retry_while_locked(|| self.0.db.run_on_writer(sql::TRUNCATE_WAL)).await
     }
 
     /// Runs a statement in a transaction of its own.
@@ -111,6 +116,21 @@ impl ReadModel {
 
 async fn ids(query: Query<'_>) -> Result<Vec<GenerationId>, StoreError> {
     query.fetch_all().await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// Retries a step while another process has locked the database, which may commit without a pause. Each attempt waits
+/// for the lock until the busy timeout.
+async fn retry_while_locked<F>(step: impl Fn() -> F) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    for _ in 1..LOCK_ATTEMPTS {
+        match step().await {
+            Err(error) if error.is_locked() => {}
+            done => return done,
+        }
+    }
+    step().await
 }
 
 /// Leaves the database to other writers for as long as it was held: another process retries only now and then.
@@ -134,7 +154,7 @@ pub(in crate::store) mod sql {
         /// Frees 2048 pages in a step: 16 MiB.
         SHRINK = sqlite "PRAGMA incremental_vacuum(2048)";
         FREE_PAGES = sqlite "SELECT freelist_count FROM pragma_freelist_count";
-        CHECKPOINT = sqlite "PRAGMA wal_checkpoint(TRUNCATE)";
+        TRUNCATE_WAL = sqlite "PRAGMA wal_checkpoint(TRUNCATE)";
     }
 
     // Templates.

@@ -1,7 +1,7 @@
 //! Schema of a generation: the columns of its tables, and the statements that read them.
 //!
-//! A generation of another version of this program may lack columns or tables. A missing column reads as in an empty row,
-//! except if an answer about access depends on it.
+//! A generation of another version of this program may lack columns or tables. A missing column reads as in an empty
+//! row, except if an answer about access depends on it.
 
 use std::collections::{HashMap, HashSet};
 

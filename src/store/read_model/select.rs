@@ -1,5 +1,5 @@
-//! SQL templates of the statements that read subscriptions. [`GenerationSchema`](super::schema::GenerationSchema) fills them
-//! with the columns and tables that a generation has.
+//! SQL templates of the statements that read subscriptions. [`GenerationSchema`](super::schema::GenerationSchema) fills
+//! them with the columns and tables that a generation has.
 
 use crate::projection::column::{Column, ColumnType, Value};
 use crate::store::db::Dialect;
@@ -61,8 +61,8 @@ pub(in crate::store) mod sql {
             ORDER BY page.account, page.livemode, page.subscription_id";
     /// Stamp of the live generation, the access over all subscriptions of a holder, and a page of them.
     ///
-    /// The latest end decides, so that the current time is not a parameter. `= TRUE`, because SQLite uses an index for a
-    /// comparison, but not for a bare column.
+    /// The latest end decides, so that the current time is not a parameter. `= TRUE`, because SQLite uses an index for
+    /// a comparison, but not for a bare column.
     pub(in crate::store) const ACCESS: &str = "SELECT g.id, g.position, g.folded_received_at,
                 EXISTS (SELECT 1 FROM current_subscriptions_g{g} AS s WHERE {held} AND {item}
                     AND s.entitled = TRUE AND s.entitled_until IS NULL) AS endless,
@@ -72,8 +72,8 @@ pub(in crate::store) mod sql {
             FROM generations AS g LEFT JOIN (SELECT {columns} FROM {tables} WHERE {held} AND ({item} OR s.items_truncated){after}
                 ORDER BY s.entitled DESC, s.subscription_id LIMIT CAST($1 AS bigint)) AS page ON TRUE
             WHERE g.status = 'live' ORDER BY page.entitled DESC, page.subscription_id";
-    /// View of the live generation. In PostgreSQL it is replaced in place as long as columns are only appended, and so keeps
-    /// its grants.
+    /// View of the live generation. In PostgreSQL it is replaced in place as long as columns are only appended, and so
+    /// keeps its grants.
     pub(in crate::store) const VIEW: Statement = Statement::new(
         "DROP VIEW IF EXISTS current_subscriptions;
             CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables}",
@@ -95,8 +95,8 @@ pub(in crate::store) mod sql {
         "CASE WHEN price.id IS NULL THEN s.price_nickname ELSE price.name END";
     /// Items with the names of the catalogue.
     ///
-    /// SQLite 3.35 must be able to parse the view: no ORDER BY inside an aggregate (3.44) and no `->>` (3.38). A single view
-    /// that cannot be parsed makes the whole file unreadable.
+    /// SQLite 3.35 must be able to parse the view: no ORDER BY inside an aggregate (3.44) and no `->>` (3.38). A single
+    /// view that cannot be parsed makes the whole file unreadable.
     ///
     /// PostgreSQL does not know that a row has few items; OFFSET makes it look up each name in the index.
     pub(in crate::store) const ITEMS: Statement = Statement::new(

@@ -15,9 +15,9 @@ use crate::store::error::StoreError;
 /// Pages of subscriptions of one generation at one position, in one read transaction, independent of folds and swaps
 /// meanwhile.
 ///
-/// While it is open, SQLite's write-ahead log of the read model cannot be reset and grows with every write. PostgreSQL keeps
-/// old versions of rows, ends the transaction if no page is requested within 60 seconds, and does not drop this generation
-/// before the end of the transaction.
+/// While it is open, SQLite's write-ahead log of the read model cannot be reset and grows with every write. PostgreSQL
+/// keeps old versions of rows, ends the transaction if no page is requested within 60 seconds, and does not drop this
+/// generation before the end of the transaction.
 #[derive(Debug)]
 pub struct SubscriptionPages {
     /// Generation, and its position.

@@ -71,8 +71,8 @@ impl ReadModel {
         Ok(SwapOutcome::Live)
     }
 
-    /// Makes a complete generation live and pins it: neither newer logic nor a generation that was begun earlier replaces
-    /// it automatically. The generation that was live becomes the previous one.
+    /// Makes a complete generation live and pins it: neither newer logic nor a generation that was begun earlier
+    /// replaces it automatically. The generation that was live becomes the previous one.
     #[tracing::instrument(skip_all)]
     pub async fn generation_activate(&self, id: GenerationId) -> Result<(), StoreError> {
         let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
@@ -86,8 +86,8 @@ impl ReadModel {
         write.commit().await
     }
 
-    /// Recreates the view if another version of this program created it, because other programs may not be able to parse
-    /// its text.
+    /// Recreates the view if another version of this program created it, because other programs may not be able to
+    /// parse its text.
     pub(super) async fn renew_view(&self) -> Result<(), StoreError> {
         let Some(live) = self.live().await?.map(|it| it.id) else { return Ok(()) };
         let mut reader = self.0.db.read().await?;
@@ -125,7 +125,6 @@ async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), S
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-
         DEMOTE = "UPDATE generations SET status = 'previous', pinned = 0 WHERE status = 'live' AND id <> $1 RETURNING id";
         PROMOTE = "UPDATE generations SET status = 'live', completed_at = coalesce(completed_at, $2) WHERE id = $1";
         /// Pins with the largest number: every generation up to this number was begun before the activation.

@@ -143,8 +143,8 @@ fn not_empty(text: String) -> Option<String> {
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        /// Entries of the customer, and of the objects that links connect to it. PostgreSQL does not know that these are few;
-        /// OFFSET makes it look up each of them in the index.
+        /// Entries of the customer, and of the objects that links connect to it. PostgreSQL does not know that these
+        /// are few; OFFSET makes it look up each of them in the index.
         OF_CUSTOMER = sqlite "WITH RECURSIVE own (id) AS (SELECT $5 UNION
                 SELECT object_id FROM own CROSS JOIN links_g{g} ON account = $3 AND livemode = $4 AND owner_id = own.id)
             SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}

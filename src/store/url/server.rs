@@ -25,8 +25,8 @@ impl Server {
     /// Default of the maximum number of connections.
     pub const DEFAULT_CONNECTIONS: u32 = 16;
 
-    /// Reads an address. An `@` after the host shows an unencoded special character in the user name or password, so that
-    /// the parts cannot be separated.
+    /// Reads an address. An `@` after the host shows an unencoded special character in the user name or password, so
+    /// that the parts cannot be separated.
     pub(super) fn parse(address: &str) -> Result<Self, UrlError> {
         let mut url = Url::parse(address).map_err(|_| UrlError::Unreadable)?;
         if url.fragment().is_some() || url.path().contains('@') {

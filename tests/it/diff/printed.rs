@@ -74,8 +74,8 @@ fn a_summary_says_what_changes_and_who_loses_access_and_limit_lists_more() {
     std::fs::write(path.join("later.json"), later.body()).unwrap();
     assert_eq!(run(path, &["import", "later.json"]).status, 0);
     let (behind, _) = rebuild(path, dry);
-    let left_out = "  left out                             1  of customers with later events, which only one \
-         generation has folded\n";
+    let left_out = "  left out                             1  of customers with later events, which only one has \
+         folded\n";
     assert!(behind.contains(left_out) && behind.contains("position 7 of"), "{behind}");
     snapshots().bind(|| {
         insta::assert_snapshot!("cli_rebuild", summary);
@@ -128,7 +128,7 @@ fn a_second_rebuild_is_refused_and_says_how_far_the_first_is() {
     let lines: Vec<&str> = ran.err.lines().collect();
     assert_eq!(
         lines[0],
-        "error: another process is making generation 2 and has folded 4 of 7 events"
+        "error: another process is building generation 2 and has folded 4 of 7 events"
     );
     assert!(lines[1].starts_with("hint: "), "{}", ran.err);
 }

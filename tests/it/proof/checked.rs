@@ -45,7 +45,7 @@ fn every_event_is_proven_by_its_record_alone() {
     files.remove(4);
     let checked = office.check(&files);
     assert_eq!((checked.status, &*checked.out), (1, ""));
-    assert!(checked.err.contains("proves the record at export.jsonl:5"), "{}", checked.err);
+    assert!(checked.err.contains("no proof for the record at export.jsonl:5"), "{}", checked.err);
 }
 
 /// A true record lends nothing to what is beside it.

@@ -91,7 +91,7 @@ async fn a_file_that_is_something_else_is_not_overwritten() {
     let file = directory.path().join("notes.txt");
     std::fs::write(&file, "mine").unwrap();
     for (file, said) in
-        [(file.clone(), "is no checkpoint"), (directory.path().join("no/where"), "cannot write")]
+        [(file.clone(), "is not a checkpoint"), (directory.path().join("no/where"), "cannot write")]
     {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());

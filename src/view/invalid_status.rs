@@ -9,13 +9,13 @@ use crate::suggest::nearest;
 
 /// Status that no subscription has and Stripe does not define: probably mistyped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownStatus {
+pub struct InvalidStatus {
     status: String,
     suggestion: Option<&'static str>,
 }
 
-impl UnknownStatus {
-    /// Finds the first unknown status. A status that Stripe introduces later is known once a subscription has it.
+impl InvalidStatus {
+    /// Finds the first invalid status. A status that Stripe introduces later is known once a subscription has it.
     pub async fn find(
         statuses: &[String],
         scope: &Scope,
@@ -46,7 +46,7 @@ impl UnknownStatus {
     }
 }
 
-impl fmt::Display for UnknownStatus {
+impl fmt::Display for InvalidStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unknown status {:?}", self.status)
     }
