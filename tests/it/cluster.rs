@@ -24,7 +24,7 @@ const START: Duration = Duration::from_mins(1);
 /// tests, and removes its files where nobody is to run it again.
 const SUPERVISOR: &str = r#"
 trap '' HUP INT TERM
-"$0" -D "$1" -k "$1" -c listen_addresses= -c fsync=off -c max_connections=400 \
+"$0" -D "$1" -k "$1" -c listen_addresses= -c fsync=off -c full_page_writes=off -c jit=off -c max_connections=400 \
     -c shared_buffers=64MB -c log_min_messages=fatal -c autovacuum=off >"$1/server.log" 2>&1 &
 cat >/dev/null
 kill -INT $!

@@ -18,7 +18,7 @@ use subledger::time::ReceivedAt;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::fold::assert_rows_are_true;
+use crate::run_once::fold::assert_rows_are_true;
 
 /// A rebuild as `serve` does one.
 pub(crate) const SWAP: RebuildOptions = RebuildOptions::SWAP;
@@ -329,7 +329,7 @@ async fn money_that_goes_back_stands_on_the_timeline_of_its_customer_and_changes
 
     // Whose a payment is, as its charge, its payment intent and its invoice say.
     let read = |event: &SimulatedEvent| -> serde_json::Value {
-        serde_json::from_str::<serde_json::Value>(&event.body).unwrap()["data"]["object"].take()
+        event.body.parse::<serde_json::Value>().unwrap()["data"]["object"].take()
     };
     let mut owners = BTreeMap::new();
     for event in &simulation.events {

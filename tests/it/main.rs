@@ -18,7 +18,6 @@ mod diff;
 mod explain;
 mod export;
 mod field;
-mod fold;
 mod generations;
 mod history;
 mod ingest;
@@ -33,6 +32,7 @@ mod readme;
 mod rebuild;
 mod run_once {
     mod allocations;
+    pub(crate) mod fold;
 }
 mod stalls;
 mod store;

@@ -174,22 +174,27 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!((ran.status, &*ran.err), (0, ""));
 }
 
-/// The demo compares every row with the simulator's truth and says no where one differs.
-#[test]
-fn the_demo_runs_with_nothing_set_up_and_ends_equal_to_the_truth() {
-    let directory = tempfile::tempdir().unwrap();
-    let ran = run(directory.path(), &["demo", "--once", "--until", "2026-06-01T00:00:00Z"]);
-    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
-    crate::readme::assert_shows_parts_of_the_demo(&ran.out);
-    let (_, compared) = ran.out.split_once("the expected state: ").unwrap();
-    let numbers: Vec<usize> = compared.split(' ').filter_map(|word| word.parse().ok()).collect();
-    assert!(numbers[0] > 250 && numbers[0] == numbers[1], "{compared}");
-    assert!(ran.out.contains("curl -s -H \"Authorization: Bearer $TOKEN\""), "{}", ran.out);
-    assert!(ran.out.contains("invoice.payment_failed"), "{}", ran.out);
-    let late = |line: &str| line.split_whitespace().any(|word| word == "late");
-    assert!(ran.out.lines().any(late), "{}", ran.out);
-    let widest =
-        ran.out.lines().filter(|it| !it.contains("curl")).map(|it| it.chars().count()).max();
-    assert!(widest <= Some(100), "{}", ran.out);
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+mod run_once {
+    use super::*;
+
+    /// The demo compares every row with the simulator's truth and says no where one differs.
+    #[test]
+    fn the_demo_runs_with_nothing_set_up_and_ends_equal_to_the_truth() {
+        let directory = tempfile::tempdir().unwrap();
+        let ran = run(directory.path(), &["demo", "--once", "--until", "2026-06-01T00:00:00Z"]);
+        assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+        crate::readme::assert_shows_parts_of_the_demo(&ran.out);
+        let (_, compared) = ran.out.split_once("the expected state: ").unwrap();
+        let numbers: Vec<usize> =
+            compared.split(' ').filter_map(|word| word.parse().ok()).collect();
+        assert!(numbers[0] > 250 && numbers[0] == numbers[1], "{compared}");
+        assert!(ran.out.contains("curl -s -H \"Authorization: Bearer $TOKEN\""), "{}", ran.out);
+        assert!(ran.out.contains("invoice.payment_failed"), "{}", ran.out);
+        let late = |line: &str| line.split_whitespace().any(|word| word == "late");
+        assert!(ran.out.lines().any(late), "{}", ran.out);
+        let widest =
+            ran.out.lines().filter(|it| !it.contains("curl")).map(|it| it.chars().count()).max();
+        assert!(widest <= Some(100), "{}", ran.out);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
 }

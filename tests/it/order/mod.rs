@@ -4,10 +4,10 @@
 //! The cases that every ledger of subscriptions should be tried with, and where each is tried:
 //!
 //! 1. `created` and `updated` of one second, swapped:
-//!    - `order::seconds::created_after_updated_in_one_second_does_not_put_a_paid_subscription_back`
+//!    - `order::run_once::seconds::created_after_updated_in_one_second_does_not_put_a_paid_subscription_back`
 //!    - `order::run_once::deliveries`
 //! 2. `trial_will_end` with `updated`:
-//!    - `order::seconds::trial_will_end_and_updated_of_one_second_are_told_apart_by_what_changed`
+//!    - `order::run_once::seconds::trial_will_end_and_updated_of_one_second_are_told_apart_by_what_changed`
 //! 3. `updated`, `invoice.paid` and a checkout after `deleted`, and a new id that activates:
 //!    - `order::run_once::endings::nothing_that_arrives_late_revives_a_subscription_that_ended`
 //!    - `order::run_once::endings::a_new_subscription_is_active_beside_the_one_that_ended`
@@ -21,7 +21,7 @@
 //!    - `stripe::signature::tests::an_event_written_anew_by_a_framework_does_not_match`
 //! 8. an Acacia and a Dahlia body of one subscription:
 //!    - `order::run_once::shapes::one_subscription_at_two_api_versions_gives_one_row`
-//!    - `order::seconds::the_chain_holds_where_two_endpoints_render_one_second_at_two_versions`
+//!    - `order::run_once::seconds::the_chain_holds_where_two_endpoints_render_one_second_at_two_versions`
 //! 9. a cancellation at the Portal in flexible mode:
 //!    - `order::run_once::shapes::a_portal_cancellation_in_flexible_mode_says_when_it_ends`
 //! 10. `pause_collection` by policy:
@@ -46,7 +46,7 @@
 //!    - `order::run_once::rivals`
 //!    - `order::histories`
 //!    - `order::run_once::recorded`
-//!    - `fold::any_permutation_and_duplication_gives_the_same_rows_and_the_truth`
+//!    - `run_once::fold::any_permutation_and_duplication_gives_the_same_rows_and_the_truth`
 //!    - `ledger::live_folding_in_a_bad_order_and_a_rebuild_give_the_truth`
 //! 18. SIGKILL between commit and answer, then the delivery again:
 //!    - `app::crash::after_kill_9_under_load_every_acknowledged_event_is_there_once`
@@ -70,6 +70,7 @@ mod run_once {
     mod renamed;
     mod rivals;
     mod scopes;
+    mod seconds;
     mod shapes;
     mod to_and_fro;
     mod together;
@@ -78,10 +79,9 @@ mod any_order;
 mod bodies;
 mod dice;
 mod histories;
-mod seconds;
 mod server;
 mod told;
 
 pub(crate) use any_order::{permute, rows_by, rows_of};
 pub(crate) use dice::Dice;
-pub(crate) use told::{States, tell_all};
+pub(crate) use told::{Observed, States, apply_all, tell_all};

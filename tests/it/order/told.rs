@@ -6,7 +6,7 @@ use subledger::ids::CustomerKey;
 use subledger::projection::lazy_digest::LazyDigest;
 use subledger::projection::observe::observe;
 use subledger::projection::order::{Evidence, LifecyclePhase};
-use subledger::projection::state::CustomerState;
+use subledger::projection::state::{CustomerState, StateChange};
 
 pub(crate) const CREATED: &str = "customer.subscription.created";
 pub(crate) const UPDATED: &str = "customer.subscription.updated";
@@ -17,8 +17,7 @@ pub(crate) type States = BTreeMap<CustomerKey, CustomerState>;
 
 /// Folds a body into the state of the customer whom it names, if it names one.
 pub(crate) fn tell(states: &mut States, body: &str) {
-    let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
-    if let (Some(key), Some(change)) = (observation.customer, observation.change) {
+    if let Some((key, change)) = Observed::new(body).0 {
         states.entry(key).or_default().apply(change);
     }
 }
@@ -27,6 +26,26 @@ pub(crate) fn tell(states: &mut States, body: &str) {
 pub(crate) fn tell_all<'a>(bodies: impl IntoIterator<Item = &'a str>) -> States {
     let mut states = States::new();
     bodies.into_iter().for_each(|body| tell(&mut states, body));
+    states
+}
+
+/// Change of one event, which can be applied in many orders without its body being parsed again.
+#[derive(Clone)]
+pub(crate) struct Observed(Option<(CustomerKey, StateChange)>);
+
+impl Observed {
+    pub(crate) fn new(body: &str) -> Self {
+        let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        Self(observation.customer.zip(observation.change))
+    }
+}
+
+/// Applies changes one after the other.
+pub(crate) fn apply_all<'a>(changes: impl IntoIterator<Item = &'a Observed>) -> States {
+    let mut states = States::new();
+    for (key, change) in changes.into_iter().filter_map(|it| it.0.as_ref()) {
+        states.entry(key.clone()).or_default().apply(change.clone());
+    }
     states
 }
 

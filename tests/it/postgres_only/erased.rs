@@ -74,7 +74,7 @@ async fn the_commands_that_it_names_end_what_a_server_still_holds() {
     let erase = ["--mode", "live", "erase", "--customer", "cus_1", "--by", "Ann", "--yes"];
     let erased = run(&erase);
     assert_eq!(erased.status, 0, "{}", erased.err);
-    assert!(erased.err.contains("PostgreSQL still holds old versions"), "{}", erased.err);
+    assert!(erased.err.contains("PostgreSQL still contain old versions"), "{}", erased.err);
     // What is in memory yet is written to the files.
     cluster.psql("postgres", "CHECKPOINT");
     let tables = cluster.data().join("base");

@@ -52,7 +52,7 @@ fn a_recorded_flow_ends_as_its_last_answers_say() {
     for (name, bodies) in recorded_flows() {
         let objects: Vec<Value> = bodies
             .iter()
-            .map(|body| serde_json::from_str::<Value>(body).unwrap()["data"]["object"].take())
+            .map(|body| body.parse::<Value>().unwrap()["data"]["object"].take())
             .collect();
         let last_of = |kind: &str| objects.iter().rfind(|object| object["object"] == kind);
         let Some(subscription) = last_of("subscription") else { continue };

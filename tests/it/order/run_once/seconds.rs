@@ -1,7 +1,7 @@
 //! Events that share a second: what came last is found by what they say, not by when they arrive.
 
-use super::any_order::the_row;
-use super::told::{CREATED, Told, UPDATED};
+use crate::order::any_order::the_row;
+use crate::order::told::{CREATED, Told, UPDATED};
 
 #[test]
 fn created_after_updated_in_one_second_does_not_put_a_paid_subscription_back() {
