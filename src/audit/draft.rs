@@ -63,7 +63,7 @@ impl Draft {
 }
 
 /// True if a row is the subject's.
-pub(super) fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
+pub(super) fn is_row_of(subject: &Subject, row: &SubscriptionRow) -> bool {
     match subject.kind {
         SubjectKind::Subscription => row.subscription_id == subject.id,
         SubjectKind::User => row.user_id.as_ref() == Some(&subject.id),
@@ -75,9 +75,9 @@ pub(super) fn is_wanted(subject: &Subject, row: &SubscriptionRow) -> bool {
 /// user, also a row that no user is known to have yet.
 fn belongs_to(subject: &Subject, changed: &RowChange) -> bool {
     let RowChange { before, after, .. } = changed;
-    let is_wanted = |row: &SubscriptionRow| {
+    let is_row_of = |row: &SubscriptionRow| {
         let is_unassigned = subject.kind == SubjectKind::User && row.user_id.is_none();
-        is_unassigned || is_wanted(subject, row)
+        is_unassigned || is_row_of(subject, row)
     };
-    before.as_ref().is_some_and(is_wanted) || is_wanted(after)
+    before.as_ref().is_some_and(is_row_of) || is_row_of(after)
 }

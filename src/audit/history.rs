@@ -1,5 +1,5 @@
-//! The history of a user, a customer or a subscription: its events in canonical order, each with
-//! what it changed, in words and field by field.
+//! History of a user, a customer or a subscription: its events in canonical order, each with its changes in words and
+//! field by field.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,80 +16,77 @@ use crate::store::EventSource;
 use crate::stripe::Envelope;
 use crate::time::{ReceivedAt, StripeTime};
 
-/// A history, told in canonical order.
+/// History in canonical order.
 #[derive(Clone, Debug, Serialize)]
 pub struct History {
-    /// Whose.
+    /// Subject of the history.
     pub subject: Subject,
-    /// Only what had happened by then.
+    /// Instant, by Stripe's clock, after which events are left out.
     pub as_of: Option<StripeTime>,
-    /// Only what had reached us by then.
+    /// Time of receipt after which events are left out.
     pub known_at: Option<ReceivedAt>,
-    /// Events that `known_at` leaves out and whose time of receipt lies in the future, because the clock was
-    /// ahead when they were received; they are known now all the same.
+    /// Number of events that `known_at` leaves out although they are known now: their time of receipt lies in the future,
+    /// because the clock was ahead when they were received.
     #[serde(skip_serializing_if = "is_zero")]
     pub received_in_future: usize,
-    /// What happened.
+    /// The events.
     pub events: Vec<HistoryEvent>,
-    /// Whether the story is longer than is told: then these are the first events only, and `state` is
-    /// what they make.
+    /// True if the history is longer: these are the first events only, and `state` is their result.
     pub truncated: bool,
-    /// The subscriptions at the end of it.
+    /// Rows of the subscriptions at the end of the history.
     pub state: Vec<SubscriptionRow>,
 }
 
-/// One event of a history.
+/// Event of a history.
 #[derive(Clone, Debug, Serialize)]
 pub struct HistoryEvent {
-    /// Its place in the log.
+    /// Position in the log.
     pub position: Position,
     /// `evt_…`.
     pub event_id: EventId,
-    /// Its type.
+    /// Type of the event.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// When it happened, by Stripe's clock.
+    /// Second in which it happened, by Stripe's clock.
     pub occurred_at: StripeTime,
-    /// When it reached us, by our clock.
+    /// Time of receipt, by the ledger's clock.
     pub received_at: ReceivedAt,
-    /// How it reached us.
+    /// Source of the event.
     pub source: &'static str,
-    /// Whether something that happened later had reached us before.
+    /// True if an event that happened later was received before it.
     pub late: bool,
-    /// How often it came again.
+    /// Number of redeliveries.
     pub redelivered: i64,
-    /// Whether nothing says that it was the last of its second or that it was not, and a row would say
-    /// something else.
+    /// True if nothing shows whether it was the last of its second, and a row depends on that.
     pub ambiguous: bool,
-    /// The events that might be the last of that second instead.
+    /// Other events that may be the last of that second.
     pub rivals: Vec<EventId>,
-    /// What the fold makes of it.
+    /// Outcome of its fold.
     pub folding: FoldOutcome,
-    /// The subscription that it names.
+    /// Subscription that it names.
     pub subscription_id: Option<SubscriptionId>,
-    /// What it changed, in words.
+    /// Changes in words.
     pub words: Vec<String>,
-    /// What it changed, field by field.
+    /// Changes field by field.
     pub changes: Vec<HistoryChange>,
-    /// What a reader should know besides.
+    /// Remark, such as the amount of a payment.
     pub note: Option<String>,
 }
 
-/// One field that an event changed.
+/// Change of one field by an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryChange {
-    /// The subscription whose field it is.
+    /// Subscription of the row.
     pub subscription_id: String,
-    /// The field's name in a row.
+    /// Name of the field.
     pub field: String,
-    /// Its value before; null where there was none.
+    /// Value before; null if there was none.
     pub from: Value,
-    /// Its value after.
+    /// Value after.
     pub to: Value,
 }
 
-/// Fields that say which event a row comes from, or whose row it is: they change with every event
-/// or never, and tell nothing.
+/// Fields that a history omits: they identify the row or its latest event, and change never or with every event.
 pub(super) const OMITTED_FIELDS: [&str; 10] = [
     "account",
     "api_version",
@@ -104,13 +101,13 @@ pub(super) const OMITTED_FIELDS: [&str; 10] = [
 ];
 
 impl HistoryEvent {
-    /// Whether any row is another after it. What an erased or parked event would have changed nobody
-    /// knows, so it counts.
+    /// True if it changed a row. An erased or parked event counts, because its effect is unknown.
     pub fn changed_anything(&self) -> bool {
         !self.changes.is_empty()
             || matches!(self.folding, FoldOutcome::Parked | FoldOutcome::Erased)
     }
 
+    /// Makes the event of a step, without its changes.
     pub(super) fn from_step(step: &ReplayStep<'_>) -> Self {
         let logged = &step.input.logged;
         Self {
@@ -151,14 +148,14 @@ impl HistoryEvent {
     }
 }
 
-/// What an event says about money.
+/// Sentence about the money in an event.
 fn note_of(body: &str) -> Option<String> {
     let envelope = Envelope::parse(body).ok()?;
     let object = serde_json::from_str(envelope.object.map(RawValue::get)?).ok()?;
     note(&envelope.event_type, &object)
 }
 
-/// What differs between a row before and after an event.
+/// Fields that differ between a row before and after an event.
 pub(super) fn changes(
     before: Option<&SubscriptionRow>,
     after: &SubscriptionRow,
@@ -168,9 +165,9 @@ pub(super) fn changes(
     let mut changes = Vec::new();
     for (field, to) in fields(after) {
         let from = old.get(&field).cloned().unwrap_or_default();
-        // A single item is told by the fields of the row itself.
-        let untold = OMITTED_FIELDS.contains(&field.as_str()) || (field == "items" && one_item);
-        if from != to && !untold && !(from.is_null() && says_nothing(&to)) {
+        // The fields of the row itself describe a single item.
+        let is_omitted = OMITTED_FIELDS.contains(&field.as_str()) || (field == "items" && one_item);
+        if from != to && !is_omitted && !(from.is_null() && is_default_value(&to)) {
             let subscription_id = after.subscription_id.clone();
             changes.push(HistoryChange { subscription_id, field, from, to });
         }
@@ -178,7 +175,7 @@ pub(super) fn changes(
     changes
 }
 
-/// A row as JSON, by its columns.
+/// Row as JSON, by columns.
 pub(super) fn fields(row: &SubscriptionRow) -> Map<String, Value> {
     match serde_json::to_value(row) {
         Ok(Value::Object(fields)) => fields,
@@ -186,8 +183,8 @@ pub(super) fn fields(row: &SubscriptionRow) -> Map<String, Value> {
     }
 }
 
-/// A value that a new subscription has in every field that nothing was said about.
-pub(super) fn says_nothing(value: &Value) -> bool {
+/// True for the value that a field of a new subscription has by default.
+pub(super) fn is_default_value(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(truth) => !truth,

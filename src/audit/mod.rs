@@ -1,10 +1,9 @@
-//! Answers for the person who must explain or prove: what happened, when we heard of it, and that
-//! nobody edited the record.
+//! Audit: what happened, when the ledger learned of it, and that nobody edited the log.
 //!
-//! A [history](fn@history) is computed from the log each time it is asked for: the read model only
-//! says which events to look at. An [explanation](fn@explain) is the same story, asked field by field.
-//! [Verification](fn@verify) hashes the whole log again and folds it afresh. [Proofs](fn@prove_inclusion)
-//! show to others, who do not have the log, that it was not edited.
+//! A [history](fn@history) is computed from the log for each request; the read model only names the events. An
+//! [explanation](fn@explain) names the event that set each field of a row. [Verification](fn@verify) hashes the whole
+//! log again and folds it afresh. [Proofs](fn@prove_inclusion) show to others, who do not have the log, that it was
+//! not edited.
 //!
 //! *Invariant: nothing here writes, and nothing here knows how the log is written.*
 
@@ -31,17 +30,17 @@ pub use verify::{Finding, VerifyProgress, VerifyReport, verify, verify_against};
 
 use crate::store::StoreError;
 
-/// The longest story that is told in one piece, in events a customer: beyond it only the first are, and it says so.
+/// Events of a customer that a history holds in memory, at most. A longer history is truncated and says so.
 const EVENTS_MAX: usize = 100_000;
 
-/// Runs work that takes the processor on a thread of its own.
+/// Runs long work on a thread of its own, beside those that answer webhooks.
 async fn beside_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Internal(error.into()))
 }
 
-/// True if a count is left out where it is shown.
+/// True if a count is omitted from the output.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn is_zero(count: &usize) -> bool {
     *count == 0

@@ -1,4 +1,4 @@
-//! Which events a story is made of, second by second, without their bodies: so a story of any length can be
+//! Outline of a history: its events second by second, without their bodies, so that a history of any length can be
 //! read a few seconds at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,35 +20,35 @@ use crate::time::{ReceivedAt, StripeTime};
 /// Headers that are read at once.
 const HEADERS: usize = 4_096;
 
-/// The events of a subject, in the order of their seconds, and what they are to be judged by.
+/// Outline of a subject's history, with the logic that computes its rows.
 pub(super) struct Outline {
     pub(super) stamp: GenerationStamp,
     pub(super) generation: GenerationId,
     pub(super) logic: Arc<Logic>,
     pub(super) customers: Vec<CustomerKey>,
-    /// By second; those of a second in the order of the log.
+    /// Events by second; those of one second in the order of the log.
     pub(super) entries: Vec<OutlineEntry>,
-    /// Before what came later by our clock, something had come that happened later.
+    /// Positions of events that were received after an event that happened later.
     pub(super) late: BTreeSet<Position>,
-    /// Whether there are more than are told.
+    /// True if the history is longer than the outline.
     pub(super) truncated: bool,
-    /// Events that `known_at` leaves out and whose time of receipt lies in the future.
+    /// Number of events that `known_at` leaves out and that have a time of receipt in the future.
     pub(super) received_in_future: usize,
     known_at: Option<ReceivedAt>,
-    /// When events were erased and by whom, where that is recorded.
+    /// Sentences that say when events were erased and by whom, as far as that is recorded.
     erased: BTreeMap<Position, Arc<str>>,
 }
 
-/// An event of an outline: forty bytes, because there may be many.
+/// Event of an outline: forty bytes, because there may be many.
 #[derive(Clone, Debug)]
 pub(super) struct OutlineEntry {
     pub(super) header: EventHeader,
-    /// The subscription that it named when it could be read.
+    /// Subscription that the event names.
     subscription: Option<Arc<SubscriptionId>>,
 }
 
 impl Outline {
-    /// Reads it, of each customer the first events up to so many. None where the subject is not known.
+    /// Reads the first events of each customer, up to `events_max`. None if the subject is not known.
     pub(super) async fn read(
         store: &Store,
         subject: &Subject,
@@ -73,9 +73,9 @@ impl Outline {
             stamp = stamp.or(Some(read.await?));
             truncated |= count > events_max;
         }
-        // A customer is known where anything is, such as parked events alone.
+        // A customer is known if it has any event, even parked ones alone.
         let is_known = match subject.kind {
-            SubjectKind::Customer => !scan.named.is_empty(),
+            SubjectKind::Customer => !scan.events.is_empty(),
             SubjectKind::User | SubjectKind::Subscription => !customers.is_empty(),
         };
         let Some(stamp) = stamp.filter(|_| is_known) else { return Ok(None) };
@@ -108,13 +108,13 @@ impl Outline {
         }))
     }
 
-    /// The next entries after so many: whole seconds, because the order of a second needs all of it.
-    pub(super) fn next_entries(&self, after: usize, most: ReadLimit) -> &[OutlineEntry] {
+    /// Next entries after the first `after`: whole seconds, because the order of a second depends on all its events.
+    pub(super) fn next_entries(&self, after: usize, limit: ReadLimit) -> &[OutlineEntry] {
         let rest = &self.entries[after..];
-        &rest[..whole_seconds(rest, |it| it.header, most)]
+        &rest[..whole_seconds(rest, |it| it.header, limit)]
     }
 
-    /// Reads the events of entries, in the order of the log.
+    /// Reads the events of some entries, in the order of the log.
     pub(super) async fn read_events(
         &self,
         store: &Store,
@@ -149,7 +149,7 @@ impl Outline {
         Ok(inputs.collect())
     }
 
-    /// Facts of a damaged event, without its body: what is left of its row, or what the timeline says.
+    /// Damaged event without its body: the readable rest of its row, or the facts that the timeline has.
     fn rest_of(&self, damage: Damage, headers: &BTreeMap<Position, EventHeader>) -> LoggedEvent {
         let position = damage.first;
         let rest = damage.into_rest().unwrap_or_else(|| {
@@ -178,15 +178,15 @@ impl Outline {
     }
 }
 
-/// What timelines say of many events: where they are, and which subscription each names.
+/// Events of timelines: their positions, and the subscription that each names.
 #[derive(Default)]
 struct TimelineScan {
-    named: Vec<TimelineEvent>,
-    /// Each once, because many events name the same.
+    events: Vec<TimelineEvent>,
+    /// Ids of subscriptions, each once, because many events name the same.
     subscriptions: BTreeSet<Arc<SubscriptionId>>,
 }
 
-/// Entry of a timeline about one event.
+/// Event of a timeline.
 struct TimelineEvent {
     position: Position,
     created: StripeTime,
@@ -208,28 +208,28 @@ impl TimelineScan {
                 id
             })
         });
-        self.named.push(TimelineEvent { position, created, subscription });
+        self.events.push(TimelineEvent { position, created, subscription });
     }
 
-    /// The events at these places, in the order of the log; of several names the first counts.
+    /// Reads the headers, in the order of the log. Of several subscriptions of one event the first counts.
     async fn read(mut self, store: &Store) -> Result<Vec<OutlineEntry>, StoreError> {
-        self.named.sort_by_key(|it| it.position);
-        self.named.dedup_by(|again, kept| {
+        self.events.sort_by_key(|it| it.position);
+        self.events.dedup_by(|again, kept| {
             let is_same = again.position == kept.position;
             if is_same && kept.subscription.is_none() {
                 kept.subscription = again.subscription.take();
             }
             is_same
         });
-        let mut entries = Vec::with_capacity(self.named.len());
+        let mut entries = Vec::with_capacity(self.events.len());
         let mut before = ReceivedAt(0);
-        for some in self.named.chunks(HEADERS) {
+        for some in self.events.chunks(HEADERS) {
             let positions: Vec<_> = some.iter().map(|it| it.position).collect();
             let headers = store.log.headers_at(&positions).await?;
-            for (place, header) in some.iter().zip(headers) {
-                let header = header.unwrap_or_else(|damage| place.header(damage, before));
+            for (event, header) in some.iter().zip(headers) {
+                let header = header.unwrap_or_else(|damage| event.header(damage, before));
                 before = header.received_at;
-                entries.push(OutlineEntry { header, subscription: place.subscription.clone() });
+                entries.push(OutlineEntry { header, subscription: event.subscription.clone() });
             }
         }
         Ok(entries)
@@ -237,7 +237,7 @@ impl TimelineScan {
 }
 
 impl TimelineEvent {
-    /// Header of an event whose row is damaged. It was received after the one before it.
+    /// Header of an event whose row is damaged. Its time of receipt is at least that of the event before it.
     fn header(&self, damage: Damage, before: ReceivedAt) -> EventHeader {
         damage.into_rest().map_or_else(
             || EventHeader {
@@ -252,8 +252,8 @@ impl TimelineEvent {
     }
 }
 
-/// Adds the events of these customers of which nothing is left but that they were, as the records of their
-/// erasures say; and says of each when that was and by whom.
+/// Adds the erased events of these customers, which only the records of erasures name. Returns the sentences that say
+/// when each was erased and by whom.
 async fn add_erased(
     store: &Store,
     customers: &[CustomerKey],
@@ -265,7 +265,7 @@ async fn add_erased(
     let mut erased = BTreeMap::new();
     let mut found = Vec::new();
     for position in records {
-        // A record that is damaged says of nothing that it was erased.
+        // A damaged record names no events.
         for event in store.log.entries_at(&[position]).await?.into_iter().flatten() {
             let Some(record) = event.payload.as_deref().and_then(ErasureRecord::read) else {
                 continue;
@@ -301,7 +301,7 @@ async fn add_erased(
     Ok(erased)
 }
 
-/// The positions before which something had been received that happened later.
+/// Positions of events that were received after an event that happened later.
 fn late(in_order_of_arrival: &[OutlineEntry]) -> BTreeSet<Position> {
     let mut latest = None;
     let mut late = BTreeSet::new();
@@ -314,7 +314,7 @@ fn late(in_order_of_arrival: &[OutlineEntry]) -> BTreeSet<Position> {
     late
 }
 
-/// How often it had come again by then, as far as is known: only the first and the last time are.
+/// Number of redeliveries up to an instant, as far as it is known: only the first and the last have a stored time.
 fn known_by(again: &RedeliveryCount, known_at: Option<ReceivedAt>) -> i64 {
     match known_at {
         Some(at) if again.first_received_at > at => 0,
@@ -347,10 +347,10 @@ mod tests {
         scan.add(Position(4), StripeTime(1), None);
         assert_eq!(scan.subscriptions.len(), 1);
         assert!(Arc::ptr_eq(
-            scan.named[0].subscription.as_ref().unwrap(),
-            scan.named[2].subscription.as_ref().unwrap()
+            scan.events[0].subscription.as_ref().unwrap(),
+            scan.events[2].subscription.as_ref().unwrap()
         ));
-        assert_eq!(scan.named[3].subscription, None);
+        assert_eq!(scan.events[3].subscription, None);
     }
 
     #[test]

@@ -1,21 +1,21 @@
-//! Proofs about the log, for those who do not have it: signed checkpoints, that an event is in it, and that
-//! it has only grown.
+//! Proofs about the log, for those who do not have it: signed checkpoints, inclusion proofs of events, and consistency
+//! proofs that the log has only grown.
 //!
-//! Each is checked before it is handed out, against the root that every append has moved: what was kept
-//! to make proofs quickly can make one fail, but not make one that is wrong.
+//! Each proof is checked before it is returned, against the root that every append has updated. So a damaged hash of a
+//! subtree can make a proof fail, but cannot make a wrong one.
 
 use crate::ids::Position;
 use crate::proof::{Checkpoint, ConsistencyProof, InclusionProof, SigningKey};
 use crate::store::{Log, StoreError};
 use crate::tree::{self, Hash};
 
-/// The log as it is now, to be signed.
+/// Checkpoint of the present log, to be signed.
 pub async fn checkpoint(log: &Log) -> Result<Checkpoint, StoreError> {
     let head = log.head().await?;
     Ok(Checkpoint { size: head.size.0.unsigned_abs(), root: head.root })
 }
 
-/// The log as it was when it had so many events; none where it never had.
+/// Checkpoint of the log when it had this many events. None if it never had.
 pub async fn checkpoint_at(log: &Log, at: u64) -> Result<Option<Checkpoint>, StoreError> {
     let now = checkpoint(log).await?;
     if at > now.size {
@@ -29,7 +29,7 @@ pub async fn checkpoint_at(log: &Log, at: u64) -> Result<Option<Checkpoint>, Sto
     Ok(Some(then))
 }
 
-/// Proves that the event at a position, which the log has, is in it.
+/// Proves that the log holds the event at a position.
 pub async fn prove_inclusion(
     log: &Log,
     position: Position,
@@ -48,8 +48,8 @@ pub async fn prove_inclusion(
     Ok(InclusionProof { index, hashes, checkpoint: now.sign(key) })
 }
 
-/// Proves that the log of the newer size begins with that of the older one; none where it never had so
-/// many events, or the newer one is the smaller.
+/// Proves that the log of the new size begins with that of the old one. None if the log never had so many events, or
+/// if the new size is smaller.
 pub async fn prove_consistency(
     log: &Log,
     (old, new): (u64, u64),
@@ -67,7 +67,7 @@ pub async fn prove_consistency(
     Ok(Some(ConsistencyProof { old, hashes, checkpoint: after.sign(key) }))
 }
 
-/// The hashes that show that one log begins with the other.
+/// Hashes that prove that the new log begins with the old one.
 async fn consistency(
     log: &Log,
     old: &Checkpoint,
@@ -83,5 +83,5 @@ async fn consistency(
 }
 
 fn not_the_root() -> StoreError {
-    StoreError::Corrupt("its hashes do not lead to its root".to_owned())
+    StoreError::Corrupt("the stored hashes do not lead to the root of the log".to_owned())
 }

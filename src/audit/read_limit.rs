@@ -1,13 +1,13 @@
-//! How much of a story is told at once.
+//! Limit on the events that a history reads at once.
 
 use crate::store::EventHeader;
 
-/// How much is read and told at once, at most, where a single second has no more.
+/// Limit on the events that are read and described at once. A single second may exceed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimit {
-    /// So many events.
+    /// Number of events.
     pub events: usize,
-    /// So many bytes of bodies.
+    /// Size of the bodies in bytes.
     pub bytes: usize,
 }
 
@@ -17,17 +17,17 @@ impl Default for ReadLimit {
     }
 }
 
-/// How many of these items, in the order of their seconds, are taken at once: whole seconds, so much at most, and
-/// one second at least.
+/// Number of items, in the order of their seconds, that are read at once: whole seconds up to the limit, and at least
+/// one second.
 pub(super) fn whole_seconds<T>(
     items: &[T],
     header: fn(&T) -> EventHeader,
-    most: ReadLimit,
+    limit: ReadLimit,
 ) -> usize {
     let (mut events, mut bytes) = (0, 0);
     for second in items.chunk_by(|a, b| header(a).created == header(b).created) {
         bytes += second.iter().map(|it| header(it).payload_bytes as usize).sum::<usize>();
-        if events > 0 && (events + second.len() > most.events || bytes > most.bytes) {
+        if events > 0 && (events + second.len() > limit.events || bytes > limit.bytes) {
             break;
         }
         events += second.len();

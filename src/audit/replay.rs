@@ -1,6 +1,6 @@
-//! A story replay again: its events folded one by one in canonical order, and what each changed.
+//! Replay of a history: its events folded one by one in canonical order, and the rows that each changed.
 //!
-//! *Invariant: pure. The fold depends on the set alone, so the last rows are the current ones.*
+//! *Invariant: pure. The fold depends only on the set of events, so the last rows are the current ones.*
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,56 +19,56 @@ use crate::projector::effects_of;
 use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
 
-/// What the fold makes of an event.
+/// Outcome of an event's fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FoldOutcome {
-    /// It is part of a customer's state.
+    /// The event is part of a customer's state.
     Folded,
-    /// No projection folds its type: it is on the timeline only.
+    /// No projection folds its type: the event is on timelines only.
     NotFolded,
-    /// It could not be read.
+    /// The event could not be read.
     Parked,
-    /// Its payload was erased, and nobody can say what it changed.
+    /// The payload was erased, so the changes are unknown.
     Erased,
 }
 
-/// An event in its place in the story.
+/// Step of a replay: one event and its changes.
 pub(super) struct ReplayStep<'a> {
     pub(super) input: &'a ReplayInput,
     pub(super) folding: FoldOutcome,
-    /// Why it is parked.
+    /// Reason why it is parked.
     pub(super) reason: Option<String>,
-    /// Fields of it that could not be read and were passed over.
+    /// Fields that could not be read and were skipped.
     pub(super) notes: Vec<String>,
     pub(super) subscription: Option<SubscriptionId>,
     pub(super) changed: Vec<RowChange>,
-    /// True if it belongs to the story, where that is a user's: the event is about what was theirs then.
+    /// True if the event belongs to the history. In the history of a user: if it is about what was the user's then.
     pub(super) is_theirs: bool,
 }
 
-/// A row that an event made or changed.
+/// Row that an event created or changed.
 pub(super) struct RowChange {
     pub(super) before: Option<SubscriptionRow>,
     pub(super) after: SubscriptionRow,
-    /// How the policy judged it then.
+    /// Judgement of the policy after the event.
     pub(super) judgement: Option<Judgement>,
 }
 
-/// An event of a story, as it stands in the log.
+/// Event of a history, as the log holds it.
 pub(super) struct ReplayInput {
     pub(super) logged: LoggedEvent,
-    /// The subscription that it named when it could be read.
+    /// Subscription that the timeline has for it.
     pub(super) subscription: Option<SubscriptionId>,
-    /// How often it came again.
+    /// Number of redeliveries.
     pub(super) redelivered: i64,
-    /// When it was erased and by whom, where that is recorded.
+    /// Sentence that says when it was erased and by whom, if that is recorded.
     pub(super) erased: Option<String>,
-    /// PolicyReason why its body cannot be read; none where its row is sound.
+    /// Reason why its body cannot be read; none if its row is sound.
     pub(super) damage: Option<String>,
 }
 
-/// A story that was replay to its end.
+/// Replay of a whole history.
 pub(super) struct Replay<'a> {
     pub(super) steps: Vec<ReplayStep<'a>>,
     pub(super) rivals: Rivals,
@@ -76,44 +76,44 @@ pub(super) struct Replay<'a> {
     pub(super) counts: BTreeMap<SubscriptionId, EventCounts>,
 }
 
-/// Of events whose order is in doubt, where it matters, the others that might have been the last.
+/// Ambiguous events, each with the other events that may be the last of its second.
 pub(super) type Rivals = BTreeMap<EventId, BTreeSet<EventId>>;
 
-/// Tells a story piece by piece: what it carries from one to the next.
+/// Replays a history in pieces, and holds the state between them.
 #[derive(Default)]
 pub(super) struct Replayer {
-    /// The user whose story it is; none where it is a customer's or a subscription's.
+    /// User whose history it is; none for a customer or a subscription.
     user: Option<String>,
     pub(super) rivals: Rivals,
-    /// What the customers are at the end of what was replay.
+    /// Customers after everything that was replayed.
     pub(super) states: BTreeMap<CustomerKey, ReplayedCustomer>,
-    /// Events that name each subscription.
+    /// Numbers of events that name each subscription.
     pub(super) counts: BTreeMap<SubscriptionId, EventCounts>,
 }
 
-/// Number of events that name a subscription, as its row shows them.
+/// Numbers of events that name a subscription, as its row shows them.
 #[derive(Clone, Copy, Default)]
 pub(super) struct EventCounts {
     events: i64,
-    /// Those of them that could not be folded.
+    /// Number of those that are parked.
     parked: i64,
 }
 
 impl EventCounts {
-    /// Puts them into the row of the subscription.
-    pub(super) fn put_into(self, row: &mut SubscriptionRow) {
+    /// Writes them into the row of the subscription.
+    pub(super) fn write_to(self, row: &mut SubscriptionRow) {
         (row.event_count, row.parked) = (self.events, self.parked);
     }
 }
 
-/// A customer, as far as the story has gone.
+/// Customer in the course of a replay.
 #[derive(Default)]
 pub(super) struct ReplayedCustomer {
     pub(super) state: CustomerState,
     pub(super) rows: Vec<SubscriptionRow>,
 }
 
-/// Tells a story from nothing.
+/// Replays a whole history.
 pub(super) fn replay<'a>(
     events: &'a [ReplayInput],
     customers: &[CustomerKey],
@@ -126,21 +126,21 @@ pub(super) fn replay<'a>(
 }
 
 impl Replayer {
-    /// Before the first event of these customers.
+    /// Starts before the first event of these customers.
     pub(super) fn new(customers: &[CustomerKey], user: Option<String>) -> Self {
         let mut replayer = Self { user, ..Self::default() };
         replayer.restart(customers);
         replayer
     }
 
-    /// Goes back to before the first event, and keeps what is known to be in doubt.
+    /// Goes back to before the first event, and keeps the known ambiguous events.
     pub(super) fn restart(&mut self, customers: &[CustomerKey]) {
         self.states =
             customers.iter().map(|key| (key.clone(), ReplayedCustomer::default())).collect();
         self.counts.clear();
     }
 
-    /// Tells what comes next: all events of some seconds, each later than those that were replay.
+    /// Replays the next events: all events of some seconds, each later than the seconds before.
     pub(super) fn replay<'a>(
         &mut self,
         events: &'a [ReplayInput],
@@ -149,7 +149,7 @@ impl Replayer {
         let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
         let instants = instants(&envelopes);
         let mut steps = Vec::with_capacity(events.len());
-        let mut touched = BTreeSet::new();
+        let mut changed_customers = BTreeSet::new();
         for (place, instant) in instants.iter().enumerate() {
             let before = |object: &str| {
                 let states = self.states.iter();
@@ -162,13 +162,13 @@ impl Replayer {
                     counts.events += 1;
                     counts.parked += i64::from(step.folding == FoldOutcome::Parked);
                 }
-                touched.extend(customer.filter(|_| !step.changed.is_empty()));
+                changed_customers.extend(customer.filter(|_| !step.changed.is_empty()));
                 steps.push(step);
             }
             let second_of = |instant: &Vec<usize>| envelopes[instant[0]].created;
-            // Only at the end of a second is it known who its rivals are.
+            // The rivals of a second are known only at its end.
             if instants.get(place + 1).map(second_of) != Some(second_of(instant)) {
-                for key in std::mem::take(&mut touched) {
+                for key in std::mem::take(&mut changed_customers) {
                     self.note_rivals(&key, logic);
                 }
             }
@@ -181,14 +181,14 @@ impl Replayer {
         input: &'a ReplayInput,
         logic: &Logic,
     ) -> (ReplayStep<'a>, Option<CustomerKey>) {
-        let (mut step, customer) = self.understand(input, logic);
+        let (mut step, customer) = self.read_step(input, logic);
         step.is_theirs = self.is_theirs(&step, customer.as_ref(), logic);
         let folded = step.folding == FoldOutcome::Folded;
         (step, customer.filter(|_| folded))
     }
 
-    /// True if an event is about what is or was the user's when it happened: a subscription of theirs, or a
-    /// customer that nobody else has a part in.
+    /// True if an event is about what was the user's when it happened: a subscription of the user, or a customer that
+    /// belongs to no other user.
     fn is_theirs(
         &self,
         step: &ReplayStep<'_>,
@@ -213,12 +213,12 @@ impl Replayer {
         };
         match customer.and_then(|key| self.states.get(key)) {
             Some(known) => is_theirs(known),
-            // Nobody knows whose it is: theirs only if all customers of the story are.
+            // The customer is unknown: the event is the user's only if all customers of the history are.
             None => self.states.values().all(is_theirs),
         }
     }
 
-    fn understand<'a>(
+    fn read_step<'a>(
         &mut self,
         input: &'a ReplayInput,
         logic: &Logic,
@@ -272,7 +272,7 @@ impl Replayer {
         (step, Some(key))
     }
 
-    /// Writes down what is in doubt of a customer's rows.
+    /// Records the rivals of a customer's ambiguous rows.
     fn note_rivals(&mut self, key: &CustomerKey, logic: &Logic) {
         let Some(known) = self.states.get(key) else { return };
         for row in known.rows.iter().filter(|row| row.order_ambiguous) {
@@ -287,7 +287,7 @@ impl Replayer {
     }
 }
 
-/// The rows that are new or not as they were.
+/// Rows that are new or changed.
 fn changed(
     before: Vec<SubscriptionRow>,
     known: &ReplayedCustomer,
@@ -306,7 +306,7 @@ fn changed(
         .collect()
 }
 
-/// The envelope, or what the log knows of it where the body is gone or cannot be read.
+/// Envelope of an event; from the columns of the log if the body is gone or cannot be read.
 fn envelope(input: &ReplayInput) -> Envelope<'_> {
     let EventFacts { scope, event_id, event_type, api_version, created, created_nanos } =
         &input.logged.facts;

@@ -3,7 +3,7 @@
 //! A history of any length takes no more memory than the states of its customers, the ambiguous events, and forty
 //! bytes an event.
 
-use super::draft::{Draft, is_wanted};
+use super::draft::{Draft, is_row_of};
 use super::history::{History, HistoryEvent, changes};
 use super::outline::Outline;
 use super::read_limit::ReadLimit;
@@ -59,8 +59,8 @@ pub enum PageError {
 
 /// Computes a history from the log, by the policy of the live generation. None if the subject is not known.
 ///
-/// Beyond 100,000 events of a customer only the first are told; then the history is `truncated`.
-#[tracing::instrument(skip_all)]
+/// Of a customer with more than 100,000 events it holds the first only, and is `truncated`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn history(
     store: &Store,
     subject: Subject,
@@ -78,7 +78,7 @@ pub async fn history(
 ///
 /// Every page is replayed from the first event to the last, because an event may become ambiguous, and the state may
 /// change, after the page. Only the events of the page are described and kept in memory.
-#[tracing::instrument(skip_all)]
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn history_page(
     store: &Store,
     subject: Subject,
@@ -201,11 +201,11 @@ impl<'s> HistoryStream<'s> {
     /// Rows of the subject after everything that was replayed.
     async fn final_state(&mut self) -> Result<Vec<SubscriptionRow>, StoreError> {
         let rows = self.replayer.states.values_mut().flat_map(|it| std::mem::take(&mut it.rows));
-        let mut state: Vec<_> = rows.filter(|row| is_wanted(&self.subject, row)).collect();
+        let mut state: Vec<_> = rows.filter(|row| is_row_of(&self.subject, row)).collect();
         let names = self.store.read_model.catalogue(self.outline.generation, &state).await?;
         for row in &mut state {
             let id = SubscriptionId::from(row.subscription_id.as_str());
-            self.replayer.counts.get(&id).copied().unwrap_or_default().put_into(row);
+            self.replayer.counts.get(&id).copied().unwrap_or_default().write_to(row);
             names.apply_names(row);
         }
         Ok(state)

@@ -1,4 +1,4 @@
-//! Whose story is told, and as of when.
+//! Subject of a history, and the instant up to which events count.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,19 @@ use crate::ids::{CustomerId, CustomerKey, Position, Scope, SubscriptionId};
 use crate::store::{GenerationStamp, Store, StoreError, TimelineKey};
 use crate::time::{ReceivedAt, StripeTime};
 
-/// Whose history.
+/// Subject of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Subject {
-    /// Of which kind.
+    /// Kind of the subject.
     pub kind: SubjectKind,
     /// The application's user id, `cus_…` or `sub_…`.
     pub id: String,
-    /// The account and mode that are meant.
+    /// Account and mode.
     #[serde(skip)]
     pub scope: Scope,
 }
 
-/// The kinds of subjects that have a history.
+/// Kind of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SubjectKind {
@@ -33,8 +33,8 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    /// The kind that an id looks like: `cus_…`, `sub_…`, and anything else a user.
-    pub fn of_id(id: &str) -> Self {
+    /// Kind by the form of an id: `cus_…`, `sub_…`, and anything else is a user.
+    pub fn from_id(id: &str) -> Self {
         if id.starts_with("cus_") {
             Self::Customer
         } else if id.starts_with("sub_") {
@@ -45,16 +45,16 @@ impl SubjectKind {
     }
 }
 
-/// Two clocks that can be turned back.
+/// Instants, by two clocks, up to which events count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Past {
-    /// Only what had happened by then.
+    /// Latest second in which an event happened, by Stripe's clock; none for no limit.
     pub as_of: Option<StripeTime>,
-    /// Only what had reached us by then.
+    /// Latest time of receipt, by the ledger's clock; none for no limit.
     pub known_at: Option<ReceivedAt>,
 }
 
-/// The customers that a subject's events are of, and as of when, where that was asked already.
+/// Customers of a subject, with the stamp of the generation if it was read already.
 pub(super) async fn customers_of(
     store: &Store,
     subject: &Subject,

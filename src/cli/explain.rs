@@ -131,7 +131,7 @@ fn reasons(explained: &Explained) -> Vec<String> {
     if let Some(tie) = &explained.tie {
         let doubt = if tie.in_doubt { "in doubt" } else { "last of its second" };
         for rival in &tie.rivals {
-            let by = json!(rival.settled_by);
+            let by = json!(rival.tie_break);
             lines.push(format!("{doubt}: {} against {}", value(&by), rival.event_id));
         }
     }

@@ -91,7 +91,7 @@ pub(super) fn received_at(text: &str) -> Result<ReceivedAt, &'static str> {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = context.open(OpenMode::ReadOnly).await?;
-    let kind = args.kind.unwrap_or_else(|| SubjectKind::of_id(&args.id));
+    let kind = args.kind.unwrap_or_else(|| SubjectKind::from_id(&args.id));
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
     let subject = Subject { kind, id: args.id.clone(), scope };

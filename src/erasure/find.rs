@@ -1,4 +1,4 @@
-//! Which events are to be erased.
+//! Search for the events to erase.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,43 +12,43 @@ use crate::store::{
 };
 use crate::time::StripeTime;
 
-/// How many events, and bytes of bodies, are read at once, at most.
+/// Events, and bytes of bodies, that are read at once, at most.
 const EVENTS_AT_ONCE: usize = 4_096;
 const BYTES_AT_ONCE: usize = 16 << 20;
 
-/// What is to be erased.
+/// Targets of an erasure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasureTargets {
-    /// The account and mode.
+    /// Account and mode.
     pub scope: Scope,
-    /// The events that still say something, in the order of the log.
+    /// Events that still have a body, in the order of the log.
     pub events: Vec<ErasureTarget>,
-    /// Events that were asked for and are erased already.
+    /// Number of requested events that are already erased.
     pub erased_before: usize,
-    /// Events that cannot be read. Nobody can say whom they name.
+    /// Events that cannot be read, so that the customers they name are unknown.
     pub unreadable: Vec<Damage>,
 }
 
-/// An event that still says something.
+/// Event that still has a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasureTarget {
-    /// Its place in the log.
+    /// Position in the log.
     pub position: Position,
-    /// Its type.
+    /// Type of the event.
     pub event_type: String,
     /// Second in which it happened, by Stripe's clock.
     pub created: StripeTime,
-    /// The entry of it in the record of the erasure.
+    /// Entry for the record of the erasure.
     pub entry: ErasedEvent,
 }
 
-/// Why there is nothing to erase.
+/// Reason why there is nothing to erase.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// The log has no such event.
     #[error("the log has no event {0}")]
     NoEvent(EventId),
-    /// It must stay: it says what was erased.
+    /// The event is a record of the ledger's own, and must stay.
     #[error("{0} is a record of this ledger's own")]
     OwnRecord(EventId),
     /// No event names the customer.
@@ -59,9 +59,9 @@ pub enum FindError {
     Store(#[from] StoreError),
 }
 
-/// Finds events by their ids, and all that concern a customer: what stands on the customer's timeline, and
-/// what names the customer anywhere in its body or in that of a redelivery, for which the whole log is read.
-/// `progress` is told how many events were looked at.
+/// Finds events by their ids, and all events of customers: those on a customer's timeline, and those that name the
+/// customer anywhere in their body or in that of a redelivery, for which the whole log is read. `progress` gets the
+/// number of searched events.
 pub async fn find(
     store: &Store,
     scope: &Scope,
@@ -78,7 +78,7 @@ pub async fn find(
         if event.source == EventSource::Subledger {
             return Err(FindError::OwnRecord(id.clone()));
         }
-        let redelivered = RedeliveredBodies::of(store, std::slice::from_ref(&event)).await?;
+        let redelivered = RedeliveredBodies::read(store, std::slice::from_ref(&event)).await?;
         selected.add(&event, redelivered.bodies(event.position), None);
     }
     for customer in customers {
@@ -86,7 +86,7 @@ pub async fn find(
         for some in timeline(store, key).await?.chunks(EVENTS_AT_ONCE) {
             let entries = store.log.entries_at(some).await?.into_iter();
             let events: Vec<_> = entries.filter_map(|it| whole_or_rest(it).ok()).collect();
-            let redelivered = RedeliveredBodies::of(store, &events).await?;
+            let redelivered = RedeliveredBodies::read(store, &events).await?;
             for event in events {
                 selected.add(&event, redelivered.bodies(event.position), Some(customer));
             }
@@ -106,7 +106,7 @@ pub async fn find(
                     Err(damage) => unreadable.push(damage),
                 }
             }
-            let redelivered = RedeliveredBodies::of(store, &events).await?;
+            let redelivered = RedeliveredBodies::read(store, &events).await?;
             for event in events.iter().filter(|event| event.facts.scope == *scope) {
                 let again = redelivered.bodies(event.position);
                 let bodies = event.payload.iter().map(String::as_str).chain(again.clone());
@@ -127,12 +127,12 @@ pub async fn find(
     Ok(ErasureTargets { scope: scope.clone(), events, erased_before, unreadable })
 }
 
-/// The event, or what is left of a damaged one: that may still say something of somebody.
+/// The event, or the readable rest of a damaged one, which may still name a customer.
 fn whole_or_rest(entry: LogEntry) -> Result<LoggedEvent, Damage> {
     entry.or_else(|mut damage| damage.rest.take().map(|event| *event).ok_or(damage))
 }
 
-/// The positions on a customer's timeline; none without a read model, because then there is the log.
+/// Positions on a customer's timeline; empty without a read model, because the log is searched as well.
 async fn timeline(store: &Store, key: CustomerKey) -> Result<Vec<Position>, StoreError> {
     let of_customer = TimelineKey::Customer(key);
     match store.read_model.timeline(&of_customer, Position::ZERO, usize::MAX).await {
@@ -142,12 +142,12 @@ async fn timeline(store: &Store, key: CustomerKey) -> Result<Vec<Position>, Stor
     }
 }
 
-/// Redeliveries of some events that have a body of their own.
+/// Bodies of redeliveries that differ from those of their events.
 struct RedeliveredBodies(Vec<Redelivery>);
 
 impl RedeliveredBodies {
-    /// Reads those of these events, which are in the order of the log.
-    async fn of(store: &Store, events: &[LoggedEvent]) -> Result<Self, StoreError> {
+    /// Reads the bodies of the redeliveries of these events, which are in the order of the log.
+    async fn read(store: &Store, events: &[LoggedEvent]) -> Result<Self, StoreError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return Ok(Self(Vec::new()));
         };
@@ -156,7 +156,7 @@ impl RedeliveredBodies {
         Ok(Self(all))
     }
 
-    /// The bodies of one event's.
+    /// Bodies of one event's redeliveries.
     fn bodies(&self, position: Position) -> impl Iterator<Item = &str> + Clone {
         let from = self.0.partition_point(|it| it.position < position);
         let of_event = self.0[from..].iter().take_while(move |it| it.position == position);
@@ -164,7 +164,7 @@ impl RedeliveredBodies {
     }
 }
 
-/// What was chosen so far.
+/// Events that were selected so far.
 #[derive(Default)]
 struct Selection {
     events: BTreeMap<Position, ErasureTarget>,
@@ -173,7 +173,7 @@ struct Selection {
 }
 
 impl Selection {
-    /// Chooses an event, with the bodies of its redeliveries; of a customer, where one was asked for.
+    /// Selects an event that has these bodies of redeliveries, on behalf of a customer if one was requested.
     fn add<'b>(
         &mut self,
         event: &'b LoggedEvent,

@@ -1,4 +1,4 @@
-//! The second half of an erasure: read models without the erased bodies, and files without their bytes.
+//! Second half of an erasure: the read model is rebuilt without the erased bodies, and the files are rewritten.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use crate::projection::Logic;
 use crate::projector::{self, RebuildError, RebuildEvent, RebuildOptions};
 use crate::store::{Generation, GenerationId, GenerationStatus, RewriteOutcome, Store};
 
-/// Places where the bytes of erased bodies may still be.
+/// Places that may still hold the bytes of erased bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErasedBytes {
-    /// In no file of the ledger.
+    /// No file of the ledger.
     Gone,
-    /// In the write-ahead log of a file, because another process reads an older state of it.
+    /// The write-ahead log of a file, because another process reads an older state of it.
     HeldByReader,
-    /// In a server's files, until its owner runs [`SERVER_CLEANUP_COMMANDS`](crate::store::SERVER_CLEANUP_COMMANDS).
+    /// The files of a server, until its owner runs [`SERVER_CLEANUP_COMMANDS`](crate::store::SERVER_CLEANUP_COMMANDS).
     OnServer,
 }
 
-/// Rebuilds the live read model from what the log still holds, with the logic it has, and drops every other one. Then
-/// rewrites the files, waiting so long for other processes that use them.
+/// Finishes an erasure: rebuilds the live read model from the log, with its own logic, and drops every other one. Then
+/// rewrites the files, and waits up to `patience` for other processes that use them.
 ///
-/// It may be repeated; what was done already is done again.
+/// It may be repeated.
 pub async fn finish(
     store: &Store,
     logic: &Logic,
     clock: &Clock,
     patience: Duration,
     stop: &CancellationToken,
-    tell: impl FnMut(RebuildEvent<'_>),
+    on_event: impl FnMut(RebuildEvent<'_>),
 ) -> Result<ErasedBytes, RebuildError> {
     store.log.erase_remaining_signatures().await?;
-    // The log first, and also where the read model cannot be rebuilt now: each is done as soon as possible.
+    // The log first, also if the read model cannot be rebuilt now: each is done as soon as possible.
     let log = store.log.rewrite(patience).await;
-    renew(store, logic, clock, stop, tell).await?;
+    rebuild(store, logic, clock, stop, on_event).await?;
     let read_model = store.read_model.rewrite(patience).await?;
     Ok(match (log?, read_model) {
         (RewriteOutcome::BlockedByReader, _) | (_, RewriteOutcome::BlockedByReader) => {
@@ -47,13 +47,13 @@ pub async fn finish(
     })
 }
 
-/// Makes the live generation anew, and drops every other: they were made while the log held more.
-async fn renew(
+/// Rebuilds the live generation, and drops every other: they were built while the log held the bodies.
+async fn rebuild(
     store: &Store,
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    tell: impl FnMut(RebuildEvent<'_>),
+    on_event: impl FnMut(RebuildEvent<'_>),
 ) -> Result<(), RebuildError> {
     let model = &store.read_model;
     let newest = match model.live().await? {
@@ -61,14 +61,14 @@ async fn renew(
             let of_live = projector::logic_of(&live);
             let logic = of_live.as_ref().unwrap_or(logic);
             let options = RebuildOptions::SWAP;
-            projector::rebuild(store, logic, clock, stop, options, tell).await?.generation
+            projector::rebuild(store, logic, clock, stop, options, on_event).await?.generation
         }
         None => GenerationId::MAX,
     };
     model.abandoned_drop(clock.now()).await?;
     for generation in model.generations().await?.into_iter().filter(|it| it.id < newest) {
         if generation.status == GenerationStatus::Building {
-            // Whoever makes it may have read the log before the erasure.
+            // The process that builds it may have read the log before the erasure.
             let Generation { id, position, built, .. } = generation;
             let total = store.log.head().await?.size;
             let position = position.max(Position(built));

@@ -1,19 +1,19 @@
-//! Erasing what events said, for the person who asks to be forgotten, while the log stays provable.
+//! Erasure: removes the bodies of events, for a person who asks to be forgotten, while the log stays provable.
 //!
-//! An event's place, time, type and hashes stay; its body, its signature and the salt of their hashes go, and so do
-//! the bodies of its redeliveries. Without the salt nothing about the body can be guessed from its hash, and every
-//! proof holds as before. A record of what was erased, when, by whom and why is appended in the same transaction: it
-//! is an event of the log like any other, of the source `subledger`.
+//! The position, time, type and hashes of an event stay. Its body, its signature and the salt of their hashes are
+//! deleted, and so are the bodies of its redeliveries. Without the salt, a guess at the body cannot be checked against
+//! its hash, and every proof stays valid. A record of the erased events, the time, the author and the reason is appended
+//! in the same transaction, as an event of the source `subledger`.
 //!
-//! What the events said is in the read models too, and its bytes are in the files until those are rewritten. So
-//! an erasure has a second half, [`finish`]: the live read model is rebuilt from what the log still holds, the others are
-//! dropped, and the files are rewritten. It can be repeated until it succeeds.
+//! The read models hold the content of the events too, and the files hold their bytes until they are rewritten. So an
+//! erasure has a second half, [`finish`]: it rebuilds the live read model from the log, drops the others, and rewrites
+//! the files. It can be repeated until it succeeds.
 //!
-//! One thing cannot be taken back. The leaf of an event that was logged before signatures were salted commits to
-//! `SHA-256` of the signature header. Whoever holds the endpoint's secret, and guesses the whole body and the second of
-//! the signature, can confirm the guess with it.
+//! One commitment stays. The leaf of an event that was logged before signatures were salted contains `SHA-256` of the
+//! signature header. With the endpoint's secret, a guess at the whole body and the second of the signature can be
+//! checked against it.
 //!
-//! *Invariant: nothing else touches a stored body.*
+//! *Invariant: nothing else changes a stored body.*
 
 mod find;
 mod finish;
@@ -28,22 +28,22 @@ use crate::clock::Clock;
 use crate::store::{Appended, InvalidEvent, NewEvent, Store, StoreError};
 use crate::time::StripeTime;
 
-/// Events in one record, at most.
+/// Number of events in one record, at most.
 const EVENTS_PER_RECORD: usize = 1_000;
 
-/// Who erases, and why.
+/// Request for an erasure.
 #[derive(Clone, Debug)]
 pub struct ErasureRequest {
-    /// A person or an office.
+    /// Person or office that erases.
     pub by: String,
-    /// As the number of a request.
+    /// Reason, such as the number of a case.
     pub reason: Option<String>,
 }
 
-/// Why nothing was erased.
+/// Reason why nothing was erased.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// The record cannot stand in the log.
+    /// The record is no valid event.
     #[error(transparent)]
     Invalid(#[from] InvalidEvent),
     /// A database failed.
@@ -51,7 +51,8 @@ pub enum EraseError {
     Store(#[from] StoreError),
 }
 
-/// Erases what was found and appends the records of it, in one transaction; says where they stand.
+/// Erases the targets and appends the records in one transaction. Returns the positions of the records.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn erase(
     store: &Store,
     found: &ErasureTargets,

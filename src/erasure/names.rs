@@ -1,4 +1,4 @@
-//! Test that a body names an id: anywhere, as a whole word, however it is written.
+//! Search of a body for an id, as a whole word and in any encoding.
 //!
 //! An id may stand in a string of its own, in a URL, in JSON inside a string, with escapes (`cus\u005f1`) or
 //! percent-encoded. So the text is decoded until nothing is left to decode, and then searched for the word.
@@ -24,7 +24,7 @@ impl<'a> Decoded<'a> {
         Self(text)
     }
 
-    /// True if the id is there as a whole word: `cus_1` is not named by `cus_12`.
+    /// True if the body holds the id as a whole word: `cus_1` is not named by `cus_12`.
     pub(super) fn names(&self, id: &str) -> bool {
         let is_part = |character: char| character.is_alphanumeric() || character == '_';
         !id.is_empty()
@@ -35,7 +35,7 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// The text with each escape decoded once; none where it has no escape.
+/// The text with each escape decoded once; none if it has no escape.
 fn decoded(text: &str) -> Option<String> {
     // Most bodies have none, and a single character is found many bytes at a time.
     if !text.contains('\\') && !text.contains('%') {
@@ -61,7 +61,7 @@ fn decoded(text: &str) -> Option<String> {
     Some(decoded)
 }
 
-/// The character that a text begins with as an escape, and the length of that in bytes.
+/// Character of the escape at the start of a text, and the escape's length in bytes.
 ///
 /// A percent sign stands for a byte; those of ASCII are characters, and ids have no others. One half of a surrogate
 /// pair is no character, and no part of an id either.

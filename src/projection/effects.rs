@@ -98,14 +98,14 @@ impl EventEffects {
     }
 
     fn guarded(event: &LoggedInput<'_>, read: impl FnOnce() -> Self + UnwindSafe) -> Self {
-        let defect = || Self::parked(event, Routing::default(), &FoldError::Defect);
+        let defect = || Self::parked(event, &Routing::default(), &FoldError::Defect);
         catch_unwind(read).unwrap_or_else(|_| defect())
     }
 
     fn read_unguarded(event: &LoggedInput<'_>) -> Self {
         if let Some(cause) = &event.damage {
             let error = FoldError::Damaged(cause.clone());
-            return Self::parked(event, routing_of_rest(event.body), &error);
+            return Self::parked(event, &routing_of_rest(event.body), &error);
         }
         let Some(body) = event.body else { return Self::default() };
         if event.is_own_record {
@@ -118,7 +118,7 @@ impl EventEffects {
         }
         match observe_as(event.event_type, body) {
             Ok(observation) => Self::observed(event, observation),
-            Err(error) => Self::parked(event, routing(body), &error),
+            Err(error) => Self::parked(event, &routing(body), &error),
         }
     }
 
@@ -140,7 +140,7 @@ impl EventEffects {
     }
 
     /// A parked event still stands on the timeline of the customer that it names.
-    fn parked(event: &LoggedInput<'_>, routing: Routing<'_>, error: &FoldError) -> Self {
+    fn parked(event: &LoggedInput<'_>, routing: &Routing<'_>, error: &FoldError) -> Self {
         let parked = Parked {
             position: event.position,
             event_id: EventId::new(event.event_id),

@@ -1,4 +1,4 @@
-//! What a person decides about generations: which one answers, and which one goes.
+//! Commands of a person about generations: activate one, drop one.
 
 use super::generation::is_of_this_log;
 use super::holder::claim;
@@ -7,25 +7,25 @@ use crate::clock::Clock;
 use crate::ids::Position;
 use crate::store::{Generation, GenerationId, GenerationStatus, Store, StoreError};
 
-/// Why a generation was not activated or dropped. Everything is as it was.
+/// Failure to activate or drop a generation. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationError {
-    /// It was made from another log, and knows nothing of this one.
-    #[error("generation {0} was made from another log")]
+    /// It was built from another log.
+    #[error("generation {0} was built from another log")]
     OfAnotherLog(GenerationId),
-    /// Somebody is making it.
+    /// A process is building it.
     #[error(
-        "process {process} is making generation {generation} and has folded {} of {} events",
+        "process {process} is building generation {generation} and has folded {} of {} events",
         grouped(position.0), grouped(size.0)
     )]
-    BeingMade {
-        /// Which.
+    BeingBuilt {
+        /// That generation.
         generation: GenerationId,
-        /// The process that does.
+        /// Number of the process.
         process: String,
-        /// How far it is.
+        /// Position up to which it is folded.
         position: Position,
-        /// How many events the log has.
+        /// Number of events in the log.
         size: Position,
     },
     /// A database failed, or forbids it.
@@ -34,20 +34,20 @@ pub enum GenerationError {
 }
 
 impl GenerationError {
-    /// What a person can do about it.
+    /// Advice to a person.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::OfAnotherLog(_) => Some("`subledger rebuild` makes one from this log"),
-            Self::BeingMade { .. } => {
-                Some("stop that process: what it has made goes with it, or can then be dropped")
-            }
+            Self::OfAnotherLog(_) => Some("`subledger rebuild` builds one from this log"),
+            Self::BeingBuilt { .. } => Some(
+                "stop that process: it drops its generation when it ends; if it is killed, drop it then",
+            ),
             Self::Store(error) => error.hint(),
         }
     }
 }
 
-/// Makes a complete generation of this log the live one at once, and pins it; gives it back as it
-/// is now. Whoever follows the log goes on with it, by the policy that is stored with it.
+/// Makes a complete generation of this log live and pins it, and returns it. The follower continues with it, by the
+/// policy that is stored with it.
 pub async fn activate(store: &Store, id: GenerationId) -> Result<Generation, GenerationError> {
     if !is_of_this_log(store, &find(store, id).await?).await? {
         return Err(GenerationError::OfAnotherLog(id));
@@ -56,7 +56,7 @@ pub async fn activate(store: &Store, id: GenerationId) -> Result<Generation, Gen
     Ok(find(store, id).await?)
 }
 
-/// Drops a generation that is neither live nor being made, and gives its space back to the disk.
+/// Drops a generation that is neither live nor being built, and frees its space.
 pub async fn drop_generation(
     store: &Store,
     clock: &Clock,
@@ -64,12 +64,12 @@ pub async fn drop_generation(
 ) -> Result<(), GenerationError> {
     let Generation { status, lease_holder, position, .. } = find(store, id).await?;
     if status == GenerationStatus::Building {
-        // Whoever was making it and comes back finds that its lease is gone.
+        // If the process that was building it comes back, it finds its lease lost.
         if claim(store, id, clock).await?.is_none() {
             let process = lease_holder.as_deref().and_then(|holder| holder.split('-').next());
             let process = process.unwrap_or("unknown").to_owned();
             let size = store.log.head().await?.size;
-            return Err(GenerationError::BeingMade { generation: id, process, position, size });
+            return Err(GenerationError::BeingBuilt { generation: id, process, position, size });
         }
     }
     Ok(store.read_model.generation_drop(id).await?)

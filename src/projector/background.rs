@@ -1,4 +1,4 @@
-//! A rebuild that a follower runs beside its work.
+//! Background rebuild: a rebuild that a follower runs beside its work.
 
 use std::time::Duration;
 
@@ -8,16 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::diff::DiffEvent;
 use super::progress::{RebuildStatus, grouped, rate};
-use super::rebuild::{self, RebuildError, RebuildEvent, RebuildOptions};
+use super::rebuild::rebuild;
+use super::rebuild_event::{RebuildError, RebuildEvent, RebuildOptions};
 use super::status::Status;
 use crate::clock::Clock;
 use crate::projection::Logic;
 use crate::store::{GenerationId, Store, StoreError};
 
-/// How often the log says how it goes.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// Interval between log lines about the progress.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// A rebuild that runs.
+/// Running background rebuild.
 #[derive(Debug)]
 pub(super) struct BackgroundRebuild {
     task: JoinHandle<Result<(), RebuildError>>,
@@ -25,7 +26,7 @@ pub(super) struct BackgroundRebuild {
 }
 
 impl BackgroundRebuild {
-    /// Begins after a pause; `status` hears how it goes.
+    /// Starts after a pause. `status` gets the progress.
     pub(super) fn start(
         store: Store,
         logic: Logic,
@@ -40,19 +41,19 @@ impl BackgroundRebuild {
                 () = stopped.cancelled() => return Err(RebuildError::Stopped),
                 () = tokio::time::sleep(pause) => {}
             }
-            let mut told = Duration::ZERO;
-            let tell = |what: RebuildEvent<'_>| match what {
+            let mut logged = Duration::ZERO;
+            let on_event = |event: RebuildEvent<'_>| match event {
                 RebuildEvent::Progress(progress) => {
                     let rebuilding = RebuildStatus::from(progress);
                     status.send_modify(|status| status.rebuilding = Some(rebuilding));
-                    if progress.elapsed >= told + TELL_EVERY {
-                        told = progress.elapsed;
+                    if progress.elapsed >= logged + LOG_EVERY {
+                        logged = progress.elapsed;
                         let RebuildStatus { events_done, events_total, parked, .. } = rebuilding;
                         tracing::info!(events_done, events_total, parked, "{rebuilding}");
                     }
                 }
                 RebuildEvent::Difference(DiffEvent::Summary(summary)) => {
-                    tracing::info!("{summary}")
+                    tracing::info!("{summary}");
                 }
                 RebuildEvent::Difference(DiffEvent::Subscription(_)) => {}
                 RebuildEvent::NotCompared(error) => {
@@ -60,16 +61,14 @@ impl BackgroundRebuild {
                 }
             };
             let rebuilt =
-                rebuild::rebuild(&store, &logic, &clock, &stopped, RebuildOptions::SWAP, tell)
-                    .await?;
+                rebuild(&store, &logic, &clock, &stopped, RebuildOptions::SWAP, on_event).await?;
             let (generation, events, parked) =
                 (rebuilt.generation, rebuilt.position.0, rebuilt.parked);
             tracing::info!(
                 generation,
                 events,
                 parked,
-                "generation {generation} is live: {} events in {:.1?}, {} events/s, {parked} could \
-                 not be folded",
+                "generation {generation} is live: {} events in {:.1?}, {} events/s, {parked} parked",
                 grouped(events),
                 rebuilt.elapsed,
                 grouped(rate(events, rebuilt.elapsed)),
@@ -79,22 +78,23 @@ impl BackgroundRebuild {
         Self { task, stop }
     }
 
+    /// True if it has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// Gives up what it makes, because a person has chosen a generation meanwhile.
-    pub(super) fn stop(&self, chosen: GenerationId) {
+    /// Stops it, because a person activated a generation meanwhile.
+    pub(super) fn stop(&self, activated: GenerationId) {
         if !self.stop.is_cancelled() {
             tracing::info!(
-                generation = chosen,
-                "generation {chosen} was activated: the rebuild is given up"
+                generation = activated,
+                "generation {activated} was activated: the rebuild is stopped"
             );
             self.stop.cancel();
         }
     }
 
-    /// Waits for the end.
+    /// Waits for its end.
     pub(super) async fn ended(self) -> Result<Result<(), RebuildError>, StoreError> {
         self.task.await.map_err(|error| StoreError::Internal(error.into()))
     }

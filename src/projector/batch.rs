@@ -1,8 +1,8 @@
-//! A range of the log, read and understood: everything about its fold that needs no state.
+//! Batch of effects: a range of the log, read as far as that needs no state.
 //!
-//! Reading Stripe's JSON is the expensive part, so it runs beside the runtime's own threads, which
-//! answer webhooks. Because it needs no state, several chunks are read at once, and the next range
-//! while this one is folded and committed.
+//! Reading Stripe's JSON is the expensive part of folding, so it runs on threads of its own, beside those that answer
+//! webhooks. It needs no state, so several chunks are read at once, and the next range while this one is folded and
+//! committed.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -12,26 +12,26 @@ use crate::projection::effects::{EventEffects, LoggedInput};
 use crate::store::{ChunkEvent, EventChunk, EventSource, Log, StoreError};
 use crate::time::ReceivedAt;
 
-/// The events after one position and up to another.
+/// Effects of the events after one position and up to another.
 #[derive(Debug)]
 pub(super) struct EffectsBatch {
     pub(super) effects: Vec<EventEffects>,
-    /// The position before the first.
+    /// Position before the first event.
     after: Position,
-    /// When the first of them reached us.
+    /// Time of receipt of the first event.
     pub(super) first_received_at: ReceivedAt,
-    /// When the last of them reached us.
+    /// Time of receipt of the last event.
     pub(super) last_received_at: ReceivedAt,
-    /// The last position.
+    /// Position of the last event.
     pub(super) to: Position,
-    /// Whether it ended because of its size, so that there is probably more.
+    /// True if it ended at a size limit, so that there are probably more events.
     pub(super) is_full: bool,
-    /// Bytes of bodies.
+    /// Size of the bodies.
     bytes: usize,
 }
 
 impl EffectsBatch {
-    /// Reads the events after a position; none if there are none.
+    /// Reads the events after a position. None if there are none.
     pub(super) async fn read(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
         let Some(mut batch) = Self::read_chunk(log.clone(), after).await? else {
             return Ok(None);
@@ -39,7 +39,7 @@ impl EffectsBatch {
         if !batch.is_full {
             return Ok(Some(batch));
         }
-        // Where each begins is known beforehand only if none is cut short for its size.
+        // The start of each chunk is known beforehand only if none is cut short for its size.
         let to = batch.to;
         let starts = (1..BATCH_CHUNKS_MAX).map(|n| to.plus((n - 1) * CHUNK_EVENTS));
         let mut others = stream::iter(starts)
@@ -57,35 +57,35 @@ impl EffectsBatch {
         Ok(Some(batch))
     }
 
-    /// Reads a chunk of the events after a position; none if there are none.
+    /// Reads a chunk of the events after a position. None if there are none.
     async fn read_chunk(log: Log, after: Position) -> Result<Option<Self>, StoreError> {
         Self::read_range(&log, after, after.plus(CHUNK_EVENTS)).await
     }
 
-    /// Reads the events after a position and up to another, or the first of them; none if there are none. Where
-    /// one is damaged they are read one by one, so that the damage parks this one and no other.
+    /// Reads the events after a position and up to another, or the first of them. None if there are none. If one is
+    /// damaged they are read one by one, so that the damage parks this event and no other.
     pub(super) async fn read_range(
         log: &Log,
         after: Position,
         up_to: Position,
     ) -> Result<Option<Self>, StoreError> {
-        let understood = match log.event_chunk(after, up_to).await {
+        let batch = match log.event_chunk(after, up_to).await {
             Ok(None) => return Ok(None),
-            Ok(Some(chunk)) => beside_the_runtime(move || Self::of(after, &chunk)).await?,
+            Ok(Some(chunk)) => beside_the_runtime(move || Self::from_chunk(after, &chunk)).await?,
             Err(error) => Err(error),
         };
-        match understood {
+        match batch {
             Err(error) if !error.is_unavailable() => {
                 let chunk = log.event_chunk_by_event(after, up_to).await?;
                 let Some(chunk) = chunk else { return Ok(None) };
-                beside_the_runtime(move || Self::of(after, &chunk)).await?.map(Some)
+                beside_the_runtime(move || Self::from_chunk(after, &chunk)).await?.map(Some)
             }
-            understood => understood.map(Some),
+            batch => batch.map(Some),
         }
     }
 
-    /// Understands a chunk of the events after a position.
-    fn of(after: Position, chunk: &EventChunk) -> Result<Self, StoreError> {
+    /// Reads a chunk of the events after a position.
+    fn from_chunk(after: Position, chunk: &EventChunk) -> Result<Self, StoreError> {
         let events = chunk.events()?;
         Ok(Self {
             bytes: events.iter().filter_map(|event| event.body).map(str::len).sum(),
@@ -106,7 +106,7 @@ impl EffectsBatch {
     }
 }
 
-/// Effects of an event of the log.
+/// Reads the effects of an event of the log.
 pub(crate) fn effects_of(event: &ChunkEvent<'_>) -> EventEffects {
     EventEffects::read(&LoggedInput {
         position: event.position,
@@ -120,8 +120,8 @@ pub(crate) fn effects_of(event: &ChunkEvent<'_>) -> EventEffects {
     })
 }
 
-/// Runs work that takes long and waits for nothing on a thread of its own. A panic there is an error
-/// here, so that whoever follows the log can say so and try again.
+/// Runs long work that waits for nothing on a thread of its own. A panic there is an error here, so that the
+/// follower can report it and try again.
 pub(super) async fn beside_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {

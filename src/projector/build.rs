@@ -1,5 +1,5 @@
-//! Building a generation: the whole log folded in memory and written once, then what arrived
-//! meanwhile, batch by batch.
+//! Build of a generation: the whole log is folded in memory and written once, and then the events that arrived
+//! meanwhile are folded batch by batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -13,52 +13,53 @@ use super::CHUNK_EVENTS;
 use super::batch::{EffectsBatch, beside_the_runtime};
 use super::bulk::{BulkFold, Drained, batch_of};
 use super::generation::{FoldStep, LeasedGeneration, is_of_this_log};
-use super::rebuild::{BuildProgress, RebuildError, RebuildEvent, Rebuilt};
+use super::progress::BuildProgress;
+use super::rebuild_event::{RebuildError, RebuildEvent, Rebuilt};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::{FoldBatch, Log, Store, StoreError, SwapOutcome};
 
-/// Events that are folded before their timelines are written, at first and at most. It doubles from
-/// round to round: every round writes all over the table, and memory must not grow with the log.
+/// Events that are folded before their timelines are written, in the first round and at most. The number doubles
+/// from round to round: every round writes all over the table, and memory must not grow with the log.
 const ROUND_MIN: i64 = 250_000;
 const ROUND_MAX: i64 = 2_000_000;
-/// So few events at the end of the log are left to be folded batch by batch.
-const FEW: i64 = 16_384;
+/// Events at the end of the log that are folded batch by batch, if fewer remain.
+const INCREMENTAL_BELOW: i64 = 16_384;
 /// Customers that are written in one transaction.
 const CUSTOMERS_PER_WRITE: usize = 512;
-/// How often progress is shown and the lease looked at while threads work.
+/// Interval between progress updates and checks of the lease while threads work.
 const TICK: Duration = Duration::from_millis(200);
-/// How often progress is noted down for other processes to see.
-const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// Interval between records of the progress for other processes.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 
-/// A generation that is being built.
+/// Build of one generation.
 pub(super) struct Build<'a, T> {
     pub(super) store: &'a Store,
     pub(super) leased: LeasedGeneration,
     pub(super) clock: &'a Clock,
     stop: &'a CancellationToken,
     stopwatch: Stopwatch,
-    /// Hears how it goes.
-    pub(super) tell: &'a mut T,
-    folded: Arc<Folded>,
-    /// When it is noted down next for other processes.
-    note_at: Duration,
+    /// Receives the events of the rebuild.
+    pub(super) on_event: &'a mut T,
+    counters: Arc<Counters>,
+    /// Time of the next record of the progress.
+    record_at: Duration,
 }
 
-/// How much is folded, counted by whoever folds.
+/// Numbers of folded and parked events, counted by all threads.
 #[derive(Debug, Default)]
-pub(super) struct Folded {
+struct Counters {
     events: AtomicI64,
     parked: AtomicUsize,
 }
 
-impl Folded {
+impl Counters {
     fn add(&self, events: i64, parked: usize) {
         self.events.fetch_add(events, Ordering::Relaxed);
         self.parked.fetch_add(parked, Ordering::Relaxed);
     }
 
-    /// How many of them could not be folded.
+    /// Number of parked events.
     fn parked(&self) -> usize {
         self.parked.load(Ordering::Relaxed)
     }
@@ -70,27 +71,27 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         leased: LeasedGeneration,
         clock: &'a Clock,
         stop: &'a CancellationToken,
-        tell: &'a mut T,
+        on_event: &'a mut T,
     ) -> Self {
         let stopwatch = Clock::stopwatch();
-        let (folded, note_at) = (Arc::default(), Duration::ZERO);
-        Self { store, leased, clock, stop, stopwatch, tell, folded, note_at }
+        let (counters, record_at) = (Arc::default(), Duration::ZERO);
+        Self { store, leased, clock, stop, stopwatch, on_event, counters, record_at }
     }
 
-    /// Makes it the live one, once it has folded all that the live one has: no reader goes back in time.
+    /// Makes it live, once it has folded everything that the live one has: no reader goes back in time.
     pub(super) async fn complete(&mut self) -> Result<(), RebuildError> {
         loop {
-            // Whoever read the differences may have taken their time, and so do the indexes.
+            // The receiver of the differences may have taken its time, and the indexes do.
             self.catch_up().await?;
-            // What was made from another log is not what readers would go back from.
+            // A live generation of another log sets no position to wait for.
             let live = self.store.read_model.live().await?;
             let not_behind = match live {
                 Some(live) if is_of_this_log(self.store, &live).await? => Some(live.id),
                 _ => None,
             };
-            let completing =
+            let swapped =
                 self.store.read_model.generation_complete(self.leased.lease(), not_behind);
-            match completing.await? {
+            match swapped.await? {
                 SwapOutcome::Live => return Ok(()),
                 SwapOutcome::Behind => {}
                 SwapOutcome::TakenOver => return Err(self.taken_over()),
@@ -98,31 +99,31 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         }
     }
 
-    /// Gives the generation out of hand.
+    /// Releases the generation.
     pub(super) async fn end(self) -> Rebuilt {
-        let Self { store, leased, stopwatch, folded, .. } = self;
+        let Self { store, leased, stopwatch, counters, .. } = self;
         let rebuilt = Rebuilt {
             generation: leased.generation,
             position: leased.position,
-            parked: folded.parked(),
+            parked: counters.parked(),
             elapsed: stopwatch.elapsed(),
         };
         leased.release(store).await;
         rebuilt
     }
 
-    /// Folds the log as it is now from its beginning.
-    ///
-    /// In rounds, each folded while the events of the one before are written; at last all that was
-    /// kept of the customers.
+    /// Folds the log from its beginning, in rounds: the events of each round are written while the next is folded, and
+    /// the customers at the end.
     pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
         let bulk = Arc::new(BulkFold::new(self.leased.logic().clone()));
         let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
         loop {
             let size = self.store.log.head().await?.size;
             let left = size.0 - to.0;
-            // A log that grows faster than it is folded is not chased for ever.
-            if left == 0 || (to > Position::ZERO && (left < FEW || left >= left_before)) {
+            // A log that grows faster than it is folded is not chased forever.
+            if left == 0
+                || (to > Position::ZERO && (left < INCREMENTAL_BELOW || left >= left_before))
+            {
                 break;
             }
             left_before = left;
@@ -144,8 +145,9 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         Ok(())
     }
 
-    /// Folds what is not folded yet, batch by batch, up to where the log reaches now: what arrives
-    /// meanwhile is not chased for ever.
+    /// Folds the remaining events batch by batch, up to the present end of the log: events that arrive meanwhile are not
+    /// chased forever.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn catch_up(&mut self) -> Result<(), RebuildError> {
         let end = self.store.log.head().await?.size;
         while self.leased.position < end {
@@ -154,7 +156,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             match self.leased.step(self.store, |_| {}).await? {
                 FoldStep::Fenced => return Err(self.taken_over()),
                 FoldStep::Folded { parked } => {
-                    self.folded.add(self.leased.position.0 - from.0, parked)
+                    self.counters.add(self.leased.position.0 - from.0, parked);
                 }
                 FoldStep::CaughtUp => break,
             }
@@ -162,8 +164,8 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         Ok(())
     }
 
-    /// Starts folding a range of the log on all processors. Twice as many take turns as there are of
-    /// them, because half of the time a worker waits for its chunk.
+    /// Starts to fold a range of the log on all processors. There are twice as many workers as processors, because a
+    /// worker waits for its chunk half of the time.
     fn start_workers(
         &self,
         bulk: &Arc<BulkFold>,
@@ -175,8 +177,8 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         let mut workers = JoinSet::new();
         for _ in 0..2 * processors {
             let (log, bulk) = (self.store.log.clone(), Arc::clone(bulk));
-            let (claimed, folded) = (Arc::clone(&claimed), Arc::clone(&self.folded));
-            workers.spawn(work(log, bulk, claimed, end, folded));
+            let (claimed, counters) = (Arc::clone(&claimed), Arc::clone(&self.counters));
+            workers.spawn(work(log, bulk, claimed, end, counters));
         }
         workers
     }
@@ -187,7 +189,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             self.write_one(batch).await?;
         }
         let logic = self.leased.logic().clone();
-        // While one is written, the next is made.
+        // While one batch is written, the next is made.
         let mut customers = customers.into_iter();
         let pieces = std::iter::from_fn(move || {
             let piece: Vec<_> = customers.by_ref().take(CUSTOMERS_PER_WRITE).collect();
@@ -214,25 +216,25 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         }
     }
 
-    /// Keeps the lease, shows progress, and ends where it is asked to.
+    /// Checks the lease, reports progress, and returns an error if the rebuild was stopped.
     async fn tick(&mut self) -> Result<(), RebuildError> {
         if self.stop.is_cancelled() {
             return Err(RebuildError::Stopped);
         }
-        if !self.leased.renew(self.store, self.clock).await? {
+        if !self.leased.heartbeat.beat().await? {
             return Err(self.taken_over());
         }
-        let done = self.folded.events.load(Ordering::Relaxed);
-        if self.stopwatch.elapsed() >= self.note_at {
-            self.note_at = self.stopwatch.elapsed() + NOTE_EVERY;
+        let done = self.counters.events.load(Ordering::Relaxed);
+        if self.stopwatch.elapsed() >= self.record_at {
+            self.record_at = self.stopwatch.elapsed() + RECORD_EVERY;
             self.store.read_model.lease_report_progress(self.leased.lease(), done).await?;
         }
         let total = self.store.log.head().await?.size.0.max(done);
-        (self.tell)(RebuildEvent::Progress(BuildProgress {
+        (self.on_event)(RebuildEvent::Progress(BuildProgress {
             generation: self.leased.generation,
             done,
             total,
-            parked: self.folded.parked(),
+            parked: self.counters.parked(),
             elapsed: self.stopwatch.elapsed(),
         }));
         Ok(())
@@ -243,13 +245,13 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     }
 }
 
-/// Folds chunks that nobody else has claimed, until there are none.
+/// Folds chunks that no other worker has claimed, until none is left.
 async fn work(
     log: Log,
     bulk: Arc<BulkFold>,
     claimed: Arc<AtomicI64>,
     end: Position,
-    folded: Arc<Folded>,
+    counters: Arc<Counters>,
 ) -> Result<(), StoreError> {
     loop {
         let mut after = Position(claimed.fetch_add(CHUNK_EVENTS, Ordering::Relaxed));
@@ -257,20 +259,20 @@ async fn work(
         if after >= up_to {
             return Ok(());
         }
-        // One that is cut short for its size takes several turns.
+        // A chunk that is cut short for its size takes several turns.
         while after < up_to {
             let Some(batch) = EffectsBatch::read_range(&log, after, up_to).await? else {
-                return Err(StoreError::Corrupt("the log is shorter than it was".to_owned()));
+                return Err(StoreError::Corrupt("the log is shorter than before".to_owned()));
             };
             let (to, bulk) = (batch.to, Arc::clone(&bulk));
             let parked = beside_the_runtime(move || bulk.join(batch)).await?;
-            folded.add(to.0 - after.0, parked);
+            counters.add(to.0 - after.0, parked);
             after = to;
         }
     }
 }
 
-/// Whether all workers have ended, after a while in which they may have.
+/// Waits a moment for a worker to end. True if all have ended.
 async fn finished(workers: &mut JoinSet<Result<(), StoreError>>) -> Result<bool, StoreError> {
     match tokio::time::timeout(TICK, workers.join_next()).await {
         Err(_) => Ok(false),

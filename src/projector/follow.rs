@@ -1,4 +1,4 @@
-//! The follower: folds what arrives into the live generation, for as long as the process serves.
+//! Follower: folds new events into the live generation as long as the process serves.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use super::background::BackgroundRebuild;
 use super::generation::{FoldStep, LeasedGeneration};
 use super::holder::{LeaseWatch, SILENCE, holder_name};
 use super::progress::RebuildStatus;
-use super::rebuild::{RebuildError, RebuildReason, can_fold, reason_to_rebuild};
+use super::rebuild::{RebuildReason, can_fold, reason_to_rebuild};
+use super::rebuild_event::RebuildError;
 use super::repair::repair_if_damaged;
 use super::stall_watch::watch_for_stalls;
 use super::status::{FollowerState, ProjectorHandle, Status};
@@ -20,17 +21,17 @@ use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{Generation, ReadModel, Store, StoreError};
 
-/// Other processes append too, and nobody tells us: how long it takes until we notice.
+/// Interval between checks for events that other processes appended.
 const POLL: Duration = Duration::from_millis(250);
-/// How long to wait after a failure; it doubles up to [`BACKOFF_MAX`].
+/// Pause after a failure. It doubles up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
-/// How long a rebuild waits after one that failed; it doubles, too. One that fills the disk takes the
-/// log's room for as long as it lasts.
+/// Pause between a failed rebuild and the next. It doubles, too: a rebuild that fills the disk takes space from the
+/// log as long as it runs.
 const REBUILD_PAUSE_MIN: Duration = Duration::from_secs(1);
 const REBUILD_PAUSE_MAX: Duration = Duration::from_mins(30);
 
-/// A follower that runs.
+/// Running follower.
 #[derive(Debug)]
 pub struct Projector {
     handle: ProjectorHandle,
@@ -39,20 +40,20 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// Starts to follow the log in the background: first makes a generation if there is none, or
-    /// none of this log and this logic.
+    /// Starts to follow the log in the background. If there is no generation of this log and this logic, it is
+    /// built first.
     pub fn start(store: Store, logic: Logic, clock: Clock) -> Self {
         let status = watch::Sender::<Status>::default();
         let handle = ProjectorHandle::new(&status);
         let stop = CancellationToken::new();
-        let last_word = status.clone();
+        let failing = status.clone();
         let follower = Follower {
             appended: store.log.appended(),
             store,
             logic,
             clock,
             holder: holder_name(),
-            signs: LeaseWatch::default(),
+            lease_watch: LeaseWatch::default(),
             is_logic_checked: false,
             rebuild: None,
             rebuild_pause: Duration::ZERO,
@@ -60,35 +61,34 @@ impl Projector {
             stop: stop.clone(),
         };
         let sweeping = sweep(follower.store.clone(), follower.clock.clone(), stop.clone());
-        let progress =
-            watch_for_stalls(follower.store.log.clone(), last_word.clone(), stop.clone());
+        let progress = watch_for_stalls(follower.store.log.clone(), failing.clone(), stop.clone());
         let task = tokio::spawn(async move {
             let (sweeping, progress) = (tokio::spawn(sweeping), tokio::spawn(progress));
             let ended = tokio::try_join!(tokio::spawn(follower.run()), sweeping, progress);
-            // A defect must not look like a follower that follows.
+            // A follower that ended by a defect must not look like one that works.
             if let Err(error) = ended {
-                tracing::error!(%error, "the follower of the log ended badly: {error}");
-                last_word.send_modify(|status| status.state = FollowerState::Failing);
+                tracing::error!(%error, "the follower stopped unexpectedly: {error}");
+                failing.send_modify(|status| status.state = FollowerState::Failing);
             }
         });
         Self { handle, stop, task }
     }
 
-    /// A handle to ask for the status.
+    /// Handle to read the status.
     pub fn handle(&self) -> ProjectorHandle {
         self.handle.clone()
     }
 
-    /// True if it ended although nobody stopped it.
+    /// True if it ended without being stopped.
     pub fn has_failed(&self) -> bool {
         self.task.is_finished() && !self.stop.is_cancelled()
     }
 
-    /// Finishes the batch at hand and ends.
+    /// Finishes the current batch and ends.
     pub async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the follower ended badly: {error}");
+            tracing::error!(%error, "the follower stopped unexpectedly: {error}");
         }
     }
 }
@@ -98,13 +98,13 @@ struct Follower {
     logic: Logic,
     clock: Clock,
     holder: String,
-    signs: LeaseWatch,
-    /// Whether this process has compared its logic with the live generation's. It does so once, when
-    /// it starts: what somebody makes live afterwards, by a rebuild with another policy, stays.
+    lease_watch: LeaseWatch,
+    /// True once this process has compared its logic with that of the live generation. It does so only when it starts: a
+    /// generation that becomes live later, by a rebuild with another policy, stays.
     is_logic_checked: bool,
-    /// A rebuild that this process runs.
+    /// Rebuild that this process runs.
     rebuild: Option<BackgroundRebuild>,
-    /// How long the next one waits, because the last one failed.
+    /// Pause before the next rebuild, after a failed one.
     rebuild_pause: Duration,
     appended: watch::Receiver<Position>,
     status: watch::Sender<Status>,
@@ -125,62 +125,62 @@ impl Follower {
                             tracing::error!(%error, "the read model stays damaged: {error}");
                         }
                     }
-                    tracing::error!(%error, "the read model could not be brought up to date: {error}");
-                    self.state(FollowerState::Failing);
+                    tracing::error!(%error, "the read model cannot be updated: {error}");
+                    self.set_state(FollowerState::Failing);
                     self.pause(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
         }
-        // It hears of the stop by itself, and drops what it has made.
+        // The rebuild gets the stop by itself, and drops its generation.
         if let Some(rebuild) = self.rebuild.take() {
             let _ = rebuild.ended().await;
         }
-        self.state(FollowerState::Stopped);
+        self.set_state(FollowerState::Stopped);
     }
 
-    /// Follows one generation until it is no longer ours to follow.
+    /// Follows one generation until this process no longer may.
     async fn follow(&mut self) -> Result<(), StoreError> {
         if self.rebuild.as_ref().is_some_and(BackgroundRebuild::has_ended) {
             self.finish_rebuild().await?;
         }
         if self.store.read_model.has_damage_report() {
-            self.state(FollowerState::Failing);
+            self.set_state(FollowerState::Failing);
             repair_if_damaged(&self.store, None).await?;
         }
         let live = self.store.read_model.live().await?;
         if self.rebuild.is_none() {
             match reason_to_rebuild(&self.store, live.as_ref(), &self.logic).await? {
-                // Its rows may be all that is left of what was paid: only a person drops them.
+                // Its rows may be the last record of what was paid: only a person drops them.
                 Some(RebuildReason::OtherLog) => return Err(StoreError::OtherLog),
                 Some(RebuildReason::OtherLogic) if self.is_logic_checked => {}
                 Some(reason) => self.start_rebuild(reason).await?,
                 None => self.log_skipped_rebuild(live.as_ref()),
             }
         }
-        // While another generation is made beside it, the live one is followed, if there is one.
+        // During a rebuild the live generation is followed, if there is one.
         let Some(live) = self.store.read_model.live().await? else {
             return self.finish_rebuild().await;
         };
-        self.show(&live).await?;
+        self.publish_status(&live).await?;
         self.respect_pin(&live);
         if !can_fold(&live) {
-            self.state(FollowerState::Frozen);
+            self.set_state(FollowerState::Frozen);
             self.pause(POLL).await;
             return Ok(());
         }
-        let has_ended = self.signs.silent_for(&live) >= SILENCE;
-        let taken =
-            LeasedGeneration::take(&self.store, &live, &self.holder, &self.clock, has_ended)
+        let has_ended = self.lease_watch.silent_for(&live) >= SILENCE;
+        let acquired =
+            LeasedGeneration::acquire(&self.store, &live, &self.holder, &self.clock, has_ended)
                 .await?;
-        let Some(mut leased) = taken else {
-            self.state(FollowerState::Standby);
+        let Some(mut leased) = acquired else {
+            self.set_state(FollowerState::Standby);
             self.pause(POLL).await;
             return Ok(());
         };
-        self.state(FollowerState::Following);
+        self.set_state(FollowerState::Following);
         loop {
-            // Marked before the scan, so that what is appended during it wakes the wait below.
+            // Marked before the scan, so that an append during it ends the wait below.
             self.appended.mark_unchanged();
             let rebuilt = self.rebuild.as_ref().is_some_and(BackgroundRebuild::has_ended);
             let is_ended = rebuilt || self.stop.is_cancelled();
@@ -205,7 +205,7 @@ impl Follower {
         }
     }
 
-    /// Begins to make a generation of this process's logic, in the background.
+    /// Starts to build a generation of this process's logic in the background.
     async fn start_rebuild(&mut self, reason: RebuildReason) -> Result<(), StoreError> {
         tracing::info!("rebuilding the read model: {reason}");
         let events_total = self.store.log.head().await?.size.0;
@@ -225,7 +225,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Waits for the end of a rebuild, where there is one, and takes note of it.
+    /// Waits for the end of the rebuild, if there is one, and handles its result.
     async fn finish_rebuild(&mut self) -> Result<(), StoreError> {
         let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
         let ended = rebuild.ended().await?;
@@ -236,13 +236,13 @@ impl Follower {
             _ => Duration::ZERO,
         };
         match ended {
-            // A comparison that fails does not end a swap.
+            // A failed comparison does not prevent the swap.
             Ok(()) | Err(RebuildError::Stopped | RebuildError::NotComparable(_)) => Ok(()),
             Err(RebuildError::Store(error @ StoreError::Superseded { .. })) => {
                 tracing::info!("{error}");
                 Ok(())
             }
-            // Somebody else is at it; what they make will be is_logic_checked.
+            // Another process rebuilds; its result has to be compared again.
             Err(RebuildError::AlreadyRunning { .. } | RebuildError::TakenOver(_)) => {
                 self.is_logic_checked = false;
                 self.pause(POLL).await;
@@ -255,46 +255,45 @@ impl Follower {
         }
     }
 
-    /// Takes note that the live generation is not replaced, once, and tells why where that is not plain.
+    /// Logs once why the live generation is not replaced although it has other logic.
     fn log_skipped_rebuild(&mut self, live: Option<&Generation>) {
         let ours = self.logic.fingerprint(ReadModel::SCHEMA);
         let other = live.filter(|live| !self.is_logic_checked && live.logic.fingerprint != ours);
         if let Some(generation) = other.map(|live| live.id) {
             tracing::warn!(
                 generation,
-                "generation {generation} was made by other logic than this program's, and is pinned or \
-                 newer: it is left as it is; `subledger rebuild` makes another one"
+                "generation {generation} was built with other logic than this program's, and is pinned or \
+                 newer: it stays live; run `subledger rebuild` to replace it"
             );
         }
         self.is_logic_checked = true;
     }
 
-    /// What a person has pinned is not replaced by what this process makes of its own accord.
+    /// Stops the rebuild if the live generation is pinned: a person chose it.
     fn respect_pin(&self, live: &Generation) {
         if let Some(rebuild) = self.rebuild.as_ref().filter(|_| live.pinned) {
             rebuild.stop(live.id);
         }
     }
 
-    fn state(&self, state: FollowerState) {
+    fn set_state(&self, state: FollowerState) {
         self.status.send_modify(|status| status.state = state);
     }
 
-    /// Whether the leased generation is still live and its lease still ours.
+    /// True if the leased generation is still live and this process still has its lease.
     async fn is_still_ours(&self, leased: &mut LeasedGeneration) -> Result<bool, StoreError> {
         let live = self.store.read_model.live().await?;
         if let Some(live) = &live {
             self.respect_pin(live);
         }
-        Ok(live.is_some_and(|live| live.id == leased.generation)
-            && leased.renew(&self.store, &self.clock).await?)
+        Ok(live.is_some_and(|live| live.id == leased.generation) && leased.heartbeat.beat().await?)
     }
 
-    async fn show(&self, live: &Generation) -> Result<(), StoreError> {
+    async fn publish_status(&self, live: &Generation) -> Result<(), StoreError> {
         let parked = self.store.read_model.parked_count(live.id).await?;
         let rebuilding = self.rebuild.is_some();
         self.status.send_modify(|status| {
-            // Only together with what is live now: whoever waits for a rebuild waits for its rows.
+            // Together with the live generation: a caller that waits for a rebuild waits for its rows.
             status.rebuilding = status.rebuilding.filter(|_| rebuilding);
             status.generation = Some(live.id);
             status.fingerprint.clone_from(&live.logic.fingerprint);

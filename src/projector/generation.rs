@@ -1,12 +1,12 @@
-//! A generation in the hands of whoever folds it: its lease, its logic, its place in the log.
+//! Generation whose lease this process holds: its logic, its position in the log, and its folding in batches.
 
 use tokio::task::JoinHandle;
 
 use super::LEASE_SECONDS;
 use super::batch::EffectsBatch;
-use super::holder::RENEW_EVERY;
+use super::heartbeat::Heartbeat;
 use super::incremental::IncrementalFold;
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{
@@ -19,45 +19,44 @@ use crate::tree::Hash;
 #[derive(Debug)]
 pub(super) struct LeasedGeneration {
     pub(super) generation: GenerationId,
-    /// Everything up to here is committed.
+    /// Position up to which everything is committed.
     pub(super) position: Position,
-    /// Everything up to here is folded; the last batch of it may be on its way to the disk.
+    /// Position up to which everything is folded. The last batch may still be being committed.
     folded: Position,
-    lease: Lease,
-    renewed: Stopwatch,
+    pub(super) heartbeat: Heartbeat,
     logic: Logic,
     /// None before the first batch, and after one that failed.
-    folder: Option<IncrementalFold>,
-    /// The next batch, being read while this one is folded and committed.
-    ahead: Option<JoinHandle<Result<Option<EffectsBatch>, StoreError>>>,
-    /// The last batch, being committed while this one is folded.
-    behind: Option<JoinHandle<Result<Option<Committed>, StoreError>>>,
-    /// Events that could not be folded, of the batches that were committed since the last step.
+    fold: Option<IncrementalFold>,
+    /// The next batch, which is read while this one is folded and committed.
+    next: Option<JoinHandle<Result<Option<EffectsBatch>, StoreError>>>,
+    /// The last batch, which is committed while this one is folded.
+    committing: Option<JoinHandle<Result<Option<Committed>, StoreError>>>,
+    /// Number of parked events of the batches that were committed since the last step.
     parked: usize,
-    /// Whether another process took the generation over.
+    /// True if another process took over the generation.
     is_fenced: bool,
 }
 
-/// A batch that was committed.
+/// Batch that was committed.
 #[derive(Debug)]
 struct Committed {
-    /// Its last position.
+    /// Last position.
     to: Position,
     parked: usize,
 }
 
-/// How a step of folding went.
+/// Outcome of a step of folding.
 #[derive(Debug)]
 pub(super) enum FoldStep {
-    /// A batch was folded, but for so many events that could not be.
+    /// A batch was folded; this many of its events are parked.
     Folded { parked: usize },
-    /// There is nothing more in the log.
+    /// The log holds no more events.
     CaughtUp,
-    /// Another process took the generation over.
+    /// Another process took over the generation.
     Fenced,
 }
 
-/// The logic as a generation stores it.
+/// Logic in the form in which a generation stores it.
 pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
     GenerationLogic {
         fingerprint: logic.fingerprint(ReadModel::SCHEMA),
@@ -67,15 +66,15 @@ pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
     }
 }
 
-/// The logic that a generation was made with, which whoever folds it must use.
+/// Logic that a generation was built with. Every process that folds the generation must use it.
 pub fn logic_of(generation: &Generation) -> Result<Logic, StoreError> {
     Logic::parse(&generation.logic.policy, &generation.logic.user_keys).map_err(|error| {
         StoreError::Corrupt(format!("the policy of generation {}: {error}", generation.id))
     })
 }
 
-/// Whether the generation was made from this log. A log that was restored from a backup is
-/// shorter, or holds something else at the checkpoint.
+/// True if the generation was built from this log. A log that was restored from a backup is shorter, or holds
+/// another event at the checkpoint.
 pub(super) async fn is_of_this_log(
     store: &Store,
     generation: &Generation,
@@ -90,8 +89,8 @@ pub(super) async fn is_of_this_log(
 }
 
 impl LeasedGeneration {
-    /// Takes the lease, if nobody else holds it, or its holder has ended.
-    pub(super) async fn take(
+    /// Takes the lease of a generation. None if another process holds it and has not ended.
+    pub(super) async fn acquire(
         store: &Store,
         generation: &Generation,
         holder: &str,
@@ -100,73 +99,54 @@ impl LeasedGeneration {
     ) -> Result<Option<Self>, StoreError> {
         let logic = logic_of(generation)?;
         let (id, silent) = (generation.id, has_ended.then_some(generation.lease_until));
-        let taking =
+        let lease =
             store.read_model.lease_take_over(id, holder, clock.now(), LEASE_SECONDS, silent);
-        let Some(lease) = taking.await? else { return Ok(None) };
-        // Read again: the last holder may have folded on until its lease was gone.
+        let Some(lease) = lease.await? else { return Ok(None) };
+        // Read again: the last holder may have folded until it lost its lease.
         let generations = store.read_model.generations().await?;
         let Some(fresh) = generations.into_iter().find(|g| g.id == generation.id) else {
             return Ok(None);
         };
-        Ok(Some(Self {
-            generation: generation.id,
-            position: fresh.position,
-            folded: fresh.position,
-            lease,
-            renewed: Clock::stopwatch(),
-            logic,
-            folder: None,
-            ahead: None,
-            behind: None,
-            parked: 0,
-            is_fenced: false,
-        }))
+        let leased = Self::new(store, lease, &logic, clock);
+        Ok(Some(Self { position: fresh.position, folded: fresh.position, ..leased }))
     }
 
-    /// A generation that was begun with this lease just now.
-    pub(super) fn begun(lease: Lease, logic: &Logic) -> Self {
+    /// Starts with a generation that was just begun with this lease.
+    pub(super) fn new(store: &Store, lease: Lease, logic: &Logic, clock: &Clock) -> Self {
         Self {
             generation: lease.generation,
             position: Position::ZERO,
             folded: Position::ZERO,
-            lease,
-            renewed: Clock::stopwatch(),
+            heartbeat: Heartbeat::new(&store.read_model, lease, clock),
             logic: logic.clone(),
-            folder: None,
-            ahead: None,
-            behind: None,
+            fold: None,
+            next: None,
+            committing: None,
             parked: 0,
             is_fenced: false,
         }
     }
 
-    /// Gives the generation to whoever wants to go on with it. If that fails, the lease ends by itself.
+    /// Releases the lease, so that another process can go on. If that fails, the lease ends by itself.
     pub(super) async fn release(mut self, store: &Store) {
-        let _ = self.commit_end().await;
-        let _ = store.read_model.lease_release(&self.lease).await;
+        let _ = self.finish_commit().await;
+        let lease = self.heartbeat.lease().clone();
+        drop(self.heartbeat);
+        let _ = store.read_model.lease_release(&lease).await;
     }
 
-    /// Keeps the lease alive. False if it was lost.
-    pub(super) async fn renew(&mut self, store: &Store, clock: &Clock) -> Result<bool, StoreError> {
-        if self.renewed.elapsed() < RENEW_EVERY {
-            return Ok(true);
-        }
-        self.renewed = Clock::stopwatch();
-        store.read_model.lease_renew(&self.lease, clock.now(), LEASE_SECONDS).await
-    }
-
-    /// The right to write to it.
+    /// Lease, which is the right to write to the generation.
     pub(super) fn lease(&self) -> &Lease {
-        &self.lease
+        self.heartbeat.lease()
     }
 
-    /// What it is folded with.
+    /// Logic that the generation is folded with.
     pub(super) fn logic(&self) -> &Logic {
         &self.logic
     }
 
-    /// Moves the checkpoint to where everything is written already. False where another process took
-    /// the generation over.
+    /// Moves the checkpoint to a position up to which everything is already written. False if another process took
+    /// over the generation.
     pub(super) async fn advance(
         &mut self,
         store: &Store,
@@ -182,70 +162,69 @@ impl LeasedGeneration {
         };
         let batch = FoldBatch { folded_received_at: received_at, ..FoldBatch::default() };
         let (from, leaf_hash) = (self.position, leaf_hash_at(store, to).await?);
-        let moved = store.read_model.fold_commit(&self.lease, from, to, leaf_hash, &batch).await?;
+        let moved = store.read_model.fold_commit(self.lease(), from, to, leaf_hash, &batch).await?;
         (self.position, self.folded) = (to, to);
         Ok(moved)
     }
 
-    /// Folds the next batch of the log; each is one transaction. `seen` hears of its first event's time
-    /// of arrival before the work begins.
+    /// Folds the next batch of the log in one transaction. `seen` gets the time of receipt of its first event before
+    /// the work begins.
     ///
-    /// While there is more in the log, a batch is committed during the next step, which answers for it.
+    /// While the log holds more, a batch is committed during the next step, which reports the outcome.
     pub(super) async fn step(
         &mut self,
         store: &Store,
         seen: impl FnOnce(ReceivedAt),
     ) -> Result<FoldStep, StoreError> {
         let Some(batch) = self.next_batch(store).await? else {
-            let caught_up = self.behind.is_none();
+            let caught_up = self.committing.is_none();
             return if caught_up { Ok(FoldStep::CaughtUp) } else { self.committed().await };
         };
         seen(batch.first_received_at);
         let (to, is_full) = (batch.to, batch.is_full);
         if is_full {
-            self.ahead = Some(tokio::spawn(EffectsBatch::read(store.log.clone(), to)));
+            self.next = Some(tokio::spawn(EffectsBatch::read(store.log.clone(), to)));
         }
-        // Whatever fails from here on, the folder is lost with it, and its cache of states that were
-        // never written.
-        let mut folder =
-            self.folder.take().unwrap_or_else(|| IncrementalFold::new(self.logic.clone()));
-        if folder.is_large() {
-            // What it forgets it will read, so it must be there.
-            self.commit_end().await?;
-            folder.forget();
+        // If anything fails from here on, the fold is dropped, with its cache of states that were never written.
+        let mut fold = self.fold.take().unwrap_or_else(|| IncrementalFold::new(self.logic.clone()));
+        if fold.is_large() {
+            // States that leave the cache are read again, so they must be committed.
+            self.finish_commit().await?;
+            fold.clear_cache();
         }
-        let (folder, batch) = folder.fold(&store.read_model, self.generation, batch).await?;
+        let (fold, batch) = fold.fold(&store.read_model, self.generation, batch).await?;
         let leaf_hash = leaf_hash_at(store, to).await?;
-        self.commit_end().await?;
+        self.finish_commit().await?;
         if self.is_fenced {
             return Ok(FoldStep::Fenced);
         }
-        let (read_model, lease, from) = (store.read_model.clone(), self.lease.clone(), self.folded);
+        let (read_model, lease, from) =
+            (store.read_model.clone(), self.lease().clone(), self.folded);
         let commit = async move {
             let moved = read_model.fold_commit(&lease, from, to, leaf_hash, &batch).await?;
             Ok(moved.then_some(Committed { to, parked: batch.parked.len() }))
         };
-        self.behind = Some(tokio::spawn(commit));
-        (self.folder, self.folded) = (Some(folder), to);
-        if is_full { Ok(self.so_far()) } else { self.committed().await }
+        self.committing = Some(tokio::spawn(commit));
+        (self.fold, self.folded) = (Some(fold), to);
+        if is_full { Ok(self.take_outcome()) } else { self.committed().await }
     }
 
-    /// Waits for the batch that is being committed.
+    /// Waits for the batch that is being committed, and returns the outcome.
     async fn committed(&mut self) -> Result<FoldStep, StoreError> {
-        self.commit_end().await?;
-        Ok(self.so_far())
+        self.finish_commit().await?;
+        Ok(self.take_outcome())
     }
 
-    /// What was committed since it was told last.
-    fn so_far(&mut self) -> FoldStep {
+    /// Outcome of the commits since the last call.
+    fn take_outcome(&mut self) -> FoldStep {
         let parked = std::mem::take(&mut self.parked);
         if self.is_fenced { FoldStep::Fenced } else { FoldStep::Folded { parked } }
     }
 
-    /// Waits for the batch that is being committed, if there is one, and takes note of it.
-    async fn commit_end(&mut self) -> Result<(), StoreError> {
-        let Some(behind) = self.behind.take() else { return Ok(()) };
-        match behind.await.map_err(|error| StoreError::Internal(error.into()))?? {
+    /// Waits for the batch that is being committed, if there is one, and records its position.
+    async fn finish_commit(&mut self) -> Result<(), StoreError> {
+        let Some(commit) = self.committing.take() else { return Ok(()) };
+        match commit.await.map_err(|error| StoreError::Internal(error.into()))?? {
             None => self.is_fenced = true,
             Some(Committed { to, parked }) => {
                 self.position = to;
@@ -255,20 +234,20 @@ impl LeasedGeneration {
         Ok(())
     }
 
-    /// What follows the last folded position: read ahead, or now.
+    /// Batch after the last folded position: the one that was read ahead, or one that is read now.
     async fn next_batch(&mut self, store: &Store) -> Result<Option<EffectsBatch>, StoreError> {
-        if let Some(ahead) = self.ahead.take() {
-            let read = ahead.await.map_err(|error| StoreError::Internal(error.into()))?;
+        if let Some(next) = self.next.take() {
+            let read = next.await.map_err(|error| StoreError::Internal(error.into()))?;
             if let Some(batch) = read? {
                 return Ok(Some(batch));
             }
-            // There was nothing then; there may be now.
+            // There was nothing at that time; there may be now.
         }
         EffectsBatch::read(store.log.clone(), self.folded).await
     }
 }
 
-/// The leaf hash at a checkpoint; none where that event is damaged.
+/// Leaf hash at a checkpoint; none if that event is damaged.
 async fn leaf_hash_at(store: &Store, position: Position) -> Result<Option<Hash>, StoreError> {
     match store.log.leaf_hash_at(position).await {
         Err(StoreError::Damaged(_) | StoreError::Corrupt(_)) => Ok(None),

@@ -1,9 +1,8 @@
-//! Names of the processes that hold leases, and signs of life of them.
+//! Holders of leases: the names of processes, and whether they are alive.
 //!
-//! A lease is fenced by its token, so taking one from a process that lives is safe and only costs it its work.
-//! What has to be found out is when nobody will renew a lease any more. Stored times do not tell: they were
-//! written by a clock that may have been ahead by hours. So a lease that is not renewed while this process
-//! watches it is over, whatever time stands in it.
+//! A lease is fenced by its token, so taking one from a living process is safe and costs only that process's work.
+//! Stored times do not say when a lease is over: they were written by a clock that may have been ahead by hours.
+//! So a lease that is not renewed while this process watches it is over, whatever time is stored in it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,13 +19,13 @@ pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 /// Seconds by which the clocks of two machines may differ.
 const SKEW_SECONDS: i64 = 60;
-/// Time between two looks at a lease that is watched.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Interval between checks of a watched lease.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
 
-/// Name of this process that no other has: its number, when it started, what it runs on, and chance.
+/// Unique name of this process: its number, its start, its machine, and random digits.
 pub(super) fn holder_name() -> String {
     let mut random = [0; 8];
-    // Without randomness the rest has to do: leases are fenced by token, not by name.
+    // Without randomness the rest is enough: leases are fenced by token, not by name.
     let _ = getrandom::fill(&mut random);
     let process = std::process::id();
     let place = machine().unwrap_or_default();
@@ -34,9 +33,9 @@ pub(super) fn holder_name() -> String {
     format!("{process}-{started}-{place}-{}", hex::encode(random))
 }
 
-/// True if the process of this name has certainly ended: it ran where this one runs, and is not there now.
+/// True if the process of this name has certainly ended: it ran on this machine and is not there now.
 ///
-/// False where that cannot be known: on another machine, in another container, on another system than Linux.
+/// False if that cannot be known: on another machine, in another container, on another system than Linux.
 pub(super) fn is_gone(holder: &str) -> bool {
     let mut parts = holder.split('-');
     let (Some(process), Some(began), Some(place)) = (parts.next(), parts.next(), parts.next())
@@ -67,8 +66,8 @@ fn started(process: u32) -> Option<String> {
     after_name.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// True if somebody may hold the lease of a generation, by the time that stands in it. One that ends later than
-/// any lease should was written by a clock that was ahead by more than clocks differ.
+/// True if a process may hold the lease of a generation, by the stored time. A time later than any lease may end was
+/// written by a clock that was far ahead, and does not count.
 pub(super) fn seems_held(generation: &Generation, now: ReceivedAt) -> bool {
     let longest = ReceivedAt(now.0 + (i64::from(LEASE_SECONDS) + SKEW_SECONDS) * 1_000_000);
     generation.lease_holder.as_deref().is_some_and(|it| !is_gone(it))
@@ -76,11 +75,11 @@ pub(super) fn seems_held(generation: &Generation, now: ReceivedAt) -> bool {
         && generation.lease_until <= longest
 }
 
-/// Leases as this process has seen them change.
+/// Watch over leases: the changes that this process has seen.
 #[derive(Debug, Default)]
 pub(super) struct LeaseWatch(HashMap<GenerationId, (Sign, Stopwatch)>);
 
-/// Values that change while somebody works on a generation.
+/// Values that change while a process works on a generation.
 #[derive(Debug, PartialEq, Eq)]
 struct Sign {
     holder: Option<String>,
@@ -90,8 +89,8 @@ struct Sign {
 }
 
 impl LeaseWatch {
-    /// Time for which this process has watched the lease without a sign of life; as long as can be where its holder
-    /// has certainly ended.
+    /// Time for which the lease has not changed while this process watched; the maximum if its holder has certainly
+    /// ended.
     pub(super) fn silent_for(&mut self, generation: &Generation) -> Duration {
         if generation.lease_holder.as_deref().is_some_and(is_gone) {
             return Duration::MAX;
@@ -112,22 +111,22 @@ impl LeaseWatch {
     }
 }
 
-/// Takes the lease of a generation that nobody holds any more; watches it where its time is not over. None
-/// where its holder lives, or it is gone.
+/// Takes the lease of a generation whose holder has ended, after watching it as long as necessary. None if the holder
+/// is alive or the generation does not exist.
 pub(super) async fn claim(
     store: &Store,
     id: GenerationId,
     clock: &Clock,
 ) -> Result<Option<Lease>, StoreError> {
     let (model, holder) = (&store.read_model, holder_name());
-    let mut signs = LeaseWatch::default();
+    let mut watch = LeaseWatch::default();
     let mut first = None;
     loop {
         let generations = model.generations().await?;
         let Some(generation) = generations.into_iter().find(|it| it.id == id) else {
             return Ok(None);
         };
-        let silent = signs.silent_for(&generation) >= SILENCE;
+        let silent = watch.silent_for(&generation) >= SILENCE;
         let until = generation.lease_until;
         let over = silent.then_some(until);
         let taken = model.lease_take_over(id, &holder, clock.now(), LEASE_SECONDS, over).await?;
@@ -137,7 +136,7 @@ pub(super) async fn claim(
         if *first.get_or_insert(until) != until {
             return Ok(None);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_EVERY).await;
     }
 }
 

@@ -1,8 +1,7 @@
-//! Folding a batch into what a read model has to write.
+//! Incremental fold: batches of events joined into stored states.
 //!
-//! The states of the customers that a batch touches come from a cache or from the read model; the
-//! events are joined in; and what comes out is one [`FoldBatch`]: the new states, their rows, and the
-//! timeline.
+//! The states of the customers that a batch changes come from a cache or from the read model. The events are joined
+//! into them, and the result is one [`FoldBatch`]: the new states, their rows, and the timeline.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -18,10 +17,10 @@ use crate::projection::user::users_named_by;
 use crate::projection::{Logic, rows};
 use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
-/// How many bytes of stored states the cache may stand for; in memory they are a few times that.
+/// Bytes of stored states in the cache, at most. In memory they take a few times as much.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
-/// Folds batches for one generation, with that generation's logic.
+/// Incremental fold of one generation, with that generation's logic.
 #[derive(Debug)]
 pub(super) struct IncrementalFold {
     logic: Logic,
@@ -34,19 +33,19 @@ impl IncrementalFold {
         Self { logic, cache: HashMap::new(), cache_bytes: 0 }
     }
 
-    /// Whether it should forget, as soon as all that it folded is committed.
+    /// True if the cache should be cleared as soon as everything is committed.
     pub(super) fn is_large(&self) -> bool {
         self.cache_bytes > CACHE_BYTES_MAX
     }
 
-    /// Lets go of the cache, which is filled again from what is committed.
-    pub(super) fn forget(&mut self) {
+    /// Clears the cache. It is filled again from committed states.
+    pub(super) fn clear_cache(&mut self) {
         self.cache.clear();
         self.cache_bytes = 0;
     }
 
-    /// Folds the events that follow, in the log, those folded before. The cache then holds states
-    /// that the caller has yet to commit: if that fails, the folder must not be used again.
+    /// Folds the events that follow those folded before. The cache then holds states that the caller has yet to
+    /// commit: if that fails, this fold must not be used again.
     pub(super) async fn fold(
         mut self,
         read_model: &ReadModel,
@@ -64,7 +63,7 @@ impl IncrementalFold {
             .collect();
         let stored = read_model.states(generation, &missing).await?;
         beside_the_runtime(move || {
-            self.remember(missing, stored)?;
+            self.fill_cache(missing, stored)?;
             let folded = self.join(batch)?;
             Ok((self, folded))
         })
@@ -72,7 +71,7 @@ impl IncrementalFold {
     }
 
     /// Puts stored states, and empty ones for new customers, into the cache.
-    fn remember(
+    fn fill_cache(
         &mut self,
         customers: Vec<CustomerKey>,
         mut stored: HashMap<CustomerKey, Vec<u8>>,
@@ -83,7 +82,7 @@ impl IncrementalFold {
                 Some(bytes) => {
                     self.cache_bytes += bytes.len();
                     postcard::from_bytes(&bytes).map_err(|_| {
-                        let what = format!("the state of {} is unreadable", key.customer);
+                        let what = format!("the state of {} cannot be read", key.customer);
                         StoreError::ReadModelDamaged(what)
                     })?
                 }
@@ -127,7 +126,7 @@ impl IncrementalFold {
             state.materialize();
             folded.rows.extend(rows_of(&key, state, &self.logic));
             let bytes = encoded(state)?;
-            // A rough count of what joining added; the limit is rough as well.
+            // A rough estimate of what joining added; the limit is rough as well.
             self.cache_bytes += bytes.len() / 8;
             folded.states.push((key, bytes));
         }
@@ -152,7 +151,9 @@ impl Unkeyed {
         parked: Option<Parked>,
     ) {
         self.links.extend(links);
-        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        if let Some(entry) = catalogue {
+            self.catalogue.join(entry);
+        }
         self.parked.extend(parked);
     }
 
@@ -183,12 +184,12 @@ impl Unkeyed {
     }
 }
 
-/// The rows of a customer, as they are stored.
+/// Rows of a customer, as they are stored.
 pub(super) fn rows_of(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<Vec<Value>> {
     rows::rows(key, state, logic).iter().map(SubscriptionRow::to_values).collect()
 }
 
-/// A state as it is stored.
+/// State in its stored form.
 pub(super) fn encoded(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
     postcard::to_allocvec(state)
         .map_err(|_| StoreError::Corrupt("a state cannot be written".to_owned()))

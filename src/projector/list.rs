@@ -1,19 +1,20 @@
-//! The state of the generations, as the API and the command line show it.
+//! List of the generations, for the API and the command line.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::holder::seems_held;
-use super::{BuildProgress, RebuildStatus, can_fold};
+use super::progress::{BuildProgress, RebuildStatus};
+use super::rebuild::can_fold;
 use crate::ids::{EventId, Position};
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
 use crate::time::ReceivedAt;
 
-/// Parked events that are listed, at most.
+/// Number of parked events in the list, at most.
 const PARKED_MAX: usize = 100;
 
-/// All generations, and the events that the live one could not fold.
+/// All generations, and the parked events of the live one.
 #[derive(Debug, Serialize)]
 pub struct Projections {
     /// The generations, the oldest first.
@@ -22,45 +23,45 @@ pub struct Projections {
     pub parked: Vec<ParkedView>,
 }
 
-/// One generation.
+/// Generation in the list.
 #[derive(Debug, Serialize)]
 pub struct GenerationView {
-    /// Its number.
+    /// Number of the generation.
     pub generation: GenerationId,
-    /// `live`, `building`, `previous`, or `frozen`: live, and made by logic that this program does not
-    /// have.
+    /// `live`, `building`, `previous`, or `frozen`: live, and built with logic that this program does not have.
     pub status: &'static str,
-    /// Whether a person chose it, so that no newer logic replaces it by itself.
+    /// True if a person activated it, so that newer logic does not replace it automatically.
     pub pinned: bool,
-    /// What identifies its logic.
+    /// Fingerprint of its logic.
     pub fingerprint: String,
-    /// The last event that it has folded.
+    /// Position of the last folded event.
     pub position: Position,
-    /// Events after that one.
+    /// Number of events after that one.
     pub lag_events: i64,
-    /// For how long the first of them has been waiting.
+    /// Time for which the first of them has been waiting.
     pub lag_seconds: f64,
-    /// Events that it could not fold.
+    /// Number of parked events.
     pub parked: i64,
-    /// How its making goes, as long as somebody makes it.
+    /// Status of the rebuild that builds it; none if no process does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildStatus>,
 }
 
-/// An event that could not be folded.
+/// Parked event in the list.
 #[derive(Debug, Serialize)]
 pub struct ParkedView {
-    /// Its place in the log.
+    /// Position of the event.
     pub position: Position,
-    /// The event.
+    /// Id of the event.
     pub event_id: EventId,
-    /// Its type.
+    /// Type of the event.
     pub r#type: String,
-    /// What went wrong.
+    /// Reason.
     pub reason: String,
 }
 
-/// Reads the generations of a ledger. A process that makes one itself knows best how that goes.
+/// Reads the generations of a ledger. `own` is the status of a rebuild in this process, which is newer than the stored
+/// one.
 pub async fn list(
     store: &Store,
     now: ReceivedAt,
@@ -111,7 +112,7 @@ async fn view(
     })
 }
 
-/// How the making of a generation goes by what is stored of it, while somebody holds its lease.
+/// Status of a rebuild in another process, from what is stored; none if no process holds the lease.
 fn rebuild_of_another(
     generation: &Generation,
     size: Position,
@@ -131,7 +132,7 @@ fn rebuild_of_another(
     })
 }
 
-/// Microseconds as seconds; a clock that was set back makes no negative ones.
+/// Microseconds as seconds, at least zero even if a clock was set back.
 #[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
 fn seconds(micros: i64) -> f64 {
     micros.max(0) as f64 / 1e6

@@ -1,48 +1,47 @@
-//! A log that does not hold what the read model was made from.
+//! Lost log: a log that does not hold the events that the read model was built from.
 //!
 //! A log that was deleted, emptied or restored from an older backup, or whose volume is not mounted, must not
-//! become "nobody has paid". So it is refused as long as the read model knows more.
+//! turn into the answer "nobody has paid". So it is refused as long as the read model holds more.
 
 use super::generation::is_of_this_log;
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::store::{DatabaseUrl, Log, ReadModel, Store, StoreError};
 
-/// The read model knows events that the log does not hold.
+/// Error: the read model holds events that the log does not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.told())]
+#[error("{}", self.message())]
 pub struct LogLost {
     /// The ledger, without a password.
     pub ledger: String,
-    /// Last event that the live generation has folded.
+    /// Position of the last event that the live generation has folded.
     pub folded: Position,
-    /// Number of events in the log; none where there is no log at all.
+    /// Number of events in the log; none if there is no log at all.
     pub log_size: Option<Position>,
 }
 
 impl LogLost {
     /// Advice to a person.
-    pub const HINT: &str = "see whether its volume is mounted and DATABASE_URL names the right ledger, or restore \
-                            the log; --accept-new-log begins with the log as it is, and drops the read model";
+    pub const HINT: &str = "check that its volume is mounted and that DATABASE_URL names the right ledger, or restore \
+                            the log; --accept-new-log starts with the log as it is, and drops the read model";
 
-    fn told(&self) -> String {
+    fn message(&self) -> String {
         let Self { ledger, folded, log_size } = self;
         match log_size {
             None => format!(
-                "there is no log at {ledger}, but its read model was made from {folded} events"
+                "there is no log at {ledger}, but its read model was built from {folded} events"
             ),
             Some(size) if size < folded => {
                 format!(
-                    "the log at {ledger} has {size} events, but its read model was made from {folded}"
+                    "the log at {ledger} has {size} events, but its read model was built from {folded}"
                 )
             }
-            Some(_) => format!("the read model of {ledger} was made from another log"),
+            Some(_) => format!("the read model of {ledger} was built from another log"),
         }
     }
 }
 
-/// Looks whether the read model of this ledger knows events that its log does not hold. Makes and changes
-/// nothing.
+/// Checks whether the read model of this ledger holds events that its log does not. Creates and changes nothing.
 pub async fn find_lost_log(
     ledger: &DatabaseUrl,
     clock: &Clock,

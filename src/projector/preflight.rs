@@ -1,4 +1,4 @@
-//! Whether a follower would begin with a rebuild, for those who want to decide that themselves.
+//! Preflight check: whether a follower would begin with a rebuild, so that a person can decide beforehand.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{DatabaseUrl, Log, ReadModel, Store, StoreError};
 
-/// Why a follower with this logic would make the read model of this ledger anew; none where it would
-/// not. Changes nothing, not even a schema: an older program can still be started.
+/// Finds the reason why a follower with this logic would rebuild the read model of this ledger; none if it would not.
+/// Changes nothing, not even a schema: an older program can still be started.
 ///
-/// An empty log, or none, has nothing to fold: the first generation is made without asking. A log with
-/// events and no complete generation has to be folded from the start, which is a rebuild.
+/// An empty or absent log needs no rebuild: the first generation is built without asking. A log with events and no
+/// complete generation has to be folded from its beginning, which is a rebuild.
 pub async fn find_rebuild_reason(
     ledger: &DatabaseUrl,
     logic: &Logic,
@@ -34,10 +34,10 @@ pub async fn find_rebuild_reason(
 impl fmt::Display for RebuildReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoneLive => "no generation of the read model is complete",
-            Self::OtherLog => "the read model was made from another log",
+            Self::NoneLive => "no live generation",
+            Self::OtherLog => "the live generation was built from another log",
             Self::OtherLogic => {
-                "the read model was made with another policy, user key or version of this program"
+                "the live generation was built with another policy, user key or version of this program"
             }
         })
     }

@@ -1,28 +1,42 @@
-//! A rebuild in the numbers that a person needs.
+//! Progress of a rebuild, in the numbers that a person needs.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::BuildProgress;
 use crate::store::GenerationId;
 
-/// How a rebuild is going.
+/// Progress of building a generation.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildProgress {
+    /// The new generation.
+    pub generation: GenerationId,
+    /// Number of folded events.
+    pub done: i64,
+    /// Number of events in the log when it was last read.
+    pub total: i64,
+    /// Number of events that are parked so far.
+    pub parked: usize,
+    /// Time since the rebuild began.
+    pub elapsed: Duration,
+}
+
+/// Status of a rebuild: its progress with the rate and the remaining time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RebuildStatus {
-    /// The generation that is being made, once it has been begun.
+    /// The new generation; none before it has begun.
     #[serde(skip)]
     pub generation: Option<GenerationId>,
-    /// Events folded.
+    /// Number of folded events.
     pub events_done: i64,
-    /// Events in the log.
+    /// Number of events in the log.
     pub events_total: i64,
-    /// Events folded a second, since it was begun.
+    /// Events folded per second since the rebuild began.
     pub events_per_second: i64,
-    /// How long it takes yet, at this rate; unknown before the first events are folded.
+    /// Remaining time at this rate; none before the first events are folded.
     pub seconds_left: Option<i64>,
-    /// Events that could not be folded so far.
+    /// Number of events that are parked so far.
     pub parked: i64,
 }
 
@@ -42,7 +56,7 @@ impl From<BuildProgress> for RebuildStatus {
     }
 }
 
-/// So many in this time, a second.
+/// Events per second.
 pub(super) fn rate(events: i64, elapsed: Duration) -> i64 {
     let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
     events.saturating_mul(1_000) / millis
@@ -51,12 +65,12 @@ pub(super) fn rate(events: i64, elapsed: Duration) -> i64 {
 impl fmt::Display for RebuildStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.generation {
-            Some(generation) => write!(f, "generation {generation} is being made")?,
-            None => f.write_str("a new generation is being made")?,
+            Some(generation) => write!(f, "building generation {generation}")?,
+            None => f.write_str("building a new generation")?,
         }
         let (done, total) = (grouped(self.events_done), grouped(self.events_total));
         match self.events_done {
-            // Of a rebuild in another process, too, that has noted nothing down yet.
+            // Also the rebuild of another process that has not reported any progress yet.
             0 => write!(f, " from {total} events")?,
             _ => write!(f, ": {done} of {total} events")?,
         }
@@ -71,7 +85,7 @@ impl fmt::Display for RebuildStatus {
     }
 }
 
-/// A number with its thousands apart.
+/// Number with commas between its thousands.
 pub(super) fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits
@@ -96,14 +110,14 @@ mod tests {
             parked: 0,
             elapsed: Duration::from_millis(2_500),
         };
-        let told = RebuildStatus::from(progress).to_string();
+        let line = RebuildStatus::from(progress).to_string();
         assert_eq!(
-            told,
-            "generation 3 is being made: 120,000 of 1,000,000 events, 48,000 events/s, 18 s left"
+            line,
+            "building generation 3: 120,000 of 1,000,000 events, 48,000 events/s, 18 s left"
         );
         (progress.done, progress.parked) = (0, 7);
-        let told = RebuildStatus::from(progress).to_string();
-        assert_eq!(told, "generation 3 is being made from 1,000,000 events, 7 could not be folded");
+        let line = RebuildStatus::from(progress).to_string();
+        assert_eq!(line, "building generation 3 from 1,000,000 events, 7 could not be folded");
         assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
     }
 }

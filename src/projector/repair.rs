@@ -1,13 +1,13 @@
-//! A damaged read model: looked at, removed, and made again by whoever follows the log.
+//! Repair of a damaged read model: it is checked and removed, and the follower rebuilds it.
 
 use super::can_fold;
 use super::generation::is_of_this_log;
 use crate::store::{Store, StoreError};
 
-/// Removes the read model where it is damaged, and says whether it was. What a read has met counts as well as this
-/// error of the follower's.
+/// Removes the read model if it is damaged. True if it was. Damage that a read reported counts as well as this error
+/// of the follower.
 ///
-/// An error that passes is never a reason, and neither is one of the log: what the log cannot make again stays.
+/// A temporary error is no reason, and neither is an error of the log: rows that the log cannot reproduce stay.
 pub(super) async fn repair_if_damaged(
     store: &Store,
     error: Option<&StoreError>,
@@ -36,7 +36,7 @@ pub(super) async fn repair_if_damaged(
         return Ok(false);
     }
     tracing::error!(
-        "the read model is damaged ({what}): it is removed and made again from the log"
+        "the read model is damaged ({what}): removing it and rebuilding it from the log"
     );
     model.recreate().await?;
     Ok(true)

@@ -1,4 +1,4 @@
-//! Watch over the progress of the read model, beside whoever folds it.
+//! Stall watch: notices a read model that no longer moves while the log grows.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::status::Status;
 use crate::store::Log;
 
-/// Time between two looks at the end of the log.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Time that a look may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Interval between reads of the log's head.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// Time limit of one read.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Looks at the end of the log again and again, until it is stopped, so that a read model that no longer moves is
-/// noticed: also where the one who folds it hangs, is in another process, or never hears of an event.
+/// Reads the log's head regularly until it is stopped. So a stalled read model is noticed even if the follower hangs,
+/// is in another process, or never learns of an event.
 pub(super) async fn watch_for_stalls(
     log: Log,
     status: watch::Sender<Status>,
@@ -22,14 +22,14 @@ pub(super) async fn watch_for_stalls(
 ) {
     let watching = async {
         loop {
-            // A log that does not answer is told of by whoever asks it; what was known of it stands.
-            if let Ok(Ok(head)) = tokio::time::timeout(LOOK_TIMEOUT, log.head()).await {
+            // A log that does not answer is reported elsewhere; the last known head stays.
+            if let Ok(Ok(head)) = tokio::time::timeout(READ_TIMEOUT, log.head()).await {
                 status.send_if_modified(|status| {
-                    status.log_reaches(head.size);
+                    status.set_log_position(head.size);
                     false
                 });
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(READ_EVERY).await;
         }
     };
     tokio::select! {

@@ -1,60 +1,60 @@
-//! How far the read model is behind the log, for whoever asks.
+//! Status of the follower: how far the read model is behind the log.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::RebuildStatus;
+use super::progress::RebuildStatus;
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::GenerationId;
 use crate::time::ReceivedAt;
 
-/// What the follower of this process is doing.
+/// Activity of the follower of this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FollowerState {
-    /// Nothing yet.
+    /// It has not started yet.
     #[default]
     Starting,
-    /// No generation is live: one is being made.
+    /// No generation is live: one is being built.
     Building,
-    /// Folding what arrives.
+    /// It folds new events.
     Following,
     /// Another process folds.
     Standby,
-    /// The live generation was made by logic that this program does not have: nobody folds it here.
+    /// The live generation was built with logic that this program does not have, so this process does not fold it.
     Frozen,
-    /// The last attempt failed, and it will be tried again; the server's log says why.
+    /// The last attempt failed and will be repeated. The program's log has the reason.
     Failing,
-    /// Ended on request.
+    /// It ended on request.
     Stopped,
 }
 
-/// A moment of the follower.
+/// Status of the follower.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
-    /// What it is doing.
+    /// Its activity.
     pub state: FollowerState,
-    /// The live generation, where there is one.
+    /// Live generation, if there is one.
     pub generation: Option<GenerationId>,
-    /// That generation's fingerprint.
+    /// Fingerprint of that generation's logic.
     pub fingerprint: String,
-    /// How far that generation has folded.
+    /// Position of the last event that it has folded.
     pub position: Position,
-    /// When the first event that is not folded reached us; none when nothing is waiting.
+    /// Time of receipt of the first event that is not folded; none if no event waits.
     pub behind_since: Option<ReceivedAt>,
-    /// Last position of the log when it was looked at last.
+    /// Last position of the log when it was last read.
     pub log_position: Position,
-    /// Since when the log has been ahead without a batch being folded; none where nothing is waiting. Measured
-    /// by a stopwatch, because stored times may be those of a clock that was ahead.
+    /// Start of the present stall: the log is ahead and no batch was folded since. None if no event waits. Measured by a
+    /// stopwatch, because stored times may come from a clock that was ahead.
     pub stalled: Option<StalledSince>,
-    /// How many events could not be folded.
+    /// Number of parked events.
     pub parked: i64,
-    /// The rebuild that this process runs in the background.
+    /// Rebuild that this process runs in the background.
     pub rebuilding: Option<RebuildStatus>,
 }
 
-/// A read model that has not moved since, while the log is ahead.
+/// Start of a stall: the position of the read model, and the time since it last moved.
 #[derive(Clone, Copy, Debug)]
 pub struct StalledSince {
     at: Position,
@@ -62,26 +62,26 @@ pub struct StalledSince {
 }
 
 impl Status {
-    /// For how many seconds the oldest unfolded event has been waiting.
+    /// Time for which the oldest event that is not folded has been waiting, in seconds.
     pub fn lag_seconds(&self, now: ReceivedAt) -> f64 {
         let micros = self.behind_since.map_or(0, |since| (now.0 - since.0).max(0));
         let waiting = Duration::from_micros(micros.unsigned_abs());
         waiting.max(self.stalled_for()).as_secs_f64()
     }
 
-    /// Number of events that are not folded, as far as the log is known.
+    /// Number of events that are not folded, by the last known end of the log.
     pub fn lag_events(&self) -> i64 {
         (self.log_position.0 - self.position.0).max(0)
     }
 
-    /// Time for which nothing was folded while the log was ahead.
+    /// Duration of the present stall; zero if there is none.
     pub fn stalled_for(&self) -> Duration {
         let ahead = self.stalled.filter(|it| it.at == self.position && self.lag_events() > 0);
         ahead.map_or(Duration::ZERO, |it| it.since.elapsed())
     }
 
-    /// Takes note of how far the log reaches.
-    pub(super) fn log_reaches(&mut self, position: Position) {
+    /// Records the end of the log.
+    pub(super) fn set_log_position(&mut self, position: Position) {
         self.log_position = position;
         if self.lag_events() == 0 {
             self.stalled = None;
@@ -91,7 +91,7 @@ impl Status {
     }
 }
 
-/// The status, written by the follower and watched by whoever asks.
+/// Handle to read the status that the follower writes.
 #[derive(Clone, Debug)]
 pub struct ProjectorHandle(watch::Receiver<Status>);
 
@@ -100,19 +100,19 @@ impl ProjectorHandle {
         Self(status.subscribe())
     }
 
-    /// How the follower is doing now.
+    /// Present status.
     pub fn status(&self) -> Status {
         self.0.borrow().clone()
     }
 
-    /// Waits until the live generation has folded this position and no other is being made by this
-    /// process, or the follower has ended.
+    /// Waits until the live generation has folded this position and this process builds no other, or the follower has
+    /// ended.
     pub async fn reached(&mut self, position: Position) -> Status {
         let there = |status: &Status| {
             let folded = status.position >= position && status.rebuilding.is_none();
             folded || status.state == FollowerState::Stopped
         };
-        // An error means that the follower is gone; its last word stands.
+        // An error means that the follower is gone; its last status stays.
         let _ = self.0.wait_for(there).await;
         self.status()
     }
@@ -125,11 +125,11 @@ mod tests {
     #[test]
     fn a_read_model_stands_still_from_when_the_log_is_ahead_until_it_moves() {
         let mut status = Status { position: Position(5), ..Status::default() };
-        status.log_reaches(Position(5));
+        status.set_log_position(Position(5));
         assert_eq!((status.lag_events(), status.stalled_for()), (0, Duration::ZERO));
-        status.log_reaches(Position(7));
+        status.set_log_position(Position(7));
         let first = status.stalled.unwrap();
-        status.log_reaches(Position(8));
+        status.set_log_position(Position(8));
         assert_eq!(status.stalled.unwrap().at, first.at, "it has stood there since");
         assert_eq!(status.lag_events(), 3);
         std::thread::sleep(Duration::from_millis(2));
@@ -139,7 +139,7 @@ mod tests {
         assert!(status.lag_seconds(ReceivedAt(0)) > 0.0);
         status.position = Position(6);
         assert_eq!(status.stalled_for(), Duration::ZERO, "it has moved");
-        status.log_reaches(Position(8));
+        status.set_log_position(Position(8));
         assert_eq!(status.stalled.unwrap().at, Position(6));
     }
 }

@@ -1,4 +1,4 @@
-//! What rebuilds that were killed have left behind is dropped while somebody serves.
+//! Sweep: a serving process drops the generations that killed rebuilds have left behind.
 
 use std::time::Duration;
 
@@ -10,42 +10,42 @@ use crate::clock::Clock;
 use crate::store::{GenerationStatus, Store, StoreError};
 use crate::time::ReceivedAt;
 
-/// Time without a sign of life of its maker after which a generation is dropped. Longer than making one of its
-/// indexes takes, during which nobody can renew a lease.
+/// Time without a change of its lease after which a generation is dropped. Longer than the creation of an index, during
+/// which a lease cannot be renewed.
 const ABANDONED: Duration = Duration::from_mins(1);
-/// How often it is looked for.
+/// Interval between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Drops generations that nobody makes any more, and gives their space back, until it is stopped: also
-/// those that could not be dropped when they were given up, because the disk was full.
+/// Drops abandoned generations and frees their space, until it is stopped. Among them are those that could not be
+/// dropped at the end of their rebuild because the disk was full.
 pub(super) async fn sweep(store: Store, clock: Clock, stop: CancellationToken) {
-    let mut signs = LeaseWatch::default();
+    let mut watch = LeaseWatch::default();
     let sweeping = async {
         loop {
-            if let Err(error) = drop_abandoned(&store, &clock, &mut signs).await {
+            if let Err(error) = drop_abandoned(&store, &clock, &mut watch).await {
                 tracing::warn!(%error, "an abandoned generation is not dropped yet: {error}");
             }
             tokio::time::sleep(SWEEP_EVERY).await;
         }
     };
-    // Each step is a transaction of its own: what is left is dropped another time.
+    // Each step is a transaction of its own: the rest is dropped another time.
     tokio::select! {
         () = stop.cancelled() => {}
         () = sweeping => {}
     }
 }
 
-/// Drops those whose lease ended long ago, and those whose maker has shown no sign of life for as long while
-/// this process watched.
+/// Drops the generations whose lease ended long ago, and those whose lease has not changed for as long while this
+/// process watched.
 async fn drop_abandoned(
     store: &Store,
     clock: &Clock,
-    signs: &mut LeaseWatch,
+    watch: &mut LeaseWatch,
 ) -> Result<(), StoreError> {
     let model = &store.read_model;
     for generation in model.generations().await? {
         let building = generation.status == GenerationStatus::Building;
-        if building && signs.silent_for(&generation) >= ABANDONED {
+        if building && watch.silent_for(&generation) >= ABANDONED {
             let (id, now) = (generation.id, clock.now());
             let silent = Some(generation.lease_until);
             let taken =

@@ -1,6 +1,6 @@
-//! What an event changed, in sentences that a person understands.
+//! Description of an event's changes in sentences.
 //!
-//! *Invariant: pure, and every field that a history tells has its sentence; a test changes each of them.*
+//! *Invariant: pure. Every field that a history shows has its sentence; a test changes each of them.*
 
 mod items;
 mod money;
@@ -16,8 +16,8 @@ use crate::projection::row::{PauseCollection, ScheduledChange, SubscriptionRow};
 use crate::stripe::subscription_schedule::PlannedAction;
 use crate::time::{DAY_SECONDS, StripeTime};
 
-/// What differs between a row before and after an event, the most important first. `end` is what sets
-/// the end of the access that it grants, where there is one.
+/// Sentences about the changes of a row by an event, the most important first. `end` is the rule that sets the end of
+/// access, if there is one.
 pub(super) fn sentences(
     before: Option<&SubscriptionRow>,
     after: &SubscriptionRow,
@@ -42,14 +42,14 @@ pub(super) fn sentences(
     sentences.0
 }
 
-/// `2026-03-01`, or `2026-03-01 12:30` where it is not midnight.
+/// Instant as `2026-03-01`, or `2026-03-01 12:30` if it is not midnight.
 pub(super) fn instant(at: StripeTime) -> String {
     let text = at.to_string().replace('T', " ");
     let length = if at.0.rem_euclid(DAY_SECONDS) == 0 { "2026-03-01" } else { "2026-03-01 12:30" };
     text.chars().take(length.len()).collect()
 }
 
-/// Sentences, as they are found.
+/// Sentences in the order in which they are found.
 struct Sentences(Vec<String>);
 
 impl Sentences {
@@ -57,7 +57,7 @@ impl Sentences {
         self.0.push(sentence.into());
     }
 
-    /// `name: old → new`, where they differ.
+    /// Adds `name: old → new` if they differ.
     fn text(&mut self, name: &str, old: Option<&str>, new: Option<&str>) {
         match (old, new) {
             _ if old == new => {}
@@ -77,7 +77,7 @@ impl Sentences {
         self.text(name, text(old).as_deref(), text(new).as_deref());
     }
 
-    /// `name 2026-03-01`, or `name: none (was 2026-03-01)`.
+    /// Adds `name 2026-03-01`, or `name: none (was 2026-03-01)`, if they differ.
     fn at(&mut self, name: &str, old: Option<StripeTime>, new: Option<StripeTime>) {
         match new {
             _ if old == new => {}
@@ -88,14 +88,14 @@ impl Sentences {
         }
     }
 
-    /// One of two sentences, where it turned.
-    fn turn(&mut self, old: bool, new: bool, on: &str, off: &str) {
+    /// Adds one of two sentences if a truth value changed.
+    fn toggle(&mut self, old: bool, new: bool, on: &str, off: &str) {
         if old != new {
             self.push(if new { on } else { off });
         }
     }
 
-    /// What a list has more and less than before.
+    /// Adds the items that a list gained and lost.
     fn list(&mut self, name: &str, old: &[String], new: &[String]) {
         let added = new.iter().filter(|it| !old.contains(it)).map(|it| format!("+{it}"));
         let removed = old.iter().filter(|it| !new.contains(it)).map(|it| format!("−{it}"));
@@ -103,7 +103,7 @@ impl Sentences {
         if !changed.is_empty() {
             self.push(format!("{name}: {}", changed.join(", ")));
         } else if old != new {
-            self.push(format!("{name}: in another order"));
+            self.push(format!("{name}: reordered"));
         }
     }
 
@@ -112,7 +112,7 @@ impl Sentences {
         if sentences(before) == sentences(after) {
             return;
         }
-        let why = end.map(|end| format!(" ({})", end.in_words())).unwrap_or_default();
+        let why = end.map(|end| format!(" ({})", end.describe())).unwrap_or_default();
         match sentences(after) {
             (true, Some(until)) => self.push(format!("access until {}{why}", instant(until))),
             (true, None) => self.push("access without an end"),
@@ -122,9 +122,9 @@ impl Sentences {
     }
 
     fn price(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
-        let of = price::Price::of_row;
+        let of = price::Price::from_row;
         self.0.extend(price::sentences("price", &of(before), &of(after)));
-        // It goes without saying where the price is in that currency.
+        // Omitted if the price is in that currency.
         let billed_in = |row: &'_ SubscriptionRow| {
             row.billing_currency.clone().filter(|it| Some(it) != row.currency.as_ref())
         };
@@ -145,15 +145,15 @@ impl Sentences {
         }
         self.at("cancels at", before.cancel_at, after.cancel_at);
         self.at("ended", before.ended_at, after.ended_at);
-        // Said already, if one of these says it.
-        let says = |of: fn(&SubscriptionRow) -> Option<StripeTime>| {
+        // Omitted if one of these sentences already has it.
+        let has = |of: fn(&SubscriptionRow) -> Option<StripeTime>| {
             of(before) != of(after) && of(after) == after.ends_at
         };
-        let said = says(|row| row.ended_at) || says(|row| row.cancel_at);
-        if !said && !(turned && (after.cancel_at_period_end || after.ends_at.is_none())) {
+        let is_stated = has(|row| row.ended_at) || has(|row| row.cancel_at);
+        if !is_stated && !(turned && (after.cancel_at_period_end || after.ends_at.is_none())) {
             self.at("ends", before.ends_at, after.ends_at);
         }
-        self.at("cancellation asked for", before.canceled_at, after.canceled_at);
+        self.at("cancellation requested", before.canceled_at, after.canceled_at);
         let reason =
             |row: &SubscriptionRow| row.cancellation_reason.as_deref().map(without_underscores);
         self.text("reason", reason(before).as_deref(), reason(after).as_deref());
@@ -168,23 +168,28 @@ impl Sentences {
         }
         match (&before.pause_collection, &after.pause_collection) {
             (old, new) if old == new => {}
-            (_, Some(pause)) => self.push(pause_in_words(&pause.0)),
-            (_, None) => self.push("collection goes on"),
+            (_, Some(pause)) => self.push(describe_pause(&pause.0)),
+            (_, None) => self.push("collection resumed"),
         }
     }
 
     fn plan(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
         match (&before.scheduled_change, &after.scheduled_change) {
             (old, new) if old == new => {}
-            (_, Some(change)) => self.push(plan_in_words(&change.0)),
-            (_, None) => self.push("no change is scheduled any more"),
+            (_, Some(change)) => self.push(describe_change(&change.0)),
+            (_, None) => self.push("no scheduled change"),
         }
     }
 
     fn debts(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
         self.at("past due since", before.past_due_since, after.past_due_since);
         self.at("payment failed", before.payment_failed_at, after.payment_failed_at);
-        self.at("next payment attempt", before.next_payment_attempt, after.next_payment_attempt);
+        match (before.next_payment_attempt, after.next_payment_attempt) {
+            (Some(old), None) => {
+                self.push(format!("no further payment attempt (was {})", instant(old)));
+            }
+            (old, new) => self.at("next payment attempt", old, new),
+        }
     }
 
     fn invoices(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
@@ -197,15 +202,15 @@ impl Sentences {
             let status = status(after).map(|status| format!(" ({status})")).unwrap_or_default();
             self.push(format!("new invoice {id}{status}"));
         } else {
-            self.push("no invoice any more");
+            self.push("no latest invoice");
         }
         self.at("paid", before.paid_at, after.paid_at);
         self.at("paid through", before.paid_through, after.paid_through);
         let (on, off) = (
-            "until when it is paid is unknown: the list of the invoice's lines was cut",
-            "until when it is paid is known again",
+            "the end of the paid time is unknown: the invoice's list of lines is truncated",
+            "the end of the paid time is known again",
         );
-        self.turn(before.paid_through_unknown, after.paid_through_unknown, on, off);
+        self.toggle(before.paid_through_unknown, after.paid_through_unknown, on, off);
     }
 
     fn periods(&mut self, before: &SubscriptionRow, after: &SubscriptionRow) {
@@ -223,7 +228,7 @@ impl Sentences {
             (Some(start), Some(end)) => format!("{name} {} – {}", instant(start), instant(end)),
             (Some(start), None) => format!("{name} since {}", instant(start)),
             (None, Some(end)) => format!("{name} until {}", instant(end)),
-            (None, None) => format!("no {name} any more"),
+            (None, None) => format!("{name}: none"),
         });
     }
 
@@ -231,7 +236,7 @@ impl Sentences {
         if before.user_id == after.user_id {
             let source = |row: &SubscriptionRow| row.user_id_source.clone();
             let (old, new) = (source(before), source(after));
-            self.text("user is named by", old.as_deref(), new.as_deref());
+            self.text("user id from", old.as_deref(), new.as_deref());
         } else {
             let source = after.user_id_source.as_deref();
             let new = after.user_id.as_deref().map(|user| match source {
@@ -240,9 +245,8 @@ impl Sentences {
             });
             self.text("user", before.user_id.as_deref(), new.as_deref());
         }
-        let (on, off) =
-            ("something else names another user", "nothing names another user any more");
-        self.turn(before.user_id_conflict, after.user_id_conflict, on, off);
+        let (on, off) = ("conflicting user ids", "user ids no longer conflict");
+        self.toggle(before.user_id_conflict, after.user_id_conflict, on, off);
         self.text("e-mail", before.email.as_deref(), after.email.as_deref());
     }
 
@@ -253,20 +257,20 @@ impl Sentences {
             |row: &SubscriptionRow| row.collection_method.as_deref().map(without_underscores);
         self.text("collection", method(before).as_deref(), method(after).as_deref());
         self.metadata(&before.metadata.0, &after.metadata.0);
-        self.instant("made", before.created_at, after.created_at);
-        self.instant("began", before.started_at, after.started_at);
+        self.instant("created", before.created_at, after.created_at);
+        self.instant("started", before.started_at, after.started_at);
         let (old, new) = (before.test_clock_id.as_deref(), after.test_clock_id.as_deref());
         self.text("test clock", old, new);
         let cut = |list: &str| {
-            [format!("the list of {list} was cut"), format!("the list of {list} is whole")]
+            [format!("the list of {list} is truncated"), format!("the list of {list} is complete")]
         };
         let [on, off] = cut("items");
-        self.turn(before.items_truncated, after.items_truncated, &on, &off);
+        self.toggle(before.items_truncated, after.items_truncated, &on, &off);
         let [on, off] = cut("features");
-        self.turn(before.features_truncated, after.features_truncated, &on, &off);
+        self.toggle(before.features_truncated, after.features_truncated, &on, &off);
         let (on, off) =
-            ("the order of events is in doubt", "the order of events is no longer in doubt");
-        self.turn(before.order_ambiguous, after.order_ambiguous, on, off);
+            ("the order of events is ambiguous", "the order of events is no longer ambiguous");
+        self.toggle(before.order_ambiguous, after.order_ambiguous, on, off);
     }
 
     fn metadata(&mut self, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) {
@@ -278,21 +282,21 @@ impl Sentences {
     }
 }
 
-/// From when until when.
+/// Start and end of a time.
 type Range = (Option<StripeTime>, Option<StripeTime>);
 
-fn pause_in_words(pause: &PauseCollection) -> String {
+fn describe_pause(pause: &PauseCollection) -> String {
     let meanwhile = match pause.behavior.as_str() {
         "void" => "invoices are voided".to_owned(),
         "keep_as_draft" => "invoices stay drafts".to_owned(),
-        "mark_uncollectible" => "invoices are given up".to_owned(),
+        "mark_uncollectible" => "invoices are marked uncollectible".to_owned(),
         other => without_underscores(other),
     };
     let until = pause.resumes_at.map(|at| format!(" until {}", instant(at))).unwrap_or_default();
     format!("collection paused{until}, {meanwhile}")
 }
 
-fn plan_in_words(change: &ScheduledChange) -> String {
+fn describe_change(change: &ScheduledChange) -> String {
     let at = instant(change.at);
     if change.action == PlannedAction::Cancel {
         return format!("scheduled to end {at}");
@@ -309,8 +313,8 @@ fn plan_in_words(change: &ScheduledChange) -> String {
 }
 
 impl EndRule {
-    /// What sets an end of access.
-    pub(super) const fn in_words(self) -> &'static str {
+    /// Rule in words, for a bracket after the end of access.
+    pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::CancelAt => "cancelled then",
             Self::Schedule => "as scheduled",

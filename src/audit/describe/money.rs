@@ -1,21 +1,21 @@
-//! Amounts of money as people write them.
+//! Amounts of money in the usual notation.
 
-/// Currencies whose minor unit is the unit itself, in Stripe's API. (Two that have no cents any more,
-/// `isk` and `ugx`, are still written with them there.)
+/// Currencies whose minor unit is the unit itself in Stripe's API. (`isk` and `ugx` no longer have cents, but the API
+/// still counts in them.)
 const WITHOUT_CENTS: [&str; 15] = [
     "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf",
     "xof", "xpf",
 ];
-/// Currencies of a thousand minor units.
+/// Currencies with a thousand minor units.
 const OF_A_THOUSAND: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
-/// `20.00 USD` of 2000 minor units.
+/// Formats minor units: 2000 as `20.00 USD`.
 pub(super) fn amount(minor_units: i64, currency: Option<&str>) -> String {
     amount_of_decimal(&minor_units.to_string(), currency)
 }
 
-/// The same of minor units as decimal text, which may have fractions of them: `0.005 USD` of `0.5`. Without
-/// a currency nobody knows how large a minor unit is, so the number stays as it is.
+/// Formats minor units in decimal text, which may have fractions: `0.5` as `0.005 USD`. Without a currency the size of a
+/// minor unit is unknown, so the number is not converted.
 pub(super) fn amount_of_decimal(minor_units: &str, currency: Option<&str>) -> String {
     let Some(currency) = currency.filter(|currency| !currency.is_empty()) else {
         return format!("{minor_units} minor units");
@@ -33,7 +33,7 @@ pub(super) fn amount_of_decimal(minor_units: &str, currency: Option<&str>) -> St
     format!("{sign}{units}{point}{decimals} {}", currency.to_uppercase())
 }
 
-/// How many decimal places separate the unit from the minor unit.
+/// Number of decimal places between the unit and the minor unit.
 fn exponent(currency: &str) -> usize {
     let currency = currency.to_lowercase();
     if WITHOUT_CENTS.contains(&&*currency) {

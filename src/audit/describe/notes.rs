@@ -1,4 +1,4 @@
-//! What an event of a payment says that no row has: how much, and what comes next.
+//! Notes on payment events: the amount and the next step, which no row holds.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::instant;
 use super::money::amount;
 use crate::time::StripeTime;
 
-/// A sentence about the money in an event's object, where the event is about money.
+/// Sentence about the money in an event's object; none if the event is not about money.
 pub(in crate::audit) fn note(event_type: &str, object: &Value) -> Option<String> {
     let (family, what) = event_type.rsplit_once('.')?;
     let object = Object(object);
@@ -43,13 +43,13 @@ fn of_invoice(what: &str, object: Object<'_>) -> Option<String> {
                 next.map_or(", no further attempt".to_owned(), |at| format!(", next attempt {at}"));
             format!("payment failed {owed}{next}")
         }
-        "payment_action_required" => format!("payment of {} needs the customer", due()?),
-        "created" => format!("invoice made, {}", due()?),
-        "finalized" => format!("invoice final, {}", due()?),
+        "payment_action_required" => format!("payment of {} needs action by the customer", due()?),
+        "created" => format!("invoice created, {}", due()?),
+        "finalized" => format!("invoice finalized, {}", due()?),
         "sent" => format!("invoice sent, {}", due()?),
         "overdue" => format!("invoice overdue, {}", due()?),
         "voided" => format!("invoice voided, {}", due()?),
-        "marked_uncollectible" => format!("invoice given up, {}", due()?),
+        "marked_uncollectible" => format!("invoice marked uncollectible, {}", due()?),
         "upcoming" => format!("next invoice will be {}", due()?),
         _ => return None,
     })
@@ -72,7 +72,7 @@ fn of_charge(what: &str, object: Object<'_>) -> Option<String> {
 fn of_refund(object: Object<'_>) -> Option<String> {
     let amount = object.amount("amount")?;
     Some(match object.text("status") {
-        // The oldest refunds have no status: they had succeeded.
+        // The oldest refunds have no status: they succeeded.
         None | Some("succeeded") => format!("refunded {amount}"),
         Some(status) => {
             format!(
@@ -89,8 +89,8 @@ fn of_dispute(what: &str, object: Object<'_>) -> Option<String> {
     let status = object.text("status").map(without_underscores);
     Some(match (what, status) {
         ("created", _) => format!("disputed {amount}{}", object.because("reason")),
-        ("funds_withdrawn", _) => format!("dispute takes back {amount}"),
-        ("funds_reinstated", _) => format!("dispute gives back {amount}"),
+        ("funds_withdrawn", _) => format!("dispute withdrew {amount}"),
+        ("funds_reinstated", _) => format!("dispute reinstated {amount}"),
         (_, Some(status)) => format!("dispute of {amount}: {status}"),
         _ => return None,
     })
@@ -110,17 +110,17 @@ fn of_payment_intent(what: &str, object: Object<'_>) -> Option<String> {
     Some(match what {
         "succeeded" => format!("payment of {amount} succeeded"),
         "payment_failed" => format!("payment of {amount} failed"),
-        "requires_action" => format!("payment of {amount} needs the customer"),
+        "requires_action" => format!("payment of {amount} needs action by the customer"),
         "canceled" => {
             format!("payment of {amount} canceled{}", object.because("cancellation_reason"))
         }
-        "created" => format!("payment of {amount} begun"),
-        "processing" => format!("payment of {amount} is under way"),
+        "created" => format!("payment of {amount} started"),
+        "processing" => format!("payment of {amount} is processing"),
         _ => return None,
     })
 }
 
-/// The object of an event; a field of another type than expected is not there.
+/// Object of an event. A field of an unexpected type counts as absent.
 #[derive(Clone, Copy)]
 struct Object<'a>(&'a Value);
 
@@ -137,7 +137,7 @@ impl<'a> Object<'a> {
         Some(instant(StripeTime(self.0.get(field)?.as_i64()?)))
     }
 
-    /// ` (product not received)`, where a reason is given.
+    /// ` (product not received)` if a reason is given.
     fn because(self, field: &str) -> String {
         self.text(field)
             .map(|reason| format!(" ({})", without_underscores(reason)))
@@ -145,7 +145,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A word of Stripe's without its underscores.
+/// Word of Stripe's without underscores.
 fn without_underscores(word: &str) -> String {
     word.replace('_', " ")
 }
@@ -154,7 +154,7 @@ fn without_underscores(word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Of an amount of 20 dollars where nothing else is said; `at` is 2026-03-03.
+    /// Amounts are 20 dollars unless a case has others; `AT` is 2026-03-03.
     fn assert_told(cases: &[(&str, &str, &str)]) {
         for (event_type, fields, sentences) in cases {
             let fields = fields.replace("AT", "1772496000");
@@ -186,13 +186,17 @@ mod tests {
                 r#""next_payment_attempt":null"#,
                 "payment failed 20.00 USD, no further attempt",
             ),
-            ("invoice.payment_action_required", "", "payment of 20.00 USD needs the customer"),
-            ("invoice.created", r#""currency":"kwd""#, "invoice made, 2.000 KWD"),
-            ("invoice.finalized", "", "invoice final, 20.00 USD"),
+            (
+                "invoice.payment_action_required",
+                "",
+                "payment of 20.00 USD needs action by the customer",
+            ),
+            ("invoice.created", r#""currency":"kwd""#, "invoice created, 2.000 KWD"),
+            ("invoice.finalized", "", "invoice finalized, 20.00 USD"),
             ("invoice.sent", "", "invoice sent, 20.00 USD"),
             ("invoice.overdue", "", "invoice overdue, 20.00 USD"),
             ("invoice.voided", "", "invoice voided, 20.00 USD"),
-            ("invoice.marked_uncollectible", "", "invoice given up, 20.00 USD"),
+            ("invoice.marked_uncollectible", "", "invoice marked uncollectible, 20.00 USD"),
             ("invoice.upcoming", "", "next invoice will be 20.00 USD"),
             ("invoice_payment.paid", r#""amount_paid":5"#, "0.05 USD paid of an invoice"),
             ("checkout.session.completed", r#""amount_total":500"#, "checkout completed, 5.00 USD"),
@@ -229,14 +233,18 @@ mod tests {
                 "disputed 20.00 USD (product not received)",
             ),
             ("charge.dispute.closed", r#""status":"lost""#, "dispute of 20.00 USD: lost"),
-            ("charge.dispute.funds_withdrawn", "", "dispute takes back 20.00 USD"),
-            ("charge.dispute.funds_reinstated", "", "dispute gives back 20.00 USD"),
+            ("charge.dispute.funds_withdrawn", "", "dispute withdrew 20.00 USD"),
+            ("charge.dispute.funds_reinstated", "", "dispute reinstated 20.00 USD"),
             ("credit_note.created", r#""reason":"duplicate""#, "credited 20.00 USD (duplicate)"),
             ("credit_note.voided", "", "credit of 20.00 USD voided"),
             ("payment_intent.succeeded", "", "payment of 20.00 USD succeeded"),
             ("payment_intent.payment_failed", "", "payment of 20.00 USD failed"),
             ("payment_intent.canceled", "", "payment of 20.00 USD canceled"),
-            ("payment_intent.requires_action", "", "payment of 20.00 USD needs the customer"),
+            (
+                "payment_intent.requires_action",
+                "",
+                "payment of 20.00 USD needs action by the customer",
+            ),
         ]);
     }
 

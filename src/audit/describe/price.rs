@@ -1,10 +1,10 @@
-//! A price as a person names it: what it is called, how much, how often.
+//! Description of a price: its name, amount and interval.
 
 use super::money::{amount, amount_of_decimal};
 use crate::projection::row::{ItemRow, SubscriptionRow};
 use crate::stripe::price::Package;
 
-/// What rows and items say of a price.
+/// Price as rows and items hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Price<'a> {
     id: Option<&'a str>,
@@ -37,16 +37,17 @@ macro_rules! price_of {
 }
 
 impl<'a> Price<'a> {
-    pub(super) fn of_row(row: &'a SubscriptionRow) -> Self {
+    pub(super) fn from_row(row: &'a SubscriptionRow) -> Self {
         price_of!(row, row.transform_quantity.as_ref().map(|it| &it.0))
     }
 
-    pub(super) fn of_item(item: &'a ItemRow) -> Self {
+    pub(super) fn from_item(item: &'a ItemRow) -> Self {
         price_of!(item, item.transform_quantity.as_ref())
     }
 
-    /// `Pro 20.00 USD/month`, or `Pro 20.00 USD per 5/month` for packages of five; none where nothing is known of it.
-    pub(super) fn in_words(&self) -> Option<String> {
+    /// Description: `Pro 20.00 USD/month`, or `Pro 20.00 USD per 5/month` for packages of five. None if nothing is known
+    /// of it.
+    pub(super) fn describe(&self) -> Option<String> {
         let [product, nickname] = self.names;
         let name = product.or(nickname).or(self.id);
         let amount = match (self.unit_amount, self.unit_amount_decimal) {
@@ -72,7 +73,7 @@ impl<'a> Price<'a> {
         Some(parts.join(" ")).filter(|text| !text.is_empty())
     }
 
-    /// Everything by which a price can differ, for one whose words are the same.
+    /// All parts of a price, to find the difference of two with the same description.
     fn details(&self) -> [(&'static str, Option<String>); 9] {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         [
@@ -81,7 +82,7 @@ impl<'a> Price<'a> {
             ("currency", owned(self.currency)),
             ("unit amount", self.unit_amount.map(|it| it.to_string())),
             ("unit amount", owned(self.unit_amount_decimal)),
-            ("package", self.package.map(Package::in_words)),
+            ("package", self.package.map(Package::describe)),
             ("interval", owned(self.interval)),
             ("interval count", self.interval_count.map(|it| it.to_string())),
             ("product", owned(self.product)),
@@ -90,8 +91,8 @@ impl<'a> Price<'a> {
 }
 
 impl Package {
-    /// `5, rounded up`.
-    fn in_words(&self) -> String {
+    /// Description: `5, rounded up`.
+    fn describe(&self) -> String {
         match &self.round {
             Some(round) => format!("{}, rounded {round}", self.divide_by),
             None => self.divide_by.to_string(),
@@ -99,11 +100,11 @@ impl Package {
     }
 }
 
-/// What differs between two prices; `of` is what they are the price of.
+/// Sentences about the difference between two prices. `of` names the thing that has the price.
 pub(super) fn sentences(of: &str, before: &Price<'_>, after: &Price<'_>) -> Vec<String> {
     let mut sentences = Vec::new();
     let none = || "none".to_owned();
-    match (before.in_words(), after.in_words()) {
+    match (before.describe(), after.describe()) {
         (Some(old), Some(new)) if old != new => sentences.push(format!("{of}: {old} → {new}")),
         (None, Some(new)) => sentences.push(format!("{of}: {new}")),
         (Some(old), None) => sentences.push(format!("{of}: {old} → none")),

@@ -198,7 +198,7 @@ fn several_items_are_told_one_by_one() {
     let more = row(vec![item("a", 1), item("b", 5)]);
     assert_eq!(between(&two, &more), "price_b: quantity 3 → 5");
     let turned = row(vec![item("b", 3), item("a", 1)]);
-    assert_eq!(between(&two, &turned), "items: in another order");
+    assert_eq!(between(&two, &turned), "items: reordered");
     let mut dearer = item("b", 3);
     dearer.unit_amount = Some(5);
     dearer.currency = Some("usd".to_owned());
@@ -221,7 +221,7 @@ fn pauses_plans_lists_and_metadata_are_told() {
     for (before, after, sentences) in [
         (row(), pause("void", at), "collection paused until 1970-01-02 00:01, invoices are voided"),
         (row(), pause("keep_as_draft", None), "collection paused, invoices stay drafts"),
-        (pause("void", None), row(), "collection goes on"),
+        (pause("void", None), row(), "collection resumed"),
         (
             row(),
             SubscriptionRow { paused_reason: Some("trial_end".into()), ..row() },

@@ -1,4 +1,4 @@
-//! Which line of the policy decided.
+//! Decision of the policy on a field, with the line that decided.
 
 use serde::Serialize;
 
@@ -6,21 +6,21 @@ use crate::projection::Logic;
 use crate::projection::entitlement::{AccessRule, EndRule, Judgement};
 use crate::projection::policy::{self, line_of_key};
 
-/// What decided about access: a sentence and, where the policy has a say, its line.
+/// Decision about access: a sentence and, if it depends on the policy, the policy's line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
-    /// Why, in words.
+    /// Reason in words.
     pub why: String,
-    /// The key of the policy; none where it has no say.
+    /// Key of the policy; none if the decision does not depend on it.
     pub key: Option<String>,
-    /// The line of the policy's file that has the key; none where it is left out, and what is built in counts.
+    /// Number of the line in the policy's file; none if the file leaves the key out and the built-in policy counts.
     pub line: Option<usize>,
-    /// That line, or the one of the built-in policy.
+    /// Text of that line, or of the line in the built-in policy.
     pub text: Option<String>,
 }
 
 impl Decision {
-    /// What decided whether access is granted.
+    /// Decision whether access is granted.
     pub(super) fn on_access(judgement: &Judgement, status: &str, logic: &Logic) -> Self {
         let granted = judgement.entitlement.entitled;
         let (why, key) = match &judgement.access {
@@ -45,7 +45,7 @@ impl Decision {
         Self::by(why, key, logic)
     }
 
-    /// What decided until when. None where there is no access that could end.
+    /// Decision on the end of access. None if no access is granted.
     pub(super) fn on_end(
         judgement: &Judgement,
         pause: Option<&str>,
@@ -90,7 +90,7 @@ mod tests {
     use crate::projection::entitlement::Entitlement;
     use crate::time::StripeTime;
 
-    fn judged(access: AccessRule, end: Option<EndRule>) -> Judgement {
+    fn judgement(access: AccessRule, end: Option<EndRule>) -> Judgement {
         let entitled = access == AccessRule::Status;
         let until = end.map(|_| StripeTime(5));
         Judgement { entitlement: Entitlement { entitled, until }, access, end }
@@ -101,7 +101,7 @@ mod tests {
         let own =
             "# mine\n\npast_due_grace_days = 3 # short\n[pause_collection]\nvoid = \"deny\"\n";
         let logic = Logic::parse(own, "user_id").unwrap();
-        let grace = judged(AccessRule::Status, Some(EndRule::Grace));
+        let grace = judgement(AccessRule::Status, Some(EndRule::Grace));
         let decision = Decision::on_end(&grace, None, &logic).unwrap();
         assert_eq!(
             (decision.line, decision.text.as_deref()),
@@ -113,7 +113,7 @@ mod tests {
             access.text.as_deref(),
             Some("grant = [\"active\", \"trialing\", \"past_due\"]")
         );
-        let paused = judged(AccessRule::Pause("void".to_owned()), None);
+        let paused = judgement(AccessRule::Pause("void".to_owned()), None);
         let decision = Decision::on_access(&paused, "active", &logic);
         assert_eq!((decision.line, decision.text.as_deref()), (Some(5), Some("void = \"deny\"")));
         assert_eq!(Decision::on_end(&paused, Some("void"), &logic), None);
@@ -129,7 +129,7 @@ mod tests {
             (AccessRule::UnearnedGrace, Some("grace_requires_payment")),
             (AccessRule::Pause("keep_as_draft".to_owned()), Some("pause_collection.keep_as_draft")),
         ] {
-            let decision = Decision::on_access(&judged(ground, None), "active", &logic);
+            let decision = Decision::on_access(&judgement(ground, None), "active", &logic);
             assert_eq!(decision.key.as_deref(), key);
             assert_eq!(decision.line.is_some(), key.is_some(), "{decision:?}");
         }
@@ -142,7 +142,7 @@ mod tests {
             (Some(EndRule::PaidThrough), Some("pause_collection.void")),
             (Some(EndRule::Stale), Some("stale_after_period_end_days")),
         ] {
-            let judgement = judged(AccessRule::Status, end);
+            let judgement = judgement(AccessRule::Status, end);
             let decision = Decision::on_end(&judgement, Some("void"), &logic).unwrap();
             assert_eq!(decision.key.as_deref(), key);
             assert_eq!(decision.line.is_some(), key.is_some(), "{decision:?}");

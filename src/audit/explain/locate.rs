@@ -1,12 +1,12 @@
-//! Where in an event a value of a row is said.
+//! Location of a row's value in an event.
 
 use serde_json::Value;
 
 use crate::stripe::json_paths::json_paths;
 use crate::time::StripeTime;
 
-/// The JSON pointer to what says that a row's field has this value; none where the event does not say it.
-/// What it points at was looked at: a pointer that is wrong is not given.
+/// Finds the JSON pointer to the value of a row's field in an event. None if the event does not hold the value: the
+/// place is compared before the pointer is returned.
 pub(super) fn find_pointer(
     event_type: &str,
     body: &Value,
@@ -17,15 +17,15 @@ pub(super) fn find_pointer(
     json_paths(event_type, field)
         .flat_map(|place| with_user_keys(&place, user_keys))
         .flat_map(|place| pointers(&place, body))
-        .find(|pointer| body.pointer(pointer).is_some_and(|found| says(found, field, value)))
+        .find(|pointer| body.pointer(pointer).is_some_and(|found| is_value_of(found, field, value)))
 }
 
-/// Whether events of this type can say anything about a field.
+/// True if events of this type can hold a field.
 pub(super) fn can_state(event_type: &str, field: &str) -> bool {
     json_paths(event_type, field).next().is_some()
 }
 
-/// A place for each key, written as a pointer wants it.
+/// Expands the user key of a place into a place for each key, escaped for a JSON pointer.
 fn with_user_keys(place: &str, user_keys: &[String]) -> Vec<String> {
     if !place.contains("{user}") {
         return vec![place.to_owned()];
@@ -34,7 +34,7 @@ fn with_user_keys(place: &str, user_keys: &[String]) -> Vec<String> {
     escaped.map(|key| place.replace("{user}", &key)).collect()
 }
 
-/// The pointers that a place stands for in this body.
+/// Expands the wildcard of a place into the pointers for this body.
 fn pointers(place: &str, body: &Value) -> Vec<String> {
     let Some((list, rest)) = place.split_once("/*") else { return vec![place.to_owned()] };
     match body.pointer(list) {
@@ -44,20 +44,20 @@ fn pointers(place: &str, body: &Value) -> Vec<String> {
     }
 }
 
-/// Whether what stands in the payload is what stands in the row.
-fn says(found: &Value, field: &str, value: &Value) -> bool {
+/// True if a value of the payload is the value of the row.
+fn is_value_of(found: &Value, field: &str, value: &Value) -> bool {
     match field {
-        "items" => list_says(found, value, |it| {
+        "items" => is_same_list(found, value, |it| {
             it.get("item_id").filter(|id| !id.is_null()).or(it.get("price_id")).cloned()
         }),
         "discounts" if holds_ids_alone(found) => {
-            // Their codes are said elsewhere.
+            // Their codes are in other events.
             found.as_array().map(Vec::len) == value.as_array().map(Vec::len)
         }
-        "discounts" | "features" => list_says(found, value, |it| Some(it.clone())),
+        "discounts" | "features" => is_same_list(found, value, |it| Some(it.clone())),
         "items_truncated" | "paid_through_unknown" if found.is_i64() => value == true,
         "latest_invoice_status" if found.is_boolean() => {
-            // Of an invoice before 2018, in the order of the places: the first that decides.
+            // Invoice of before 2018, in the order of the places: the first that decides.
             let (paid, forgiven) = (value == "paid", value == "uncollectible");
             (found == true && (paid || forgiven || value == "void"))
                 || (found == false && value == "open")
@@ -72,7 +72,7 @@ fn says(found: &Value, field: &str, value: &Value) -> bool {
     }
 }
 
-/// The same, or the same instant.
+/// True for equal values, and for an equal instant in another form.
 fn same(found: &Value, value: &Value) -> bool {
     found == value
         || found.as_i64().is_some_and(|seconds| {
@@ -85,9 +85,9 @@ fn holds_ids_alone(discounts: &Value) -> bool {
     discounts.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(is_id))
 }
 
-/// Whether a list of Stripe's names, one by one, what a list of the row does; one object stands for a list of
-/// itself.
-fn list_says(found: &Value, value: &Value, name: fn(&Value) -> Option<Value>) -> bool {
+/// True if a list of Stripe's names the same things, one by one, as a list of the row. A single object counts as a list
+/// of itself.
+fn is_same_list(found: &Value, value: &Value, name: fn(&Value) -> Option<Value>) -> bool {
     let found = match found {
         Value::Array(list) => list.as_slice(),
         Value::Null => &[],

@@ -1,5 +1,5 @@
-//! Why a subscription is what it is: for each field of its row the event that set it, where in that event it
-//! stands, and what the policy had to say.
+//! Explanation of a row: for each field the event that set it, the place of the value in that event, and the rule of
+//! the policy that decided.
 
 mod decision;
 mod locate;
@@ -15,7 +15,7 @@ pub use decision::Decision;
 pub use tie::{Rival, Tie};
 
 use self::origin::FieldOrigins;
-use super::history::{fields, says_nothing};
+use super::history::{fields, is_default_value};
 use super::outline::Outline;
 use super::replay::{ReplayInput, ReplayedCustomer, replay};
 use super::subject::{Past, Subject, SubjectKind};
@@ -27,60 +27,60 @@ use crate::projection::{Logic, rows};
 use crate::store::{Damage, GenerationStamp, LoggedEvent, Store, StoreError};
 use crate::time::{ReceivedAt, StripeTime};
 
-/// A row, explained.
+/// Explanation of a row.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
-    /// The subscription.
+    /// Id of the subscription.
     pub subscription_id: SubscriptionId,
-    /// Only what had happened by then.
+    /// Instant, by Stripe's clock, after which events are left out.
     pub as_of: Option<StripeTime>,
-    /// Only what had reached us by then.
+    /// Time of receipt after which events are left out.
     pub known_at: Option<ReceivedAt>,
-    /// Events that `known_at` leaves out and whose time of receipt lies in the future, because the clock was
-    /// ahead when they were received; they are known now all the same.
+    /// Number of events that `known_at` leaves out although they are known now: their time of receipt lies in the future,
+    /// because the clock was ahead when they were received.
     #[serde(skip_serializing_if = "is_zero")]
     pub received_in_future: usize,
-    /// Its fields, in the order of the row, and `active`.
+    /// Fields in the order of the row, and `active`.
     pub fields: Vec<Explained>,
-    /// Whether the story is longer than is replay: then this is what its first events make.
+    /// True if the history is longer: then this is the result of its first events.
     pub truncated: bool,
 }
 
-/// One field of a row, explained.
+/// Explanation of one field.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explained {
-    /// Its name.
+    /// Name of the field.
     pub field: String,
-    /// Its value.
+    /// Value of the field.
     pub value: Value,
-    /// The event that set it to this value; none where nothing ever said anything else than nothing.
+    /// Event that set it to this value; none if it always had its default value.
     pub set_by: Option<EventPointer>,
-    /// The event that has the value, where the one that set it only made it count.
+    /// Event that holds the value, if the event that set the field does not hold it.
     pub said_by: Option<EventPointer>,
-    /// What decided, of what depends on the policy.
+    /// Decision of the policy, if the field depends on it.
     pub decision: Option<Decision>,
-    /// The events that shared the second of the one that set it.
+    /// Events in the same second as the one that set it.
     pub tie: Option<Tie>,
 }
 
-/// An event, and where in it something stands.
+/// Pointer to an event and to a place in its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventPointer {
-    /// Its place in the log.
+    /// Position in the log.
     pub position: Position,
     /// `evt_…`.
     pub event_id: EventId,
-    /// Its type.
+    /// Type of the event.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// When it happened, by Stripe's clock.
+    /// Second in which it happened, by Stripe's clock.
     pub occurred_at: StripeTime,
-    /// A JSON pointer into its payload; none where the value is not in it as such.
+    /// JSON pointer into the payload; none if the payload does not hold the value as such.
     pub path: Option<String>,
 }
 
 impl EventPointer {
-    fn of(logged: &LoggedEvent, path: Option<String>) -> Self {
+    fn new(logged: &LoggedEvent, path: Option<String>) -> Self {
         Self {
             position: logged.position,
             event_id: logged.facts.event_id.clone(),
@@ -91,8 +91,9 @@ impl EventPointer {
     }
 }
 
-/// Explains a subscription's row by the policy of the live generation, as it is at `now` or was in the past.
-/// None where no snapshot of it is known.
+/// Explains the row of a subscription by the policy of the live generation, as it is at `now` or was in the past.
+/// None if no snapshot of the subscription is known.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn explain(
     store: &Store,
     scope: Scope,
@@ -121,7 +122,7 @@ pub async fn explain(
     Ok(Some((stamp, explanation)))
 }
 
-/// The row of a subscription at the end of a story, and each of its fields explained.
+/// Row of a subscription at the end of its history, and the explanation of each field.
 fn fields_of(
     events: &[ReplayInput],
     customers: &[CustomerKey],
@@ -134,7 +135,7 @@ fn fields_of(
     };
     let (known, at) = replay.states.values().find_map(|known| Some((known, is_of(known)?)))?;
     let mut row = known.rows[at].clone();
-    replay.counts.get(id).copied().unwrap_or_default().put_into(&mut row);
+    replay.counts.get(id).copied().unwrap_or_default().write_to(&mut row);
     let judgement = rows::judgement(&known.state, id, logic)?;
     let sources = FieldOrigins::new(&replay, id, logic);
     let values = fields(&row);
@@ -155,7 +156,7 @@ fn fields_of(
     Some((row, explained))
 }
 
-/// Puts in what the catalogue calls the product and the price. It knows no past: what they are called now counts.
+/// Adds the names of the product and the price. The catalogue has no past, so their present names are used.
 async fn name(
     store: &Store,
     row: &SubscriptionRow,
@@ -183,7 +184,7 @@ async fn name(
             let path = body.and_then(|body: Value| {
                 locate::find_pointer(&logged.facts.event_type, &body, field, &value, &[])
             });
-            EventPointer::of(&logged, path)
+            EventPointer::new(&logged, path)
         });
         let field = field.to_owned();
         explained[at] =
@@ -192,7 +193,7 @@ async fn name(
     Ok(())
 }
 
-/// Whether access is granted now: by what decided last.
+/// Explanation of `active`: access at `now`, with the rule that decided it.
 fn active(row: &SubscriptionRow, explained: &[Explained], now: StripeTime) -> Explained {
     let by = if row.entitled { "entitled_until" } else { "entitled" };
     let by = explained.iter().find(|it| it.field == by).cloned();

@@ -1,4 +1,4 @@
-//! Which event set a field, and which one says its value.
+//! Origin of a field: the event that set it, and the event that holds its value.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -7,30 +7,29 @@ use serde_json::{Map, Value};
 
 use super::locate::{can_state, find_pointer};
 use super::tie::{Tie, tie};
-use super::{EventPointer, Explained, fields, says_nothing};
+use super::{EventPointer, Explained, fields, is_default_value};
 use crate::audit::replay::{FoldOutcome, Replay, ReplayStep};
 use crate::ids::SubscriptionId;
 use crate::projection::Logic;
 use crate::projection::entitlement::{AccessRule, EndRule, Judgement};
 
-/// What is counted, and so set by no single event.
+/// Fields that are counted, and so set by no single event.
 const COUNTED: [&str; 2] = ["event_count", "parked"];
-/// Fields that say when something happened. That is said once, and a later snapshot of the object does not
-/// repeat it.
+/// Fields that hold the time of an occurrence. A later snapshot of the object does not repeat them.
 const HAPPENED: [&str; 3] = ["paid_at", "past_due_since", "payment_failed_at"];
 
-/// The events of a story, to be looked through for one field after the other.
+/// Search for the origins of a row's fields in its history.
 pub(super) struct FieldOrigins<'a> {
     replay: &'a Replay<'a>,
     id: &'a SubscriptionId,
     logic: &'a Logic,
-    /// The subscription's row before and after each event that changed it, the latest first.
-    turns: Vec<RowVersion<'a>>,
-    /// The bodies, once they were looked at; by step.
+    /// Row before and after each event that changed it, the latest first.
+    versions: Vec<RowVersion<'a>>,
+    /// Parsed bodies by step, filled on first use.
     bodies: Vec<OnceCell<Option<Value>>>,
-    /// The ties, once they were looked for; by step.
+    /// Ties by step, filled on first use.
     ties: Vec<OnceCell<Option<Tie>>>,
-    /// By object: the step whose snapshot stands for it at the end.
+    /// Step of the snapshot that counts at the end, by object.
     current: OnceCell<HashMap<String, usize>>,
 }
 
@@ -44,7 +43,7 @@ struct RowVersion<'a> {
 }
 
 impl RowVersion<'_> {
-    /// PolicyReason for a field that depends on the policy. The reason may change while the value stays.
+    /// Reason for a field that depends on the policy. The reason may change while the value stays.
     fn reason(&self, field: &str) -> Option<PolicyReason<'_>> {
         let judgement = self.judgement?;
         match field {
@@ -60,7 +59,7 @@ impl RowVersion<'_> {
     }
 }
 
-/// PolicyReason for a field: the ground of access, with the status where that is the ground, or the rule that set its end.
+/// Reason for a field: the rule of access, with the status if that is the rule, or the rule that set the end.
 #[derive(PartialEq)]
 enum PolicyReason<'a> {
     Access(&'a AccessRule, Option<&'a Value>),
@@ -69,17 +68,17 @@ enum PolicyReason<'a> {
 
 impl<'a> FieldOrigins<'a> {
     pub(super) fn new(replay: &'a Replay<'a>, id: &'a SubscriptionId, logic: &'a Logic) -> Self {
-        let turn = |(step, input): (usize, &'a ReplayStep<'a>)| {
+        let version = |(step, input): (usize, &'a ReplayStep<'a>)| {
             let of_row = input.changed.iter();
             let changed = of_row.into_iter().find(|it| it.after.subscription_id == id.as_str())?;
             let before = changed.before.as_ref().map(fields);
             let judgement = changed.judgement.as_ref();
             Some(RowVersion { step, before, after: fields(&changed.after), input, judgement })
         };
-        let turns = replay.steps.iter().enumerate().rev().filter_map(turn).collect();
+        let versions = replay.steps.iter().enumerate().rev().filter_map(version).collect();
         let bodies = replay.steps.iter().map(|_| OnceCell::new()).collect();
         let ties = replay.steps.iter().map(|_| OnceCell::new()).collect();
-        Self { replay, id, logic, turns, bodies, ties, current: OnceCell::new() }
+        Self { replay, id, logic, versions, bodies, ties, current: OnceCell::new() }
     }
 
     /// Explains a field that has this value at the end.
@@ -92,64 +91,65 @@ impl<'a> FieldOrigins<'a> {
             tie: None,
             value,
         };
-        let Some((at, is_birth)) = self.set_at(field) else { return explained };
+        let Some((at, is_new_row)) = self.set_at(field) else { return explained };
         let value = &explained.value;
         let mut set_at = at;
         let mut path = self.path_in(set_at, field, value);
-        if self.is_taken_back(set_at, field, value) {
+        if self.is_superseded(set_at, field, value) {
             path = None;
         }
-        let nothing = says_nothing(value) || value == "";
+        let nothing = is_default_value(value) || value == "";
         if path.is_none() && !nothing {
-            let said = self.said_at(field, value);
-            // A row begins with what was known before it.
-            if let (Some((at, there)), true) = (&said, is_birth) {
+            let said = self.value_at(field, value);
+            // A new row begins with facts that were known before.
+            if let (Some((at, there)), true) = (&said, is_new_row) {
                 (set_at, path) = (*at, Some(there.clone()));
             } else {
-                explained.said_by = said.map(|(at, there)| self.source(at, Some(there)));
+                explained.said_by = said.map(|(at, there)| self.pointer(at, Some(there)));
             }
-        } else if path.is_none() && is_birth {
+        } else if path.is_none() && is_new_row {
             return explained;
         }
-        explained.set_by = Some(self.source(set_at, path));
+        explained.set_by = Some(self.pointer(set_at, path));
         let look = || tie(self.replay, &self.replay.steps[set_at]);
         explained.tie.clone_from(self.ties[set_at].get_or_init(look));
         explained
     }
 
-    /// The last step that changed a field, and whether it made the row.
+    /// Last step that changed a field, and whether it created the row.
     fn set_at(&self, field: &str) -> Option<(usize, bool)> {
         if COUNTED.contains(&field) {
             return None;
         }
-        let mut turns = self.turns.iter().enumerate();
-        let (_, turn) = turns.find(|(at, turn)| {
-            let reason_before = self.turns.get(at + 1).and_then(|it| it.reason(field));
-            let changed = |before: &Map<String, Value>| before.get(field) != turn.after.get(field);
-            turn.before.as_ref().is_none_or(changed) || turn.reason(field) != reason_before
+        let mut versions = self.versions.iter().enumerate();
+        let (_, version) = versions.find(|(at, version)| {
+            let reason_before = self.versions.get(at + 1).and_then(|it| it.reason(field));
+            let changed =
+                |before: &Map<String, Value>| before.get(field) != version.after.get(field);
+            version.before.as_ref().is_none_or(changed) || version.reason(field) != reason_before
         })?;
-        debug_assert_eq!(turn.input.folding, FoldOutcome::Folded, "only a fold changes a row");
-        Some((turn.step, turn.before.is_none()))
+        debug_assert_eq!(version.input.folding, FoldOutcome::Folded, "only a fold changes a row");
+        Some((version.step, version.before.is_none()))
     }
 
-    /// The last step whose event says that a field has a value.
-    fn said_at(&self, field: &str, value: &Value) -> Option<(usize, String)> {
+    /// Last step whose event holds the value of a field.
+    fn value_at(&self, field: &str, value: &Value) -> Option<(usize, String)> {
         let steps = self.replay.steps.iter().enumerate().rev();
         let may_be_ours = |step: &ReplayStep<'_>| {
             let event_type = &step.input.logged.facts.event_type;
             let own = step.subscription.as_ref().is_none_or(|id| id == self.id);
-            // The checkout of another subscription may say whose customer it is.
+            // The checkout of another subscription may name the user.
             let own = own || event_type.starts_with("checkout.session.");
             step.folding == FoldOutcome::Folded && own && can_state(event_type, field)
         };
         steps
             .filter(|(_, step)| may_be_ours(step))
             .filter_map(|(at, _)| Some((at, self.path_in(at, field, value)?)))
-            .find(|(at, _)| !self.is_taken_back(*at, field, value))
+            .find(|(at, _)| !self.is_superseded(*at, field, value))
     }
 
-    /// True if the object that a step's event is about says something else of a field in the end.
-    fn is_taken_back(&self, step: usize, field: &str, value: &Value) -> bool {
+    /// True if the last snapshot of the step's object no longer holds the value of a field.
+    fn is_superseded(&self, step: usize, field: &str, value: &Value) -> bool {
         if HAPPENED.contains(&field) {
             return false;
         }
@@ -182,8 +182,8 @@ impl<'a> FieldOrigins<'a> {
         find_pointer(&logged.facts.event_type, body, field, value, &self.logic.user_keys)
     }
 
-    fn source(&self, step: usize, path: Option<String>) -> EventPointer {
-        EventPointer::of(&self.replay.steps[step].input.logged, path)
+    fn pointer(&self, step: usize, path: Option<String>) -> EventPointer {
+        EventPointer::new(&self.replay.steps[step].input.logged, path)
     }
 }
 

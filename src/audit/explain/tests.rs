@@ -1,4 +1,4 @@
-//! What an explanation points at is what the row has, in every API version.
+//! Explanations point at the values of the row, in every API version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::simulate::{ApiVersion, Delivery, Plan, Versions, deliver, simulate};
 use crate::store::{EventFacts, EventSource};
 use crate::stripe::Envelope;
 
-/// What is computed and stands in no event as such.
+/// Fields that are computed, so that no event holds them as such.
 const COMPUTED: [&str; 8] = [
     "entitled",
     "entitled_until",
@@ -48,7 +48,7 @@ fn input(position: i64, body: &str) -> ReplayInput {
     }
 }
 
-/// Lives at one version, by customer, in a bad order of arrival.
+/// Simulated events of one API version by customer, in a bad order of arrival.
 fn lives(version: ApiVersion) -> BTreeMap<CustomerKey, Vec<ReplayInput>> {
     let versions = Versions::One(version);
     let plan = Plan { seed: 31, subscriptions: 30, api_version: versions, ..Plan::default() };
@@ -62,7 +62,7 @@ fn lives(version: ApiVersion) -> BTreeMap<CustomerKey, Vec<ReplayInput>> {
     lives
 }
 
-/// What a pointer leads to, read with no help of the code that found it, as the row would have it.
+/// Value at a pointer in the form of the row, read without the code that found the pointer.
 fn derived(field: &str, found: &Value, body: &Value) -> Value {
     let instant = |at: &Value| Value::from(StripeTime(at.as_i64().unwrap()).to_string());
     let id = |it: &Value| -> Value {
@@ -95,7 +95,7 @@ fn is_instant(field: &str) -> bool {
     column.column_type == crate::projection::column::ColumnType::Instant
 }
 
-/// Whether what was found and the row's value agree in what both have.
+/// True if a found value and the row's value agree in everything that both have.
 fn agree(field: &str, found: &Value, body: &Value, value: &Value) -> bool {
     match field {
         "discounts" if found[0].is_string() => {
@@ -137,7 +137,7 @@ fn every_field_is_found_where_it_is_said_to_stand_in_every_api_version() {
     assert_eq!(never, unmade, "the simulator makes all others");
 }
 
-/// Looks a field up; its name, where there was something to look up.
+/// Looks a field up. Returns its name if there was a value to look up.
 fn check(
     explained: &Explained,
     events: &[ReplayInput],
@@ -148,14 +148,14 @@ fn check(
     let source = explained.said_by.as_ref().or(explained.set_by.as_ref());
     let path = source.and_then(|source| source.path.as_ref());
     let Some(path) = path else {
-        let may_miss = COMPUTED.contains(&column.name) || says_nothing(value) || value == "";
+        let may_miss = COMPUTED.contains(&column.name) || is_default_value(value) || value == "";
         assert!(may_miss, "{field} = {value} is nowhere at {version:?}");
         return None;
     };
     let event = events.iter().find(|it| it.logged.position == source.unwrap().position).unwrap();
     let body: Value = serde_json::from_str(event.logged.payload.as_deref().unwrap()).unwrap();
     let found = body.pointer(path).unwrap_or_else(|| panic!("{path} leads nowhere"));
-    if !says_nothing(value) {
+    if !is_default_value(value) {
         assert!(agree(field, found, &body, value), "{field}: {path} is {found}, not {value}");
         return Some(column.name);
     }

@@ -1,4 +1,4 @@
-//! Which events shared a second with the one that counts, and what put it last.
+//! Tie of a field: the events in the same second as the one that set it, and the evidence of their order.
 
 use serde::Serialize;
 
@@ -9,25 +9,26 @@ use crate::projection::order::{self, Evidence, TieBreak};
 use crate::stripe::Envelope;
 use crate::time::StripeTime;
 
-/// The events about the same object in the same second.
+/// Events about the same object in the same second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tie {
-    /// The others, and what settled the order between each and this one.
+    /// Other events of the second, each with the evidence of its order.
     pub rivals: Vec<Rival>,
-    /// Whether nothing says which was the last, and the row would say something else.
+    /// True if nothing shows which was the last, and the row depends on that.
     pub in_doubt: bool,
 }
 
-/// One of the others.
+/// Another event of the tie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rival {
-    /// The event.
+    /// Id of the event.
     pub event_id: EventId,
-    /// What settled which of the two came later.
-    pub settled_by: TieBreak,
+    /// Evidence of the order between this event and the other.
+    #[serde(rename = "settled_by")]
+    pub tie_break: TieBreak,
 }
 
-/// The last event about an object before a second.
+/// Last event about an object before a second.
 fn last_before(replay: &Replay<'_>, second: StripeTime, object: &str) -> Option<Evidence> {
     let earlier = replay.steps.iter().rev().filter(|step| {
         step.input.logged.facts.created < second && step.folding == FoldOutcome::Folded
@@ -40,7 +41,7 @@ fn last_before(replay: &Replay<'_>, second: StripeTime, object: &str) -> Option<
     about_it.next()
 }
 
-/// The tie that an event is in. None where it has its second for itself, as far as its object goes.
+/// Tie of an event. None if no other event of its second is about the same object.
 pub(super) fn tie(replay: &Replay<'_>, step: &ReplayStep<'_>) -> Option<Tie> {
     let created = step.input.logged.facts.created;
     let same_second = replay.steps.iter().filter(|other| {
@@ -73,7 +74,7 @@ pub(super) fn tie(replay: &Replay<'_>, step: &ReplayStep<'_>) -> Option<Tie> {
         rivals: others
             .map(|other| Rival {
                 event_id: rivals[other].0.clone(),
-                settled_by: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
+                tie_break: order::tie_break(&rivals, &start, other.min(own), other.max(own)),
             })
             .collect(),
         in_doubt: replay.rivals.get(own_id).is_some_and(|rivals| !rivals.is_empty()),

@@ -1,4 +1,4 @@
-//! The log as it is read: dense positions, rising times, and the tree over it.
+//! Chain of the log's events: dense positions, rising times, and the tree over them.
 
 use super::VerifyReport;
 use super::checked::CheckedEvent;
@@ -8,7 +8,7 @@ use crate::store::{Damage, DamageCause};
 use crate::time::ReceivedAt;
 use crate::tree::{Frontier, Hash, Subtree};
 
-/// As far as it has been read.
+/// State of the check after the last read event.
 #[derive(Default)]
 pub(super) struct Chain {
     pub(super) position: Position,
@@ -17,21 +17,21 @@ pub(super) struct Chain {
     frontier: Frontier,
     /// True if a leaf is missing from the tree, because its row cannot be read.
     is_broken: bool,
-    /// The subtrees that were completed and not taken yet.
+    /// Completed subtrees that were not taken out yet.
     completed: Vec<(Subtree, Hash)>,
-    /// Those that have not been reached yet.
+    /// Checkpoints that were not reached yet.
     checkpoints: Vec<Checkpoint>,
 }
 
 impl Chain {
-    /// The chain before the first event, which is to meet these checkpoints on its way.
+    /// Starts before the first event, with the checkpoints to compare.
     pub(super) fn new(checkpoints: &[Checkpoint], report: &mut VerifyReport) -> Self {
         let mut chain = Self { checkpoints: checkpoints.to_vec(), ..Self::default() };
         chain.compare_checkpoints(report);
         chain
     }
 
-    /// The next events, which cannot be read. Where their leaf can be, the tree goes on with it.
+    /// Adds the next events, which cannot be read. If their leaf hash can be, the tree continues with it.
     pub(super) fn pass(&mut self, damage: &Damage, report: &mut VerifyReport) {
         let (first, last) = (damage.first, damage.last);
         let message = if first == last {
@@ -61,7 +61,7 @@ impl Chain {
         }
     }
 
-    /// The next event.
+    /// Adds the next event.
     pub(super) fn push(&mut self, event: &CheckedEvent, report: &mut VerifyReport) {
         let at = Some(event.position);
         if event.position != self.position.next() {
@@ -78,22 +78,22 @@ impl Chain {
         self.compare_checkpoints(report);
     }
 
-    /// The root of what was read; none where a leaf could not be.
+    /// Root of the events that were read; none if a leaf hash could not be read.
     pub(super) fn root(&self) -> Option<Hash> {
         (!self.is_broken).then(|| self.frontier.root())
     }
 
-    /// How many subtrees were completed since they were taken out.
+    /// Number of completed subtrees that were not taken out yet.
     pub(super) fn completed(&self) -> usize {
         self.completed.len()
     }
 
-    /// Takes out the subtrees that were completed since.
+    /// Takes out the completed subtrees.
     pub(super) fn take_completed(&mut self) -> Vec<(Subtree, Hash)> {
         std::mem::take(&mut self.completed)
     }
 
-    /// Says which checkpoints were never reached.
+    /// Reports the checkpoints that were never reached.
     pub(super) fn end(&self, report: &mut VerifyReport) {
         for checkpoint in &self.checkpoints {
             if self.is_broken && checkpoint.size <= self.position.0.unsigned_abs() {
@@ -127,7 +127,7 @@ impl Chain {
     }
 }
 
-/// Says which positions have no row, the first of them and the one after the last.
+/// Message about positions without a row: the first of them, and the one after the last.
 fn missing(first: Position, end: Position) -> String {
     let last = Position(end.0 - 1);
     if last > first {

@@ -1,5 +1,4 @@
-//! What can be said of an event by itself: nearly all of the work, and done by as many threads as
-//! there are.
+//! Checks of an event by itself: nearly all of the work, on all processors.
 
 use std::hash::RandomState;
 
@@ -16,48 +15,48 @@ use crate::stripe::{SignedWith, Verifier};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
-/// What every event is looked at with.
+/// Checker of single events.
 pub(super) struct Checker {
-    /// Checks the stored signatures, where they are asked for.
+    /// Verifier of the stored signatures; none if they are not to be checked.
     pub(super) verifier: Option<Verifier>,
-    /// The last event that the read model has folded.
+    /// Position of the last event that the read model has folded.
     pub(super) folded: Position,
     /// Keys of the hashes of identities.
     pub(super) keys: RandomState,
 }
 
-/// An event in its turn.
+/// Checked entry of the log.
 pub(super) enum CheckedEntry {
-    /// It was read.
+    /// Event that could be read.
     Event(Box<CheckedEvent>),
-    /// These cannot be read. What they come to in the read model, as far as that has folded.
+    /// Events that cannot be read, and their effects, up to the position of the read model.
     Damaged(Damage, Vec<EventEffects>),
 }
 
-/// An event that was looked at.
+/// Checked event.
 pub(super) struct CheckedEvent {
     pub(super) position: Position,
     pub(super) received_at: ReceivedAt,
     /// Hash of its identity.
     pub(super) identity: u64,
-    /// The leaf that its columns give.
+    /// Leaf hash computed from its columns.
     pub(super) leaf: Hash,
-    /// What is wrong with it.
+    /// Descriptions of what is wrong with it.
     pub(super) wrong: Vec<String>,
-    /// Whether there was a signature to check.
+    /// True if a signature was checked.
     pub(super) signed: bool,
-    /// True if there was a signature to check until it was erased.
+    /// True if its signature was erased.
     pub(super) is_signature_erased: bool,
     pub(super) erasure: Option<ErasureFact>,
-    /// What it comes to in the read model, as far as that has folded.
+    /// Its effects; none for an event after the position of the read model.
     pub(super) effects: Option<EventEffects>,
 }
 
-/// What an event has to do with erasures.
+/// Relation of an event to erasures.
 pub(super) enum ErasureFact {
-    /// Its body is gone.
+    /// Its body is missing.
     Gone(Scope, EventId),
-    /// It records that these are.
+    /// It records that the bodies of these events were erased.
     Recorded(Scope, Vec<EventId>),
 }
 
@@ -67,9 +66,9 @@ impl Checker {
         Ok(events.iter().map(|it| CheckedEntry::Event(Box::new(self.check(it)))).collect())
     }
 
-    /// The same, where some of them may be damaged.
+    /// Checks entries of which some may be damaged.
     pub(super) fn check_entries(&self, entries: Vec<LogEntry>) -> Vec<CheckedEntry> {
-        let look = |entry: LogEntry| match entry {
+        let check = |entry: LogEntry| match entry {
             Ok(event) => CheckedEntry::Event(Box::new(self.check(&event))),
             Err(damage) => {
                 let folded = damage.positions().take_while(|position| *position <= self.folded);
@@ -82,7 +81,7 @@ impl Checker {
                 CheckedEntry::Damaged(damage, effects)
             }
         };
-        entries.into_iter().map(look).collect()
+        entries.into_iter().map(check).collect()
     }
 
     fn check(&self, event: &LoggedEvent) -> CheckedEvent {
@@ -97,7 +96,7 @@ impl Checker {
         if leaf != event.leaf_hash {
             wrong.push("the record is not the one that was hashed".to_owned());
         }
-        // In no hash, because it only repeats what the payload says.
+        // No hash covers it, because it only repeats a part of the payload.
         if says_another_version(event) {
             wrong.push("api_version is not the payload's".to_owned());
         }
@@ -116,7 +115,7 @@ impl Checker {
         }
     }
 
-    /// Whether there was a signature to check.
+    /// Checks the signature. True if there is one.
     fn check_signature(
         &self,
         event: &LoggedEvent,
@@ -128,17 +127,17 @@ impl Checker {
         else {
             return false;
         };
-        // The verifier has no tolerance: a delivery of years ago is as good as one of today.
+        // The verifier has no tolerance in time: a delivery of years ago is valid.
         let now = StripeTime(0);
         match verifier.verify(Some(signature.as_bytes()), payload.as_bytes(), now) {
-            Err(error) => wrong.push(format!("the stored signature does not hold: {error}")),
+            Err(error) => wrong.push(format!("the stored signature is invalid: {error}")),
             Ok(signers) => {
                 if let Err(error) = signers.signer_for(&event.facts.scope) {
                     wrong.push(error.to_string());
                 }
                 if signer.is_some_and(|it| !signers.contains(it.secret)) {
                     wrong.push(
-                        "signed_with names another secret than the signature fits".to_owned(),
+                        "signed_with names a secret that did not make the signature".to_owned(),
                     );
                 }
             }
@@ -147,8 +146,7 @@ impl Checker {
     }
 }
 
-/// The secret that the log names, if it may vouch for the event. Nothing commits to it, but it has
-/// to fit the rest.
+/// Secret that the log names, if it may vouch for the event. No hash covers it, but it has to match the rest.
 fn signer(event: &LoggedEvent, wrong: &mut Vec<String>) -> Option<SignedWith> {
     let signer = event.signed_with.as_deref()?.parse::<SignedWith>().ok();
     let signer = signer.filter(|it| it.binding.admits(&event.facts.scope));

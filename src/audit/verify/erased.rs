@@ -1,4 +1,4 @@
-//! Bodies that are gone, held against the records of erasures.
+//! Erased bodies, compared with the records of erasures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use super::VerifyReport;
 use super::checked::ErasureFact;
 use crate::ids::{EventId, Position, Scope};
 
-/// What a log without bodies must be able to say of each: that it was erased on purpose.
+/// Missing bodies and recorded erasures, which must match.
 #[derive(Debug, Default)]
 pub(super) struct ErasureCheck {
-    gone: BTreeMap<(Scope, EventId), Position>,
+    missing: BTreeMap<(Scope, EventId), Position>,
     recorded: BTreeSet<(Scope, EventId)>,
 }
 
@@ -17,7 +17,7 @@ impl ErasureCheck {
     pub(super) fn note(&mut self, position: Position, erasing: ErasureFact) {
         match erasing {
             ErasureFact::Gone(scope, id) => {
-                self.gone.insert((scope, id), position);
+                self.missing.insert((scope, id), position);
             }
             ErasureFact::Recorded(scope, events) => {
                 self.recorded.extend(events.into_iter().map(|id| (scope.clone(), id)));
@@ -26,14 +26,14 @@ impl ErasureCheck {
     }
 
     pub(super) fn compare(&self, report: &mut VerifyReport) {
-        for (event, position) in &self.gone {
+        for (event, position) in &self.missing {
             if !self.recorded.contains(event) {
                 report.find(Some(*position), "the payload is gone, and no erasure is recorded");
             }
         }
         for event @ (_, id) in &self.recorded {
-            if !self.gone.contains_key(event) {
-                report.find(None, format!("{id} was erased, and says something again"));
+            if !self.missing.contains_key(event) {
+                report.find(None, format!("{id} is recorded as erased and has a payload"));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The fold of the log from nothing, held against the rows of the read model.
+//! Fresh fold of the log, compared with the rows of the read model.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::RandomState;
@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError, SubscriptionFilter};
 /// Rows that are compared at once.
 const PAGE_ROWS: usize = 1_000;
 
-/// Fold of the log from nothing.
+/// Fold of the log from its beginning.
 #[derive(Default)]
 pub(super) struct FreshFold {
     /// Position of the last event that belongs to it.
@@ -35,16 +35,22 @@ pub(super) struct FreshFold {
 /// Number of events of one customer, by subscription.
 type EventCounts = BTreeMap<SubscriptionId, i64>;
 
-/// Whose row it is.
+/// Identity of a row: account, mode, customer and subscription.
 type Identity = (String, bool, String, String);
 
 impl FreshFold {
-    /// Nothing yet; the events up to this position are to be joined in.
+    /// Starts empty. The events up to this position are to be joined.
     pub(super) fn up_to(position: Position) -> Self {
         Self { position, ..Self::default() }
     }
 
-    pub(super) fn join(&mut self, effects: EventEffects) {
+    pub(super) fn join_all(&mut self, effects: impl IntoIterator<Item = EventEffects>) {
+        for effects in effects {
+            self.join(effects);
+        }
+    }
+
+    fn join(&mut self, effects: EventEffects) {
         let EventEffects {
             timeline,
             customer,
@@ -65,14 +71,16 @@ impl FreshFold {
         if let Some((scope, Some(subscription))) = parked.map(|it| (it.scope, it.subscription)) {
             *self.parked.entry((scope, subscription)).or_default() += 1;
         }
-        catalogue.into_iter().for_each(|entry| self.catalogue.join(entry));
+        if let Some(entry) = catalogue {
+            self.catalogue.join(entry);
+        }
         if let Some((key, change)) = customer.zip(change) {
             self.customers.join(key, change, |_| ());
         }
     }
 
-    /// Compares it with the rows as they are now, all of one moment, and says how many there are. None where
-    /// no generation is live, where another program made it, or where it has gone back.
+    /// Compares it with the present rows, read in one transaction, and returns their number. None if no generation is
+    /// live, if another program built it, or if its position is before this fold's.
     pub(super) async fn compare(
         mut self,
         store: &Store,
@@ -109,19 +117,15 @@ impl FreshFold {
         Ok(Some(count))
     }
 
-    /// Folds what was folded elsewhere in the meantime.
+    /// Folds the events that the read model has folded meanwhile.
     async fn follow(&mut self, store: &Store, to: Position) -> Result<(), StoreError> {
         let checker = Arc::new(Checker { verifier: None, folded: to, keys: RandomState::new() });
         let mut chunks = check_all(&store.log, self.position, to, &checker);
         while let Some(chunk) = chunks.try_next().await? {
             for event in chunk {
                 match event {
-                    CheckedEntry::Event(event) => {
-                        event.effects.into_iter().for_each(|it| self.join(it))
-                    }
-                    CheckedEntry::Damaged(_, effects) => {
-                        effects.into_iter().for_each(|it| self.join(it));
-                    }
+                    CheckedEntry::Event(event) => self.join_all(event.effects),
+                    CheckedEntry::Damaged(_, effects) => self.join_all(effects),
                 }
             }
         }
@@ -129,7 +133,7 @@ impl FreshFold {
         Ok(())
     }
 
-    /// The rows that it makes, on all processors.
+    /// Computes the rows on all processors.
     async fn rows(self, logic: Logic) -> Result<BTreeMap<Identity, SubscriptionRow>, StoreError> {
         let mut customers = self.customers.take_all().into_iter();
         let shared = Arc::new((logic, self.catalogue, self.parked));

@@ -1,4 +1,4 @@
-//! Ids of events, counted without the index that keeps them unique.
+//! Uniqueness of event ids, checked without the index that enforces it.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,16 +15,16 @@ pub(super) fn hash(facts: &EventFacts, keys: &RandomState) -> u64 {
     keys.hash_one((&facts.event_id, &facts.scope))
 }
 
-/// The hash of each identity with its position: sixteen bytes an event.
+/// Hash of each identity with its position: sixteen bytes an event.
 #[derive(Debug, Default)]
-pub(super) struct Ids(Vec<(u64, Position)>);
+pub(super) struct EventIds(Vec<(u64, Position)>);
 
-impl Ids {
+impl EventIds {
     pub(super) fn note(&mut self, hash: u64, position: Position) {
         self.0.push((hash, position));
     }
 
-    /// Reports every event whose id the log has at an earlier position too, and says how many ids there are.
+    /// Reports every event whose id the log also has at an earlier position. Returns the number of distinct ids.
     pub(super) async fn compare(
         mut self,
         log: &Log,

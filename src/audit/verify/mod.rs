@@ -1,8 +1,8 @@
-//! Verification: the log against its own hashes and head, both databases by their own means, and the read model
+//! Verification: the log against its own hashes and head, both databases by their own checks, and the read model
 //! against a fresh fold of the log.
 //!
-//! What can be said of an event by itself is found out chunk by chunk on all processors; what it takes
-//! the others for (the tree, the order, the fold) is done in the order of the log as they come in.
+//! Each event is checked by itself chunk by chunk on all processors. Checks that depend on other events (the tree, the
+//! order, the fold) follow in the order of the log.
 
 mod chain;
 mod checked;
@@ -25,7 +25,7 @@ use self::chain::Chain;
 use self::checked::{CheckedEntry, Checker};
 use self::erased::ErasureCheck;
 use self::fresh::FreshFold;
-use self::ids::Ids;
+use self::ids::EventIds;
 use super::beside_the_runtime;
 use crate::ids::Position;
 use crate::projector::can_fold;
@@ -35,65 +35,64 @@ use crate::store::{Inspection, Log, Store, StoreError};
 use crate::stripe::Verifier;
 use crate::tree::Subtree;
 
-/// Events that are looked at together.
+/// Events that are checked together.
 const CHUNK_EVENTS: i64 = 256;
-/// Chunks that are on their way for each processor: some are read, some looked at, some wait for their turn.
+/// Chunks in progress for each processor: some are being read, some checked, some wait for their turn.
 const CHUNKS_PER_PROCESSOR: usize = 8;
-/// Events between two comparisons with the hashes that are kept of subtrees.
+/// Events between two comparisons with the stored hashes of subtrees.
 const SUBTREES_EVERY: usize = 1 << 14;
 
-/// Findings that are kept, at most: far more than anybody reads, and few enough for the memory.
+/// Findings in a report, at most: more than anybody reads, and few enough for the memory.
 const FINDINGS_MAX: usize = 100_000;
 
-/// What verification found.
+/// Result of a verification.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct VerifyReport {
-    /// Events whose hashes were computed again.
+    /// Number of events whose hashes were recomputed.
     pub events: i64,
-    /// Distinct ids of events, within an account and mode: as many as there are events.
+    /// Number of distinct event ids, by account and mode. It equals the number of events in a sound log.
     pub ids: i64,
-    /// The root that they give, in base64, as a checkpoint has it; empty where an event cannot be read that it
-    /// takes.
+    /// Root of the recomputed tree in base64, as in a checkpoint; empty if an event cannot be read.
     pub root: String,
-    /// Events that cannot be read. Each is named by a finding.
+    /// Number of events that cannot be read. Findings name them.
     pub unreadable: i64,
-    /// Signatures that were checked again; none unless secrets were given.
+    /// Number of checked signatures; none unless secrets were given.
     pub signatures: Option<i64>,
-    /// Signatures that were erased with their events and cannot be checked; none unless secrets were given.
+    /// Number of signatures that were erased with their events; none unless secrets were given.
     pub signatures_erased: Option<i64>,
-    /// Rows of the read model that were compared with a fresh fold; none if there is no read model, or
-    /// if it was made by a version of this program whose fold is another.
+    /// Number of rows of the read model that were compared with a fresh fold; none if there is no read model, or if a
+    /// version of this program with another fold built it.
     pub rows: Option<i64>,
-    /// Checkpoints that the log was compared with.
+    /// Number of checkpoints that the log was compared with.
     pub checkpoints: usize,
-    /// Checks that were not possible, and what was done instead.
+    /// Checks that were not possible, and their replacements.
     pub notes: Vec<String>,
-    /// How many differences there are.
+    /// Number of differences.
     pub differences: usize,
-    /// The first of them.
+    /// The first differences.
     pub findings: Vec<Finding>,
 }
 
-/// One difference.
+/// Difference that a verification found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The event, where it is about one.
+    /// Position of the event, if it is about one.
     pub position: Option<Position>,
-    /// What is wrong, for a person.
+    /// Description for a person.
     pub message: String,
 }
 
-/// How a verification is going.
+/// Progress of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyProgress {
-    /// Events looked at.
+    /// Number of checked events.
     pub done: i64,
-    /// Events in all.
+    /// Number of all events.
     pub total: i64,
 }
 
 impl VerifyReport {
-    /// Whether everything is as it should be.
+    /// True if there are no differences.
     pub fn is_clean(&self) -> bool {
         self.differences == 0
     }
@@ -105,15 +104,15 @@ impl VerifyReport {
         }
     }
 
-    fn take(&mut self, inspection: Inspection) {
+    fn add_inspection(&mut self, inspection: Inspection) {
         inspection.findings.into_iter().for_each(|message| self.find(None, message));
         let new = inspection.notes.into_iter().filter(|it| !self.notes.contains(it));
         self.notes.extend(new.collect::<Vec<_>>());
     }
 }
 
-/// Reads the whole log once. With a verifier the stored signature headers are checked as well,
-/// each at the time that it says itself.
+/// Verifies the ledger: reads the whole log once. With a verifier the stored signature headers are checked as well,
+/// each at its own time.
 pub async fn verify(
     store: &Store,
     signatures: Option<&Verifier>,
@@ -122,8 +121,8 @@ pub async fn verify(
     verify_against(store, signatures, &[], progress).await
 }
 
-/// As [`verify`], and the log must have been what these checkpoints say: they are older than whatever
-/// was edited since.
+/// Verifies like [`verify`], and compares the log with older checkpoints: an edit since then cannot match them.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn verify_against(
     store: &Store,
     signatures: Option<&Verifier>,
@@ -131,26 +130,26 @@ pub async fn verify_against(
     mut progress: impl FnMut(VerifyProgress),
 ) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
-    // How far the rows have folded, before the log is read up to there and beyond.
+    // The position of the rows, read before the log is.
     let live = store.read_model.live().await?.filter(can_fold);
     let folded = live.map_or(Position::ZERO, |live| live.position);
     let mut fresh = FreshFold::up_to(folded);
     let head = store.log.head().await?;
     let keys = RandomState::new();
     let checker = Arc::new(Checker { verifier: signatures.cloned(), folded, keys });
-    // Beside the events: it takes about as long where the log is long.
+    // In parallel with the events: for a long log it takes about as long.
     let inspecting = AbortOnDropHandle::new(tokio::spawn(inspect(store.clone())));
     let mut chain = Chain::new(checkpoints, &mut report);
     let mut erased = ErasureCheck::default();
     let (mut signed, mut signatures_erased) = (0, 0);
-    let mut ids = Ids::default();
+    let mut ids = EventIds::default();
     let mut chunks = check_all(&store.log, Position::ZERO, head.size, &checker);
     while let Some(chunk) = chunks.try_next().await? {
         for event in chunk {
             let mut event = match event {
                 CheckedEntry::Event(event) => event,
                 CheckedEntry::Damaged(damage, effects) => {
-                    // What is missing is found when the next event is read, or at the end.
+                    // A missing event is reported at the next event, or at the end.
                     if !matches!(damage.cause, Missing | CutOff) {
                         report.unreadable += damage.count();
                         chain.pass(&damage, &mut report);
@@ -158,7 +157,7 @@ pub async fn verify_against(
                     if let Some(rest) = damage.into_rest() {
                         ids.note(ids::hash(&rest.facts, &checker.keys), rest.position);
                     }
-                    effects.into_iter().for_each(|it| fresh.join(it));
+                    fresh.join_all(effects);
                     continue;
                 }
             };
@@ -169,7 +168,7 @@ pub async fn verify_against(
             if let Some(erasing) = event.erasure.take() {
                 erased.note(event.position, erasing);
             }
-            event.effects.into_iter().for_each(|it| fresh.join(it));
+            fresh.join_all(event.effects);
         }
         if chain.completed() >= SUBTREES_EVERY {
             compare_subtrees(&store.log, &mut chain, &mut report).await?;
@@ -177,11 +176,11 @@ pub async fn verify_against(
         progress(VerifyProgress { done: chain.position.0, total: head.size.0 });
     }
     compare_subtrees(&store.log, &mut chain, &mut report).await?;
-    // What was appended meanwhile came with a head that moved.
+    // Events that were appended meanwhile have moved the head.
     if let Some(next) = store.log.entries(head.size, 1, 1).await?.first() {
         let position = next.as_ref().map_or_else(|damage| damage.first, |event| event.position);
         if store.log.head().await?.size < position {
-            report.find(Some(position), "is beyond the end that the head says");
+            report.find(Some(position), "is beyond the end of the log that the head states");
         }
     }
     if chain.events != head.size.0 {
@@ -207,12 +206,12 @@ pub async fn verify_against(
         compared => compared?,
     };
     for inspection in inspecting.await.map_err(|error| StoreError::Internal(error.into()))?? {
-        report.take(inspection);
+        report.add_inspection(inspection);
     }
     Ok(report)
 }
 
-/// Both databases, each by its own means.
+/// Runs each database's own checks.
 async fn inspect(store: Store) -> Result<[Inspection; 2], StoreError> {
     Ok([store.log.inspect().await?, store.read_model.inspect().await?])
 }
@@ -221,7 +220,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The events after a position and up to another, each looked at by itself, in the order of the log.
+/// Checks each event after a position and up to another by itself; results come in the order of the log.
 fn check_all(
     log: &Log,
     after: Position,
@@ -232,7 +231,7 @@ fn check_all(
     let (log, checker) = (log.clone(), Arc::clone(checker));
     let chunks = starts.take_while(move |start| *start < up_to).map(move |after| {
         let to = after.plus(CHUNK_EVENTS).min(up_to);
-        // A task of its own goes on also while nobody waits for it.
+        // A task of its own proceeds without being polled.
         tokio::spawn(check(log.clone(), after, to, Arc::clone(&checker)))
     });
     stream::iter(chunks).buffered(CHUNKS_PER_PROCESSOR * processors()).map(|checked| {
@@ -240,15 +239,15 @@ fn check_all(
     })
 }
 
-/// The events after a position and up to another, each looked at by itself. A range that cannot be read at once is
-/// read event by event.
+/// Checks each event after a position and up to another by itself. A range that cannot be read at once is read event
+/// by event.
 async fn check(
     log: Log,
     mut after: Position,
     to: Position,
     checker: Arc<Checker>,
 ) -> Result<Vec<CheckedEntry>, StoreError> {
-    let mut looked = Vec::new();
+    let mut checked = Vec::new();
     while after < to {
         let mut up_to = to;
         let of_these = match log.records(after, to).await {
@@ -259,7 +258,7 @@ async fn check(
             }
             Err(error) => Err(error),
         };
-        looked.extend(match of_these {
+        checked.extend(match of_these {
             Err(error) if !error.is_unavailable() => {
                 let entries = log.records_by_event(after, up_to).await?;
                 let checker = Arc::clone(&checker);
@@ -269,10 +268,10 @@ async fn check(
         });
         after = up_to;
     }
-    Ok(looked)
+    Ok(checked)
 }
 
-/// Compares the subtrees that were completed with what is kept of them.
+/// Compares the hashes of completed subtrees with the stored ones.
 async fn compare_subtrees(
     log: &Log,
     chain: &mut Chain,
@@ -280,8 +279,9 @@ async fn compare_subtrees(
 ) -> Result<(), StoreError> {
     for subtree in log.differing_nodes(&chain.take_completed()).await? {
         let Subtree { index, level } = subtree;
-        let message =
-            format!("the kept hash of the subtree {index} of 2^{level} events is not theirs");
+        let message = format!(
+            "the stored hash of the subtree {index} of 2^{level} events does not match them"
+        );
         report.find(None, message);
     }
     Ok(())

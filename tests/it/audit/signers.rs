@@ -91,6 +91,6 @@ async fn a_signer_that_does_not_fit_the_event_or_its_signature_is_found() {
     assert_eq!(found, [(1, nobody.clone()), (2, nobody.clone()), (3, nobody)]);
     // Which secret it was, only the secrets can tell.
     let with_secrets = findings(&ledger, Some(&bound())).await;
-    let another = "signed_with names another secret than the signature fits".to_owned();
+    let another = "signed_with names a secret that did not make the signature".to_owned();
     assert_eq!(with_secrets, [&found[..], &[(4, another)]].concat());
 }

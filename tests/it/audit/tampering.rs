@@ -103,14 +103,14 @@ tampering! {
              FROM events WHERE position = 5"
         finds [Some(6) => "received_at does not rise",
         Some(6) => "the record is not the one that was hashed",
-        Some(11) => "is beyond the end that the head says",
+        Some(11) => "is beyond the end of the log that the head states",
         None => "the root that the events give is not the head's"];
 
     an_event_added_at_the_end:
         "INSERT INTO events (position, event_id, account, livemode, type, created, received_at, source, payload_hash, leaf_hash, salt, payload)
              SELECT 11, 'evt_forged', account, livemode, type, created, received_at + 1, source, payload_hash, leaf_hash, salt, payload
              FROM events WHERE position = 10"
-        finds [Some(11) => "is beyond the end that the head says"];
+        finds [Some(11) => "is beyond the end of the log that the head states"];
 
     a_head_of_another_root:
         "UPDATE log_head SET root = payload_hash FROM events WHERE position = 1"
@@ -118,7 +118,7 @@ tampering! {
 
     a_shorter_head:
         "UPDATE log_head SET size = 9"
-        finds [Some(10) => "is beyond the end that the head says",
+        finds [Some(10) => "is beyond the end of the log that the head states",
         None => "the root that the events give is not the head's"];
 
     a_body_that_is_gone_without_a_record:
@@ -202,7 +202,7 @@ async fn many_deleted_events_and_the_ones_behind_them() {
         (Some(1025), "position 1024 is missing before this event"),
         (Some(1025), "received_at does not rise"),
         (Some(1025), "the record is not the one that was hashed"),
-        (None, "the kept hash of the subtree 0 of 2^8 events is not theirs"),
+        (None, "the stored hash of the subtree 0 of 2^8 events does not match them"),
         (None, "the head says 1100 events, the log holds 397"),
         (None, "the root that the events give is not the head's"),
     ];

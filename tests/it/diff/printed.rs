@@ -128,7 +128,7 @@ fn a_second_rebuild_is_refused_and_says_how_far_the_first_is() {
     let lines: Vec<&str> = ran.err.lines().collect();
     assert_eq!(
         lines[0],
-        "error: another process is making generation 2 and has folded 4 of 7 events"
+        "error: another process is building generation 2 and has folded 4 of 7 events"
     );
     assert!(lines[1].starts_with("hint: "), "{}", ran.err);
 }

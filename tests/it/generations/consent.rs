@@ -40,7 +40,7 @@ async fn another_policy_is_refused_with_the_command_to_run_and_nothing_is_change
     let refused = serve(path, &["--policy", "my policy.toml", "--user-key", "id,user_id"]);
     assert_eq!((refused.status, &*refused.out), (2, ""), "{}", refused.err);
     let lines: Vec<&str> = refused.err.lines().collect();
-    assert!(lines[0].contains("made with another policy, user key or version"), "{}", refused.err);
+    assert!(lines[0].contains("built with another policy, user key or version"), "{}", refused.err);
     let hint = "run `subledger rebuild --policy 'my policy.toml' --user-key id,user_id`";
     assert_eq!(lines[1..], [format!("hint: {hint}")]);
     assert!(files() == before, "a file was changed");

@@ -47,7 +47,7 @@ async fn it_takes_events_answers_from_the_old_generation_and_tells_how_far_the_n
     };
     let note = ready["notes"][0].as_str().unwrap_or_default();
     assert!(
-        note.starts_with("generation 2 is being made") || note.starts_with("a new "),
+        note.starts_with("building generation 2") || note.starts_with("building a new "),
         "{ready}"
     );
     let rebuild = &listed["data"][1]["rebuild"];
@@ -98,7 +98,7 @@ async fn what_another_process_makes_is_told_by_what_is_stored_of_it() {
     assert_eq!((told.events_done, told.events_total), (1, 2));
     assert_eq!((told.events_per_second, told.seconds_left), (2, Some(0)));
     let listed = run(ledger.directory.path(), &["projections"]).out;
-    assert!(listed.contains("generation 3 is being made: 1 of 2 events"), "{listed}");
+    assert!(listed.contains("building generation 3: 1 of 2 events"), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,7 @@ async fn a_kept_hash_that_was_edited_proves_nothing_and_is_found() {
     assert!(matches!(proof, Err(StoreError::Corrupt(_))), "{proof:?}");
     let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
     let messages: Vec<_> = report.findings.iter().map(|it| it.message.as_str()).collect();
-    assert_eq!(messages, ["the kept hash of the subtree 0 of 2^8 events is not theirs"]);
+    assert_eq!(messages, ["the stored hash of the subtree 0 of 2^8 events does not match them"]);
 
     // It is nothing but what the log says: it can be made again.
     run(&ledger.url, "DELETE FROM nodes").await;

@@ -73,7 +73,7 @@ async fn killed_at_any_moment_it_leaves_the_live_generation_and_no_bytes() {
         leases_end(&folder).await;
         assert_eq!(current(&folder), before, "turn {turn}");
         let listed = run(&folder, &["projections"]).out;
-        left_behind += u32::from(listed.contains("nobody is making it"));
+        left_behind += u32::from(listed.contains("no process is building it"));
     }
     assert!(left_behind >= KILLS / 2, "only {left_behind} of {} were caught at it", 2 * KILLS);
 

@@ -24,7 +24,7 @@ async fn one_that_is_being_made_stays_and_an_abandoned_one_goes_with_its_bytes()
     let living = keep_alive(store, &lease);
     let refused = run(ledger.directory.path(), &drop_it);
     drop(living);
-    let told = "error: process 4711 is making generation 3 and has folded 1 of 1 events\nhint: ";
+    let told = "error: process 4711 is building generation 3 and has folded 1 of 1 events\nhint: ";
     assert_eq!(refused.status, 2, "{}", refused.err);
     assert!(refused.err.starts_with(told), "{}", refused.err);
 
