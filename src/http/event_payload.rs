@@ -1,7 +1,8 @@
 //! `GET /v1/events/{id}/payload`: the exact bytes that were received.
 
 use axum::extract::State;
-use axum::http::{HeaderName, header};
+use axum::http::header;
+use axum::response::IntoResponse;
 
 use super::SharedState;
 use super::event::find;
@@ -13,7 +14,7 @@ pub(super) async fn get(
     State(app): SharedState,
     PathId(id): PathId,
     params: Params,
-) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let event = find(&app, id, params).await?;
     let payload = event.payload.ok_or_else(|| {
         Problem::new(

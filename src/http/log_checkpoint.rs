@@ -1,7 +1,8 @@
 //! `GET /v1/log/checkpoint`: signed checkpoint of the log, as text that anybody can verify.
 
 use axum::extract::State;
-use axum::http::{HeaderName, header};
+use axum::http::header;
+use axum::response::IntoResponse;
 
 use super::SharedState;
 use super::params::Params;
@@ -13,7 +14,7 @@ use crate::config::SIGNING_KEY;
 pub(super) async fn get(
     State(app): SharedState,
     params: Params,
-) -> Result<([(HeaderName, &'static str); 2], String), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     params.finish()?;
     let key = app.signing_key.as_ref().ok_or_else(|| {
         let detail = format!("no checkpoint can be signed: set {SIGNING_KEY} for the server");

@@ -4,7 +4,8 @@
 //! events is confidential.
 
 use axum::extract::State;
-use axum::http::{HeaderName, header};
+use axum::http::header;
+use axum::response::IntoResponse;
 
 use super::SharedState;
 use super::problem::{Problem, ProblemType};
@@ -13,9 +14,7 @@ use crate::time::ReceivedAt;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[tracing::instrument(name = "metrics", level = "debug", skip_all)]
-pub(super) async fn get(
-    State(app): SharedState,
-) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+pub(super) async fn get(State(app): SharedState) -> Result<impl IntoResponse, Problem> {
     let metrics = &app.metrics;
     let (status, now) = (app.projector.status(), app.clock.now());
     // The metrics of the process are answered even if the database does not respond.

@@ -195,7 +195,7 @@ impl IntoResponse for Problem {
         }
         match self.kind {
             ProblemType::Unauthorized => {
-                set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+                set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 set(header::RETRY_AFTER, RETRY_AFTER_SECONDS);

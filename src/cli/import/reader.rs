@@ -108,7 +108,7 @@ impl Input<'_> {
                 Ok(value) => self.send(records(value.get(), &at))?,
                 // The beginning of a next document is unknown.
                 Err(_) => {
-                    self.send([invalid(at, "not JSON; the rest of the file was not read")])?
+                    self.send([invalid(at, "not JSON; the rest of the file was not read")])?;
                 }
             }
             offset = values.byte_offset();

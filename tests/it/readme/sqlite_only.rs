@@ -1,4 +1,4 @@
-//! What holds for files of SQLite alone.
+//! Commands of the pages, on files of SQLite.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -41,7 +41,7 @@ async fn it_says_so_and_gives_its_space_back_while_the_live_generation_serves_on
             "error: a file of the ledger cannot grow: its disk is full, or a limit is reached (";
         let is_told = lines.iter().any(|it| it.starts_with(told) && it.contains("SQLite error"));
         assert!(is_told, "{limit} bytes: {}", ran.err);
-        assert!(ran.err.contains("hint: ") && ran.err.contains("make room"), "{}", ran.err);
+        assert!(ran.err.contains("hint: ") && ran.err.contains("free space"), "{}", ran.err);
         assert_eq!(statuses(server.store()).await, [(1, GenerationStatus::Live)], "{}", ran.err);
         assert_eq!(server.get("/v1/subscriptions?limit=1").await.status(), 200);
     }

@@ -133,5 +133,5 @@ async fn a_service_that_refuses_says_how_much_is_lost() {
         panic!("it started")
     };
     assert_eq!((lost.folded, lost.log_size), (Position(2), None));
-    assert!(lost.to_string().contains("made from 2 events"), "{lost}");
+    assert!(lost.to_string().contains("built from 2 events"), "{lost}");
 }
