@@ -22,16 +22,17 @@ pub(crate) async fn execute(connection: &mut raw::Connection, sql: &str) {
 }
 
 /// Ten events, of which the fifth is in no index of ids.
-pub(crate) async fn with_a_damaged_index() -> Ledger {
-    let ledger = Ledger::new().await;
+pub(crate) async fn with_a_damaged_index(ledger: Ledger) -> Ledger {
     let mut sql = raw::log(&ledger.url).await;
     for number in 1..=10 {
         if number == 5 {
-            execute(&mut sql, raw::dialect().unindex_before).await;
+            let unindex = sql.dialect().unindex_before;
+            execute(&mut sql, unindex).await;
         }
         ledger.store.log.append(&[event(&format!("evt_{number}"), "{}")]).await.unwrap();
         if number == 5 {
-            execute(&mut sql, raw::dialect().unindex_evt_5_after).await;
+            let unindex = sql.dialect().unindex_evt_5_after;
+            execute(&mut sql, unindex).await;
         }
     }
     ledger
@@ -39,7 +40,7 @@ pub(crate) async fn with_a_damaged_index() -> Ledger {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_a_damaged_index_let_in_twice_is_named_and_so_is_the_index() {
-    let ledger = with_a_damaged_index().await;
+    let ledger = with_a_damaged_index(Ledger::new().await).await;
     // As another process does, which remembers nothing.
     let store = ledger.open_again().await;
     let again = store.log.append(&[event("evt_5", "{}")]).await.unwrap();

@@ -77,7 +77,7 @@ async fn a_guard_that_was_weakened_in_any_way_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amcheck_is_used_where_it_may_be_and_said_to_be_missing_where_not() {
-    let ledger = with_a_damaged_index().await;
+    let ledger = with_a_damaged_index(Ledger::on_postgres().await).await;
     let counted = report(&ledger.store).await;
     assert_eq!(counted.notes, [COUNTED]);
     assert!(counted.findings[0].message.contains("it leads to 9 of 10 rows"), "{counted:?}");

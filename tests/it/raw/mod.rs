@@ -52,6 +52,14 @@ impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, 
 {}
 
 impl Connection {
+    /// Dialect of this connection's database.
+    pub(crate) fn dialect(&self) -> &'static Dialect {
+        match self {
+            Self::Sqlite(_) => &sqlite::DIALECT,
+            Self::Postgres(_) => &postgres::DIALECT,
+        }
+    }
+
     /// Runs one or several statements.
     pub(crate) async fn run(&mut self, sql: &str) {
         self.try_run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
