@@ -129,12 +129,16 @@ impl<F: Clone + PartialEq> Group<F> {
             Ordering::Equal => {
                 let Self { precedence: _, created: _, rivals, before } = other;
                 let known = self.rivals.len();
-                rivals.into_iter().for_each(|rival| insert(&mut self.rivals, rival));
+                for rival in rivals {
+                    insert(&mut self.rivals, rival);
+                }
                 if self.rivals.len() > known {
                     // The digests of rivals are compared, so they are needed.
                     self.materialize();
                 }
-                before.into_iter().for_each(|it| it.join_into(&mut self.before));
+                if let Some(before) = before {
+                    before.join_into(&mut self.before);
+                }
             }
             Ordering::Greater => {
                 let superseded = std::mem::replace(self, other);
@@ -172,9 +176,12 @@ impl<F: Clone + PartialEq> Group<F> {
     /// Computes the digests that were put off, and drops the bodies.
     pub fn materialize(&mut self) {
         let Self { precedence: _, created: _, rivals, before } = self;
-        rivals.iter_mut().for_each(|(_, snapshot)| snapshot.evidence.digest.materialize());
-        let before = before.iter_mut().flat_map(|before| &mut before.rivals);
-        before.for_each(|(_, evidence)| evidence.digest.materialize());
+        for (_, snapshot) in rivals {
+            snapshot.evidence.digest.materialize();
+        }
+        for (_, evidence) in before.iter_mut().flat_map(|before| &mut before.rivals) {
+            evidence.digest.materialize();
+        }
     }
 
     /// Events that may have been the last, for a later second that starts from them.

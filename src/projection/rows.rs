@@ -53,6 +53,7 @@ fn same_except_origin(row: &SubscriptionRow, mut other: SubscriptionRow) -> bool
     *row == other
 }
 
+#[expect(clippy::too_many_lines, reason = "one line for each column")]
 fn row(
     key: &CustomerKey,
     customer: &CustomerState,

@@ -207,11 +207,15 @@ impl CustomerState {
             discount_codes,
             last_email,
         } = other;
-        customer.into_iter().for_each(|group| join_into(&mut self.customer, group));
+        if let Some(group) = customer {
+            join_into(&mut self.customer, group);
+        }
         join_each(&mut self.subscriptions, subscriptions, SubscriptionState::join);
         join_each(&mut self.sessions, sessions, Group::join);
         join_each(&mut self.schedules, schedules, Group::join);
-        features.into_iter().for_each(|group| join_into(&mut self.features, group));
+        if let Some(group) = features {
+            join_into(&mut self.features, group);
+        }
         for (id, code) in discount_codes {
             join_greatest(&mut self.discount_codes, id, code);
         }
@@ -237,7 +241,9 @@ impl SubscriptionState {
 
     fn join(&mut self, other: Self) {
         let Self { snapshots, overdue, invoices } = other;
-        snapshots.into_iter().for_each(|group| join_into(&mut self.snapshots, group));
+        if let Some(group) = snapshots {
+            join_into(&mut self.snapshots, group);
+        }
         self.overdue.join(overdue);
         join_each(&mut self.invoices, invoices, InvoiceState::join);
     }

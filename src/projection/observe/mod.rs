@@ -48,7 +48,7 @@ pub struct Observation {
     pub notes: Vec<String>,
 }
 
-/// PaymentLink from an object of a payment (a charge, a payment intent, an invoice) to its customer, or to another
+/// Link from an object of a payment (a charge, a payment intent, an invoice) to its customer, or to another
 /// object that leads to one. Ordered by the owner first, because it is looked up by owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PaymentLink {

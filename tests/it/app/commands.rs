@@ -74,7 +74,7 @@ pub(crate) fn edit(directory: &Path, sql: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = raw::read(&url).await;
-        connection.run(&sql).await;
+        connection.run(sql).await;
         connection.close().await;
     });
 }

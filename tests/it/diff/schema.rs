@@ -9,7 +9,7 @@ use super::{dry_run, ledger, run};
 /// Changes the read model behind the store's back.
 async fn edit(folder: &std::path::Path, sql: &str) {
     let mut connection = crate::raw::read(&crate::database(folder)).await;
-    connection.run(&sql).await;
+    connection.run(sql).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
