@@ -47,10 +47,10 @@ impl Draft {
                 event.changes.extend(changes(before.as_ref(), &after));
                 before.iter_mut().chain([&mut after]).for_each(|row| catalogue.apply_names(row));
                 let end = judgement.and_then(|judgement| judgement.end);
-                let of = after.subscription_id.as_str();
+                let of = &after.subscription_id;
                 // A subscription that the event names need not be named again.
                 let own = match &event.subscription_id {
-                    Some(own) => own.as_str() == of,
+                    Some(own) => own == of,
                     None => !several,
                 };
                 let words = sentences(before.as_ref(), &after, end).into_iter();
@@ -65,7 +65,7 @@ impl Draft {
 /// True if a row is the subject's.
 pub(super) fn is_row_of(subject: &Subject, row: &SubscriptionRow) -> bool {
     match subject.kind {
-        SubjectKind::Subscription => row.subscription_id == subject.id,
+        SubjectKind::Subscription => row.subscription_id.as_str() == subject.id,
         SubjectKind::User => row.user_id.as_ref() == Some(&subject.id),
         SubjectKind::Customer => true,
     }

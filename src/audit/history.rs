@@ -77,7 +77,7 @@ pub struct HistoryEvent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryChange {
     /// Subscription of the row.
-    pub subscription_id: String,
+    pub subscription_id: SubscriptionId,
     /// Name of the field.
     pub field: String,
     /// Value before; null if there was none.

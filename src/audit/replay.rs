@@ -202,7 +202,7 @@ impl Replayer {
         }
         let rows = || self.states.values().flat_map(|known| &known.rows);
         let named = step.subscription.as_ref();
-        let named = named.and_then(|id| rows().find(|row| row.subscription_id == id.as_str()));
+        let named = named.and_then(|id| rows().find(|row| row.subscription_id == *id));
         if let Some(owner) = named.and_then(|row| row.user_id.as_deref()) {
             return owner == user;
         }
@@ -276,8 +276,7 @@ impl Replayer {
     fn note_rivals(&mut self, key: &CustomerKey, logic: &Logic) {
         let Some(known) = self.states.get(key) else { return };
         for row in known.rows.iter().filter(|row| row.order_ambiguous) {
-            let id = SubscriptionId::from(row.subscription_id.as_str());
-            for rivals in rows::rivals(key, &known.state, &id, logic) {
+            for rivals in rows::rivals(key, &known.state, &row.subscription_id, logic) {
                 for rival in &rivals {
                     let others = rivals.iter().filter(|other| *other != rival).cloned();
                     self.rivals.entry(rival.clone()).or_default().extend(others);
@@ -293,14 +292,13 @@ fn changed(
     known: &ReplayedCustomer,
     logic: &Logic,
 ) -> Vec<RowChange> {
-    let mut before: BTreeMap<String, SubscriptionRow> =
+    let mut before: BTreeMap<SubscriptionId, SubscriptionRow> =
         before.into_iter().map(|row| (row.subscription_id.clone(), row)).collect();
     let pairs = known.rows.iter().map(|row| (before.remove(&row.subscription_id), row));
     pairs
         .filter(|(old, row)| old.as_ref() != Some(*row))
         .map(|(before, after)| {
-            let id = SubscriptionId::from(after.subscription_id.as_str());
-            let judgement = rows::judgement(&known.state, &id, logic);
+            let judgement = rows::judgement(&known.state, &after.subscription_id, logic);
             RowChange { before, after: after.clone(), judgement }
         })
         .collect()

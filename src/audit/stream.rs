@@ -10,7 +10,7 @@ use super::read_limit::ReadLimit;
 use super::replay::{ReplayInput, ReplayStep, Replayer, RowChange};
 use super::subject::{Past, Subject, SubjectKind};
 use super::{EVENTS_MAX, beside_the_runtime};
-use crate::ids::{Position, SubscriptionId};
+use crate::ids::Position;
 use crate::projection::row::SubscriptionRow;
 use crate::store::{GenerationStamp, Store, StoreError};
 
@@ -204,8 +204,12 @@ impl<'s> HistoryStream<'s> {
         let mut state: Vec<_> = rows.filter(|row| is_row_of(&self.subject, row)).collect();
         let names = self.store.read_model.catalogue(self.outline.generation, &state).await?;
         for row in &mut state {
-            let id = SubscriptionId::from(row.subscription_id.as_str());
-            self.replayer.counts.get(&id).copied().unwrap_or_default().write_to(row);
+            self.replayer
+                .counts
+                .get(&row.subscription_id)
+                .copied()
+                .unwrap_or_default()
+                .write_to(row);
             names.apply_names(row);
         }
         Ok(state)

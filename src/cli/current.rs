@@ -195,7 +195,7 @@ pub(super) fn table(rows: &[SubscriptionView]) -> comfy_table::Table {
         // The first name that exists, from the most readable to the id.
         let names = [&row.price_nickname, &row.lookup_key, &row.product_name, &row.price_id];
         let cells = [
-            row.subscription_id.clone(),
+            row.subscription_id.to_string(),
             cell(row.user_id.as_ref()),
             row.status.clone(),
             (if *active { "yes" } else { "no" }).to_owned(),

@@ -132,7 +132,7 @@ impl Demo<'_> {
         let all = rows(&app.store, &SubscriptionFilter::default(), now).await?;
         let own: Vec<SubscriptionView> = all
             .iter()
-            .filter(|view| view.row.account.is_empty() && view.row.livemode)
+            .filter(|view| view.row.account.as_str().is_empty() && view.row.livemode)
             .take(ROWS_SHOWN)
             .cloned()
             .collect();
@@ -158,7 +158,7 @@ impl Demo<'_> {
         let app = self.service.app();
         let users = all
             .iter()
-            .filter(|view| view.row.account.is_empty() && view.row.livemode)
+            .filter(|view| view.row.account.as_str().is_empty() && view.row.livemode)
             .filter(|view| view.row.payment_failed_at.is_some())
             .filter_map(|view| view.row.user_id.clone());
         let mut best: Option<(usize, std::cmp::Reverse<usize>, History)> = None;

@@ -3,6 +3,7 @@
 //! A projection declares its columns. A store knows how its database writes each type of value. Neither knows
 //! the other.
 
+use crate::ids::{AccountId, CustomerId, EventId, InvoiceId, SubscriptionId};
 use crate::time::StripeTime;
 
 /// Value of a column, in a type that every supported database has.
@@ -88,6 +89,15 @@ cell!(bool, Bool, |v: &bool| *v, Some);
 cell!(i64, Integer, |v: &i64| *v, Some);
 cell!(String, Text, String::clone, Some);
 cell!(StripeTime, Instant, |v: &StripeTime| *v, Some);
+cell!(AccountId, Text, text, |id| Some(AccountId::new(id)));
+cell!(CustomerId, Text, text, |id| Some(CustomerId::new(id)));
+cell!(EventId, Text, text, |id| Some(EventId::new(id)));
+cell!(InvoiceId, Text, text, |id| Some(InvoiceId::new(id)));
+cell!(SubscriptionId, Text, text, |id| Some(SubscriptionId::new(id)));
+
+fn text(id: &impl ToString) -> String {
+    id.to_string()
+}
 
 impl<T: Cell> Cell for Option<T> {
     const COLUMN_TYPE: ColumnType = T::COLUMN_TYPE;

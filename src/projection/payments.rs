@@ -12,7 +12,7 @@ use crate::time::StripeTime;
 #[derive(Debug, Default)]
 pub(super) struct Payments<'a> {
     /// Latest invoice and, if an event of it is known, its status. A deleted draft does not count.
-    pub(super) latest: Option<(&'a str, Option<&'a str>)>,
+    pub(super) latest: Option<(&'a InvoiceId, Option<&'a str>)>,
     /// Second of the next attempt to collect the latest invoice.
     pub(super) next_attempt: Option<StripeTime>,
     /// Second of the last payment.
@@ -49,11 +49,11 @@ impl<'a> Payments<'a> {
         let facts = &snapshot.snapshot.facts;
         let invoices = in_order(subscription, facts);
         let own = || invoices.iter().filter(|it| it.facts.is_own);
-        let is_deleted = |id: &str| {
-            let known = subscription.invoices.get(&InvoiceId::from(id));
+        let is_deleted = |id: &InvoiceId| {
+            let known = subscription.invoices.get(id);
             known.is_some_and(|it| it.snapshots.precedence() == Precedence::Terminal)
         };
-        let pointer = facts.latest_invoice.as_deref().filter(|id| !is_deleted(id));
+        let pointer = facts.latest_invoice.as_ref().filter(|id| !is_deleted(id));
         let (latest_id, latest) = latest(&invoices, pointer, snapshot.created).unzip();
         let latest = latest.flatten();
         let paid = || own().filter(|it| it.facts.is_paid());
@@ -100,20 +100,20 @@ fn in_order<'a>(
 /// the latest is the one that was made last.
 fn latest<'a, 'k>(
     invoices: &'k [KnownInvoice<'a>],
-    pointer: Option<&'a str>,
+    pointer: Option<&'a InvoiceId>,
     pointed: StripeTime,
-) -> Option<(&'a str, Option<&'k KnownInvoice<'a>>)> {
+) -> Option<(&'a InvoiceId, Option<&'k KnownInvoice<'a>>)> {
     let own = || invoices.iter().filter(|it| it.facts.is_own);
     let made_last = own().next_back();
     if let Some(pointer) = pointer {
-        let pointed_at = own().find(|it| it.id.as_str() == pointer);
+        let pointed_at = own().find(|it| it.id == pointer);
         let none_is_newer = own()
             .all(|it| it.seen < pointed || pointed_at.is_some_and(|latest| it.made <= latest.made));
         if none_is_newer {
             return Some((pointer, pointed_at));
         }
     }
-    made_last.map(|it| (it.id.as_str(), Some(it)))
+    made_last.map(|it| (it.id, Some(it)))
 }
 
 /// End of the time that the paid lines cover, and true if it is unknown.
@@ -132,7 +132,7 @@ fn paid_through(
             let is_ahead =
                 |line: &LineFacts| !line.is_credit && !line.is_proration && line.end > *made;
             unknown &= !(invoice.is_own && invoice.lines.iter().any(is_ahead));
-        } else if facts.latest_invoice.as_deref() == Some(id.as_str()) {
+        } else if facts.latest_invoice.as_ref() == Some(*id) {
             let (start, end) = facts.own_period;
             coverage.charge(None, start, end.filter(|_| facts.items.is_empty()), false);
             for item in &facts.items {
@@ -195,7 +195,7 @@ mod tests {
             (InvoiceId::from(*id), state)
         };
         let facts = SubscriptionFacts {
-            latest_invoice: pointer.map(str::to_owned),
+            latest_invoice: pointer.map(InvoiceId::from),
             ..SubscriptionFacts::default()
         };
         let subscription = SubscriptionState {
@@ -205,7 +205,7 @@ mod tests {
         };
         let winner = subscription.snapshots.as_ref()?.winner();
         let latest = Payments::new(&subscription, &winner).latest?;
-        Some((latest.0.to_owned(), latest.1.is_some()))
+        Some((latest.0.to_string(), latest.1.is_some()))
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let deleted = snapshot_of(Precedence::Terminal, 9, draft.clone());
         let invoices = [("in_1", of(snapshot(5, draft))), ("in_2", of(deleted))];
         let facts = SubscriptionFacts {
-            latest_invoice: Some("in_2".to_owned()),
+            latest_invoice: Some("in_2".into()),
             ..SubscriptionFacts::default()
         };
         let subscription = SubscriptionState {
@@ -246,7 +246,10 @@ mod tests {
             ..SubscriptionState::default()
         };
         let winner = subscription.snapshots.as_ref().unwrap().winner();
-        assert_eq!(Payments::new(&subscription, &winner).latest, Some(("in_1", Some("draft"))));
+        assert_eq!(
+            Payments::new(&subscription, &winner).latest,
+            Some((&"in_1".into(), Some("draft")))
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Json, row};
+use crate::ids::{AccountId, CustomerId, EventId, InvoiceId, SubscriptionId};
 use crate::stripe::price::Package;
 use crate::stripe::subscription_schedule::{PlannedAction, PlannedItem};
 use crate::time::StripeTime;
@@ -18,13 +19,13 @@ row! {
     #[derive(Clone, Debug, Default, PartialEq, Serialize)]
     pub struct SubscriptionRow {
         /// The subscription, `sub_…`.
-        pub subscription_id: String,
+        pub subscription_id: SubscriptionId,
         /// The connected account; empty for the platform's own.
-        pub account: String,
+        pub account: AccountId,
         /// Live or test mode.
         pub livemode: bool,
         /// The customer, `cus_…`.
-        pub customer_id: String,
+        pub customer_id: CustomerId,
         /// The application's user, if any event names one.
         pub user_id: Option<String>,
         /// Source of the user id: `subscription.metadata`, `checkout.client_reference_id`,
@@ -109,7 +110,7 @@ row! {
         /// `charge_automatically` or `send_invoice`.
         pub collection_method: Option<String>,
         /// The latest invoice.
-        pub latest_invoice_id: Option<String>,
+        pub latest_invoice_id: Option<InvoiceId>,
         /// Its status.
         pub latest_invoice_status: Option<String>,
         /// Start of the current debt.
@@ -132,7 +133,7 @@ row! {
         /// nothing can order.
         pub order_ambiguous: bool,
         /// The event whose snapshot this row comes from.
-        pub last_event_id: String,
+        pub last_event_id: EventId,
         /// Instant of that event.
         pub last_event_at: StripeTime,
         /// Number of events on this subscription's timeline.

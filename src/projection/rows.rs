@@ -108,10 +108,10 @@ fn row(
     let items: Vec<ItemRow> = items.iter().map(item_row).collect();
     let first = items.first().cloned().unwrap_or_default();
     Some(SubscriptionRow {
-        subscription_id: id.to_string(),
-        account: key.scope.account.to_string(),
+        subscription_id: id.clone(),
+        account: key.scope.account.clone(),
         livemode: key.scope.livemode,
-        customer_id: key.customer.to_string(),
+        customer_id: key.customer.clone(),
         user_id: owner.user_id,
         user_id_source: owner.source.map(str::to_owned),
         user_id_conflict: owner.has_conflict,
@@ -162,7 +162,7 @@ fn row(
         test_clock_id: test_clock.clone(),
         parked: 0,
         collection_method: collection_method.clone(),
-        latest_invoice_id: latest.map(|(id, _)| id.to_owned()),
+        latest_invoice_id: latest.map(|(id, _)| id.clone()),
         latest_invoice_status: latest.and_then(|it| it.1).map(str::to_owned),
         past_due_since,
         payment_failed_at: failed_at,
@@ -173,7 +173,7 @@ fn row(
         metadata: Json(metadata.clone()),
         api_version: winner.snapshot.evidence.api_version.clone(),
         order_ambiguous: false,
-        last_event_id: winner.event_id.to_string(),
+        last_event_id: winner.event_id.clone(),
         last_event_at: winner.created,
         event_count: 0,
         billing_currency: currency.clone(),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::discount::DiscountFacts;
 use super::json::{Field, Id, List, Metadata, Seconds, Text, owned_text};
 use super::price::{Item, ItemFacts, Plan};
+use crate::ids::InvoiceId;
 use crate::time::StripeTime;
 
 /// Facts of one snapshot of a subscription.
@@ -44,7 +45,7 @@ pub struct SubscriptionFacts {
     /// Discounts in force.
     pub discounts: Vec<DiscountFacts>,
     /// Latest invoice that the snapshot names.
-    pub latest_invoice: Option<String>,
+    pub latest_invoice: Option<InvoiceId>,
     /// `charge_automatically` or `send_invoice`.
     pub collection_method: Option<String>,
     /// Test clock that moves its time.
@@ -226,7 +227,10 @@ impl Subscription<'_> {
             trial_start: self.trial_start.map(StripeTime::from),
             trial_end: self.trial_end.map(StripeTime::from),
             discounts,
-            latest_invoice: self.latest_invoice.as_ref().map(Id::to_owned_string),
+            latest_invoice: self
+                .latest_invoice
+                .as_ref()
+                .map(|id| InvoiceId::new(id.to_owned_string())),
             collection_method: owned_text(
                 self.collection_method.as_ref().or(self.billing.as_ref()),
             ),

@@ -295,10 +295,11 @@ async fn a_users_history_tells_what_was_theirs_when_it_happened_and_nothing_of_o
         let found = audit::history(&store, subject(SubjectKind::User, user), past).await.unwrap();
         let (_, history) = found.unwrap();
         let ids = told(&history.events).iter().map(|it| it.0).collect::<Vec<_>>().join(" ");
-        let of = |change: &audit::HistoryChange| change.subscription_id.clone();
+        let of = |change: &audit::HistoryChange| change.subscription_id.to_string();
         let changed: std::collections::BTreeSet<_> =
             history.events.iter().flat_map(|event| &event.changes).map(of).collect();
-        let state: Vec<_> = history.state.iter().map(|row| row.subscription_id.clone()).collect();
+        let state: Vec<_> =
+            history.state.iter().map(|row| row.subscription_id.to_string()).collect();
         (ids, changed.into_iter().collect::<Vec<_>>().join(" "), state.join(" "))
     };
     let is = |ids: &str, changed: &str, state: &str| {

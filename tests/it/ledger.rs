@@ -239,7 +239,7 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
     for row in rows(&store).await {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let subject = |kind, id: &str| Subject { kind, id: id.to_owned(), scope: scope.clone() };
-        let of = subject(SubjectKind::Subscription, &row.subscription_id);
+        let of = subject(SubjectKind::Subscription, row.subscription_id.as_str());
         let (_, whole) =
             audit::history(&store, of.clone(), Past::default()).await.unwrap().unwrap();
         assert_eq!(whole.state, std::slice::from_ref(&row));
@@ -266,12 +266,12 @@ async fn a_history_ends_in_the_current_row_and_can_be_turned_back() {
         let expected = positions(&whole.events[..half.events.len()]);
         assert_eq!(positions(&half.events), expected);
         let own = |event: &&audit::HistoryEvent| {
-            event.subscription_id.as_ref().is_some_and(|id| id.as_str() == row.subscription_id)
+            event.subscription_id.as_ref().is_some_and(|id| *id == row.subscription_id)
         };
         let named = i64::try_from(half.events.iter().filter(own).count()).unwrap();
         assert!(half.state.iter().all(|row| row.event_count == named), "{:?}", half.state);
 
-        let customer = subject(SubjectKind::Customer, &row.customer_id);
+        let customer = subject(SubjectKind::Customer, row.customer_id.as_str());
         let none_yet = Past { known_at: Some(ReceivedAt(0)), ..Past::default() };
         let (_, unknown) = audit::history(&store, customer, none_yet).await.unwrap().unwrap();
         assert!(unknown.events.is_empty() && unknown.state.is_empty());
@@ -292,7 +292,7 @@ async fn rows_are_named_as_the_catalogue_does_at_the_end() {
     follow_to_the_end(&store, &Logic::default()).await;
     let name_of = |row: &SubscriptionRow, id: &Option<String>| {
         let known = simulation.catalogue.iter().find(|known| {
-            (known.account == row.account && known.livemode == row.livemode)
+            (known.account == row.account.as_str() && known.livemode == row.livemode)
                 && id.as_ref() == Some(&known.id)
         });
         known.expect("the shop knows what it sells").name.clone()

@@ -50,7 +50,7 @@ fn row(events: &[String], keys: &str) -> SubscriptionRow {
     permute(&mut order, 0, &mut |order| {
         assert_eq!(fold(order.iter().map(|at| &events[*at]), &logic), expected, "{order:?}");
     });
-    expected.into_iter().find(|row| row.subscription_id == "sub_1").unwrap()
+    expected.into_iter().find(|row| row.subscription_id.as_str() == "sub_1").unwrap()
 }
 
 #[track_caller]
@@ -255,7 +255,7 @@ fn an_account_stands_for_the_customer_that_a_session_does_not_name() {
         event(2, "customer.subscription.created", &object("sub_1", "subscription")),
     ];
     assert_user(&events, "user_id", "a", "checkout.client_reference_id", false);
-    assert_eq!(row(&events, "user_id").customer_id, "acct_1");
+    assert_eq!(row(&events, "user_id").customer_id.as_str(), "acct_1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,9 +130,8 @@ fn fields_of(
     id: &SubscriptionId,
 ) -> Option<(SubscriptionRow, Vec<Explained>)> {
     let replay = replay(events, customers, logic);
-    let is_of = |known: &ReplayedCustomer| {
-        known.rows.iter().position(|row| row.subscription_id == id.as_str())
-    };
+    let is_of =
+        |known: &ReplayedCustomer| known.rows.iter().position(|row| row.subscription_id == *id);
     let (known, at) = replay.states.values().find_map(|known| Some((known, is_of(known)?)))?;
     let mut row = known.rows[at].clone();
     replay.counts.get(id).copied().unwrap_or_default().write_to(&mut row);

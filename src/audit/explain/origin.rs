@@ -70,7 +70,7 @@ impl<'a> FieldOrigins<'a> {
     pub(super) fn new(replay: &'a Replay<'a>, id: &'a SubscriptionId, logic: &'a Logic) -> Self {
         let version = |(step, input): (usize, &'a ReplayStep<'a>)| {
             let of_row = input.changed.iter();
-            let changed = of_row.into_iter().find(|it| it.after.subscription_id == id.as_str())?;
+            let changed = of_row.into_iter().find(|it| it.after.subscription_id == *id)?;
             let before = changed.before.as_ref().map(fields);
             let judgement = changed.judgement.as_ref();
             Some(RowVersion { step, before, after: fields(&changed.after), input, judgement })

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use super::checked::{CheckedEntry, Checker};
 use super::{VerifyReport, check_all, processors};
 use crate::audit::beside_the_runtime;
-use crate::ids::{Position, Scope, SubscriptionId};
+use crate::ids::{CustomerKey, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, TimelineEntry};
@@ -35,8 +35,8 @@ pub(super) struct FreshFold {
 /// Number of events of one customer, by subscription.
 type EventCounts = BTreeMap<SubscriptionId, i64>;
 
-/// Identity of a row: account, mode, customer and subscription.
-type Identity = (String, bool, String, String);
+/// Identity of a row.
+type Identity = (CustomerKey, SubscriptionId);
 
 impl FreshFold {
     /// Starts empty. The events up to this position are to be joined.
@@ -159,7 +159,7 @@ fn rows_of(
         state.materialize();
         for mut row in rows::rows(&key, &state, logic) {
             catalogue.apply_names(&mut row);
-            let id = SubscriptionId::from(row.subscription_id.as_str());
+            let id = row.subscription_id.clone();
             row.event_count = events.get(&id).copied().unwrap_or_default();
             row.parked = parked.get(&(key.scope.clone(), id)).copied().unwrap_or_default();
             rows.push(row);
@@ -170,7 +170,8 @@ fn rows_of(
 
 fn identity(row: &SubscriptionRow) -> Identity {
     let SubscriptionRow { account, livemode, customer_id, subscription_id, .. } = row;
-    (account.clone(), *livemode, customer_id.clone(), subscription_id.clone())
+    let scope = Scope { account: account.clone(), livemode: *livemode };
+    (CustomerKey { scope, customer: customer_id.clone() }, subscription_id.clone())
 }
 
 fn compare(stored: &SubscriptionRow, folded: Option<&SubscriptionRow>, report: &mut VerifyReport) {

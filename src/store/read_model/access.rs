@@ -86,7 +86,7 @@ impl Grant {
 impl AccessKey {
     /// Creates the key of a row.
     pub fn from_row(row: &SubscriptionRow) -> Self {
-        Self { entitled: row.entitled, id: row.subscription_id.as_str().into() }
+        Self { entitled: row.entitled, id: row.subscription_id.clone() }
     }
 }
 

@@ -68,8 +68,8 @@ pub struct SubscriptionKey {
 impl SubscriptionKey {
     /// Creates the key of a row.
     pub fn from_row(row: &SubscriptionRow) -> Self {
-        let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
-        Self { scope, id: row.subscription_id.as_str().into() }
+        let scope = Scope { account: row.account.clone(), livemode: row.livemode };
+        Self { scope, id: row.subscription_id.clone() }
     }
 }
 

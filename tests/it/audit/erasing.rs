@@ -37,7 +37,7 @@ async fn ledger(folder: &Path) -> Vec<SubscriptionRow> {
 
 /// Somebody with a subscription in live mode, of an account of our own.
 fn somebody(rows: &[SubscriptionRow]) -> SubscriptionRow {
-    let is_ours = |row: &&SubscriptionRow| row.livemode && row.account.is_empty();
+    let is_ours = |row: &&SubscriptionRow| row.livemode && row.account.as_str().is_empty();
     rows.iter().find(|row| is_ours(row) && row.email.is_some()).unwrap().clone()
 }
 
@@ -71,12 +71,15 @@ async fn what_concerns_a_customer_goes_and_every_proof_stays() {
     let checkpoint = audit::checkpoint(&store.log).await.unwrap();
     store.close().await;
 
-    let refused =
-        run(folder, &[&MODE[..], &["erase", "--customer", &customer, "--by", "Ann"]].concat());
+    let refused = run(
+        folder,
+        &[&MODE[..], &["erase", "--customer", customer.as_str(), "--by", "Ann"]].concat(),
+    );
     assert_eq!(refused.status, 2, "nobody is there to confirm: {}", refused.err);
     verified(folder);
 
-    let erase = ["erase", "--customer", &customer, "--by", "Ann", "--reason", "request 7", "--yes"];
+    let erase =
+        ["erase", "--customer", customer.as_str(), "--by", "Ann", "--reason", "request 7", "--yes"];
     let erased = run(folder, &[&MODE[..], &erase].concat());
     assert_eq!(erased.status, 0, "{}{}", erased.out, erased.err);
     verified(folder);
@@ -112,7 +115,8 @@ async fn what_concerns_a_customer_goes_and_every_proof_stays() {
     verified(folder);
 
     // The history says what is gone, and who did it.
-    let history = run(folder, &[&MODE[..], &["history", &customer, "--format", "json"]].concat());
+    let history =
+        run(folder, &[&MODE[..], &["history", customer.as_str(), "--format", "json"]].concat());
     let history: Value = serde_json::from_str(&history.out).unwrap();
     let told: Vec<_> = history["events"].as_array().unwrap().iter().collect();
     let erased = told.iter().filter(|it| it["folding"] == "erased");
@@ -129,8 +133,10 @@ async fn what_concerns_a_customer_goes_and_every_proof_stays() {
     assert!(
         record["note"].as_str().unwrap().starts_with(&format!("{} events erased on", notes.len()))
     );
-    let of_subscription =
-        run(folder, &[&MODE[..], &["history", &who.subscription_id, "--format", "json"]].concat());
+    let of_subscription = run(
+        folder,
+        &[&MODE[..], &["history", who.subscription_id.as_str(), "--format", "json"]].concat(),
+    );
     assert!(of_subscription.out.contains("\"erased\""), "{}", of_subscription.err);
 
     let id = of_customer[0].facts.event_id.to_string();
@@ -158,8 +164,10 @@ async fn an_erasure_that_was_interrupted_is_ended_by_the_same_command() {
     store.close().await;
     assert_eq!(run(folder, &["verify"]).status, 1, "the read model still says it");
     let customer = who.customer_id.clone();
-    let ended =
-        run(folder, &[&MODE[..], &["erase", "--customer", &customer, "--by", "Ann"]].concat());
+    let ended = run(
+        folder,
+        &[&MODE[..], &["erase", "--customer", customer.as_str(), "--by", "Ann"]].concat(),
+    );
     assert_eq!(ended.status, 0, "{}", ended.err);
     verified(folder);
 }

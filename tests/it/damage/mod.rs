@@ -162,7 +162,7 @@ async fn a_history_tells_of_an_event_that_is_gone() {
     let (_directory, url, store) = folded().await;
     let row = rows(&store).await.remove(0);
     let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
-    let subject = Subject { kind: SubjectKind::Customer, id: row.customer_id, scope };
+    let subject = Subject { kind: SubjectKind::Customer, id: row.customer_id.into_string(), scope };
     let history = async || {
         let (_, told) =
             audit::history(&store, subject.clone(), Past::default()).await.unwrap().unwrap();

@@ -59,10 +59,10 @@ async fn a_history_in_pieces_is_the_history() {
     for row in rows(&store).await {
         let scope = Scope { account: row.account.as_str().into(), livemode: row.livemode };
         let of = |kind, id: String| Subject { kind, id, scope: scope.clone() };
-        let subscription = of(SubjectKind::Subscription, row.subscription_id);
+        let subscription = of(SubjectKind::Subscription, row.subscription_id.into_string());
         assert_same_in_pieces(&store, &subscription, Past::default()).await;
         if customers.insert(row.customer_id.clone()) {
-            let customer = of(SubjectKind::Customer, row.customer_id);
+            let customer = of(SubjectKind::Customer, row.customer_id.into_string());
             let whole = assert_same_in_pieces(&store, &customer, Past::default()).await;
             late += whole.iter().filter(|it| it.late).count();
             assert_same_in_pieces(&store, &customer, Past { as_of, known_at }).await;

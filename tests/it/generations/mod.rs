@@ -44,7 +44,10 @@ async fn statuses(store: &Store) -> Vec<(GenerationId, GenerationStatus, bool)> 
 /// Which subscriptions are granted access, by the rows.
 async fn granted(store: &Store) -> Vec<String> {
     let rows = crate::ledger::rows(store).await;
-    rows.into_iter().filter(|row| row.entitled).map(|row| row.subscription_id).collect()
+    rows.into_iter()
+        .filter(|row| row.entitled)
+        .map(|row| row.subscription_id.into_string())
+        .collect()
 }
 
 /// Waits for what the follower has to notice by itself.

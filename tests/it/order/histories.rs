@@ -42,7 +42,7 @@ async fn histories(store: &Store, customers: &[CustomerKey]) -> BTreeMap<String,
         .collect();
     subjects.extend(rows(store).await.into_iter().map(|row| Subject {
         kind: SubjectKind::Subscription,
-        id: row.subscription_id,
+        id: row.subscription_id.into_string(),
         scope: Scope { account: row.account.as_str().into(), livemode: row.livemode },
     }));
     let mut histories = BTreeMap::new();

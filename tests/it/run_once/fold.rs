@@ -18,8 +18,9 @@ fn bodies(events: &[SimulatedEvent]) -> Vec<&str> {
 
 /// Every field that the simulator knows must stand in the row as it says.
 pub(crate) fn assert_rows_are_true(rows: &[SubscriptionRow], truth: &[TruthRow]) {
-    let ids =
-        |row: &SubscriptionRow| (row.account.clone(), row.livemode, row.subscription_id.clone());
+    let ids = |row: &SubscriptionRow| {
+        (row.account.to_string(), row.livemode, row.subscription_id.to_string())
+    };
     let mut folded: BTreeMap<_, _> = rows.iter().map(|row| (ids(row), row)).collect();
     for truth in truth {
         let key = (truth.account.clone(), truth.livemode, truth.subscription_id.clone());

@@ -144,7 +144,9 @@ async fn a_list_by_an_item_goes_by_what_the_rows_have_now_and_comes_in_pages() {
             let (_, rows) = read.subscriptions(&filter, after.as_ref(), 4).await.unwrap();
             let Some(last) = rows.last() else { break };
             after = Some(SubscriptionKey::from_row(last));
-            seen.extend(rows.iter().map(|row| row.subscription_id[4..].parse::<usize>().unwrap()));
+            seen.extend(
+                rows.iter().map(|row| row.subscription_id.as_str()[4..].parse::<usize>().unwrap()),
+            );
         }
         let mut pages =
             ledger.store.read_model.subscription_pages(filter, None, usize::MAX).await.unwrap();
@@ -199,7 +201,7 @@ async fn pages_of_a_holder_follow_one_another_without_gap_or_overlap() {
             assert_eq!(answer.grant, Grant::Endless, "every page has the whole answer");
             let Some(last) = answer.rows.last() else { break };
             after = Some(AccessKey::from_row(last));
-            seen.extend(answer.rows.iter().map(|row| row.subscription_id.clone()));
+            seen.extend(answer.rows.iter().map(|row| row.subscription_id.to_string()));
         }
         let id = |number| format!("sub_{number:02}");
         let (first, then): (Vec<_>, Vec<_>) = (0..23).partition(|number| number % 3 == 0);

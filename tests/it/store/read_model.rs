@@ -210,7 +210,7 @@ async fn what_is_folded_twice_is_there_once() {
     };
     assert!(fold(&ledger.store, &lease, 6, &later).await);
     let (_, rows) = model.subscriptions(&all, None, 10).await.unwrap();
-    let of_row = |row: &SubscriptionRow| (row.subscription_id.clone(), row.status.clone());
+    let of_row = |row: &SubscriptionRow| (row.subscription_id.to_string(), row.status.clone());
     let [first, second] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!(of_row(first), ("sub_1".to_owned(), "canceled".to_owned()));
     assert_eq!(of_row(second), ("sub_2".to_owned(), "status Zoë".to_owned()));
@@ -263,8 +263,8 @@ async fn a_batch_of_many_rows_is_written_whole() {
     loop {
         let (_, page) = model.subscriptions(&filter, after.as_ref(), 700).await.unwrap();
         let Some(last) = page.last() else { break };
-        after = Some(SubscriptionKey { scope: scope(), id: last.subscription_id.as_str().into() });
-        ids.extend(page.into_iter().map(|row| row.subscription_id));
+        after = Some(SubscriptionKey { scope: scope(), id: last.subscription_id.clone() });
+        ids.extend(page.into_iter().map(|row| row.subscription_id.into_string()));
     }
     assert_eq!(ids, (0..many).map(|it| format!("sub_{it:05}")).collect::<Vec<_>>());
     let subject = TimelineKey::Customer(customer("cus_1"));
@@ -294,7 +294,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
     let (ledger, _) = live(&batch).await;
     let ids = async |filter: SubscriptionFilter| -> String {
         let (_, rows) = ledger.store.read_model.subscriptions(&filter, None, 100).await.unwrap();
-        rows.iter().map(|row| row.subscription_id.trim_start_matches("sub_")).collect()
+        rows.iter().map(|row| row.subscription_id.as_str().trim_start_matches("sub_")).collect()
     };
     let none = SubscriptionFilter::default;
     assert_eq!(ids(none()).await, "512346", "by account, then mode, then id");

@@ -71,8 +71,8 @@ async fn a_ledger_of_0_1_0_opens_is_folded_by_itself_and_keeps_its_proofs() {
     let ids: BTreeSet<String> = values(&text("current.jsonl")).iter().map(id).collect();
     let rows = crate::ledger::rows(server.store()).await;
     // The rows that were written are those of the platform's own account.
-    let own = rows.iter().filter(|row| row.account.is_empty());
-    assert_eq!(own.map(|row| row.subscription_id.clone()).collect::<BTreeSet<_>>(), ids);
+    let own = rows.iter().filter(|row| row.account.as_str().is_empty());
+    assert_eq!(own.map(|row| row.subscription_id.to_string()).collect::<BTreeSet<_>>(), ids);
 
     let log = &server.store().log;
     for checkpoint in checkpoints() {

@@ -82,7 +82,7 @@ async fn a_ledger_is_read_where_nothing_can_be_written() {
     let before = contents(path);
     let others = tempfile::tempdir().unwrap();
     set_mode(others.path(), 0o777);
-    for arguments in reads_of(&subscription, event.as_str()) {
+    for arguments in reads_of(subscription.as_str(), event.as_str()) {
         let ran = as_nobody(path, &arguments);
         let is_of_live_mode = !matches!(arguments[0], "history" | "explain");
         let expected: &[i32] = if is_of_live_mode { &[0] } else { &[0, 1] };

@@ -1,6 +1,7 @@
 //! Event ids say nothing about time. Where a row is not marked as in doubt, other ids for the same
 //! events give the same row, whatever objects it is made of.
 
+use subledger::ids::EventId;
 use subledger::projection::row::SubscriptionRow;
 
 use crate::order::any_order::rows_of;
@@ -15,7 +16,7 @@ fn rows_without_ids(events: &[Told]) -> Vec<SubscriptionRow> {
     let bodies: Vec<String> = events.iter().map(Told::body).collect();
     let mut rows = rows_of(&tell_all(bodies.iter().map(String::as_str)));
     for row in &mut rows {
-        row.last_event_id.clear();
+        row.last_event_id = EventId::default();
         row.api_version = None;
     }
     rows

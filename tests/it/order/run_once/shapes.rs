@@ -97,7 +97,7 @@ fn an_unknown_type_status_or_field_is_kept_and_refuses_nothing() {
         Told::new("evt_3", "novelty.happened", 9, r#"{"object":"novelty","customer":"cus_1"}"#),
     ]);
     assert_eq!((row.status.as_str(), row.entitled), ("hibernating", false));
-    assert_eq!(row.last_event_id, "evt_1");
+    assert_eq!(row.last_event_id.as_str(), "evt_1");
 }
 
 #[test]

@@ -37,7 +37,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
         last = Some(lease);
         let (stamp, rows) = model.subscriptions(&filter, None, 10).await.unwrap();
         assert_eq!(stamp.generation, number);
-        assert_eq!(rows[0].subscription_id, format!("sub_{number}"));
+        assert_eq!(rows[0].subscription_id.as_str(), format!("sub_{number}"));
     }
     let statuses: Vec<_> =
         model.generations().await.unwrap().iter().map(|it| (it.id, it.status)).collect();

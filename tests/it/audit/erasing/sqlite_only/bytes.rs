@@ -203,7 +203,7 @@ async fn while_a_reader_keeps_the_bytes_the_command_fails_and_the_same_command_e
     std::fs::remove_file(folder.join("made.jsonl")).unwrap();
     let mut reader = raw::log(&crate::database(folder)).await;
     reader.run("BEGIN; SELECT count(*) FROM events").await;
-    let held = run(folder, &erase(&who.customer_id));
+    let held = run(folder, &erase(who.customer_id.as_str()));
     assert_eq!(held.status, 3, "{}", held.err);
     assert!(held.err.contains("another process reads an older state"), "{}", held.err);
     assert!(held.err.contains("run the same command again"), "{}", held.err);
@@ -211,7 +211,7 @@ async fn while_a_reader_keeps_the_bytes_the_command_fails_and_the_same_command_e
     assert_ne!(files_with(folder, &email), Vec::<String>::new());
 
     reader.run("COMMIT").await;
-    let ended = run(folder, &erase(&who.customer_id));
+    let ended = run(folder, &erase(who.customer_id.as_str()));
     assert_eq!(ended.status, 0, "{}", ended.err);
     assert!(ended.err.contains("the log has nothing left to erase"), "{}", ended.err);
     assert!(ended.err.contains("no file of the ledger contains the bytes"), "{}", ended.err);
@@ -229,7 +229,7 @@ async fn beside_a_server_the_bytes_go_from_all_of_its_files() {
     let served = Served::start(folder);
     let store = open(folder).await;
     assert!(!files_with(folder, &email).is_empty());
-    let erased = run(folder, &erase(&who.customer_id));
+    let erased = run(folder, &erase(who.customer_id.as_str()));
     assert_eq!(erased.status, 0, "{}{}", erased.out, erased.err);
     assert_eq!(files_with(folder, &email), Vec::<String>::new());
     assert!(rows(&store).await.iter().all(|row| row.customer_id != who.customer_id));
