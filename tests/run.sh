@@ -35,6 +35,9 @@ if [ -z "${SUBLEDGER_TEST_CORPUS:-}" ]; then
   echo "SUBLEDGER_TEST_CORPUS names no folder: the two tests over real bodies have none to read" >&2
 fi
 
+# Many tests wait for a server, a signal or a time limit, so twice as many run at once as there are processors.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(nproc)))}"
+
 cargo test --locked "$@"
 
 # Targets other than the integration tests use no database.

@@ -117,7 +117,6 @@ impl ReadModel {
     /// [`StoreError::ReadModelBuilding`] until a new generation is complete.
     #[tracing::instrument(skip_all)]
     pub async fn recreate(&self) -> Result<(), StoreError> {
-        self.cache_schema(None);
         if self.0.db.dialect() == Dialect::Postgres {
             if self.generations_clear().await.is_ok() {
                 return Ok(());
@@ -127,7 +126,10 @@ impl ReadModel {
             session.run(sql::SCHEMA_LOCK).await?;
             session.run(sql::REMOVE).await?;
             session.run(sql::SCHEMA).await?;
-            return write.commit().await;
+            write.commit().await?;
+            // A new generation can have the id of a removed one.
+            self.cache_schema(None);
+            return Ok(());
         }
         self.replace_file().await
     }
@@ -147,6 +149,8 @@ impl ReadModel {
         let mut connection = writer.take().await?;
         Session::Sqlite(&mut connection).run(sql::SCHEMA).await?;
         writer.put_back(connection);
+        // A new generation can have the id of a removed one.
+        self.cache_schema(None);
         // Readers find the tables from here on.
         drop(blocked);
         Ok(())

@@ -51,7 +51,8 @@ impl ReadModel {
         self.0.db.close().await;
     }
 
-    /// Schema of the live generation, which never changes.
+    /// Schema of the live generation. It never changes and is cached, unless a table is missing: that may be damage
+    /// that is repaired meanwhile.
     pub(super) async fn live_schema(
         &self,
         session: &mut Session<'_>,
@@ -61,7 +62,9 @@ impl ReadModel {
             return Ok(schema);
         }
         let schema = Arc::new(GenerationSchema::load(session, live).await?);
-        self.cache_schema(Some(Arc::clone(&schema)));
+        if schema.is_complete() {
+            self.cache_schema(Some(Arc::clone(&schema)));
+        }
         Ok(schema)
     }
 

@@ -110,6 +110,11 @@ impl GenerationSchema {
         schema
     }
 
+    /// True if every table has all columns that this program requires.
+    pub(super) fn is_complete(&self) -> bool {
+        TABLE_NAMES.iter().all(|table| self.has(table))
+    }
+
     /// True if a table has all columns that this program requires.
     pub(super) fn has(&self, table: &str) -> bool {
         columns_of(self.dialect, table).all(|column| {

@@ -77,7 +77,8 @@ async fn at_every_step_the_live_generation_goes_on_and_the_half_built_one_is_dro
     let disturbed = rows(&store).await;
     store.close().await;
     let after = read_model_bytes(directory.path());
-    assert!(after <= largest + 64 * 1024, "{after} bytes after {largest}");
+    // Sixteen half-built generations would be many times as large; PostgreSQL keeps some dead rows.
+    assert!(after <= largest * 3 / 2, "{after} bytes after {largest}");
 
     let undisturbed = Ledger::with_clock(Clock::System).await;
     append(&undisturbed.store, &simulation.events).await;

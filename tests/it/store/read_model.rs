@@ -101,6 +101,19 @@ pub(super) async fn live(batch: &FoldBatch) -> (Ledger, Lease) {
     (ledger, lease)
 }
 
+/// A read may load the schema while a table is missing. After a repair the generation can have the same id.
+#[tokio::test]
+async fn a_schema_that_was_read_while_a_table_was_missing_is_read_again() {
+    let (ledger, _) = live(&FoldBatch::default()).await;
+    let model = &ledger.store.read_model;
+    let id = model.live().await.unwrap().unwrap().id;
+    let mut sql = raw::read(&ledger.url).await;
+    sql.run(&format!("ALTER TABLE customers_g{id} RENAME TO gone")).await;
+    assert!(model.customer_exists(&customer("cus_1")).await.is_err());
+    sql.run(&format!("ALTER TABLE gone RENAME TO customers_g{id}")).await;
+    assert!(!model.customer_exists(&customer("cus_1")).await.unwrap().1);
+}
+
 #[tokio::test]
 async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
     let item = |id: &str, product: &str, price: &str| ItemRow {
