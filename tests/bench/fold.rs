@@ -1,4 +1,4 @@
-//! How many events a second one core folds, and how much of that is reading JSON.
+//! Benchmark of the fold: events per second on one core, and the share of reading JSON.
 //!
 //! Simulated bodies, in the order of their arrival. One run prints (a) parsing alone: the envelope, and
 //! the object of a folded type into the borrowed structs that the fold reads it with; (b) understanding:

@@ -15,7 +15,7 @@ use subledger::stripe::Envelope;
 /// Events that are appended in one transaction.
 const BATCH: usize = 2_000;
 
-/// How large a log is.
+/// Size of a log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) events: usize,
@@ -34,7 +34,7 @@ impl Size {
     }
 }
 
-/// What a variable says, or else this.
+/// Value of an environment variable, or this default.
 pub(crate) fn from_environment<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     name: &str,
     default: T,
@@ -71,7 +71,7 @@ pub(crate) async fn log_of(size: Size) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Where a body stands in the file of all bodies, and when it arrives.
+/// Place of a body in the file of all bodies, and the time of its arrival.
 struct Place {
     arrival: i64,
     offset: u64,
@@ -99,7 +99,7 @@ fn spool(size: Size, folder: &Path) -> anyhow::Result<(File, Vec<Place>)> {
     Ok((File::open(path)?, places))
 }
 
-/// How many seconds an event is on its way: mostly few, now and then hours.
+/// Seconds until an event arrives: mostly few, sometimes hours.
 fn delay(number: u64) -> i64 {
     let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     let longest = if dice % 100 < 97 { 3 } else { 4 * 3_600 };

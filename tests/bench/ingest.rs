@@ -1,4 +1,4 @@
-//! How many webhooks a second the server stores, and what stands in the way.
+//! Benchmark of ingest: webhooks stored per second, and the limits.
 //!
 //! One run prints, for compact and for indented bodies, at 64 connections and at one: (a) the whole
 //! server with its log, `synchronous=FULL`, while its projector is held back, and once more while
@@ -36,7 +36,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const REQUESTS: usize = 60_000;
 /// The two loads of the table.
 const CONNECTIONS: [usize; 2] = [64, 1];
-/// How often the projector's lag is looked at while the load runs.
+/// Interval between two measurements of the projector's lag during the load.
 const LAG_EVERY: Duration = Duration::from_millis(20);
 
 fn main() -> anyhow::Result<()> {

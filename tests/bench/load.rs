@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// How long all of it took, and each request.
+/// Duration of the whole load, and of each request.
 pub(crate) struct Measured {
     elapsed: Duration,
     /// In microseconds, ascending.

@@ -1,4 +1,4 @@
-//! What the fold parses of a body, and nothing else.
+//! Parsing of a body as the fold needs it, and nothing else.
 
 use std::hint::black_box;
 

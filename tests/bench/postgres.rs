@@ -1,4 +1,4 @@
-//! What PostgreSQL takes and gives: ingest by one process and by two, a rebuild, and beside them raw inserts
+//! Benchmark of PostgreSQL: ingest by one process and by two, a rebuild, and beside them raw inserts
 //! and a raw scan of the same bodies.
 //!
 //! `BENCH_DATABASE_URL=postgres://… cargo bench --bench postgres`: a server whose role may make databases. Its

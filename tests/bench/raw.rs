@@ -1,4 +1,4 @@
-//! What SQLite does by itself: the same rows, as many to a statement as connections would wait.
+//! Benchmark of SQLite alone: the same rows, as many to a statement as connections would wait.
 
 use anyhow::Context as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};

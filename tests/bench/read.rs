@@ -1,4 +1,4 @@
-//! How many reads a second the server answers, and what stands in the way.
+//! Benchmark of reads: answers per second, and the limits.
 //!
 //! A log of simulated events is made once and kept, and its read model is built. One run prints (a) `GET
 //! /v1/users/{id}` of users at random, (b) the same handler with the rows of one user at hand and no

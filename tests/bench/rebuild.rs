@@ -1,4 +1,4 @@
-//! How many events a second a rebuild folds, and what stands in the way.
+//! Benchmark of rebuilds: events folded per second, and the limits.
 //!
 //! A log of simulated events is made once and kept. One run prints (a) a rebuild as the program does it,
 //! everything included: scanning, parsing, folding, writing, indexing, swapping; (b) scanning and parsing

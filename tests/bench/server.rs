@@ -4,7 +4,7 @@ use subledger::config::{Secrets, WebhookSecrets};
 use subledger::service::{Options, Service};
 use subledger::store::DatabaseUrl;
 
-/// What signs the events, and what lets a reader in.
+/// Signing secret of the events, and the token of readers.
 pub(crate) const SECRET: &str = "whsec_benchmark";
 /// The events are signed before the measurement begins.
 pub(crate) const TOLERANCE_SECONDS: u32 = 3_600;

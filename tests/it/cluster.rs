@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Where Debian and others keep the programs, beside PATH.
+/// Folder in which Debian and others keep the programs, beside PATH.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Users that a server may run as; it refuses to run as root.
 const USERS: [&str; 2] = ["postgres", "nobody"];
-/// How long it may take until a server answers, and between two questions.
+/// Pause between two attempts to connect, and the maximum time until the server answers.
 const PAUSE: Duration = Duration::from_millis(20);
 const START: Duration = Duration::from_mins(1);
 
@@ -132,7 +132,7 @@ impl Cluster {
         assert_eq!(self.psql("postgres", "SELECT pg_promote()"), "t");
     }
 
-    /// Where it listens.
+    /// Address that it listens on.
     pub(crate) fn socket(&self) -> PathBuf {
         self.data().join(".s.PGSQL.5432")
     }
@@ -251,7 +251,7 @@ impl Cluster {
     }
 }
 
-/// Whom the server runs as where these tests run as root.
+/// User and group that the server runs as if these tests run as root.
 fn unprivileged(directory: &Path) -> Option<(u32, u32)> {
     if std::fs::metadata(directory).unwrap().uid() != 0 {
         return None;

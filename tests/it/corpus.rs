@@ -11,7 +11,7 @@ use subledger::stripe::routing::is_account_event;
 
 use crate::app::server::TestServer;
 
-/// Where the bodies are, if they are at hand.
+/// Folder of the real bodies, if there is one.
 fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("SUBLEDGER_TEST_CORPUS").map(PathBuf::from)?;
     assert!(folder.is_dir(), "SUBLEDGER_TEST_CORPUS is no folder");
@@ -101,7 +101,7 @@ pub(crate) fn recorded_lives() -> Vec<(String, Vec<String>)> {
     lives.collect()
 }
 
-/// What Stripe's API answered to a client, call by call: where each flow is from, and its answers as
+/// Answers of Stripe's API to a client, call by call: the source of each flow, and its answers as
 /// events, the oldest first. In answers, unlike in deliveries, references are expanded.
 pub(crate) fn recorded_flows() -> Vec<(String, Vec<String>)> {
     #[derive(serde::Deserialize)]

@@ -140,7 +140,7 @@ pub(crate) fn subject(kind: SubjectKind, id: &str) -> Subject {
     Subject { kind, id: id.to_owned(), scope }
 }
 
-/// What is told of each event, under the last digits of its id.
+/// Events of a history, under the last digits of their ids.
 fn told(events: &[HistoryEvent]) -> Vec<(&str, &HistoryEvent)> {
     events.iter().map(|event| (&event.event_id.as_str()[4..], event)).collect()
 }

@@ -1,4 +1,4 @@
-//! Whose subscription it is: who is believed, in every order of arrival.
+//! Owner of a subscription: the precedence of sources, in every order of arrival.
 
 use serde_json::{Value, json};
 use subledger::projection::Logic;

@@ -12,7 +12,7 @@ const EMPTY_OBJECT: &str = "{}";
 const SECRET: &str = "whsec_test_secret";
 const NOW: i64 = 1_700_000_000;
 
-/// What a case must end in.
+/// Expected result of a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Expect {
     /// The signature holds.

@@ -1,4 +1,4 @@
-//! Who may read what, and at which address.
+//! Read rights of each token, at each address.
 
 use reqwest::StatusCode;
 use subledger::config::Secrets;

@@ -1,4 +1,4 @@
-//! What was answered 200 is there, once, however the process ends.
+//! Events that were answered 200 are stored once, however the process ends.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};

@@ -14,14 +14,14 @@ use subledger::store::Store;
 use subledger::time::ReceivedAt;
 use tempfile::TempDir;
 
-/// What the server verifies with.
+/// Signing secret of the server.
 pub(crate) const SECRET: &str = "whsec_test_of_the_edges";
-/// What it lets read.
+/// Token for its reads.
 pub(crate) const TOKEN: &str = "token_of_the_edges";
 /// The instant at which the server's clock stands.
 pub(crate) const NOW: &str = "2026-03-01T00:00:00Z";
 
-/// What a service in this folder is started with, where nothing is out of the ordinary.
+/// Usual options of a service in this folder.
 pub(crate) fn options(folder: &Path) -> Options {
     let secrets = WebhookSecrets::parse(SECRET).unwrap();
     Options {

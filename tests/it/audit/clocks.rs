@@ -94,7 +94,7 @@ async fn the_past_is_as_a_ledger_knew_it_that_was_stopped_then() {
     }
 }
 
-/// Where an event stands, and the microsecond it was received in, depends on the others.
+/// Removes positions and receipt times, which depend on the other events.
 fn without_places(history: &mut Value) {
     for event in history["events"].as_array_mut().unwrap() {
         let event = event.as_object_mut().unwrap();

@@ -1,4 +1,4 @@
-//! What an auditor relies on: whoever tampers with a ledger is found out, and whoever erases leaves a record.
+//! Guarantees for an auditor: tampering is found, and erasing leaves a record.
 
 mod clocks;
 mod erasing;

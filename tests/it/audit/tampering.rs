@@ -1,4 +1,4 @@
-//! What someone could try who may do anything in the database, after getting rid of the triggers: each is found
+//! Attacks by someone who may do anything in the database and has dropped the triggers: each is found
 //! and named.
 
 use std::collections::BTreeSet;

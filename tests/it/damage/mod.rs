@@ -58,13 +58,13 @@ async fn rebuild(store: &Store) -> projector::Rebuilt {
     crate::ledger::rebuild(store, &Logic::default()).await
 }
 
-/// What is parked in the live generation, and its rows.
+/// Parked events of the live generation, and its rows.
 async fn outcome(store: &Store) -> (Vec<Parked>, Vec<SubscriptionRow>) {
     let live = store.read_model.live().await.unwrap().unwrap().id;
     (store.read_model.parked(live, 1_000).await.unwrap(), rows(store).await)
 }
 
-/// What verification says of positions.
+/// Findings of the verification, by position.
 async fn findings(store: &Store) -> Vec<(i64, String)> {
     let report = audit::verify(store, None, |_| {}).await.unwrap();
     let found = report.findings.into_iter();
@@ -108,7 +108,7 @@ async fn events_that_are_gone_are_parked_and_those_behind_them_are_folded() {
     assert!(named(301, "positions 100 to 300 are missing before this event"), "{found:?}");
 }
 
-/// What the head counts and the log does not hold was lost: nobody must be told that it never was.
+/// Events that the head counts and the log does not hold are lost, and must be reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_lost_its_end_is_refused_and_not_folded() {
     let (directory, url, store) = folded().await;

@@ -67,7 +67,7 @@ async fn a_table_that_is_gone_is_made_again() {
     server.stop().await;
 }
 
-/// Who only writes, the follower, meets it too.
+/// The follower, which only writes, finds the damage too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_cannot_be_read_is_made_again() {
     let server = server().await;
@@ -94,7 +94,7 @@ async fn a_state_that_cannot_be_read_is_made_again() {
     server.stop().await;
 }
 
-/// What passes, and what is of the log, is no reason to remove anything.
+/// Temporary errors and errors of the log are no reason to remove a read model.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspicion_without_damage_changes_nothing() {
     let server = server().await;

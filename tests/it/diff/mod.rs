@@ -1,4 +1,4 @@
-//! What a rebuild would change is known before it is done.
+//! Changes of a rebuild are known before it is done.
 
 mod meanwhile;
 mod printed;

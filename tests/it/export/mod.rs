@@ -1,4 +1,4 @@
-//! What others are given: the log, a history and the read model, a line a row, and the rest of it after any row.
+//! Exports: the log, a history and the read model, one line a row, continued after any row.
 
 mod history;
 mod log;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::app::commands::run;
 
-/// What a command writes that ends well.
+/// Output of a command that succeeds.
 fn written(folder: &Path, arguments: &[&str]) -> String {
     let ran = run(folder, arguments);
     assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);

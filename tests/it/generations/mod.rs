@@ -41,7 +41,7 @@ async fn statuses(store: &Store) -> Vec<(GenerationId, GenerationStatus, bool)> 
     generations.iter().map(|it| (it.id, it.status, it.pinned)).collect()
 }
 
-/// Which subscriptions are granted access, by the rows.
+/// Subscriptions whose rows grant access.
 async fn granted(store: &Store) -> Vec<String> {
     let rows = crate::ledger::rows(store).await;
     rows.into_iter()

@@ -10,7 +10,7 @@ use super::told::{Observed, States, Told, apply_all};
 
 /// Up to how many events every order is tried: 7! is 5,040.
 const ALL_ORDERS_MAX: usize = 7;
-/// How many orders of more events are tried.
+/// Number of orders that are tried of more events.
 const SEEDED_ORDERS: u64 = 3_000;
 
 /// The rows of all customers, by the policy that is built in.

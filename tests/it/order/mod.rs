@@ -1,4 +1,4 @@
-//! What went wrong elsewhere when events came in a bad order, each as a case that must not go wrong
+//! Failures of other programs with events in a bad order, each as a case that must not fail
 //! here: in every order of arrival the row is the same and right.
 //!
 //! The cases that every ledger of subscriptions should be tried with, and where each is tried:

@@ -1,4 +1,4 @@
-//! What a running server does with one event that comes many times, and with one that cannot be
+//! Running server: one event that is delivered many times, and one that cannot be
 //! folded.
 
 use serde_json::json;

@@ -12,7 +12,7 @@ pub(crate) const CREATED: &str = "customer.subscription.created";
 pub(crate) const UPDATED: &str = "customer.subscription.updated";
 pub(crate) const DELETED: &str = "customer.subscription.deleted";
 
-/// What is known of every customer.
+/// States of all customers.
 pub(crate) type States = BTreeMap<CustomerKey, CustomerState>;
 
 /// Folds a body into the state of the customer whom it names, if it names one.
@@ -49,7 +49,7 @@ pub(crate) fn apply_all<'a>(changes: impl IntoIterator<Item = &'a Observed>) -> 
     states
 }
 
-/// What an event says about its place in its second.
+/// Evidence of an event's place in its second.
 pub(crate) fn evidence(
     phase: LifecyclePhase,
     rank: u8,

@@ -1,4 +1,4 @@
-//! What one version of the fold could not read, the next one folds: by a rebuild, and by itself.
+//! Events that one version of the fold could not read are folded by the next one: by a rebuild, and automatically.
 
 use subledger::clock::Clock;
 use subledger::ids::Position;

@@ -113,7 +113,7 @@ fn both_ways(directory: &Path, file: &str) -> [Output; 2] {
     [by_option, by_environment.env("SUBLEDGER_POLICY", file).output().unwrap()]
 }
 
-/// What a refused command said: on stderr alone, and with a hint.
+/// Message of a refused command: on stderr only, with a hint.
 fn refusal(output: &Output) -> String {
     let err = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{err}");

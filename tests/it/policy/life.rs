@@ -21,13 +21,13 @@ pub(super) const BUILT_IN: &str = "";
 pub(super) enum Step {
     /// Stripe says this on that day.
     On(i64, Told),
-    /// Who asks for that day is told that there is access, or that there is none.
+    /// Expected access on that day.
     Asked(i64, bool),
     /// The row has this value in this column.
     Shows(&'static str, Value),
 }
 
-/// What Stripe says.
+/// Event of Stripe.
 pub(super) enum Told {
     /// The subscription changes in these fields; all others stay as they were.
     Subscription { event_type: &'static str, changes: Value },

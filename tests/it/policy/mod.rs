@@ -1,4 +1,4 @@
-//! Who has access when: realistic lives of subscriptions, told from their first event to their last.
+//! Access over time: realistic lives of subscriptions, from their first event to their last.
 
 mod run_once {
     mod dunning;

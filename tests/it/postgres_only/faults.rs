@@ -1,4 +1,4 @@
-//! What a server and the way to it can do to a ledger: it is unavailable while that lasts, loses nothing, and
+//! Faults of a server and of the network to it: the ledger is unavailable meanwhile, loses nothing, and
 //! goes on by itself.
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, as_owner_of};
 
 /// Places where Debian and others keep it.
 const PLACES: [&str; 2] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
-/// How long it may take until it listens, and between two looks.
+/// Maximum time until it listens, and the pause between two attempts.
 const START: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Ends the pooler when nobody holds the other end of its input any more, whatever became of the tests.
@@ -26,7 +26,7 @@ kill -KILL $!
 /// A pooler before a server.
 struct Pooler {
     cluster: Cluster,
-    /// Where it listens.
+    /// Address that it listens on.
     folder: PathBuf,
     /// Held for as long as it is to run.
     _process: Child,

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
-/// What reaches the server, and its answer nobody.
+/// Request that reaches the server while its answer is lost.
 #[derive(Debug, Default)]
 struct Trap {
     /// A part of the message that is waited for.
@@ -17,7 +17,7 @@ struct Trap {
     cut: AtomicUsize,
 }
 
-/// What happens to the connections that there are, and to those that are made.
+/// Treatment of existing and of new connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Way {
     /// Nothing arrives any more, in either direction, and no end learns of it.
@@ -90,7 +90,7 @@ impl Proxy {
         *self.trap.part.lock().unwrap() = Some(part);
     }
 
-    /// How many connections were cut.
+    /// Number of connections that were cut.
     pub(super) fn cut(&self) -> usize {
         self.trap.cut.load(Ordering::SeqCst)
     }

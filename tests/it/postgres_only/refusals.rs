@@ -1,4 +1,4 @@
-//! What is said where a server cannot be used: why, with the code of the server, and what to do; and nothing of a
+//! Messages about a server that cannot be used: the reason with the server's code, and a hint, but no
 //! password.
 
 use subledger::clock::Clock;
@@ -8,7 +8,7 @@ use crate::app::commands::{Ran, ran, subledger};
 use crate::cluster::Cluster;
 use crate::ledger::new_event;
 
-/// What `verify` says of this address.
+/// Output of `verify` for this address.
 fn refused(url: &str) -> Ran {
     let directory = tempfile::tempdir().unwrap();
     let mut command = subledger(directory.path(), &["verify"]);
@@ -84,7 +84,7 @@ async fn each_way_to_be_refused_by_a_server_has_its_sentence_and_its_hint() {
     }
 }
 
-/// What the program's log shows of an append that fails: the code, the object, and what to do, but no value.
+/// Log line of an append that fails: the code, the object and a hint, but no value.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_that_the_server_refuses_names_code_and_object_and_no_value() {
     let cluster = Cluster::start();

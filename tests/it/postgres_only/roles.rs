@@ -1,4 +1,4 @@
-//! Who may do what: the roles that the guide tells to make.
+//! Rights of the roles that the guide describes.
 
 use std::path::Path;
 
@@ -57,7 +57,7 @@ impl Roles {
         Store::open(&url, OpenMode::Create, Clock::System).await.unwrap()
     }
 
-    /// What a role with its own SQL reads of the live read model.
+    /// Rows of the live read model that a role reads with its own SQL.
     fn rows(&self, role: &str) -> String {
         let sql = "SELECT count(*) FROM subledger_read.current_subscriptions";
         self.cluster.psql_of(role, "ledger", sql)

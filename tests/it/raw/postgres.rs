@@ -84,7 +84,7 @@ pub(super) async fn drop_guards(connection: &mut PgConnection) -> Vec<String> {
     back
 }
 
-/// What the read models are made of: names, and the definitions of views.
+/// Objects of the read models: names, and the definitions of views.
 pub(super) async fn schema(connection: &mut PgConnection) -> Vec<(String, Option<String>)> {
     let sql =
         "SELECT relname::text, CASE WHEN relkind = 'v' THEN pg_get_viewdef(oid) END FROM pg_class

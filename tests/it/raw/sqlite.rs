@@ -72,7 +72,7 @@ pub(super) async fn drop_guards(connection: &mut SqliteConnection) -> Vec<String
     guards.into_iter().map(|(_, sql)| sql).collect()
 }
 
-/// What the read models are made of: names and definitions.
+/// Objects of the read models: names and definitions.
 pub(super) async fn schema(connection: &mut SqliteConnection) -> Vec<(String, Option<String>)> {
     let sql = "SELECT name, sql FROM sqlite_schema ORDER BY name";
     sqlx::query_as(sql).fetch_all(connection).await.unwrap()

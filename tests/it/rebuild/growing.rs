@@ -19,7 +19,7 @@ const EVENTS: usize = 400_000;
 /// Events that are appended before it begins, so that all are at work.
 const WARM: i64 = 500;
 const CUSTOMERS: usize = 300;
-/// What the write-ahead log of the log may grow to: a checkpoint that waits for readers is due from
+/// Maximum size of the log's write-ahead log: a checkpoint that waits for readers is due from
 /// 64 MiB on, and one that found none to wait for comes 16 MiB later.
 const WAL_BYTES_MAX: u64 = 112 * 1024 * 1024;
 

@@ -14,9 +14,9 @@ use crate::store::Ledger;
 
 /// Enough that a rebuild takes a while.
 const EVENTS: usize = 12_000;
-/// How often each command is killed.
+/// Number of times that each command is killed.
 const KILLS: u32 = 6;
-/// What the end of a file may gain: pages of the list of free ones.
+/// Bytes by which a file may grow: pages of the list of free pages.
 const SLACK_BYTES: u64 = 64 * 1024;
 
 fn start(folder: &Path, arguments: &[&str]) -> Child {

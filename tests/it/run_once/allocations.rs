@@ -20,7 +20,7 @@ fn allocations(body: &str) -> u64 {
 /// The parser's own list of open brackets, once for the envelope and once for the object.
 const BRACKETS: u64 = 2;
 
-/// What nobody reads, so many times.
+/// Fields that nobody reads, repeated.
 fn ballast(times: usize) -> String {
     r#","unread":{"list":["text",7,null],"deeper":{"more":"text"}}"#.repeat(times)
 }

@@ -114,7 +114,7 @@ proptest! {
     }
 }
 
-/// What an API version cannot tell, or tells otherwise. `items.x` is the field of each item.
+/// Fields that an API version lacks or renders differently. `items.x` is the field of each item.
 fn untold_at(version: ApiVersion) -> Vec<&'static str> {
     // The version itself is how a row was told.
     let mut fields = vec!["api_version"];

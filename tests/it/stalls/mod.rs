@@ -1,4 +1,4 @@
-//! What must not bring a ledger to a standstill, or must be said where it does: a log line that cannot be written, a
+//! Causes that must not stop a ledger, or must be reported if they do: a log line that cannot be written, a
 //! task that ends, a clock that was ahead, a log that is gone.
 
 mod clocks;

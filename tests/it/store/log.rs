@@ -369,7 +369,7 @@ async fn two_processes_that_append_at_once_leave_no_gap() {
     assert_sound(&ledger.store).await;
 }
 
-/// What a log must be, in a few lines: the first bytes of each id, in order.
+/// Model of a log: the first bytes of each id, in order.
 #[derive(Default)]
 struct Model {
     positions: HashMap<String, i64>,

@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::raw;
 
-/// When the clocks of these tests stand still: 2026-01-01T00:00:00Z.
+/// Time at which the clocks of these tests stand: 2026-01-01T00:00:00Z.
 pub(crate) const NOON: ReceivedAt = ReceivedAt(1_767_225_600_000_000);
 
 /// A ledger in a directory of its own, which goes when the test ends.

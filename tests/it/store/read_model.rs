@@ -250,7 +250,7 @@ async fn a_name_in_the_catalogue_does_not_depend_on_the_order_of_arrival() {
     }
 }
 
-/// What an event calls a product or a price.
+/// Name of a product or a price in an event.
 fn called(id: &str, name: &str, created: i64, event_id: &str) -> CatalogueEntry {
     let created = StripeTime(created);
     let rank = NameRank { deleted: false, created, changed: true, event_id: event_id.into() };

@@ -1,4 +1,4 @@
-//! What the log of a server says about clients that it refuses.
+//! Log lines of a server about clients that it refuses.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;

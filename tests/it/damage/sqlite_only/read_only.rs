@@ -94,7 +94,7 @@ async fn a_ledger_is_read_where_nothing_can_be_written() {
     assert!(contents(path) == before, "a file was changed");
 }
 
-/// What was committed last may stand in the write-ahead log alone: nobody may pass over that.
+/// The last commits may be in the write-ahead log only, so it must not be ignored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_ahead_log_that_cannot_be_read_is_named() {
     let (directory, _, store) = folded().await;

@@ -16,7 +16,7 @@ const ROWS: [(i64, &str, &str); 6] = [
 /// Those of them that the fold does not read.
 const UNREAD_BY_THE_FOLD: [i64; 2] = [13, 15];
 
-/// What is done to the body of a subscription, and what is said of it.
+/// Damage to the body of a subscription, and the message about it.
 const BODY: (&str, &str) = (
     "payload = replace(payload, 'cancel_at_period_end', 'cancel_at' || CAST(x'ff' AS TEXT) || 'period_end')",
     "payload is not valid UTF-8",

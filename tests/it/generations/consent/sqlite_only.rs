@@ -1,4 +1,4 @@
-//! What holds for files of SQLite alone.
+//! Tests of SQLite files.
 
 use super::super::append;
 use super::*;

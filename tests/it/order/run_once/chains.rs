@@ -66,7 +66,7 @@ impl Life {
     }
 }
 
-/// What happened within one second, first to last, under ids that say the opposite or nothing.
+/// Events of one second, first to last, under ids that suggest the opposite order or none.
 fn true_sequence(dice: &mut Dice, versions: &[&str]) -> (Vec<Told>, Life) {
     let mut statuses = STATUSES.to_vec();
     dice.shuffle(&mut statuses);

@@ -1,4 +1,4 @@
-//! What is over stays over, and what is paid stays paid, whatever arrives late.
+//! Late events: an ended subscription stays ended, and a paid invoice stays paid.
 
 use subledger::time::StripeTime;
 

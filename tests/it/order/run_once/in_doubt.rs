@@ -1,4 +1,4 @@
-//! What is in doubt is marked, and nothing else: each as the least that shows it.
+//! Ambiguous rows are marked, and no others: the smallest example of each case.
 
 use subledger::ids::InvoiceId;
 

@@ -12,7 +12,7 @@ const SECONDS: u64 = 300_000;
 /// Evidence is read from this many random bodies once, and then dealt out again and again.
 const POOL: usize = 3_000;
 
-/// What is kept of a snapshot: so few values that rivals agree about as often as they differ.
+/// Facts of a snapshot: so few values that rivals agree about as often as they differ.
 type Facts = u8;
 type Rival = (Precedence, StripeTime, EventId, Snapshot<Facts>);
 

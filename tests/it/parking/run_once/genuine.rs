@@ -41,7 +41,7 @@ fn fullest_bodies() -> Vec<Value> {
     fullest.into_values().collect()
 }
 
-/// Where there are objects, as JSON pointers: the object itself, and those within it at every level.
+/// JSON pointers of the object itself and of the objects within it, at every level.
 fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {

@@ -1,9 +1,9 @@
-//! Why an event is parked, in words for a person and without its values.
+//! Reasons of parked events: written for people, without values of the event.
 
 use serde_json::{Value, json};
 use subledger::projection::observe::observe;
 
-/// What is said of an event of this type about this object.
+/// Reason why an event of this type with this object is parked.
 fn said(event_type: &str, object: &Value) -> String {
     let body = json!({
         "id": "evt_1", "object": "event", "type": event_type, "created": 7, "livemode": true,

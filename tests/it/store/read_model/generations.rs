@@ -1,4 +1,4 @@
-//! Which generation answers, who may write to it, and what a failed write leaves.
+//! Generations: the one that answers, the right to write to it, and the traces of a failed write.
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
     assert_eq!(begin(&ledger.store, "4").await.0.id, 4, "no number is given twice");
 }
 
-/// How many rows a generation has, be it live or not.
+/// Number of rows of a generation, live or not.
 async fn rows_of(ledger: &Ledger, generation: i64) -> i64 {
     let sql = format!("SELECT count(*) FROM current_subscriptions_g{generation}");
     raw::read(&ledger.url).await.value(&sql).await

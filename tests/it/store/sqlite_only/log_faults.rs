@@ -1,4 +1,4 @@
-//! What goes wrong with a file: said clearly, nothing half-written, and mended where it can be.
+//! Faults of a file: reported clearly, nothing half-written, and repaired if possible.
 
 use std::fs;
 

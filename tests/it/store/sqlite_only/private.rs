@@ -1,4 +1,4 @@
-//! Who can read the files of a ledger: their owner alone, whatever the umask says.
+//! Permissions of a ledger's files: only their owner can read them, whatever the umask.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
