@@ -70,7 +70,7 @@ pub fn deliver(events: Vec<SimulatedEvent>, delivery: &Delivery) -> Vec<Simulate
     arrivals.into_iter().map(|(_, event)| event).collect()
 }
 
-/// Whether the second endpoint is the faster one in this second.
+/// True if the second endpoint is the faster one in this second.
 fn second_is_first(seed: u64, created: i64) -> bool {
     Dice::new(seed, created.unsigned_abs()).percent(50)
 }

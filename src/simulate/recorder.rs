@@ -135,7 +135,7 @@ impl Recorder {
         self.wall
     }
 
-    /// Whether a test clock moves the objects.
+    /// True if a test clock moves the objects.
     pub(super) const fn has_test_clock(&self) -> bool {
         self.test_clock
     }

@@ -220,7 +220,7 @@ fn days_left(stage: &Stage) -> i64 {
     (stage.subscription.next_period_end() - stage.recorder.now()) / 86_400
 }
 
-/// Whether bank transfers are possible: two weeks to pay are too long for a weekly price.
+/// True if bank transfers are possible: two weeks to pay are too long for a weekly price.
 fn pays_by_transfer(stage: &Stage) -> bool {
     stage.subscription.items.iter().all(|item| item.price.interval != Interval::Week)
 }

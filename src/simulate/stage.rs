@@ -48,7 +48,7 @@ pub(super) struct Naming {
 pub(super) struct EventFacts {
     /// Last event of the subscription.
     pub(super) last: Option<Sent>,
-    /// Whether the subscription was unchanged when it was sent.
+    /// True if the subscription was unchanged when it was sent.
     pub(super) last_is_unchanged: bool,
     pub(super) past_due_since: Option<i64>,
     pub(super) payment_failed_at: Option<i64>,
@@ -111,7 +111,7 @@ impl Stage {
         self.send_updated();
     }
 
-    /// Whether an event of the subscription was sent, and it has not ended.
+    /// True if an event of the subscription was sent, and it has not ended.
     pub(super) fn is_running(&self) -> bool {
         self.facts.last.is_some() && !self.subscription.status.is_terminal()
     }

@@ -54,7 +54,7 @@ impl ApiVersion {
         }
     }
 
-    /// Whether Stripe sent events of this type at the time.
+    /// True if Stripe sent events of this type at the time.
     pub(super) fn has_event(self, event_type: &str) -> bool {
         const SINCE_2020: [&str; 8] = [
             "checkout.",

@@ -86,7 +86,7 @@ async fn connection(
     Ok(latencies)
 }
 
-/// Whether the head, and as much as it announces, has been read.
+/// True if the head, and as much as it announces, has been read.
 fn is_complete(answer: &[u8]) -> anyhow::Result<bool> {
     let Some(head) = answer.windows(4).position(|it| it == b"\r\n\r\n") else { return Ok(false) };
     let text = std::str::from_utf8(&answer[..head])?.to_ascii_lowercase();

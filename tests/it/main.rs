@@ -48,7 +48,7 @@ use tempfile::TempDir;
 /// Beginning of the name of a folder whose database is always one of PostgreSQL's.
 const ON_POSTGRES: &str = "postgres-";
 
-/// Whether tests that run on either database run on PostgreSQL.
+/// True if tests that run on either database run on PostgreSQL.
 fn is_on_postgres() -> bool {
     static IS_ON_POSTGRES: LazyLock<bool> =
         LazyLock::new(|| match std::env::var("SUBLEDGER_TEST_DATABASE").as_deref() {

@@ -192,7 +192,7 @@ impl Stage {
         self.recorder.send(event_type, schedule);
     }
 
-    /// Whether all items have the same interval: a phase has only one end.
+    /// True if all items have the same interval: a phase has only one end.
     fn has_one_interval(&self) -> bool {
         let items = &self.subscription.items;
         let of = |item: &subscription::Item| {

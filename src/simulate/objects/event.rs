@@ -20,7 +20,7 @@ pub struct SimulatedEvent {
     pub body: String,
     /// Bytes for a second endpoint at another API version, if there is one.
     pub second_body: Option<String>,
-    /// Whether the final state can be computed without it.
+    /// True if the final state can be computed without it.
     pub losable: bool,
 }
 

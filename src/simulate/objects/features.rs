@@ -39,7 +39,7 @@ impl Features {
         &self.lookup_keys[..self.lookup_keys.len().min(EMBEDDED)]
     }
 
-    /// Whether the customer has more.
+    /// True if the customer has more.
     pub(crate) fn is_truncated(&self) -> bool {
         self.lookup_keys.len() > EMBEDDED
     }

@@ -14,7 +14,7 @@ pub(crate) struct Line {
     pub(crate) quantity: i64,
     /// In minor units; negative for a credit.
     pub(crate) amount: i64,
-    /// Whether it corrects a period that was billed already.
+    /// True if it corrects a period that was billed already.
     pub(crate) proration: bool,
     pub(crate) start: i64,
     pub(crate) end: i64,

@@ -19,7 +19,7 @@ pub(crate) struct Price {
     pub(crate) currency: &'static str,
     pub(crate) interval: Interval,
     pub(crate) interval_count: u32,
-    /// Whether usage is billed. Then a subscription has no quantity.
+    /// True if usage is billed. Then a subscription has no quantity.
     pub(crate) metered: bool,
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Schedule {
     pub(crate) phases: Vec<Phase>,
     /// Index of the current phase; `None` before the first and after the last.
     pub(crate) current: Option<usize>,
-    /// Whether the subscription ends with the last phase.
+    /// True if the subscription ends with the last phase.
     pub(crate) cancels: bool,
     pub(crate) created: i64,
     /// Time of the end that the status names.
@@ -56,7 +56,7 @@ impl Status {
 }
 
 impl Schedule {
-    /// Whether it still drives its subscription.
+    /// True if it still drives its subscription.
     pub(crate) const fn is_in_force(&self) -> bool {
         matches!(self.status, Status::NotStarted | Status::Active)
     }

@@ -20,7 +20,7 @@ pub struct SubscriptionFilter {
     pub subscription_id: Option<SubscriptionId>,
     /// Allowed statuses; empty allows any.
     pub statuses: Vec<String>,
-    /// Whether access must be granted at this instant or must not.
+    /// Expected access at this instant.
     pub active: Option<(bool, StripeTime)>,
     /// Item that the subscription must have.
     pub item: ItemFilter,
