@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
-use super::schema::GenerationSchema;
 use super::tables::{bind_scope, bulk};
 use crate::ids::{AccountId, EventId, Scope};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
@@ -33,7 +32,7 @@ impl ReadModel {
         let wanted: Vec<_> = wanted.into_iter().collect();
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !GenerationSchema::load(&mut session, generation).await?.has("catalogue") {
+        if !self.schema_of(&mut session, generation).await?.has("catalogue") {
             return Ok(Catalogue::default());
         }
         let found = bulk(&mut session, sql::NAMES, generation, &wanted, |to, (scope, id)| {

@@ -17,7 +17,7 @@ pub struct ReadModel(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) db: Database,
-    /// Schema of the live generation, after it was read once.
+    /// Schema of the generation that was read last, which is usually the live one.
     schema: Mutex<Option<Arc<GenerationSchema>>>,
     /// Damage that reads have reported.
     pub(super) damage_report: Mutex<DamageReport>,
@@ -51,24 +51,24 @@ impl ReadModel {
         self.0.db.close().await;
     }
 
-    /// Schema of the live generation. It never changes and is cached, unless a table is missing: that may be damage
-    /// that is repaired meanwhile.
-    pub(super) async fn live_schema(
+    /// Schema of a generation. It never changes and that of the last generation is cached, unless a table is missing:
+    /// that may be damage that is repaired meanwhile.
+    pub(super) async fn schema_of(
         &self,
         session: &mut Session<'_>,
-        live: GenerationId,
+        generation: GenerationId,
     ) -> Result<Arc<GenerationSchema>, StoreError> {
-        if let Some(schema) = self.cached_schema().filter(|it| it.generation == live) {
+        if let Some(schema) = self.cached_schema().filter(|it| it.generation == generation) {
             return Ok(schema);
         }
-        let schema = Arc::new(GenerationSchema::load(session, live).await?);
+        let schema = Arc::new(GenerationSchema::load(session, generation).await?);
         if schema.is_complete() {
             self.cache_schema(Some(Arc::clone(&schema)));
         }
         Ok(schema)
     }
 
-    /// Schema of the generation that was live when it was read last.
+    /// Schema of the generation that was read last.
     pub(super) fn cached_schema(&self) -> Option<Arc<GenerationSchema>> {
         self.0.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

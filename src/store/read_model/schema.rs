@@ -38,6 +38,8 @@ pub(in crate::store) struct GenerationSchema {
     dialect: Dialect,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
+    /// Tables that have all columns that this program requires.
+    usable: HashSet<&'static str>,
     /// Statements that read subscriptions. None if a required column is missing.
     selects: Option<Selects>,
     /// Statements that find subscriptions by the properties of their items. None if that table is missing.
@@ -95,10 +97,12 @@ impl GenerationSchema {
             generation,
             dialect,
             columns,
+            usable: HashSet::new(),
             selects: None,
             selects_by_items: None,
             access: None,
         };
+        schema.usable = TABLE_NAMES.into_iter().filter(|table| schema.is_usable(table)).collect();
         if schema.has("current_subscriptions") {
             schema.selects = Some(schema.selects_led_by(LeadingTable::Subscriptions));
             let by_items = schema
@@ -117,6 +121,10 @@ impl GenerationSchema {
 
     /// True if a table has all columns that this program requires.
     pub(super) fn has(&self, table: &str) -> bool {
+        self.usable.contains(table)
+    }
+
+    fn is_usable(&self, table: &str) -> bool {
         columns_of(self.dialect, table).all(|column| {
             let dispensable = table == "current_subscriptions" && !REQUIRED.contains(&column.0);
             dispensable || self.stores(table, column)

@@ -81,7 +81,7 @@ impl ReadModel {
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let schema = self.schema_of(&mut session, stamp.generation).await?;
         let (statement, parameters) = fill(&schema, session.dialect())?;
         let rows = parameters.bind(session.query(statement)).fetch_all().await?;
         reader.end().await?;
@@ -102,7 +102,7 @@ impl ReadModel {
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let schema = self.schema_of(&mut session, stamp.generation).await?;
         Ok(SubscriptionPages { stamp, reader: Some(reader), schema, filter, after, rows })
     }
 
@@ -115,7 +115,7 @@ impl ReadModel {
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let schema = self.schema_of(&mut session, stamp.generation).await?;
         let query = session.query(schema.statement(sql::CUSTOMER_EXISTS)?);
         let query = query.bind(customer.scope.account.as_str()).bind(customer.scope.livemode);
         let exists = query.bind(customer.customer.as_str()).fetch_one().await?.get(0)?;

@@ -5,7 +5,6 @@ use futures_util::TryStreamExt as _;
 use super::generation::{GenerationStamp, live_stamp};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
-use super::schema::GenerationSchema;
 use super::subscriptions::{limit_of, read_customer};
 use super::tables::for_generation;
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
@@ -57,7 +56,7 @@ impl ReadModel {
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let schema = self.schema_of(&mut session, stamp.generation).await?;
         let query = session.query(schema.statement(template)?).bind(after.0).bind(limit_of(limit));
         let query = query.bind(scope.account.as_str()).bind(scope.livemode).bind(id);
         let mut rows = query.fetch();
@@ -79,7 +78,7 @@ impl ReadModel {
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
-        let schema = self.live_schema(&mut session, stamp.generation).await?;
+        let schema = self.schema_of(&mut session, stamp.generation).await?;
         let query = session.query(schema.statement(sql::CUSTOMERS_OF_USER)?).bind(user_id);
         let rows = query.bind(scope.account.as_str()).bind(scope.livemode).fetch_all().await?;
         reader.end().await?;
@@ -95,7 +94,7 @@ impl ReadModel {
     ) -> Result<Vec<Parked>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !GenerationSchema::load(&mut session, generation).await?.has("parked") {
+        if !self.schema_of(&mut session, generation).await?.has("parked") {
             return Ok(Vec::new());
         }
         let statement = for_generation(session.text(sql::PARKED), generation);
@@ -108,7 +107,7 @@ impl ReadModel {
     pub async fn parked_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !GenerationSchema::load(&mut session, generation).await?.has("parked") {
+        if !self.schema_of(&mut session, generation).await?.has("parked") {
             return Ok(0);
         }
         let statement = for_generation(session.text(sql::PARKED_COUNT), generation);
