@@ -18,6 +18,7 @@ use crate::projection::{Logic, rows};
 use crate::projector::effects_of;
 use crate::store::{EventFacts, LoggedEvent};
 use crate::stripe::Envelope;
+use crate::stripe::observation::TYPE_PREFIX;
 
 /// Outcome of an event's fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -321,5 +322,6 @@ fn envelope(input: &ReplayInput) -> Envelope<'_> {
         object: None,
         previous_attributes: None,
         is_thin: false,
+        is_observation: event_type.starts_with(TYPE_PREFIX),
     })
 }

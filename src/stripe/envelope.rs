@@ -9,6 +9,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json::{MaybeText, Text};
+use super::observation;
 use crate::ids::{AccountId, Scope};
 use crate::time::StripeTime;
 
@@ -17,9 +18,10 @@ pub const NAME_BYTES_MAX: usize = 255;
 
 /// Envelope of an event. Its object stays raw, or is read in the same pass as an `O`.
 ///
-/// There are two forms. *Snapshot* events (`object: "event"`) contain the object in `data`. *Thin* events
+/// There are three forms. *Snapshot* events (`object: "event"`) contain the object in `data`. *Thin* events
 /// (`object: "v2.core.event"`) contain only a reference, and their `created` is ISO 8601 text with up to
-/// nanoseconds. Events from before 2014-10-31 have no `api_version`. `request` was text before 2017-05-25 and is
+/// nanoseconds. *Observations* (`object: "subledger.observation"`) are the ledger's own: objects that
+/// [Stripe's API showed](super::observation). Events from before 2014-10-31 have no `api_version`. `request` was text before 2017-05-25 and is
 /// an object since, so it is not read. Only events of connected accounts have `account`. Events that the
 /// endpoint of an organization receives have no `account`, and `context` (2025-04-30) names it.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Envelope<'a, O = &'a RawValue> {
     pub previous_attributes: Option<&'a str>,
     /// True for a thin event, which names its object and does not contain it.
     pub is_thin: bool,
+    /// True for an observation: an object that the API showed.
+    pub is_observation: bool,
 }
 
 /// Reason why a body is not an event. It contains nothing of the body.
@@ -140,6 +144,7 @@ impl<'a, O> Envelope<'a, O> {
             object,
             previous_attributes,
             is_thin,
+            is_observation,
         } = self;
         let envelope = Envelope {
             id,
@@ -153,6 +158,7 @@ impl<'a, O> Envelope<'a, O> {
             object: None,
             previous_attributes,
             is_thin,
+            is_observation,
         };
         (envelope, object)
     }
@@ -190,12 +196,17 @@ struct WireData<'a, O> {
 
 impl<'a, O> Wire<'a, O> {
     fn into_envelope(self) -> Result<Envelope<'a, O>, &'static str> {
-        let is_thin = match self.object.as_deref() {
+        let (is_thin, is_observation) = match self.object.as_deref() {
             // Bodies from before the field existed have none.
-            Some("event") | None => false,
-            Some("v2.core.event") => true,
+            Some("event") | None => (false, false),
+            Some("v2.core.event") => (true, false),
+            Some(observation::OBJECT) => (false, true),
             Some(_) => return Err("`object` is neither \"event\" nor \"v2.core.event\""),
         };
+        // Only an observation may have a type of the ledger's own, and it must have one.
+        if is_observation != self.event_type.starts_with(observation::TYPE_PREFIX) {
+            return Err("`object` and `type` do not belong together");
+        }
         let (created, created_nanos) =
             parse_created(self.created.get()).ok_or("`created` is no instant")?;
         // The `data` of a thin event contains no object.
@@ -231,6 +242,7 @@ impl<'a, O> Wire<'a, O> {
             object,
             previous_attributes: previous_attributes.map(RawValue::get),
             is_thin,
+            is_observation,
         })
     }
 }

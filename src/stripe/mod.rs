@@ -51,6 +51,7 @@ pub mod invoice;
 pub mod json;
 pub mod json_paths;
 pub mod object_type;
+pub mod observation;
 pub mod payment;
 pub mod price;
 pub mod product;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::observation::{GONE_SUFFIX, TYPE_PREFIX};
+
 /// Type of an object that changes a row or a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectType {
@@ -33,6 +35,9 @@ impl ObjectType {
     /// `customer.subscription.*` and `customer.*` share a prefix, and below `customer.` there are also
     /// discounts, sources and tax ids.
     pub fn from_event_type(event_type: &str) -> Option<Self> {
+        if let Some(observed) = event_type.strip_prefix(TYPE_PREFIX) {
+            return Self::from_name(observed.strip_suffix(GONE_SUFFIX).unwrap_or(observed));
+        }
         let is = |prefix: &str| event_type.starts_with(prefix);
         Some(match event_type {
             // A forecast: it has no id, and its time lies ahead.
@@ -49,6 +54,23 @@ impl ObjectType {
             _ if is("plan.") => Self::Plan,
             _ => return None,
         })
+    }
+
+    /// The type of the objects that have this value of the field `object`. None if the ledger does not read it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        const ALL: [ObjectType; 10] = [
+            ObjectType::Subscription,
+            ObjectType::Invoice,
+            ObjectType::CheckoutSession,
+            ObjectType::Customer,
+            ObjectType::SubscriptionSchedule,
+            ObjectType::EntitlementSummary,
+            ObjectType::Discount,
+            ObjectType::Product,
+            ObjectType::Price,
+            ObjectType::Plan,
+        ];
+        ALL.into_iter().find(|it| it.as_str() == name)
     }
 
     /// The value of the object's field `object`.
