@@ -65,6 +65,7 @@ CREATE TABLE current_subscriptions_g{g} (
     billing_currency        text,
     transform_quantity      jsonb,
     paid_through_unknown    boolean NOT NULL,
+    observed_at             timestamptz,
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 );
 

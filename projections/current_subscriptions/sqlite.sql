@@ -67,6 +67,7 @@ CREATE TABLE current_subscriptions_g{g} (
     billing_currency        TEXT,
     transform_quantity      TEXT,
     paid_through_unknown    INTEGER NOT NULL,
+    observed_at             TEXT,
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 );
 

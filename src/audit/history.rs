@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::describe::note;
+use super::describe::{as_seen_at, note};
 use super::is_zero;
 use super::replay::{FoldOutcome, ReplayStep};
 use super::subject::Subject;
@@ -13,7 +13,7 @@ use crate::erasure::ErasureRecord;
 use crate::ids::{EventId, Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::EventSource;
-use crate::stripe::Envelope;
+use crate::stripe::{Envelope, observation};
 use crate::time::{ReceivedAt, StripeTime};
 
 /// History in canonical order.
@@ -87,7 +87,7 @@ pub struct HistoryChange {
 }
 
 /// Fields that a history omits: they identify the row or its latest event, and change never or with every event.
-pub(super) const OMITTED_FIELDS: [&str; 10] = [
+pub(super) const OMITTED_FIELDS: [&str; 11] = [
     "account",
     "api_version",
     "customer_id",
@@ -95,6 +95,7 @@ pub(super) const OMITTED_FIELDS: [&str; 10] = [
     "last_event_at",
     "last_event_id",
     "livemode",
+    "observed_at",
     "parked",
     "product_name",
     "subscription_id",
@@ -148,9 +149,16 @@ impl HistoryEvent {
     }
 }
 
-/// Sentence about the money in an event.
+/// Sentence about the money in an event, or about the observation that it is.
 fn note_of(body: &str) -> Option<String> {
     let envelope = Envelope::parse(body).ok()?;
+    if envelope.is_observation {
+        let seen = as_seen_at(envelope.created);
+        let request = observation::request_of(body);
+        let by =
+            request.map_or_else(|| ", imported".to_owned(), |it| format!(" by {}", it.describe()));
+        return Some(format!("{seen}{by}"));
+    }
     let object = serde_json::from_str(envelope.object.map(RawValue::get)?).ok()?;
     note(&envelope.event_type, &object)
 }

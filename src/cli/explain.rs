@@ -12,6 +12,7 @@ use super::report::{Exit, Failure, print_message};
 use crate::audit::{self, Decision, EventPointer, Explained, Explanation, Past};
 use crate::ids::{AccountId, Scope, SubscriptionId};
 use crate::store::OpenMode;
+use crate::stripe::observation::TYPE_PREFIX;
 use crate::time::{ReceivedAt, StripeTime};
 
 /// Columns of the CSV.
@@ -151,10 +152,12 @@ fn decision_lines(decision: &Decision) -> Vec<String> {
 
 fn event_lines(source: &EventPointer, before: &str) -> Vec<String> {
     let at = minute(&source.occurred_at.to_string());
-    let mut lines = vec![
-        format!("{before}#{} {}", source.position, source.event_type),
-        format!("{at} {}", source.event_id),
-    ];
+    let event_type = &source.event_type;
+    let said = event_type
+        .strip_prefix(TYPE_PREFIX)
+        .map_or_else(|| event_type.clone(), |object| format!("{object}, as seen at Stripe on"));
+    let mut lines =
+        vec![format!("{before}#{} {said}", source.position), format!("{at} {}", source.event_id)];
     lines.extend(source.path.clone());
     lines
 }

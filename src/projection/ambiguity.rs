@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::group::{Group, Precedence, Winner};
+use super::group::{Precedence, Winner};
+use super::latest::Latest;
 use super::state::{CustomerState, InvoiceState, SubscriptionState};
 use crate::ids::{EventId, InvoiceId, SubscriptionId};
 use crate::stripe::invoice::InvoiceFacts;
@@ -132,16 +133,16 @@ fn invoice_ties<'a>(
     for (invoice, known) in invoices {
         let winner = known.snapshots.winner();
         if winner.precedence != Precedence::Terminal {
-            let made = winner.snapshot.facts.created.unwrap_or(known.first_seen);
+            let made = winner.facts.created.unwrap_or(known.first_seen);
             by_second.entry(made).or_default().push((invoice, winner));
         }
     }
     let is_own = |invoices: &Vec<(&InvoiceId, Winner<'_, InvoiceFacts>)>| {
-        invoices.iter().any(|(_, winner)| winner.snapshot.facts.is_own)
+        invoices.iter().any(|(_, winner)| winner.facts.is_own)
     };
     let last_own = by_second.iter().rfind(|(_, invoices)| is_own(invoices)).map(|(made, _)| *made);
     let tied = by_second.into_iter().filter(move |(made, invoices)| {
-        let mut facts = invoices.iter().map(|(_, winner)| &winner.snapshot.facts);
+        let mut facts = invoices.iter().map(|(_, winner)| winner.facts);
         let decides =
             |it: &InvoiceFacts| it.are_lines_cut || it.lines.iter().any(|line| line.is_credit);
         invoices.len() > 1 && (Some(*made) == last_own || facts.any(decides))
@@ -172,20 +173,20 @@ impl<'a> Ambiguities<'a> {
     /// Adds an object if its last event is ambiguous. `place` finds the object in another state.
     fn add<F: Clone + PartialEq + 'a>(
         &mut self,
-        group: Option<&'a Group<F>>,
-        place: impl Fn(&mut CustomerState) -> Option<&mut Group<F>> + Copy + 'a,
+        latest: Option<&'a Latest<F>>,
+        place: impl Fn(&mut CustomerState) -> Option<&mut Latest<F>> + Copy + 'a,
     ) {
         // One more than is tried makes the row ambiguous.
         let outcomes =
-            group.map(|it| it.possible_outcomes(COMBINATIONS_MAX + 1)).unwrap_or_default();
+            latest.map(|it| it.possible_outcomes(COMBINATIONS_MAX + 1)).unwrap_or_default();
         if outcomes.len() < 2 {
             return;
         }
-        let candidate = |group: Group<F>| Candidate {
-            event_id: group.winner().event_id.clone(),
+        let candidate = |latest: Latest<F>| Candidate {
+            event_id: latest.winner().event_id.clone(),
             select: Box::new(move |state| {
                 if let Some(place) = place(state) {
-                    place.clone_from(&group);
+                    place.clone_from(&latest);
                 }
             }),
         };
@@ -194,11 +195,11 @@ impl<'a> Ambiguities<'a> {
 
     fn add_each<K: Ord + 'static, F: Clone + PartialEq + 'static>(
         &mut self,
-        groups: &'a BTreeMap<K, Group<F>>,
-        all: impl Fn(&mut CustomerState) -> &mut BTreeMap<K, Group<F>> + Copy + 'a,
+        objects: &'a BTreeMap<K, Latest<F>>,
+        all: impl Fn(&mut CustomerState) -> &mut BTreeMap<K, Latest<F>> + Copy + 'a,
     ) {
-        for (id, group) in groups {
-            self.add(Some(group), move |state| all(state).get_mut(id));
+        for (id, latest) in objects {
+            self.add(Some(latest), move |state| all(state).get_mut(id));
         }
     }
 }

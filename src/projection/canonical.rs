@@ -30,8 +30,12 @@ pub fn order_of_instant<'s>(
     if instant.len() == 1 {
         return instant.to_vec();
     }
+    // An observation ranks below every event of its second.
+    let (mut merged, events): (Vec<usize>, Vec<usize>) =
+        instant.iter().partition(|at| envelopes[**at].is_observation);
+    merged.sort_by_key(|at| &envelopes[*at].id);
     let mut objects: BTreeMap<String, Vec<(usize, EventId, Evidence)>> = BTreeMap::new();
-    for at in instant {
+    for at in &events {
         let (object, evidence) = observe::evidence_for(&envelopes[*at]);
         let event_id = EventId::new(envelopes[*at].id.clone());
         objects.entry(object).or_default().push((*at, event_id, evidence));
@@ -44,7 +48,6 @@ pub fn order_of_instant<'s>(
             order.into_iter().map(|index| events[index].0).collect::<Vec<_>>().into_iter()
         })
         .collect();
-    let mut merged = Vec::with_capacity(instant.len());
     while merged.len() < instant.len() {
         let heads = queues.iter().enumerate().filter_map(|(queue, events)| {
             events.as_slice().first().map(|at| (queue, &envelopes[*at]))

@@ -105,10 +105,14 @@ pub struct Winner<'a, F> {
     pub created: StripeTime,
     /// Precedence of the snapshot.
     pub precedence: Precedence,
-    /// The snapshot.
-    pub snapshot: &'a Snapshot<F>,
+    /// Facts of the snapshot.
+    pub facts: &'a F,
+    /// API version that the object is rendered at.
+    pub api_version: Option<&'a str>,
     /// True if another snapshot with other facts may have been the last.
     pub is_ambiguous: bool,
+    /// True if Stripe's API showed it and no event carried it.
+    pub is_observed: bool,
 }
 
 impl<F: Clone + PartialEq> Group<F> {
@@ -193,13 +197,23 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// The snapshot that counts as the latest.
     pub fn winner(&self) -> Winner<'_, F> {
-        let (precedence, created) = (self.precedence, self.created);
-        if let [(event_id, snapshot)] = &self.rivals[..] {
-            return Winner { event_id, created, precedence, snapshot, is_ambiguous: false };
+        let (last, is_ambiguous) = match &self.rivals[..] {
+            [_] => (0, false),
+            _ => {
+                let (last, contenders) = self.last_and_contenders();
+                (last, !contenders.is_empty())
+            }
+        };
+        let (event_id, Snapshot { facts, evidence }) = &self.rivals[last];
+        Winner {
+            event_id,
+            created: self.created,
+            precedence: self.precedence,
+            facts,
+            api_version: evidence.api_version.as_deref(),
+            is_ambiguous,
+            is_observed: false,
         }
-        let (last, contenders) = self.last_and_contenders();
-        let (event_id, snapshot) = &self.rivals[last];
-        Winner { event_id, created, precedence, snapshot, is_ambiguous: !contenders.is_empty() }
     }
 
     /// Groups that this one might be if the last event were known: the winner alone, then each candidate
@@ -245,13 +259,5 @@ impl<F: Clone + PartialEq> Group<F> {
 
     fn facts_at(&self, at: usize) -> &F {
         &self.rivals[at].1.facts
-    }
-}
-
-/// Joins a group into a place that may be empty.
-pub fn join_into<F: Clone + PartialEq>(place: &mut Option<Group<F>>, group: Group<F>) {
-    match place {
-        Some(present) => present.join(group),
-        None => *place = Some(group),
     }
 }

@@ -18,7 +18,9 @@ pub mod effects;
 pub mod entitlement;
 pub mod erasure_record;
 pub mod group;
+pub mod latest;
 pub mod lazy_digest;
+pub mod novelty;
 pub mod observe;
 pub mod order;
 pub mod overdue;
@@ -33,7 +35,7 @@ use policy::{Policy, PolicyError};
 use sha2::{Digest, Sha256};
 
 /// Version of the fold. Raise it with every change that can change a row or the form of the stored state.
-pub const FOLD_VERSION: i64 = 4;
+pub const FOLD_VERSION: i64 = 5;
 
 /// Default metadata key that holds the application's user id.
 pub const DEFAULT_USER_KEY: &str = "user_id";

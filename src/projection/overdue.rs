@@ -12,17 +12,44 @@ pub struct Overdue {
     /// Latest second of a snapshot that is not past due, and true if a snapshot of that second says that it
     /// ceased to be.
     last_current: Option<(StripeTime, bool)>,
-    /// Seconds of past-due snapshots from then on, and true if a snapshot of that second says that it became
-    /// so.
-    overdue: BTreeMap<StripeTime, bool>,
+    /// Seconds of past-due snapshots from then on.
+    overdue: BTreeMap<StripeTime, Evidence>,
+}
+
+/// Evidence of the past-due snapshots of one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Evidence {
+    /// True if a snapshot says that it became past due then.
+    became_so: bool,
+    /// True if an event says it, and not only an observation.
+    is_of_event: bool,
+}
+
+/// Start of the current debt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverdueSince {
+    /// Second of the first past-due snapshot.
+    pub at: StripeTime,
+    /// True if it is only the second in which Stripe's API showed it, so that the debt may be older.
+    pub is_observed: bool,
 }
 
 impl Overdue {
-    /// The second of one snapshot. `is_turn` if its `previous_attributes` say that it was past due before and
+    /// The second of an event's snapshot. `is_turn` if its `previous_attributes` say that it was past due before and
     /// is no more, or the other way round.
     pub fn from_snapshot(at: StripeTime, is_past_due: bool, is_turn: bool) -> Self {
+        Self::new(at, is_past_due, is_turn, true)
+    }
+
+    /// The second of an observation.
+    pub fn from_observation(at: StripeTime, is_past_due: bool) -> Self {
+        Self::new(at, is_past_due, false, false)
+    }
+
+    fn new(at: StripeTime, is_past_due: bool, is_turn: bool, is_of_event: bool) -> Self {
         if is_past_due {
-            Self { last_current: None, overdue: BTreeMap::from([(at, is_turn)]) }
+            let evidence = Evidence { became_so: is_turn, is_of_event };
+            Self { last_current: None, overdue: BTreeMap::from([(at, evidence)]) }
         } else {
             Self { last_current: Some((at, is_turn)), overdue: BTreeMap::new() }
         }
@@ -31,11 +58,17 @@ impl Overdue {
     /// The first past-due second after the last one that is not past due.
     ///
     /// A second that has both counts if it is known to have ended past due, or if there is no later one.
-    pub fn since(&self) -> Option<StripeTime> {
+    pub fn since(&self) -> Option<OverdueSince> {
+        let at = self.first_second()?;
+        let is_observed = self.overdue.get(&at).is_some_and(|evidence| !evidence.is_of_event);
+        Some(OverdueSince { at, is_observed })
+    }
+
+    fn first_second(&self) -> Option<StripeTime> {
         let Some((current, has_recovered)) = self.last_current else {
             return self.overdue.keys().next().copied();
         };
-        let shared = self.overdue.get(&current).map(|became_so| *became_so && !has_recovered);
+        let shared = self.overdue.get(&current).map(|it| it.became_so && !has_recovered);
         let after = self.overdue.keys().find(|at| **at > current).copied();
         match shared {
             Some(true) => Some(current),
@@ -49,8 +82,10 @@ impl Overdue {
         let Self { last_current, overdue } = other;
         // Of one second, true is the greater value: one snapshot that says so is enough.
         self.last_current = self.last_current.max(last_current);
-        for (at, became_so) in overdue {
-            *self.overdue.entry(at).or_default() |= became_so;
+        for (at, Evidence { became_so, is_of_event }) in overdue {
+            let present = self.overdue.entry(at).or_default();
+            present.became_so |= became_so;
+            present.is_of_event |= is_of_event;
         }
         if let Some((current, _)) = self.last_current {
             self.overdue = self.overdue.split_off(&current);
@@ -73,7 +108,7 @@ mod tests {
             reversed.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
         }
         assert_eq!(overdue, reversed);
-        overdue.since().map(|at| at.0)
+        overdue.since().map(|since| since.at.0)
     }
 
     #[test]
@@ -94,5 +129,21 @@ mod tests {
         assert_eq!(since(&[(6, true, true), (6, false, true), (9, true, false)]), Some(9));
         // Nothing else is left, so it must be this one.
         assert_eq!(since(&[(6, true, false), (6, false, false)]), Some(6));
+    }
+
+    #[test]
+    fn a_debt_that_only_an_observation_shows_is_known_to_be_so() {
+        let since = |seen: &[Overdue]| {
+            let mut overdue = Overdue::default();
+            seen.iter().for_each(|it| overdue.join(it.clone()));
+            overdue.since().map(|since| (since.at.0, since.is_observed))
+        };
+        let event = |at| Overdue::from_snapshot(StripeTime(at), true, true);
+        let observed = |at, is_past_due| Overdue::from_observation(StripeTime(at), is_past_due);
+        assert_eq!(since(&[observed(5, true)]), Some((5, true)));
+        assert_eq!(since(&[observed(5, true), event(7)]), Some((5, true)));
+        assert_eq!(since(&[observed(5, true), event(3)]), Some((3, false)));
+        assert_eq!(since(&[observed(5, true), event(5)]), Some((5, false)));
+        assert_eq!(since(&[event(3), observed(5, false), observed(9, true)]), Some((9, true)));
     }
 }

@@ -46,7 +46,7 @@ impl<'a> Payments<'a> {
         subscription: &'a SubscriptionState,
         snapshot: &Winner<'a, SubscriptionFacts>,
     ) -> Self {
-        let facts = &snapshot.snapshot.facts;
+        let facts = snapshot.facts;
         let invoices = in_order(subscription, facts);
         let own = || invoices.iter().filter(|it| it.facts.is_own);
         let is_deleted = |id: &InvoiceId| {
@@ -81,7 +81,7 @@ fn in_order<'a>(
         if winner.precedence == Precedence::Terminal {
             return None;
         }
-        let invoice = &winner.snapshot.facts;
+        let invoice = winner.facts;
         let made = invoice.created.unwrap_or(state.first_seen);
         let seen = if facts.test_clock.is_some() { state.first_seen } else { made };
         Some(KnownInvoice { made, seen, id, facts: invoice, state })
@@ -154,20 +154,21 @@ mod tests {
 
     use super::*;
     use crate::ids::EventId;
-    use crate::projection::group::{Group, Snapshot};
+    use crate::projection::group::Snapshot;
+    use crate::projection::latest::Latest;
     use crate::projection::lazy_digest::LazyDigest;
     use crate::projection::order::{Evidence, LifecyclePhase};
 
-    fn snapshot<F: Clone + PartialEq>(at: i64, facts: F) -> Group<F> {
+    fn snapshot<F: Clone + PartialEq>(at: i64, facts: F) -> Latest<F> {
         snapshot_of(Precedence::Live, at, facts)
     }
 
-    fn snapshot_of<F: Clone + PartialEq>(precedence: Precedence, at: i64, facts: F) -> Group<F> {
+    fn snapshot_of<F: Clone + PartialEq>(precedence: Precedence, at: i64, facts: F) -> Latest<F> {
         let digest = LazyDigest::from_object("{}", None);
         let evidence =
             Evidence { phase: LifecyclePhase::Changed, rank: 0, api_version: None, digest };
         let snapshot = Snapshot { facts, evidence };
-        Group::new(precedence, StripeTime(at), EventId::from("evt_1"), snapshot)
+        Latest::of_event(precedence, StripeTime(at), EventId::from("evt_1"), snapshot)
     }
 
     /// The latest of these invoices (id and second), and true if its status is known, for a snapshot with this
@@ -227,8 +228,8 @@ mod tests {
     fn a_draft_that_was_deleted_is_not_the_latest_invoice_though_the_snapshot_points_at_it() {
         let draft =
             InvoiceFacts { is_own: true, status: "draft".to_owned(), ..InvoiceFacts::default() };
-        let of = |group: Group<InvoiceFacts>| InvoiceState {
-            snapshots: group,
+        let of = |latest: Latest<InvoiceFacts>| InvoiceState {
+            snapshots: latest,
             first_paid: None,
             last_failed: None,
             first_seen: StripeTime(5),

@@ -113,7 +113,8 @@ row! {
         pub latest_invoice_id: Option<InvoiceId>,
         /// Its status.
         pub latest_invoice_status: Option<String>,
-        /// Start of the current debt.
+        /// Start of the current debt. If no event told it: what the unpaid invoice says, or else the time of the
+        /// observation.
         pub past_due_since: Option<StripeTime>,
         /// Instant of the last failed payment.
         pub payment_failed_at: Option<StripeTime>,
@@ -144,6 +145,8 @@ row! {
         pub transform_quantity: Option<Json<Package>>,
         /// True if the end of the paid time is unknown: Stripe cut the list of lines of its last paid invoice.
         pub paid_through_unknown: bool,
+        /// Instant at which Stripe's API showed the snapshot that this row comes from; null if it is that of an event.
+        pub observed_at: Option<StripeTime>,
     }
 }
 

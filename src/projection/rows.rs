@@ -4,10 +4,11 @@ use super::Logic;
 use super::ambiguity;
 use super::column::Json;
 use super::entitlement::{Judgement, PolicyInputs, judge};
-use super::group::{Group, Precedence, Winner};
+use super::group::{Precedence, Winner};
+use super::latest::Latest;
 use super::payments::Payments;
 use super::row::{ItemRow, PauseCollection, ScheduledChange, SubscriptionRow};
-use super::state::CustomerState;
+use super::state::{CustomerState, SubscriptionState};
 use super::user::SubscriptionOwner;
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::stripe::discount::DiscountFacts;
@@ -63,7 +64,7 @@ fn row(
     let inputs = RowInputs::new(customer, id)?;
     let Judgement { entitlement, .. } = inputs.apply_policy(logic);
     let RowInputs { winner, payments, termination, past_due_since, schedule } = inputs;
-    let facts = &winner.snapshot.facts;
+    let facts = winner.facts;
     let SubscriptionFacts {
         status,
         items,
@@ -91,7 +92,7 @@ fn row(
         schedule: _,
     } = facts;
     let owner = SubscriptionOwner::find(id, facts, customer, logic);
-    let features = customer.features.as_ref().map(|group| &group.winner().snapshot.facts);
+    let features = customer.features.as_ref().map(|latest| latest.winner().facts);
     let email = email(customer, id, &payments);
     let Payments {
         latest,
@@ -171,7 +172,7 @@ fn row(
         created_at: *created,
         started_at: *started,
         metadata: Json(metadata.clone()),
-        api_version: winner.snapshot.evidence.api_version.clone(),
+        api_version: winner.api_version.map(str::to_owned),
         order_ambiguous: false,
         last_event_id: winner.event_id.clone(),
         last_event_at: winner.created,
@@ -179,6 +180,7 @@ fn row(
         billing_currency: currency.clone(),
         transform_quantity: first.transform_quantity.map(Json),
         paid_through_unknown,
+        observed_at: winner.is_observed.then_some(winner.created),
     })
 }
 
@@ -196,7 +198,7 @@ impl<'a> RowInputs<'a> {
         let subscription = customer.subscriptions.get(id)?;
         let winner = subscription.snapshots.as_ref()?.winner();
         let termination = Termination::new(customer, &winner);
-        let is_past_due = winner.snapshot.facts.status == "past_due" && !termination.is_over;
+        let is_past_due = winner.facts.status == "past_due" && !termination.is_over;
         let schedule = if termination.is_over {
             ScheduleEffect::default()
         } else {
@@ -204,7 +206,7 @@ impl<'a> RowInputs<'a> {
         };
         Some(Self {
             payments: Payments::new(subscription, &winner),
-            past_due_since: is_past_due.then(|| subscription.overdue.since()).flatten(),
+            past_due_since: is_past_due.then(|| past_due_since(subscription)).flatten(),
             schedule,
             winner,
             termination,
@@ -220,8 +222,20 @@ impl<'a> RowInputs<'a> {
             paid_through_unknown: self.payments.paid_through_unknown,
             ever_paid: self.payments.ever_paid,
         };
-        judge(&self.winner.snapshot.facts, inputs, &logic.policy)
+        judge(self.winner.facts, inputs, &logic.policy)
     }
+}
+
+/// Start of the current debt. Where only an observation shows the debt, its oldest unpaid invoice says since when, and
+/// without one the time of the observation counts.
+fn past_due_since(subscription: &SubscriptionState) -> Option<StripeTime> {
+    let since = subscription.overdue.since()?;
+    let invoices = subscription.invoices.values().map(|it| it.snapshots.winner());
+    let owed = invoices
+        .filter(|it| it.precedence != Precedence::Terminal && it.facts.is_own && it.facts.is_owed())
+        .filter_map(|it| it.facts.due_at)
+        .filter(|due_at| *due_at <= since.at);
+    Some(if since.is_observed { owed.min().unwrap_or(since.at) } else { since.at })
 }
 
 /// End of a subscription that is over.
@@ -234,11 +248,11 @@ impl Termination {
     /// Takes the subscription's own terminal snapshot, else the deletion of its customer: Stripe cancels a
     /// deleted customer's subscriptions, and the events of that may be lost.
     fn new(customer: &CustomerState, winner: &Winner<'_, SubscriptionFacts>) -> Self {
-        let facts = &winner.snapshot.facts;
+        let facts = winner.facts;
         if winner.precedence == Precedence::Terminal {
             return Self { is_over: true, ended_at: facts.ended_at };
         }
-        let customer = customer.customer.as_ref().map(Group::winner);
+        let customer = customer.customer.as_ref().map(Latest::winner);
         match customer.filter(|winner| winner.precedence == Precedence::Terminal) {
             Some(deletion) => Self { is_over: true, ended_at: Some(deletion.created) },
             None => Self { is_over: false, ended_at: facts.ended_at },
@@ -264,9 +278,9 @@ impl ScheduleEffect {
     ) -> Self {
         let schedules = customer.schedules.iter().map(|(id, group)| (group.winner(), id));
         let driving = schedules.filter(|(winner, schedule_id)| {
-            let facts = &winner.snapshot.facts;
+            let facts = winner.facts;
             let is_older = winner.created < subscription.created;
-            let is_released = match &subscription.snapshot.facts.schedule {
+            let is_released = match &subscription.facts.schedule {
                 ScheduleReference::NotReported => false,
                 ScheduleReference::None => is_older,
                 ScheduleReference::Schedule(id) => is_older && *id != schedule_id.as_str(),
@@ -277,7 +291,7 @@ impl ScheduleEffect {
         });
         let latest = driving.max_by_key(|(winner, id)| (winner.created, *id));
         let Some((winner, schedule_id)) = latest else { return Self::default() };
-        let facts = &winner.snapshot.facts;
+        let facts = winner.facts;
         let change = facts.next.clone().map(|planned| ScheduledChange {
             schedule_id: schedule_id.to_string(),
             at: planned.at,
@@ -291,10 +305,10 @@ impl ScheduleEffect {
 /// The customer's own address, else that of the subscription's latest invoice, else that of its checkout,
 /// else the last one of any invoice or checkout of the customer.
 fn email(customer: &CustomerState, id: &SubscriptionId, payments: &Payments<'_>) -> Option<String> {
-    let own = customer.customer.as_ref().and_then(|g| g.winner().snapshot.facts.email.clone());
+    let own = customer.customer.as_ref().and_then(|g| g.winner().facts.email.clone());
     let of_invoice = || payments.email.map(str::to_owned);
     let of_checkout = || {
-        let sessions = customer.sessions.values().map(|group| &group.winner().snapshot.facts);
+        let sessions = customer.sessions.values().map(|latest| latest.winner().facts);
         let mut own = sessions.filter(|s| s.subscription.as_deref() == Some(id.as_str()));
         own.find_map(|session| session.email.clone())
     };

@@ -1,7 +1,7 @@
 //! Folded state of one customer, from which its rows are computed. A join.
 //!
 //! The state depends on the set of events alone: not on their order, grouping or number of deliveries.
-//! Every field is a join of its own: a [`Group`], a least or greatest value, or a map of such.
+//! Every field is a join of its own: a [`Latest`] snapshot, a least or greatest value, or a map of such.
 //!
 //! *Invariant: no policy and no clock. Both enter when rows are computed.*
 
@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{Group, join_into};
+use super::latest::{Latest, join_into};
 use super::order::Evidence;
 use super::overdue::Overdue;
 use crate::ids::{CustomerKey, EventId, InvoiceId, ScheduleId, SessionId, SubscriptionId};
@@ -28,15 +28,15 @@ use crate::time::StripeTime;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CustomerState {
     /// The customer itself. Its deletion is terminal.
-    pub customer: Option<Group<CustomerFacts>>,
+    pub customer: Option<Latest<CustomerFacts>>,
     /// Subscriptions, also those of which only an invoice is known.
     pub subscriptions: BTreeMap<SubscriptionId, SubscriptionState>,
     /// Checkout sessions.
-    pub sessions: BTreeMap<SessionId, Group<SessionFacts>>,
+    pub sessions: BTreeMap<SessionId, Latest<SessionFacts>>,
     /// Subscription schedules.
-    pub schedules: BTreeMap<ScheduleId, Group<ScheduleFacts>>,
+    pub schedules: BTreeMap<ScheduleId, Latest<ScheduleFacts>>,
     /// Features that the customer is entitled to.
-    pub features: Option<Group<FeatureFacts>>,
+    pub features: Option<Latest<FeatureFacts>>,
     /// Code of each discount with the second of its event. Snapshots may name a discount by its id alone.
     pub discount_codes: BTreeMap<String, (StripeTime, String)>,
     /// Address of the latest invoice or checkout session, with the second of its event.
@@ -47,7 +47,7 @@ pub struct CustomerState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SubscriptionState {
     /// Latest snapshots. None while only invoices have arrived.
-    pub snapshots: Option<Group<SubscriptionFacts>>,
+    pub snapshots: Option<Latest<SubscriptionFacts>>,
     /// Seconds from which the start of the current debt is computed.
     pub overdue: Overdue,
     /// Invoices of the subscription.
@@ -58,7 +58,7 @@ pub struct SubscriptionState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InvoiceState {
     /// Latest snapshots. Deletion (of a draft) is terminal.
-    pub snapshots: Group<InvoiceFacts>,
+    pub snapshots: Latest<InvoiceFacts>,
     /// First second of a snapshot with the status `paid`.
     pub first_paid: Option<StripeTime>,
     /// Last second in which a payment failed.
@@ -74,17 +74,17 @@ pub struct InvoiceState {
 #[derive(Clone, Debug, PartialEq)]
 pub enum StateChange {
     /// Snapshot of the customer.
-    Customer(Group<CustomerFacts>),
+    Customer(Latest<CustomerFacts>),
     /// Snapshot of a subscription, and its second for [`Overdue`].
-    Subscription(SubscriptionId, Group<SubscriptionFacts>, Overdue),
+    Subscription(SubscriptionId, Latest<SubscriptionFacts>, Overdue),
     /// Snapshot of an invoice, for each subscription that it concerns, and its address.
     Invoice(InvoiceId, Vec<(SubscriptionId, InvoiceState)>, Option<(StripeTime, String)>),
     /// Snapshot of a checkout session.
-    Session(SessionId, Group<SessionFacts>),
+    Session(SessionId, Latest<SessionFacts>),
     /// Snapshot of a schedule.
-    Schedule(ScheduleId, Group<ScheduleFacts>),
+    Schedule(ScheduleId, Latest<ScheduleFacts>),
     /// Summary of features.
-    Features(Group<FeatureFacts>),
+    Features(Latest<FeatureFacts>),
     /// Code of a discount.
     Discount(String, (StripeTime, String)),
 }
@@ -93,16 +93,16 @@ impl CustomerState {
     /// Joins the change of one event in.
     pub fn apply(&mut self, change: StateChange) {
         match change {
-            StateChange::Customer(group) => join_into(&mut self.customer, group),
-            StateChange::Subscription(id, group, overdue) => {
-                for discount in group.facts().flat_map(|facts| &facts.discounts) {
+            StateChange::Customer(latest) => join_into(&mut self.customer, latest),
+            StateChange::Subscription(id, latest, overdue) => {
+                for discount in latest.facts().flat_map(|facts| &facts.discounts) {
                     if let (Some(id), Some(code)) = (&discount.id, &discount.code) {
-                        let code = (group.created(), code.clone());
+                        let code = (latest.created(), code.clone());
                         join_greatest(&mut self.discount_codes, id.clone(), code);
                     }
                 }
                 let subscription = self.subscriptions.entry(id).or_default();
-                join_into(&mut subscription.snapshots, group);
+                join_into(&mut subscription.snapshots, latest);
                 subscription.overdue.join(overdue);
             }
             StateChange::Invoice(id, invoices, email) => {
@@ -112,16 +112,16 @@ impl CustomerState {
                 }
                 self.join_email(email);
             }
-            StateChange::Session(id, group) => {
-                let email = group.facts().find_map(|facts| facts.email.clone());
-                self.join_email(email.map(|email| (group.created(), email)));
-                join_at(&mut self.sessions, id, group, Group::join);
+            StateChange::Session(id, latest) => {
+                let email = latest.facts().find_map(|facts| facts.email.clone());
+                self.join_email(email.map(|email| (latest.created(), email)));
+                join_at(&mut self.sessions, id, latest, Latest::join);
             }
             StateChange::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),
-            StateChange::Schedule(id, group) => {
-                join_at(&mut self.schedules, id, group, Group::join);
+            StateChange::Schedule(id, latest) => {
+                join_at(&mut self.schedules, id, latest, Latest::join);
             }
-            StateChange::Features(group) => join_into(&mut self.features, group),
+            StateChange::Features(latest) => join_into(&mut self.features, latest),
         }
     }
 
@@ -142,10 +142,10 @@ impl CustomerState {
             discount_codes: _,
             last_email: _,
         } = self;
-        customer.iter_mut().for_each(Group::materialize);
-        sessions.values_mut().for_each(Group::materialize);
-        schedules.values_mut().for_each(Group::materialize);
-        features.iter_mut().for_each(Group::materialize);
+        customer.iter_mut().for_each(Latest::materialize);
+        sessions.values_mut().for_each(Latest::materialize);
+        schedules.values_mut().for_each(Latest::materialize);
+        features.iter_mut().for_each(Latest::materialize);
         subscriptions.values_mut().for_each(SubscriptionState::materialize);
     }
 
@@ -162,7 +162,7 @@ impl CustomerState {
             last_email: _,
         } = self;
         if object == key.customer.as_str() {
-            return customer.iter().flat_map(Group::last_candidates).collect();
+            return customer.iter().flat_map(Latest::last_candidates).collect();
         }
         let subscription = subscriptions.get(&SubscriptionId::from(object));
         let subscription = subscription.and_then(|it| it.snapshots.as_ref());
@@ -171,9 +171,9 @@ impl CustomerState {
         let invoice = InvoiceId::from(object);
         let invoice = subscriptions.values().find_map(|it| it.invoices.get(&invoice));
         subscription
-            .map(Group::last_candidates)
-            .or_else(|| session.map(Group::last_candidates))
-            .or_else(|| schedule.map(Group::last_candidates))
+            .map(Latest::last_candidates)
+            .or_else(|| session.map(Latest::last_candidates))
+            .or_else(|| schedule.map(Latest::last_candidates))
             .or_else(|| invoice.map(|it| it.snapshots.last_candidates()))
             .unwrap_or_default()
     }
@@ -207,14 +207,14 @@ impl CustomerState {
             discount_codes,
             last_email,
         } = other;
-        if let Some(group) = customer {
-            join_into(&mut self.customer, group);
+        if let Some(latest) = customer {
+            join_into(&mut self.customer, latest);
         }
         join_each(&mut self.subscriptions, subscriptions, SubscriptionState::join);
-        join_each(&mut self.sessions, sessions, Group::join);
-        join_each(&mut self.schedules, schedules, Group::join);
-        if let Some(group) = features {
-            join_into(&mut self.features, group);
+        join_each(&mut self.sessions, sessions, Latest::join);
+        join_each(&mut self.schedules, schedules, Latest::join);
+        if let Some(latest) = features {
+            join_into(&mut self.features, latest);
         }
         for (id, code) in discount_codes {
             join_greatest(&mut self.discount_codes, id, code);
@@ -223,14 +223,14 @@ impl CustomerState {
     }
 }
 
-fn winner<F: Clone + PartialEq>(group: &Group<F>) -> &EventId {
-    group.winner().event_id
+fn winner<F: Clone + PartialEq>(latest: &Latest<F>) -> &EventId {
+    latest.winner().event_id
 }
 
 impl SubscriptionState {
     fn materialize(&mut self) {
         let Self { snapshots, overdue: _, invoices } = self;
-        snapshots.iter_mut().for_each(Group::materialize);
+        snapshots.iter_mut().for_each(Latest::materialize);
         invoices.values_mut().for_each(InvoiceState::materialize);
     }
 
@@ -241,8 +241,8 @@ impl SubscriptionState {
 
     fn join(&mut self, other: Self) {
         let Self { snapshots, overdue, invoices } = other;
-        if let Some(group) = snapshots {
-            join_into(&mut self.snapshots, group);
+        if let Some(latest) = snapshots {
+            join_into(&mut self.snapshots, latest);
         }
         self.overdue.join(overdue);
         join_each(&mut self.invoices, invoices, InvoiceState::join);

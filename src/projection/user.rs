@@ -39,9 +39,9 @@ impl SubscriptionOwner {
             .sessions
             .iter()
             .map(|(id, group)| (group.winner(), id))
-            .filter(|(winner, _)| winner.snapshot.facts.is_completed)
+            .filter(|(winner, _)| winner.facts.is_completed)
             .map(|(winner, id)| {
-                let facts = &winner.snapshot.facts;
+                let facts = winner.facts;
                 (facts.created.unwrap_or(winner.created), id, facts)
             })
             .collect();
@@ -117,7 +117,7 @@ pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
 
 /// User that the metadata of a customer names.
 pub fn user_named_by_customer<'a>(customer: &'a CustomerState, logic: &Logic) -> Option<&'a str> {
-    let facts = &customer.customer.as_ref()?.winner().snapshot.facts;
+    let facts = &customer.customer.as_ref()?.winner().facts;
     named_by_metadata(&facts.metadata, logic)
 }
 

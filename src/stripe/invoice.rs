@@ -28,6 +28,8 @@ pub struct InvoiceFacts {
     pub total: Option<i64>,
     /// Second of the next attempt to collect.
     pub next_payment_attempt: Option<StripeTime>,
+    /// Second from which an unpaid invoice is owed: `due_date`, or its finalization, after which Stripe collects.
+    pub due_at: Option<StripeTime>,
     /// Lines for the subscription's items, of a paid invoice.
     pub lines: Vec<LineFacts>,
     /// True if Stripe cut the list of lines before the subscription's own line for its new period, so that the
@@ -41,6 +43,11 @@ impl InvoiceFacts {
     /// True if the status is `paid`.
     pub fn is_paid(&self) -> bool {
         self.status == "paid"
+    }
+
+    /// True if it was sent and is not paid.
+    pub fn is_owed(&self) -> bool {
+        matches!(self.status.as_str(), "open" | "uncollectible")
     }
 
     /// True if it has a total above zero and is paid by any means: a card, a bank transfer, a credit balance.
@@ -86,6 +93,7 @@ pub struct Invoice<'a> {
     created: Option<Seconds>,
     date: Option<Seconds>,
     next_payment_attempt: Option<Seconds>,
+    due_date: Option<Seconds>,
     status_transitions: Option<StatusTransitions>,
     #[serde(borrow)]
     customer_email: Option<Text<'a>>,
@@ -94,6 +102,7 @@ pub struct Invoice<'a> {
 #[derive(Clone, Debug, Deserialize)]
 struct StatusTransitions {
     paid_at: Option<Seconds>,
+    finalized_at: Option<Seconds>,
 }
 
 impl<'a> Invoice<'a> {
@@ -169,6 +178,7 @@ impl<'a> Invoice<'a> {
             paid_at: self.status_transitions.as_ref().and_then(|t| t.paid_at).map(StripeTime::from),
             total: self.total.or(self.amount_paid.max(self.amount_due)),
             next_payment_attempt: self.next_payment_attempt.map(StripeTime::from),
+            due_at: if is_paid { None } else { self.due_at() },
             lines: if is_paid { lines().filter_map(Line::facts).collect() } else { Vec::new() },
             are_lines_cut: is_paid && is_own && are_lines_cut && !lines().any(pays_a_period),
             email: self.email(),
@@ -183,6 +193,11 @@ impl<'a> Invoice<'a> {
     /// Second in which the invoice was made.
     pub fn made(&self) -> Option<StripeTime> {
         self.created.or(self.date).map(StripeTime::from)
+    }
+
+    fn due_at(&self) -> Option<StripeTime> {
+        let finalized = self.status_transitions.as_ref().and_then(|it| it.finalized_at);
+        self.due_date.or(finalized).map(StripeTime::from)
     }
 
     fn lines(&self) -> &[Line<'a>] {

@@ -32,6 +32,7 @@
 //! | | total | `total`, `amount_paid`, `amount_due` |
 //! | | paid items | the lines for items of the subscription: `lines.data[].parent.subscription_item_details` (2025-03-31.basil), a `subscription_item`, a `type` of `subscription`, or a `proration`; a line belongs to the subscription that it names |
 //! | | paid at | `status_transitions.paid_at` (2019-02-19), the first event with the status `paid` |
+//! | | owed from | `due_date`, `status_transitions.finalized_at` (2019-02-19) |
 //! | | id | none in `invoice.upcoming`, which is a forecast |
 //! | checkout.session | e-mail | `customer_details.email` (2020-08-27), `customer_email` |
 //! | `subscription_schedule` | subscription | `subscription`; for the timeline also `released_subscription` |

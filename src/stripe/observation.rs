@@ -56,6 +56,12 @@ pub struct ApiRequest {
 pub struct StripeSeconds(pub i64);
 
 impl ApiRequest {
+    /// Method and path, without the query.
+    pub fn describe(&self) -> String {
+        let path = self.url.split('?').next().unwrap_or_default();
+        format!("{} {path}", self.method)
+    }
+
     /// Second in which the request began, by Stripe's clock. `Date` is cut to whole seconds, so this is never late.
     pub fn began(&self) -> StripeTime {
         #[expect(

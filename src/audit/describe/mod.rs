@@ -42,6 +42,11 @@ pub(super) fn sentences(
     sentences.0
 }
 
+/// Words for the time of an observation.
+pub(in crate::audit) fn as_seen_at(at: StripeTime) -> String {
+    format!("as seen at Stripe on {}", instant(at))
+}
+
 /// Instant as `2026-03-01`, or `2026-03-01 12:30` if it is not midnight.
 pub(super) fn instant(at: StripeTime) -> String {
     let text = at.to_string().replace('T', " ");

@@ -121,8 +121,13 @@ fn every_field_is_found_where_it_is_said_to_stand_in_every_api_version() {
     });
     let never = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
     let never: Vec<_> = never.filter(|it| !seen.contains(it) && !COMPUTED.contains(it)).collect();
-    let unmade =
-        ["items_truncated", "features_truncated", "transform_quantity", "paid_through_unknown"];
+    let unmade = [
+        "items_truncated",
+        "features_truncated",
+        "transform_quantity",
+        "paid_through_unknown",
+        "observed_at",
+    ];
     assert_eq!(never, unmade, "the simulator makes all others");
 }
 

@@ -1,7 +1,7 @@
 //! `entitlements.active_entitlement_summary.*`: the features of a customer.
 
 use super::error::{missing, read};
-use super::{FoldError, Observation, evidence, group, observation};
+use super::{FoldError, Observation, evidence, latest, observation};
 use crate::projection::group::Precedence;
 use crate::projection::state::StateChange;
 use crate::stripe::ObjectType;
@@ -13,8 +13,8 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     })?;
     let Some((envelope, summary)) = read else { return Ok(None) };
     let envelope = &envelope;
-    let group = group(envelope, Precedence::Live, summary.facts(), evidence(envelope, body, 0));
+    let latest = latest(envelope, Precedence::Live, summary.facts(), evidence(envelope, body, 0));
     let customer =
         summary.customer.ok_or_else(|| missing(ObjectType::EntitlementSummary, "customer"))?;
-    Ok(Some(observation(envelope, Some(customer.0), None, Some(StateChange::Features(group)))))
+    Ok(Some(observation(envelope, Some(customer.0), None, Some(StateChange::Features(latest)))))
 }

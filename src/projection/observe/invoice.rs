@@ -2,7 +2,9 @@
 
 use super::error::read;
 use super::subscription::status_of;
-use super::{FoldError, Observation, customer_id, evidence, group, link_payment, observation};
+use super::{
+    FoldError, Observation, customer_id, evidence, is_deletion, latest, link_payment, observation,
+};
 use crate::ids::{InvoiceId, SubscriptionId};
 use crate::projection::group::Precedence;
 use crate::projection::state::{InvoiceState, StateChange};
@@ -14,14 +16,14 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let Some((envelope, invoice)) = read else { return Ok(None) };
     let envelope = &envelope;
     let subscription = invoice.subscription().map(SubscriptionId::from);
-    let deleted = envelope.event_type == "invoice.deleted";
-    let precedence = if deleted { Precedence::Terminal } else { Precedence::Live };
+    let precedence = if is_deletion(envelope) { Precedence::Terminal } else { Precedence::Live };
     let failed = envelope.event_type == "invoice.payment_failed";
     let state = |facts: InvoiceFacts| {
         let evidence = evidence(envelope, body, rank(&envelope.event_type, &facts.status));
         InvoiceState {
-            first_paid: facts.is_paid().then_some(envelope.created),
-            snapshots: group(envelope, precedence, facts, evidence),
+            // An observation shows that it is paid, and not when that happened.
+            first_paid: (facts.is_paid() && !envelope.is_observation).then_some(envelope.created),
+            snapshots: latest(envelope, precedence, facts, evidence),
             last_failed: failed.then_some(envelope.created),
             first_seen: envelope.created,
             is_assumed_last: false,

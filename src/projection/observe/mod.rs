@@ -17,7 +17,8 @@ mod subscription_schedule;
 pub use error::FoldError;
 
 use super::catalogue::CatalogueEntry;
-use super::group::{Group, Precedence, Snapshot};
+use super::group::{Precedence, Snapshot};
+use super::latest::Latest;
 use super::lazy_digest::LazyDigest;
 use super::order::{Evidence, LifecyclePhase};
 use super::state::StateChange;
@@ -174,14 +175,24 @@ fn customer_id<'a>(customer: Option<Id<'a>>, account: Option<Text<'a>>) -> Optio
     customer.map(|id| id.0).or(account).filter(|id| !id.is_empty())
 }
 
-fn group<F: Clone + PartialEq>(
+fn latest<F: Clone + PartialEq>(
     envelope: &Envelope<'_, ()>,
     precedence: Precedence,
     facts: F,
     evidence: Evidence,
-) -> Group<F> {
-    let event_id = EventId::new(envelope.id.clone());
-    Group::new(precedence, envelope.created, event_id, Snapshot { facts, evidence })
+) -> Latest<F> {
+    let (created, event_id) = (envelope.created, EventId::new(envelope.id.clone()));
+    if envelope.is_observation {
+        let Evidence { phase: _, rank: _, api_version, digest: _ } = evidence;
+        let facts = (facts, is_deletion(envelope));
+        return Latest::of_observation(precedence, created, event_id, api_version, facts);
+    }
+    Latest::of_event(precedence, created, event_id, Snapshot { facts, evidence })
+}
+
+/// True if an event or an observation says that its object is gone.
+fn is_deletion(envelope: &Envelope<'_, ()>) -> bool {
+    LifecyclePhase::from_event_type(&envelope.event_type) == LifecyclePhase::Deleted
 }
 
 /// Evidence of an event's place in its second. The digests are computed later, from the body.

@@ -1,7 +1,7 @@
 //! `customer.subscription.*`: snapshots of a subscription.
 
 use super::error::{missing, read};
-use super::{FoldError, Observation, customer_id, evidence, group, observation};
+use super::{FoldError, Observation, customer_id, evidence, is_deletion, latest, observation};
 use crate::ids::SubscriptionId;
 use crate::projection::group::Precedence;
 use crate::projection::overdue::Overdue;
@@ -9,6 +9,8 @@ use crate::projection::state::StateChange;
 use crate::stripe::json::Text;
 use crate::stripe::subscription::Subscription;
 use crate::stripe::{Envelope, ObjectType};
+
+const PAST_DUE: &str = "past_due";
 
 pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let read = read(ObjectType::Subscription, body, |it: &Subscription<'_>| it.object.as_ref())?;
@@ -19,26 +21,27 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let id = id.ok_or_else(|| missing(ObjectType::Subscription, "id"))?;
     let precedence = match envelope.event_type.as_ref() {
         "customer.subscription.pending_update_expired" => Precedence::Echo,
-        "customer.subscription.deleted" => Precedence::Terminal,
-        _ if facts.is_terminal() => Precedence::Terminal,
+        _ if is_deletion(envelope) || facts.is_terminal() => Precedence::Terminal,
         _ => Precedence::Live,
     };
     // An echo has an earlier state under a later time, so its second is no evidence.
     let overdue = match precedence {
         Precedence::Echo => Overdue::default(),
+        _ if envelope.is_observation => {
+            Overdue::from_observation(envelope.created, facts.status == PAST_DUE)
+        }
         _ => overdue(envelope, &facts.status),
     };
     let evidence = evidence(envelope, body, rank(&facts.status));
-    let group = group(envelope, precedence, facts, evidence);
+    let latest = latest(envelope, precedence, facts, evidence);
     let customer = customer_id(subscription.customer, subscription.customer_account)
         .ok_or_else(|| missing(ObjectType::Subscription, "customer"))?;
-    let change = StateChange::Subscription(id.clone(), group, overdue);
+    let change = StateChange::Subscription(id.clone(), latest, overdue);
     Ok(Some(observation(envelope, Some(customer), Some(id), Some(change))))
 }
 
 /// The second of a snapshot, past due or not, and whether `previous_attributes` say that this is new.
 fn overdue(envelope: &Envelope<'_, ()>, status: &str) -> Overdue {
-    const PAST_DUE: &str = "past_due";
     #[derive(serde::Deserialize)]
     struct Previous<'a> {
         #[serde(borrow)]

@@ -2,7 +2,7 @@
 
 use super::error::{missing, read};
 use super::subscription::status_of;
-use super::{FoldError, Observation, customer_id, evidence, group, observation};
+use super::{FoldError, Observation, customer_id, evidence, latest, observation};
 use crate::ids::{ScheduleId, SubscriptionId};
 use crate::projection::group::Precedence;
 use crate::projection::state::StateChange;
@@ -18,8 +18,8 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let precedence = if facts.is_terminal() { Precedence::Terminal } else { Precedence::Live };
     let evidence = evidence(envelope, body, rank(&facts.status));
     let subscription = schedule.subscription().map(SubscriptionId::from);
-    let group = group(envelope, precedence, facts, evidence);
-    let change = StateChange::Schedule(ScheduleId::new(schedule.id.0), group);
+    let latest = latest(envelope, precedence, facts, evidence);
+    let change = StateChange::Schedule(ScheduleId::new(schedule.id.0), latest);
     let customer = customer_id(schedule.customer, schedule.customer_account)
         .ok_or_else(|| missing(ObjectType::SubscriptionSchedule, "customer"))?;
     Ok(Some(observation(envelope, Some(customer), subscription, Some(change))))

@@ -8,7 +8,7 @@ const STATUSES: [&str; 6] =
     ["incomplete", "trialing", "active", "past_due", "canceled", "hibernating"];
 const VERSIONS: [&str; 2] = ["2024-12-18.acacia", "2026-04-22.dahlia"];
 
-/// An event about a subscription, an invoice, a session, a schedule, the features or the customer
+/// An event or an observation about a subscription, an invoice, a session, a schedule, the features or the customer
 /// `cus_1` or `cus_2`.
 pub(super) fn any_event(dice: &mut Dice, id: &str) -> Told {
     let customer = dice.pick(&["cus_1", "cus_1", "cus_2"]);
@@ -22,6 +22,7 @@ pub(super) fn any_event(dice: &mut Dice, id: &str) -> Told {
         _ => customer_itself(dice, customer),
     };
     let event = Told::new(id, event_type, created, &object).was(&previous(dice));
+    let event = if dice.one_in(4) { event.as_observation(dice.one_in(6)) } else { event };
     if dice.one_in(3) { event } else { event.at_version(dice.pick(&VERSIONS)) }
 }
 

@@ -66,6 +66,7 @@ mod run_once {
     mod endings;
     mod in_doubt;
     mod laws;
+    mod observed;
     mod recorded;
     mod renamed;
     mod rivals;

@@ -7,6 +7,7 @@ use subledger::projection::lazy_digest::LazyDigest;
 use subledger::projection::observe::observe;
 use subledger::projection::order::{Evidence, LifecyclePhase};
 use subledger::projection::state::{CustomerState, StateChange};
+use subledger::stripe::observation::{self, GONE_SUFFIX, TYPE_PREFIX};
 
 pub(crate) const CREATED: &str = "customer.subscription.created";
 pub(crate) const UPDATED: &str = "customer.subscription.updated";
@@ -76,6 +77,7 @@ pub(crate) struct Told {
     api_version: Option<String>,
     account: Option<String>,
     livemode: bool,
+    is_observation: bool,
 }
 
 impl Told {
@@ -90,7 +92,29 @@ impl Told {
             api_version: None,
             account: None,
             livemode: true,
+            is_observation: false,
         }
+    }
+
+    /// An object as Stripe's API showed it in this second.
+    pub(crate) fn seen(id: &str, created: i64, object: &str) -> Self {
+        Self::new(id, "", created, object).as_observation(false)
+    }
+
+    /// The object of this event as Stripe's API showed it in the same second, or as gone.
+    pub(crate) fn as_observation(mut self, is_gone: bool) -> Self {
+        let object: serde_json::Value = serde_json::from_str(&self.object).unwrap();
+        let gone = if is_gone { GONE_SUFFIX } else { "" };
+        if is_gone {
+            let kept =
+                ["id", "object", "customer"].map(|field| (field.to_owned(), object[field].clone()));
+            let mut kept = serde_json::Map::from_iter(kept);
+            kept.insert("status".to_owned(), "canceled".into());
+            self.object = serde_json::Value::Object(kept).to_string();
+        }
+        self.event_type = format!("{TYPE_PREFIX}{}{gone}", object["object"].as_str().unwrap());
+        self.is_observation = true;
+        self.was("null")
     }
 
     /// An event about `sub_1` of `cus_1`.
@@ -145,13 +169,14 @@ impl Told {
 
     pub(crate) fn body(&self) -> String {
         let Self { id, event_type, created, object, previous, livemode, .. } = self;
+        let form = if self.is_observation { observation::OBJECT } else { "event" };
         let optional = |name: &str, value: &Option<String>| {
             value.as_ref().map(|value| format!(r#""{name}":"{value}","#)).unwrap_or_default()
         };
         let account = optional("account", &self.account);
         let version = optional("api_version", &self.api_version);
         format!(
-            r#"{{"id":"{id}","object":"event","type":"{event_type}","created":{created},{account}{version}
+            r#"{{"id":"{id}","object":"{form}","type":"{event_type}","created":{created},{account}{version}
             "livemode":{livemode},"data":{{"object":{object},"previous_attributes":{previous}}}}}"#
         )
     }

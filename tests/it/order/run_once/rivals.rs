@@ -165,7 +165,7 @@ fn assert_ids_decide_nothing(rivals: &[Rival], dice: &mut Dice, seed: u64) -> bo
         .map(|((precedence, second, _, snapshot), id)| (*precedence, *second, id, snapshot.clone()))
         .collect();
     let other = joined_in_any_grouping(dice, &renamed);
-    let (before, after) = (winner.snapshot.facts, other.winner().snapshot.facts);
+    let (before, after) = (winner.facts, other.winner().facts);
     assert_eq!(after, before, "seed {seed}: by other ids another wins: {rivals:#?}\n{renamed:#?}");
     true
 }

@@ -1,0 +1,63 @@
+//! Novelty of an observation: whether it says something that the folded state does not say.
+//!
+//! An observation that says nothing new need not be logged. It confirms the state.
+
+use super::group::Precedence;
+use super::latest::Latest;
+use super::state::{CustomerState, StateChange, SubscriptionState};
+
+/// Novelty of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Novelty {
+    /// The state says the same.
+    Confirmed,
+    /// A later event is known already, so the observation would change nothing.
+    Outdated,
+    /// The state would say something else after it.
+    New,
+}
+
+impl CustomerState {
+    /// Novelty of the change that an observation makes to this state.
+    pub fn novelty(&self, change: &StateChange) -> Novelty {
+        match change {
+            StateChange::Customer(seen) => compare(self.customer.as_ref(), seen),
+            StateChange::Subscription(id, seen, _) => {
+                let known = self.subscriptions.get(id).and_then(|it| it.snapshots.as_ref());
+                compare(known, seen)
+            }
+            StateChange::Invoice(id, seen, _) => {
+                let novelty = seen.iter().map(|(subscription, seen)| {
+                    let known = self.subscriptions.get(subscription);
+                    let known = known.and_then(|it: &SubscriptionState| it.invoices.get(id));
+                    compare(known.map(|it| &it.snapshots), &seen.snapshots)
+                });
+                // An invoice of no subscription says an address at most, and that is no reason to log it.
+                novelty.max().unwrap_or(Novelty::Confirmed)
+            }
+            StateChange::Session(id, seen) => compare(self.sessions.get(id), seen),
+            StateChange::Schedule(id, seen) => compare(self.schedules.get(id), seen),
+            StateChange::Features(seen) => compare(self.features.as_ref(), seen),
+            StateChange::Discount(id, (_, code)) => match self.discount_codes.get(id) {
+                Some((_, known)) if known == code => Novelty::Confirmed,
+                _ => Novelty::New,
+            },
+        }
+    }
+}
+
+fn compare<F: Clone + PartialEq>(known: Option<&Latest<F>>, seen: &Latest<F>) -> Novelty {
+    let Some(known) = known else { return Novelty::New };
+    let has_ended = |it: &Latest<F>| it.precedence() == Precedence::Terminal;
+    let says_the_same = {
+        let (known, seen) = (known.winner(), seen.winner());
+        !known.is_ambiguous && known.facts == seen.facts
+    };
+    // An object that is gone has hardly any facts.
+    if has_ended(known) == has_ended(seen) && (says_the_same || seen.is_gone()) {
+        return Novelty::Confirmed;
+    }
+    let mut joined = known.clone();
+    joined.join(seen.clone());
+    if joined == *known { Novelty::Outdated } else { Novelty::New }
+}
