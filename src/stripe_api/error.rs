@@ -19,7 +19,7 @@ pub enum ApiError {
         request: RequestId,
     },
     /// 403: the key lacks a permission.
-    #[error("the API key lacks the permission {} to read {path}{request}", permission.as_deref().unwrap_or("that is needed"))]
+    #[error("the API key lacks {} for {path}{request}", permission.as_ref().map_or("a permission".to_owned(), |it| format!("the permission {it}")))]
     PermissionMissing {
         /// Name of the permission, such as `rak_subscription_read`, if Stripe says it.
         permission: Option<String>,

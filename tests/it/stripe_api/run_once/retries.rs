@@ -1,5 +1,7 @@
 //! Repetitions of requests.
 
+use std::io::{Read as _, Write as _};
+
 use subledger::stripe_api::ApiError;
 
 use super::super::fake::{Answer, FakeStripe};
@@ -59,13 +61,25 @@ async fn the_last_failure_is_told_with_the_number_of_attempts() {
         result.unwrap_err().to_string(),
         "/v1/events failed after 3 attempts: status 429 (global-concurrency) (request req_1)"
     );
-    let (count, result) = made(vec![done().cut(); 3]).await;
-    assert_eq!(count, 3);
-    let error = result.unwrap_err().to_string();
-    assert!(
-        error.starts_with("/v1/events failed after 3 attempts: the answer was cut off"),
-        "{error}"
-    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_told() {
+    let mut fake = FakeStripe::start([]).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    fake.url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for _ in 0..3 {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = connection.read(&mut request).unwrap();
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"a\":").unwrap();
+        }
+    });
+    let error = fake.client().get("/v1/events", &[], None).await.unwrap_err().to_string();
+    let expected = "/v1/events failed after 3 attempts: the answer was cut off: ";
+    assert!(error.starts_with(expected), "{error}");
+    server.join().unwrap();
 }
 
 #[tokio::test]
