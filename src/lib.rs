@@ -41,6 +41,8 @@
 //! | [`simulate`] | simulator of Stripe: events of whole subscription lives, and their expected final state |
 //! | [`service`] | starts and stops the running service in the right order |
 //! | [`config`] | settings |
+//! | [`stripe_api`] | client of Stripe's API: keys, rate, repetitions, lists, webhook endpoints |
+//! | [`http_client`] | builder of HTTP clients, with TLS |
 //! | [`exchange`] | JSON form of an event for export and import |
 //! | [`log_output`] | output of the program's own log, which never blocks |
 //! | [`ids`], [`time`], [`clock`] | types that all modules share; only [`clock`] reads a clock |
@@ -166,6 +168,7 @@ pub mod erasure;
 pub mod exchange;
 pub mod guide;
 pub mod http;
+pub mod http_client;
 pub mod ids;
 pub mod ingest;
 pub mod log_output;
@@ -177,6 +180,7 @@ pub mod service;
 pub mod simulate;
 pub mod store;
 pub mod stripe;
+pub mod stripe_api;
 mod suggest;
 pub mod time;
 pub mod tree;

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::report::Failure;
 use crate::clock::Clock;
 use crate::config::{WEBHOOK_SECRET, WebhookSecrets};
+use crate::http_client;
 use crate::ids::Scope;
 use crate::simulate::{SimulatedEvent, sign};
 
@@ -62,7 +63,7 @@ pub(super) async fn post(
 ) -> anyhow::Result<PostCounts> {
     let job = Arc::new(PostJob {
         target: target.clone(),
-        client: reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?,
+        client: http_client::builder().timeout(ANSWER_TIMEOUT).build()?,
         events,
         next: AtomicUsize::new(0),
         stored: AtomicU64::new(0),

@@ -11,6 +11,7 @@ use crate::log_output;
 use crate::projector::{GenerationError, LogLost, RebuildError};
 use crate::service::StartError;
 use crate::store::StoreError;
+use crate::stripe_api::{ApiError, SetupError};
 use crate::visible::visible;
 
 /// Exit status.
@@ -103,6 +104,16 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<String>) {
         if let Some(config) = cause.downcast_ref::<ConfigError>() {
             return (Exit::Usage, Some(config.hint().into_owned()));
         }
+        // Transparent too: it stands for the error of the key or of the client.
+        if let Some(setup) = cause.downcast_ref::<SetupError>() {
+            return match setup {
+                SetupError::Key(key) => (Exit::Usage, Some(key.hint())),
+                SetupError::Client(api) => of_api(api),
+            };
+        }
+        if let Some(api) = cause.downcast_ref::<ApiError>() {
+            return of_api(api);
+        }
         if let Some(choice) = cause.downcast_ref::<GenerationError>() {
             let exit = match choice {
                 GenerationError::Store(store) => exit_of(store),
@@ -140,6 +151,12 @@ fn classify(error: &anyhow::Error) -> (Exit, Option<String>) {
         }
     }
     (Exit::Failed, None)
+}
+
+/// Status and hint of an error of Stripe's API.
+fn of_api(error: &ApiError) -> (Exit, Option<String>) {
+    let exit = if error.is_configuration() { Exit::Usage } else { Exit::Failed };
+    (exit, error.hint().map(str::to_owned))
 }
 
 fn exit_of(error: &StoreError) -> Exit {

@@ -36,11 +36,16 @@ mod run_once {
 }
 mod stalls;
 mod store;
+mod stripe_api {
+    mod fake;
+    mod run_once;
+}
 mod upgrade;
 mod user;
 
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use subledger::store::DatabaseUrl;
 use tempfile::TempDir;
@@ -57,6 +62,11 @@ fn is_on_postgres() -> bool {
             Ok(other) => panic!("SUBLEDGER_TEST_DATABASE is sqlite or postgres, and not {other}"),
         });
     *IS_ON_POSTGRES
+}
+
+/// New HTTP client, whose time limit only ends a test that hangs.
+fn client() -> reqwest::Client {
+    subledger::http_client::builder().timeout(Duration::from_mins(1)).build().unwrap()
 }
 
 /// New folder whose database is one of PostgreSQL's.

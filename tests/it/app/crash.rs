@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use subledger::clock::Clock;
 use subledger::simulate::{Format, SimulatedEvent, bench_events, sign};
 use tokio::io::AsyncWriteExt as _;
@@ -72,7 +72,7 @@ async fn load(served: &Served, enough: impl FnOnce()) -> Vec<String> {
         Arc::new(bench_events(EVENTS, 100, Format::Compact).collect());
     let (next, acknowledged) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let reached = Arc::new(tokio::sync::Notify::new());
-    let client = Client::new();
+    let client = crate::client();
     let mut posters = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let (events, next, acknowledged) =
@@ -130,7 +130,7 @@ async fn after_kill_9_under_load_every_acknowledged_event_is_there_once() {
     // And it goes on where it was.
     let again = Served::start(directory.path());
     let ready = format!("http://{}/healthz", again.address);
-    assert_eq!(Client::new().get(ready).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(crate::client().get(ready).send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +156,7 @@ async fn a_second_signal_leaves_at_once() {
          Content-Length: 9\r\n\r\n{{"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    Client::new().get(format!("http://{}/healthz", served.address)).send().await.unwrap();
+    crate::client().get(format!("http://{}/healthz", served.address)).send().await.unwrap();
     served.signal("TERM");
     // A signal that is sent while the same one is pending is lost, hence another.
     served.signal("INT");

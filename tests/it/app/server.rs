@@ -58,7 +58,7 @@ impl TestServer {
     pub(crate) async fn run(directory: TempDir, options: Options) -> Self {
         let service = Service::start(options).await.unwrap();
         let url = format!("http://{}", service.address());
-        let client = Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+        let client = crate::client();
         Self { service, client, url, directory }
     }
 

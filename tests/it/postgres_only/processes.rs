@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use subledger::clock::Clock;
 use subledger::simulate::{Format, SimulatedEvent, bench_events, sign};
 use subledger::store::{GenerationStatus, Store};
@@ -29,7 +29,7 @@ async fn post_all(events: &Arc<Vec<SimulatedEvent>>, addresses: &[String]) {
     for poster in 0..CONNECTIONS * addresses.len() {
         let (events, addresses) = (Arc::clone(events), addresses.to_vec());
         posters.spawn(async move {
-            let client = Client::new();
+            let client = crate::client();
             let lanes = CONNECTIONS * addresses.len() / 2;
             // Two posters have the same events, and different addresses to begin with.
             for (at, event) in

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use subledger::clock::Clock;
 use subledger::simulate::sign;
 use tempfile::TempDir;
@@ -48,13 +48,13 @@ impl Unread {
         let now = Clock::System.now().to_stripe_time().0;
         let signature = sign(SECRET, now, body.as_bytes());
         let url = format!("http://{}/api/stripe/webhook/", self.address);
-        let post = Client::new().post(url).header("stripe-signature", signature).body(body);
+        let post = crate::client().post(url).header("stripe-signature", signature).body(body);
         post.send().await.unwrap().status()
     }
 
     /// Lines that could not be written, as the metrics count them.
     async fn lost_lines(&self) -> u64 {
-        let metrics = Client::new().get(format!("http://{}/metrics", self.address)).send();
+        let metrics = crate::client().get(format!("http://{}/metrics", self.address)).send();
         let metrics = metrics.await.unwrap().text().await.unwrap();
         let count =
             |line: &str| line.strip_prefix("subledger_log_lines_unwritten_total ")?.parse().ok();
@@ -112,7 +112,7 @@ async fn a_stderr_that_nobody_reads_delays_no_start_no_event_and_no_end() {
     let child = command.spawn().unwrap();
     let mut served = Unread { child, address: address.to_string(), stderr: None, folder };
     let health = format!("http://{address}/healthz");
-    while Client::new().get(&health).send().await.is_err() {
+    while crate::client().get(&health).send().await.is_err() {
         assert_eq!(served.child.try_wait().unwrap(), None, "it ended");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use subledger::clock::Clock;
 use subledger::simulate::sign;
 
@@ -30,7 +30,7 @@ async fn a_wrong_secret_or_token_is_warned_of_once_with_a_hint_and_not_shown() {
     let body = Event::default().body();
     let now = Clock::System.now().to_stripe_time().0;
     let wrong = sign("whsec_of_another_endpoint", now, body.as_bytes());
-    let client = Client::new();
+    let client = crate::client();
     for _ in 0..5 {
         let post = client.post(format!("{url}/api/stripe/webhook/"));
         let post = post.header("stripe-signature", &wrong).body(body.clone());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use subledger::clock::Clock;
 use subledger::simulate::sign;
 
@@ -30,7 +30,7 @@ async fn try_post(address: String, id: &'static str) -> Option<StatusCode> {
     let body = Event::default().body().replace("evt_1", id);
     let signature = sign(SECRET, Clock::System.now().to_stripe_time().0, body.as_bytes());
     let url = format!("http://{address}/api/stripe/webhook/");
-    let post = Client::new().post(url).header("stripe-signature", signature).body(body);
+    let post = crate::client().post(url).header("stripe-signature", signature).body(body);
     post.send().await.ok().map(|answer| answer.status())
 }
 
@@ -38,7 +38,7 @@ async fn try_post(address: String, id: &'static str) -> Option<StatusCode> {
 async fn until_ready(served: &Served, wanted: bool) -> String {
     let url = format!("http://{}/readyz", served.address);
     loop {
-        let answer = Client::new().get(&url).send().await.unwrap();
+        let answer = crate::client().get(&url).send().await.unwrap();
         let is_ready = answer.status() == StatusCode::OK;
         let text = answer.text().await.unwrap();
         if is_ready == wanted {

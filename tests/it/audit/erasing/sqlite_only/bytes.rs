@@ -240,7 +240,7 @@ async fn beside_a_server_the_bytes_go_from_all_of_its_files() {
     let now = Clock::System.now().to_stripe_time().0;
     let signature = subledger::simulate::sign(crate::app::server::SECRET, now, body.as_bytes());
     let url = format!("http://{}/api/stripe/webhook/", served.address);
-    let answer = reqwest::Client::new().post(url).header("stripe-signature", signature).body(body);
+    let answer = crate::client().post(url).header("stripe-signature", signature).body(body);
     assert_eq!(answer.send().await.unwrap().status(), 200);
     assert_eq!(store.log.head().await.unwrap().size, size.next());
     let all = store.log.scan(Position::ZERO, usize::MAX, usize::MAX).await.unwrap();

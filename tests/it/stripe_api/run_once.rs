@@ -1,0 +1,6 @@
+//! Client of Stripe's API.
+
+mod errors;
+mod lists;
+mod requests;
+mod retries;
