@@ -270,7 +270,9 @@ impl EventRecord {
             (
                 "account",
                 self.account.as_str() == envelope.account
-                    || (self.account.as_str().is_empty() && envelope.is_account_in_context),
+                    || (self.account.as_str().is_empty() && envelope.is_account_in_context)
+                    // The API lists the events of a connected account without naming it.
+                    || (self.source == EventSource::Api.as_str() && envelope.account.is_empty()),
             ),
             ("livemode", self.livemode == envelope.livemode),
             ("type", self.r#type == envelope.event_type),

@@ -37,6 +37,7 @@
 //! | [`http`] | webhook, API, health and metrics |
 //! | [`view`] | what the API and the command line show |
 //! | [`publisher`] | publishes signed checkpoints while the service runs |
+//! | [`backfill`] | appends what Stripe's API shows and the log does not say |
 //! | [`cli`] | the commands, one file each |
 //! | [`simulate`] | simulator of Stripe: events of whole subscription lives, and their expected final state |
 //! | [`service`] | starts and stops the running service in the right order |
@@ -161,6 +162,7 @@
 //! policy's text.
 
 pub mod audit;
+pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,6 +3,7 @@
 //! Data goes to stdout and everything else to stderr, so that a pipe gets only data. The exit status is an interface
 //! too: see [`Exit`].
 
+mod backfill;
 mod backup;
 mod command;
 mod csv_cells;
@@ -125,6 +126,12 @@ enum Command {
     /// source is `webhook` if its signature verifies with `STRIPE_WEBHOOK_SECRET`, and `import` otherwise. Such a ledger
     /// refuses records of erasures and erased events.
     Import(import::Args),
+    /// Append what Stripe's API shows and the log does not say
+    ///
+    /// Reads the events of 30 days, and customers, subscriptions, schedules, checkout sessions, invoices, products and
+    /// prices. An object is appended only if it says something new, as it was seen at Stripe. An interrupted backfill
+    /// goes on where it was. The key comes from STRIPE_API_KEY or STRIPE_API_KEY_FILE and needs read permissions only.
+    Backfill(backfill::Args),
     /// Write the log to stdout, one event a line
     Export(export::Args),
     /// Erase the content of events, for a person who wants to be forgotten
@@ -212,6 +219,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Policy(args) => policy::run(args, context),
         Command::Rebuild(args) => rebuild::run(args, context).await,
         Command::Projections(args) => projections::run(args, context).await,
+        Command::Backfill(args) => backfill::run(args, context).await,
         Command::Backup(args) => backup::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,

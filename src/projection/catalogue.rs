@@ -53,6 +53,12 @@ impl Catalogue {
         self.0.into_iter().map(entry)
     }
 
+    /// Rank and name of a product or a price.
+    pub fn get(&self, scope: &Scope, id: &str) -> Option<(&NameRank, Option<&str>)> {
+        let (rank, name) = self.0.get(&(scope.clone(), id.to_owned()))?;
+        Some((rank, name.as_deref()))
+    }
+
     /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -117,7 +117,13 @@ impl EventEffects {
             return Self::default();
         }
         match observe_as(event.event_type, body) {
-            Ok(observation) => Self::observed(event, observation),
+            Ok(mut observation) => {
+                // The API lists the events of a connected account without naming it.
+                if !event.scope.account.as_str().is_empty() {
+                    observation.set_account(&event.scope.account);
+                }
+                Self::observed(event, observation)
+            }
             Err(error) => Self::parked(event, &routing(body), &error),
         }
     }

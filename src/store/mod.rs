@@ -6,6 +6,7 @@
 //! lock. No operation here touches both. The store knows the columns of a row, and no rule about subscriptions.
 
 mod append;
+mod backfill_progress;
 mod backup;
 mod damage;
 mod db;
@@ -32,6 +33,7 @@ mod wal_checkpoint;
 
 pub use crate::projection::effects::{Parked, TimelineEntry};
 pub use append::Appended;
+pub use backfill_progress::BackfillProgress;
 pub use damage::{Damage, DamageCause};
 pub use db::RewriteOutcome;
 pub use erase::SERVER_CLEANUP_COMMANDS;

@@ -13,7 +13,8 @@ use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backup, erase, inspect, log, log_chunk, lookup, nodes, redelivery, scan, wal_checkpoint,
+    append, backfill_progress, backup, erase, inspect, log, log_chunk, lookup, nodes, redelivery,
+    scan, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -132,6 +133,7 @@ async fn every_statement_of_the_log_prepares() {
             ("log", log::sql::CATALOGUE),
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),
+            ("backfill_progress", backfill_progress::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),

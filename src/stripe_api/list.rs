@@ -24,6 +24,13 @@ pub struct ListPage {
     pub request: ApiRequest,
 }
 
+impl ListPage {
+    /// Ids of the objects that have one.
+    pub fn ids(&self) -> impl Iterator<Item = String> {
+        self.objects.iter().filter_map(|object| id_of(object.get()))
+    }
+}
+
 #[derive(Deserialize)]
 struct Page {
     data: Vec<Box<RawValue>>,

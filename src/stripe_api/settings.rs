@@ -34,6 +34,11 @@ pub enum SetupError {
 }
 
 impl ApiSettings {
+    /// Limit on requests per second; none without a limit.
+    pub fn rate(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.rate)
+    }
+
     /// Client with the key of the environment, which must belong to this mode.
     pub fn client(&self, mode: Mode, retry: RetryPolicy) -> Result<ApiClient, SetupError> {
         let options = ClientOptions {

@@ -22,7 +22,7 @@ use super::latest::Latest;
 use super::lazy_digest::LazyDigest;
 use super::order::{Evidence, LifecyclePhase};
 use super::state::StateChange;
-use crate::ids::{CustomerId, CustomerKey, EventId, Scope, SubscriptionId};
+use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Scope, SubscriptionId};
 use crate::stripe::json::{Id, Text};
 use crate::stripe::payment::PaymentReferences;
 use crate::stripe::routing::Routing;
@@ -47,6 +47,19 @@ pub struct Observation {
     pub change: Option<StateChange>,
     /// Notes about fields that could not be read and were skipped, without their values.
     pub notes: Vec<String>,
+}
+
+impl Observation {
+    /// Sets the account that the event belongs to.
+    pub fn set_account(&mut self, account: &AccountId) {
+        let Self { customer, payment_keys, links, catalogue, subscription: _, change: _, notes: _ } =
+            self;
+        let keys = customer.iter_mut().chain(payment_keys).map(|key| &mut key.scope);
+        let scopes = keys.chain(links.iter_mut().map(|link| &mut link.scope));
+        for scope in scopes.chain(catalogue.iter_mut().map(|entry| &mut entry.scope)) {
+            scope.account.clone_from(account);
+        }
+    }
 }
 
 /// Link from an object of a payment (a charge, a payment intent, an invoice) to its customer, or to another

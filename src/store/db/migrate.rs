@@ -33,6 +33,7 @@ static SQLITE: LazyLock<Migrator> = embedded!(
     "0002" "nodes",
     "0003" "signed_with",
     "0004" "erased_signatures",
+    "0005" "backfills",
 );
 
 /// Migrations of the log in PostgreSQL. New ones are only added.
@@ -42,6 +43,7 @@ static POSTGRES: LazyLock<Migrator> = embedded!(
     "0002" "nodes",
     "0003" "signed_with",
     "0004" "erased_signatures",
+    "0005" "backfills",
 );
 
 fn migration(version: &str, name: &str, text: &'static str) -> Migration {

@@ -29,13 +29,22 @@ impl ReadModel {
                 ids.map(move |id| (scope.clone(), id.as_str()))
             })
             .collect();
-        let wanted: Vec<_> = wanted.into_iter().collect();
+        self.names(generation, &wanted.into_iter().collect::<Vec<_>>()).await
+    }
+
+    /// Reads the known names of these products and prices.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn names(
+        &self,
+        generation: GenerationId,
+        wanted: &[(Scope, &str)],
+    ) -> Result<Catalogue, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         if !self.schema_of(&mut session, generation).await?.has("catalogue") {
             return Ok(Catalogue::default());
         }
-        let found = bulk(&mut session, sql::NAMES, generation, &wanted, |to, (scope, id)| {
+        let found = bulk(&mut session, sql::NAMES, generation, wanted, |to, (scope, id)| {
             bind_scope(to, scope);
             to.text(*id);
         });

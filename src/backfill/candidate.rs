@@ -1,0 +1,113 @@
+//! Candidates: objects of an answer, as events that may be appended.
+
+use crate::ids::{EventId, Position, Scope};
+use crate::projection::effects::{EventEffects, LoggedInput};
+use crate::store::{EventFacts, EventSource, NewEvent};
+use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation};
+use crate::stripe::{Envelope, ObjectType};
+use crate::time::StripeTime;
+
+/// Object as an event that may be appended.
+pub(super) struct Candidate {
+    pub(super) event: NewEvent,
+    /// Effects of an observation. None for an event, which is appended whatever it says.
+    pub(super) effects: Option<EventEffects>,
+}
+
+/// Reason why an object becomes no event. It contains nothing of the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable(pub(super) String);
+
+impl Candidate {
+    /// Event from the list of events. One of a connected account names no account there.
+    pub(super) fn listed_event(body: &str, scope: &Scope) -> Result<Self, Unreadable> {
+        let envelope = Envelope::parse(body).map_err(unreadable)?;
+        let mut facts = EventFacts::from(&envelope);
+        facts.scope.account = scope.account.clone();
+        let event = NewEvent::new(facts, EventSource::Api, None, body.to_owned());
+        Ok(Self { event: event.map_err(unreadable)?, effects: None })
+    }
+
+    /// Observation of an object. None if the ledger does not read its type.
+    pub(super) fn observed(
+        object: &str,
+        scope: &Scope,
+        request: &ApiRequest,
+    ) -> Result<Option<Self>, Unreadable> {
+        let header: ObjectHeader<'_> = serde_json::from_str(object).map_err(unreadable)?;
+        let is_known = header.object.as_deref().and_then(ObjectType::from_name).is_some();
+        if !is_known {
+            return Ok(None);
+        }
+        let seen_at = request.began();
+        let observation = Observation::of(object, &header, scope, seen_at, Some(request));
+        let observation = observation.map_err(unreadable)?;
+        Self::of(
+            &observation.event_id(),
+            observation.event_type(),
+            observation.body(),
+            scope,
+            seen_at,
+        )
+        .map(Some)
+    }
+
+    /// Observation that a subscription is gone. The API shows nothing of it, so its body says only that.
+    pub(super) fn gone_subscription(
+        id: &str,
+        customer: &str,
+        scope: &Scope,
+        request: &ApiRequest,
+    ) -> Result<Self, Unreadable> {
+        let object = serde_json::json!({
+            "id": id, "object": "subscription", "customer": customer, "status": "canceled", "deleted": true,
+        });
+        let seen_at = request.began();
+        let observation = Observation {
+            scope,
+            object_type: ObjectType::Subscription.as_str(),
+            object_id: id,
+            is_gone: true,
+            seen_at,
+            request: Some(request),
+            object: &object.to_string(),
+        };
+        Self::of(
+            &observation.event_id(),
+            observation.event_type(),
+            observation.body(),
+            scope,
+            seen_at,
+        )
+    }
+
+    fn of(
+        event_id: &EventId,
+        event_type: String,
+        body: String,
+        scope: &Scope,
+        created: StripeTime,
+    ) -> Result<Self, Unreadable> {
+        let effects = EventEffects::read(&LoggedInput {
+            position: Position::ZERO,
+            created,
+            scope,
+            event_id: event_id.as_str(),
+            event_type: &event_type,
+            is_own_record: false,
+            body: Some(&body),
+            damage: None,
+        });
+        if let Some(parked) = effects.parked {
+            return Err(Unreadable(parked.reason));
+        }
+        let envelope = Envelope::parse(&body).map_err(unreadable)?;
+        let facts = EventFacts::from(&envelope);
+        let event = NewEvent::new(facts, EventSource::Api, None, body.clone());
+        Ok(Self { event: event.map_err(unreadable)?, effects: Some(effects) })
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Unreadable {
+    Unreadable(error.to_string())
+}

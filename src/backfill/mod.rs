@@ -1,0 +1,29 @@
+//! Backfill: reads what Stripe's API shows, and appends what the log does not say.
+//!
+//! Two kinds of evidence are appended, both with the source `api`. *Events* of the last 30 days are the same events as
+//! those of webhooks. *Observations* are objects as the API showed them; one is appended only if it says something that
+//! the folded state of its customer does not say. So a second backfill appends nothing, and neither does one that was
+//! interrupted and goes on: it continues each list behind the last page that was appended.
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | `step` | the lists, in the order in which they are read |
+//! | `candidate` | objects of a page as events before they are appended |
+//! | `compare` | comparison with the read model |
+//! | `estimate` | sizes of the lists, for `--dry-run` and the time that is left |
+//! | `fold_wait` | wait until the read model has folded the log |
+//! | `run` | the steps, one after the other |
+//! | `remaining` | subscriptions that no list has shown |
+
+mod candidate;
+mod compare;
+mod estimate;
+mod fold_wait;
+mod remaining;
+mod run;
+mod step;
+
+pub use estimate::{Estimate, estimate};
+pub use fold_wait::FoldWait;
+pub use run::{Backfill, BackfillError, BackfillOptions};
+pub use step::{List, Step};

@@ -1,0 +1,181 @@
+//! Subscriptions that no list shows: those on test clocks, and those that the ledger has and the lists have not.
+
+use super::candidate::{Candidate, Unreadable};
+use super::run::{Backfill, BackfillError};
+use super::step::{List, Step};
+use crate::projection::row::SubscriptionRow;
+use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
+use crate::stripe_api::{ApiAnswer, ApiError};
+
+/// Rows of the ledger that are read at once.
+const ROWS_AT_ONCE: usize = 500;
+
+type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
+
+impl Backfill<'_> {
+    /// Reads the subscriptions of every test clock. The cursor is the last clock that was read to its end.
+    pub(super) async fn read_test_clocks(
+        &mut self,
+        progress: &mut BackfillProgress,
+        report: Report<'_>,
+    ) -> Result<(), BackfillError> {
+        const CLOCKS: &str = "/v1/test_helpers/test_clocks";
+        let account = self.options.scope.account.clone();
+        loop {
+            let after = progress.cursor.clone();
+            let page = self.client.list_page(CLOCKS, &[], after.as_deref(), Some(&account)).await;
+            let page = match page {
+                Err(ApiError::AgedOut { .. }) if after.is_some() => {
+                    progress.cursor = None;
+                    continue;
+                }
+                page => page?,
+            };
+            for clock in &page.objects {
+                let Some(clock) = id_of(clock.get()) else { continue };
+                self.read_test_clock(&clock, progress, report).await?;
+                progress.cursor = Some(clock);
+                self.save(progress).await?;
+            }
+            if !page.has_more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read_test_clock(
+        &mut self,
+        clock: &str,
+        progress: &mut BackfillProgress,
+        report: Report<'_>,
+    ) -> Result<(), BackfillError> {
+        let query = [("status", "all"), ("test_clock", clock)];
+        let account = self.options.scope.account.clone();
+        let mut after = None;
+        loop {
+            let path = "/v1/subscriptions";
+            let page =
+                self.client.list_page(path, &query, after.as_deref(), Some(&account)).await?;
+            self.take(Step::TestClocks, &page.objects, &page.request, progress).await?;
+            report(progress);
+            if !page.has_more {
+                return Ok(());
+            }
+            after = page.last_id;
+        }
+    }
+
+    /// Asks for each subscription of the ledger that is not over and that no list of this run has shown, and for latest
+    /// invoices of which nothing is known. The cursor is the last subscription that was looked at.
+    pub(super) async fn read_remaining(
+        &mut self,
+        progress: &mut BackfillProgress,
+        report: Report<'_>,
+    ) -> Result<(), BackfillError> {
+        let scope = self.options.scope.clone();
+        let filter = SubscriptionFilter {
+            account: Some(scope.account.clone()),
+            livemode: Some(scope.livemode),
+            ..SubscriptionFilter::default()
+        };
+        loop {
+            let after = progress
+                .cursor
+                .as_deref()
+                .map(|id| SubscriptionKey { scope: scope.clone(), id: id.into() });
+            let read = self.store.read_model.subscriptions(&filter, after.as_ref(), ROWS_AT_ONCE);
+            let (_, rows) = read.await?;
+            for row in &rows {
+                self.read_row(row, progress).await?;
+            }
+            report(progress);
+            let Some(last) = rows.last() else { return Ok(()) };
+            progress.cursor = Some(last.subscription_id.to_string());
+            self.save(progress).await?;
+        }
+    }
+
+    async fn read_row(
+        &mut self,
+        row: &SubscriptionRow,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let is_over = matches!(row.status.as_str(), "canceled" | "incomplete_expired");
+        if !is_over && !self.has_seen(row.subscription_id.as_str()) {
+            let id = row.subscription_id.as_str();
+            let path = format!("/v1/subscriptions/{id}");
+            match self.get(&path).await? {
+                Some(answer) => self.take_answer(&answer, progress).await?,
+                None => self.take_gone(row, progress).await?,
+            }
+        }
+        if let (Some(invoice), None) = (&row.latest_invoice_id, &row.latest_invoice_status) {
+            let path = format!("/v1/invoices/{invoice}");
+            if let Some(answer) = self.get(&path).await? {
+                self.take_answer(&answer, progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn get(&self, path: &str) -> Result<Option<ApiAnswer>, ApiError> {
+        match self.client.get(path, &[], Some(&self.options.scope.account)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(ApiError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn take_answer(
+        &mut self,
+        answer: &ApiAnswer,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let ApiAnswer { body, request } = answer;
+        match serde_json::value::RawValue::from_string(body.trim().to_owned()) {
+            Ok(object) => self.take(Step::Remaining, &[object], request, progress).await,
+            Err(_) => {
+                progress.unreadable += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Observes that a subscription is gone. The answer 404 has no bytes of an object, and its time is that of a
+    /// request that succeeds.
+    async fn take_gone(
+        &mut self,
+        row: &SubscriptionRow,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let list = List { path: "/v1/subscriptions", query: Vec::new() };
+        let customer = row.customer_id.as_str();
+        let query = [("customer", customer), ("status", "all")];
+        let account = Some(&self.options.scope.account);
+        let page = match self.client.list_page(list.path, &query, None, account).await {
+            // The customer is gone as well.
+            Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {
+                self.client.list_page(list.path, &[], None, account).await?
+            }
+            page => page?,
+        };
+        let id = row.subscription_id.as_str();
+        let scope = &self.options.scope;
+        progress.seen += 1;
+        match Candidate::gone_subscription(id, customer, scope, &page.request) {
+            Ok(candidate) => self.append(vec![candidate], progress).await,
+            Err(Unreadable(_)) => {
+                progress.unreadable += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn id_of(object: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: String,
+    }
+    serde_json::from_str::<Named>(object).ok().map(|it| it.id)
+}

@@ -1,0 +1,276 @@
+//! Run of a backfill: its steps, one after the other, page by page.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
+use serde_json::value::RawValue;
+
+use super::candidate::{Candidate, Unreadable};
+use super::compare::{Compared, compare};
+use super::fold_wait::FoldWait;
+use super::step::{List, Step};
+use crate::clock::Clock;
+use crate::ids::Scope;
+use crate::store::{BackfillProgress, Store, StoreError};
+use crate::stripe::observation::ApiRequest;
+use crate::stripe_api::{ApiClient, ApiError, ListPage};
+use crate::time::StripeTime;
+
+/// Number of times that a list is begun again because its cursor is no longer in it.
+const RESTARTS_MAX: u32 = 3;
+
+/// Options of a backfill.
+#[derive(Clone, Debug)]
+pub struct BackfillOptions {
+    /// Account and mode.
+    pub scope: Scope,
+    /// Creation of the oldest invoice that is read.
+    pub invoices_since: StripeTime,
+}
+
+/// Error that ends a backfill. What was read before is in the log, and the next run goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// Stripe's API does not answer, or refuses.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Backfill of one account and mode.
+pub struct Backfill<'a> {
+    pub(super) store: &'a Store,
+    pub(super) client: &'a ApiClient,
+    pub(super) options: BackfillOptions,
+    clock: Clock,
+    fold: &'a FoldWait,
+    /// Hashes of the ids of the subscriptions that the lists of this run have shown.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl<'a> Backfill<'a> {
+    /// Prepares a backfill.
+    pub fn new(
+        store: &'a Store,
+        client: &'a ApiClient,
+        fold: &'a FoldWait,
+        options: BackfillOptions,
+        clock: Clock,
+    ) -> Self {
+        let (seen, hasher) = (HashSet::new(), RandomState::new());
+        Self { store, client, options, clock, fold, seen, hasher }
+    }
+
+    /// Steps of this backfill that are not complete, with the progress of an interrupted run. If all of the last one are
+    /// complete, a new one begins.
+    pub async fn pending(&self) -> Result<Vec<(Step, BackfillProgress)>, StoreError> {
+        let scope = &self.options.scope;
+        let mut known = self.store.log.backfill_progress(scope).await?;
+        let is_over = Step::ALL
+            .iter()
+            .filter(|step| self.includes(**step))
+            .all(|step| known.iter().any(|it| it.step == step.as_str() && it.ended_at.is_some()));
+        if is_over {
+            self.store.log.clear_backfill_progress(scope).await?;
+            known.clear();
+        }
+        let steps = Step::ALL.into_iter().filter(|step| self.includes(*step));
+        let pending = steps.filter_map(|step| {
+            let known = known.iter().find(|it| it.step == step.as_str()).cloned();
+            let new = || BackfillProgress { step: step.as_str().to_owned(), ..Default::default() };
+            let progress = known.unwrap_or_else(new);
+            progress.ended_at.is_none().then_some((step, progress))
+        });
+        Ok(pending.collect())
+    }
+
+    fn includes(&self, step: Step) -> bool {
+        step != Step::TestClocks || !self.options.scope.livemode
+    }
+
+    /// Runs one step to its end. `report` is called after every page, with the progress so far and the number of new
+    /// events of the page.
+    pub async fn run(
+        &mut self,
+        step: Step,
+        mut progress: BackfillProgress,
+        report: &mut (dyn FnMut(&BackfillProgress) + Send),
+    ) -> Result<BackfillProgress, BackfillError> {
+        // Else what an earlier step appended would be appended again.
+        self.fold.caught_up().await?;
+        let now = self.clock.now();
+        if progress.started_at == Default::default() {
+            progress.started_at = now;
+        }
+        let started_at = progress.started_at.to_stripe_time();
+        match step.list(started_at, self.options.invoices_since) {
+            Some(list) => self.read_list(step, &list, &mut progress, report).await?,
+            None if step == Step::TestClocks => {
+                self.read_test_clocks(&mut progress, report).await?
+            }
+            None => self.read_remaining(&mut progress, report).await?,
+        }
+        progress.ended_at = Some(self.clock.now());
+        self.save(&progress).await?;
+        report(&progress);
+        Ok(progress)
+    }
+
+    pub(super) async fn save(&self, progress: &BackfillProgress) -> Result<(), StoreError> {
+        self.store.log.save_backfill_progress(&self.options.scope, progress).await
+    }
+
+    /// Reads a list from the cursor of the progress to its end.
+    async fn read_list(
+        &mut self,
+        step: Step,
+        list: &List,
+        progress: &mut BackfillProgress,
+        report: &mut (dyn FnMut(&BackfillProgress) + Send),
+    ) -> Result<(), BackfillError> {
+        let mut restarts = 0;
+        let mut page = self.page(list, progress.cursor.as_deref()).await;
+        loop {
+            let current = match page {
+                // The object of the cursor is gone, or the event too old. What is read twice is confirmed.
+                Err(ApiError::AgedOut { .. }) if restarts < RESTARTS_MAX => {
+                    restarts += 1;
+                    progress.cursor = None;
+                    page = self.page(list, None).await;
+                    continue;
+                }
+                page => page?,
+            };
+            let (client, scope) = (self.client, self.options.scope.clone());
+            let next = async {
+                match current.last_id.as_deref().filter(|_| current.has_more) {
+                    Some(last) => Some(page_of(client, &scope, list, Some(last)).await),
+                    None => None,
+                }
+            };
+            // The next page is on its way while this one is compared and appended.
+            let (taken, next) =
+                tokio::join!(self.take(step, &current.objects, &current.request, progress), next);
+            taken?;
+            progress.cursor.clone_from(&current.last_id);
+            self.save(progress).await?;
+            report(progress);
+            match next {
+                Some(next) => page = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn page(&self, list: &List, after: Option<&str>) -> Result<ListPage, ApiError> {
+        page_of(self.client, &self.options.scope, list, after).await
+    }
+
+    /// Compares the objects of a page with the read model, and appends those that say something new.
+    pub(super) async fn take(
+        &mut self,
+        step: Step,
+        objects: &[Box<RawValue>],
+        request: &ApiRequest,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let account = self.options.scope.account.clone();
+        let mut candidates = Vec::with_capacity(objects.len());
+        for object in objects {
+            progress.seen += 1;
+            let object = match self.client.complete(object.get(), Some(&account)).await {
+                // The list inside changed while it was read. It is read again with the next backfill.
+                Err(ApiError::AgedOut { .. }) => Cow::Borrowed(object.get()),
+                object => object?,
+            };
+            if matches!(step, Step::Subscriptions | Step::TestClocks) {
+                self.note_seen(&object);
+            }
+            match self.candidate(step, &object, request) {
+                Ok(Some(candidate)) => candidates.push(candidate),
+                Ok(None) => progress.confirmed += 1,
+                Err(Unreadable(reason)) => {
+                    progress.unreadable += 1;
+                    tracing::warn!(
+                        step = step.as_str(),
+                        "an object of Stripe's API is not appended: {reason}"
+                    );
+                }
+            }
+        }
+        self.append(candidates, progress).await
+    }
+
+    fn candidate(
+        &self,
+        step: Step,
+        object: &str,
+        request: &ApiRequest,
+    ) -> Result<Option<Candidate>, Unreadable> {
+        let scope = &self.options.scope;
+        if step == Step::Events {
+            return Candidate::listed_event(object, scope).map(Some);
+        }
+        let candidate = Candidate::observed(object, scope, request)?;
+        // A session that sold no subscription names a buyer of something else.
+        let is_wanted = |it: &Candidate| {
+            let subscription = it.effects.as_ref().and_then(|it| it.subscription.as_ref());
+            step != Step::CheckoutSessions || subscription.is_some()
+        };
+        Ok(candidate.filter(is_wanted))
+    }
+
+    /// Appends the candidates that say something new.
+    pub(super) async fn append(
+        &self,
+        candidates: Vec<Candidate>,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let Compared { new, confirmed } = compare(&self.store.read_model, candidates).await?;
+        progress.confirmed += confirmed;
+        if new.is_empty() {
+            return Ok(());
+        }
+        for appended in self.store.log.append(&new).await? {
+            *(if appended.duplicate { &mut progress.confirmed } else { &mut progress.appended }) +=
+                1;
+        }
+        Ok(())
+    }
+
+    fn note_seen(&mut self, object: &str) {
+        if let Some(id) = id_of(object) {
+            let hash = self.hasher.hash_one(id.as_ref());
+            self.seen.insert(hash);
+        }
+    }
+
+    /// True if a list of this run has shown the subscription.
+    pub(super) fn has_seen(&self, id: &str) -> bool {
+        self.seen.contains(&self.hasher.hash_one(id))
+    }
+}
+
+async fn page_of(
+    client: &ApiClient,
+    scope: &Scope,
+    list: &List,
+    after: Option<&str>,
+) -> Result<ListPage, ApiError> {
+    let query: Vec<(&str, &str)> =
+        list.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    client.list_page(list.path, &query, after, Some(&scope.account)).await
+}
+
+fn id_of(object: &str) -> Option<Cow<'_, str>> {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    serde_json::from_str::<Named<'_>>(object).ok().map(|it| it.id)
+}
