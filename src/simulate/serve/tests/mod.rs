@@ -34,7 +34,7 @@ struct Client {
 }
 
 fn plan() -> Plan {
-    Plan { subscriptions: 150, months: 6, format: Format::Compact, ..Plan::default() }
+    Plan { subscriptions: 80, months: 5, format: Format::Compact, ..Plan::default() }
 }
 
 /// World that only reads share.

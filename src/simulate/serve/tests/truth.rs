@@ -70,7 +70,7 @@ async fn objects_are_the_last_snapshots_that_the_events_had() {
     let plan = Plan { api_version: one, subscriptions: 60, ..plan() };
     let stripe = SimulatedStripe::new(&plan, Options::default());
     let client = live(&stripe);
-    let mut last: BTreeMap<String, (String, Value)> = BTreeMap::new();
+    let mut last: BTreeMap<(String, String), (String, Value)> = BTreeMap::new();
     for event in simulate(&plan).events.into_iter().filter(|it| it.account.is_empty()) {
         let body: Value = event.body.parse().unwrap();
         let object = &body["data"]["object"];
@@ -79,7 +79,8 @@ async fn objects_are_the_last_snapshots_that_the_events_had() {
         let upcoming = kind == "invoice.upcoming";
         if let Some(id) = object["id"].as_str().filter(|_| event.livemode && !expired && !upcoming)
         {
-            last.insert(id.to_owned(), (event.event_type.clone(), object.clone()));
+            let noun = object["object"].as_str().unwrap().to_owned();
+            last.insert((id.to_owned(), noun), (event.event_type.clone(), object.clone()));
         }
     }
     let deleted: Vec<&str> = last
@@ -98,7 +99,8 @@ async fn objects_are_the_last_snapshots_that_the_events_had() {
         "/v1/prices",
     ] {
         for object in client.walk(url, 100).await {
-            let (_, snapshot) = &last[object["id"].as_str().unwrap()];
+            let of = |field: &str| object[field].as_str().unwrap().to_owned();
+            let (_, snapshot) = &last[&(of("id"), of("object"))];
             let of_deleted = object["customer"].as_str().is_some_and(|it| deleted.contains(&it));
             if of_deleted && url.starts_with("/v1/subscriptions") {
                 assert!(object["ended_at"].is_i64());
