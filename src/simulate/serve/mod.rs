@@ -49,6 +49,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::version::ApiVersion;
 use super::wire::Format;
@@ -193,6 +196,17 @@ impl SimulatedStripe {
     /// Router that answers as Stripe's API.
     pub fn router(&self) -> Router {
         Router::new().fallback(gate::answer).with_state(self.clone())
+    }
+
+    /// Serves a bound socket until `stop` is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The socket fails.
+    pub async fn serve(&self, socket: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+        // A client on the same machine would wait for the second part of an answer.
+        let socket = socket.tap_io(|stream| drop(stream.set_nodelay(true)));
+        axum::serve(socket, self.router()).with_graceful_shutdown(stop.cancelled_owned()).await
     }
 
     /// Expected final state of each subscription, by account, mode and id, with all that the newest version of the API

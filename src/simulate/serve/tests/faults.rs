@@ -6,7 +6,7 @@ use super::*;
 
 fn with(faults: Faults, passage: Passage) -> SimulatedStripe {
     let plan = Plan { subscriptions: 20, ..plan() };
-    SimulatedStripe::new(&plan, Options { faults, passage, ..Options::default() })
+    SimulatedStripe::new(&plan, Options { passage, faults, ..Options::default() })
 }
 
 #[tokio::test]

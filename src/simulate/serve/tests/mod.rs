@@ -97,7 +97,8 @@ impl Client {
         loop {
             let mut page_url = format!("{url}{separator}limit={limit}");
             if let Some(last) = all.last() {
-                page_url += &format!("&starting_after={}", last["id"].as_str().unwrap());
+                page_url.push_str("&starting_after=");
+                page_url.push_str(last["id"].as_str().unwrap());
             }
             let page = self.get(&page_url).await;
             assert_eq!(page.status, 200, "{page_url}: {}", page.body);
