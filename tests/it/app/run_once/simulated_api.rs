@@ -15,12 +15,12 @@ use crate::app::commands::subledger;
 #[tokio::test]
 async fn the_command_prints_its_url_and_serves_until_a_signal() {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = ["simulate", "--subscriptions", "30", "--serve", "127.0.0.1:0"];
+    let arguments = ["simulate", "--subscriptions", "60", "--serve", "127.0.0.1:0"];
     let mut command = subledger(directory.path(), &arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut url = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    let url = format!("{}/v1/subscriptions", url.trim());
+    let url = format!("{}/v1/subscriptions?status=all", url.trim());
     let client = Client::new();
     let answer = client.get(&url).bearer_auth(LIVE_KEY).send().await.unwrap();
     let page: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
