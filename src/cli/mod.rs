@@ -29,6 +29,7 @@ mod report;
 mod serve;
 mod signals;
 mod simulate;
+mod simulate_server;
 mod telemetry;
 mod verify;
 

@@ -1,4 +1,4 @@
-//! `simulate`: generates events of simulated subscriptions, for a file or a running server.
+//! `simulate`: generates events of simulated subscriptions, for a file or a running server, and serves Stripe's API.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -11,6 +11,7 @@ use super::output::stdout;
 use super::post::{WebhookTarget, post};
 use super::progress;
 use super::report::{Exit, Failure, print_message};
+use super::simulate_server::{ServerArgs, StripeServer};
 use crate::config::WebhookSecrets;
 use crate::exchange::EventRecord;
 use crate::ids::Position;
@@ -36,7 +37,8 @@ pub(super) struct Args {
     seed: u64,
 
     /// Write the events to this file as an export; - is stdout
-    #[arg(long, value_name = "FILE", conflicts_with = "to", required_unless_present = "to")]
+    #[arg(long, value_name = "FILE", conflicts_with = "to")]
+    #[arg(required_unless_present_any = ["to", "serve"])]
     out: Option<PathBuf>,
 
     /// Post the events to this webhook, signed with `STRIPE_WEBHOOK_SECRET`
@@ -63,12 +65,20 @@ pub(super) struct Args {
     #[arg(long, value_name = "V", value_parser = api_version)]
     api_version: Option<ApiVersion>,
 
+    /// Share of the subscriptions with more items than Stripe shows inside a subscription, in percent
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100))]
+    wide: u64,
+
     /// Write the expected final state of each subscription to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
-fn share(text: &str) -> Result<f64, &'static str> {
+/// Parses a share from 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, &'static str> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or("expected a number from 0 to 1")
 }
@@ -86,8 +96,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         subscriptions: args.subscriptions,
         months: args.months,
         api_version: args.api_version.map_or(Versions::Mixed, Versions::One),
+        wide_percent: args.wide,
         ..Plan::default()
     };
+    let stripe = args.server.start(&plan).await?;
+    if args.to.is_none() && args.out.is_none() && args.truth.is_none() {
+        return serve(stripe).await;
+    }
     let order = if args.shuffle { Order::Realistic } else { Order::AsHappened };
     let delivery = Delivery {
         seed: args.seed,
@@ -124,7 +139,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             write().map_err(|error| cannot_write(&path, &error))?;
         }
     }
-    Ok(Exit::Done)
+    serve(stripe).await
+}
+
+/// Serves the API, if it was asked for.
+async fn serve(stripe: Option<StripeServer>) -> anyhow::Result<Exit> {
+    match stripe {
+        Some(stripe) => stripe.serve().await,
+        None => Ok(Exit::Done),
+    }
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {

@@ -1,6 +1,7 @@
 //! One person's life as a customer: accounts, customers, and their subscriptions side by side.
 
 use super::dice::Dice;
+use super::kept::{CatalogueObjects, CustomerObjects, TestClock};
 use super::objects::customer::Customer;
 use super::objects::event::SimulatedEvent;
 use super::objects::features::Features;
@@ -30,6 +31,10 @@ pub struct Life {
     pub truth: Vec<TruthRow>,
     /// Final names of products and prices; only in the life of a catalogue.
     pub catalogue: Vec<TrueName>,
+    /// Final objects of the person's customers.
+    pub(super) customers: Vec<CustomerObjects>,
+    /// Final objects of a catalogue.
+    pub(super) shop: Option<CatalogueObjects>,
 }
 
 /// Random properties of a person, drawn before the first event.
@@ -68,7 +73,9 @@ pub(super) fn simulate_person(plan: &Plan, number: u64, subscriptions: usize) ->
         let share = (subscriptions + index) / customers;
         let customer = SimulatedCustomer::play(plan, &person, &mut dice, share);
         life.truth.extend(customer.truth());
-        life.events.extend(customer.into_events());
+        let (events, objects) = customer.into_parts();
+        life.events.extend(events);
+        life.customers.extend(objects);
     }
     life.events.sort_by_key(|event| event.created);
     life
@@ -176,7 +183,8 @@ impl SimulatedCustomer {
                 let later = if index == 0 { 0 } else { dice.between(1, 40) * DAY };
                 let own = person.recorder(dice, (arrival + later, until));
                 let naming = person.naming_of(dice, index);
-                let mut stage = Stage::new(own, Customer::clone(&customer), naming);
+                let wide = plan.wide_percent > 0 && dice.percent(plan.wide_percent);
+                let mut stage = Stage::new(own, Customer::clone(&customer), naming, wide);
                 script::play(&mut stage);
                 stage
             })
@@ -246,10 +254,23 @@ impl SimulatedCustomer {
             .collect()
     }
 
-    fn into_events(self) -> Vec<SimulatedEvent> {
-        let mut events = self.recorder.events;
-        events.extend(self.stages.into_iter().flat_map(|stage| stage.recorder.events));
-        events
+    /// Events, and the final objects.
+    fn into_parts(self) -> (Vec<SimulatedEvent>, Option<CustomerObjects>) {
+        let Self { recorder, customer, features, stages, deleted_at } = self;
+        let frozen = stages.iter().map(|stage| stage.recorder.now()).chain([recorder.now()]).max();
+        let account = recorder.endpoint.account.clone();
+        let mut events = recorder.events;
+        let mut objects = customer.into_sent().zip(features.into_sent()).map(|of_customer| {
+            let clock = TestClock::of(&of_customer.0, frozen.unwrap_or_default());
+            CustomerObjects::new(account, of_customer, deleted_at, clock)
+        });
+        for stage in stages {
+            events.extend(match &mut objects {
+                Some(objects) => objects.take(stage),
+                None => stage.recorder.events,
+            });
+        }
+        (events, objects)
     }
 }
 

@@ -60,7 +60,7 @@ fn stage(number: usize, format: Format) -> Stage {
     let user_id = format!("user_{number:06}");
     let naming =
         Naming { subscription_metadata: Some(user_id.clone()), user_id, ..Naming::default() };
-    let mut stage = Stage::new(recorder, customer, naming);
+    let mut stage = Stage::new(recorder, customer, naming, false);
     stage.subscription.items.truncate(1);
     // Metadata as applications write it: the body gets a realistic size.
     for key in ["workspace", "signup_source", "sales_region", "contract", "referrer", "cost_centre"]

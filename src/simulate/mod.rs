@@ -15,6 +15,8 @@
 //! | `life` | the subscriptions of one person |
 //! | `shop` | the catalogue of products and prices |
 //! | `truth` | expected final state, from the objects and not from the events |
+//! | `kept` | final objects, which [`serve`] shows |
+//! | [`serve`] | Stripe's API over HTTP |
 //!
 //! Events of one second can be ordered by a reader of all of them: by the chain of `previous_attributes`, by the
 //! status, or because the order makes no difference.
@@ -24,11 +26,13 @@ mod changes;
 mod delivery;
 mod dice;
 mod features;
+mod kept;
 mod life;
 mod load;
 mod objects;
 mod recorder;
 mod script;
+pub mod serve;
 mod shop;
 mod sign;
 mod stage;
@@ -71,6 +75,8 @@ pub struct Plan {
     pub start: StripeTime,
     /// White space of bodies.
     pub format: Format,
+    /// Share of the subscriptions with more items than Stripe embeds in an object, in parts of a hundred.
+    pub wide_percent: u64,
 }
 
 /// Greatest length of a simulation: a hundred years.
@@ -98,6 +104,7 @@ impl Default for Plan {
             era: None,
             start: StripeTime(1_767_225_600),
             format: Format::Indented,
+            wide_percent: 0,
         }
     }
 }

@@ -82,6 +82,11 @@ impl<T: Render + Clone> Tracked<T> {
     pub(super) const fn sent(&self) -> Option<&T> {
         self.sent.as_ref()
     }
+
+    /// Last sent snapshot, by value.
+    pub(super) fn into_sent(self) -> Option<T> {
+        self.sent
+    }
 }
 
 /// Snapshot rendered at a version, with its `previous_attributes`.

@@ -1,9 +1,11 @@
 //! Catalogue of an account and mode: products and prices, which exist before the first customer.
 
 use super::dice::Dice;
+use super::kept::CatalogueObjects;
 use super::life::Life;
+use super::objects::event::SimulatedEvent;
 use super::objects::price::{
-    CLASSIC, OLD_TEAM, OLD_TEAM_RENAMED, PRODUCTS, Price, TEAM, every_price,
+    CLASSIC, MODULES, OLD_TEAM, OLD_TEAM_RENAMED, PRODUCTS, Price, TEAM, every_price,
 };
 use super::objects::product::{Offer, Product};
 use super::recorder::{Act, Endpoint, Recorder, Tracked};
@@ -19,6 +21,8 @@ struct Shop {
     recorder: Recorder,
     products: Vec<Tracked<Product>>,
     prices: Vec<Tracked<Offer>>,
+    /// True once the classic plan was deleted.
+    classic_is_deleted: bool,
 }
 
 /// Events of the catalogue of one account and mode. They depend on the plan alone, not on the customers.
@@ -46,16 +50,19 @@ pub(super) fn simulate_catalogue(plan: &Plan, account: &str, livemode: bool) -> 
         recorder: Recorder::new(dice, endpoint, (start, start + length), false),
         products: Vec::new(),
         prices: Vec::new(),
+        classic_is_deleted: false,
     };
-    shop.create_products();
+    let modules: &[Price] = if plan.wide_percent > 0 { &MODULES } else { &[] };
+    shop.create_products(modules);
     // The end of the simulated time may cut this off.
     let _ = shop.change_names(length);
     let catalogue = shop.names();
-    Life { events: shop.recorder.events, catalogue, ..Life::default() }
+    let (events, objects) = shop.into_parts();
+    Life { events, catalogue, shop: Some(objects), ..Life::default() }
 }
 
 impl Shop {
-    fn create_products(&mut self) {
+    fn create_products(&mut self, modules: &'static [Price]) {
         let livemode = self.recorder.endpoint.livemode;
         for (id, name) in PRODUCTS {
             let now = self.recorder.now();
@@ -64,7 +71,7 @@ impl Shop {
             self.recorder.send("product.created", &mut product);
             self.products.push(product);
         }
-        for price in every_price() {
+        for price in every_price().chain(modules) {
             let mut offer = Tracked::new(Offer { price, livemode });
             self.recorder.send("price.created", &mut offer);
             self.send_plan("plan.created", price);
@@ -89,6 +96,7 @@ impl Shop {
         self.recorder.wait(DAY)?;
         // Stripe deletes a product after its plans. Its subscriptions go on.
         self.send_plan("plan.deleted", &CLASSIC);
+        self.classic_is_deleted = true;
         if let Some(classic) = self.products.iter_mut().find(|it| it.id == CLASSIC.product) {
             self.recorder.send("product.deleted", classic);
         }
@@ -107,6 +115,17 @@ impl Shop {
     fn send_plan(&mut self, event_type: &'static str, price: &'static Price) {
         let Endpoint { version, livemode, .. } = self.recorder.endpoint;
         self.recorder.send_once(event_type, price.render_plan(version, livemode));
+    }
+
+    fn into_parts(self) -> (Vec<SimulatedEvent>, CatalogueObjects) {
+        let Endpoint { account, livemode, .. } = self.recorder.endpoint;
+        let deleted = self.classic_is_deleted;
+        let mut products: Vec<_> =
+            self.products.into_iter().filter_map(Tracked::into_sent).collect();
+        products.retain(|product| !(deleted && product.id == CLASSIC.product));
+        let mut prices: Vec<_> = self.prices.into_iter().filter_map(Tracked::into_sent).collect();
+        prices.retain(|offer| !(deleted && offer.price.id == CLASSIC.id));
+        (self.recorder.events, CatalogueObjects { account, livemode, products, prices })
     }
 
     fn names(&self) -> Vec<TrueName> {

@@ -1,14 +1,14 @@
 //! State of one simulated subscription: its objects, and the steps of which acts are made.
 
+use super::objects::Metadata;
 use super::objects::checkout_session::CheckoutSession;
 use super::objects::customer::Customer;
 use super::objects::invoice::Invoice;
 use super::objects::line::Line;
 use super::objects::payment::Payment;
-use super::objects::price::{ADD_ON, CLASSIC, METERED, PRICES, Price};
+use super::objects::price::{ADD_ON, CLASSIC, METERED, MODULES, PRICES, Price};
 use super::objects::schedule::Schedule;
 use super::objects::subscription::{Cancellation, Item, Status, Subscription};
-use super::objects::{Home, Metadata};
 use super::recorder::{Recorder, Sent, Tracked};
 use super::version::ApiVersion;
 
@@ -55,10 +55,18 @@ pub(super) struct EventFacts {
 }
 
 impl Stage {
-    /// Creates a random subscription, of which no event was sent yet.
-    pub(super) fn new(mut recorder: Recorder, customer: Customer, naming: Naming) -> Self {
-        let home = customer.home.clone();
-        let subscription = Tracked::new(draw_subscription(&mut recorder, &customer, home, &naming));
+    /// Creates a random subscription, of which no event was sent yet. A wide one has more items than Stripe embeds.
+    pub(super) fn new(
+        mut recorder: Recorder,
+        customer: Customer,
+        naming: Naming,
+        wide: bool,
+    ) -> Self {
+        let mut subscription = draw_subscription(&mut recorder, &customer, &naming);
+        if wide {
+            subscription.items = modules(&mut recorder);
+        }
+        let subscription = Tracked::new(subscription);
         Self {
             recorder,
             customer,
@@ -138,7 +146,6 @@ impl Stage {
 fn draw_subscription(
     recorder: &mut Recorder,
     customer: &Customer,
-    home: Home,
     naming: &Naming,
 ) -> Subscription {
     let now = recorder.now();
@@ -172,7 +179,7 @@ fn draw_subscription(
         discounts: Vec::new(),
         schedule: None,
         metadata,
-        home,
+        home: customer.home.clone(),
     }
 }
 
@@ -190,22 +197,27 @@ fn draw_items(recorder: &mut Recorder, flexible: bool) -> Vec<Item> {
     if may_add && has_items && recorder.dice.percent(20) {
         prices.push(&ADD_ON);
     }
+    prices.into_iter().map(|price| draw_item(recorder, price)).collect()
+}
+
+/// Items of all modules.
+fn modules(recorder: &mut Recorder) -> Vec<Item> {
+    MODULES.iter().map(|price| draw_item(recorder, price)).collect()
+}
+
+fn draw_item(recorder: &mut Recorder, price: &'static Price) -> Item {
     let now = recorder.now();
-    let mut items = Vec::with_capacity(prices.len());
-    for price in prices {
-        let quantity = if recorder.dice.percent(60) { 1 } else { recorder.dice.between(2, 40) };
-        let mut item = Item {
-            id: recorder.short_id("si"),
-            created: now,
-            price,
-            quantity,
-            period_start: now,
-            period_end: now,
-            anchor: now,
-            cycle: 0,
-        };
-        item.restart(now);
-        items.push(item);
-    }
-    items
+    let quantity = if recorder.dice.percent(60) { 1 } else { recorder.dice.between(2, 40) };
+    let mut item = Item {
+        id: recorder.short_id("si"),
+        created: now,
+        price,
+        quantity,
+        period_start: now,
+        period_end: now,
+        anchor: now,
+        cycle: 0,
+    };
+    item.restart(now);
+    item
 }

@@ -78,6 +78,18 @@ impl ApiVersion {
         }
     }
 
+    /// Version at which Stripe renders objects for a version of this name: the newest that is not newer. `None` if
+    /// the name has no date.
+    pub(super) fn in_force_at(name: &str) -> Option<Self> {
+        let date = name.get(..10)?;
+        let is_date = date.bytes().enumerate().all(|(index, byte)| match index {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+        let not_newer = |version: &Self| &version.as_str()[..10] <= date;
+        is_date.then(|| Self::ALL.into_iter().rev().find(not_newer).unwrap_or(Self::V2014))
+    }
+
     /// Parses a name: the whole, or the part after the dot.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|version| {
@@ -100,6 +112,15 @@ pub enum Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_between_two_is_rendered_as_the_older() {
+        let at = ApiVersion::in_force_at;
+        assert_eq!(at("2025-06-30.basil"), Some(ApiVersion::Basil));
+        assert_eq!(at("2026-09-30.endive"), Some(ApiVersion::Endive));
+        assert_eq!(at("2011-01-01"), Some(ApiVersion::V2014));
+        assert_eq!((at("basil"), at("")), (None, None));
+    }
 
     #[test]
     fn versions_are_found_by_date_and_by_word() {

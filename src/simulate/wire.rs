@@ -107,13 +107,18 @@ macro_rules! object {
 }
 pub(super) use object;
 
-/// List as Stripe embeds it: the first page, with its length and address.
-pub(super) fn embedded_list(data: Vec<Wire>, url: String) -> Object {
+/// Greatest number of entries of a list inside an object.
+pub(super) const EMBEDDED_MAX: usize = 10;
+
+/// List as Stripe embeds it: at most [`EMBEDDED_MAX`] entries, with the length and the address of the whole list.
+pub(super) fn embedded_list(mut data: Vec<Wire>, url: String) -> Object {
     let total_count = i64::try_from(data.len()).unwrap_or(i64::MAX);
+    let has_more = data.len() > EMBEDDED_MAX;
+    data.truncate(EMBEDDED_MAX);
     object! {
         "object": "list",
         "data": data,
-        "has_more": false,
+        "has_more": has_more,
         "total_count": total_count,
         "url": url,
     }

@@ -24,6 +24,13 @@ pub struct SimulatedEvent {
     pub losable: bool,
 }
 
+impl SimulatedEvent {
+    /// True if it is a v2 event, which has no snapshot.
+    pub(crate) fn is_thin(&self) -> bool {
+        self.event_type.starts_with("v1.")
+    }
+}
+
 /// Fields of an event except its snapshot.
 #[derive(Clone)]
 pub(crate) struct Envelope<'a> {

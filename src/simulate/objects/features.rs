@@ -44,23 +44,30 @@ impl Features {
         self.lookup_keys.len() > EMBEDDED
     }
 
-    fn render_entitlement(&self, lookup_key: &'static str) -> Wire {
+    /// Id of the entitlement of a feature.
+    pub(crate) fn entitlement_id(&self, lookup_key: &str) -> String {
         let owner = self.customer.trim_start_matches("cus_");
+        format!("ent_test_{owner}{lookup_key}")
+    }
+
+    pub(crate) fn render_entitlement(&self, lookup_key: &'static str) -> Object {
         object! {
-            "id": format!("ent_test_{owner}{lookup_key}"),
+            "id": self.entitlement_id(lookup_key),
             "object": "entitlements.active_entitlement",
             "feature": format!("feat_test_{lookup_key}"),
             "livemode": self.home.livemode,
             "lookup_key": lookup_key,
         }
-        .into()
     }
 }
 
 impl Render for Features {
     fn render(&self, _version: ApiVersion) -> Object {
-        let data: Vec<Wire> =
-            self.embedded().iter().map(|lookup_key| self.render_entitlement(lookup_key)).collect();
+        let data: Vec<Wire> = self
+            .embedded()
+            .iter()
+            .map(|lookup_key| self.render_entitlement(lookup_key).into())
+            .collect();
         object! {
             "object": "entitlements.active_entitlement_summary",
             "customer": &self.customer,

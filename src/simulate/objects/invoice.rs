@@ -208,6 +208,16 @@ impl Invoice {
         }
     }
 
+    /// Renders one of its lines.
+    pub(crate) fn render_line(&self, line: &Line, version: ApiVersion) -> Object {
+        let context = LineContext {
+            invoice: &self.id,
+            subscription: &self.subscription,
+            livemode: self.home.livemode,
+        };
+        line.render(&context, version)
+    }
+
     /// Renders the announcement of an invoice that does not exist yet. Its id is null, or absent since Basil.
     pub(crate) fn render_upcoming(&self, version: ApiVersion) -> Object {
         let mut upcoming = self.render(version);
@@ -222,12 +232,7 @@ impl Invoice {
 
 impl Render for Invoice {
     fn render(&self, version: ApiVersion) -> Object {
-        let context = LineContext {
-            invoice: &self.id,
-            subscription: &self.subscription,
-            livemode: self.home.livemode,
-        };
-        let lines = self.lines.iter().map(|line| line.render(&context, version).into()).collect();
+        let lines = self.lines.iter().map(|line| self.render_line(line, version).into()).collect();
         let hosted = self
             .finalized_at
             .map(|_| format!("https://invoice.stripe.com/i/acct_1Q4mSimulated/live_{}", self.id));

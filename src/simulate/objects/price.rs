@@ -32,7 +32,7 @@ pub(crate) enum Interval {
 }
 
 /// Creation time of all prices, before every subscription.
-const CREATED: i64 = 1_577_880_000;
+pub(crate) const CREATED: i64 = 1_577_880_000;
 
 impl Interval {
     pub(crate) const fn as_str(self) -> &'static str {
@@ -204,6 +204,23 @@ pub(crate) static ADD_ON: Price = Price {
     nickname: Some("Priority support"),
     ..price("price_1Q4mSupportMonthlyUsd10", SUPPORT, 4_900)
 };
+
+/// Prices of modules, monthly and in dollars: a subscription to all of them has more items than Stripe embeds. They
+/// are in the catalogue only of a plan with [wide subscriptions](crate::simulate::Plan::wide_percent).
+pub(crate) static MODULES: [Price; 12] = [
+    price("price_1Q4mModuleMonthlyUsd101", STUDIO, 110),
+    price("price_1Q4mModuleMonthlyUsd102", STUDIO, 120),
+    price("price_1Q4mModuleMonthlyUsd103", STUDIO, 130),
+    price("price_1Q4mModuleMonthlyUsd104", STUDIO, 140),
+    price("price_1Q4mModuleMonthlyUsd105", STUDIO, 150),
+    price("price_1Q4mModuleMonthlyUsd106", STUDIO, 160),
+    price("price_1Q4mModuleMonthlyUsd107", STUDIO, 170),
+    price("price_1Q4mModuleMonthlyUsd108", STUDIO, 180),
+    price("price_1Q4mModuleMonthlyUsd109", STUDIO, 190),
+    price("price_1Q4mModuleMonthlyUsd110", STUDIO, 200),
+    price("price_1Q4mModuleMonthlyUsd111", STUDIO, 210),
+    price("price_1Q4mModuleMonthlyUsd112", STUDIO, 220),
+];
 
 /// Price of a product that is deleted later. Its subscriptions go on.
 pub(crate) static CLASSIC: Price =

@@ -71,7 +71,8 @@ impl Schedule {
         self.phases.last().map(|phase| phase.end).filter(|_| self.cancels)
     }
 
-    fn over_at(&self, status: Status) -> Option<i64> {
+    /// Time of the end that a status names, if that is its status.
+    pub(crate) fn over_at(&self, status: Status) -> Option<i64> {
         self.over_at.filter(|_| self.status == status)
     }
 }

@@ -141,7 +141,7 @@ impl Item {
         self.period_end = self.price.period_end(anchor, 1);
     }
 
-    fn render(&self, subscription: &Subscription, version: ApiVersion) -> Object {
+    pub(crate) fn render(&self, subscription: &Subscription, version: ApiVersion) -> Object {
         let livemode = subscription.home.livemode;
         let mut item = object! {
             "id": &self.id,

@@ -18,6 +18,8 @@ mod run_once {
     mod raw_http;
     mod secrets;
     #[cfg(unix)]
+    mod simulated_api;
+    #[cfg(unix)]
     mod warnings;
 }
 mod shown;
