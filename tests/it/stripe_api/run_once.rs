@@ -4,3 +4,4 @@ mod errors;
 mod lists;
 mod requests;
 mod retries;
+mod simulated;
