@@ -1,5 +1,7 @@
 //! Candidates: objects of an answer, as events that may be appended.
 
+use serde_json::value::RawValue;
+
 use crate::ids::{EventId, Position, Scope};
 use crate::projection::effects::{EventEffects, LoggedInput};
 use crate::store::{EventFacts, EventSource, NewEvent};
@@ -71,6 +73,41 @@ impl Candidate {
             seen_at,
             request: Some(request),
             object: &object.to_string(),
+        };
+        Self::of(
+            &observation.event_id(),
+            observation.event_type(),
+            observation.body(),
+            scope,
+            seen_at,
+        )
+    }
+
+    /// Observation of the features of a customer. The API shows a list of them for each customer, and no summary, so
+    /// the observation is the summary that an event would carry, around the list's unchanged elements.
+    pub(super) fn features(
+        customer: &str,
+        entitlements: &[Box<RawValue>],
+        scope: &Scope,
+        request: &ApiRequest,
+    ) -> Result<Self, Unreadable> {
+        let elements: Vec<&str> = entitlements.iter().map(|it| it.get()).collect();
+        let name = ObjectType::EntitlementSummary.as_str();
+        let object = format!(
+            r#"{{"object":"{name}","customer":{},"livemode":{},"entitlements":{{"object":"list","data":[{}],"has_more":false}}}}"#,
+            serde_json::Value::from(customer),
+            scope.livemode,
+            elements.join(",")
+        );
+        let seen_at = request.began();
+        let observation = Observation {
+            scope,
+            object_type: name,
+            object_id: customer,
+            is_gone: false,
+            seen_at,
+            request: Some(request),
+            object: &object,
         };
         Self::of(
             &observation.event_id(),

@@ -10,6 +10,7 @@
 //! | `step` | the lists, in the order in which they are read |
 //! | `candidate` | objects of a page as events before they are appended |
 //! | `compare` | comparison with the read model |
+//! | `entitlements` | features of customers, which no list shows for all of them |
 //! | `estimate` | sizes of the lists, for `--dry-run` and the time that is left |
 //! | `fold_wait` | wait until the read model has folded the log |
 //! | `run` | the steps, one after the other |
@@ -17,6 +18,7 @@
 
 mod candidate;
 mod compare;
+mod entitlements;
 mod estimate;
 mod fold_wait;
 mod remaining;

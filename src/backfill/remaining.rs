@@ -8,9 +8,9 @@ use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
 use crate::stripe_api::{ApiAnswer, ApiError};
 
 /// Rows of the ledger that are read at once.
-const ROWS_AT_ONCE: usize = 500;
+pub(super) const ROWS_AT_ONCE: usize = 500;
 
-type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
+pub(super) type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
 
 impl Backfill<'_> {
     /// Reads the subscriptions of every test clock. The cursor is the last clock that was read to its end.

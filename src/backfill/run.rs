@@ -107,12 +107,11 @@ impl<'a> Backfill<'a> {
             progress.started_at = now;
         }
         let started_at = progress.started_at.to_stripe_time();
-        match step.list(started_at, self.options.invoices_since) {
-            Some(list) => self.read_list(step, &list, &mut progress, report).await?,
-            None if step == Step::TestClocks => {
-                self.read_test_clocks(&mut progress, report).await?
-            }
-            None => self.read_remaining(&mut progress, report).await?,
+        match (step, step.list(started_at, self.options.invoices_since)) {
+            (_, Some(list)) => self.read_list(step, &list, &mut progress, report).await?,
+            (Step::TestClocks, _) => self.read_test_clocks(&mut progress, report).await?,
+            (Step::Entitlements, _) => self.read_entitlements(&mut progress, report).await?,
+            _ => self.read_remaining(&mut progress, report).await?,
         }
         progress.ended_at = Some(self.clock.now());
         self.save(&progress).await?;

@@ -26,6 +26,8 @@ pub enum Step {
     CheckoutSessions,
     /// Invoices of some months.
     Invoices,
+    /// Features of the customers, one request for each customer with a subscription.
+    Entitlements,
     /// Subscriptions of the ledger that no list has shown, and latest invoices that are older than the invoices above.
     Remaining,
 }
@@ -41,7 +43,7 @@ pub struct List {
 
 impl Step {
     /// All steps, in their order. Names and users come before the subscriptions that they belong to.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Events,
         Self::Products,
         Self::Prices,
@@ -52,6 +54,7 @@ impl Step {
         Self::CheckoutSessions,
         Self::Invoices,
         Self::Remaining,
+        Self::Entitlements,
     ];
 
     /// Name, as the progress of a backfill is stored.
@@ -67,6 +70,7 @@ impl Step {
             Self::CheckoutSessions => "checkout_sessions",
             Self::Invoices => "invoices",
             Self::Remaining => "remaining",
+            Self::Entitlements => "entitlements",
         }
     }
 
@@ -83,6 +87,7 @@ impl Step {
             Self::CheckoutSessions => "checkout sessions",
             Self::Invoices => "invoices",
             Self::Remaining => "what no list has shown",
+            Self::Entitlements => "features of customers",
         }
     }
 
@@ -104,7 +109,7 @@ impl Step {
                 list("/v1/checkout/sessions", vec![("status", "complete".to_owned())])
             }
             Self::Invoices => list("/v1/invoices", since(invoices_since)),
-            Self::TestClocks | Self::Remaining => None,
+            Self::TestClocks | Self::Remaining | Self::Entitlements => None,
         }
     }
 }

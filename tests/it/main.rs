@@ -11,6 +11,7 @@
 
 mod app;
 mod audit;
+mod backfill;
 mod cluster;
 mod corpus;
 mod damage;

@@ -1,0 +1,1 @@
+//! Tests of a backfill that do not depend on the database.
