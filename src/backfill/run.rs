@@ -214,13 +214,7 @@ impl<'a> Backfill<'a> {
         if step == Step::Events {
             return Candidate::listed_event(object, scope).map(Some);
         }
-        let candidate = Candidate::observed(object, scope, request)?;
-        // A session that sold no subscription names a buyer of something else.
-        let is_wanted = |it: &Candidate| {
-            let subscription = it.effects.as_ref().and_then(|it| it.subscription.as_ref());
-            step != Step::CheckoutSessions || subscription.is_some()
-        };
-        Ok(candidate.filter(is_wanted))
+        Candidate::observed(object, scope, request)
     }
 
     /// Appends the candidates that say something new.

@@ -1,14 +1,18 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
-mod run_once;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 
-use crate::ledger::{open, rows};
-use crate::order::{rows_of, tell_all};
+use subledger::simulate::serve::Faults;
+use subledger::store::BackfillProgress;
+use tokio::sync::Notify;
+
+use crate::ledger::{append_bodies, open, rows};
+use crate::order::{Dice, rows_of, tell_all};
 use world::{Losses, World};
 
 /// Fields of the truth that tell what led to a state. An observation does not show them.
@@ -77,4 +81,78 @@ async fn after_lost_deliveries_and_an_outage_every_subscription_is_as_at_stripe(
     let before = rows(&store).await;
     crate::ledger::rebuild(&store, &subledger::projection::Logic::default()).await;
     assert_eq!(rows(&store).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_is_killed_again_and_again_goes_on_and_ends_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let world = World::start(8, 80).await;
+    world.hear(&store, &Losses::default()).await;
+    let dice = &mut Dice::new(3);
+    let mut kills = 0;
+    for scope in world.scopes() {
+        loop {
+            // Dropping a future ends it where it waits: in a request, an append, or a wait for the fold.
+            let pages = dice.between(1, 3);
+            let (reached, mut pages_read) = (Arc::new(Notify::new()), 0);
+            let notify = Arc::clone(&reached);
+            let mut report = move |_: &BackfillProgress| {
+                pages_read += 1;
+                if pages_read == pages {
+                    notify.notify_one();
+                }
+            };
+            tokio::select! {
+                done = world.backfill(&store, &scope, &mut report) => break drop(done.unwrap()),
+                () = reached.notified() => kills += 1,
+            }
+        }
+    }
+    assert!(kills > 30, "{kills}");
+    let wrong = wrong(&rows(&store).await, &world).await;
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    // Every observation says something that the one before it did not.
+    let observed = world.observed(&store).await;
+    let mut unique = observed.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), observed.len(), "an object of one content was appended twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_failures_and_cut_answers_change_nothing_about_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let world = World::start(9, 60).await;
+    world.hear(&store, &Losses::default()).await;
+    world.stripe.set_faults(Faults {
+        seed: 1,
+        refusals: 0.1,
+        server_errors: 0.1,
+        conflicts: 0.05,
+        cuts: 0.1,
+        ..Faults::default()
+    });
+    world.backfill_all(&store).await;
+    world.stripe.set_faults(Faults::default());
+    let wrong = wrong(&rows(&store).await, &world).await;
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_stripe_no_longer_has_is_observed_as_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let world = World::start(10, 5).await;
+    let event = r#"{"id":"evt_1","object":"event","type":"customer.subscription.updated","created":1767300000,
+        "livemode":true,"data":{"object":{"id":"sub_lost","object":"subscription","customer":"cus_lost",
+        "status":"active","metadata":{"user_id":"u1"}}}}"#;
+    append_bodies(&store, &[event]).await;
+    world.backfill_all(&store).await;
+    let rows = rows(&store).await;
+    let lost = rows.iter().find(|row| row.subscription_id.as_str() == "sub_lost").unwrap();
+    assert_eq!((lost.status.as_str(), lost.entitled), ("canceled", false));
+    assert_eq!(lost.user_id.as_deref(), Some("u1"));
+    assert!(lost.observed_at.is_some());
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use subledger::backfill::{Backfill, BackfillError, BackfillOptions, FoldWait};
 use subledger::clock::Clock;
-use subledger::ids::{AccountId, Scope};
+use subledger::ids::{AccountId, Position, Scope};
 use subledger::projection::Logic;
 use subledger::simulate::serve::{LIVE_KEY, Options, SimulatedStripe, TEST_KEY};
 use subledger::simulate::{self, Plan, SimulatedEvent};
 use subledger::store::{BackfillProgress, NewEvent, Store};
+use subledger::stripe::Envelope;
+use subledger::stripe::observation::TYPE_PREFIX;
 use subledger::stripe_api::{ApiClient, ApiKey, ClientOptions, RetryPolicy};
 use subledger::time::{DAY_SECONDS, ReceivedAt, StripeTime};
 use tokio::net::TcpListener;
@@ -71,6 +73,24 @@ impl World {
         for some in heard.chunks(500) {
             store.log.append(some).await.unwrap();
         }
+    }
+
+    /// Type, id and bytes of every observed object in the log.
+    pub(super) async fn observed(&self, store: &Store) -> Vec<(String, String)> {
+        let size = store.log.head().await.unwrap().size;
+        let positions: Vec<Position> = (1..=size.0).map(Position).collect();
+        let mut observed = Vec::new();
+        for some in positions.chunks(500) {
+            for entry in store.log.entries_at(some).await.unwrap() {
+                let event = entry.unwrap();
+                if event.facts.event_type.starts_with(TYPE_PREFIX) {
+                    let body = event.payload.unwrap();
+                    let object = Envelope::parse(&body).unwrap().object.unwrap().get().to_owned();
+                    observed.push((event.facts.event_type, object));
+                }
+            }
+        }
+        observed
     }
 
     /// Ids of the customers that are not deleted.

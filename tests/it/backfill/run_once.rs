@@ -1,1 +1,0 @@
-//! Tests of a backfill that do not depend on the database.
