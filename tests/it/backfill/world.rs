@@ -75,8 +75,8 @@ impl World {
         }
     }
 
-    /// Type, id and bytes of every observed object in the log.
-    pub(super) async fn observed(&self, store: &Store) -> Vec<(String, String)> {
+    /// Account, type and bytes of every observed object in the log.
+    pub(super) async fn observed(&self, store: &Store) -> Vec<(String, String, String)> {
         let size = store.log.head().await.unwrap().size;
         let positions: Vec<Position> = (1..=size.0).map(Position).collect();
         let mut observed = Vec::new();
@@ -86,7 +86,8 @@ impl World {
                 if event.facts.event_type.starts_with(TYPE_PREFIX) {
                     let body = event.payload.unwrap();
                     let object = Envelope::parse(&body).unwrap().object.unwrap().get().to_owned();
-                    observed.push((event.facts.event_type, object));
+                    let account = event.facts.scope.account.into_string();
+                    observed.push((account, event.facts.event_type, object));
                 }
             }
         }
