@@ -54,9 +54,6 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         ));
     }
     let client = args.api.client(mode, RetryPolicy::IMPATIENT)?;
-    if let Some(warning) = client.key().warning() {
-        print_message(&format!("warning: {warning}"));
-    }
     let endpoints = client.endpoints().await?;
     let (tagged, untagged): (Vec<_>, Vec<_>) = endpoints
         .into_iter()

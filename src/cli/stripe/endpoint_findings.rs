@@ -29,9 +29,11 @@ pub(super) async fn check(
 ) -> Result<Vec<Finding>, ApiError> {
     let endpoints = match client.endpoints().await {
         Ok(endpoints) => endpoints,
-        Err(error @ (ApiError::PermissionMissing { .. } | ApiError::Refused { .. })) => {
-            return Ok(vec![failed("permission", &error)]);
-        }
+        Err(
+            error @ (ApiError::PermissionMissing { .. }
+            | ApiError::Refused { .. }
+            | ApiError::NotFound { .. }),
+        ) => return Ok(vec![failed("permission", &error)]),
         Err(error) => return Err(error),
     };
     let is_ours = |it: &Endpoint| match wanted.url {
