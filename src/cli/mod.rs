@@ -22,6 +22,7 @@ mod open_files;
 mod output;
 mod policy;
 mod post;
+mod private_file;
 mod progress;
 mod projections;
 mod rebuild;
@@ -30,6 +31,7 @@ mod serve;
 mod signals;
 mod simulate;
 mod simulate_server;
+mod stripe;
 mod telemetry;
 mod verify;
 
@@ -52,11 +54,16 @@ Environment (an empty variable counts as not set):
       white space. Put live:, test: or connect: before a secret to bind it to
       such events. Used by `serve`, `import`, `simulate --to` and
       `verify --signatures`. There is no flag, because process lists show flags.
+  STRIPE_API_KEY
+      Key of Stripe's API, rk_live_… or rk_test_…, for `stripe` and `backfill`. It
+      must belong to SUBLEDGER_MODE [default: none]
+  STRIPE_API_BASE
+      Address of Stripe's API or of a proxy [default: https://api.stripe.com]
   SUBLEDGER_API_TOKEN
       Bearer tokens that may read everything under /v1 [default: none]
   SUBLEDGER_ACCESS_TOKEN
       Bearer tokens that may only read /v1/users/{id} [default: none]
-  STRIPE_WEBHOOK_SECRET_FILE, SUBLEDGER_API_TOKEN_FILE,
+  STRIPE_WEBHOOK_SECRET_FILE, STRIPE_API_KEY_FILE, SUBLEDGER_API_TOKEN_FILE,
   SUBLEDGER_ACCESS_TOKEN_FILE
       Files with these values, instead of the variables [default: none]
   SUBLEDGER_SIGNING_KEY
@@ -142,6 +149,8 @@ enum Command {
     /// events, drops older generations, and rewrites the files. Exit status: 3 while a file still contains the bytes;
     /// run the same command again.
     Erase(erase::Args),
+    /// Check the API key and webhook endpoints at Stripe, and create an endpoint
+    Stripe(stripe::Args),
     /// Generate simulated events, and the expected final state
     Simulate(simulate::Args),
 }
@@ -227,6 +236,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Import(args) => import::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Erase(args) => erase::run(args, context).await,
+        Command::Stripe(args) => stripe::run(args, context).await,
         Command::Simulate(args) => simulate::run(args, context).await,
     }
 }

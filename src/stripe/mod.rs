@@ -48,6 +48,7 @@ pub mod customer;
 pub mod discount;
 pub mod entitlements;
 pub mod envelope;
+pub mod event_types;
 pub mod invoice;
 pub mod json;
 pub mod json_paths;
@@ -62,5 +63,6 @@ pub mod subscription;
 pub mod subscription_schedule;
 
 pub use envelope::{Envelope, EnvelopeError};
+pub use event_types::{USED_TYPES, is_folded};
 pub use object_type::ObjectType;
 pub use signature::{Binding, SignatureError, SignedWith, Verifier};

@@ -1,4 +1,6 @@
-//! Webhook endpoints: the only thing that the client creates.
+//! Webhook endpoints: lists them, and creates one. That is the only thing that the client writes.
+
+use std::collections::BTreeMap;
 
 use reqwest::Method;
 use secrecy::SecretString;
@@ -9,6 +11,44 @@ use super::error::RequestId;
 use super::{API_VERSION, ApiClient, ApiError};
 
 const PATH: &str = "/v1/webhook_endpoints";
+
+/// Greatest number of pages of endpoints. Stripe allows far fewer endpoints.
+const PAGES_MAX: u32 = 10;
+
+/// Webhook endpoint as Stripe shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Endpoint {
+    /// Id: `we_…`.
+    pub id: String,
+    /// Address that Stripe posts to.
+    pub url: String,
+    /// `enabled` or `disabled`.
+    pub status: String,
+    /// Types of the events that it sends; `*` for nearly all.
+    pub enabled_events: Vec<String>,
+    /// API version of its events; none for the account's default.
+    pub api_version: Option<String>,
+    /// Metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Endpoint {
+    /// True if it sends events.
+    pub fn is_enabled(&self) -> bool {
+        self.status == "enabled"
+    }
+
+    /// True if it posts to this address, with or without a slash at the end.
+    pub fn is_at(&self, url: &str) -> bool {
+        self.url.trim_end_matches('/') == url.trim_end_matches('/')
+    }
+
+    /// True if it sends events of this type.
+    pub fn sends(&self, event_type: &str) -> bool {
+        self.enabled_events.iter().any(|it| it == "*" || it == event_type)
+    }
+}
 
 /// Webhook endpoint before it is created. It sends events at [`API_VERSION`], which cannot be changed later.
 #[derive(Clone, Debug)]
@@ -35,6 +75,25 @@ pub struct CreatedEndpoint {
 }
 
 impl ApiClient {
+    /// Reads all webhook endpoints of the key's account and mode.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, ApiError> {
+        let (mut endpoints, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self.list_page(PATH, &[], after.as_deref(), None).await?;
+            for object in &page.objects {
+                endpoints.push(serde_json::from_str(object.get()).map_err(|_| {
+                    let request = RequestId(page.request.request_id.clone());
+                    ApiError::NotAList { path: PATH.to_owned(), request }
+                })?);
+            }
+            if !page.has_more {
+                return Ok(endpoints);
+            }
+            after = page.last_id;
+        }
+        Err(ApiError::TooManyPages { path: PATH.to_owned(), pages: PAGES_MAX })
+    }
+
     /// Creates a webhook endpoint. Requests with the same key create one endpoint.
     pub async fn create_endpoint(
         &self,

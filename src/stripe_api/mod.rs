@@ -43,7 +43,7 @@ mod settings;
 
 pub use base::{ApiBase, InvalidBase};
 pub use client::{ApiAnswer, ApiClient, ClientOptions};
-pub use endpoint::{CreatedEndpoint, NewEndpoint};
+pub use endpoint::{CreatedEndpoint, Endpoint, NewEndpoint};
 pub use error::{ApiError, RequestId};
 pub use inner_list::splice_inner_list;
 pub use key::{ApiKey, KeyError, KeyKind, STRIPE_API_KEY};

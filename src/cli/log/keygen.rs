@@ -1,10 +1,10 @@
 //! `log keygen`: generates a signing key, writes it to a file, and prints the public key.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use super::super::output::stdout;
+use super::super::private_file;
 use super::super::report::{Exit, Failure, print_message};
 use crate::proof::SigningKey;
 
@@ -31,14 +31,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         let message = format!("cannot write {}: {error}", args.out.display());
         Failure::usage(message, "choose a file that does not exist with --out")
     };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&args.out).map_err(cannot)?;
+    let mut file = private_file::create(&args.out).map_err(cannot)?;
     writeln!(file, "{}", key.to_secret_text()).map_err(cannot)?;
     file.sync_all().map_err(cannot)?;
     print_message(&format!(

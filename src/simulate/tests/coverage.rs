@@ -1,6 +1,7 @@
 //! Every act, status and transition occurs.
 
 use super::*;
+use crate::stripe::{USED_TYPES, is_folded};
 
 fn assert_reached<T: Ord + std::fmt::Debug + ?Sized>(reached: &BTreeSet<&T>, expected: &[&T]) {
     let missing: Vec<_> = expected.iter().filter(|item| !reached.contains(*item)).collect();
@@ -73,6 +74,14 @@ fn every_type_of_event_is_sent() {
             "v1.billing.meter.error_report_triggered",
         ],
     );
+}
+
+#[test]
+fn an_endpoint_is_given_every_type_that_is_folded() {
+    for event in &big().events {
+        let event_type = event.event_type.as_str();
+        assert!(!is_folded(event_type) || USED_TYPES.contains(&event_type), "{event_type}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Fake of Stripe's API: gives prepared answers in order, and notes the requests.
+//! Fake of Stripe's API: gives prepared answers in order or by path, and notes the requests.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ impl Answer {
         self
     }
 
+    /// Without a header. The server adds the current `Date` by itself if there is none.
     pub(super) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|it| it.0 != name);
         self
@@ -66,14 +67,8 @@ impl Answer {
 
     fn into_response(self) -> Response<Body> {
         let mut response = Response::builder().status(self.status);
-        let mut has_date = false;
         for (name, value) in self.headers {
-            has_date |= name == "date";
             response = response.header(name, value);
-        }
-        if !has_date {
-            // The server would add it.
-            response = response.header("date", "");
         }
         let body = if self.is_cut {
             let half = Bytes::from(self.body).split_to_half();
@@ -98,6 +93,8 @@ impl SplitToHalf for Bytes {
 #[derive(Clone, Default)]
 struct Shared {
     answers: Arc<Mutex<VecDeque<Answer>>>,
+    /// Answers by method and path, where none is prepared in order.
+    by_path: Arc<HashMap<String, Answer>>,
     arrived: Arc<Mutex<Vec<Arrived>>>,
 }
 
@@ -112,6 +109,18 @@ impl FakeStripe {
     pub(super) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let shared = Shared::default();
         shared.answers.lock().unwrap().extend(answers);
+        Self::run(shared).await
+    }
+
+    /// Starts a fake that gives these answers by method and path, such as `GET /v1/events`, and else an empty list.
+    pub(super) async fn by_path<const N: usize>(answers: [(&str, Answer); N]) -> Self {
+        let mut by_path = HashMap::from(answers.map(|(path, answer)| (path.to_owned(), answer)));
+        let empty = r#"{"object":"list","data":[],"has_more":false}"#;
+        by_path.insert(String::new(), Answer::new(200, empty).without("date"));
+        Self::run(Shared { by_path: Arc::new(by_path), ..Shared::default() }).await
+    }
+
+    async fn run(shared: Shared) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(shared.clone());
@@ -155,7 +164,9 @@ async fn answer(
     headers: HeaderMap,
     body: String,
 ) -> Response<Body> {
+    let path = format!("{method} {}", uri.path());
     shared.arrived.lock().unwrap().push(Arrived { method, uri, headers, body });
     let prepared = shared.answers.lock().unwrap().pop_front();
-    prepared.expect("an answer is prepared for each request").into_response()
+    let by_path = || shared.by_path.get(&path).or_else(|| shared.by_path.get("")).cloned();
+    prepared.or_else(by_path).expect("an answer is prepared for each request").into_response()
 }

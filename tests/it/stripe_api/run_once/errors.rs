@@ -45,7 +45,7 @@ async fn each_error_has_its_own_sentence_and_repeats_nothing_of_the_body() {
         ),
         error(400, "me@example.com said\n", "\u{1b}[2J", ""),
         Answer::new(402, "<html>me@example.com</html>"),
-        Answer::new(200, "{}").without("date"),
+        Answer::new(200, "{}").without("date").with("date", ""),
     ] {
         let error = told(answer, &[]).await;
         let kind = if error.is_configuration() { "configuration" } else { "failure" };
