@@ -40,7 +40,7 @@ const UNKNOWN: &str = "unknown";
 /// Exit status: 1 if any answer differs.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// CSV file with a header, the column active, and the column user_id or customer_id. - is standard input
+    /// CSV file with a header, the column `active`, and the column `user_id` or `customer_id`. - is standard input
     #[arg(value_name = "FILE")]
     path: PathBuf,
 

@@ -68,7 +68,7 @@ impl SubscriptionOwner {
         {
             // Another session of the customer is a hint. It does not contradict the sources above.
             other.for_each(|s| {
-                owner.consider(UserSource::CustomerCheckout.as_str(), named_by_reference(s))
+                owner.consider(UserSource::CustomerCheckout.as_str(), named_by_reference(s));
             });
         }
         let link = customer.user_link.as_ref();

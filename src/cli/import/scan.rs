@@ -32,7 +32,7 @@ pub(super) fn value(
         }
         let end = brackets.find_end(chunk);
         let taken = end.unwrap_or(chunk.len());
-        *line += chunk[..taken].iter().filter(|byte| **byte == b'\n').count();
+        *line += line_ends(&chunk[..taken]);
         is_too_long |= value.len() + taken > bytes_max;
         if is_too_long {
             value = Vec::new();
@@ -58,13 +58,18 @@ pub(super) fn skip_white_space(
         }
         let next = chunk.iter().position(|byte| !byte.is_ascii_whitespace());
         let skipped = next.unwrap_or(chunk.len());
-        *line += chunk[..skipped].iter().filter(|byte| **byte == b'\n').count();
+        *line += line_ends(&chunk[..skipped]);
         let next = next.map(|at| chunk[at]);
         bytes.consume(skipped);
         if next.is_some() {
             return Ok(next);
         }
     }
+}
+
+/// Number of line ends.
+fn line_ends(bytes: &[u8]) -> usize {
+    bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
 /// Open brackets of a value.
@@ -119,7 +124,7 @@ mod tests {
     #[test]
     fn a_value_ends_at_its_own_bracket_however_it_is_read() {
         let json = "{\"a\":\"}\\\"]\",\n\"b\":[{\"c\":\"\\\\\"}]}";
-        for chunk in 1..json.len() + 1 {
+        for chunk in 1..=json.len() {
             let read = scan(&format!("{json},{{}}"), chunk, 1_000);
             assert_eq!(read, (Scanned::Value(json.as_bytes().to_vec()), 2));
         }

@@ -17,7 +17,7 @@ const RECORDS_AT_ONCE: usize = 500;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// CSV file with the columns user_id and customer_id. - is standard input
+    /// CSV file with the columns `user_id` and `customer_id`. - is standard input
     #[arg(value_name = "FILE")]
     path: PathBuf,
 
