@@ -12,6 +12,7 @@ use super::subject::Subject;
 use crate::erasure::ErasureRecord;
 use crate::ids::{EventId, Position, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
+use crate::projection::user_link::UserLinkRecord;
 use crate::store::EventSource;
 use crate::stripe::{Envelope, observation};
 use crate::time::{ReceivedAt, StripeTime};
@@ -140,7 +141,10 @@ impl HistoryEvent {
                         record.describe(logged.facts.created)
                     )),
                     _ => {
-                        let notes = note_of(body).into_iter().chain(step.notes.iter().cloned());
+                        let link = UserLinkRecord::read(body)
+                            .filter(|_| logged.source == EventSource::Subledger);
+                        let note = link.map(|it| it.describe()).or_else(|| note_of(body));
+                        let notes = note.into_iter().chain(step.notes.iter().cloned());
                         Some(notes.collect::<Vec<_>>().join("; ")).filter(|it| !it.is_empty())
                     }
                 }),

@@ -26,11 +26,11 @@ pub(super) fn command() -> Command {
 fn used_by(command: &str) -> &'static [&'static str] {
     match command {
         "serve" | "erase" | "backfill" => &[DATABASE, MODE, USER_KEYS, POLICY],
-        "current" | "history" | "explain" | "event" | "log prove" => &[DATABASE, MODE],
+        "current" | "compare" | "users import" | "history" | "explain" | "event" | "import"
+        | "log prove" => &[DATABASE, MODE],
         "rebuild" => &[DATABASE, USER_KEYS, POLICY],
         "backup"
         | "verify"
-        | "import"
         | "export"
         | "projections"
         | "projections list"

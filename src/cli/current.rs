@@ -6,7 +6,7 @@ use super::Context;
 use super::csv_cells::CsvArgs;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, Failure, print_message};
-use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
+use crate::ids::{AccountId, CustomerId, Position, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{
     ItemFilter, OpenMode, Store, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
@@ -26,6 +26,10 @@ pub(super) struct Args {
     /// Show only subscriptions of this user of your application
     #[arg(long, value_name = "USER")]
     user: Option<String>,
+
+    /// Show only subscriptions without a user of your application
+    #[arg(long, conflicts_with = "user")]
+    no_user: bool,
 
     /// Show only subscriptions of this customer, `cus_…`
     #[arg(long, value_name = "CUSTOMER")]
@@ -94,6 +98,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         account: Some(scope.account),
         livemode: Some(scope.livemode),
         user_id: args.user,
+        without_user: args.no_user,
         customer_id: args.customer.map(CustomerId::new),
         subscription_id: args.subscription.map(SubscriptionId::new),
         statuses: args.statuses,
@@ -106,13 +111,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut pages = store.read_model.subscription_pages(filter, after, PAGE_ROWS).await?;
     let first = pages.next().await?;
-    let behind = store.log.head().await?.size.0 - pages.stamp.position.0;
-    if behind > 0 {
-        print_message(&format!(
-            "the read model is {behind} events behind the log: run `subledger serve` or `subledger rebuild` \
-             to update it"
-        ));
-    }
+    warn_if_behind(&store, pages.stamp.position).await?;
     if first.is_empty() && is_whole {
         if let Some(named) = named {
             return Err(Failure::no(
@@ -140,6 +139,18 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     store.close().await;
     Ok(Exit::Done)
+}
+
+/// Says so if the read model lacks events of the log.
+pub(super) async fn warn_if_behind(store: &Store, position: Position) -> anyhow::Result<()> {
+    let behind = store.log.head().await?.size.0 - position.0;
+    if behind > 0 {
+        print_message(&format!(
+            "the read model is {behind} events behind the log: run `subledger serve` or `subledger rebuild` \
+             to update it"
+        ));
+    }
+    Ok(())
 }
 
 /// Writes these rows and those of all further pages.

@@ -6,7 +6,9 @@
 mod backfill;
 mod backup;
 mod command;
+mod compare;
 mod csv_cells;
+mod csv_table;
 mod current;
 mod demo;
 mod diff;
@@ -33,6 +35,7 @@ mod simulate;
 mod simulate_server;
 mod stripe;
 mod telemetry;
+mod users;
 mod verify;
 
 use std::process::ExitCode;
@@ -106,6 +109,8 @@ enum Command {
     Demo(demo::Args),
     /// Show the current subscriptions
     Current(current::Args),
+    /// Compare the answers of another program about access with those of the ledger
+    Compare(compare::Args),
     /// Show the history of a user, a customer or a subscription
     History(history::Args),
     /// Show the event that set each field of a subscription
@@ -127,7 +132,10 @@ enum Command {
     Verify(verify::Args),
     /// Sign checkpoints of the log, and make and check proofs
     Log(log::Args),
-    /// Append events from files: JSON lines, list pages, exports
+    /// Append events and objects of Stripe's from files: JSON lines, arrays, list pages, exports
+    ///
+    /// Objects that are not events, such as the subscriptions of a list page, become observations: they count as
+    /// snapshots of the time that --seen-at states, and any event of the same second or later wins over them.
     ///
     /// Importing an export into an empty ledger restores it: the log is the same, with the same root. If that is
     /// interrupted, import the same export again. Any other ledger takes only the payload of an exported event: its
@@ -140,6 +148,8 @@ enum Command {
     /// prices. An object is appended only if it says something new, as it was seen at Stripe. An interrupted backfill
     /// goes on where it was. The key comes from STRIPE_API_KEY or STRIPE_API_KEY_FILE and needs read permissions only.
     Backfill(backfill::Args),
+    /// Link customers to the users of your application
+    Users(users::Args),
     /// Write the log to stdout, one event a line
     Export(export::Args),
     /// Erase the content of events, for a person who wants to be forgotten
@@ -223,6 +233,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Serve(args) => serve::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
         Command::Current(args) => current::run(args, context).await,
+        Command::Compare(args) => compare::run(args, context).await,
         Command::History(args) => history::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Event(args) => event::run(args, context).await,
@@ -234,6 +245,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Verify(args) => verify::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
+        Command::Users(args) => users::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Erase(args) => erase::run(args, context).await,
         Command::Stripe(args) => stripe::run(args, context).await,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names::Decoded;
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope};
 use crate::projection::erasure_record::{ErasedEvent, ErasedSubject};
+use crate::projection::user_link::UserLinkRecord;
 use crate::projector::effects_of;
 use crate::store::{
     ChunkEvent, Damage, EventSource, LogEntry, LoggedEvent, Redelivery, Store, StoreError,
@@ -75,7 +76,7 @@ pub async fn find(
         let entry = store.log.event_entries(id, account, livemode).await?.pop();
         let entry = entry.ok_or_else(|| FindError::NoEvent(id.clone()))?;
         let event = whole_or_rest(entry).map_err(StoreError::from)?;
-        if event.source == EventSource::Subledger {
+        if is_permanent(&event) {
             return Err(FindError::OwnRecord(id.clone()));
         }
         let redelivered = RedeliveredBodies::read(store, std::slice::from_ref(&event)).await?;
@@ -125,6 +126,11 @@ pub async fn find(
     let events = selected.events.into_values().collect();
     let erased_before = selected.erased_before.len();
     Ok(ErasureTargets { scope: scope.clone(), events, erased_before, unreadable })
+}
+
+/// True for a record that must stay: that of an erasure. A link to a user is about a person, and may be erased.
+fn is_permanent(event: &LoggedEvent) -> bool {
+    event.source == EventSource::Subledger && event.facts.event_type != UserLinkRecord::TYPE
 }
 
 /// The event, or the readable rest of a damaged one, which may still name a customer.
@@ -183,7 +189,7 @@ impl Selection {
         if let Some(customer) = of.filter(|it| !self.customers.contains(it)) {
             self.customers.insert(customer.clone());
         }
-        if event.source == EventSource::Subledger {
+        if is_permanent(event) {
             return;
         }
         let Some(body) = event.payload.as_deref().or(redelivered.into_iter().next()) else {

@@ -94,6 +94,7 @@ fn find_ambiguities<'a>(state: &'a CustomerState, id: &'a SubscriptionId) -> Vec
         // The greatest value counts, whatever the order of events.
         discount_codes: _,
         last_email: _,
+        user_link: _,
     } = state;
     let mut found = Ambiguities::default();
     found.add(customer.as_ref(), |other| other.customer.as_mut());

@@ -10,6 +10,7 @@ use super::catalogue::CatalogueEntry;
 use super::erasure_record::ErasureRecord;
 use super::observe::{FoldError, Observation, PaymentLink, observe_as};
 use super::state::StateChange;
+use super::user_link::{UserLink, UserLinkRecord};
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::stripe::Envelope;
 use crate::stripe::json::Text;
@@ -109,8 +110,7 @@ impl EventEffects {
         }
         let Some(body) = event.body else { return Self::default() };
         if event.is_own_record {
-            return ErasureRecord::read(body)
-                .map_or_else(Self::default, |record| Self::of_erasure(event, &record));
+            return Self::of_own_record(event, body).unwrap_or_default();
         }
         // The body of a type that no projection folds is not parsed.
         if routing::is_account_event(event.event_type) {
@@ -134,6 +134,30 @@ impl EventEffects {
         let timeline = payment_keys.into_iter().chain(customer.clone());
         let timeline = timeline.map(|key| event.entry(key, subscription.clone())).collect();
         Self { timeline, customer, subscription, change, links, catalogue, parked: None, notes }
+    }
+
+    fn of_own_record(event: &LoggedInput<'_>, body: &str) -> Option<Self> {
+        Some(if event.event_type == UserLinkRecord::TYPE {
+            Self::of_link(event, UserLinkRecord::read(body)?)
+        } else {
+            Self::of_erasure(event, &ErasureRecord::read(body)?)
+        })
+    }
+
+    /// The record links the customer, and stands on its timeline.
+    fn of_link(event: &LoggedInput<'_>, record: UserLinkRecord) -> Self {
+        let key = CustomerKey { scope: event.scope.clone(), customer: record.customer };
+        let link = UserLink {
+            created: event.created,
+            event_id: EventId::new(event.event_id),
+            user_id: record.user_id.filter(|user| !user.is_empty()),
+        };
+        Self {
+            timeline: vec![event.entry(key.clone(), None)],
+            customer: Some(key),
+            change: Some(StateChange::UserLink(link)),
+            ..Self::default()
+        }
     }
 
     /// The record stands on the timelines that held the erased events.

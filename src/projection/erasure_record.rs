@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::own_record;
 use crate::ids::{CustomerId, EventId, Scope, SubscriptionId};
 use crate::time::StripeTime;
 
@@ -38,48 +39,18 @@ pub struct ErasedSubject {
     pub subscription: Option<SubscriptionId>,
 }
 
-/// Body in the form of Stripe's events, so that a reader of the log needs to know no other.
-#[derive(Serialize, Deserialize)]
-struct Body<O> {
-    id: String,
-    object: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
-    created: i64,
-    livemode: bool,
-    r#type: String,
-    data: Data<O>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Data<O> {
-    object: O,
-}
-
 impl ErasureRecord {
     /// Type of the event.
     pub const TYPE: &str = "subledger.erasure";
 
     /// Reads the record from the body of an event; none if the body is no such record.
     pub fn read(body: &str) -> Option<Self> {
-        let body: Body<Self> = serde_json::from_str(body).ok()?;
-        (body.r#type == Self::TYPE).then_some(body.data.object)
+        own_record::read(Self::TYPE, body)
     }
 
     /// Body of the record's event.
     pub fn into_body(self, id: &EventId, scope: &Scope, at: StripeTime) -> String {
-        let account = scope.account.as_str();
-        let body = Body {
-            id: id.as_str().to_owned(),
-            object: "event".to_owned(),
-            account: (!account.is_empty()).then(|| account.to_owned()),
-            created: at.0,
-            livemode: scope.livemode,
-            r#type: Self::TYPE.to_owned(),
-            data: Data { object: self },
-        };
-        // Text, numbers and lists of them are always written.
-        serde_json::to_string(&body).unwrap_or_default()
+        own_record::write(Self::TYPE, id, scope, at, self)
     }
 
     /// Sentence of a history: "erased on 2026-03-01 by Ann (request 7)".

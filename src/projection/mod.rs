@@ -24,12 +24,14 @@ pub mod novelty;
 pub mod observe;
 pub mod order;
 pub mod overdue;
+mod own_record;
 mod payments;
 pub mod policy;
 pub mod row;
 pub mod rows;
 pub mod state;
 pub mod user;
+pub mod user_link;
 
 use policy::{Policy, PolicyError};
 use sha2::{Digest, Sha256};

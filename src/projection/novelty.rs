@@ -42,6 +42,11 @@ impl CustomerState {
                 Some((_, known)) if known == code => Novelty::Confirmed,
                 _ => Novelty::New,
             },
+            StateChange::UserLink(link) => match &self.user_link {
+                Some(known) if known.user_id == link.user_id => Novelty::Confirmed,
+                Some(known) if known > link => Novelty::Outdated,
+                _ => Novelty::New,
+            },
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::latest::{Latest, join_into};
 use super::order::Evidence;
 use super::overdue::Overdue;
+use super::user_link::UserLink;
 use crate::ids::{CustomerKey, EventId, InvoiceId, ScheduleId, SessionId, SubscriptionId};
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::customer::CustomerFacts;
@@ -41,6 +42,8 @@ pub struct CustomerState {
     pub discount_codes: BTreeMap<String, (StripeTime, String)>,
     /// Address of the latest invoice or checkout session, with the second of its event.
     pub last_email: Option<(StripeTime, String)>,
+    /// Latest link to a user that an operator imported.
+    pub user_link: Option<UserLink>,
 }
 
 /// Folded state of one subscription.
@@ -87,6 +90,8 @@ pub enum StateChange {
     Features(Latest<FeatureFacts>),
     /// Code of a discount.
     Discount(String, (StripeTime, String)),
+    /// Link to a user.
+    UserLink(UserLink),
 }
 
 impl CustomerState {
@@ -122,12 +127,19 @@ impl CustomerState {
                 join_at(&mut self.schedules, id, latest, Latest::join);
             }
             StateChange::Features(latest) => join_into(&mut self.features, latest),
+            StateChange::UserLink(link) => self.join_user_link(Some(link)),
         }
     }
 
     fn join_email(&mut self, email: Option<(StripeTime, String)>) {
         if email > self.last_email {
             self.last_email = email;
+        }
+    }
+
+    fn join_user_link(&mut self, link: Option<UserLink>) {
+        if link > self.user_link {
+            self.user_link = link;
         }
     }
 
@@ -141,6 +153,7 @@ impl CustomerState {
             features,
             discount_codes: _,
             last_email: _,
+            user_link: _,
         } = self;
         customer.iter_mut().for_each(Latest::materialize);
         sessions.values_mut().for_each(Latest::materialize);
@@ -160,6 +173,7 @@ impl CustomerState {
             features: _,
             discount_codes: _,
             last_email: _,
+            user_link: _,
         } = self;
         if object == key.customer.as_str() {
             return customer.iter().flat_map(Latest::last_candidates).collect();
@@ -188,6 +202,7 @@ impl CustomerState {
             features,
             discount_codes: _,
             last_email: _,
+            user_link: _,
         } = self;
         (customer.iter().map(winner))
             .chain(subscriptions.values().flat_map(SubscriptionState::winners))
@@ -206,6 +221,7 @@ impl CustomerState {
             features,
             discount_codes,
             last_email,
+            user_link,
         } = other;
         if let Some(latest) = customer {
             join_into(&mut self.customer, latest);
@@ -220,6 +236,7 @@ impl CustomerState {
             join_greatest(&mut self.discount_codes, id, code);
         }
         self.join_email(last_email);
+        self.join_user_link(user_link);
     }
 }
 

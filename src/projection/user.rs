@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Logic;
 use super::policy::UserSource;
 use super::state::{CustomerState, StateChange};
+use super::user_link::{self, UserLink};
 use crate::ids::SubscriptionId;
 use crate::stripe::checkout_session::SessionFacts;
 use crate::stripe::subscription::SubscriptionFacts;
@@ -26,8 +27,9 @@ pub struct SubscriptionOwner {
 impl SubscriptionOwner {
     /// Finds the owner. The precedence is: the subscription's metadata; the reference and then the metadata of the
     /// checkout session that created it; the customer's metadata; the reference of the latest other session of
-    /// the customer. Only sources that the policy uses count, and only completed sessions: the user of an
-    /// abandoned one bought nothing.
+    /// the customer; the link that an operator imported. Only sources that the policy uses count, and only completed
+    /// sessions: the user of an abandoned one bought nothing. A policy cannot leave out the link, which is the
+    /// merchant's own.
     pub fn find(
         id: &SubscriptionId,
         subscription: &SubscriptionFacts,
@@ -53,7 +55,7 @@ impl SubscriptionOwner {
         let mut owner = Self::default();
         let mut consider = |source: UserSource, user: Option<&str>| {
             if logic.policy.user_sources.contains(&source) {
-                owner.consider(source, user);
+                owner.consider(source.as_str(), user);
             }
         };
         let by_metadata = |metadata| named_by_metadata(metadata, logic);
@@ -65,16 +67,20 @@ impl SubscriptionOwner {
             && logic.policy.user_sources.contains(&UserSource::CustomerCheckout)
         {
             // Another session of the customer is a hint. It does not contradict the sources above.
-            other.for_each(|s| owner.consider(UserSource::CustomerCheckout, named_by_reference(s)));
+            other.for_each(|s| {
+                owner.consider(UserSource::CustomerCheckout.as_str(), named_by_reference(s));
+            });
         }
+        let link = customer.user_link.as_ref();
+        owner.consider(user_link::SOURCE, link.and_then(named_by_link));
         owner
     }
 
-    fn consider(&mut self, source: UserSource, user: Option<&str>) {
+    fn consider(&mut self, source: &'static str, user: Option<&str>) {
         match (&self.user_id, user) {
             (_, None) => {}
             (None, Some(user)) => {
-                (self.user_id, self.source) = (Some(user.to_owned()), Some(source.as_str()));
+                (self.user_id, self.source) = (Some(user.to_owned()), Some(source));
             }
             (Some(present), Some(user)) => self.has_conflict |= present != user,
         }
@@ -110,6 +116,7 @@ pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
                 named.extend(metadata(&facts.metadata, UserSource::CheckoutMetadata));
             }
         }
+        StateChange::UserLink(link) => named.extend(named_by_link(link)),
         _ => {}
     }
     named.into_iter().map(str::to_owned).collect()
@@ -125,6 +132,10 @@ pub fn user_named_by_customer<'a>(customer: &'a CustomerState, logic: &Logic) ->
 fn named_by_metadata<'a>(metadata: &'a BTreeMap<String, String>, logic: &Logic) -> Option<&'a str> {
     let named = |key: &String| metadata.get(key).filter(|user| !user.is_empty());
     logic.user_keys.iter().find_map(named).map(String::as_str)
+}
+
+fn named_by_link(link: &UserLink) -> Option<&str> {
+    link.user_id.as_deref()
 }
 
 fn named_by_reference(session: &SessionFacts) -> Option<&str> {

@@ -1,8 +1,11 @@
 //! Owner of a subscription: the precedence of sources, in every order of arrival.
 
 use serde_json::{Value, json};
+use subledger::ids::{EventId, Scope};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
+use subledger::projection::user_link::UserLinkRecord;
+use subledger::time::StripeTime;
 
 use crate::app::server::TestServer;
 use crate::order::{permute, rows_by, tell_all};
@@ -89,6 +92,45 @@ fn the_firmest_source_names_the_user_and_whoever_disagrees_is_a_conflict() {
         let (source, user) = sources[first];
         assert_user(&events, "user_id", user, source, first < 3);
     }
+}
+
+/// A link that an operator imported.
+fn link(created: i64, user: Option<&str>) -> String {
+    let record = UserLinkRecord {
+        customer: "cus_1".into(),
+        user_id: user.map(str::to_owned),
+        by: "Ann".to_owned(),
+        reason: None,
+    };
+    let scope = Scope { livemode: true, ..Scope::default() };
+    record.into_body(&EventId::new(format!("link_{created}")), &scope, StripeTime(created))
+}
+
+#[test]
+fn a_link_counts_where_nothing_of_stripes_names_a_user_and_the_latest_wins() {
+    let none = json!({});
+    let hint = session(4, "sub_2", Some("e"), &none);
+    for (named, user, source, conflict) in [
+        (Some(subscription(5, &named("a"))), "a", "subscription.metadata", true),
+        (Some(customer(5, &named("d"))), "d", "customer.metadata", true),
+        (Some(hint), "e", "customer.checkout", true),
+        (None, "later", "operator", false),
+    ] {
+        let links = [subscription(1, &none), link(2, Some("first")), link(3, Some("later"))];
+        let events: Vec<_> = links.into_iter().chain(named).collect();
+        assert_user(&events, "user_id", user, source, conflict);
+    }
+    let removed = [subscription(1, &none), link(2, Some("first")), link(3, None)];
+    assert_eq!(row(&removed, "user_id").user_id, None);
+}
+
+#[test]
+fn no_policy_leaves_out_the_link() {
+    let events = [subscription(1, &named("a")), link(2, Some("b"))];
+    let logic = Logic::parse("user_sources = []", "user_id").unwrap();
+    let rows = fold(&events, &logic);
+    assert_eq!(rows[0].user_id.as_deref(), Some("b"));
+    assert_eq!(rows[0].user_id_source.as_deref(), Some("operator"));
 }
 
 #[test]

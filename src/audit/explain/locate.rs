@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::projection::user_link::UserLinkRecord;
 use crate::stripe::json_paths::json_paths;
 use crate::time::StripeTime;
 
@@ -14,7 +15,7 @@ pub(super) fn find_pointer(
     value: &Value,
     user_keys: &[String],
 ) -> Option<String> {
-    json_paths(event_type, field)
+    places(event_type, field)
         .flat_map(|place| with_user_keys(&place, user_keys))
         .flat_map(|place| pointers(&place, body))
         .find(|pointer| body.pointer(pointer).is_some_and(|found| is_value_of(found, field, value)))
@@ -22,7 +23,14 @@ pub(super) fn find_pointer(
 
 /// True if events of this type can hold a field.
 pub(super) fn can_state(event_type: &str, field: &str) -> bool {
-    json_paths(event_type, field).next().is_some()
+    places(event_type, field).next().is_some()
+}
+
+/// Places of a field in an event of Stripe's, or in a record of the ledger's own.
+fn places(event_type: &str, field: &str) -> impl Iterator<Item = String> {
+    let is_link = event_type == UserLinkRecord::TYPE && field == "user_id";
+    let of_link = is_link.then(|| "/data/object/user_id".to_owned());
+    json_paths(event_type, field).chain(of_link)
 }
 
 /// Expands the user key of a place into a place for each key, escaped for a JSON pointer.

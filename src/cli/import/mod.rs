@@ -3,12 +3,19 @@
 //! Importing an export into an empty log is a *restore*: the log is the same, with the same root. Other events are
 //! appended with the current time of receipt, and with the source `import` unless their signature verifies. Events that
 //! the log has are skipped. A record that cannot be read or appended is reported with its line, and the import goes on.
+//!
+//! Objects that are not events, such as the subscriptions of a list page, become observations of the time at which they
+//! were seen, which a person states.
 
 mod admit;
 mod batch;
+mod foreign;
 mod reader;
 mod record;
+mod refused;
 mod restore;
+mod scan;
+mod source;
 
 use std::path::PathBuf;
 
@@ -16,13 +23,15 @@ use tokio::sync::mpsc;
 
 use self::admit::admit;
 use self::batch::{ImportBatch, ImportEntry};
-use self::record::{InputRecord, RecordContent, SourceLine};
+use self::record::{InputRecord, ObjectOrigin, RecordContent, SourceLine};
 use self::restore::{Restore, RestoreStep};
 use super::Context;
 use super::report::{Exit, Failure, print_message};
 use crate::config::{Secrets, WEBHOOK_SECRET};
+use crate::ids::AccountId;
 use crate::store::{Appended, EventSource, NewEvent, OpenMode, Redelivery, Store, StoreError};
 use crate::stripe::Verifier;
+use crate::time::StripeTime;
 
 /// Greatest number of records that are read ahead of the database.
 const RECORDS_AHEAD: usize = 1_000;
@@ -30,19 +39,49 @@ const RECORDS_AHEAD: usize = 1_000;
 /// Exit status: 1 if any record was invalid.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Files to import: an event, events as JSON lines, a list page of Stripe's API, or an export. - is standard input
+    /// Files to import: events or objects of Stripe's API, as JSON lines, arrays or list pages, or an export. They may
+    /// be compressed with gzip. - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+
+    /// Time at which Stripe showed the objects that are not events, such as subscriptions of a list page. A date is its
+    /// midnight in UTC. If in doubt, give an earlier time: later events win
+    #[arg(long, value_name = "TIME", value_parser = instant_or_date)]
+    seen_at: Option<StripeTime>,
+
+    /// Connected account that these objects belong to. Events name theirs
+    #[arg(long, value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
+    account: String,
+}
+
+/// Parses an instant, or a date as its midnight.
+fn instant_or_date(text: &str) -> Result<StripeTime, &'static str> {
+    let midnight = || StripeTime::parse(&format!("{text}T00:00:00Z"));
+    StripeTime::parse(text)
+        .or_else(midnight)
+        .ok_or("expected an instant such as 2026-03-01T00:00:00Z, or a date such as 2026-03-01")
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let now = context.clock.now().to_stripe_time();
+    if let Some(future) = args.seen_at.filter(|seen_at| *seen_at > now) {
+        return Err(Failure::usage(
+            format!("--seen-at {future} is in the future: it is {now}"),
+            "give the time at which the file was read from Stripe",
+        ));
+    }
+    let origin = ObjectOrigin {
+        seen_at: args.seen_at,
+        account: AccountId::new(args.account),
+        livemode: context.settings.mode.livemode(),
+    };
     let secrets = Secrets::from_env(WEBHOOK_SECRET)?;
     // An old delivery is as valid as a new one.
     let verifier = (!secrets.is_empty()).then(|| Verifier::new(secrets.expose(), None));
     let store = context.open(OpenMode::Create).await?;
     let (sender, mut records) = mpsc::channel(RECORDS_AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
-        args.paths.iter().try_for_each(|path| reader::read(path, &sender))
+        args.paths.iter().try_for_each(|path| reader::read(path, &origin, &sender))
     });
     let restore = Restore::begin(&store.log).await?;
     let mut import = Import {
@@ -76,6 +115,8 @@ struct ImportCounts {
     invalid: u64,
     /// New events whose line has a source that no signature proves.
     unproven: usize,
+    /// Subscriptions whose list of items Stripe cut.
+    cut: u64,
 }
 
 impl ImportCounts {
@@ -95,6 +136,13 @@ impl ImportCounts {
             print_message(&format!(
                 "imported {} events with the source `import` instead of that of their line: {why}",
                 self.unproven
+            ));
+        }
+        if self.cut > 0 {
+            print_message(&format!(
+                "{} subscriptions have more than ten items, of which Stripe's list has only ten; `subledger backfill` \
+                 reads the rest",
+                self.cut
             ));
         }
         print_message(&format!(
@@ -118,12 +166,10 @@ impl Import<'_> {
     async fn take(&mut self, InputRecord { line, content }: InputRecord) -> Result<(), StoreError> {
         match content {
             Err(reason) => self.refuse(&line, &reason),
-            Ok(RecordContent::Event(event)) => {
-                if self.restore.is_some() {
-                    self.flush().await?;
-                    self.restore = None;
-                }
-                self.push(ImportEntry::without_redeliveries(line, event, false)).await?;
+            Ok(RecordContent::Event(event)) => self.take_new(line, event).await?,
+            Ok(RecordContent::Object { event, has_more_items }) => {
+                self.counts.cut += u64::from(has_more_items);
+                self.take_new(line, event).await?;
             }
             Ok(RecordContent::Exported(event, redeliveries)) => {
                 let entry = ImportEntry {
@@ -134,6 +180,15 @@ impl Import<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes what is no line of an export. It ends a restore.
+    async fn take_new(&mut self, line: SourceLine, event: NewEvent) -> Result<(), StoreError> {
+        if self.restore.is_some() {
+            self.flush().await?;
+            self.restore = None;
+        }
+        self.push(ImportEntry::without_redeliveries(line, event, false)).await
     }
 
     async fn take_exported(&mut self, entry: ImportEntry) -> Result<(), StoreError> {

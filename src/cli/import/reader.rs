@@ -1,23 +1,27 @@
-//! Reader of an input: line by line if the lines are JSON, otherwise as documents.
+//! Reader of an input: line by line if the lines are JSON, otherwise value by value.
 //!
-//! The beginning decides: if the first line is incomplete JSON, and the second is not a complete line either, the input
-//! is a document of many lines.
+//! If a line is incomplete JSON, and the next is not a complete line either, the rest of the input is documents of many
+//! lines. An array is read element by element, so it may be longer than the memory.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 use tokio::sync::mpsc::Sender;
 
-use super::record::{InputRecord, SourceLine, invalid, records};
+use super::foreign::ForeignFormat;
+use super::record::{InputRecord, ObjectOrigin, RecordReader, SourceLine, invalid};
+use super::refused::RefusedObjects;
+use super::scan::{self, Scanned, VALUE_BYTES_MAX};
+use super::source::{self, Source};
 
 /// Longest line, in bytes: a record of an export with some redeliveries.
 const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Longest document of many lines, in bytes: far more than a list page of a hundred events.
-const DOCUMENT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// White space after a document that is kept with it, in bytes.
+const WHITE_SPACE_BYTES_MAX: u64 = 4 * 1024;
+/// Reason for the end of a file whose next value cannot be found.
+const REST_UNREAD: &str = "not JSON; the rest of the file was not read";
 
 /// Error of an input that cannot be read.
 #[derive(Debug)]
@@ -27,23 +31,48 @@ pub(super) struct ReadError {
 }
 
 /// Reads a file, or standard input for `-`, and sends its records.
-pub(super) fn read(path: &Path, to: &Sender<InputRecord>) -> Result<(), ReadError> {
-    let input: io::Result<Box<dyn BufRead>> = if path == Path::new("-") {
-        Ok(Box::new(BufReader::new(io::stdin())))
-    } else {
-        File::open(path).map(|file| Box::new(BufReader::new(file)) as Box<dyn BufRead>)
-    };
+pub(super) fn read(
+    path: &Path,
+    origin: &ObjectOrigin,
+    to: &Sender<InputRecord>,
+) -> Result<(), ReadError> {
     let file: Arc<str> = path.to_string_lossy().into();
-    input
-        .and_then(|input| Input { bytes: input, file, line: 0, to }.read())
+    source::open(path)
+        .and_then(|source| read_source(source, file, origin, to))
         .map_err(|source| ReadError { path: path.to_owned(), source })
+}
+
+fn read_source(
+    source: Source,
+    file: Arc<str>,
+    origin: &ObjectOrigin,
+    to: &Sender<InputRecord>,
+) -> io::Result<()> {
+    let records = RecordReader { origin, refused: RefusedObjects::default() };
+    let (bytes, foreign): (Box<dyn BufRead>, _) = match source {
+        Source::Text(bytes) => (bytes, None),
+        Source::Foreign(format) => (Box::new(io::empty()), Some(format)),
+    };
+    let mut input = Input { bytes, file, line: 1, values: 0, has_lines: true, records, to };
+    let read = match foreign {
+        Some(format) => input.send([invalid(input.current_line(), format.refusal())]),
+        None => input.read(),
+    };
+    // What was refused is reported, even if the rest cannot be read.
+    let refused = std::mem::take(&mut input.records.refused);
+    input.send(refused.into_records()).and(read)
 }
 
 struct Input<'a> {
     bytes: Box<dyn BufRead>,
     file: Arc<str>,
-    /// Number of the last line that was read, from 1.
+    /// Number of the line of the next byte, from 1.
     line: usize,
+    /// Number of values that were read.
+    values: u64,
+    /// True as long as each line may be a value.
+    has_lines: bool,
+    records: RecordReader<'a>,
     to: &'a Sender<InputRecord>,
 }
 
@@ -54,81 +83,166 @@ enum Line {
 }
 
 impl Input<'_> {
-    fn read(mut self) -> io::Result<()> {
-        let Some(first) = self.line_with_content()? else { return Ok(()) };
-        let start = self.current_line();
-        if let Line::Whole(beginning) = &first
-            && is_incomplete(beginning)
-        {
-            match self.next_line()? {
-                Some(Line::Whole(second)) if !is_object(&second) => {
-                    let text = [&beginning[..], &second].concat();
-                    return self.documents(&start, text);
+    fn read(&mut self) -> io::Result<()> {
+        while let Some(next) = self.next_byte()? {
+            let goes_on = match next {
+                b'[' => self.array()?,
+                b'{' if !self.has_lines => self.document()?,
+                _ if self.has_lines => self.line()?,
+                _ => {
+                    self.send([invalid(self.current_line(), REST_UNREAD)])?;
+                    false
                 }
-                second => {
-                    self.send_line(&start, &first)?;
-                    if let Some(second) = second {
-                        self.send_line(&self.current_line(), &second)?;
-                    }
-                }
+            };
+            if !goes_on {
+                break;
             }
-        } else {
-            self.send_line(&start, &first)?;
-        }
-        while let Some(line) = self.line_with_content()? {
-            self.send_line(&self.current_line(), &line)?;
+            self.values += 1;
         }
         Ok(())
     }
 
-    /// Reads the rest of the input as one JSON document, or as several in sequence.
-    fn documents(&mut self, start: &SourceLine, mut text: Vec<u8>) -> io::Result<()> {
-        let limit = DOCUMENT_BYTES_MAX.saturating_sub(text.len()) + 1;
-        (&mut self.bytes).take(limit as u64).read_to_end(&mut text)?;
-        if text.len() > DOCUMENT_BYTES_MAX {
-            let reason = "the document is too long; write one event a line";
-            return self.send([invalid(start.clone(), reason)]);
+    /// Reads a line. False if the rest of the input is of another format.
+    fn line(&mut self) -> io::Result<bool> {
+        let start = self.current_line();
+        let Some(first) = self.next_line()? else { return Ok(false) };
+        let Line::Whole(text) = &first else {
+            self.send_line(&start, &first)?;
+            return Ok(true);
+        };
+        let foreign = ForeignFormat::of_line(text).filter(|_| self.values == 0);
+        // A line of an export is not parsed twice.
+        let is_certain = self.values > 0 && text.trim_ascii_end().ends_with(b"}");
+        if foreign.is_none() && (is_certain || !is_incomplete(text)) {
+            self.send_line(&start, &first)?;
+            return Ok(true);
         }
-        let Ok(text) = std::str::from_utf8(&text) else {
-            return self.send([invalid(start.clone(), "not UTF-8")]);
+        let second_at = self.current_line();
+        let second = self.next_line()?;
+        match (&second, foreign) {
+            (Some(Line::Whole(second)), None) if self.is_continuation(second) => {
+                self.has_lines = false;
+                self.line = start.number;
+                let read = Cursor::new([&text[..], second].concat());
+                let rest = std::mem::replace(&mut self.bytes, Box::new(io::empty()));
+                self.bytes = Box::new(read.chain(rest));
+                return self.document();
+            }
+            (Some(Line::Whole(second)), Some(_)) if is_object(second) => {}
+            (_, Some(format)) => {
+                self.send([invalid(start, format.refusal())])?;
+                return Ok(false);
+            }
+            _ => {}
+        }
+        self.send_line(&start, &first)?;
+        if let Some(second) = second {
+            self.send_line(&second_at, &second)?;
+        }
+        Ok(true)
+    }
+
+    /// True for a line that does not begin a value. Between lines of JSON it must look like the inside of an object.
+    fn is_continuation(&self, line: &[u8]) -> bool {
+        let is_inside = matches!(line.trim_ascii_start().first(), Some(b'"' | b'}'));
+        (self.values == 0 || is_inside) && !is_object(line)
+    }
+
+    /// Reads a document of many lines.
+    fn document(&mut self) -> io::Result<bool> {
+        let start = self.current_line();
+        let scanned = scan::value(&mut self.bytes, &mut self.line, VALUE_BYTES_MAX)?;
+        let mut text = match self.scanned(&start, scanned)? {
+            Ok(text) => text,
+            Err(goes_on) => return Ok(goes_on),
         };
         // A single document keeps all its bytes, including white space at the end.
-        if serde_json::from_str::<IgnoredAny>(text).is_ok() {
-            return self.send(records(text, start));
-        }
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-        let mut offset = 0;
-        while let Some(value) = values.next() {
-            let skipped = text[offset..].len() - text[offset..].trim_start().len();
-            let at = SourceLine {
-                number: start.number + text[..offset + skipped].matches('\n').count(),
-                file: Arc::clone(&start.file),
-            };
-            match value {
-                Ok(value) => self.send(records(value.get(), &at))?,
-                // The beginning of a next document is unknown.
-                Err(_) => {
-                    self.send([invalid(at, "not JSON; the rest of the file was not read")])?;
-                }
+        if self.values == 0 {
+            let mut space = Vec::new();
+            while let Some(byte) = self.bytes.fill_buf()?.first().copied()
+                && byte.is_ascii_whitespace()
+                && (space.len() as u64) < WHITE_SPACE_BYTES_MAX
+            {
+                self.line += usize::from(byte == b'\n');
+                space.push(byte);
+                self.bytes.consume(1);
             }
-            offset = values.byte_offset();
+            if self.bytes.fill_buf()?.is_empty() {
+                text.extend(space);
+            }
         }
-        Ok(())
+        self.send_value(&start, &text, false)?;
+        Ok(true)
     }
 
-    fn send_line(&self, at: &SourceLine, line: &Line) -> io::Result<()> {
-        let record = |reason: &str| vec![invalid(at.clone(), reason)];
-        self.send(match line {
-            Line::TooLong => record("the line is too long"),
-            Line::Whole(bytes) => match std::str::from_utf8(bytes) {
-                Err(_) => record("not UTF-8"),
-                Ok(text) if text.trim().is_empty() => Vec::new(),
-                Ok(text) => {
-                    let line = text.strip_suffix('\n').unwrap_or(text);
-                    records(line.strip_suffix('\r').unwrap_or(line), at)
+    /// Reads an array, element by element. False if its end was not found.
+    fn array(&mut self) -> io::Result<bool> {
+        let mut is_first = true;
+        self.bytes.consume(1);
+        loop {
+            let next = self.next_byte()?;
+            let start = self.current_line();
+            match next {
+                Some(b']') => {
+                    self.bytes.consume(1);
+                    return Ok(true);
                 }
-            },
-        })
+                Some(b',') if !is_first => self.bytes.consume(1),
+                Some(b'{' | b'[') => {
+                    let scanned = scan::value(&mut self.bytes, &mut self.line, VALUE_BYTES_MAX)?;
+                    match self.scanned(&start, scanned)? {
+                        Ok(text) => self.send_value(&start, &text, true)?,
+                        Err(true) => {}
+                        Err(false) => return Ok(false),
+                    }
+                }
+                Some(_) if is_first && self.has_lines => {
+                    // A line such as `[info] started` between lines of JSON.
+                    self.send([invalid(start, "not JSON")])?;
+                    self.next_line()?;
+                    return Ok(true);
+                }
+                _ => {
+                    let reason = if next.is_none() { "the array has no end" } else { REST_UNREAD };
+                    self.send([invalid(start, reason)])?;
+                    return Ok(false);
+                }
+            }
+            is_first = false;
+        }
+    }
+
+    /// Bytes of a scanned value. Otherwise reports the reason, and returns true if the input goes on after it.
+    fn scanned(&self, start: &SourceLine, scanned: Scanned) -> io::Result<Result<Vec<u8>, bool>> {
+        let (reason, goes_on) = match scanned {
+            Scanned::Value(text) => return Ok(Ok(text)),
+            Scanned::TooLong => ("the value is too long; write one event a line", true),
+            Scanned::Incomplete => ("not JSON: the value has no end", false),
+        };
+        self.send([invalid(start.clone(), reason)])?;
+        Ok(Err(goes_on))
+    }
+
+    fn send_line(&mut self, at: &SourceLine, line: &Line) -> io::Result<()> {
+        match line {
+            Line::TooLong => self.send([invalid(at.clone(), "the line is too long")]),
+            Line::Whole(bytes) if bytes.trim_ascii().is_empty() => Ok(()),
+            Line::Whole(bytes) => {
+                let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                self.send_value(at, line, false)
+            }
+        }
+    }
+
+    fn send_value(&mut self, at: &SourceLine, bytes: &[u8], is_element: bool) -> io::Result<()> {
+        match std::str::from_utf8(bytes) {
+            Err(_) => self.send([invalid(at.clone(), "not UTF-8")]),
+            Ok(text) => {
+                let records = self.records.records(text, at, is_element);
+                self.send(records)
+            }
+        }
     }
 
     /// Sends records. Fails if the import has ended, which reports its own error.
@@ -141,14 +255,9 @@ impl Input<'_> {
         SourceLine { file: Arc::clone(&self.file), number: self.line }
     }
 
-    fn line_with_content(&mut self) -> io::Result<Option<Line>> {
-        while let Some(line) = self.next_line()? {
-            match &line {
-                Line::Whole(bytes) if bytes.trim_ascii().is_empty() => {}
-                _ => return Ok(Some(line)),
-            }
-        }
-        Ok(None)
+    /// Next byte that is not white space, which stays unread. None at the end.
+    fn next_byte(&mut self) -> io::Result<Option<u8>> {
+        scan::skip_white_space(&mut self.bytes, &mut self.line)
     }
 
     /// Reads the next line. A line that is too long is skipped.

@@ -14,6 +14,8 @@ pub struct SubscriptionFilter {
     pub livemode: Option<bool>,
     /// User of the application.
     pub user_id: Option<String>,
+    /// True for subscriptions without a user only.
+    pub without_user: bool,
     /// Customer.
     pub customer_id: Option<CustomerId>,
     /// Subscription.
@@ -150,6 +152,9 @@ impl SubscriptionFilter {
         conditions.extend(account.iter().map(|it| format!("s.account = {it}")));
         for (column, text) in texts.into_iter().filter_map(|(column, text)| Some((column, text?))) {
             conditions.push(format!("s.{column} = {}", parameters.text(text)));
+        }
+        if self.without_user {
+            conditions.push("s.user_id IS NULL".to_owned());
         }
         let statuses: Vec<_> = self.statuses.iter().map(|it| parameters.text(it)).collect();
         if !statuses.is_empty() {

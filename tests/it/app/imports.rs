@@ -359,6 +359,49 @@ fn a_page_of_other_objects_is_refused_with_one_line() {
     let ran = run(folder, &["import", "page.json"]);
     assert_eq!(ran.status, 1);
     assert_eq!(ran.err.lines().count(), 2, "the refusal and the sum: {}", ran.err);
-    assert!(ran.err.contains("page.json:1: a list of 100 objects such as `subscription`"));
+    assert!(ran.err.contains("page.json:1: 100 objects such as `subscription` do not say when"));
     assert!(ran.err.contains("1 invalid records"), "{}", ran.err);
+}
+
+#[test]
+fn objects_of_a_page_are_imported_as_seen_at_a_stated_time_and_never_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    let subscription = |id: &str, has_more: bool| {
+        json!({
+            "id": id, "object": "subscription", "livemode": true, "customer": "cus_1", "status": "active",
+            "items": { "object": "list", "data": [], "has_more": has_more },
+        })
+    };
+    let page = json!({
+        "object": "list", "has_more": false,
+        "data": [subscription("sub_1", true), subscription("sub_2", false)],
+    });
+    std::fs::write(folder.join("page.json"), page.to_string()).unwrap();
+    let import = |seen_at: &str| run(folder, &["import", "page.json", "--seen-at", seen_at]);
+    let ran = import("2026-03-01");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("1 subscriptions have more than ten items"), "{}", ran.err);
+    assert!(ran.err.contains("imported 2 events, skipped 0 "), "{}", ran.err);
+    let again = import("2026-03-01T01:00:00+01:00");
+    assert!(again.err.contains("imported 0 events, skipped 2 "), "{}", again.err);
+    let later = import("2026-03-02");
+    assert!(later.err.contains("imported 2 events, skipped 0 "), "{}", later.err);
+    let future = import("2999-01-01");
+    assert_eq!(future.status, 2);
+    assert!(
+        future.err.contains("--seen-at 2999-01-01T00:00:00Z is in the future"),
+        "{}",
+        future.err
+    );
+    let logged = export(folder);
+    assert_eq!(logged.len(), 4);
+    for event in &logged {
+        assert_eq!(
+            (&event["source"], &event["type"]),
+            (&"import".into(), &"subledger.observation.subscription".into())
+        );
+    }
+    assert_eq!(logged[0]["created"], "2026-03-01T00:00:00Z");
+    verified(folder);
 }

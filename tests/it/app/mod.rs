@@ -5,6 +5,7 @@ mod auth;
 mod bad_input;
 mod binding;
 pub(crate) mod commands;
+mod compare;
 #[cfg(unix)]
 pub(crate) mod crash;
 mod exchange;
@@ -24,6 +25,7 @@ mod run_once {
 }
 mod shown;
 mod usage;
+mod users;
 
 use insta::Settings;
 

@@ -1,6 +1,8 @@
 //! Random small events about few objects with few values, so that ties, chains, cycles and
 //! contradictions come up often.
 
+use subledger::projection::user_link::UserLinkRecord;
+
 use super::dice::Dice;
 use super::told::{Told, UPDATED};
 
@@ -24,6 +26,17 @@ pub(super) fn any_event(dice: &mut Dice, id: &str) -> Told {
     let event = Told::new(id, event_type, created, &object).was(&previous(dice));
     let event = if dice.one_in(4) { event.as_observation(dice.one_in(6)) } else { event };
     if dice.one_in(3) { event } else { event.at_version(dice.pick(&VERSIONS)) }
+}
+
+/// The same, or a link to a user, whose id says something about time.
+pub(super) fn any_event_or_link(dice: &mut Dice, id: &str) -> Told {
+    if !dice.one_in(6) {
+        return any_event(dice, id);
+    }
+    let user = dice.pick(&["null", "\"u1\"", "\"u3\""]);
+    let customer = dice.pick(&["cus_1", "cus_1", "cus_2"]);
+    let object = format!(r#"{{"customer":"{customer}","user_id":{user},"by":"Ann"}}"#);
+    Told::new(id, UserLinkRecord::TYPE, 1 + i64::try_from(dice.below(3)).unwrap(), &object)
 }
 
 /// A customer belongs to one subscription id each, as it does at Stripe.

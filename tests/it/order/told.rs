@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use subledger::ids::CustomerKey;
+use subledger::ids::{CustomerKey, Position};
+use subledger::projection::effects::{EventEffects, LoggedInput};
 use subledger::projection::lazy_digest::LazyDigest;
 use subledger::projection::observe::observe;
 use subledger::projection::order::{Evidence, LifecyclePhase};
 use subledger::projection::state::{CustomerState, StateChange};
+use subledger::projection::user_link::UserLinkRecord;
+use subledger::stripe::Envelope;
 use subledger::stripe::observation::{self, GONE_SUFFIX, TYPE_PREFIX};
 
 pub(crate) const CREATED: &str = "customer.subscription.created";
@@ -36,8 +39,29 @@ pub(crate) struct Observed(Option<(CustomerKey, StateChange)>);
 
 impl Observed {
     pub(crate) fn new(body: &str) -> Self {
+        if UserLinkRecord::read(body).is_some() {
+            return Self::of_link(body);
+        }
         let observation = observe(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         Self(observation.customer.zip(observation.change))
+    }
+}
+
+impl Observed {
+    /// Change of a record of the ledger's own.
+    fn of_link(body: &str) -> Self {
+        let envelope = Envelope::parse(body).unwrap();
+        let effects = EventEffects::read(&LoggedInput {
+            position: Position(1),
+            created: envelope.created,
+            scope: &envelope.scope(),
+            event_id: &envelope.id,
+            event_type: &envelope.event_type,
+            is_own_record: true,
+            body: Some(body),
+            damage: None,
+        });
+        Self(effects.customer.zip(effects.change))
     }
 }
 

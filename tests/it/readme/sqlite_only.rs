@@ -95,3 +95,46 @@ fn its_way_to_restore_a_backup_gives_the_log_of_the_backup() {
     assert_eq!(root(), before);
     assert_eq!(run(folder, &["current", "--subscription", "sub_9"]).status, 1);
 }
+
+/// Commands of a section of the guide "Adopt".
+fn of_adopt(heading: &str) -> String {
+    let adopt = include_str!("../../../src/guide/adopt.md");
+    // The section ends with its own level, or with the one above.
+    let (_, rest) = adopt.split_once(&format!("# {heading}\n")).unwrap();
+    let section = rest.split("\n#").next().unwrap();
+    commands(blocks(section, "console")[0]).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn its_import_of_lists_users_and_comparison_do_what_the_guide_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    let list =
+        |object: serde_json::Value| json!({ "object": "list", "data": [object] }).to_string();
+    let subscription = json!({
+        "id": "sub_1", "object": "subscription", "livemode": true, "customer": "cus_1", "status": "unpaid",
+        "items": { "object": "list", "data": [], "has_more": false },
+    });
+    let customer = json!({ "id": "cus_1", "object": "customer", "livemode": true });
+    let file = std::fs::File::create(folder.join("subscriptions.json.gz")).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, list(subscription).as_bytes()).unwrap();
+    gzip.finish().unwrap();
+    std::fs::write(folder.join("customers.json"), list(customer)).unwrap();
+    let said = shell(folder, &of_adopt("Import lists of objects"));
+    assert!(said.contains("imported 2 events, skipped 0 "), "{said}");
+
+    let script = of_adopt("Users of your own table");
+    let (link, current) = script.split_once('\n').unwrap();
+    assert_eq!(run(folder, &["rebuild"]).status, 0);
+    assert!(shell(folder, current).contains("sub_1"));
+    std::fs::write(folder.join("users.csv"), "user_id,customer_id\n7,cus_1\n").unwrap();
+    let said = shell(folder, link);
+    assert!(said.contains("linked 1 customers to users"), "{said}");
+    assert_eq!(run(folder, &["rebuild"]).status, 0);
+    assert!(shell(folder, current).contains("no subscription found"));
+
+    std::fs::write(folder.join("old.csv"), "user_id,active\n7,false\n").unwrap();
+    let said = shell(folder, &of_adopt("Compare with the old code"));
+    assert!(said.contains("compared 1 users: 0 differ, 1 agree"), "{said}");
+}

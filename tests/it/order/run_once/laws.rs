@@ -7,7 +7,7 @@ use subledger::projection::state::CustomerState;
 use subledger::time::StripeTime;
 
 use crate::order::any_order::rows_of;
-use crate::order::bodies::any_event;
+use crate::order::bodies::any_event_or_link;
 use crate::order::dice::Dice;
 use crate::order::told::{Observed, Told, apply_all, tell_all};
 
@@ -20,7 +20,7 @@ fn pool() -> Vec<(CustomerKey, CustomerState, String)> {
     let dice = &mut Dice::new(2);
     let alone = (0..POOL).filter_map(|number| {
         // Ids in no order: 7,919 and 10,007 are prime.
-        let body = any_event(dice, &format!("evt_{:05}", number * 7_919 % 10_007)).body();
+        let body = any_event_or_link(dice, &format!("evt_{:05}", number * 7_919 % 10_007)).body();
         let (key, mut state) = tell_all([body.as_str()]).pop_first()?;
         // Every fourth keeps its body: a digest that is computed late joins as one that is there.
         if number % 4 != 0 {
@@ -79,7 +79,7 @@ fn bodies_of_few_seconds_fold_into_the_same_bytes_and_rows_in_any_order() {
     for seed in 0..4_000 {
         let dice = &mut Dice::new(seed);
         let events: Vec<Told> = (0..dice.between(2, 7))
-            .map(|at| any_event(dice, &format!("evt_{}", at * 5 % 8)))
+            .map(|at| any_event_or_link(dice, &format!("evt_{}", at * 5 % 8)))
             .collect();
         let mut changes: Vec<Observed> =
             events.iter().map(|event| Observed::new(&event.body())).collect();
