@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use reqwest::Client;
 use serde_json::Value;
 use subledger::simulate::Plan;
 use subledger::simulate::serve::{Faults, LIVE_KEY, Options, SimulatedStripe};
@@ -21,7 +20,7 @@ async fn the_command_prints_its_url_and_serves_until_a_signal() {
     let mut url = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
     let url = format!("{}/v1/subscriptions?status=all", url.trim());
-    let client = Client::new();
+    let client = crate::client();
     let answer = client.get(&url).bearer_auth(LIVE_KEY).send().await.unwrap();
     let page: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     assert_eq!(page["data"].as_array().unwrap().len(), 10);
@@ -40,7 +39,7 @@ async fn an_answer_that_is_cut_is_an_error_of_the_client() {
     let stop = CancellationToken::new();
     let (server, token) = (stripe.clone(), stop.clone());
     let served = tokio::spawn(async move { server.serve(socket, token).await });
-    let get = async || Client::new().get(&url).bearer_auth(LIVE_KEY).send().await?.bytes().await;
+    let get = async || crate::client().get(&url).bearer_auth(LIVE_KEY).send().await?.bytes().await;
     for _ in 0..20 {
         assert!(get().await.is_err());
     }
