@@ -17,6 +17,7 @@ use crate::exchange::EventRecord;
 use crate::ids::Position;
 use crate::simulate::{
     ApiVersion, Delivery, Order, Plan, SimulatedEvent, TruthRow, Versions, deliver, simulate,
+    thin_twin,
 };
 use crate::store::{EventSource, payload_hash};
 use crate::stripe::envelope::Envelope;
@@ -60,6 +61,10 @@ pub(super) struct Args {
     /// Share of events that are lost, from 0 to 1. Only events that a later one replaces are lost
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     losses: f64,
+
+    /// Send thin events, which name the event with the snapshot instead of holding it
+    #[arg(long)]
+    thin: bool,
 
     /// Use this API version for all events, such as 2020-08-27 or basil [default: several]
     #[arg(long, value_name = "V", value_parser = api_version)]
@@ -116,7 +121,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if let Some(path) = &args.truth {
         write_truth(path, &simulation.truth).map_err(|error| cannot_write(path, &error))?;
     }
-    let events = deliver(simulation.events, &delivery);
+    let mut events = deliver(simulation.events, &delivery);
+    if args.thin {
+        for event in &mut events {
+            if let Some(twin) = thin_twin(event) {
+                *event = twin;
+            }
+        }
+    }
     if let Some(url) = args.to {
         let target = WebhookTarget {
             url,

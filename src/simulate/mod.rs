@@ -38,6 +38,7 @@ mod sign;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod truth;
 mod version;
 mod wire;
@@ -47,6 +48,7 @@ pub use life::Life;
 pub use load::bench_events;
 pub use objects::event::SimulatedEvent;
 pub use sign::sign;
+pub use thin::thin_twin;
 pub use truth::catalogue::TrueName;
 pub use truth::planned::{TrueChange, TrueItem};
 pub use truth::{TruePause, TruthRow};

@@ -1,7 +1,7 @@
 //! The list of events: thirty days, visible late, in their own version.
 
 use super::*;
-use crate::simulate::simulate;
+use crate::simulate::{simulate, thin_twin};
 
 const DAY: i64 = 86_400;
 
@@ -43,6 +43,25 @@ async fn events_are_found_by_type_and_by_id() {
     assert_eq!(both.status, 400);
     let id = all[3]["id"].as_str().unwrap();
     assert_eq!(client.get(&format!("/v1/events/{id}")).await.body, all[3]);
+}
+
+#[tokio::test]
+async fn a_thin_event_leads_to_its_snapshot_and_to_its_object() {
+    let client = live(world());
+    let simulation = simulate(&plan());
+    let since = world().now().0 - 30 * DAY;
+    let recent = simulation.events.iter().filter(|it| it.created >= since);
+    let own = recent.filter(|it| it.account.is_empty() && it.livemode);
+    let mut objects = 0;
+    for event in own.filter(|it| it.event_type.starts_with("customer.subscription.")) {
+        let thin: Value = thin_twin(event).unwrap().body.parse().unwrap();
+        let snapshot = thin["snapshot_event"].as_str().unwrap();
+        let snapshot = client.get(&format!("/v1/events/{snapshot}")).await.body;
+        let object = client.get(thin["related_object"]["url"].as_str().unwrap()).await.body;
+        assert_eq!(object["id"], snapshot["data"]["object"]["id"]);
+        objects += 1;
+    }
+    assert!(objects > 5, "{objects}");
 }
 
 #[tokio::test]
