@@ -54,7 +54,8 @@
 //! # Invariants
 //!
 //! 1. **The log holds only what Stripe sent and when it arrived**: exact bytes, appended once. Whatever is inferred
-//!    (customer, user, status) is a projection. Triggers in the database enforce this against every program.
+//!    (customer, user, status) is a projection. Triggers in the database enforce this against every program. The ledger's
+//!    own records, of erasures and of links to users, have a source of their own and say who made them.
 //! 2. **200 means durable.** It is sent after the commit that holds the event has reached the disk: never before, and
 //!    never withheld because a fold failed.
 //! 3. **A read model is a function of the *set* of log rows.** Any permutation, duplication or batching, live or
