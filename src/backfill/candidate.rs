@@ -2,12 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use crate::ids::{EventId, Position, Scope};
+use crate::ids::{Position, Scope};
 use crate::projection::effects::{EventEffects, LoggedInput};
 use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation};
 use crate::stripe::{Envelope, ObjectType};
-use crate::time::StripeTime;
 
 /// Object as an event that may be appended.
 pub(super) struct Candidate {
@@ -44,14 +43,7 @@ impl Candidate {
         let seen_at = request.began();
         let observation = Observation::of(object, &header, scope, seen_at, Some(request));
         let observation = observation.map_err(unreadable)?;
-        Self::of(
-            &observation.event_id(),
-            observation.event_type(),
-            observation.body(),
-            scope,
-            seen_at,
-        )
-        .map(Some)
+        Self::of(&observation).map(Some)
     }
 
     /// Observation that a subscription is gone. The API shows nothing of it, so its body says only that.
@@ -74,13 +66,7 @@ impl Candidate {
             request: Some(request),
             object: &object.to_string(),
         };
-        Self::of(
-            &observation.event_id(),
-            observation.event_type(),
-            observation.body(),
-            scope,
-            seen_at,
-        )
+        Self::of(&observation)
     }
 
     /// Observation of the features of a customer. The API shows a list of them for each customer, and no summary, so
@@ -109,28 +95,19 @@ impl Candidate {
             request: Some(request),
             object: &object,
         };
-        Self::of(
-            &observation.event_id(),
-            observation.event_type(),
-            observation.body(),
-            scope,
-            seen_at,
-        )
+        Self::of(&observation)
     }
 
-    fn of(
-        event_id: &EventId,
-        event_type: String,
-        body: String,
-        scope: &Scope,
-        created: StripeTime,
-    ) -> Result<Self, Unreadable> {
+    fn of(observation: &Observation<'_>) -> Result<Self, Unreadable> {
+        let body = observation.body();
+        let envelope = Envelope::parse(&body).map_err(unreadable)?;
+        let facts = EventFacts::from(&envelope);
         let effects = EventEffects::read(&LoggedInput {
             position: Position::ZERO,
-            created,
-            scope,
-            event_id: event_id.as_str(),
-            event_type: &event_type,
+            created: facts.created,
+            scope: observation.scope,
+            event_id: facts.event_id.as_str(),
+            event_type: &facts.event_type,
             is_own_record: false,
             body: Some(&body),
             damage: None,
@@ -138,10 +115,8 @@ impl Candidate {
         if let Some(parked) = effects.parked {
             return Err(Unreadable(parked.reason));
         }
-        let envelope = Envelope::parse(&body).map_err(unreadable)?;
-        let facts = EventFacts::from(&envelope);
-        let event = NewEvent::new(facts, EventSource::Api, None, body.clone());
-        Ok(Self { event: event.map_err(unreadable)?, effects: Some(effects) })
+        let event = NewEvent::new(facts, EventSource::Api, None, body).map_err(unreadable)?;
+        Ok(Self { event, effects: Some(effects) })
     }
 }
 

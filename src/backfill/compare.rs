@@ -33,12 +33,13 @@ pub(super) async fn compare(
         .states(live.id, &customers)
         .await?
         .into_iter()
-        .map(|(key, bytes)| match postcard::from_bytes(&bytes) {
-            Ok(state) => Ok((key, state)),
-            Err(_) => {
+        .map(|(key, bytes)| {
+            let damaged = |_| {
                 let what = format!("the state of {} cannot be read", key.customer);
-                Err(StoreError::ReadModelDamaged(what))
-            }
+                StoreError::ReadModelDamaged(what)
+            };
+            let state = postcard::from_bytes(&bytes).map_err(damaged)?;
+            Ok::<_, StoreError>((key, state))
         })
         .collect::<Result<_, _>>()?;
     let named = effects().filter_map(|it| it.catalogue.as_ref());

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::candidate::{Candidate, Unreadable};
+use super::candidate::Candidate;
 use super::remaining::{ROWS_AT_ONCE, Report};
 use super::run::{Backfill, BackfillError};
 use crate::ids::CustomerId;
@@ -91,13 +91,8 @@ impl Backfill<'_> {
             }
             progress.seen += 1;
             let scope = &self.options.scope;
-            return match Candidate::features(customer, &entitlements, scope, request) {
-                Ok(candidate) => self.append(vec![candidate], progress).await,
-                Err(Unreadable(_)) => {
-                    progress.unreadable += 1;
-                    Ok(())
-                }
-            };
+            let candidate = Candidate::features(customer, &entitlements, scope, request);
+            return self.append_one(candidate, progress).await;
         }
     }
 }

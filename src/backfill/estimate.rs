@@ -80,8 +80,9 @@ fn sum(probes: &[Probe]) -> Estimate {
     let seen: u64 = probes.iter().map(|it| it.objects).sum();
     let between = probes.windows(2).map(|two| {
         let gap = (two[0].oldest - two[1].newest).max(0);
-        (u128::from(density(&two[0])) + u128::from(density(&two[1]))) * gap.unsigned_abs() as u128
-            / (2 * DENSITY_UNIT as u128)
+        (u128::from(density(&two[0])) + u128::from(density(&two[1])))
+            * u128::from(gap.unsigned_abs())
+            / (2 * u128::from(DENSITY_UNIT))
     });
     let between: u128 = between.sum();
     let is_exact = probes.len() <= 1 && probes.last().is_none_or(|it| !it.has_more);

@@ -1,6 +1,8 @@
 //! Subscriptions that no list shows: those on test clocks, and those that the ledger has and the lists have not.
 
-use super::candidate::{Candidate, Unreadable};
+use serde_json::value::RawValue;
+
+use super::candidate::Candidate;
 use super::run::{Backfill, BackfillError};
 use super::step::{List, Step};
 use crate::projection::row::SubscriptionRow;
@@ -132,13 +134,11 @@ impl Backfill<'_> {
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
         let ApiAnswer { body, request } = answer;
-        match serde_json::value::RawValue::from_string(body.trim().to_owned()) {
-            Ok(object) => self.take(Step::Remaining, &[object], request, progress).await,
-            Err(_) => {
-                progress.unreadable += 1;
-                Ok(())
-            }
-        }
+        let Ok(object) = RawValue::from_string(body.trim().to_owned()) else {
+            progress.unreadable += 1;
+            return Ok(());
+        };
+        self.take(Step::Remaining, &[object], request, progress).await
     }
 
     /// Observes that a subscription is gone. The answer 404 has no bytes of an object, and its time is that of a
@@ -162,13 +162,8 @@ impl Backfill<'_> {
         let id = row.subscription_id.as_str();
         let scope = &self.options.scope;
         progress.seen += 1;
-        match Candidate::gone_subscription(id, customer, scope, &page.request) {
-            Ok(candidate) => self.append(vec![candidate], progress).await,
-            Err(Unreadable(_)) => {
-                progress.unreadable += 1;
-                Ok(())
-            }
-        }
+        let candidate = Candidate::gone_subscription(id, customer, scope, &page.request);
+        self.append_one(candidate, progress).await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
-use crate::time::StripeTime;
+use crate::time::{ReceivedAt, StripeTime};
 
 /// Number of times that a list is begun again because its cursor is no longer in it.
 const RESTARTS_MAX: u32 = 3;
@@ -103,7 +103,7 @@ impl<'a> Backfill<'a> {
         // Else what an earlier step appended would be appended again.
         self.fold.caught_up().await?;
         let now = self.clock.now();
-        if progress.started_at == Default::default() {
+        if progress.started_at == ReceivedAt::default() {
             progress.started_at = now;
         }
         let started_at = progress.started_at.to_stripe_time();
@@ -233,6 +233,19 @@ impl<'a> Backfill<'a> {
                 1;
         }
         Ok(())
+    }
+
+    /// Appends a candidate if it says something new. Counts an object that cannot be read.
+    pub(super) async fn append_one(
+        &self,
+        candidate: Result<Candidate, Unreadable>,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let Ok(candidate) = candidate else {
+            progress.unreadable += 1;
+            return Ok(());
+        };
+        self.append(vec![candidate], progress).await
     }
 
     fn note_seen(&mut self, object: &str) {

@@ -146,7 +146,7 @@ enum Command {
     ///
     /// Reads the events of 30 days, and customers, subscriptions, schedules, checkout sessions, invoices, products and
     /// prices. An object is appended only if it says something new, as it was seen at Stripe. An interrupted backfill
-    /// goes on where it was. The key comes from STRIPE_API_KEY or STRIPE_API_KEY_FILE and needs read permissions only.
+    /// goes on where it was. The key comes from `STRIPE_API_KEY` or `STRIPE_API_KEY_FILE` and needs read permissions only.
     Backfill(backfill::Args),
     /// Link customers to the users of your application
     Users(users::Args),

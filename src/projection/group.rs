@@ -197,12 +197,11 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// The snapshot that counts as the latest.
     pub fn winner(&self) -> Winner<'_, F> {
-        let (last, is_ambiguous) = match &self.rivals[..] {
-            [_] => (0, false),
-            _ => {
-                let (last, contenders) = self.last_and_contenders();
-                (last, !contenders.is_empty())
-            }
+        let (last, is_ambiguous) = if self.rivals.len() == 1 {
+            (0, false)
+        } else {
+            let (last, contenders) = self.last_and_contenders();
+            (last, !contenders.is_empty())
         };
         let (event_id, Snapshot { facts, evidence }) = &self.rivals[last];
         Winner {

@@ -92,7 +92,9 @@ impl<F: Clone + PartialEq> Latest<F> {
             (place @ None, group) => *place = group,
             (Some(_), None) => {}
         }
-        observed.into_iter().for_each(|it| self.join_observed(it));
+        for it in observed {
+            self.join_observed(it);
+        }
         let first = |gone: &Observed<F>| (gone.created, gone.event_id.clone());
         if let Some(gone) = gone
             && self.gone.as_ref().is_none_or(|present| first(&gone) < first(present))

@@ -135,7 +135,9 @@ mod tests {
     fn a_debt_that_only_an_observation_shows_is_known_to_be_so() {
         let since = |seen: &[Overdue]| {
             let mut overdue = Overdue::default();
-            seen.iter().for_each(|it| overdue.join(it.clone()));
+            for it in seen {
+                overdue.join(it.clone());
+            }
             overdue.since().map(|since| (since.at.0, since.is_observed))
         };
         let event = |at| Overdue::from_snapshot(StripeTime(at), true, true);

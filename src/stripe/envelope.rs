@@ -25,6 +25,7 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// an object since, so it is not read. Only events of connected accounts have `account`. Events that the
 /// endpoint of an organization receives have no `account`, and `context` (2025-04-30) names it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Envelope<'a, O = &'a RawValue> {
     /// `evt_…`.
     pub id: Cow<'a, str>,

@@ -115,7 +115,9 @@ async fn a_backfill_that_is_killed_again_and_again_goes_on_and_ends_the_same() {
     // Every observation says something that the one before it did not.
     let observed = world.observed(&store).await;
     let mut counts: BTreeMap<_, usize> = BTreeMap::new();
-    observed.iter().for_each(|it| *counts.entry(it).or_default() += 1);
+    for it in &observed {
+        *counts.entry(it).or_default() += 1;
+    }
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "{} objects were appended twice: {twice:#?}", twice.len());
 }

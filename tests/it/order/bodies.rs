@@ -24,7 +24,7 @@ pub(super) fn any_event(dice: &mut Dice, id: &str) -> Told {
         _ => customer_itself(dice, customer),
     };
     let event = Told::new(id, event_type, created, &object).was(&previous(dice));
-    let event = if dice.one_in(4) { event.as_observation(dice.one_in(6)) } else { event };
+    let event = if dice.one_in(4) { event.into_observation(dice.one_in(6)) } else { event };
     if dice.one_in(3) { event } else { event.at_version(dice.pick(&VERSIONS)) }
 }
 

@@ -122,11 +122,11 @@ impl Told {
 
     /// An object as Stripe's API showed it in this second.
     pub(crate) fn seen(id: &str, created: i64, object: &str) -> Self {
-        Self::new(id, "", created, object).as_observation(false)
+        Self::new(id, "", created, object).into_observation(false)
     }
 
     /// The object of this event as Stripe's API showed it in the same second, or as gone.
-    pub(crate) fn as_observation(mut self, is_gone: bool) -> Self {
+    pub(crate) fn into_observation(mut self, is_gone: bool) -> Self {
         let object: serde_json::Value = serde_json::from_str(&self.object).unwrap();
         let gone = if is_gone { GONE_SUFFIX } else { "" };
         if is_gone {

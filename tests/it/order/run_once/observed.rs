@@ -92,7 +92,7 @@ fn an_object_that_is_gone_keeps_the_facts_that_are_known() {
     let row = the_row(&[
         Told::new("evt_1", "customer.created", 1, customer),
         Told::sub("evt_2", UPDATED, 2, ACTIVE),
-        Told::new("obs_1", "", 9, gone).as_observation(true),
+        Told::new("obs_1", "", 9, gone).into_observation(true),
     ]);
     assert_eq!((row.status.as_str(), row.user_id.as_deref()), ("canceled", Some("u1")));
     assert_eq!((row.email.as_deref(), row.ended_at), (Some("a@example.com"), Some(StripeTime(9))));
@@ -100,7 +100,7 @@ fn an_object_that_is_gone_keeps_the_facts_that_are_known() {
     let gone = Told::new("obs_1", "", 9, &sub(r#""status":"canceled","deleted":true"#));
     let row = the_row(&[
         Told::sub("evt_2", UPDATED, 2, r#""status":"active","trial_end":7"#),
-        gone.as_observation(true),
+        gone.into_observation(true),
     ]);
     assert_eq!((row.status.as_str(), row.trial_end), ("canceled", Some(StripeTime(7))));
 }
@@ -138,7 +138,7 @@ fn what_was_observed_and_folded_is_confirmed_when_it_is_observed_again() {
         let bodies: Vec<String> = (0..dice.between(0, 5))
             .map(|at| any_event(dice, &format!("evt_{at}")).body())
             .collect();
-        let observed = any_event(dice, "obs_1").as_observation(dice.one_in(6)).body();
+        let observed = any_event(dice, "obs_1").into_observation(dice.one_in(6)).body();
         let observation = observe(&observed).unwrap();
         let (Some(key), Some(change)) = (observation.customer, observation.change) else {
             continue;
