@@ -75,7 +75,7 @@ pub struct Options {
     pub keys: Vec<Key>,
     /// Version of the account, for requests that ask for none.
     pub version: ApiVersion,
-    /// Time of the server at the start. `None`: the end of the simulation.
+    /// Time of the server at the start. `None`: the end of the plan. The few events after it are in no list yet.
     pub now: Option<StripeTime>,
     /// Passage of the server's time.
     pub passage: Passage,
@@ -142,13 +142,12 @@ impl SimulatedStripe {
     /// Simulates a plan and keeps its final state.
     pub fn new(plan: &Plan, options: Options) -> Self {
         let planned = i64::from(plan.months.min(MAX_MONTHS)) * 30 * 86_400 + 43_200;
-        let mut end = plan.start.0.saturating_add(planned);
+        let end = plan.start.0.saturating_add(planned);
         let since = if options.lean { end - RETENTION_SECONDS } else { i64::MIN };
         let mut gatherer = Gatherer::default();
         let (mut truth, mut catalogue) = (Vec::new(), Vec::new());
         for life in lives(plan) {
             for event in life.events {
-                end = end.max(event.created);
                 // Events without a snapshot are in a list of their own.
                 if event.created >= since && !event.is_thin() {
                     gatherer.add_event(event);
