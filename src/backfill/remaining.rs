@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::candidate::Candidate;
 use super::run::{Backfill, BackfillError};
-use super::step::{List, Step};
+use super::step::{List, Step, subscriptions_query};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
 use crate::stripe_api::{ApiAnswer, ApiError};
@@ -45,26 +45,29 @@ impl Backfill<'_> {
         }
     }
 
+    /// Reads what a list shows only if its test clock is named.
     async fn read_test_clock(
         &mut self,
         clock: &str,
         progress: &mut BackfillProgress,
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
-        let query = [("status", "all"), ("test_clock", clock)];
-        let account = self.options.scope.account.clone();
-        let mut after = None;
-        loop {
-            let path = "/v1/subscriptions";
-            let page =
-                self.client.list_page(path, &query, after.as_deref(), Some(&account)).await?;
-            self.take(Step::TestClocks, &page.objects, &page.request, progress).await?;
-            report(progress);
-            if !page.has_more {
-                return Ok(());
+        let customers = ("/v1/customers", Vec::new());
+        let subscriptions = ("/v1/subscriptions", subscriptions_query());
+        for (path, mut query) in [customers, subscriptions] {
+            query.push(("test_clock", clock.to_owned()));
+            let (list, mut after) = (List { path, query }, None);
+            loop {
+                let page = self.page(&list, after.as_deref()).await?;
+                self.take(Step::TestClocks, &page.objects, &page.request, progress).await?;
+                report(progress);
+                if !page.has_more {
+                    break;
+                }
+                after = page.last_id;
             }
-            after = page.last_id;
         }
+        Ok(())
     }
 
     /// Asks for each subscription of the ledger that is not over and that no list of this run has shown, and for latest

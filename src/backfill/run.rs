@@ -15,10 +15,13 @@ use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
-use crate::time::{ReceivedAt, StripeTime};
+use crate::time::{DAY_SECONDS, ReceivedAt, StripeTime};
 
 /// Number of times that a list is begun again because its cursor is no longer in it.
 const RESTARTS_MAX: u32 = 3;
+
+/// Age of an interrupted run, in seconds, up to which it is continued.
+const RESUMABLE_SECONDS: i64 = DAY_SECONDS;
 
 /// Options of a backfill.
 #[derive(Clone, Debug)]
@@ -65,8 +68,8 @@ impl<'a> Backfill<'a> {
         Self { store, client, options, clock, fold, seen, hasher }
     }
 
-    /// Steps of this backfill that are not complete, with the progress of an interrupted run. If all of the last one are
-    /// complete, a new one begins.
+    /// Steps of this backfill that are not complete, with the progress of an interrupted run. A new run begins if all
+    /// steps of the last one are complete, or if it is a day old: what was created since would stand before its cursors.
     pub async fn pending(&self) -> Result<Vec<(Step, BackfillProgress)>, StoreError> {
         let scope = &self.options.scope;
         let mut known = self.store.log.backfill_progress(scope).await?;
@@ -74,7 +77,10 @@ impl<'a> Backfill<'a> {
             .iter()
             .filter(|step| self.includes(**step))
             .all(|step| known.iter().any(|it| it.step == step.as_str() && it.ended_at.is_some()));
-        if is_over {
+        let first = known.iter().map(|it| it.started_at).min().map(ReceivedAt::to_stripe_time);
+        let now = self.clock.now().to_stripe_time();
+        let is_old = first.is_some_and(|first| now.0 - first.0 > RESUMABLE_SECONDS);
+        if is_over || is_old {
             self.store.log.clear_backfill_progress(scope).await?;
             known.clear();
         }
@@ -165,7 +171,11 @@ impl<'a> Backfill<'a> {
         }
     }
 
-    async fn page(&self, list: &List, after: Option<&str>) -> Result<ListPage, ApiError> {
+    pub(super) async fn page(
+        &self,
+        list: &List,
+        after: Option<&str>,
+    ) -> Result<ListPage, ApiError> {
         page_of(self.client, &self.options.scope, list, after).await
     }
 

@@ -103,7 +103,7 @@ impl Step {
             Self::Products => list("/v1/products", Vec::new()),
             Self::Prices => list("/v1/prices", Vec::new()),
             Self::Customers => list("/v1/customers", Vec::new()),
-            Self::Subscriptions => list("/v1/subscriptions", vec![("status", "all".to_owned())]),
+            Self::Subscriptions => list("/v1/subscriptions", subscriptions_query()),
             Self::Schedules => list("/v1/subscription_schedules", Vec::new()),
             Self::CheckoutSessions => {
                 list("/v1/checkout/sessions", vec![("status", "complete".to_owned())])
@@ -112,4 +112,9 @@ impl Step {
             Self::TestClocks | Self::Remaining | Self::Entitlements => None,
         }
     }
+}
+
+/// Query of all subscriptions of an account, or of a test clock. Discounts are expanded, because an id says nothing.
+pub(super) fn subscriptions_query() -> Vec<(&'static str, String)> {
+    vec![("status", "all".to_owned()), ("expand[]", "data.discounts".to_owned())]
 }

@@ -4,7 +4,10 @@ use super::call::{Answer, Call};
 use super::collection::Group;
 use super::error::ApiError;
 use super::paging::Paging;
+use crate::simulate::objects::Render;
 use crate::simulate::objects::subscription::{Status, Subscription};
+use crate::simulate::version::ApiVersion;
+use crate::simulate::wire::{Object, Wire};
 
 const STATUSES: [&str; 10] = [
     "active",
@@ -29,8 +32,14 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let collection_method = call.params.take("collection_method");
     let period_start = call.params.take_span("current_period_start")?;
     let period_end = call.params.take_span("current_period_end")?;
+    let expanded = call.params.take_list("expand");
     let paging = Paging::take(&mut call.params)?;
     call.params.finish()?;
+    if let Some(other) = expanded.iter().find(|it| *it != "data.discounts") {
+        let text = format!("This property cannot be expanded ({other}).");
+        return Err(ApiError::invalid(text).param("expand"));
+    }
+    let expands_discounts = !expanded.is_empty();
     let status = status.as_deref();
     if let Some(unknown) = status.filter(|status| !STATUSES.contains(status)) {
         let text = format!("Invalid status: must be one of {}, not {unknown}", STATUSES.join(", "));
@@ -47,7 +56,9 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     };
     let groups =
         [(Group::Customer, customer.as_deref()), (Group::TestClock, test_clock.as_deref())];
-    call.page(&call.shelf.subscriptions, &paging, &groups, keep, |it| call.render(it))
+    call.page(&call.shelf.subscriptions, &paging, &groups, keep, |it| {
+        if expands_discounts { call.render(&Expanded(it)) } else { call.render(it) }
+    })
 }
 
 fn has_status(subscription: &Subscription, status: Option<&str>) -> bool {
@@ -79,4 +90,19 @@ pub(super) fn items(call: &mut Call<'_>) -> Answer {
 
 fn find<'a>(call: &Call<'a>, id: &str) -> Result<&'a Subscription, ApiError> {
     call.shelf.subscriptions.get(id).ok_or_else(|| ApiError::missing("subscription", id))
+}
+
+/// Subscription whose discounts are objects instead of ids.
+struct Expanded<'a>(&'a Subscription);
+
+impl Render for Expanded<'_> {
+    fn render(&self, version: ApiVersion) -> Object {
+        let Self(subscription) = self;
+        let mut rendered = subscription.render(version);
+        if version > ApiVersion::V2020 {
+            let discounts = subscription.discounts.iter().map(|it| Wire::from(it.render(version)));
+            rendered.set("discounts", discounts.collect::<Vec<_>>());
+        }
+        rendered
+    }
 }

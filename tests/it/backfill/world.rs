@@ -94,7 +94,7 @@ impl World {
         observed
     }
 
-    /// Ids of the customers that are not deleted.
+    /// Ids of the customers that a list shows without its test clock being named.
     pub(super) async fn shown_customers(&self) -> BTreeSet<String> {
         let mut shown = BTreeSet::new();
         for scope in self.scopes() {
