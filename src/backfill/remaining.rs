@@ -109,22 +109,23 @@ impl Backfill<'_> {
         if !is_over && !self.has_seen(row.subscription_id.as_str()) {
             let id = row.subscription_id.as_str();
             let path = format!("/v1/subscriptions/{id}");
-            match self.get(&path).await? {
+            match self.get(&path, &[("expand[]", "discounts")]).await? {
                 Some(answer) => self.take_answer(&answer, progress).await?,
                 None => self.take_gone(row, progress).await?,
             }
         }
         if let (Some(invoice), None) = (&row.latest_invoice_id, &row.latest_invoice_status) {
             let path = format!("/v1/invoices/{invoice}");
-            if let Some(answer) = self.get(&path).await? {
+            if let Some(answer) = self.get(&path, &[]).await? {
                 self.take_answer(&answer, progress).await?;
             }
         }
         Ok(())
     }
 
-    async fn get(&self, path: &str) -> Result<Option<ApiAnswer>, ApiError> {
-        match self.client.get(path, &[], Some(&self.options.scope.account)).await {
+    /// Reads one object. None if it does not exist.
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<ApiAnswer>, ApiError> {
+        match self.client.get(path, query, Some(&self.options.scope.account)).await {
             Ok(answer) => Ok(Some(answer)),
             Err(ApiError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),

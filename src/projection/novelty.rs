@@ -5,6 +5,8 @@
 use super::group::Precedence;
 use super::latest::Latest;
 use super::state::{CustomerState, StateChange, SubscriptionState};
+use crate::stripe::discount::DiscountFacts;
+use crate::stripe::subscription::SubscriptionFacts;
 
 /// Novelty of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +26,7 @@ impl CustomerState {
             StateChange::Customer(seen) => compare(self.customer.as_ref(), seen),
             StateChange::Subscription(id, seen, _) => {
                 let known = self.subscriptions.get(id).and_then(|it| it.snapshots.as_ref());
-                compare(known, seen)
+                compare_by(known, seen, |known, seen| self.have_same_content(known, seen))
             }
             StateChange::Invoice(id, seen, _) => {
                 let novelty = seen.iter().map(|(subscription, seen)| {
@@ -51,12 +53,39 @@ impl CustomerState {
     }
 }
 
+impl CustomerState {
+    /// True if two snapshots of a subscription say the same, with what is known of their discounts: a webhook names a
+    /// discount by its id, and the API shows its coupon.
+    fn have_same_content(&self, known: &SubscriptionFacts, seen: &SubscriptionFacts) -> bool {
+        if known == seen {
+            return true;
+        }
+        let with_codes = |facts: &SubscriptionFacts| {
+            let mut facts = facts.clone();
+            for DiscountFacts { id, code } in &mut facts.discounts {
+                let known = id.as_ref().and_then(|id| self.discount_codes.get(id));
+                *code = code.take().or_else(|| known.map(|(_, code)| code.clone()));
+            }
+            facts
+        };
+        with_codes(known) == with_codes(seen)
+    }
+}
+
 fn compare<F: Clone + PartialEq>(known: Option<&Latest<F>>, seen: &Latest<F>) -> Novelty {
+    compare_by(known, seen, PartialEq::eq)
+}
+
+fn compare_by<F: Clone + PartialEq>(
+    known: Option<&Latest<F>>,
+    seen: &Latest<F>,
+    have_same_content: impl Fn(&F, &F) -> bool,
+) -> Novelty {
     let Some(known) = known else { return Novelty::New };
     let has_ended = |it: &Latest<F>| it.precedence() == Precedence::Terminal;
     let says_the_same = {
         let (known, seen) = (known.winner(), seen.winner());
-        !known.is_ambiguous && known.facts == seen.facts
+        !known.is_ambiguous && have_same_content(known.facts, seen.facts)
     };
     // An object that is gone has hardly any facts.
     if has_ended(known) == has_ended(seen) && (says_the_same || seen.is_gone()) {

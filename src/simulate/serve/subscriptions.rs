@@ -35,11 +35,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let expanded = call.params.take_list("expand");
     let paging = Paging::take(&mut call.params)?;
     call.params.finish()?;
-    if let Some(other) = expanded.iter().find(|it| *it != "data.discounts") {
-        let text = format!("This property cannot be expanded ({other}).");
-        return Err(ApiError::invalid(text).param("expand"));
-    }
-    let expands_discounts = !expanded.is_empty();
+    let expands_discounts = expands(&expanded, "data.discounts")?;
     let status = status.as_deref();
     if let Some(unknown) = status.filter(|status| !STATUSES.contains(status)) {
         let text = format!("Invalid status: must be one of {}, not {unknown}", STATUSES.join(", "));
@@ -72,8 +68,22 @@ fn has_status(subscription: &Subscription, status: Option<&str>) -> bool {
 
 /// `GET /v1/subscriptions/{id}`.
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
+    let expanded = call.params.take_list("expand");
     call.params.finish()?;
-    Ok(call.render(find(call, call.id)?))
+    let subscription = find(call, call.id)?;
+    if expands(&expanded, "discounts")? {
+        return Ok(call.render(&Expanded(subscription)));
+    }
+    Ok(call.render(subscription))
+}
+
+/// True if a property is to be expanded. No other one can be.
+fn expands(expanded: &[String], property: &str) -> Result<bool, ApiError> {
+    if let Some(other) = expanded.iter().find(|it| *it != property) {
+        let text = format!("This property cannot be expanded ({other}).");
+        return Err(ApiError::invalid(text).param("expand"));
+    }
+    Ok(!expanded.is_empty())
 }
 
 /// `GET /v1/subscription_items?subscription=`.

@@ -172,3 +172,20 @@ fn objects_of_several_kinds_versions_and_times_give_one_row_in_every_order() {
     );
     assert_eq!(rows[0].user_id.as_deref(), Some("u1"));
 }
+
+#[test]
+fn a_discount_that_an_event_names_by_its_id_is_confirmed_once_its_coupon_is_known() {
+    let sub = |discounts: &str| format!(r#""status":"active","discounts":[{discounts}]"#);
+    let by_id = |id: &str, at| Told::sub(id, UPDATED, at, &sub(r#""di_1""#)).body();
+    let seen = |at| seen(at, &sub(r#"{"id":"di_1","coupon":{"id":"LOYAL10"}}"#)).body();
+    let novelty = |bodies: &[String], seen: &str| {
+        let states = tell_all(bodies.iter().map(String::as_str));
+        let state = states.into_values().next().unwrap();
+        state.novelty(&observe(seen).unwrap().change.unwrap())
+    };
+    assert_eq!(novelty(&[by_id("evt_1", 1)], &seen(5)), Novelty::New);
+    assert_eq!(
+        novelty(&[by_id("evt_1", 1), seen(5), by_id("evt_2", 7)], &seen(9)),
+        Novelty::Confirmed
+    );
+}
