@@ -10,6 +10,7 @@ CREATE TABLE backfills (
     -- By the clock of this program, in microseconds.
     started_at INTEGER NOT NULL,
     ended_at   INTEGER,
+    saved_at   INTEGER NOT NULL,
     seen       INTEGER NOT NULL,
     confirmed  INTEGER NOT NULL,
     appended   INTEGER NOT NULL,

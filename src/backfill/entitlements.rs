@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::candidate::Candidate;
-use super::remaining::{ROWS_AT_ONCE, Report};
+use super::remaining::{ROWS_AT_ONCE, Report, is_over};
 use super::run::{Backfill, BackfillError};
 use crate::ids::CustomerId;
 use crate::projection::row::SubscriptionRow;
@@ -63,7 +63,7 @@ impl Backfill<'_> {
                 let page = serde_json::from_str::<Page>(&answer.body);
                 Ok(page.is_ok_and(|page| !page.data.is_empty()))
             }
-            Err(ApiError::NotFound { .. }) => Ok(true),
+            Err(ApiError::NotFound { .. } | ApiError::Refused { status: 404, .. }) => Ok(true),
             Err(error) => Err(error),
         }
     }
@@ -91,13 +91,13 @@ impl Backfill<'_> {
             }
             progress.seen += 1;
             let scope = &self.options.scope;
-            let candidate = Candidate::features(customer, &entitlements, scope, request);
+            let candidate =
+                Candidate::features(customer, &entitlements, scope, &self.seen_now(request));
             return self.append_one(candidate, progress).await;
         }
     }
 }
 
 fn may_have_features(row: &SubscriptionRow) -> bool {
-    let is_over = matches!(row.status.as_str(), "canceled" | "incomplete_expired");
-    !is_over || !row.features.0.is_empty()
+    !is_over(row) || !row.features.0.is_empty()
 }

@@ -24,8 +24,7 @@ impl FoldWait {
     ///
     /// A running service may use another policy: a backfill must not rebuild the read model with its own.
     pub async fn start(store: &Store, logic: Logic, clock: Clock) -> Result<Self, StoreError> {
-        let live = store.read_model.live().await?;
-        let logic = match live.filter(can_fold) {
+        let logic = match store.read_model.live().await? {
             Some(live) => projector::logic_of(&live)?,
             None => logic,
         };

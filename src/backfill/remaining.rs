@@ -3,14 +3,16 @@
 use serde_json::value::RawValue;
 
 use super::candidate::Candidate;
-use super::run::{Backfill, BackfillError};
+use super::run::{Backfill, BackfillError, RESTARTS_MAX};
 use super::step::{List, Step, subscriptions_query};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
+use crate::store::{BackfillProgress, StoreError, SubscriptionFilter, SubscriptionKey};
 use crate::stripe_api::{ApiAnswer, ApiError};
 
 /// Rows of the ledger that are read at once.
 pub(super) const ROWS_AT_ONCE: usize = 500;
+/// Subscriptions that are asked for, at most, to find out whether the key belongs to the account of the ledger.
+const PROBES_MAX: usize = 20;
 
 pub(super) type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
 
@@ -23,11 +25,13 @@ impl Backfill<'_> {
     ) -> Result<(), BackfillError> {
         const CLOCKS: &str = "/v1/test_helpers/test_clocks";
         let account = self.options.scope.account.clone();
+        let mut restarts = 0;
         loop {
             let after = progress.cursor.clone();
             let page = self.client.list_page(CLOCKS, &[], after.as_deref(), Some(&account)).await;
             let page = match page {
-                Err(ApiError::AgedOut { .. }) if after.is_some() => {
+                Err(ApiError::AgedOut { .. }) if after.is_some() && restarts < RESTARTS_MAX => {
+                    restarts += 1;
                     progress.cursor = None;
                     continue;
                 }
@@ -105,22 +109,56 @@ impl Backfill<'_> {
         row: &SubscriptionRow,
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
-        let is_over = matches!(row.status.as_str(), "canceled" | "incomplete_expired");
-        if !is_over && !self.has_seen(row.subscription_id.as_str()) {
-            let id = row.subscription_id.as_str();
-            let path = format!("/v1/subscriptions/{id}");
-            match self.get(&path, &[("expand[]", "discounts")]).await? {
+        let (id, customer) = (row.subscription_id.as_str(), row.customer_id.as_str());
+        if !self.has_seen(customer) {
+            // A deleted customer is in no list.
+            self.note_seen_id(customer);
+            if let Some(answer) = self.get(&format!("/v1/customers/{customer}"), &[]).await? {
+                self.take_answer(&answer, progress).await?;
+            }
+        }
+        if is_over(row) {
+            return Ok(());
+        }
+        if !self.has_seen(id) {
+            let query = [("expand[]", "discounts")];
+            match self.get(&format!("/v1/subscriptions/{id}"), &query).await? {
                 Some(answer) => self.take_answer(&answer, progress).await?,
                 None => self.take_gone(row, progress).await?,
             }
         }
-        if let (Some(invoice), None) = (&row.latest_invoice_id, &row.latest_invoice_status) {
-            let path = format!("/v1/invoices/{invoice}");
-            if let Some(answer) = self.get(&path, &[]).await? {
-                self.take_answer(&answer, progress).await?;
-            }
+        if let (Some(invoice), None) = (&row.latest_invoice_id, &row.latest_invoice_status)
+            && let Some(answer) = self.get(&format!("/v1/invoices/{invoice}"), &[]).await?
+        {
+            self.take_answer(&answer, progress).await?;
         }
         Ok(())
+    }
+
+    /// Checks that Stripe has one of the subscriptions of the ledger. A key of another account would show strangers, and
+    /// every subscription of the ledger as gone, which nothing takes back.
+    pub(super) async fn check_account(&self) -> Result<(), BackfillError> {
+        let scope = &self.options.scope;
+        let filter = SubscriptionFilter {
+            account: Some(scope.account.clone()),
+            livemode: Some(scope.livemode),
+            ..SubscriptionFilter::default()
+        };
+        let read = self.store.read_model.subscriptions(&filter, None, ROWS_AT_ONCE).await;
+        let mut rows = match read {
+            // There is no read model yet.
+            Err(StoreError::ReadModelBuilding) => return Ok(()),
+            read => read?.1,
+        };
+        rows.sort_by_key(is_over);
+        rows.truncate(PROBES_MAX);
+        for row in &rows {
+            let path = format!("/v1/subscriptions/{}", row.subscription_id);
+            if self.get(&path, &[]).await?.is_some() {
+                return Ok(());
+            }
+        }
+        if rows.is_empty() { Ok(()) } else { Err(BackfillError::OtherAccount(rows.len())) }
     }
 
     /// Reads one object. None if it does not exist.
@@ -166,9 +204,15 @@ impl Backfill<'_> {
         let id = row.subscription_id.as_str();
         let scope = &self.options.scope;
         progress.seen += 1;
-        let candidate = Candidate::gone_subscription(id, customer, scope, &page.request);
+        let candidate =
+            Candidate::gone_subscription(id, customer, scope, &self.seen_now(&page.request));
         self.append_one(candidate, progress).await
     }
+}
+
+/// True if Stripe never changes the status of the subscription again.
+pub(super) fn is_over(row: &SubscriptionRow) -> bool {
+    matches!(row.status.as_str(), "canceled" | "incomplete_expired")
 }
 
 fn id_of(object: &str) -> Option<String> {

@@ -13,14 +13,14 @@ use super::step::{List, Step};
 use crate::clock::Clock;
 use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError};
-use crate::stripe::observation::ApiRequest;
+use crate::stripe::observation::{ApiRequest, StripeSeconds};
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
 use crate::time::{DAY_SECONDS, ReceivedAt, StripeTime};
 
 /// Number of times that a list is begun again because its cursor is no longer in it.
-const RESTARTS_MAX: u32 = 3;
+pub(super) const RESTARTS_MAX: u32 = 3;
 
-/// Age of an interrupted run, in seconds, up to which it is continued.
+/// Time since the last page of an interrupted run, in seconds, up to which it is continued.
 const RESUMABLE_SECONDS: i64 = DAY_SECONDS;
 
 /// Options of a backfill.
@@ -41,6 +41,11 @@ pub enum BackfillError {
     /// A database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key shows nothing that the ledger knows.
+    #[error(
+        "Stripe has none of {0} subscriptions of the ledger: the API key belongs to another account"
+    )]
+    OtherAccount(usize),
 }
 
 /// Backfill of one account and mode.
@@ -50,7 +55,7 @@ pub struct Backfill<'a> {
     pub(super) options: BackfillOptions,
     clock: Clock,
     fold: &'a FoldWait,
-    /// Hashes of the ids of the subscriptions that the lists of this run have shown.
+    /// Hashes of the ids of the customers and subscriptions that the lists of this run have shown.
     seen: HashSet<u64>,
     hasher: RandomState,
 }
@@ -69,26 +74,40 @@ impl<'a> Backfill<'a> {
     }
 
     /// Steps of this backfill that are not complete, with the progress of an interrupted run. A new run begins if all
-    /// steps of the last one are complete, or if it is a day old: what was created since would stand before its cursors.
-    pub async fn pending(&self) -> Result<Vec<(Step, BackfillProgress)>, StoreError> {
+    /// steps of the last one are complete, or if it was interrupted a day ago: what was created since
+    /// would stand before its cursors.
+    ///
+    /// Fails if the key belongs to another account than the ledger.
+    pub async fn pending(&self) -> Result<Vec<(Step, BackfillProgress)>, BackfillError> {
+        self.check_account().await?;
         let scope = &self.options.scope;
         let mut known = self.store.log.backfill_progress(scope).await?;
         let is_over = Step::ALL
             .iter()
             .filter(|step| self.includes(**step))
             .all(|step| known.iter().any(|it| it.step == step.as_str() && it.ended_at.is_some()));
-        let first = known.iter().map(|it| it.started_at).min().map(ReceivedAt::to_stripe_time);
+        let last = known.iter().map(|it| it.saved_at).max().map(ReceivedAt::to_stripe_time);
         let now = self.clock.now().to_stripe_time();
-        let is_old = first.is_some_and(|first| now.0 - first.0 > RESUMABLE_SECONDS);
+        let is_old = last.is_some_and(|last| now.0 - last.0 > RESUMABLE_SECONDS);
         if is_over || is_old {
             self.store.log.clear_backfill_progress(scope).await?;
             known.clear();
         }
         let steps = Step::ALL.into_iter().filter(|step| self.includes(*step));
+        let is_done =
+            |step: Step| known.iter().any(|it| it.step == step.as_str() && it.ended_at.is_some());
+        // What these lists showed to an interrupted run is not known any more, and their pages cost little.
+        let is_read_again = |step: Step| step.shows_all() && !is_done(Step::Remaining);
         let pending = steps.filter_map(|step| {
             let known = known.iter().find(|it| it.step == step.as_str()).cloned();
             let new = || BackfillProgress { step: step.as_str().to_owned(), ..Default::default() };
-            let progress = known.unwrap_or_else(new);
+            let progress = match known {
+                Some(known) if is_read_again(step) => {
+                    let BackfillProgress { started_at, appended, .. } = known;
+                    BackfillProgress { started_at, appended, ..new() }
+                }
+                known => known.unwrap_or_else(new),
+            };
             progress.ended_at.is_none().then_some((step, progress))
         });
         Ok(pending.collect())
@@ -120,12 +139,13 @@ impl<'a> Backfill<'a> {
             _ => self.read_remaining(&mut progress, report).await?,
         }
         progress.ended_at = Some(self.clock.now());
-        self.save(&progress).await?;
+        self.save(&mut progress).await?;
         report(&progress);
         Ok(progress)
     }
 
-    pub(super) async fn save(&self, progress: &BackfillProgress) -> Result<(), StoreError> {
+    pub(super) async fn save(&self, progress: &mut BackfillProgress) -> Result<(), StoreError> {
+        progress.saved_at = self.clock.now();
         self.store.log.save_backfill_progress(&self.options.scope, progress).await
     }
 
@@ -145,6 +165,7 @@ impl<'a> Backfill<'a> {
                 Err(ApiError::AgedOut { .. }) if restarts < RESTARTS_MAX => {
                     restarts += 1;
                     progress.cursor = None;
+                    self.fold.caught_up().await?;
                     page = self.page(list, None).await;
                     continue;
                 }
@@ -192,11 +213,16 @@ impl<'a> Backfill<'a> {
         for object in objects {
             progress.seen += 1;
             let object = match self.client.complete(object.get(), Some(&account)).await {
-                // The list inside changed while it was read. It is read again with the next backfill.
-                Err(ApiError::AgedOut { .. }) => Cow::Borrowed(object.get()),
+                // The list inside changed while it was read, or is too long. The object says that it was cut.
+                Err(
+                    ApiError::AgedOut { .. }
+                    | ApiError::NotFound { .. }
+                    | ApiError::TooManyPages { .. }
+                    | ApiError::TooLarge { .. },
+                ) => Cow::Borrowed(object.get()),
                 object => object?,
             };
-            if matches!(step, Step::Subscriptions | Step::TestClocks) {
+            if step.shows_all() {
                 self.note_seen(&object);
             }
             match self.candidate(step, &object, request) {
@@ -214,6 +240,14 @@ impl<'a> Backfill<'a> {
         self.append(candidates, progress).await
     }
 
+    /// Request whose `Date` is not in the future. A proxy may have a clock that is ahead, and an observation of the
+    /// future would win over every event until then.
+    pub(super) fn seen_now(&self, request: &ApiRequest) -> ApiRequest {
+        let now = self.clock.now().to_stripe_time();
+        let date = StripeSeconds(request.date.0.min(now.0));
+        ApiRequest { date, ..request.clone() }
+    }
+
     fn candidate(
         &self,
         step: Step,
@@ -224,7 +258,7 @@ impl<'a> Backfill<'a> {
         if step == Step::Events {
             return Candidate::listed_event(object, scope).map(Some);
         }
-        Candidate::observed(object, scope, request)
+        Candidate::observed(object, scope, &self.seen_now(request))
     }
 
     /// Appends the candidates that say something new.
@@ -258,14 +292,19 @@ impl<'a> Backfill<'a> {
         self.append(vec![candidate], progress).await
     }
 
+    /// Notes that a customer or subscription was shown.
+    pub(super) fn note_seen_id(&mut self, id: &str) {
+        let hash = self.hasher.hash_one(id);
+        self.seen.insert(hash);
+    }
+
     fn note_seen(&mut self, object: &str) {
         if let Some(id) = id_of(object) {
-            let hash = self.hasher.hash_one(id.as_ref());
-            self.seen.insert(hash);
+            self.note_seen_id(&id);
         }
     }
 
-    /// True if a list of this run has shown the subscription.
+    /// True if a list of this run has shown the customer or subscription.
     pub(super) fn has_seen(&self, id: &str) -> bool {
         self.seen.contains(&self.hasher.hash_one(id))
     }

@@ -74,6 +74,11 @@ impl Step {
         }
     }
 
+    /// True for lists that together show every customer and every subscription.
+    pub(super) const fn shows_all(self) -> bool {
+        matches!(self, Self::Customers | Self::Subscriptions | Self::TestClocks)
+    }
+
     /// Words for people.
     pub const fn describe(self) -> &'static str {
         match self {

@@ -32,6 +32,8 @@ pub struct OverdueSince {
     pub at: StripeTime,
     /// True if it is only the second in which Stripe's API showed it, so that the debt may be older.
     pub is_observed: bool,
+    /// Latest second of a snapshot that is not past due: the debt is not older.
+    pub last_current: Option<StripeTime>,
 }
 
 impl Overdue {
@@ -61,7 +63,7 @@ impl Overdue {
     pub fn since(&self) -> Option<OverdueSince> {
         let at = self.first_second()?;
         let is_observed = self.overdue.get(&at).is_some_and(|evidence| !evidence.is_of_event);
-        Some(OverdueSince { at, is_observed })
+        Some(OverdueSince { at, is_observed, last_current: self.last_current.map(|it| it.0) })
     }
 
     fn first_second(&self) -> Option<StripeTime> {

@@ -12,6 +12,7 @@ use super::state::{CustomerState, SubscriptionState};
 use super::user::SubscriptionOwner;
 use crate::ids::{CustomerKey, EventId, SubscriptionId};
 use crate::stripe::discount::DiscountFacts;
+use crate::stripe::invoice::InvoiceFacts;
 use crate::stripe::price::{ItemFacts, PriceFacts};
 use crate::stripe::subscription::{ScheduleReference, SubscriptionFacts};
 use crate::time::StripeTime;
@@ -230,12 +231,19 @@ impl<'a> RowInputs<'a> {
 /// without one the time of the observation counts.
 fn past_due_since(subscription: &SubscriptionState) -> Option<StripeTime> {
     let since = subscription.overdue.since()?;
+    if !since.is_observed {
+        return Some(since.at);
+    }
     let invoices = subscription.invoices.values().map(|it| it.snapshots.winner());
-    let owed = invoices
-        .filter(|it| it.precedence != Precedence::Terminal && it.facts.is_own && it.facts.is_owed())
-        .filter_map(|it| it.facts.due_at)
-        .filter(|due_at| *due_at <= since.at);
-    Some(if since.is_observed { owed.min().unwrap_or(since.at) } else { since.at })
+    let own =
+        || invoices.clone().filter(|it| it.precedence != Precedence::Terminal && it.facts.is_own);
+    // An invoice that was never paid stays open for ever. A later one that was paid ended its debt.
+    let last_paid = own().filter(|it| it.facts.is_paid()).filter_map(|it| it.facts.created).max();
+    let is_recent = |facts: &InvoiceFacts| last_paid.is_none_or(|paid| facts.created >= Some(paid));
+    let owed = own().filter(|it| it.facts.is_owed() && is_recent(it.facts));
+    let due_at = owed.filter_map(|it| it.facts.due_at);
+    let in_debt = due_at.filter(|at| *at <= since.at && Some(*at) > since.last_current);
+    Some(in_debt.min().unwrap_or(since.at))
 }
 
 /// End of a subscription that is over.

@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
+use super::group::Winner;
 use super::latest::{Latest, join_into};
 use super::order::Evidence;
 use super::overdue::Overdue;
@@ -118,8 +119,10 @@ impl CustomerState {
                 self.join_email(email);
             }
             StateChange::Session(id, latest) => {
-                let email = latest.facts().find_map(|facts| facts.email.clone());
-                self.join_email(email.map(|email| (latest.created(), email)));
+                let Winner { facts, created, is_observed, .. } = latest.winner();
+                // An old session that is observed now has an old address.
+                let said_at = facts.created.filter(|_| is_observed).unwrap_or(created);
+                self.join_email(facts.email.clone().map(|email| (said_at, email)));
                 join_at(&mut self.sessions, id, latest, Latest::join);
             }
             StateChange::Discount(id, code) => join_greatest(&mut self.discount_codes, id, code),

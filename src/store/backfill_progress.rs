@@ -17,6 +17,8 @@ pub struct BackfillProgress {
     pub started_at: ReceivedAt,
     /// End of the step; none while it is not complete.
     pub ended_at: Option<ReceivedAt>,
+    /// Time of the last write of this progress.
+    pub saved_at: ReceivedAt,
     /// Number of objects that were read.
     pub seen: u64,
     /// Number of objects that say nothing new.
@@ -52,6 +54,7 @@ impl Log {
             cursor,
             started_at,
             ended_at,
+            saved_at,
             seen,
             confirmed,
             appended,
@@ -61,7 +64,7 @@ impl Log {
         let mut session = write.session();
         let query = session.query(sql::SAVE).bind(scope.account.as_str()).bind(scope.livemode);
         let query = query.bind(step.as_str()).bind(cursor.as_deref());
-        let query = query.bind(started_at.0).bind(ended_at.map(|at| at.0));
+        let query = query.bind(started_at.0).bind(ended_at.map(|at| at.0)).bind(saved_at.0);
         let query = query.bind(count(*seen)).bind(count(*confirmed));
         query.bind(count(*appended)).bind(count(*unreadable)).execute().await?;
         write.commit().await
@@ -89,21 +92,22 @@ fn read(row: &Row) -> Result<BackfillProgress, StoreError> {
         cursor: row.get(1)?,
         started_at: ReceivedAt(row.get(2)?),
         ended_at: row.get::<Option<i64>, _>(3)?.map(ReceivedAt),
-        seen: count(4)?,
-        confirmed: count(5)?,
-        appended: count(6)?,
-        unreadable: count(7)?,
+        saved_at: ReceivedAt(row.get(4)?),
+        seen: count(5)?,
+        confirmed: count(6)?,
+        appended: count(7)?,
+        unreadable: count(8)?,
     })
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        READ = "SELECT step, cursor, started_at, ended_at, seen, confirmed, appended, unreadable FROM backfills
+        READ = "SELECT step, cursor, started_at, ended_at, saved_at, seen, confirmed, appended, unreadable FROM backfills
             WHERE account = $1 AND livemode = $2 ORDER BY started_at, step";
-        SAVE = "INSERT INTO backfills (account, livemode, step, cursor, started_at, ended_at, seen, confirmed, appended, unreadable)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        SAVE = "INSERT INTO backfills (account, livemode, step, cursor, started_at, ended_at, saved_at, seen, confirmed, appended, unreadable)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             ON CONFLICT (account, livemode, step) DO UPDATE SET cursor = excluded.cursor, started_at = excluded.started_at,
-                ended_at = excluded.ended_at, seen = excluded.seen, confirmed = excluded.confirmed,
+                ended_at = excluded.ended_at, saved_at = excluded.saved_at, seen = excluded.seen, confirmed = excluded.confirmed,
                 appended = excluded.appended, unreadable = excluded.unreadable";
         CLEAR = "DELETE FROM backfills WHERE account = $1 AND livemode = $2";
     }

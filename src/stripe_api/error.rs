@@ -250,8 +250,8 @@ impl Refusal<'_> {
             }
             (400, _) if message.contains("aged out") => ApiError::AgedOut { path, request },
             (400 | 404, _) if is_missing && names_cursor => ApiError::AgedOut { path, request },
-            (404, _) => ApiError::NotFound { path, request },
-            (400, _) if is_missing => ApiError::NotFound { path, request },
+            // A proxy may answer 404 as well, which says nothing about the object.
+            (400 | 404, _) if is_missing => ApiError::NotFound { path, request },
             (300..=399, _) => ApiError::Redirected { path, status },
             (409 | 429 | 500.., _) => {
                 let why = self.rate_reason.map(|it| format!(" ({it})")).unwrap_or_default();

@@ -5,6 +5,8 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use subledger::backfill::BackfillError;
+use subledger::ids::Scope;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 
 use subledger::simulate::serve::Faults;
@@ -151,10 +153,24 @@ async fn a_subscription_that_stripe_no_longer_has_is_observed_as_gone() {
         "livemode":true,"data":{"object":{"id":"sub_lost","object":"subscription","customer":"cus_lost",
         "status":"active","metadata":{"user_id":"u1"}}}}"#;
     append_bodies(&store, &[event]).await;
+    world.hear(&store, &Losses { days_before: 0, outage: 0..0, percent: 0 }).await;
     world.backfill_all(&store).await;
     let rows = rows(&store).await;
     let lost = rows.iter().find(|row| row.subscription_id.as_str() == "sub_lost").unwrap();
     assert_eq!((lost.status.as_str(), lost.entitled), ("canceled", false));
     assert_eq!(lost.user_id.as_deref(), Some("u1"));
     assert!(lost.observed_at.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_account_appends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let (world, other) = (World::start(11, 20).await, World::start(12, 20).await);
+    world.hear(&store, &Losses { days_before: 0, outage: 0..0, percent: 0 }).await;
+    let size = store.log.head().await.unwrap().size;
+    let scope = Scope { livemode: true, ..Scope::default() };
+    let failed = other.backfill(&store, &scope, &mut |_| ()).await;
+    assert!(matches!(failed, Err(BackfillError::OtherAccount(_))), "{failed:?}");
+    assert_eq!(store.log.head().await.unwrap().size, size);
 }

@@ -44,7 +44,11 @@ pub(super) fn admit(
     };
     let signature = exported.signature().filter(|_| signed_with.is_some()).map(str::to_owned);
     let source = if signed_with.is_some() { EventSource::Webhook } else { EventSource::Import };
-    let facts = EventFacts::from(&envelope);
+    let mut facts = EventFacts::from(&envelope);
+    // The API lists the events of a connected account without naming it.
+    if exported.source() == EventSource::Api && facts.scope.account.as_str().is_empty() {
+        facts.scope.account.clone_from(&exported.facts().scope.account);
+    }
     let event = NewEvent::new(facts, source, signature, body.to_owned())
         .map_err(|error| error.to_string())?
         .signed_with(signed_with);

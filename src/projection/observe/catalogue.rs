@@ -33,7 +33,8 @@ fn named(envelope: &Envelope<'_, ()>, id: &str, name: Option<&str>) -> Observati
     let rank = NameRank {
         deleted: phase == LifecyclePhase::Deleted,
         created: envelope.created,
-        changed: phase != LifecyclePhase::Created,
+        // An observation ranks below a change in the same second.
+        changed: phase != LifecyclePhase::Created && !envelope.is_observation,
         event_id: EventId::new(envelope.id.clone()),
     };
     let (scope, id) = (envelope.scope(), id.to_owned());

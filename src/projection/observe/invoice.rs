@@ -32,7 +32,9 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     let ids = invoice.subscriptions();
     let states = ids.iter().map(|id| (SubscriptionId::from(*id), state(invoice.facts(id))));
     let states: Vec<_> = states.collect();
-    let email = invoice.email().map(|email| (envelope.created, email));
+    // An old invoice that is observed now has an old address.
+    let said_at = invoice.made().filter(|_| envelope.is_observation).unwrap_or(envelope.created);
+    let email = invoice.email().map(|email| (said_at, email));
     let change = match &invoice.id {
         Some(id) if !states.is_empty() || email.is_some() => {
             Some(StateChange::Invoice(InvoiceId::from(&**id), states, email))

@@ -165,6 +165,7 @@ impl World {
         let fold = FoldWait::start(store, Logic::default(), Clock::System).await?;
         let invoices_since = StripeTime(self.stripe.now().0 - 396 * DAY_SECONDS);
         let options = BackfillOptions { scope: scope.clone(), invoices_since };
+        fold.caught_up().await?;
         let mut backfill = Backfill::new(store, &client, &fold, options, clock);
         let mut done = Vec::new();
         for (step, progress) in backfill.pending().await? {
