@@ -53,9 +53,9 @@
 //!
 //! # Invariants
 //!
-//! 1. **The log holds only what Stripe sent or showed, and when it arrived**: exact bytes, appended once. Whatever is inferred
-//!    (customer, user, status) is a projection. Triggers in the database enforce this against every program. The ledger's
-//!    own records, of erasures and of links to users, have a source of their own and say who made them.
+//! 1. **The log holds only what Stripe sent or showed, and when it arrived**: exact bytes, appended once. Whatever is
+//!    inferred (customer, user, status) is a projection. Triggers in the database enforce this against every program.
+//!    The ledger's own records, of erasures and of links to users, have a source of their own and say who made them.
 //! 2. **200 means durable.** It is sent after the commit that holds the event has reached the disk: never before, and
 //!    never withheld because a fold failed.
 //! 3. **A read model is a function of the *set* of log rows.** Any permutation, duplication or batching, live or
@@ -115,15 +115,15 @@
 //! ledger around the exact bytes of the object, with the request that showed it.
 //!
 //! An observation is appended only if it says something new. For that it is read like an event, and its
-//! [change](projection::effects) is compared with the folded state of its customer ([`projection::novelty`]), which must
-//! have folded everything that was appended before. The position in each list is stored after each page, so an
+//! [change](projection::effects) is compared with the folded state of its customer ([`projection::novelty`]), which
+//! must have folded everything that was appended before. The position in each list is stored after each page, so an
 //! interrupted run goes on there.
 //!
-//! `created` of an observation is the header `Date` less the duration of the request: the second in which the request
-//! began, by Stripe's clock. Too early is safe and too late is not. An event that happened during the request may or may
-//! not be contained in the answer; it counts as later, so nothing of it is lost. For the same reason an observation
-//! ranks below every event of its second. It shows a state and not a turn, so it is no evidence of the order of events:
-//! they are ordered as if there were none, and then a later observation replaces what they say.
+//! `created` of an observation is the header `Date` less the duration of the request: the second in which the
+//! request began, by Stripe's clock. Too early is safe and too late is not. An event that happened during the request
+//! may or may not be contained in the answer; it counts as later, so nothing of it is lost. For the same reason an
+//! observation ranks below every event of its second. It shows a state and not a turn, so it is no evidence of the
+//! order of events: they are ordered as if there were none, and then a later observation replaces what they say.
 //!
 //! # Somebody asks for access
 //!

@@ -22,7 +22,7 @@ pub(super) async fn require(client: &ApiClient, account: Option<&AccountId>) -> 
     Err(Failure::usage(
         format!("the API key lacks {count} {noun}, so nothing was read: {}", missing.join(", ")),
         format!(
-            "edit the restricted key in Stripe's Dashboard (Developers, API keys), or make one with all permissions: {}",
+            "edit the restricted key in the Dashboard (Developers, API keys), or make one with all permissions: {}",
             restricted_key_url(client.key().mode())
         ),
     ))
