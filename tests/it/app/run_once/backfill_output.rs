@@ -113,6 +113,20 @@ async fn connected_accounts_have_a_column_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_ends_early_says_why_and_what_stays() {
+    let served = Served::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["--account", "acct_unknown"];
+    let ran = served.backfill(directory.path(), "sk_live_full", &arguments).await;
+    let told: Vec<_> = ran.err.lines().skip(1).collect();
+    let [stays, error, hint] = told.as_slice() else { panic!("{}", ran.err) };
+    assert_eq!((ran.status, &*ran.out), (2, ""));
+    assert!(stays.contains("`subledger backfill` goes on from here"), "{stays}");
+    assert!(error.contains("no access to the account acct_unknown"), "{error}");
+    assert!(hint.starts_with("hint: connect the account"), "{hint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_does_not_do_is_refused_with_a_reason_before_anything_is_read() {
     let served = Served::start().await;
     let directory = tempfile::tempdir().unwrap();
