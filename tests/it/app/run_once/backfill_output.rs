@@ -1,5 +1,6 @@
 //! Output of `backfill`: what it plans, what it found, and what it says of a key that does not do.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -134,7 +135,7 @@ async fn a_key_that_does_not_do_is_refused_with_a_reason_before_anything_is_read
     for key in ["", "pk_live_1", "rk_test_1", "rk_live_unknown", LACKING] {
         let ran = served.backfill(directory.path(), key, &[]).await;
         assert_eq!((ran.status, &*ran.out), (2, ""), "{}", ran.err);
-        told += &format!("{}\n", without_chance(&ran.err));
+        writeln!(told, "{}", without_chance(&ran.err)).unwrap();
     }
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none());
     snapshots().bind(|| insta::assert_snapshot!("backfill_refused_keys", told));
