@@ -37,7 +37,7 @@
 //! | [`http`] | webhook, API, health and metrics |
 //! | [`view`] | what the API and the command line show |
 //! | [`publisher`] | publishes signed checkpoints while the service runs |
-//! | [`backfill`] | appends what Stripe's API shows and the log does not say |
+//! | [`backfill`] | reads Stripe's API list by list, and appends what says something new, as *observations* |
 //! | [`cli`] | the commands, one file each |
 //! | [`simulate`] | simulator of Stripe: events of whole subscription lives, and their expected final state |
 //! | [`service`] | starts and stops the running service in the right order |
@@ -53,9 +53,9 @@
 //!
 //! # Invariants
 //!
-//! 1. **The log holds only what Stripe sent and when it arrived**: exact bytes, appended once. Whatever is inferred
-//!    (customer, user, status) is a projection. Triggers in the database enforce this against every program. The ledger's
-//!    own records, of erasures and of links to users, have a source of their own and say who made them.
+//! 1. **The log holds only what Stripe sent or showed, and when it arrived**: exact bytes, appended once. Whatever is
+//!    inferred (customer, user, status) is a projection. Triggers in the database enforce this against every program.
+//!    The ledger's own records, of erasures and of links to users, have a source of their own and say who made them.
 //! 2. **200 means durable.** It is sent after the commit that holds the event has reached the disk: never before, and
 //!    never withheld because a fold failed.
 //! 3. **A read model is a function of the *set* of log rows.** Any permutation, duplication or batching, live or
@@ -106,6 +106,24 @@
 //! customer, or two such objects, lead from there to the customer when a timeline is read, so their order of arrival
 //! does not matter. The *catalogue* has the names of products and prices, which the view joins. The *properties of
 //! items* lead to the subscriptions of a price, a product or a lookup key; entries are only added, and the row decides.
+//!
+//! # Stripe's API is asked
+//!
+//! What no webhook delivered, a [`backfill`] reads with [`stripe_api`], list by list. Two kinds of evidence come of it,
+//! both with the source `api`. *Events* of the last 30 days have the identity of a webhook's: whichever comes first is
+//! kept, the other is a redelivery. Any other object becomes an [observation](stripe::observation): an event of the
+//! ledger around the exact bytes of the object, with the request that showed it.
+//!
+//! An observation is appended only if it says something new. For that it is read like an event, and its
+//! [change](projection::effects) is compared with the folded state of its customer ([`projection::novelty`]), which
+//! must have folded everything that was appended before. The position in each list is stored after each page, so an
+//! interrupted run goes on there.
+//!
+//! `created` of an observation is the header `Date` less the duration of the request: the second in which the
+//! request began, by Stripe's clock. Too early is safe and too late is not. An event that happened during the request
+//! may or may not be contained in the answer; it counts as later, so nothing of it is lost. For the same reason an
+//! observation ranks below every event of its second. It shows a state and not a turn, so it is no evidence of the
+//! order of events: they are ordered as if there were none, and then a later observation replaces what they say.
 //!
 //! # Somebody asks for access
 //!

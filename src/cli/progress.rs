@@ -30,6 +30,18 @@ pub(super) fn bar(what: &'static str, total: u64) -> ProgressBar {
     bar
 }
 
+/// Creates a counter for what has no known end. It is hidden if stderr is not a terminal.
+pub(super) fn counter(what: &'static str) -> ProgressBar {
+    if !is_interactive() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{msg} {spinner} {pos}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let counter = ProgressBar::new_spinner().with_style(style).with_message(what);
+    counter.enable_steady_tick(Duration::from_millis(100));
+    counter
+}
+
 /// Progress of a rebuild.
 pub(super) struct RebuildProgress {
     bar: ProgressBar,

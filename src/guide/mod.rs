@@ -8,10 +8,12 @@ macro_rules! guides {
         $(
             #[doc = concat!(
                 "[access-policy]: crate::guide::access_policy\n",
+                "[adopt-backfill]: crate::guide::adopt#learn-what-stripe-knows\n",
                 "[adopt-compare]: crate::guide::adopt#compare-with-the-old-code\n",
                 "[adopt-endpoints]: crate::guide::adopt#several-endpoints\n",
                 "[adopt-lists]: crate::guide::adopt#import-lists-of-objects\n",
                 "[adopt-users]: crate::guide::adopt#users-of-your-own-table\n",
+                "[audit-observations]: crate::guide::audit#observations\n",
                 "[erasure]: crate::guide::erasure\n",
                 "[export]: crate::guide::export\n",
                 "[operations]: crate::guide::operations\n",

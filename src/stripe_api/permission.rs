@@ -17,7 +17,7 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// All permissions that the ledger needs to read.
+    /// Permissions that the ledger needs to read in either mode.
     pub const READ: [Self; 9] = [
         Self::of("rak_event_read", "/v1/events"),
         Self::of("rak_subscription_read", "/v1/subscriptions"),
@@ -33,11 +33,21 @@ impl Permission {
         },
     ];
 
+    /// Permission to read test clocks, whose subscriptions no other list shows. Test mode only.
+    pub const TEST_CLOCKS_READ: Self =
+        Self::of("rak_billing_clock_read", "/v1/test_helpers/test_clocks");
+
     /// Permission to read webhook endpoints.
     pub const ENDPOINTS_READ: Self = Self::of("rak_webhook_read", "/v1/webhook_endpoints");
 
     /// Permission to create a webhook endpoint.
     pub const ENDPOINTS_WRITE: Self = Self::of("rak_webhook_write", "/v1/webhook_endpoints");
+
+    /// Permissions that the ledger needs to read in a mode.
+    pub fn of_mode(mode: Mode) -> impl Iterator<Item = Self> {
+        let test_clocks = (!mode.livemode()).then_some(Self::TEST_CLOCKS_READ);
+        Self::READ.into_iter().chain(test_clocks)
+    }
 
     const fn of(name: &'static str, path: &'static str) -> Self {
         Self { name, path, needs_customer: false }
@@ -45,11 +55,11 @@ impl Permission {
 }
 
 /// Address of the page of Stripe's Dashboard that makes a restricted key with the permissions of
-/// [`READ`](Permission::READ) and [`ENDPOINTS_READ`](Permission::ENDPOINTS_READ).
+/// [`of_mode`](Permission::of_mode) and [`ENDPOINTS_READ`](Permission::ENDPOINTS_READ).
 pub fn restricted_key_url(mode: Mode) -> String {
-    let mode = if mode.livemode() { "" } else { "test/" };
-    let mut url = format!("https://dashboard.stripe.com/{mode}apikeys/create?name=Subledger");
-    let mut names: Vec<_> = Permission::READ.iter().map(|it| it.name).collect();
+    let folder = if mode.livemode() { "" } else { "test/" };
+    let mut url = format!("https://dashboard.stripe.com/{folder}apikeys/create?name=Subledger");
+    let mut names: Vec<_> = Permission::of_mode(mode).map(|it| it.name).collect();
     names.dedup();
     names.push(Permission::ENDPOINTS_READ.name);
     for (index, name) in names.iter().enumerate() {

@@ -74,7 +74,7 @@ async fn check(client: &ApiClient, clock: &Clock) -> Result<Vec<Finding>, ApiErr
         }
     }];
     let (mut customer, mut lead) = (None, None);
-    for permission in Permission::READ {
+    for permission in Permission::of_mode(mode) {
         let id = customer.as_deref().unwrap_or(NO_CUSTOMER);
         let mut query = vec![("limit", "1")];
         query.extend(permission.needs_customer.then_some(("customer", id)));

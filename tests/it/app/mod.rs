@@ -15,6 +15,7 @@ mod metrics;
 mod reads;
 pub(crate) mod server;
 mod run_once {
+    mod backfill_output;
     mod connections;
     mod raw_http;
     mod secrets;
