@@ -10,7 +10,7 @@ CREATE TABLE backfills (
     -- By the clock of this program, in microseconds.
     started_at bigint NOT NULL,
     ended_at   bigint,
-    saved_at   bigint  NOT NULL,
+    saved_at   bigint NOT NULL,
     seen       bigint NOT NULL,
     confirmed  bigint NOT NULL,
     appended   bigint NOT NULL,

@@ -79,6 +79,7 @@ impl<'a> Backfill<'a> {
     ///
     /// Fails if the key belongs to another account than the ledger.
     pub async fn pending(&self) -> Result<Vec<(Step, BackfillProgress)>, BackfillError> {
+        self.fold.caught_up().await?;
         self.check_account().await?;
         let scope = &self.options.scope;
         let mut known = self.store.log.backfill_progress(scope).await?;
@@ -111,6 +112,17 @@ impl<'a> Backfill<'a> {
             progress.ended_at.is_none().then_some((step, progress))
         });
         Ok(pending.collect())
+    }
+
+    /// True if all steps were completed within a day.
+    pub async fn is_complete(&self) -> Result<bool, StoreError> {
+        let known = self.store.log.backfill_progress(&self.options.scope).await?;
+        let now = self.clock.now().to_stripe_time();
+        let is_recent = |it: &BackfillProgress| {
+            it.ended_at.is_some() && now.0 - it.saved_at.to_stripe_time().0 <= RESUMABLE_SECONDS
+        };
+        let mut steps = Step::ALL.iter().filter(|step| self.includes(**step));
+        Ok(steps.all(|step| known.iter().any(|it| it.step == step.as_str() && is_recent(it))))
     }
 
     fn includes(&self, step: Step) -> bool {
@@ -230,10 +242,9 @@ impl<'a> Backfill<'a> {
                 Ok(None) => progress.confirmed += 1,
                 Err(Unreadable(reason)) => {
                     progress.unreadable += 1;
-                    tracing::warn!(
-                        step = step.as_str(),
-                        "an object of Stripe's API is not appended: {reason}"
-                    );
+                    let (step, id) = (step.as_str(), id_of(&object));
+                    let id = id.as_deref().unwrap_or_default();
+                    tracing::warn!(step, id, "{id} of Stripe's API is not appended: {reason}");
                 }
             }
         }
@@ -285,9 +296,13 @@ impl<'a> Backfill<'a> {
         candidate: Result<Candidate, Unreadable>,
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
-        let Ok(candidate) = candidate else {
-            progress.unreadable += 1;
-            return Ok(());
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(Unreadable(reason)) => {
+                progress.unreadable += 1;
+                tracing::warn!("what Stripe's API shows is not appended: {reason}");
+                return Ok(());
+            }
         };
         self.append(vec![candidate], progress).await
     }

@@ -7,12 +7,13 @@ mod summary;
 
 use super::Context;
 use super::output::FormatArgs;
-use super::report::{Exit, print_message};
+use super::report::{Exit, Failure, print_message};
 use crate::backfill::{BackfillOptions, FoldWait};
 use crate::ids::{AccountId, Scope};
 use crate::store::OpenMode;
 use crate::stripe_api::{ApiClient, ApiError, ApiSettings, RetryPolicy};
 use crate::time::{DAY_SECONDS, StripeTime};
+use summary::SummaryRow;
 
 /// Age of the oldest invoices that are read, in days: 13 months, so that a yearly payment is among them.
 const INVOICE_DAYS: i64 = 396;
@@ -59,9 +60,19 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let ended = steps::run(&store, &client, &fold, options, &context.clock).await;
     // Before the store is closed, also if a step failed.
     fold.stop().await;
-    let (rows, users) = ended?;
+    let steps::Outcome { rows, users, failed } = ended?;
     summary::write(&rows, args.format)?;
     print_message(&users.describe());
+    if failed > 0 {
+        let hint = "what was appended stays; `subledger backfill` goes on with these accounts";
+        return Err(Failure::failed(format!("{failed} accounts were not read to their end"), hint));
+    }
+    if rows.iter().any(SummaryRow::has_unreadable) {
+        print_message(
+            "some objects could not be read and were not appended: the log of this command names them",
+        );
+        return Ok(Exit::No);
+    }
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,7 @@ use super::summary::{SummaryRow, Users};
 use crate::backfill::{Backfill, BackfillError, BackfillOptions, FoldWait, Step, estimate};
 use crate::cli::output::grouped;
 use crate::cli::progress::{bar, counter};
-use crate::cli::report::{is_interactive, print_message};
+use crate::cli::report::{Failure, is_interactive, print_message};
 use crate::clock::Clock;
 use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError, SubscriptionFilter, SubscriptionKey};
@@ -13,40 +13,92 @@ use crate::stripe_api::ApiClient;
 /// Rows that are counted at once.
 const ROWS_AT_ONCE: usize = 1_000;
 
-/// Runs the steps that are not complete, of each account.
+/// Outcome of a backfill of all accounts.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) rows: Vec<SummaryRow>,
+    pub(super) users: Users,
+    /// Number of accounts that could not be read to their end.
+    pub(super) failed: usize,
+}
+
+/// Runs the steps that are not complete, of each account. An account that fails does not hold up the others.
 pub(super) async fn run(
     store: &Store,
     client: &ApiClient,
     fold: &FoldWait,
     options: Vec<BackfillOptions>,
     clock: &Clock,
-) -> anyhow::Result<(Vec<SummaryRow>, Users)> {
-    let (mut rows, mut users) = (Vec::new(), Users::default());
-    for options in options {
-        let scope = options.scope.clone();
-        let mut backfill = Backfill::new(store, client, fold, options.clone(), clock.clone());
-        let steps = backfill.pending().await?;
-        let all = Step::ALL.len() - usize::from(scope.livemode);
-        if steps.len() < all || steps.iter().any(|(_, progress)| progress.seen > 0) {
-            print_message("continuing the backfill that was interrupted");
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let is_one = options.len() == 1;
+    let mut pending = Vec::new();
+    for options in &options {
+        let backfill = Backfill::new(store, client, fold, options.clone(), clock.clone());
+        if !backfill.is_complete().await? {
+            pending.push(options);
         }
-        for (step, progress) in steps {
-            let total = total(client, step, &options, clock).await;
-            let ended = show(step, &mut backfill, progress, total).await.map_err(interrupted)?;
-            rows.push(SummaryRow::new(&scope, step, &ended));
-        }
-        fold.caught_up().await?;
-        users.add(&count_users(store, &scope).await?);
     }
-    Ok((rows, users))
+    // If all are complete, all begin again. Otherwise an interrupted run of several accounts goes on.
+    let accounts = if pending.is_empty() { options.iter().collect() } else { pending };
+    if accounts.len() < options.len() {
+        let skipped = options.len() - accounts.len();
+        print_message(&format!("skipping {skipped} accounts that were read within a day"));
+    }
+    for options in accounts {
+        match run_account(store, client, fold, options, clock, &mut outcome).await {
+            Err(error) if is_one => {
+                print_message("what was appended stays; `subledger backfill` goes on from here");
+                return Err(cause(error));
+            }
+            Err(error) => {
+                outcome.failed += 1;
+                let account = match options.scope.account.as_str() {
+                    "" => "your own account",
+                    account => account,
+                };
+                print_message(&format!("{account}: {error}"));
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(outcome)
 }
 
-/// Error of a step. What was appended before it stays.
-fn interrupted(error: BackfillError) -> anyhow::Error {
-    print_message("what was appended stays; `subledger backfill` goes on from here");
+async fn run_account(
+    store: &Store,
+    client: &ApiClient,
+    fold: &FoldWait,
+    options: &BackfillOptions,
+    clock: &Clock,
+    outcome: &mut Outcome,
+) -> Result<(), BackfillError> {
+    let scope = &options.scope;
+    let mut backfill = Backfill::new(store, client, fold, options.clone(), clock.clone());
+    let steps = backfill.pending().await?;
+    let all = Step::ALL.len() - usize::from(scope.livemode);
+    if steps.len() < all || steps.iter().any(|(_, progress)| progress.seen > 0) {
+        print_message("continuing the backfill that was interrupted");
+    }
+    for (step, progress) in steps {
+        let total = total(client, step, options, clock).await;
+        let ended = show(step, &mut backfill, progress, total).await?;
+        outcome.rows.push(SummaryRow::new(scope, step, &ended));
+    }
+    fold.caught_up().await?;
+    outcome.users.add(&count_users(store, scope).await?);
+    Ok(())
+}
+
+/// The error itself, which has a hint and an exit status.
+fn cause(error: BackfillError) -> anyhow::Error {
     match error {
         BackfillError::Api(error) => error.into(),
         BackfillError::Store(error) => error.into(),
+        other @ BackfillError::OtherAccount(_) => Failure::usage(
+            other.to_string(),
+            "use a key of the account whose webhooks this ledger receives, or another ledger",
+        ),
     }
 }
 

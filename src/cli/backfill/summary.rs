@@ -22,6 +22,11 @@ pub(super) struct SummaryRow {
 }
 
 impl SummaryRow {
+    /// True if objects could not be read.
+    pub(super) fn has_unreadable(&self) -> bool {
+        self.unreadable > 0
+    }
+
     pub(super) fn new(scope: &Scope, step: Step, progress: &BackfillProgress) -> Self {
         let BackfillProgress { seen, confirmed, appended, unreadable, .. } = *progress;
         let account = scope.account.clone();
