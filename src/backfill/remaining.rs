@@ -8,11 +8,15 @@ use super::step::{List, Step, subscriptions_query};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, StoreError, SubscriptionFilter, SubscriptionKey};
 use crate::stripe_api::{ApiAnswer, ApiError};
+use crate::time::StripeTime;
 
 /// Rows of the ledger that are read at once.
 pub(super) const ROWS_AT_ONCE: usize = 500;
 /// Subscriptions that are asked for, at most, to find out whether the key belongs to the account of the ledger.
 const PROBES_MAX: usize = 20;
+
+/// List of the test clocks.
+const CLOCKS: &str = "/v1/test_helpers/test_clocks";
 
 pub(super) type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
 
@@ -23,7 +27,6 @@ impl Backfill<'_> {
         progress: &mut BackfillProgress,
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
-        const CLOCKS: &str = "/v1/test_helpers/test_clocks";
         let account = self.options.scope.account.clone();
         let mut restarts = 0;
         loop {
@@ -56,11 +59,8 @@ impl Backfill<'_> {
         progress: &mut BackfillProgress,
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
-        let customers = ("/v1/customers", Vec::new());
-        let subscriptions = ("/v1/subscriptions", subscriptions_query());
-        for (path, mut query) in [customers, subscriptions] {
-            query.push(("test_clock", clock.to_owned()));
-            let (list, mut after) = (List { path, query }, None);
+        for list in lists_of_clock(clock) {
+            let mut after = None;
             loop {
                 let page = self.page(&list, after.as_deref()).await?;
                 self.take(Step::TestClocks, &page.objects, &page.request, progress).await?;
@@ -101,6 +101,42 @@ impl Backfill<'_> {
             let Some(last) = rows.last() else { return Ok(()) };
             progress.cursor = Some(last.subscription_id.to_string());
             self.save(progress).await?;
+        }
+    }
+
+    /// Reads the ids of the lists that an interrupted process read. A page costs one request, and to ask for each of its
+    /// objects a hundred.
+    async fn note_what_lists_show(&mut self) -> Result<(), BackfillError> {
+        for step in self.unknown_lists() {
+            if let Some(list) = step.list(StripeTime::default(), StripeTime::default()) {
+                self.note_list(&list).await?;
+                continue;
+            }
+            let clocks = List { path: CLOCKS, query: Vec::new() };
+            for clock in self.note_list(&clocks).await? {
+                for list in lists_of_clock(&clock) {
+                    self.note_list(&list).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the ids of a list as seen, and returns them if they are those of test clocks.
+    async fn note_list(&mut self, list: &List) -> Result<Vec<String>, BackfillError> {
+        let (mut clocks, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.page(list, after.as_deref()).await?;
+            for object in &page.objects {
+                self.note_seen(object.get());
+            }
+            if list.path == CLOCKS {
+                clocks.extend(page.ids());
+            }
+            if !page.has_more {
+                return Ok(clocks);
+            }
+            after = page.last_id;
         }
     }
 
@@ -208,6 +244,16 @@ impl Backfill<'_> {
             Candidate::gone_subscription(id, customer, scope, &self.seen_now(&page.request));
         self.append_one(candidate, progress).await
     }
+}
+
+/// Lists that show what belongs to a test clock.
+fn lists_of_clock(clock: &str) -> [List; 2] {
+    [("/v1/customers", Vec::new()), ("/v1/subscriptions", subscriptions_query())].map(
+        |(path, mut query)| {
+            query.push(("test_clock", clock.to_owned()));
+            List { path, query }
+        },
+    )
 }
 
 /// True if Stripe never changes the status of the subscription again.

@@ -55,7 +55,9 @@ pub struct Backfill<'a> {
     pub(super) options: BackfillOptions,
     clock: Clock,
     fold: &'a FoldWait,
-    /// Hashes of the ids of the customers and subscriptions that the lists of this run have shown.
+    /// Steps that were read from their beginning to their end by this process.
+    read_whole: HashSet<Step>,
+    /// Hashes of the ids of the customers and subscriptions that the lists of this process have shown.
     seen: HashSet<u64>,
     hasher: RandomState,
 }
@@ -69,8 +71,8 @@ impl<'a> Backfill<'a> {
         options: BackfillOptions,
         clock: Clock,
     ) -> Self {
-        let (seen, hasher) = (HashSet::new(), RandomState::new());
-        Self { store, client, options, clock, fold, seen, hasher }
+        let (read_whole, seen, hasher) = (HashSet::new(), HashSet::new(), RandomState::new());
+        Self { store, client, options, clock, fold, read_whole, seen, hasher }
     }
 
     /// Steps of this backfill that are not complete, with the progress of an interrupted run. A new run begins if all
@@ -95,20 +97,10 @@ impl<'a> Backfill<'a> {
             known.clear();
         }
         let steps = Step::ALL.into_iter().filter(|step| self.includes(*step));
-        let is_done =
-            |step: Step| known.iter().any(|it| it.step == step.as_str() && it.ended_at.is_some());
-        // What these lists showed to an interrupted run is not known any more, and their pages cost little.
-        let is_read_again = |step: Step| step.shows_all() && !is_done(Step::Remaining);
         let pending = steps.filter_map(|step| {
             let known = known.iter().find(|it| it.step == step.as_str()).cloned();
             let new = || BackfillProgress { step: step.as_str().to_owned(), ..Default::default() };
-            let progress = match known {
-                Some(known) if is_read_again(step) => {
-                    let BackfillProgress { started_at, appended, .. } = known;
-                    BackfillProgress { started_at, appended, ..new() }
-                }
-                known => known.unwrap_or_else(new),
-            };
+            let progress = known.unwrap_or_else(new);
             progress.ended_at.is_none().then_some((step, progress))
         });
         Ok(pending.collect())
@@ -144,11 +136,15 @@ impl<'a> Backfill<'a> {
             progress.started_at = now;
         }
         let started_at = progress.started_at.to_stripe_time();
+        let is_whole = progress.cursor.is_none();
         match (step, step.list(started_at, self.options.invoices_since)) {
             (_, Some(list)) => self.read_list(step, &list, &mut progress, report).await?,
             (Step::TestClocks, _) => self.read_test_clocks(&mut progress, report).await?,
             (Step::Entitlements, _) => self.read_entitlements(&mut progress, report).await?,
             _ => self.read_remaining(&mut progress, report).await?,
+        }
+        if is_whole {
+            self.read_whole.insert(step);
         }
         progress.ended_at = Some(self.clock.now());
         self.save(&mut progress).await?;
@@ -307,13 +303,19 @@ impl<'a> Backfill<'a> {
         self.append(vec![candidate], progress).await
     }
 
+    /// Steps of which this process does not know what they showed, because a process before it read a part of them.
+    pub(super) fn unknown_lists(&self) -> Vec<Step> {
+        let steps = Step::ALL.into_iter().filter(|step| step.shows_all() && self.includes(*step));
+        steps.filter(|step| !self.read_whole.contains(step)).collect()
+    }
+
     /// Notes that a customer or subscription was shown.
     pub(super) fn note_seen_id(&mut self, id: &str) {
         let hash = self.hasher.hash_one(id);
         self.seen.insert(hash);
     }
 
-    fn note_seen(&mut self, object: &str) {
+    pub(super) fn note_seen(&mut self, object: &str) {
         if let Some(id) = id_of(object) {
             self.note_seen_id(&id);
         }
