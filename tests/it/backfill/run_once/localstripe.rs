@@ -3,9 +3,9 @@
 //! It keeps subscriptions, and sends no event when one is changed. It has no prices, schedules, checkout sessions, test
 //! clocks and entitlements, it refuses `created` in its list of invoices, and it lists the oldest first.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -25,11 +25,12 @@ const KEY: &str = "sk_test_12345";
 /// Steps that read what it has.
 const STEPS: [Step; 5] =
     [Step::Events, Step::Products, Step::Customers, Step::Subscriptions, Step::Remaining];
-/// Starts it on a free port with objects that are an hour old: an event of the second in which an object is read would
-/// win over what is read.
+/// Starts it on a free port with objects that are an hour old, because an event of the second in which an object is read
+/// would win over what is read; and with an empty list where it refuses to expand one.
 const START: &str = "
 import time, types, localstripe.resources
 localstripe.resources.time = types.SimpleNamespace(time=lambda: time.time() - 3600)
+localstripe.resources.Subscription.discounts = property(lambda self: [])
 from localstripe.server import start
 start()
 ";
@@ -38,6 +39,8 @@ start()
 struct Localstripe {
     process: Child,
     base: String,
+    /// It ends if nobody reads what it prints.
+    _output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Drop for Localstripe {
@@ -72,9 +75,9 @@ impl Localstripe {
         command.args(["-c", START, "--port", "0", "--from-scratch"]).env("PYTHONUNBUFFERED", "1");
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         // It names its address as soon as it listens.
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines.find_map(|line| line.unwrap().split_once("http://[::]:").map(port));
-        Self { process, base: format!("http://127.0.0.1:{}", line.unwrap()) }
+        let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = output.find_map(|line| line.unwrap().split_once("http://[::]:").map(port));
+        Self { process, base: format!("http://127.0.0.1:{}", port.unwrap()), _output: output }
     }
 
     async fn post(&self, path: &str, form: &str) -> Value {
@@ -112,6 +115,8 @@ impl Localstripe {
         let client = ApiClient::new(ApiKey::parse(KEY).unwrap(), options).unwrap();
         let fold = FoldWait::start(store, Logic::default(), Clock::System).await.unwrap();
         let scope = Scope { account: AccountId::default(), livemode: false };
+        // Steps are left out, so the last run is never complete.
+        store.log.clear_backfill_progress(&scope).await.unwrap();
         let options = BackfillOptions { scope, invoices_since: StripeTime(0) };
         let mut backfill = Backfill::new(store, &client, &fold, options, Clock::System);
         let mut appended = 0;
@@ -146,10 +151,13 @@ fn id(object: &Value) -> String {
 /// What a row says, in the words of the API.
 fn shown(row: &SubscriptionRow) -> Value {
     let item = &row.items.0[0];
+    let seconds = |at: Option<StripeTime>| at.map(|at| at.0);
     serde_json::json!({
         "id": row.subscription_id, "status": row.status, "customer": row.customer_id,
-        "current_period_start": row.current_period_start, "current_period_end": row.current_period_end,
-        "cancel_at_period_end": row.cancel_at_period_end, "ended_at": row.ended_at, "trial_end": row.trial_end,
+        "current_period_start": seconds(row.current_period_start),
+        "current_period_end": seconds(row.current_period_end),
+        "cancel_at_period_end": row.cancel_at_period_end, "ended_at": seconds(row.ended_at),
+        "trial_end": seconds(row.trial_end),
         "latest_invoice": row.latest_invoice_id, "item": item.item_id, "plan": item.price_id,
         "product": item.product_id, "quantity": item.quantity,
     })
