@@ -26,6 +26,9 @@ fi
 # One test runs a pooler before it.
 command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || install pgbouncer
 
+# One test installs a fake of Stripe's API, which is written in Python.
+python3 -c 'import ensurepip, venv' 2>/dev/null || install python3 python3-venv
+
 # Real bodies of Stripe's, which are not this project's to ship: a folder of them may be named, or lie
 # beside the checkout.
 if [ -z "${SUBLEDGER_TEST_CORPUS:-}" ] && [ -d ../shared/stripe/corpus ]; then

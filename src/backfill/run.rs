@@ -186,9 +186,9 @@ impl<'a> Backfill<'a> {
                     None => None,
                 }
             };
-            // The next page is on its way while this one is compared and appended.
-            let (taken, next) =
-                tokio::join!(self.take(step, &current.objects, &current.request, progress), next);
+            // The next page is on its way while this one is compared and appended: its request is sent first.
+            let take = self.take(step, &current.objects, &current.request, progress);
+            let (next, taken) = tokio::join!(biased; next, take);
             taken?;
             progress.cursor.clone_from(&current.last_id);
             self.save(progress).await?;

@@ -16,12 +16,13 @@
 )]
 #![allow(missing_docs, reason = "a program, not a library")]
 
+mod anonymous_memory;
 mod history;
 mod parse;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -72,7 +73,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let own = sqlite_scan(&path, events, threads).await?;
     let scanned = scan(&store, events, threads, |_, _| {}).await?;
     let parsed = scan(&store, events, threads, parse::parse).await?;
-    let memory = Memory::watch();
+    let memory = anonymous_memory::Watch::start();
     let stopwatch = Clock::stopwatch();
     let stop = CancellationToken::new();
     let rebuilt = projector::rebuild(
@@ -219,40 +220,4 @@ async fn follow() -> anyhow::Result<Duration> {
     follower.stop().await;
     store.close().await;
     Ok(elapsed)
-}
-
-/// Looks at this process's anonymous memory again and again.
-struct Memory {
-    peak_kb: Arc<AtomicU64>,
-    done: Arc<AtomicBool>,
-    watcher: std::thread::JoinHandle<()>,
-}
-
-impl Memory {
-    fn watch() -> Self {
-        let (peak_kb, done) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let (peak, ended) = (Arc::clone(&peak_kb), Arc::clone(&done));
-        let watcher = std::thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
-                peak.fetch_max(anonymous_kb(), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self { peak_kb, done, watcher }
-    }
-
-    fn peak_mb(self) -> u64 {
-        self.done.store(true, Ordering::Relaxed);
-        if self.watcher.join().is_err() {
-            eprintln!("memory was not watched to the end");
-        }
-        self.peak_kb.load(Ordering::Relaxed) / 1_000
-    }
-}
-
-/// As Linux tells it; nought elsewhere.
-fn anonymous_kb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|it| it.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }

@@ -1,69 +1,29 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
+mod comparison;
+mod run_once;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use subledger::backfill::BackfillError;
 use subledger::ids::Scope;
-use subledger::projection::row::{ItemRow, SubscriptionRow};
-
+use subledger::projection::row::SubscriptionRow;
 use subledger::simulate::serve::Faults;
 use subledger::store::BackfillProgress;
 use tokio::sync::Notify;
 
 use crate::ledger::{append_bodies, open, rows};
 use crate::order::{Dice, rows_of, tell_all};
+use comparison::Known;
 use world::{Losses, World};
 
-/// Fields of the truth that tell what led to a state. An observation does not show them.
-const OF_EVENTS: [&str; 5] =
-    ["api_version", "last_event_at", "last_event_id", "order_ambiguous", "payment_failed_at"];
-
-/// Rows of the ledger that are not the truth, and what differs. Access is compared with the rows of a ledger that heard
-/// every event, because Stripe knows no access.
-async fn wrong(known: &[SubscriptionRow], world: &World) -> Vec<String> {
-    let shown: BTreeSet<String> = world.shown_customers().await;
+/// Differences between the rows of a ledger and Stripe's truth.
+async fn wrong(rows: &[SubscriptionRow], world: &World) -> Vec<String> {
     let heard = rows_of(&tell_all(world.events.iter().map(|event| event.body.as_str())));
-    let heard: BTreeMap<_, _> = heard.iter().map(|row| (&row.subscription_id, row)).collect();
-    let mut known: BTreeMap<&str, &SubscriptionRow> =
-        known.iter().map(|row| (row.subscription_id.as_str(), row)).collect();
-    let mut wrong = Vec::new();
-    for truth in world.stripe.truth() {
-        let id = truth.subscription_id.as_str();
-        let Some(row) = known.remove(id) else {
-            wrong.push(format!("{id} is missing ({})", truth.status));
-            continue;
-        };
-        let (truth, json) =
-            (serde_json::to_value(truth).unwrap(), serde_json::to_value(row).unwrap());
-        for (field, expected) in truth.as_object().unwrap() {
-            // The API shows nothing of a deleted customer, and all features instead of ten.
-            let is_shown = match field.as_str() {
-                "email" => shown.contains(row.customer_id.as_str()),
-                "features" | "features_truncated" => false,
-                field => !OF_EVENTS.contains(&field),
-            };
-            if json[field] != *expected && is_shown {
-                wrong.push(format!("{id} {field}: {} is not {expected}", json[field]));
-            }
-        }
-        let heard = heard[&row.subscription_id];
-        let access = |row: &SubscriptionRow| (row.entitled, row.entitled_until);
-        if access(row) != access(heard) {
-            wrong.push(format!("{id} access: {:?} is not {:?}", access(row), access(heard)));
-        }
-        let items = |row: &SubscriptionRow| {
-            let item = |it: &ItemRow| (it.item_id.clone(), it.price_id.clone(), it.quantity);
-            row.items.0.iter().map(item).collect::<Vec<_>>()
-        };
-        if items(row) != items(heard) {
-            wrong.push(format!("{id} items: {:?} are not {:?}", items(row), items(heard)));
-        }
-    }
-    wrong.extend(known.keys().map(|id| format!("{id} is not at Stripe")));
-    wrong
+    let shown = world.shown_customers().await;
+    Known { truth: world.stripe.truth(), heard: &heard, shown: &shown }.wrong(rows)
 }
 
 #[tokio::test(flavor = "multi_thread")]
