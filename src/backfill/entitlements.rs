@@ -1,10 +1,12 @@
 //! Features of customers. Stripe lists them for one customer at a time.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use super::candidate::Candidate;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::candidate::{Candidate, Unreadable};
 use super::remaining::{ROWS_AT_ONCE, Report, is_over};
-use super::run::{Backfill, BackfillError};
+use super::run::{Backfill, BackfillError, RESTARTS_MAX};
 use crate::ids::CustomerId;
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
@@ -12,6 +14,10 @@ use crate::stripe_api::ApiError;
 
 /// List of the features of an account. An account without any uses no entitlements.
 const FEATURES: &str = "/v1/entitlements/features";
+/// Customers whose features are compared and appended at once.
+const CUSTOMERS_AT_ONCE: usize = 100;
+/// Requests that are under way at once. The limit on the rate holds for all of them together.
+const REQUESTS_AT_ONCE: usize = 8;
 /// List of the features of a customer.
 const ACTIVE: &str = "/v1/entitlements/active_entitlements";
 
@@ -32,19 +38,29 @@ impl Backfill<'_> {
             livemode: Some(scope.livemode),
             ..SubscriptionFilter::default()
         };
-        let mut asked: HashSet<CustomerId> = HashSet::new();
         loop {
             let after = progress.cursor.as_deref();
             let after = after.map(|id| SubscriptionKey { scope: scope.clone(), id: id.into() });
             let read = self.store.read_model.subscriptions(&filter, after.as_ref(), ROWS_AT_ONCE);
             let (_, rows) = read.await?;
-            asked.clear();
-            for row in rows.iter().filter(|row| may_have_features(row)) {
-                if asked.insert(row.customer_id.clone()) {
-                    self.read_features(row.customer_id.as_str(), progress).await?;
+            let customers: BTreeSet<&CustomerId> = rows
+                .iter()
+                .filter(|row| may_have_features(row))
+                .map(|row| &row.customer_id)
+                .collect();
+            let customers: Vec<&CustomerId> = customers.into_iter().collect();
+            for some in customers.chunks(CUSTOMERS_AT_ONCE) {
+                let requests = some.iter().map(|customer| self.read_features(customer.as_str()));
+                let read: Vec<_> =
+                    stream::iter(requests).buffered(REQUESTS_AT_ONCE).try_collect().await?;
+                let mut candidates = Vec::with_capacity(read.len());
+                for candidate in read.into_iter().flatten() {
+                    progress.seen += 1;
+                    candidates.extend(Self::readable(candidate, progress));
                 }
+                self.append(candidates, progress).await?;
+                report(progress);
             }
-            report(progress);
             let Some(last) = rows.last() else { return Ok(()) };
             progress.cursor = Some(last.subscription_id.to_string());
             self.save(progress).await?;
@@ -68,32 +84,35 @@ impl Backfill<'_> {
         }
     }
 
+    /// Reads the features of one customer. None if there is no such customer any more.
     async fn read_features(
         &self,
         customer: &str,
-        progress: &mut BackfillProgress,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<Option<Result<Candidate, Unreadable>>, ApiError> {
         let account = Some(&self.options.scope.account);
         let (mut entitlements, mut after, mut first) = (Vec::new(), None::<String>, None);
+        let mut restarts = 0;
         loop {
             let query = [("customer", customer)];
-            let page = self.client.list_page(ACTIVE, &query, after.as_deref(), account).await;
-            let page = match page {
-                // The customer is gone.
-                Err(ApiError::NotFound { .. } | ApiError::AgedOut { .. }) => return Ok(()),
+            let page = match self.client.list_page(ACTIVE, &query, after.as_deref(), account).await
+            {
+                Err(ApiError::NotFound { .. }) => return Ok(None),
+                // The list has changed between two pages.
+                Err(ApiError::AgedOut { .. }) if restarts < RESTARTS_MAX => {
+                    restarts += 1;
+                    (entitlements, after, first) = (Vec::new(), None, None);
+                    continue;
+                }
                 page => page?,
             };
             entitlements.extend(page.objects);
             let request = first.get_or_insert(page.request);
             after = page.last_id;
-            if page.has_more {
-                continue;
+            if !page.has_more {
+                let request = self.seen_now(request);
+                let scope = &self.options.scope;
+                return Ok(Some(Candidate::features(customer, &entitlements, scope, &request)));
             }
-            progress.seen += 1;
-            let scope = &self.options.scope;
-            let candidate =
-                Candidate::features(customer, &entitlements, scope, &self.seen_now(request));
-            return self.append_one(candidate, progress).await;
         }
     }
 }

@@ -292,15 +292,20 @@ impl<'a> Backfill<'a> {
         candidate: Result<Candidate, Unreadable>,
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
-        let candidate = match candidate {
-            Ok(candidate) => candidate,
-            Err(Unreadable(reason)) => {
+        self.append(Self::readable(candidate, progress).into_iter().collect(), progress).await
+    }
+
+    /// Candidate that can be read. Counts one that cannot.
+    pub(super) fn readable(
+        candidate: Result<Candidate, Unreadable>,
+        progress: &mut BackfillProgress,
+    ) -> Option<Candidate> {
+        candidate
+            .inspect_err(|Unreadable(reason)| {
                 progress.unreadable += 1;
                 tracing::warn!("what Stripe's API shows is not appended: {reason}");
-                return Ok(());
-            }
-        };
-        self.append(vec![candidate], progress).await
+            })
+            .ok()
     }
 
     /// Steps of which this process does not know what they showed, because a process before it read a part of them.
