@@ -7,10 +7,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::candidate::{Candidate, Unreadable};
 use super::remaining::{ROWS_AT_ONCE, Report, is_over};
 use super::run::{Backfill, BackfillError, RESTARTS_MAX};
-use crate::ids::CustomerId;
+use crate::ids::{AccountId, CustomerId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
-use crate::stripe_api::ApiError;
+use crate::stripe_api::{ApiClient, ApiError};
 
 /// List of the features of an account. An account without any uses no entitlements.
 const FEATURES: &str = "/v1/entitlements/features";
@@ -30,7 +30,7 @@ impl Backfill<'_> {
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
         let scope = self.options.scope.clone();
-        if !self.uses_entitlements().await? {
+        if !uses_entitlements(self.client, &scope.account).await? {
             return Ok(());
         }
         let filter = SubscriptionFilter {
@@ -67,23 +67,6 @@ impl Backfill<'_> {
         }
     }
 
-    /// True unless the API says that the account has no features.
-    async fn uses_entitlements(&self) -> Result<bool, ApiError> {
-        let account = Some(&self.options.scope.account);
-        match self.client.get(FEATURES, &[("limit", "1")], account).await {
-            Ok(answer) => {
-                #[derive(serde::Deserialize)]
-                struct Page {
-                    data: Vec<serde::de::IgnoredAny>,
-                }
-                let page = serde_json::from_str::<Page>(&answer.body);
-                Ok(page.is_ok_and(|page| !page.data.is_empty()))
-            }
-            Err(ApiError::NotFound { .. } | ApiError::Refused { status: 404, .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Reads the features of one customer. None if there is no such customer any more.
     async fn read_features(
         &self,
@@ -114,6 +97,16 @@ impl Backfill<'_> {
                 return Ok(Some(Candidate::features(customer, &entitlements, scope, &request)));
             }
         }
+    }
+}
+
+/// True unless the API says that the account has no features.
+pub async fn uses_entitlements(client: &ApiClient, account: &AccountId) -> Result<bool, ApiError> {
+    match client.list_page(FEATURES, &[], None, Some(account)).await {
+        Ok(page) => Ok(!page.objects.is_empty()),
+        // What imitates Stripe may not have this list.
+        Err(ApiError::NotFound { .. } | ApiError::Refused { status: 404, .. }) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

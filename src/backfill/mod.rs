@@ -25,6 +25,7 @@ mod remaining;
 mod run;
 mod step;
 
+pub use entitlements::uses_entitlements;
 pub use estimate::{Estimate, estimate};
 pub use fold_wait::FoldWait;
 pub use run::{Backfill, BackfillError, BackfillOptions};

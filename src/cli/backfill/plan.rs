@@ -7,15 +7,12 @@ use serde::Serialize;
 use super::Args;
 use super::steps::count_of;
 use super::summary::Accounts;
-use crate::backfill::{BackfillOptions, Estimate, List, Step, estimate};
+use crate::backfill::{BackfillOptions, Estimate, List, Step, estimate, uses_entitlements};
 use crate::cli::output::{self, Format, stdout};
 use crate::cli::report::{Exit, print_message};
 use crate::ids::AccountId;
-use crate::stripe_api::{ApiClient, ApiError, PAGE_OBJECTS_MAX};
+use crate::stripe_api::{ApiClient, PAGE_OBJECTS_MAX};
 use crate::time::StripeTime;
-
-/// List of the features of an account. An account without any uses no entitlements.
-const FEATURES: &str = "/v1/entitlements/features";
 
 /// Row of a dry run.
 #[derive(Clone, Debug, Serialize)]
@@ -72,15 +69,6 @@ pub(super) async fn show(
     let requests = rows.iter().map(|it| it.requests).sum();
     print_message(&describe(requests, args.api.rate()));
     Ok(Exit::Done)
-}
-
-/// True unless the account has no features.
-async fn uses_entitlements(client: &ApiClient, account: &AccountId) -> Result<bool, ApiError> {
-    match client.list_page(FEATURES, &[], None, Some(account)).await {
-        Ok(page) => Ok(!page.objects.is_empty()),
-        Err(ApiError::NotFound { .. }) => Ok(true),
-        Err(error) => Err(error),
-    }
 }
 
 fn write(rows: &[PlanRow], args: &Args) -> anyhow::Result<()> {
