@@ -109,7 +109,7 @@
 //!
 //! # Stripe's API is asked
 //!
-//! What no webhook delivered, a [`backfill`] reads with [`stripe_api`], list by list. Two kinds of evidence come of it,
+//! A [`backfill`] reads what no webhook delivered with [`stripe_api`], list by list. Two kinds of evidence come of it,
 //! both with the source `api`. *Events* of the last 30 days have the identity of a webhook's: whichever comes first is
 //! kept, the other is a redelivery. Any other object becomes an [observation](stripe::observation): an event of the
 //! ledger around the exact bytes of the object, with the request that showed it.

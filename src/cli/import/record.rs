@@ -52,7 +52,7 @@ pub(super) enum RecordContent {
     Exported(NewEvent, Vec<Redelivery>),
 }
 
-/// What a person states about the objects of an input, because the objects do not say it.
+/// Facts that a person states about the objects of an input, because the objects do not say them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ObjectOrigin {
     /// Time at which Stripe showed them.

@@ -12,7 +12,7 @@ use crate::stripe_api::{ApiClient, ApiError, Endpoint};
 /// Number of missing types that a message names.
 const NAMED_TYPES_MAX: usize = 5;
 
-/// What the endpoints must fit.
+/// Requirements that the endpoints must meet.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     /// Address of the webhook; none for the endpoints that look like a ledger's.

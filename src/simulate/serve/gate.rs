@@ -1,4 +1,4 @@
-//! What every request passes: key, limits, faults, version, route and permission; and the headers of its answer.
+//! Gate that every request passes: key, limits, faults, version, route and permission; and the headers of its answer.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;

@@ -9,7 +9,7 @@ use subledger::simulate::TruthRow;
 const OF_EVENTS: [&str; 5] =
     ["api_version", "last_event_at", "last_event_id", "order_ambiguous", "payment_failed_at"];
 
-/// What is known of all subscriptions.
+/// Known state of all subscriptions.
 pub(crate) struct Known<'a> {
     /// Expected state of each subscription.
     pub(crate) truth: &'a [TruthRow],

@@ -148,7 +148,7 @@ fn id(object: &Value) -> String {
     object["id"].as_str().unwrap().to_owned()
 }
 
-/// What a row says, in the words of the API.
+/// Content of a row, in the words of the API.
 fn shown(row: &SubscriptionRow) -> Value {
     let item = &row.items.0[0];
     let seconds = |at: Option<StripeTime>| at.map(|at| at.0);
