@@ -185,6 +185,7 @@ pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod coverage;
 pub mod erasure;
 pub mod exchange;
 pub mod guide;

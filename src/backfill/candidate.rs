@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::ids::{Position, Scope};
 use crate::projection::effects::{EventEffects, LoggedInput};
+use crate::projection::row::SubscriptionRow;
 use crate::store::{EventFacts, EventSource, NewEvent};
 use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation};
 use crate::stripe::{Envelope, ObjectType};
@@ -56,13 +57,39 @@ impl Candidate {
         let object = serde_json::json!({
             "id": id, "object": "subscription", "customer": customer, "status": "canceled", "deleted": true,
         });
-        let seen_at = request.began();
+        Self::gone(ObjectType::Subscription, id, &object, scope, request)
+    }
+
+    /// Observation that the invoice of a subscription is gone: Stripe deletes drafts. Its body says only that.
+    pub(super) fn gone_invoice(
+        id: &str,
+        subscription: &SubscriptionRow,
+        scope: &Scope,
+        request: &ApiRequest,
+    ) -> Result<Self, Unreadable> {
+        let object = serde_json::json!({
+            "id": id,
+            "object": "invoice",
+            "customer": subscription.customer_id.as_str(),
+            "subscription": subscription.subscription_id.as_str(),
+            "deleted": true,
+        });
+        Self::gone(ObjectType::Invoice, id, &object, scope, request)
+    }
+
+    fn gone(
+        object_type: ObjectType,
+        id: &str,
+        object: &serde_json::Value,
+        scope: &Scope,
+        request: &ApiRequest,
+    ) -> Result<Self, Unreadable> {
         let observation = Observation {
             scope,
-            object_type: ObjectType::Subscription.as_str(),
+            object_type: object_type.as_str(),
             object_id: id,
             is_gone: true,
-            seen_at,
+            seen_at: request.began(),
             request: Some(request),
             object: &object.to_string(),
         };

@@ -2,11 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Unreadable};
 use super::run::{Backfill, BackfillError, RESTARTS_MAX};
 use super::step::{List, Step, subscriptions_query};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, StoreError, SubscriptionFilter, SubscriptionKey};
+use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiAnswer, ApiError};
 use crate::time::StripeTime;
 
@@ -159,22 +160,45 @@ impl Backfill<'_> {
                 self.take_answer(&answer, progress).await?;
             }
         }
-        if is_over(row) {
-            return Ok(());
-        }
-        if !self.has_seen(id) {
+        if !is_over(row) && !self.has_seen(id) {
             let query = [("expand[]", "discounts")];
             match self.get(&format!("/v1/subscriptions/{id}"), &query).await? {
                 Some(answer) => self.take_answer(&answer, progress).await?,
-                None => self.take_gone(row, progress).await?,
+                None => {
+                    let request = self.request_of_now(customer).await?;
+                    let scope = &self.options.scope;
+                    let gone = Candidate::gone_subscription(id, customer, scope, &request);
+                    self.take_gone(gone, progress).await?;
+                }
             }
         }
-        if let (Some(invoice), None) = (&row.latest_invoice_id, &row.latest_invoice_status)
-            && let Some(answer) = self.get(&format!("/v1/invoices/{invoice}"), &[]).await?
-        {
-            self.take_answer(&answer, progress).await?;
+        self.read_latest_invoice(row, progress).await
+    }
+
+    /// Asks for the latest invoice where the list may not have shown how it ended: it was made before the invoices that
+    /// the list shows, or it was a draft that Stripe deleted.
+    async fn read_latest_invoice(
+        &mut self,
+        row: &SubscriptionRow,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        let Some(id) = &row.latest_invoice_id else { return Ok(()) };
+        let may_have_changed = match row.latest_invoice_status.as_deref() {
+            None => !is_over(row),
+            Some(status) => matches!(status, "draft" | "open"),
+        };
+        if !may_have_changed {
+            return Ok(());
         }
-        Ok(())
+        match self.get(&format!("/v1/invoices/{id}"), &[]).await? {
+            Some(answer) => self.take_answer(&answer, progress).await,
+            None => {
+                let request = self.request_of_now(row.customer_id.as_str()).await?;
+                let scope = &self.options.scope;
+                let gone = Candidate::gone_invoice(id.as_str(), row, scope, &request);
+                self.take_gone(gone, progress).await
+            }
+        }
     }
 
     /// Checks that Stripe has one of the subscriptions of the ledger. A key of another account would show strangers, and
@@ -225,30 +249,28 @@ impl Backfill<'_> {
         self.take(Step::Remaining, &[object], request, progress).await
     }
 
-    /// Observes that a subscription is gone. The answer 404 has no bytes of an object, and its time is that of a
-    /// request that succeeds.
-    async fn take_gone(
-        &mut self,
-        row: &SubscriptionRow,
-        progress: &mut BackfillProgress,
-    ) -> Result<(), BackfillError> {
-        let list = List { path: "/v1/subscriptions", query: Vec::new() };
-        let customer = row.customer_id.as_str();
+    /// A request that tells Stripe's time, for an object that is gone: the answer 404 tells none.
+    async fn request_of_now(&self, customer: &str) -> Result<ApiRequest, ApiError> {
+        let (path, account) = ("/v1/subscriptions", Some(&self.options.scope.account));
         let query = [("customer", customer), ("status", "all")];
-        let account = Some(&self.options.scope.account);
-        let page = match self.client.list_page(list.path, &query, None, account).await {
+        let page = match self.client.list_page(path, &query, None, account).await {
             // The customer is gone as well.
             Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {
-                self.client.list_page(list.path, &[], None, account).await?
+                self.client.list_page(path, &[], None, account).await?
             }
             page => page?,
         };
-        let id = row.subscription_id.as_str();
-        let scope = &self.options.scope;
+        Ok(self.seen_now(&page.request))
+    }
+
+    /// Observes that an object is gone.
+    async fn take_gone(
+        &self,
+        gone: Result<Candidate, Unreadable>,
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
         progress.seen += 1;
-        let candidate =
-            Candidate::gone_subscription(id, customer, scope, &self.seen_now(&page.request));
-        self.append_one(candidate, progress).await
+        self.append_one(gone, progress).await
     }
 }
 

@@ -37,7 +37,7 @@ use policy::{Policy, PolicyError};
 use sha2::{Digest, Sha256};
 
 /// Version of the fold. Raise it with every change that can change a row or the form of the stored state.
-pub const FOLD_VERSION: i64 = 5;
+pub const FOLD_VERSION: i64 = 6;
 
 /// Default metadata key that holds the application's user id.
 pub const DEFAULT_USER_KEY: &str = "user_id";

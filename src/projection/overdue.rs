@@ -12,17 +12,9 @@ pub struct Overdue {
     /// Latest second of a snapshot that is not past due, and true if a snapshot of that second says that it
     /// ceased to be.
     last_current: Option<(StripeTime, bool)>,
-    /// Seconds of past-due snapshots from then on.
-    overdue: BTreeMap<StripeTime, Evidence>,
-}
-
-/// Evidence of the past-due snapshots of one second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Evidence {
-    /// True if a snapshot says that it became past due then.
-    became_so: bool,
-    /// True if an event says it, and not only an observation.
-    is_of_event: bool,
+    /// Seconds of past-due snapshots from then on, and true if a snapshot of that second says that it became past due
+    /// then.
+    overdue: BTreeMap<StripeTime, bool>,
 }
 
 /// Start of the current debt.
@@ -30,28 +22,19 @@ struct Evidence {
 pub struct OverdueSince {
     /// Second of the first past-due snapshot.
     pub at: StripeTime,
-    /// True if it is only the second in which Stripe's API showed it, so that the debt may be older.
-    pub is_observed: bool,
+    /// True if that snapshot says that the debt began then. Else an event was lost, or is an observation, and the debt
+    /// may be older.
+    pub is_start: bool,
     /// Latest second of a snapshot that is not past due: the debt is not older.
     pub last_current: Option<StripeTime>,
 }
 
 impl Overdue {
-    /// The second of an event's snapshot. `is_turn` if its `previous_attributes` say that it was past due before and
-    /// is no more, or the other way round.
-    pub fn from_snapshot(at: StripeTime, is_past_due: bool, is_turn: bool) -> Self {
-        Self::new(at, is_past_due, is_turn, true)
-    }
-
-    /// The second of an observation.
-    pub fn from_observation(at: StripeTime, is_past_due: bool) -> Self {
-        Self::new(at, is_past_due, false, false)
-    }
-
-    fn new(at: StripeTime, is_past_due: bool, is_turn: bool, is_of_event: bool) -> Self {
+    /// The second of a snapshot. `is_turn` if its `previous_attributes` say that it was past due before and is no more,
+    /// or the other way round. An observation never says that.
+    pub fn new(at: StripeTime, is_past_due: bool, is_turn: bool) -> Self {
         if is_past_due {
-            let evidence = Evidence { became_so: is_turn, is_of_event };
-            Self { last_current: None, overdue: BTreeMap::from([(at, evidence)]) }
+            Self { last_current: None, overdue: BTreeMap::from([(at, is_turn)]) }
         } else {
             Self { last_current: Some((at, is_turn)), overdue: BTreeMap::new() }
         }
@@ -62,15 +45,15 @@ impl Overdue {
     /// A second that has both counts if it is known to have ended past due, or if there is no later one.
     pub fn since(&self) -> Option<OverdueSince> {
         let at = self.first_second()?;
-        let is_observed = self.overdue.get(&at).is_some_and(|evidence| !evidence.is_of_event);
-        Some(OverdueSince { at, is_observed, last_current: self.last_current.map(|it| it.0) })
+        let is_start = self.overdue.get(&at).copied().unwrap_or_default();
+        Some(OverdueSince { at, is_start, last_current: self.last_current.map(|it| it.0) })
     }
 
     fn first_second(&self) -> Option<StripeTime> {
         let Some((current, has_recovered)) = self.last_current else {
             return self.overdue.keys().next().copied();
         };
-        let shared = self.overdue.get(&current).map(|it| it.became_so && !has_recovered);
+        let shared = self.overdue.get(&current).map(|became_so| *became_so && !has_recovered);
         let after = self.overdue.keys().find(|at| **at > current).copied();
         match shared {
             Some(true) => Some(current),
@@ -84,10 +67,8 @@ impl Overdue {
         let Self { last_current, overdue } = other;
         // Of one second, true is the greater value: one snapshot that says so is enough.
         self.last_current = self.last_current.max(last_current);
-        for (at, Evidence { became_so, is_of_event }) in overdue {
-            let present = self.overdue.entry(at).or_default();
-            present.became_so |= became_so;
-            present.is_of_event |= is_of_event;
+        for (at, became_so) in overdue {
+            *self.overdue.entry(at).or_default() |= became_so;
         }
         if let Some((current, _)) = self.last_current {
             self.overdue = self.overdue.split_off(&current);
@@ -103,11 +84,11 @@ mod tests {
     fn since(seen: &[(i64, bool, bool)]) -> Option<i64> {
         let mut overdue = Overdue::default();
         for (at, is_past_due, is_turn) in seen {
-            overdue.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
+            overdue.join(Overdue::new(StripeTime(*at), *is_past_due, *is_turn));
         }
         let mut reversed = Overdue::default();
         for (at, is_past_due, is_turn) in seen.iter().rev() {
-            reversed.join(Overdue::from_snapshot(StripeTime(*at), *is_past_due, *is_turn));
+            reversed.join(Overdue::new(StripeTime(*at), *is_past_due, *is_turn));
         }
         assert_eq!(overdue, reversed);
         overdue.since().map(|since| since.at.0)
@@ -134,20 +115,20 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_that_only_an_observation_shows_is_known_to_be_so() {
+    fn a_debt_that_no_snapshot_says_the_start_of_is_known_to_be_so() {
         let since = |seen: &[Overdue]| {
             let mut overdue = Overdue::default();
             for it in seen {
                 overdue.join(it.clone());
             }
-            overdue.since().map(|since| (since.at.0, since.is_observed))
+            overdue.since().map(|since| (since.at.0, since.is_start))
         };
-        let event = |at| Overdue::from_snapshot(StripeTime(at), true, true);
-        let observed = |at, is_past_due| Overdue::from_observation(StripeTime(at), is_past_due);
-        assert_eq!(since(&[observed(5, true)]), Some((5, true)));
-        assert_eq!(since(&[observed(5, true), event(7)]), Some((5, true)));
-        assert_eq!(since(&[observed(5, true), event(3)]), Some((3, false)));
-        assert_eq!(since(&[observed(5, true), event(5)]), Some((5, false)));
-        assert_eq!(since(&[event(3), observed(5, false), observed(9, true)]), Some((9, true)));
+        let turn = |at| Overdue::new(StripeTime(at), true, true);
+        let seen = |at, is_past_due| Overdue::new(StripeTime(at), is_past_due, false);
+        assert_eq!(since(&[seen(5, true)]), Some((5, false)));
+        assert_eq!(since(&[seen(5, true), turn(7)]), Some((5, false)));
+        assert_eq!(since(&[seen(5, true), turn(3)]), Some((3, true)));
+        assert_eq!(since(&[seen(5, true), turn(5)]), Some((5, true)));
+        assert_eq!(since(&[turn(3), seen(5, false), seen(9, true)]), Some((9, false)));
     }
 }

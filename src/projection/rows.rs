@@ -227,11 +227,11 @@ impl<'a> RowInputs<'a> {
     }
 }
 
-/// Start of the current debt. Where only an observation shows the debt, its oldest unpaid invoice says since when, and
-/// without one the time of the observation counts.
+/// Start of the current debt. Where no snapshot says that the debt began with it, its oldest unpaid invoice says since
+/// when, and without one the second of the first past-due snapshot counts.
 fn past_due_since(subscription: &SubscriptionState) -> Option<StripeTime> {
     let since = subscription.overdue.since()?;
-    if !since.is_observed {
+    if since.is_start {
         return Some(since.at);
     }
     let invoices = subscription.invoices.values().map(|it| it.snapshots.winner());

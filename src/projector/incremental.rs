@@ -17,14 +17,22 @@ use crate::projection::user::users_named_by;
 use crate::projection::{Logic, rows};
 use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
 
-/// Bytes of stored states in the cache, at most. In memory they take a few times as much.
-const CACHE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of stored states in the cache, at most. In memory they take about five times as much.
+const CACHE_BYTES_MAX: usize = 32 << 20;
+
+/// State in the cache.
+#[derive(Debug, Default)]
+struct Cached {
+    state: CustomerState,
+    /// Size of the stored state, in bytes.
+    bytes: usize,
+}
 
 /// Incremental fold of one generation, with that generation's logic.
 #[derive(Debug)]
 pub(super) struct IncrementalFold {
     logic: Logic,
-    cache: HashMap<CustomerKey, CustomerState>,
+    cache: HashMap<CustomerKey, Cached>,
     cache_bytes: usize,
 }
 
@@ -77,17 +85,18 @@ impl IncrementalFold {
         mut stored: HashMap<CustomerKey, Vec<u8>>,
     ) -> Result<(), StoreError> {
         for key in customers {
-            let state = match stored.remove(&key) {
-                None => CustomerState::default(),
+            let cached = match stored.remove(&key) {
+                None => Cached::default(),
                 Some(bytes) => {
-                    self.cache_bytes += bytes.len();
-                    postcard::from_bytes(&bytes).map_err(|_| {
+                    let state = postcard::from_bytes(&bytes).map_err(|_| {
                         let what = format!("the state of {} cannot be read", key.customer);
                         StoreError::ReadModelDamaged(what)
-                    })?
+                    })?;
+                    Cached { state, bytes: bytes.len() }
                 }
             };
-            self.cache.insert(key, state);
+            self.cache_bytes += cached.bytes;
+            self.cache.insert(key, cached);
         }
         Ok(())
     }
@@ -111,7 +120,7 @@ impl IncrementalFold {
             if let Some((key, change)) = customer.zip(change) {
                 let named = users_named_by(&change, &self.logic).into_iter();
                 users.extend(named.map(|user| (key.clone(), user)));
-                self.cache.entry(key.clone()).or_default().apply(change);
+                self.cache.entry(key.clone()).or_default().state.apply(change);
                 changed.insert(key);
             }
         }
@@ -122,12 +131,12 @@ impl IncrementalFold {
             ..unkeyed.into_batch()
         };
         for key in changed {
-            let state = self.cache.entry(key.clone()).or_default();
-            state.materialize();
-            folded.rows.extend(rows_of(&key, state, &self.logic));
-            let bytes = encoded(state)?;
-            // A rough estimate of what joining added; the limit is rough as well.
-            self.cache_bytes += bytes.len() / 8;
+            let cached = self.cache.entry(key.clone()).or_default();
+            cached.state.materialize();
+            folded.rows.extend(rows_of(&key, &cached.state, &self.logic));
+            let bytes = encoded(&cached.state)?;
+            self.cache_bytes = self.cache_bytes - cached.bytes + bytes.len();
+            cached.bytes = bytes.len();
             folded.states.push((key, bytes));
         }
         Ok(folded)

@@ -8,6 +8,7 @@
 mod append;
 mod backfill_progress;
 mod backup;
+mod coverage;
 mod damage;
 mod db;
 mod erase;

@@ -13,8 +13,8 @@ use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backfill_progress, backup, erase, inspect, log, log_chunk, lookup, nodes, redelivery,
-    scan, wal_checkpoint,
+    append, backfill_progress, backup, coverage, erase, inspect, log, log_chunk, lookup, nodes,
+    redelivery, scan, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -134,6 +134,7 @@ async fn every_statement_of_the_log_prepares() {
             ("append::sqlite", append::sqlite::sql::CATALOGUE),
             ("append::postgres", append::postgres::sql::CATALOGUE),
             ("backfill_progress", backfill_progress::sql::CATALOGUE),
+            ("coverage", coverage::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),

@@ -27,9 +27,6 @@ pub(super) fn observe(body: &str) -> Result<Option<Observation>, FoldError> {
     // An echo has an earlier state under a later time, so its second is no evidence.
     let overdue = match precedence {
         Precedence::Echo => Overdue::default(),
-        _ if envelope.is_observation => {
-            Overdue::from_observation(envelope.created, facts.status == PAST_DUE)
-        }
         _ => overdue(envelope, &facts.status),
     };
     let evidence = evidence(envelope, body, rank(&facts.status));
@@ -51,7 +48,7 @@ fn overdue(envelope: &Envelope<'_, ()>, status: &str) -> Overdue {
     let before = envelope.previous_attributes.filter(|it| is_past_due || it.contains(PAST_DUE));
     let before = before.and_then(|it| serde_json::from_str::<Previous<'_>>(it).ok()?.status);
     let turned = before.is_some_and(|before| (&*before == PAST_DUE) != is_past_due);
-    Overdue::from_snapshot(envelope.created, is_past_due, turned)
+    Overdue::new(envelope.created, is_past_due, turned)
 }
 
 /// Progress of a status through a subscription's life. Those in the middle may alternate, so they have one rank.

@@ -34,6 +34,7 @@ static SQLITE: LazyLock<Migrator> = embedded!(
     "0003" "signed_with",
     "0004" "erased_signatures",
     "0005" "backfills",
+    "0006" "coverage",
 );
 
 /// Migrations of the log in PostgreSQL. New ones are only added.
@@ -44,6 +45,7 @@ static POSTGRES: LazyLock<Migrator> = embedded!(
     "0003" "signed_with",
     "0004" "erased_signatures",
     "0005" "backfills",
+    "0006" "coverage",
 );
 
 fn migration(version: &str, name: &str, text: &'static str) -> Migration {

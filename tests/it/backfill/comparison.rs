@@ -46,11 +46,15 @@ impl Known<'_> {
         wrong: &mut Vec<String>,
     ) {
         let id = truth.subscription_id.as_str();
+        // A test clock leaps, and its objects have its time. Only an event tells when that was by the time of events, in
+        // which grace is counted.
+        let is_leap = row.test_clock_id.is_some() && row.status == "past_due";
         let json = |it: serde_json::Result<serde_json::Value>| it.unwrap_or_default();
         let (truth, json) = (json(serde_json::to_value(truth)), json(serde_json::to_value(row)));
         for (field, expected) in truth.as_object().into_iter().flatten() {
             // The API shows nothing of a deleted customer, and all features instead of ten.
             let is_shown = match field.as_str() {
+                "past_due_since" => !is_leap,
                 "email" => self.shown.contains(row.customer_id.as_str()),
                 "features" | "features_truncated" => false,
                 field => !OF_EVENTS.contains(&field),
@@ -60,7 +64,7 @@ impl Known<'_> {
             }
         }
         let access = |row: &SubscriptionRow| (row.entitled, row.entitled_until);
-        if access(row) != access(heard) {
+        if access(row) != access(heard) && !is_leap {
             wrong.push(format!("{id} access: {:?} is not {:?}", access(row), access(heard)));
         }
         let items = |row: &SubscriptionRow| {

@@ -1,0 +1,115 @@
+//! Coverage of each account and mode, kept beside the log.
+
+use std::collections::BTreeMap;
+
+use super::db::{Row, Session};
+use super::error::StoreError;
+use super::log::Log;
+use crate::coverage::{Coverage, CoveredBy, MissedDeliveries, Span, add_missed, add_span};
+use crate::ids::{AccountId, Scope};
+use crate::time::StripeTime;
+
+impl Log {
+    /// Reads the coverage of all accounts and modes that were ever backfilled or synced.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn coverage(&self) -> Result<Vec<Coverage>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let mut found: BTreeMap<Scope, Coverage> = BTreeMap::new();
+        for row in session.query(sql::SPANS).fetch_all().await? {
+            entry(&mut found, scope(&row)?).complete.push(span(&row, 2)?);
+        }
+        for row in session.query(sql::MISSED).fetch_all().await? {
+            entry(&mut found, scope(&row)?).missed.push(missed(&row, 2)?);
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Records that a span is complete, with the events of it that no webhook had delivered, if there were any.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn record_coverage(
+        &self,
+        of: &Scope,
+        added: Span,
+        missed_deliveries: Option<MissedDeliveries>,
+    ) -> Result<(), StoreError> {
+        let mut write = self.0.db.write().await?;
+        let mut session = write.session();
+        let (account, livemode) = (of.account.as_str(), of.livemode);
+        let rows = session.query(sql::SPANS_OF).bind(account).bind(livemode).fetch_all().await?;
+        let mut spans = rows.iter().map(|row| span(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        add_span(&mut spans, added);
+        session.query(sql::CLEAR_SPANS).bind(account).bind(livemode).execute().await?;
+        for Span { from, to, by } in spans {
+            let query = session.query(sql::ADD_SPAN).bind(account).bind(livemode);
+            query.bind(from.0).bind(to.0).bind(by.as_str()).execute().await?;
+        }
+        if let Some(added) = missed_deliveries {
+            write_missed(&mut session, of, added).await?;
+        }
+        write.commit().await
+    }
+}
+
+async fn write_missed(
+    session: &mut Session<'_>,
+    of: &Scope,
+    added: MissedDeliveries,
+) -> Result<(), StoreError> {
+    let (account, livemode) = (of.account.as_str(), of.livemode);
+    let query = session.query(sql::MISSED_OVERLAPPING).bind(account).bind(livemode);
+    let rows = query.bind(added.from.0).bind(added.to.0).fetch_all().await?;
+    let mut runs = rows.iter().map(|row| missed(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    for run in &runs {
+        let query = session.query(sql::REMOVE_MISSED).bind(account).bind(livemode);
+        query.bind(run.from.0).execute().await?;
+    }
+    add_missed(&mut runs, added);
+    for MissedDeliveries { from, to, events } in runs {
+        let query = session.query(sql::ADD_MISSED).bind(account).bind(livemode);
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        query.bind(from.0).bind(to.0).bind(events).execute().await?;
+    }
+    Ok(())
+}
+
+fn entry(found: &mut BTreeMap<Scope, Coverage>, scope: Scope) -> &mut Coverage {
+    found.entry(scope.clone()).or_insert_with(|| Coverage {
+        scope,
+        complete: Vec::new(),
+        missed: Vec::new(),
+    })
+}
+
+fn scope(row: &Row) -> Result<Scope, StoreError> {
+    Ok(Scope { account: AccountId::new(row.get::<String, _>(0)?), livemode: row.get(1)? })
+}
+
+/// Span in three columns from `first` on.
+fn span(row: &Row, first: usize) -> Result<Span, StoreError> {
+    let by: String = row.get(first + 2)?;
+    let by = CoveredBy::from_name(&by)
+        .ok_or_else(|| StoreError::Corrupt(format!("coverage by `{by}` is unknown")))?;
+    let (from, to) = (StripeTime(row.get(first)?), StripeTime(row.get(first + 1)?));
+    Ok(Span { from, to, by })
+}
+
+fn missed(row: &Row, first: usize) -> Result<MissedDeliveries, StoreError> {
+    let events: i64 = row.get(first + 2)?;
+    let (from, to) = (StripeTime(row.get(first)?), StripeTime(row.get(first + 1)?));
+    Ok(MissedDeliveries { from, to, events: events.unsigned_abs() })
+}
+
+pub(in crate::store) mod sql {
+    crate::store::db::statements! {
+        SPANS = "SELECT account, livemode, from_at, to_at, by_what FROM coverage ORDER BY account, livemode, from_at";
+        SPANS_OF = "SELECT from_at, to_at, by_what FROM coverage WHERE account = $1 AND livemode = $2 ORDER BY from_at";
+        CLEAR_SPANS = "DELETE FROM coverage WHERE account = $1 AND livemode = $2";
+        ADD_SPAN = "INSERT INTO coverage (account, livemode, from_at, to_at, by_what) VALUES ($1, $2, $3, $4, $5)";
+        MISSED = "SELECT account, livemode, from_at, to_at, events FROM missed_deliveries ORDER BY account, livemode, from_at";
+        MISSED_OVERLAPPING = "SELECT from_at, to_at, events FROM missed_deliveries
+            WHERE account = $1 AND livemode = $2 AND to_at >= $3 AND from_at <= $4 ORDER BY from_at";
+        REMOVE_MISSED = "DELETE FROM missed_deliveries WHERE account = $1 AND livemode = $2 AND from_at = $3";
+        ADD_MISSED = "INSERT INTO missed_deliveries (account, livemode, from_at, to_at, events) VALUES ($1, $2, $3, $4, $5)";
+    }
+}
