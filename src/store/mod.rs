@@ -29,6 +29,7 @@ mod redelivery;
 mod scan;
 #[cfg(test)]
 mod statements_test;
+mod sync_state;
 mod url;
 mod wal_checkpoint;
 
@@ -59,6 +60,7 @@ pub use read_model::{
     SwapOutcome, TimelineKey,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
+pub use sync_state::SyncState;
 pub use url::{DatabaseUrl, Server, UrlError};
 
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ use super::read_model::{
 };
 use super::{
     append, backfill_progress, backup, coverage, erase, inspect, log, log_chunk, lookup, nodes,
-    redelivery, scan, wal_checkpoint,
+    redelivery, scan, sync_state, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -135,6 +135,7 @@ async fn every_statement_of_the_log_prepares() {
             ("append::postgres", append::postgres::sql::CATALOGUE),
             ("backfill_progress", backfill_progress::sql::CATALOGUE),
             ("coverage", coverage::sql::CATALOGUE),
+            ("sync_state", sync_state::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
