@@ -7,6 +7,7 @@
 //!
 //! | module | contents |
 //! | --- | --- |
+//! | `account_check` | whether the key belongs to the account of the ledger |
 //! | `step` | the lists, in the order in which they are read |
 //! | `candidate` | objects of a page as events before they are appended |
 //! | `compare` | comparison with the read model |
@@ -16,6 +17,7 @@
 //! | `run` | the steps, one after the other |
 //! | `remaining` | subscriptions that no list has shown |
 
+mod account_check;
 mod candidate;
 mod compare;
 mod entitlements;

@@ -6,15 +6,13 @@ use super::candidate::{Candidate, Unreadable};
 use super::run::{Backfill, BackfillError, RESTARTS_MAX};
 use super::step::{List, Step, subscriptions_query};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{BackfillProgress, StoreError, SubscriptionFilter, SubscriptionKey};
+use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
 use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiAnswer, ApiError};
 use crate::time::StripeTime;
 
 /// Rows of the ledger that are read at once.
 pub(super) const ROWS_AT_ONCE: usize = 500;
-/// Subscriptions that are asked for, at most, to find out whether the key belongs to the account of the ledger.
-const PROBES_MAX: usize = 20;
 
 /// List of the test clocks.
 const CLOCKS: &str = "/v1/test_helpers/test_clocks";
@@ -201,34 +199,12 @@ impl Backfill<'_> {
         }
     }
 
-    /// Checks that Stripe has one of the subscriptions of the ledger. A key of another account would show strangers, and
-    /// every subscription of the ledger as gone, which nothing takes back.
-    pub(super) async fn check_account(&self) -> Result<(), BackfillError> {
-        let scope = &self.options.scope;
-        let filter = SubscriptionFilter {
-            account: Some(scope.account.clone()),
-            livemode: Some(scope.livemode),
-            ..SubscriptionFilter::default()
-        };
-        let read = self.store.read_model.subscriptions(&filter, None, ROWS_AT_ONCE).await;
-        let mut rows = match read {
-            // There is no read model yet.
-            Err(StoreError::ReadModelBuilding) => return Ok(()),
-            read => read?.1,
-        };
-        rows.sort_by_key(is_over);
-        rows.truncate(PROBES_MAX);
-        for row in &rows {
-            let path = format!("/v1/subscriptions/{}", row.subscription_id);
-            if self.get(&path, &[]).await?.is_some() {
-                return Ok(());
-            }
-        }
-        if rows.is_empty() { Ok(()) } else { Err(BackfillError::OtherAccount(rows.len())) }
-    }
-
     /// Reads one object. None if it does not exist.
-    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<ApiAnswer>, ApiError> {
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Option<ApiAnswer>, ApiError> {
         match self.client.get(path, query, Some(&self.options.scope.account)).await {
             Ok(answer) => Ok(Some(answer)),
             Err(ApiError::NotFound { .. }) => Ok(None),

@@ -11,7 +11,7 @@ use super::compare::{Compared, compare};
 use super::fold_wait::FoldWait;
 use super::step::{List, Step};
 use crate::clock::Clock;
-use crate::ids::Scope;
+use crate::ids::{AccountId, Scope};
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::{ApiRequest, StripeSeconds};
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
@@ -46,6 +46,9 @@ pub enum BackfillError {
         "Stripe has none of {0} subscriptions of the ledger: the API key belongs to another account"
     )]
     OtherAccount(usize),
+    /// The named account is the one that the key belongs to.
+    #[error("{0} is the account of the API key itself, which the log knows without a name")]
+    OwnAccount(AccountId),
 }
 
 /// Backfill of one account and mode.

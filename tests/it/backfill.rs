@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use subledger::backfill::BackfillError;
-use subledger::ids::Scope;
+use subledger::ids::{AccountId, Scope};
 use subledger::projection::row::SubscriptionRow;
-use subledger::simulate::serve::Faults;
+use subledger::simulate::serve::{Faults, PLATFORM_ACCOUNT};
 use subledger::store::BackfillProgress;
 use tokio::sync::Notify;
 
@@ -132,5 +132,18 @@ async fn a_key_of_another_account_appends_nothing() {
     let scope = Scope { livemode: true, ..Scope::default() };
     let failed = other.backfill(&store, &scope, &mut |_| ()).await;
     assert!(matches!(failed, Err(BackfillError::OtherAccount(_))), "{failed:?}");
+    assert_eq!(store.log.head().await.unwrap().size, size);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ones_own_account_by_its_id_appends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let world = World::start(11, 20).await;
+    world.hear(&store, &Losses { days_before: 0, outage: 0..0, percent: 0 }).await;
+    let size = store.log.head().await.unwrap().size;
+    let scope = Scope { account: AccountId::new(PLATFORM_ACCOUNT), livemode: true };
+    let failed = world.backfill(&store, &scope, &mut |_| ()).await;
+    assert!(matches!(failed, Err(BackfillError::OwnAccount(_))), "{failed:?}");
     assert_eq!(store.log.head().await.unwrap().size, size);
 }

@@ -99,6 +99,9 @@ fn cause(error: BackfillError) -> anyhow::Error {
             other.to_string(),
             "use a key of the account whose webhooks this ledger receives, or another ledger",
         ),
+        other @ BackfillError::OwnAccount(_) => {
+            Failure::usage(other.to_string(), "leave `--account` out for your own account")
+        }
     }
 }
 
