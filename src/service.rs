@@ -11,8 +11,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, WebhookSecrets};
-use crate::http::{self, AppState, BodyBudget, Listener, ListenerRole, OneTimeWarnings, Tokens};
+use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, UnknownUser, WebhookSecrets};
+use crate::http::{
+    self, AppState, BodyBudget, CoverageWatch, Listener, ListenerRole, OneTimeWarnings, Tokens,
+};
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
@@ -58,6 +60,8 @@ pub struct Options {
     pub auto_rebuild: bool,
     /// True if a log that lacks events of the read model is accepted as a new one.
     pub accept_new_log: bool,
+    /// Answer about users whom the ledger does not know.
+    pub unknown: UnknownUser,
     /// Signing and publication of checkpoints; none without a key.
     pub checkpoints: Option<CheckpointOptions>,
     /// Clock of the service.
@@ -81,6 +85,7 @@ impl Options {
             logic: Logic::default(),
             auto_rebuild: true,
             accept_new_log: false,
+            unknown: UnknownUser::default(),
             checkpoints: None,
             clock: Clock::System,
         }
@@ -119,6 +124,7 @@ pub struct Service {
     writer: Task,
     /// Tasks that store hashes for proofs, and publish checkpoints.
     proof_tasks: Vec<Task>,
+    coverage_watch: Task,
     publishing: CancellationToken,
     stop: CancellationToken,
     listeners: Vec<Task>,
@@ -181,6 +187,8 @@ impl Service {
             let publisher = publisher.start(store.log.clone(), publishing.clone());
             proof_tasks.push(Task::finite("the publisher of checkpoints", publisher));
         }
+        let coverage = Arc::new(CoverageWatch::new(store.log.clone()));
+        let coverage_watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
             store,
@@ -194,6 +202,8 @@ impl Service {
             metrics: Arc::default(),
             one_time_warnings: OneTimeWarnings::default(),
             body_budget: BodyBudget::default(),
+            coverage,
+            unknown: options.unknown,
         });
         let mut listeners = Vec::new();
         let mut serve = |socket: BoundSocket, role| {
@@ -220,6 +230,7 @@ impl Service {
             projector,
             writer: Task::permanent("the writer of the log", writer),
             proof_tasks,
+            coverage_watch: Task::permanent("the watch of the coverage", coverage_watch),
             publishing,
             stop,
             listeners,
@@ -251,7 +262,7 @@ impl Service {
                 return "the follower of the log";
             }
             let tasks = self.listeners.iter_mut().chain(&mut self.proof_tasks);
-            for task in tasks.chain([&mut self.writer]) {
+            for task in tasks.chain([&mut self.writer, &mut self.coverage_watch]) {
                 if task.has_failed().await {
                     return task.name();
                 }
@@ -287,6 +298,7 @@ impl Service {
                 DRAIN_TIMEOUT.as_secs()
             );
         }
+        self.coverage_watch.join().await;
         self.app.ingest.close();
         self.writer.join().await;
         self.projector.stop().await;

@@ -11,6 +11,7 @@ use super::compare::{Compared, compare};
 use super::fold_wait::FoldWait;
 use super::step::{List, Step};
 use crate::clock::Clock;
+use crate::coverage::{CoveredBy, Span};
 use crate::ids::{AccountId, Scope};
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::{ApiRequest, StripeSeconds};
@@ -22,6 +23,9 @@ pub(super) const RESTARTS_MAX: u32 = 3;
 
 /// Time since the last page of an interrupted run, in seconds, up to which it is continued.
 const RESUMABLE_SECONDS: i64 = DAY_SECONDS;
+
+/// Greatest lead of the ledger's clock before Stripe's, in seconds, at which the end of the complete span is right.
+const CLOCK_LEAD_SECONDS: i64 = 60;
 
 /// Options of a backfill.
 #[derive(Clone, Debug)]
@@ -149,10 +153,34 @@ impl<'a> Backfill<'a> {
         if is_whole {
             self.read_whole.insert(step);
         }
+        // Before the end of the last step is saved: after an interruption in between it runs and records once more.
+        self.record_coverage(step, &progress).await?;
         progress.ended_at = Some(self.clock.now());
         self.save(&mut progress).await?;
         report(&progress);
         Ok(progress)
+    }
+
+    /// Records that the account is complete up to the start of the first step, if all other steps are complete.
+    ///
+    /// The start is one by the ledger's clock, less a minute, because that clock may be ahead of Stripe's.
+    async fn record_coverage(
+        &self,
+        step: Step,
+        progress: &BackfillProgress,
+    ) -> Result<(), StoreError> {
+        let scope = &self.options.scope;
+        let known = self.store.log.backfill_progress(scope).await?;
+        let mut began = progress.started_at;
+        for other in Step::ALL.into_iter().filter(|it| *it != step && self.includes(*it)) {
+            match known.iter().find(|it| it.step == other.as_str() && it.ended_at.is_some()) {
+                Some(ended) => began = began.min(ended.started_at),
+                None => return Ok(()),
+            }
+        }
+        let to = StripeTime(began.to_stripe_time().0 - CLOCK_LEAD_SECONDS);
+        let span = Span { from: Span::BEGINNING, to, by: CoveredBy::Backfill };
+        self.store.log.record_coverage(scope, span, None).await
     }
 
     pub(super) async fn save(&self, progress: &mut BackfillProgress) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Context;
+use super::coverage::note_if_never_backfilled;
 use super::csv_cells::CsvArgs;
 use super::csv_table::CsvTable;
 use super::current::warn_if_behind;
@@ -129,6 +130,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
     }
     warn_if_behind(&store, position).await?;
+    if counts.unknown > 0 {
+        note_if_never_backfilled(&store, &scope).await?;
+    }
     store.close().await;
     let written = match lines {
         Some(mut lines) => written.and_then(|()| lines.flush()),

@@ -3,6 +3,7 @@
 use clap::builder::NonEmptyStringValueParser;
 
 use super::Context;
+use super::coverage::note_if_never_backfilled;
 use super::csv_cells::CsvArgs;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, Failure, print_message};
@@ -92,10 +93,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Err(Failure::usage(invalid.to_string(), invalid.hint()));
     }
     let is_whole = args.after.is_none();
+    let is_of_one = args.user.is_some() || named.is_some();
     let after =
         args.after.map(|id| SubscriptionKey { scope: scope.clone(), id: id.as_str().into() });
     let filter = SubscriptionFilter {
-        account: Some(scope.account),
+        account: Some(scope.account.clone()),
         livemode: Some(scope.livemode),
         user_id: args.user,
         without_user: args.no_user,
@@ -113,6 +115,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let first = pages.next().await?;
     warn_if_behind(&store, pages.stamp.position).await?;
     if first.is_empty() && is_whole {
+        if is_of_one {
+            note_if_never_backfilled(&store, &scope).await?;
+        }
         if let Some(named) = named {
             return Err(Failure::no(
                 format!("no subscription found for {named} in {mode} mode"),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Context;
+use super::coverage::note_if_never_backfilled;
 use super::csv_cells::CsvArgs;
 use super::current::SCOPE_HINT;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, stdout};
@@ -94,7 +95,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let kind = args.kind.unwrap_or_else(|| SubjectKind::from_id(&args.id));
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
-    let subject = Subject { kind, id: args.id.clone(), scope };
+    let subject = Subject { kind, id: args.id.clone(), scope: scope.clone() };
     let past = Past { as_of: args.as_of, known_at: args.known_at };
     let unknown = || {
         Failure::no(
@@ -105,13 +106,18 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut after = args.after.map(Position);
     if let Some(format) = args.format.streamed() {
         let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
-        let stream = stream.await?.ok_or_else(unknown)?;
+        let Some(stream) = stream.await? else {
+            note_if_never_backfilled(&store, &scope).await?;
+            return Err(unknown());
+        };
         report_received_in_future(stream.received_in_future());
         let options = StreamOptions { format, cells: args.cells, with_header: after.is_none() };
         write_lines(stream, after, args.changes_only, options).await?;
     } else {
-        let history = audit::history(&store, subject, past).await?;
-        let (_, mut history) = history.ok_or_else(unknown)?;
+        let Some((_, mut history)) = audit::history(&store, subject, past).await? else {
+            note_if_never_backfilled(&store, &scope).await?;
+            return Err(unknown());
+        };
         skip_through(&mut after, &mut history.events);
         require_skipped(after)?;
         report_received_in_future(history.received_in_future);

@@ -28,6 +28,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
+        unknown: args.settings.unknown,
         checkpoints: args.settings.checkpoints.options()?,
         clock: context.clock.clone(),
         ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)

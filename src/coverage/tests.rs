@@ -63,3 +63,33 @@ fn runs_of_missed_deliveries_that_overlap_are_one() {
     }
     assert_eq!(runs, [run(10, 30, 3), run(50, 60, 3)]);
 }
+
+#[test]
+fn what_no_sync_can_have_read_yet_needs_no_attention() {
+    let mut coverage = Coverage {
+        scope: Scope { account: AccountId::default(), livemode: true },
+        complete: vec![span(0, 1_000, Backfill)],
+        missed: Vec::new(),
+    };
+    let at = |coverage: &Coverage, now| coverage.open_gaps(StripeTime(now)).len();
+    assert_eq!(at(&coverage, 1_000 + SYNC_DUE_SECONDS), 0);
+    assert_eq!(at(&coverage, 1_001 + SYNC_DUE_SECONDS), 1);
+    coverage.complete = vec![span(500, 1_000, Sync)];
+    assert_eq!(at(&coverage, 1_000), 1, "a gap before the first sync is never too young");
+}
+
+#[test]
+fn the_advice_is_a_command_for_the_account_and_mode() {
+    let connected = Scope { account: "acct_1".into(), livemode: false };
+    let gap =
+        Gap { from: StripeTime(100), to: StripeTime(900), reason: GapReason::NeverBackfilled };
+    let advice = gap.advice(&connected, StripeTime(900));
+    assert_eq!(advice, "run `subledger backfill --mode test --account acct_1`");
+    let gap = Gap { reason: GapReason::NotSynced, ..gap };
+    assert!(gap.advice(&connected, StripeTime(900)).contains("STRIPE_API_KEY"));
+    let after_a_month = StripeTime(100 + 30 * 86_400);
+    assert_eq!(
+        gap.advice(&Scope { livemode: true, ..Scope::default() }, after_a_month),
+        "run `subledger backfill`"
+    );
+}

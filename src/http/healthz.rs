@@ -27,6 +27,7 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
     }
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&status));
+    reasons.extend(app.coverage.gaps_reason(app.mode, app.clock.now().to_stripe_time()));
     // The error itself is only in the server's log, because anybody may read this page.
     match status.state {
         FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),

@@ -3,6 +3,7 @@
 //! Every series exists from the start, so that a rate is defined before the first event. Counting is one atomic
 //! addition. No label holds the id of an event, a customer or a user.
 
+mod coverage;
 mod histogram;
 mod ingest;
 mod process;
@@ -20,9 +21,11 @@ use prometheus_client::registry::Registry;
 pub use histogram::Histogram;
 
 use super::connection_state::CloseReason;
+use super::coverage_watch::CoverageWatch;
 use super::problem::ProblemType;
 use super::warnings::Warnings;
 use crate::ingest::Ingest;
+use crate::time::StripeTime;
 
 /// Metrics, in a registry of their own, so that two services in one process share none.
 pub struct Metrics {
@@ -140,9 +143,16 @@ impl Metrics {
     }
 
     /// All metrics in the text format of `OpenMetrics`, with those that are collected on request.
-    pub fn encode(&self, ingest: &Ingest) -> Result<String, fmt::Error> {
+    pub fn encode(
+        &self,
+        ingest: &Ingest,
+        coverage: &CoverageWatch,
+        now: StripeTime,
+    ) -> Result<String, fmt::Error> {
         let mut collected = Registry::with_prefix("subledger");
         collected.register_collector(Box::new(ingest::IngestCollector(ingest.clone())));
+        let coverage = coverage::CoverageCollector { coverage: coverage.latest(), now };
+        collected.register_collector(Box::new(coverage));
         let mut process = Registry::with_prefix("process");
         process.register_collector(Box::new(process::ProcessCollector));
         let mut text = String::new();

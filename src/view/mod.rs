@@ -2,10 +2,15 @@
 //!
 //! A view is what a reader is shown: rows together with what depends on the instant of asking.
 
+mod coverage;
 mod invalid_status;
 
 use serde::Serialize;
 
+pub use coverage::{
+    ACCOUNTS_MAX, AccountCoverage, CompleteView, CoverageView, GapView, MissedView, RUNS_MAX,
+    RunView,
+};
 pub use invalid_status::InvalidStatus;
 
 use crate::audit::{self, History, HistoryEvent, Subject};

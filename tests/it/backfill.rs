@@ -1,6 +1,7 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
 mod comparison;
+mod coverage;
 mod run_once;
 mod world;
 

@@ -1,0 +1,160 @@
+//! `coverage`: from when to when the ledger is known to be complete.
+
+use std::io::Write;
+
+use serde::Deserialize;
+
+use super::Context;
+use super::output::{self, grouped, stdout};
+use super::report::{Exit, despite_broken_pipe, print_message};
+use crate::coverage::{CoveredBy, backfill_command};
+use crate::ids::Scope;
+use crate::store::{OpenMode, Store};
+use crate::time::StripeTime;
+use crate::view::{AccountCoverage, CoverageView};
+
+/// Number of the latest runs of missed deliveries that the table shows.
+const RUNS_SHOWN: usize = 10;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Table for people, at most 100 columns wide.
+    Table,
+    /// One JSON document, as `GET /v1/coverage` answers it.
+    Json,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let store = context.open(OpenMode::ReadOnly).await?;
+    let mode = context.settings.mode;
+    let now = context.clock.now().to_stripe_time();
+    let view = CoverageView::read(&store.log, mode, now).await?;
+    store.close().await;
+    let mut out = stdout();
+    // The exit status is the answer, even if nobody reads the output.
+    despite_broken_pipe(match args.format {
+        Format::Table => write_tables(&view, &mut out),
+        Format::Json => output::write_json(&view, &mut out),
+    })?;
+    let is_complete = view.own(mode).is_some_and(|own| own.gaps.is_empty());
+    let whose = format!("your own account in {mode} mode");
+    print_message(&if is_complete {
+        format!("{whose} is complete")
+    } else {
+        format!("{whose} is not known to be complete")
+    });
+    Ok(if is_complete { Exit::Done } else { Exit::No })
+}
+
+/// Says that the answer may be wrong, if a user or customer is unknown and no backfill has read the account.
+pub(super) async fn note_if_never_backfilled(store: &Store, scope: &Scope) -> anyhow::Result<()> {
+    let coverage = store.log.coverage().await?;
+    if !coverage.iter().any(|it| it.scope == *scope && it.is_backfilled()) {
+        print_message(&format!(
+            "no backfill has read this account, so the ledger may not know all of Stripe's subscriptions: run `{}`",
+            backfill_command(scope)
+        ));
+    }
+    Ok(())
+}
+
+fn write_tables(view: &CoverageView, out: &mut impl Write) -> anyhow::Result<()> {
+    for (index, account) in view.data.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write_account(account, out)?;
+    }
+    if view.truncated {
+        writeln!(out, "\nthere are more accounts than these {}", view.data.len())?;
+    }
+    Ok(out.flush()?)
+}
+
+fn write_account(account: &AccountCoverage, out: &mut impl Write) -> anyhow::Result<()> {
+    let name = match account.account.as_str() {
+        "" => "own account".to_owned(),
+        id => format!("account {id}"),
+    };
+    let mut table =
+        output::table(&[&format!("{name}, {} mode", account.mode), "from", "to", "note"]);
+    for span in &account.complete {
+        let by = match span.by {
+            CoveredBy::Backfill => "by backfill",
+            CoveredBy::Sync => "by sync",
+        };
+        output::add_row(
+            &mut table,
+            ["complete".to_owned(), from(span.from), minute(span.to), by.to_owned()],
+        );
+    }
+    for gap in &account.gaps {
+        let note = format!("{}: {}", gap.reason.describe(), gap.advice);
+        output::add_row(&mut table, ["gap".to_owned(), from(gap.from), minute(gap.to), note]);
+    }
+    let missed = &account.missed;
+    for run in &missed.runs[missed.runs.len().saturating_sub(RUNS_SHOWN)..] {
+        let events = format!("{} events, from the API only", number(run.events));
+        output::add_row(
+            &mut table,
+            ["not delivered".to_owned(), minute(run.from), minute(run.to), events],
+        );
+    }
+    output::keep_whole(&mut table, &[0, 1, 2]);
+    output::write_table(&table, out)?;
+    if missed.runs.len() > RUNS_SHOWN {
+        writeln!(out, "earlier deliveries that are missing: `--format json`")?;
+    }
+    writeln!(out, "deliveries missed: {} events", number(missed.events))?;
+    let synced =
+        account.synced_at.map_or_else(|| "never".to_owned(), |at| minute(at.to_stripe_time()));
+    writeln!(out, "last sync: {synced}")?;
+    if let Some(error) = &account.error {
+        writeln!(out, "error of the last sync: {}", crate::visible::visible(error))?;
+    }
+    for endpoint in endpoints(account) {
+        writeln!(out, "endpoint: {}", crate::visible::visible(&endpoint))?;
+    }
+    Ok(())
+}
+
+/// Webhook endpoint, as far as it is shown.
+#[derive(Deserialize)]
+struct Endpoint {
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    status: String,
+}
+
+fn endpoints(account: &AccountCoverage) -> Vec<String> {
+    let Some(json) = &account.endpoints else { return Vec::new() };
+    let endpoints: Vec<Endpoint> = serde_json::from_str(json.get()).unwrap_or_default();
+    if endpoints.is_empty() {
+        return vec!["none at Stripe: run `subledger stripe endpoint create`".to_owned()];
+    }
+    let describe = |Endpoint { url, status }: &Endpoint| match status.as_str() {
+        "enabled" => format!("{url} is enabled"),
+        status => format!("{url} is {status}: Stripe sends nothing to it"),
+    };
+    endpoints.iter().map(describe).collect()
+}
+
+fn from(at: Option<StripeTime>) -> String {
+    at.map_or_else(|| "the beginning".to_owned(), minute)
+}
+
+fn minute(at: StripeTime) -> String {
+    super::history::minute(&at.to_string())
+}
+
+fn number(count: u64) -> String {
+    grouped(i64::try_from(count).unwrap_or(i64::MAX))
+}
