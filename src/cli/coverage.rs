@@ -1,5 +1,6 @@
 //! `coverage`: from when to when the ledger is known to be complete.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use crate::ids::Scope;
 use crate::store::{OpenMode, Store};
 use crate::time::StripeTime;
 use crate::view::{AccountCoverage, CoverageView};
+use crate::visible::visible;
 
 /// Number of the latest runs of missed deliveries that the table shows.
 const RUNS_SHOWN: usize = 10;
@@ -79,48 +81,48 @@ fn write_tables(view: &CoverageView, out: &mut impl Write) -> anyhow::Result<()>
 }
 
 fn write_account(account: &AccountCoverage, out: &mut impl Write) -> anyhow::Result<()> {
-    let name = match account.account.as_str() {
-        "" => "own account".to_owned(),
-        id => format!("account {id}"),
-    };
-    let mut table =
-        output::table(&[&format!("{name}, {} mode", account.mode), "from", "to", "note"]);
-    for span in &account.complete {
+    let AccountCoverage { mode, complete, gaps, missed, error, .. } = account;
+    match account.account.as_str() {
+        "" => writeln!(out, "own account, {mode} mode")?,
+        id => writeln!(out, "{}, {mode} mode", visible(id))?,
+    }
+    let mut spans = Vec::with_capacity(complete.len() + gaps.len());
+    for span in complete {
         let by = match span.by {
-            CoveredBy::Backfill => "by backfill",
-            CoveredBy::Sync => "by sync",
+            CoveredBy::Backfill => "backfill",
+            CoveredBy::Sync => "sync",
         };
-        output::add_row(
-            &mut table,
-            ["complete".to_owned(), from(span.from), minute(span.to), by.to_owned()],
-        );
+        spans.push((span.from, span.to, "complete", by));
     }
-    for gap in &account.gaps {
-        let note = format!("{}: {}", gap.reason.describe(), gap.advice);
-        output::add_row(&mut table, ["gap".to_owned(), from(gap.from), minute(gap.to), note]);
+    for gap in gaps {
+        spans.push((gap.from, gap.to, "gap", gap.reason.describe()));
     }
-    let missed = &account.missed;
+    spans.sort_by_key(|span| span.0);
+    let mut table = output::table(&["state", "from", "to", "reason"]);
+    for (from, to, state, reason) in spans {
+        let from = from.map_or_else(|| "the beginning".to_owned(), minute);
+        output::add_row(&mut table, [state.to_owned(), from, minute(to), reason.to_owned()]);
+    }
     for run in &missed.runs[missed.runs.len().saturating_sub(RUNS_SHOWN)..] {
-        let events = format!("{} events, from the API only", number(run.events));
-        output::add_row(
-            &mut table,
-            ["not delivered".to_owned(), minute(run.from), minute(run.to), events],
-        );
+        let events = format!("{} events, found by a sync", number(run.events));
+        let state = "not delivered".to_owned();
+        output::add_row(&mut table, [state, minute(run.from), minute(run.to), events]);
     }
     output::keep_whole(&mut table, &[0, 1, 2]);
     output::write_table(&table, out)?;
-    if missed.runs.len() > RUNS_SHOWN {
-        writeln!(out, "earlier deliveries that are missing: `--format json`")?;
-    }
-    writeln!(out, "deliveries missed: {} events", number(missed.events))?;
-    let synced =
-        account.synced_at.map_or_else(|| "never".to_owned(), |at| minute(at.to_stripe_time()));
-    writeln!(out, "last sync: {synced}")?;
-    if let Some(error) = &account.error {
-        writeln!(out, "error of the last sync: {}", crate::visible::visible(error))?;
+    let latest = if missed.runs.len() > RUNS_SHOWN { ", the latest of them above" } else { "" };
+    writeln!(out, "not delivered: {} events{latest}", number(missed.events))?;
+    let synced = account.synced_at.map(|at| minute(at.to_stripe_time()));
+    writeln!(out, "last sync: {}", synced.as_deref().unwrap_or("never"))?;
+    if let Some(error) = error {
+        writeln!(out, "last error of a sync: {}", visible(error))?;
     }
     for endpoint in endpoints(account) {
-        writeln!(out, "endpoint: {}", crate::visible::visible(&endpoint))?;
+        writeln!(out, "endpoint: {}", visible(&endpoint))?;
+    }
+    let advice: BTreeSet<&str> = gaps.iter().map(|gap| gap.advice.as_str()).collect();
+    for advice in advice {
+        writeln!(out, "to close the gap: {}", visible(advice))?;
     }
     Ok(())
 }
@@ -145,10 +147,6 @@ fn endpoints(account: &AccountCoverage) -> Vec<String> {
         status => format!("{url} is {status}: Stripe sends nothing to it"),
     };
     endpoints.iter().map(describe).collect()
-}
-
-fn from(at: Option<StripeTime>) -> String {
-    at.map_or_else(|| "the beginning".to_owned(), minute)
 }
 
 fn minute(at: StripeTime) -> String {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::{Problem, ProblemType};
 use crate::clock::{Clock, Stopwatch};
-use crate::coverage::{Coverage, Gap, backfill_command};
+use crate::coverage::{Coverage, Gap, Span, backfill_command};
 use crate::ids::{Mode, Scope};
 use crate::store::{Log, StoreError};
 use crate::time::StripeTime;
@@ -37,8 +37,8 @@ pub struct CoverageWatch {
 pub(super) struct OpenGaps {
     /// Number of gaps.
     pub(super) gaps: usize,
-    /// Start of the oldest gap.
-    pub(super) since: Option<StripeTime>,
+    /// Start of the first gap.
+    pub(super) first: Option<StripeTime>,
 }
 
 impl CoverageWatch {
@@ -107,16 +107,15 @@ impl CoverageWatch {
     /// Reason to report if the ledger is not known to be complete although it once was synced or backfilled.
     pub(super) fn gaps_reason(&self, mode: Mode, now: StripeTime) -> Option<String> {
         let coverage = self.latest()?;
-        let OpenGaps { gaps, since } = OpenGaps::of(in_mode(&coverage, mode), now);
-        let since = match since.filter(|it| *it != crate::coverage::Span::BEGINNING) {
-            Some(since) => format!("since {since}"),
-            None => "before the first sync".to_owned(),
+        let OpenGaps { gaps, first } = OpenGaps::of(in_mode(&coverage, mode), now);
+        let first = match first? {
+            Span::BEGINNING => "from the beginning on".to_owned(),
+            first => format!("from {first} on"),
         };
-        (gaps > 0).then(|| {
-            format!(
-                "the ledger is not known to be complete {since} ({gaps} gaps); `subledger coverage` lists them"
-            )
-        })
+        let gaps = if gaps == 1 { "a gap" } else { &format!("{gaps} gaps, the first") };
+        Some(format!(
+            "the ledger is not known to be complete: {gaps} {first}; `subledger coverage` lists what is missing"
+        ))
     }
 
     /// Note if no backfill has read the own account in this mode.
@@ -137,7 +136,7 @@ impl OpenGaps {
         now: StripeTime,
     ) -> Self {
         let gaps: Vec<Gap> = coverage.into_iter().flat_map(|it| it.open_gaps(now)).collect();
-        Self { gaps: gaps.len(), since: gaps.iter().map(|it| it.from).min() }
+        Self { gaps: gaps.len(), first: gaps.iter().map(|it| it.from).min() }
     }
 }
 
