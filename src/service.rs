@@ -169,15 +169,7 @@ impl Service {
             );
             store.read_model.generations_clear().await?;
         }
-        let open: Vec<_> =
-            store.files_readable_by_all().iter().map(|it| it.display().to_string()).collect();
-        if !open.is_empty() {
-            let open = open.join(" ");
-            tracing::warn!(
-                open,
-                "every user of this machine can read {open}: run `chmod 600 {open}`"
-            );
-        }
+        warn_of_open_files(&store);
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
@@ -308,6 +300,15 @@ impl Service {
             task.join().await;
         }
         self.app.store.close().await;
+    }
+}
+
+fn warn_of_open_files(store: &Store) {
+    let open = store.files_readable_by_all();
+    let open: Vec<_> = open.iter().map(|it| it.display().to_string()).collect();
+    if !open.is_empty() {
+        let open = open.join(" ");
+        tracing::warn!(open, "every user of this machine can read {open}: run `chmod 600 {open}`");
     }
 }
 

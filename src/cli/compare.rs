@@ -131,7 +131,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     warn_if_behind(&store, position).await?;
     if counts.unknown > 0 {
-        note_if_never_backfilled(&store, &scope).await?;
+        note_if_never_backfilled(&store, &scope).await;
     }
     store.close().await;
     let written = match lines {

@@ -116,7 +116,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     warn_if_behind(&store, pages.stamp.position).await?;
     if first.is_empty() && is_whole {
         if is_of_one {
-            note_if_never_backfilled(&store, &scope).await?;
+            note_if_never_backfilled(&store, &scope).await;
         }
         if let Some(named) = named {
             return Err(Failure::no(

@@ -107,7 +107,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if let Some(format) = args.format.streamed() {
         let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
         let Some(stream) = stream.await? else {
-            note_if_never_backfilled(&store, &scope).await?;
+            note_if_never_backfilled(&store, &scope).await;
             return Err(unknown());
         };
         report_received_in_future(stream.received_in_future());
@@ -115,7 +115,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         write_lines(stream, after, args.changes_only, options).await?;
     } else {
         let Some((_, mut history)) = audit::history(&store, subject, past).await? else {
-            note_if_never_backfilled(&store, &scope).await?;
+            note_if_never_backfilled(&store, &scope).await;
             return Err(unknown());
         };
         skip_through(&mut after, &mut history.events);
