@@ -160,14 +160,13 @@ impl Backfill<'_> {
         }
         if !is_over(row) && !self.has_seen(id) {
             let query = [("expand[]", "discounts")];
-            match self.get(&format!("/v1/subscriptions/{id}"), &query).await? {
-                Some(answer) => self.take_answer(&answer, progress).await?,
-                None => {
-                    let request = self.request_of_now(customer).await?;
-                    let scope = &self.options.scope;
-                    let gone = Candidate::gone_subscription(id, customer, scope, &request);
-                    self.take_gone(gone, progress).await?;
-                }
+            if let Some(answer) = self.get(&format!("/v1/subscriptions/{id}"), &query).await? {
+                self.take_answer(&answer, progress).await?;
+            } else {
+                let request = self.request_of_now(customer).await?;
+                let scope = &self.options.scope;
+                let gone = Candidate::gone_subscription(id, customer, scope, &request);
+                self.take_gone(gone, progress).await?;
             }
         }
         self.read_latest_invoice(row, progress).await
@@ -188,15 +187,13 @@ impl Backfill<'_> {
         if !may_have_changed {
             return Ok(());
         }
-        match self.get(&format!("/v1/invoices/{id}"), &[]).await? {
-            Some(answer) => self.take_answer(&answer, progress).await,
-            None => {
-                let request = self.request_of_now(row.customer_id.as_str()).await?;
-                let scope = &self.options.scope;
-                let gone = Candidate::gone_invoice(id.as_str(), row, scope, &request);
-                self.take_gone(gone, progress).await
-            }
+        if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
+            return self.take_answer(&answer, progress).await;
         }
+        let request = self.request_of_now(row.customer_id.as_str()).await?;
+        let scope = &self.options.scope;
+        let gone = Candidate::gone_invoice(id.as_str(), row, scope, &request);
+        self.take_gone(gone, progress).await
     }
 
     /// Reads one object. None if it does not exist.

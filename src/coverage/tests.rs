@@ -37,6 +37,7 @@ fn a_later_backfill_closes_all_gaps_before_it() {
 
 #[test]
 fn gaps_are_what_no_span_covers() {
+    use GapReason::{NeverBackfilled, NotSynced, OlderThanListed};
     let coverage = |complete: &[(i64, i64, CoveredBy)]| Coverage {
         scope: Scope { account: AccountId::default(), livemode: true },
         complete: complete.iter().map(|it| span(it.0, it.1, it.2)).collect(),
@@ -46,7 +47,6 @@ fn gaps_are_what_no_span_covers() {
         let gaps = coverage(complete).gaps(StripeTime(now));
         gaps.iter().map(|it| (it.from.0, it.to.0, it.reason)).collect::<Vec<_>>()
     };
-    use GapReason::{NeverBackfilled, NotSynced, OlderThanListed};
     assert_eq!(gaps(&[], 9), [(0, 9, NeverBackfilled)]);
     assert_eq!(gaps(&[(5, 9, Sync)], 9), [(0, 5, NeverBackfilled)]);
     let holed = [(0, 20, Backfill), (20, 30, Sync), (40, 60, Sync)];
