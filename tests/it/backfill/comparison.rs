@@ -58,6 +58,7 @@ impl Known<'_> {
                 "past_due_since" => !is_leap,
                 "email" => is_shown_customer,
                 // Where the metadata of a customer named the user.
+                "user_id_conflict" => is_shown_customer,
                 "user_id" | "user_id_source" => {
                     is_shown_customer || truth["user_id_source"] != "customer.metadata"
                 }
