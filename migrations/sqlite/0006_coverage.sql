@@ -68,6 +68,7 @@ CREATE TABLE thin_events (
 
 CREATE INDEX thin_events_waiting ON thin_events (position) WHERE state = 'waiting';
 CREATE INDEX thin_events_fetched ON thin_events (fetched) WHERE fetched IS NOT NULL;
+CREATE INDEX thin_events_not_fetched ON thin_events (object_id) WHERE state <> 'fetched';
 
 -- Position up to which the log was searched for thin events.
 CREATE TABLE thin_cursor (
