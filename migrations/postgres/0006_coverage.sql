@@ -59,8 +59,8 @@ CREATE TABLE thin_events (
     state    text COLLATE "C" NOT NULL CHECK (state IN ('waiting', 'fetched', 'gone')),
     -- Id of the object that it names.
     object_id text,
-    -- Id of the event or observation that was fetched.
-    fetched  text,
+    -- Position of the event or observation that was fetched; NULL also if the object said nothing new.
+    fetched  bigint,
     -- Number of attempts that failed, and the error of the last one.
     attempts bigint NOT NULL,
     error    text

@@ -59,8 +59,8 @@ CREATE TABLE thin_events (
     state    TEXT    NOT NULL CHECK (state IN ('waiting', 'fetched', 'gone')),
     -- Id of the object that it names.
     object_id TEXT,
-    -- Id of the event or observation that was fetched.
-    fetched  TEXT,
+    -- Position of the event or observation that was fetched; NULL also if the object said nothing new.
+    fetched  INTEGER,
     -- Number of attempts that failed, and the error of the last one.
     attempts INTEGER NOT NULL,
     error    TEXT

@@ -63,7 +63,8 @@ pub use read_model::{
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;
 pub use thin_events::{
-    FoundThinEvent, NewThinEvent, THIN_BODY_BYTES_MAX, ThinEvent, ThinMark, ThinState, ThinWaiting,
+    FetchedEvent, FoundThinEvent, NewThinEvent, THIN_BODY_BYTES_MAX, ThinEvent, ThinMark,
+    ThinState, ThinWaiting,
 };
 pub use url::{DatabaseUrl, Server, UrlError};
 

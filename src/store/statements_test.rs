@@ -298,7 +298,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("WAITING", thin_events::sql::WAITING),
         of("COUNT_WAITING", thin_events::sql::COUNT_WAITING),
         of("AT", thin_events::sql::AT),
-        of("FETCHED_AS", thin_events::sql::FETCHED_AS),
+        of("FETCHED_AT", thin_events::sql::FETCHED_AT),
         of("NOT_FETCHED", thin_events::sql::NOT_FETCHED),
         of("KNOWN", thin_events::sql::KNOWN),
     ];

@@ -53,25 +53,36 @@ pub enum ThinState {
 pub struct ThinEvent {
     /// Position in the log.
     pub position: Position,
+    /// Id of the thin event itself.
+    pub event_id: EventId,
     /// Account and mode.
     pub scope: Scope,
     /// State.
     pub state: ThinState,
     /// Id of the object that it names.
     pub object_id: Option<String>,
-    /// Id of the event or observation that was fetched. None also if the object said nothing new.
-    pub fetched: Option<EventId>,
+    /// Event or observation that was fetched. None also if the object said nothing new.
+    pub fetched: Option<FetchedEvent>,
     /// Number of attempts that failed.
     pub attempts: u64,
     /// Error of the last attempt, or the reason why it is gone.
     pub error: Option<String>,
 }
 
+/// Event or observation that was fetched for a thin event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedEvent {
+    /// Position in the log.
+    pub position: Position,
+    /// Id.
+    pub event_id: EventId,
+}
+
 /// Outcome of fetching what a thin event names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ThinMark {
-    /// What it names is in the log: as this event or observation, or not at all because it says nothing new.
-    Fetched(Option<EventId>),
+    /// What it names is in the log: at this position, or not at all because it says nothing new.
+    Fetched(Option<Position>),
     /// Stripe shows it no more, for this reason.
     Gone(String),
     /// The attempt failed with this error. It still waits.
@@ -189,7 +200,8 @@ impl Log {
     pub async fn thin_waiting(&self) -> Result<Vec<ThinWaiting>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let rows = reader.session().query(sql::COUNT_WAITING).fetch_all().await?;
-        let count = |row: &Row, column| Ok::<_, StoreError>(row.get::<i64, _>(column)?.unsigned_abs());
+        let count =
+            |row: &Row, column| Ok::<_, StoreError>(row.get::<i64, _>(column)?.unsigned_abs());
         rows.iter()
             .map(|row| {
                 let (waiting, failing) = (count(row, 2)?, count(row, 3)?);
@@ -200,10 +212,7 @@ impl Log {
 
     /// Marks waiting thin events. One that no longer waits stays as it is.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn mark_thin_events(
-        &self,
-        marks: &[(Position, ThinMark)],
-    ) -> Result<(), StoreError> {
+    pub async fn mark_thin_events(&self, marks: &[(Position, ThinMark)]) -> Result<(), StoreError> {
         if marks.is_empty() {
             return Ok(());
         }
@@ -211,11 +220,15 @@ impl Log {
         let mut session = write.session();
         for (position, mark) in marks {
             let (statement, text) = match mark {
-                ThinMark::Fetched(id) => (sql::MARK_FETCHED, id.as_ref().map(EventId::as_str)),
-                ThinMark::Gone(reason) => (sql::MARK_GONE, Some(reason.as_str())),
-                ThinMark::Failed(error) => (sql::MARK_FAILED, Some(error.as_str())),
+                ThinMark::Fetched(fetched) => {
+                    let query = session.query(sql::MARK_FETCHED).bind(position.0);
+                    query.bind(fetched.map(|it| it.0)).execute().await?;
+                    continue;
+                }
+                ThinMark::Gone(reason) => (sql::MARK_GONE, reason),
+                ThinMark::Failed(error) => (sql::MARK_FAILED, error),
             };
-            session.query(statement).bind(position.0).bind(text).execute().await?;
+            session.query(statement).bind(position.0).bind(text.as_str()).execute().await?;
         }
         write.commit().await
     }
@@ -232,17 +245,15 @@ impl Log {
         rows.await?.iter().map(read).collect()
     }
 
-    /// Noted thin events for which these events or observations were fetched, of any account and mode, with the ids of
-    /// the thin events themselves.
+    /// Noted thin events for which the events or observations at these positions were fetched.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn thin_events_fetched_as(
+    pub async fn thin_events_fetched_at(
         &self,
-        fetched: &[EventId],
-    ) -> Result<Vec<(ThinEvent, EventId)>, StoreError> {
+        fetched: &[Position],
+    ) -> Result<Vec<ThinEvent>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let rows = session.bulk(sql::FETCHED_AS, fetched, |to, id| to.text(id.as_str()));
-        let read = |row: &Row| Ok((read(row)?, EventId::new(row.get::<String, _>(8)?)));
+        let rows = session.bulk(sql::FETCHED_AT, fetched, |to, position| to.integer(position.0));
         rows.await?.iter().map(read).collect()
     }
 
@@ -258,20 +269,20 @@ impl Log {
         rows.await?.iter().map(read).collect()
     }
 
-    /// Ids of those of these events that the log has in this account and mode.
+    /// Positions and ids of those of these events that the log has in this account and mode.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn known_events(
         &self,
         of: &Scope,
         ids: &[EventId],
-    ) -> Result<Vec<EventId>, StoreError> {
+    ) -> Result<Vec<(Position, EventId)>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let rows = session.bulk(sql::KNOWN, ids, |to, id| to.text(id.as_str()));
         let mut known = Vec::new();
         for row in rows.await? {
-            if scope(&row, 1)? == *of {
-                known.push(EventId::new(row.get::<String, _>(0)?));
+            if scope(&row, 2)? == *of {
+                known.push((Position(row.get(0)?), EventId::new(row.get::<String, _>(1)?)));
             }
         }
         Ok(known)
@@ -285,23 +296,26 @@ fn scope(row: &Row, first: usize) -> Result<Scope, StoreError> {
 }
 
 fn read(row: &Row) -> Result<ThinEvent, StoreError> {
-    let state: String = row.get(3)?;
+    let state: String = row.get(4)?;
     let state = match state.as_str() {
         "waiting" => ThinState::Waiting,
         "fetched" => ThinState::Fetched,
         "gone" => ThinState::Gone,
-        other => {
-            return Err(StoreError::Corrupt(format!("a thin event is `{other}`")));
-        }
+        other => return Err(StoreError::Corrupt(format!("a thin event is `{other}`"))),
     };
+    let fetched = row.get::<Option<i64>, _>(6)?.zip(row.get::<Option<String>, _>(7)?);
     Ok(ThinEvent {
         position: Position(row.get(0)?),
-        scope: scope(row, 1)?,
+        event_id: EventId::new(row.get::<String, _>(1)?),
+        scope: scope(row, 2)?,
         state,
-        object_id: row.get(4)?,
-        fetched: row.get::<Option<String>, _>(5)?.map(EventId::new),
-        attempts: row.get::<i64, _>(6)?.unsigned_abs(),
-        error: row.get(7)?,
+        object_id: row.get(5)?,
+        fetched: fetched.map(|(position, id)| FetchedEvent {
+            position: Position(position),
+            event_id: EventId::new(id),
+        }),
+        attempts: row.get::<i64, _>(8)?.unsigned_abs(),
+        error: row.get(9)?,
     })
 }
 
@@ -315,29 +329,36 @@ pub(in crate::store) mod sql {
         NOTE [Integer, Text, Bool, Text, Text, Text] = "INSERT INTO thin_events (position, account, livemode, state, object_id, attempts, error)
             SELECT column1, column2, column3, column4, column5, 0, column6 FROM ({rows}) AS r WHERE column1 IS NOT NULL
             ON CONFLICT DO NOTHING";
-        WAITING = "SELECT position, account, livemode, state, object_id, fetched, attempts, error FROM thin_events
-            WHERE state = 'waiting' AND account = $1 AND livemode = $2 ORDER BY attempts, position LIMIT CAST($3 AS bigint)";
-        LATEST_WAITING = "SELECT position, account, livemode, state, object_id, fetched, attempts, error FROM thin_events
-            WHERE state = 'waiting' AND account = $1 AND livemode = $2 ORDER BY position DESC LIMIT CAST($3 AS bigint)";
+        WAITING = "SELECT page.position, e.event_id, page.account, page.livemode, page.state, page.object_id, page.fetched, f.event_id AS fetched_id, page.attempts, page.error
+            FROM (SELECT * FROM thin_events WHERE state = 'waiting' AND account = $1 AND livemode = $2
+                ORDER BY attempts, position LIMIT CAST($3 AS bigint)) AS page JOIN events AS e ON e.position = page.position LEFT JOIN events AS f ON f.position = page.fetched
+            ORDER BY page.attempts, page.position";
+        LATEST_WAITING = "SELECT page.position, e.event_id, page.account, page.livemode, page.state, page.object_id, page.fetched, f.event_id AS fetched_id, page.attempts, page.error
+            FROM (SELECT * FROM thin_events WHERE state = 'waiting' AND account = $1 AND livemode = $2
+                ORDER BY position DESC LIMIT CAST($3 AS bigint)) AS page JOIN events AS e ON e.position = page.position LEFT JOIN events AS f ON f.position = page.fetched
+            ORDER BY page.position DESC";
         COUNT_WAITING = "SELECT account, livemode, count(*), count(CASE WHEN attempts > 0 THEN 1 END) FROM thin_events
             WHERE state = 'waiting' GROUP BY account, livemode ORDER BY account, livemode";
         MARK_FETCHED = "UPDATE thin_events SET state = 'fetched', fetched = $2, error = NULL WHERE position = $1 AND state = 'waiting'";
         MARK_GONE = "UPDATE thin_events SET state = 'gone', error = $2 WHERE position = $1 AND state = 'waiting'";
         MARK_FAILED = "UPDATE thin_events SET attempts = attempts + 1, error = $2 WHERE position = $1 AND state = 'waiting'";
-        AT [Integer] = sqlite "SELECT position, account, livemode, state, object_id, fetched, attempts, error FROM thin_events
-            WHERE position IN ({rows}) ORDER BY position",
-            postgres "SELECT t.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, account, livemode, state, object_id, fetched, attempts, error
-                FROM thin_events WHERE position = k.column1 OFFSET 0) AS t ORDER BY t.position";
-        FETCHED_AS [Text] = sqlite "SELECT t.position, t.account, t.livemode, t.state, t.object_id, t.fetched, t.attempts, t.error, e.event_id
-            FROM thin_events AS t JOIN events AS e ON e.position = t.position WHERE t.fetched IN ({rows}) ORDER BY t.position",
-            postgres "SELECT t.*, e.event_id FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, account, livemode, state, object_id, fetched, attempts, error
-                FROM thin_events WHERE fetched = k.column1 OFFSET 0) AS t JOIN events AS e ON e.position = t.position ORDER BY t.position";
-        NOT_FETCHED [Text] = sqlite "SELECT position, account, livemode, state, object_id, fetched, attempts, error FROM thin_events
-            WHERE object_id IN ({rows}) AND state <> 'fetched' ORDER BY position",
-            postgres "SELECT t.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, account, livemode, state, object_id, fetched, attempts, error
-                FROM thin_events WHERE object_id = k.column1 AND state <> 'fetched' OFFSET 0) AS t ORDER BY t.position";
-        KNOWN [Text] = sqlite "SELECT event_id, account, livemode FROM events WHERE event_id IN ({rows})",
-            postgres "SELECT e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
-                (SELECT event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
+        AT [Integer] = sqlite "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
+            FROM thin_events AS t JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched WHERE t.position IN ({rows}) ORDER BY t.position",
+            postgres "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
+            FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT * FROM thin_events WHERE position = k.column1 OFFSET 0) AS t
+                JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched ORDER BY t.position";
+        FETCHED_AT [Integer] = sqlite "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
+            FROM thin_events AS t JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched WHERE t.fetched IN ({rows}) ORDER BY t.position",
+            postgres "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
+            FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT * FROM thin_events WHERE fetched = k.column1 OFFSET 0) AS t
+                JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched ORDER BY t.position";
+        NOT_FETCHED [Text] = sqlite "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
+            FROM thin_events AS t JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched WHERE t.object_id IN ({rows}) AND t.state <> 'fetched' ORDER BY t.position",
+            postgres "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
+            FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT * FROM thin_events WHERE object_id = k.column1 AND state <> 'fetched' OFFSET 0) AS t
+                JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched ORDER BY t.position";
+        KNOWN [Text] = sqlite "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({rows})",
+            postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
+                (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
     }
 }

@@ -198,8 +198,7 @@ mod tests {
             assert_eq!(read, Err(UnreadableReference::SnapshotEvent), "{id}");
         }
         for id in ["", "cus_1/x", "cus_1\u{0}", long.as_str()] {
-            let read =
-                ThinReference::read(&body("\"evt_1\"", &related(id, "/v1/customers/cus_1")));
+            let read = ThinReference::read(&body("\"evt_1\"", &related(id, "/v1/customers/cus_1")));
             assert_eq!(read, Err(UnreadableReference::ObjectId), "{id}");
         }
         assert_eq!(

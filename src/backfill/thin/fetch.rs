@@ -10,7 +10,7 @@ use crate::backfill::candidate::Candidate;
 use crate::backfill::compare::compare;
 use crate::backfill::{Backfill, BackfillError, BackfillOptions, FoldWait};
 use crate::clock::Clock;
-use crate::ids::{EventId, Position, Scope};
+use crate::ids::{Position, Scope};
 use crate::store::{NewEvent, Store, StoreError, ThinEvent, ThinMark};
 use crate::stripe::thin::RelatedObject;
 use crate::stripe_api::{ApiClient, ApiError};
@@ -96,6 +96,7 @@ pub async fn fetch_thin_events(
         denied: BTreeMap::new(),
         failures_in_a_row: 0,
         observed: BTreeMap::new(),
+        missing: Vec::new(),
         is_account_known: false,
     };
     for some in waiting.chunks(EVENTS_AT_ONCE) {
@@ -104,6 +105,7 @@ pub async fn fetch_thin_events(
             break;
         }
     }
+    round.mark_missing().await?;
     let ThinOutcome { known, appended, confirmed, gone, .. } = round.outcome;
     round.outcome.has_more = waiting.len() == ROUND_EVENTS_MAX
         && round.outcome.stopped.is_none()
@@ -124,7 +126,9 @@ struct Round<'a> {
     failures_in_a_row: usize,
     /// Paths of the objects that this round observed, with the observation if it said something new. Later than every
     /// event that waited when the round began.
-    observed: BTreeMap<String, Option<EventId>>,
+    observed: BTreeMap<String, Option<Position>>,
+    /// Thin events with nothing at Stripe, and the paths.
+    missing: Vec<(Position, String)>,
     /// True once Stripe has shown something that the ledger knows.
     is_account_known: bool,
 }
@@ -193,12 +197,11 @@ impl<'a> Round<'a> {
             }
         }
         drop(answers);
-        let events: Vec<NewEvent> = found.iter().map(|(_, event)| event.clone()).collect();
-        self.append(&events).await?;
-        let fetched = found.into_iter().map(|(position, event)| {
-            (position, ThinMark::Fetched(Some(event.facts().event_id.clone())))
-        });
-        marks.extend(fetched);
+        let (positions, events): (Vec<Position>, Vec<NewEvent>) = found.into_iter().unzip();
+        let appended = self.append(&events).await?;
+        let fetched =
+            |(position, at): (Position, Position)| (position, ThinMark::Fetched(Some(at)));
+        marks.extend(positions.into_iter().zip(appended).map(fetched));
         self.store.log.mark_thin_events(&marks).await?;
         Ok(without_event)
     }
@@ -210,12 +213,14 @@ impl<'a> Round<'a> {
         for it in events {
             let object = it.reference.as_ref().ok().and_then(|it| it.object.clone());
             let Some(object) = object else {
-                self.missing(&it, "the event that it names", &mut marks).await?;
+                let id = it.reference.as_ref().ok().and_then(|it| it.snapshot_event.as_deref());
+                let path = format!("/v1/events/{}", id.unwrap_or_default());
+                self.missing(&it, path);
                 continue;
             };
             if let Some(observation) = self.observed.get(&object.path) {
                 self.outcome.confirmed += 1;
-                marks.push((it.position, ThinMark::Fetched(observation.clone())));
+                marks.push((it.position, ThinMark::Fetched(*observation)));
             } else if !self.is_denied(&it, &mut marks) {
                 let path = object.path.clone();
                 asked.entry(path).or_insert_with(|| (object, Vec::new())).1.push(it);
@@ -233,6 +238,7 @@ impl<'a> Round<'a> {
             match answer {
                 Answer::Found(candidate) => {
                     self.note_answer();
+                    self.is_account_known = true;
                     found.push((path, events, candidate));
                 }
                 Answer::NotRead => {
@@ -244,7 +250,7 @@ impl<'a> Round<'a> {
                 }
                 Answer::Missing => {
                     for it in events {
-                        self.missing(&it, &path, &mut marks).await?;
+                        self.missing(&it, path.clone());
                     }
                 }
                 Answer::Unreadable(reason) => {
@@ -285,24 +291,26 @@ impl<'a> Round<'a> {
         // Else what an earlier event said would be appended again.
         self.fold.caught_up().await?;
         let new = compare(&self.store.read_model, candidates).await?.new;
-        self.append(&new).await?;
+        let appended = self.append(&new).await?;
         for (path, events, id) in named {
-            let is_new = new.iter().any(|it| it.facts().event_id == id);
-            let observation = is_new.then_some(id);
-            self.outcome.confirmed += events.len() as u64 - u64::from(is_new);
-            let fetched = || ThinMark::Fetched(observation.clone());
-            marks.extend(events.iter().map(|it| (it.position, fetched())));
+            let place = new.iter().position(|it| it.facts().event_id == id);
+            let observation = place.and_then(|at| appended.get(at)).copied();
+            self.outcome.confirmed += events.len() as u64 - u64::from(observation.is_some());
+            let fetched = ThinMark::Fetched(observation);
+            marks.extend(events.iter().map(|it| (it.position, fetched.clone())));
             self.observed.insert(path, observation);
         }
         Ok(())
     }
 
-    async fn append(&mut self, events: &[NewEvent]) -> Result<(), StoreError> {
-        if !events.is_empty() {
-            let appended = self.store.log.append(events).await?;
-            self.outcome.appended += appended.iter().filter(|it| !it.duplicate).count() as u64;
+    /// Appends events, and returns their positions.
+    async fn append(&mut self, events: &[NewEvent]) -> Result<Vec<Position>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let appended = self.store.log.append(events).await?;
+        self.outcome.appended += appended.iter().filter(|it| !it.duplicate).count() as u64;
+        Ok(appended.into_iter().map(|it| it.position).collect())
     }
 
     fn requests(&self) -> Requests<'a> {
@@ -323,6 +331,13 @@ impl<'a> Round<'a> {
 
     fn failed(&mut self, position: Position, error: String, marks: &mut Marks) {
         self.outcome.failed += 1;
+        // The others are in the outcome, and each has its error beside the log.
+        if self.outcome.failed == 1 {
+            tracing::warn!(
+                position = position.0,
+                "a thin event waits, because it could not be fetched: {error}"
+            );
+        }
         marks.push((position, ThinMark::Failed(error)));
     }
 
@@ -352,36 +367,49 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Notes that Stripe has nothing at a path. That is final only if the key belongs to the account of the ledger.
-    async fn missing(
-        &mut self,
-        it: &Referenced,
-        path: &str,
-        marks: &mut Marks,
-    ) -> Result<(), BackfillError> {
+    /// Notes that Stripe has nothing at a path.
+    fn missing(&mut self, it: &Referenced, path: String) {
         self.note_answer();
         if is_young(it, self.clock.now().to_stripe_time()) {
             self.outcome.young += 1;
+        } else {
+            self.missing.push((it.position, path));
+        }
+    }
+
+    /// Marks the thin events with nothing at Stripe as gone. That is final, so the key must have shown something of the
+    /// account of the ledger.
+    async fn mark_missing(&mut self) -> Result<(), BackfillError> {
+        let missing = std::mem::take(&mut self.missing);
+        if missing.is_empty() || (self.outcome.stopped.is_some() && !self.is_account_known) {
             return Ok(());
         }
         if !self.is_account_known {
-            let options = BackfillOptions {
-                scope: self.scope.clone(),
-                invoices_since: StripeTime::default(),
+            let scope = self.scope.clone();
+            let options = BackfillOptions { scope, invoices_since: StripeTime::default() };
+            let (store, clock) = (self.store, self.clock.clone());
+            let backfill = Backfill::new(store, self.client, self.fold, options, clock);
+            self.is_account_known = match backfill.is_account_known().await {
+                // They wait for the next round.
+                Err(BackfillError::Api(error)) => {
+                    self.outcome.stopped = Some(error);
+                    return Ok(());
+                }
+                known => known?,
             };
-            let backfill =
-                Backfill::new(self.store, self.client, self.fold, options, self.clock.clone());
-            self.is_account_known = backfill.is_account_known().await?;
         }
-        let nothing = format!("Stripe has nothing at {path}");
-        if self.is_account_known {
-            self.outcome.gone += 1;
-            marks.push((it.position, ThinMark::Gone(nothing)));
-        } else {
-            let doubt = "check that the API key belongs to the account of these events";
-            self.failed(it.position, format!("{nothing}, nor anything else: {doubt}"), marks);
+        let mut marks = Marks::new();
+        for (position, path) in missing {
+            let nothing = format!("Stripe has nothing at {path}");
+            if self.is_account_known {
+                self.outcome.gone += 1;
+                marks.push((position, ThinMark::Gone(nothing)));
+            } else {
+                let doubt = "check that the API key belongs to the account of these events";
+                self.failed(position, format!("{nothing}, nor anything else: {doubt}"), &mut marks);
+            }
         }
-        Ok(())
+        Ok(self.store.log.mark_thin_events(&marks).await?)
     }
 }
 

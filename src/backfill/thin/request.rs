@@ -64,6 +64,8 @@ impl Requests<'_> {
             if is_subscription { &[("expand[]", "discounts")] } else { &[] };
         let answer = match self.client.get(&path, query, account).await {
             Ok(answer) => answer,
+            // A path that Stripe does not have, such as that of a single discount.
+            Err(ApiError::Refused { status: 404, .. }) => return Answer::Missing,
             Err(error) => return Answer::from(error),
         };
         let body = answer.body.trim();
