@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::backfill::watch_thin_events;
 use crate::clock::Clock;
 use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, UnknownUser, WebhookSecrets};
 use crate::http::{
@@ -64,6 +65,8 @@ pub struct Options {
     pub unknown: UnknownUser,
     /// Signing and publication of checkpoints; none without a key.
     pub checkpoints: Option<CheckpointOptions>,
+    /// True if a key of Stripe's API is configured, with which thin events are fetched.
+    pub has_api_key: bool,
     /// Clock of the service.
     pub clock: Clock,
 }
@@ -87,6 +90,7 @@ impl Options {
             accept_new_log: false,
             unknown: UnknownUser::default(),
             checkpoints: None,
+            has_api_key: false,
             clock: Clock::System,
         }
     }
@@ -122,8 +126,8 @@ pub struct Service {
     app: Arc<AppState>,
     projector: Projector,
     writer: Task,
-    /// Tasks that store hashes for proofs, and publish checkpoints.
-    proof_tasks: Vec<Task>,
+    /// Tasks that store hashes for proofs, publish checkpoints, and count thin events.
+    finite_tasks: Vec<Task>,
     coverage_watch: Task,
     publishing: CancellationToken,
     stop: CancellationToken,
@@ -174,13 +178,15 @@ impl Service {
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
         let filler = tokio::spawn(fill_nodes(store.log.clone(), stop.clone()));
-        let mut proof_tasks = vec![Task::finite("the filler of the log's tree", filler)];
+        let mut finite_tasks = vec![Task::finite("the filler of the log's tree", filler)];
         if let Some(publisher) = publisher {
             let publisher = publisher.start(store.log.clone(), publishing.clone());
-            proof_tasks.push(Task::finite("the publisher of checkpoints", publisher));
+            finite_tasks.push(Task::finite("the publisher of checkpoints", publisher));
         }
         let coverage = Arc::new(CoverageWatch::new(store.log.clone()));
         let coverage_watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
+        let (thin, watch) = watch_thin_events(store.log.clone(), options.has_api_key, stop.clone());
+        finite_tasks.push(Task::finite("the count of thin events", watch));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
             store,
@@ -193,6 +199,8 @@ impl Service {
             clock: options.clock,
             metrics: Arc::default(),
             one_time_warnings: OneTimeWarnings::default(),
+            thin,
+            has_api_key: options.has_api_key,
             body_budget: BodyBudget::default(),
             coverage,
             unknown: options.unknown,
@@ -221,7 +229,7 @@ impl Service {
             app,
             projector,
             writer: Task::permanent("the writer of the log", writer),
-            proof_tasks,
+            finite_tasks,
             coverage_watch: Task::permanent("the watch of the coverage", coverage_watch),
             publishing,
             stop,
@@ -253,7 +261,7 @@ impl Service {
             if self.projector.has_failed() {
                 return "the follower of the log";
             }
-            let tasks = self.listeners.iter_mut().chain(&mut self.proof_tasks);
+            let tasks = self.listeners.iter_mut().chain(&mut self.finite_tasks);
             for task in tasks.chain([&mut self.writer, &mut self.coverage_watch]) {
                 if task.has_failed().await {
                     return task.name();
@@ -296,7 +304,7 @@ impl Service {
         self.projector.stop().await;
         // After the last append, so that the last checkpoint covers the whole log.
         self.publishing.cancel();
-        for task in &mut self.proof_tasks {
+        for task in &mut self.finite_tasks {
             task.join().await;
         }
         self.app.store.close().await;

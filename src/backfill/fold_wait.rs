@@ -16,7 +16,8 @@ const STALLED: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub struct FoldWait {
     store: Store,
-    projector: Projector,
+    /// None if a service folds the log.
+    projector: Option<Projector>,
 }
 
 impl FoldWait {
@@ -29,7 +30,12 @@ impl FoldWait {
             None => logic,
         };
         let projector = Projector::start(store.clone(), logic, clock);
-        Ok(Self { store: store.clone(), projector })
+        Ok(Self { store: store.clone(), projector: Some(projector) })
+    }
+
+    /// Waits for the follower of a service, and folds nothing itself.
+    pub fn beside_service(store: &Store) -> Self {
+        Self { store: store.clone(), projector: None }
     }
 
     /// Waits until the live generation has folded every event that the log has now.
@@ -60,6 +66,8 @@ impl FoldWait {
 
     /// Stops to follow.
     pub async fn stop(self) {
-        self.projector.stop().await;
+        if let Some(projector) = self.projector {
+            projector.stop().await;
+        }
     }
 }

@@ -16,6 +16,7 @@
 //! | `fold_wait` | wait until the read model has folded the log |
 //! | `run` | the steps, one after the other |
 //! | `remaining` | subscriptions that no list has shown |
+//! | `thin` | what thin events name |
 
 mod account_check;
 mod candidate;
@@ -26,9 +27,14 @@ mod fold_wait;
 mod remaining;
 mod run;
 mod step;
+mod thin;
 
 pub use entitlements::uses_entitlements;
 pub use estimate::{Estimate, estimate};
 pub use fold_wait::FoldWait;
 pub use run::{Backfill, BackfillError, BackfillOptions};
 pub use step::{List, Step};
+pub use thin::{
+    ROUND_EVENTS_MAX, ThinCounts, ThinOutcome, ThinStatus, fetch_thin_events, mark_known_twins,
+    note_thin_events, waiting_reason, watch_thin_events,
+};

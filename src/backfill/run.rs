@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde_json::value::RawValue;
 
-use super::candidate::{Candidate, Unreadable};
+use super::candidate::{Candidate, Unreadable, seen_by};
 use super::compare::{Compared, compare};
 use super::fold_wait::FoldWait;
 use super::step::{List, Step};
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::coverage::{CoveredBy, Span};
 use crate::ids::{AccountId, Scope};
 use crate::store::{BackfillProgress, Store, StoreError};
-use crate::stripe::observation::{ApiRequest, StripeSeconds};
+use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
 use crate::time::{DAY_SECONDS, ReceivedAt, StripeTime};
 
@@ -278,12 +278,9 @@ impl<'a> Backfill<'a> {
         self.append(candidates, progress).await
     }
 
-    /// Request whose `Date` is not in the future. A proxy may have a clock that is ahead, and an observation of the
-    /// future would win over every event until then.
+    /// Request whose `Date` is not in the future.
     pub(super) fn seen_now(&self, request: &ApiRequest) -> ApiRequest {
-        let now = self.clock.now().to_stripe_time();
-        let date = StripeSeconds(request.date.0.min(now.0));
-        ApiRequest { date, ..request.clone() }
+        seen_by(request, self.clock.now().to_stripe_time())
     }
 
     fn candidate(

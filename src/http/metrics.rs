@@ -24,6 +24,7 @@ use super::connection_state::CloseReason;
 use super::coverage_watch::CoverageWatch;
 use super::problem::ProblemType;
 use super::warnings::Warnings;
+use crate::ids::Mode;
 use crate::ingest::Ingest;
 use crate::time::StripeTime;
 
@@ -54,6 +55,8 @@ pub struct Metrics {
     pub projection_lag_seconds: Gauge<f64, AtomicU64>,
     /// Events that could not be folded.
     pub projection_parked: Gauge,
+    /// Thin events that wait to be fetched, by mode.
+    thin_events_waiting: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Metrics {
@@ -127,6 +130,11 @@ impl Metrics {
                 "Events that could not be folded",
                 Gauge::default()
             ),
+            thin_events_waiting: register!(
+                "thin_events_waiting",
+                "Thin events whose content was not fetched from Stripe's API yet, by mode",
+                Family::default()
+            ),
             registry,
         }
     }
@@ -135,6 +143,12 @@ impl Metrics {
     pub fn problem(&self, kind: ProblemType) {
         // The counters are in the order of `ProblemType::ALL`.
         self.problems[kind as usize].inc();
+    }
+
+    /// Sets the number of thin events of a mode that wait to be fetched.
+    pub(super) fn set_thin_events_waiting(&self, mode: Mode, waiting: u64) {
+        let gauge = self.thin_events_waiting.get_or_create_owned(&[("mode", mode.as_str())]);
+        gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// Counts a connection that the server closes.

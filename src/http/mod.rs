@@ -60,6 +60,7 @@ pub use server::Listener;
 pub use users::UserView;
 pub use webhook::OneTimeWarnings;
 
+use crate::backfill::ThinStatus;
 use crate::clock::Clock;
 use crate::config::UnknownUser;
 use crate::ids::Mode;
@@ -94,6 +95,10 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// Warnings that are logged at most once.
     pub one_time_warnings: OneTimeWarnings,
+    /// Thin events that wait to be fetched.
+    pub thin: ThinStatus,
+    /// True if a key of Stripe's API is configured.
+    pub has_api_key: bool,
     /// Memory budget of large webhook bodies.
     pub body_budget: BodyBudget,
     /// Coverage that was read last.

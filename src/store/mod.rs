@@ -30,6 +30,7 @@ mod scan;
 #[cfg(test)]
 mod statements_test;
 mod sync_state;
+mod thin_events;
 mod url;
 mod wal_checkpoint;
 
@@ -61,6 +62,10 @@ pub use read_model::{
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;
+pub use thin_events::{
+    FetchedEvent, FoundThinEvent, NewThinEvent, THIN_BODY_BYTES_MAX, ThinEvent, ThinMark,
+    ThinState, ThinWaiting,
+};
 pub use url::{DatabaseUrl, Server, UrlError};
 
 use std::path::{Path, PathBuf};

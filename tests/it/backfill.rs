@@ -3,6 +3,7 @@
 mod comparison;
 mod coverage;
 mod run_once;
+mod thin;
 mod world;
 
 use std::collections::BTreeMap;
