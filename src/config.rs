@@ -118,8 +118,7 @@ pub struct ServeSettings {
     #[arg(long)]
     pub accept_new_log: bool,
 
-    /// Answer about a user whom the ledger does not know, while the account was never backfilled: `answer` says
-    /// `"active":false` and `"known":false`, `unavailable` is status 503
+    /// Answer about a user whom the ledger does not know, while no backfill has read the account
     #[arg(
         long,
         value_name = "HOW",

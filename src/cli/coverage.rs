@@ -8,9 +8,8 @@ use serde::Deserialize;
 use super::Context;
 use super::output::{self, grouped, stdout};
 use super::report::{Exit, despite_broken_pipe, print_message};
-use crate::coverage::{CoveredBy, backfill_command};
-use crate::ids::Scope;
-use crate::store::{OpenMode, Store};
+use crate::coverage::CoveredBy;
+use crate::store::OpenMode;
 use crate::time::StripeTime;
 use crate::view::{AccountCoverage, CoverageView};
 use crate::visible::visible;
@@ -53,18 +52,6 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         format!("{whose} is not known to be complete")
     });
     Ok(if is_complete { Exit::Done } else { Exit::No })
-}
-
-/// Says that the answer may be wrong, if a user or customer is unknown and no backfill has read the account.
-pub(super) async fn note_if_never_backfilled(store: &Store, scope: &Scope) {
-    // A ledger that only an older version has opened has no coverage, and is read all the same.
-    let coverage = store.log.coverage().await.unwrap_or_default();
-    if !coverage.iter().any(|it| it.scope == *scope && it.is_backfilled()) {
-        print_message(&format!(
-            "no backfill has read this account, so the ledger may not know all of Stripe's subscriptions: run `{}`",
-            backfill_command(scope)
-        ));
-    }
 }
 
 fn write_tables(view: &CoverageView, out: &mut impl Write) -> anyhow::Result<()> {

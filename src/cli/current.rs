@@ -3,8 +3,8 @@
 use clap::builder::NonEmptyStringValueParser;
 
 use super::Context;
-use super::coverage::note_if_never_backfilled;
 use super::csv_cells::CsvArgs;
+use super::not_found::{SCOPE_HINT, not_found_hint};
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, Failure, print_message};
 use crate::ids::{AccountId, CustomerId, Position, Scope, SubscriptionId};
@@ -17,10 +17,6 @@ use crate::view::{InvalidStatus, SubscriptionView};
 
 /// Number of rows to read at a time.
 const PAGE_ROWS: usize = 1_000;
-
-/// Hint if nothing is found.
-pub(super) const SCOPE_HINT: &str =
-    "--mode test selects test mode, --account selects a connected account";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -115,17 +111,16 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let first = pages.next().await?;
     warn_if_behind(&store, pages.stamp.position).await?;
     if first.is_empty() && is_whole {
-        if is_of_one {
-            note_if_never_backfilled(&store, &scope).await;
-        }
+        let hint =
+            if is_of_one { not_found_hint(&store, &scope).await } else { SCOPE_HINT.to_owned() };
         if let Some(named) = named {
             return Err(Failure::no(
                 format!("no subscription found for {named} in {mode} mode"),
-                SCOPE_HINT,
+                hint,
             ));
         }
         print_message(&format!("no subscription found in {mode} mode"));
-        print_message(&format!("hint: {SCOPE_HINT}"));
+        print_message(&format!("hint: {hint}"));
     }
     if let Some(format) = args.format.streamed() {
         if first.len() == PAGE_ROWS {

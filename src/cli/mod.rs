@@ -21,6 +21,7 @@ mod history;
 mod import;
 mod json;
 mod log;
+mod not_found;
 mod open_files;
 mod output;
 mod policy;
