@@ -60,7 +60,7 @@ CREATE TABLE thin_events (
     -- Id of the object that it names.
     object_id text,
     -- Id of the event or observation that was fetched.
-    fetched  text,
+    fetched  text COLLATE "C",
     -- Number of attempts that failed, and the error of the last one.
     attempts bigint NOT NULL,
     error    text

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use super::Context;
 use super::output::{self, stdout};
 use super::report::{Exit, Failure};
-use crate::exchange::EventRecord;
 use crate::ids::{AccountId, EventId};
 use crate::store::{LoggedEvent, OpenMode, Store};
+use crate::view::EventView;
 use crate::visible::visible_lines;
 
 #[derive(clap::Args, Debug)]
@@ -32,8 +32,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     store.close().await;
     let mut out = stdout();
     if !args.payload {
-        let record = EventRecord::new(event, redeliveries).without_payload();
-        output::write_json(&record, &mut out)?;
+        output::write_json(&EventView::new(event, redeliveries), &mut out)?;
         return Ok(Exit::Done);
     }
     let Some(payload) = event.payload else {

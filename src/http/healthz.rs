@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::SharedState;
-use super::health::{FROZEN, stalled_append, stalled_fold};
+use super::health::{FROZEN, of_sync, stalled_append, stalled_fold};
 use crate::projector::FollowerState;
 
 /// Health. The status code is always 200; `degraded` means that something needs attention.
@@ -34,6 +34,7 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
         FollowerState::Frozen => reasons.push(FROZEN.to_owned()),
         _ => {}
     }
+    reasons.extend(of_sync(&app));
     let status = if reasons.is_empty() { "ok" } else { "degraded" };
     Json(Health { status, reasons })
 }

@@ -68,6 +68,7 @@ use crate::projector::ProjectorHandle;
 use crate::proof::SigningKey;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
+use crate::sync::SyncHandle;
 
 /// Time limit of an answer of the API.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -80,6 +81,8 @@ pub struct AppState {
     pub ingest: Ingest,
     /// Handle of the projector that keeps the read model current.
     pub projector: ProjectorHandle,
+    /// Handle of the syncs with Stripe's API, if a key is configured.
+    pub sync: Option<SyncHandle>,
     /// Verifier of webhook signatures.
     pub verifier: Verifier,
     /// Read tokens.

@@ -13,8 +13,8 @@ use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backfill_progress, backup, coverage, erase, inspect, log, log_chunk, lookup, nodes,
-    redelivery, scan, sync_state, wal_checkpoint,
+    append, backfill_progress, backup, coverage, erase, inspect, leases, log, log_chunk, lookup,
+    nodes, redelivery, scan, sync_state, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -136,6 +136,7 @@ async fn every_statement_of_the_log_prepares() {
             ("backfill_progress", backfill_progress::sql::CATALOGUE),
             ("coverage", coverage::sql::CATALOGUE),
             ("sync_state", sync_state::sql::CATALOGUE),
+            ("leases", leases::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
@@ -284,6 +285,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("KNOWN", known),
         of("SCAN", scan::sql::SCAN),
         of("EVENT", lookup::sql::EVENT),
+        of("KNOWN", lookup::sql::KNOWN),
         of("AT", lookup::sql::AT),
         of("HEADERS", lookup::sql::HEADERS),
         of("CHUNK", log_chunk::event_chunk::sql::CHUNK),

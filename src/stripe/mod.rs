@@ -63,6 +63,6 @@ pub mod subscription;
 pub mod subscription_schedule;
 
 pub use envelope::{Envelope, EnvelopeError};
-pub use event_types::{USED_TYPES, is_folded};
+pub use event_types::{USED_TYPES, is_folded, is_used};
 pub use object_type::ObjectType;
 pub use signature::{Binding, SignatureError, SignedWith, Verifier};

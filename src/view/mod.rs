@@ -3,6 +3,7 @@
 //! A view is what a reader is shown: rows together with what depends on the instant of asking.
 
 mod coverage;
+mod event;
 mod invalid_status;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ pub use coverage::{
     ACCOUNTS_MAX, AccountCoverage, CompleteView, CoverageView, GapView, MissedView, RUNS_MAX,
     RunView,
 };
+pub use event::EventView;
 pub use invalid_status::InvalidStatus;
 
 use crate::audit::{self, History, HistoryEvent, Subject};

@@ -1,9 +1,9 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
-mod comparison;
+pub(crate) mod comparison;
 mod coverage;
 mod run_once;
-mod world;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
