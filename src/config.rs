@@ -22,6 +22,7 @@ use crate::ids::Mode;
 use crate::projection::policy::{self, Policy, PolicyError};
 use crate::projection::{DEFAULT_USER_KEY, Logic};
 use crate::store::{DatabaseUrl, Server, UrlError};
+use crate::sync::SyncOptions;
 
 /// Environment variable with the signing secrets of the webhook endpoints.
 pub const WEBHOOK_SECRET: &str = "STRIPE_WEBHOOK_SECRET";
@@ -127,6 +128,16 @@ pub struct ServeSettings {
         default_value = "answer"
     )]
     pub unknown: UnknownUser,
+
+    /// Interval between two syncs with Stripe's API, if `STRIPE_API_KEY` is set
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SUBLEDGER_SYNC_EVERY_SECONDS",
+        default_value_t = SyncOptions::DEFAULT_EVERY_SECONDS,
+        value_parser = clap::value_parser!(u32).range(30..=86_400)
+    )]
+    pub sync_every_seconds: u32,
 
     /// Limits on connections
     #[command(flatten)]

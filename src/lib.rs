@@ -39,6 +39,8 @@
 //! | [`publisher`] | publishes signed checkpoints while the service runs |
 //! | [`backfill`] | reads Stripe's API list by list, and appends what says something new, as *observations* |
 //! | [`coverage`] | from when to when an account is known to be complete, and the gaps |
+//! | [`sync`] | lists Stripe's events while the service runs, and appends what no webhook delivered |
+//! | [`lease`] | leases of tasks that one process of several does at a time |
 //! | [`cli`] | the commands, one file each |
 //! | [`simulate`] | simulator of Stripe: events of whole subscription lives, and their expected final state |
 //! | [`service`] | starts and stops the running service in the right order |
@@ -114,6 +116,11 @@
 //! both with the source `api`. *Events* of the last 30 days have the identity of a webhook's: whichever comes first is
 //! kept, the other is a redelivery. Any other object becomes an [observation](stripe::observation): an event of the
 //! ledger around the exact bytes of the object, with the request that showed it.
+//!
+//! While the service runs, a [`sync`] lists the events since the last one every five minutes, in windows that overlap,
+//! and skips by their ids those that the log has. What is left was not delivered. The end of each window is stored with
+//! the number of missed deliveries, in one transaction and under the token of the [`lease`] of the account and mode, so
+//! several processes, and a backfill beside them, do not count twice.
 //!
 //! An observation is appended only if it says something new. For that it is read like an event, and its
 //! [change](projection::effects) is compared with the folded state of its customer ([`projection::novelty`]), which
@@ -197,6 +204,7 @@ pub mod http;
 pub mod http_client;
 pub mod ids;
 pub mod ingest;
+pub mod lease;
 pub mod log_output;
 pub mod projection;
 pub mod projector;
@@ -208,6 +216,7 @@ pub mod store;
 pub mod stripe;
 pub mod stripe_api;
 mod suggest;
+pub mod sync;
 pub mod time;
 pub mod tree;
 pub mod view;

@@ -1,5 +1,6 @@
-//! Running service: store, ingest, projector, publisher and listeners, started and stopped in the right order.
+//! Running service: store, ingest, projector, sync, publisher and listeners, started and stopped in the right order.
 
+mod bound_socket;
 mod task;
 
 use std::io;
@@ -7,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::backfill::watch_thin_events;
@@ -23,6 +23,8 @@ use crate::projector::{self, LogLost, Projector, RebuildReason};
 use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
+use crate::sync::{self, SyncOptions};
+use bound_socket::BoundSocket;
 use task::Task;
 
 /// Time limit of the shutdown, whatever hangs.
@@ -65,8 +67,8 @@ pub struct Options {
     pub unknown: UnknownUser,
     /// Signing and publication of checkpoints; none without a key.
     pub checkpoints: Option<CheckpointOptions>,
-    /// True if a key of Stripe's API is configured, with which thin events are fetched.
-    pub has_api_key: bool,
+    /// Syncs with Stripe's API; none without a key.
+    pub sync: Option<SyncOptions>,
     /// Clock of the service.
     pub clock: Clock,
 }
@@ -90,7 +92,7 @@ impl Options {
             accept_new_log: false,
             unknown: UnknownUser::default(),
             checkpoints: None,
-            has_api_key: false,
+            sync: None,
             clock: Clock::System,
         }
     }
@@ -128,7 +130,8 @@ pub struct Service {
     writer: Task,
     /// Tasks that store hashes for proofs, publish checkpoints, and count thin events.
     finite_tasks: Vec<Task>,
-    coverage_watch: Task,
+    /// Watch of the coverage, and the sync.
+    watches: Vec<Task>,
     publishing: CancellationToken,
     stop: CancellationToken,
     listeners: Vec<Task>,
@@ -184,14 +187,23 @@ impl Service {
             finite_tasks.push(Task::finite("the publisher of checkpoints", publisher));
         }
         let coverage = Arc::new(CoverageWatch::new(store.log.clone()));
-        let coverage_watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
-        let (thin, watch) = watch_thin_events(store.log.clone(), options.has_api_key, stop.clone());
+        let (thin, watch) =
+            watch_thin_events(store.log.clone(), options.sync.is_some(), stop.clone());
         finite_tasks.push(Task::finite("the count of thin events", watch));
+        let watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
+        let mut watches = vec![Task::permanent("the watch of the coverage", watch)];
+        let sync = options.sync.map(|of_sync| {
+            let (log, clock) = (store.log.clone(), options.clock.clone());
+            let (handle, task) = sync::start(log, of_sync, clock, stop.clone());
+            watches.push(Task::permanent("the sync with Stripe's API", task));
+            handle
+        });
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
             store,
             ingest,
             projector: projector.handle(),
+            sync,
             verifier: Verifier::bound(options.webhook_secrets.expose(), tolerance),
             tokens: Tokens::new(&options.api_tokens, &options.access_tokens),
             signing_key,
@@ -200,7 +212,6 @@ impl Service {
             metrics: Arc::default(),
             one_time_warnings: OneTimeWarnings::default(),
             thin,
-            has_api_key: options.has_api_key,
             body_budget: BodyBudget::default(),
             coverage,
             unknown: options.unknown,
@@ -214,14 +225,8 @@ impl Service {
             listeners.push(Task::permanent("a listener", listener));
         };
         let loopback = address.ip().to_canonical().is_loopback();
-        serve(
-            public,
-            if private.is_some() {
-                ListenerRole::Public
-            } else {
-                ListenerRole::Combined { loopback }
-            },
-        );
+        let combined = ListenerRole::Combined { loopback };
+        serve(public, if private.is_some() { ListenerRole::Public } else { combined });
         if let Some(private) = private {
             serve(private, ListenerRole::Private);
         }
@@ -230,7 +235,7 @@ impl Service {
             projector,
             writer: Task::permanent("the writer of the log", writer),
             finite_tasks,
-            coverage_watch: Task::permanent("the watch of the coverage", coverage_watch),
+            watches,
             publishing,
             stop,
             listeners,
@@ -261,8 +266,9 @@ impl Service {
             if self.projector.has_failed() {
                 return "the follower of the log";
             }
-            let tasks = self.listeners.iter_mut().chain(&mut self.finite_tasks);
-            for task in tasks.chain([&mut self.writer, &mut self.coverage_watch]) {
+            let tasks =
+                self.listeners.iter_mut().chain(&mut self.finite_tasks).chain(&mut self.watches);
+            for task in tasks.chain([&mut self.writer]) {
                 if task.has_failed().await {
                     return task.name();
                 }
@@ -298,7 +304,9 @@ impl Service {
                 DRAIN_TIMEOUT.as_secs()
             );
         }
-        self.coverage_watch.join().await;
+        for task in &mut self.watches {
+            task.join().await;
+        }
         self.app.ingest.close();
         self.writer.join().await;
         self.projector.stop().await;
@@ -333,22 +341,5 @@ async fn fill_nodes(log: Log, stop: CancellationToken) {
             error = &error as &dyn std::error::Error,
             "could not store hashes of the log's tree, so proofs take longer: {error}"
         ),
-    }
-}
-
-/// Bound address that is not served yet. A client that connects waits.
-struct BoundSocket {
-    socket: TcpListener,
-    address: SocketAddr,
-}
-
-impl BoundSocket {
-    async fn bind(address: &str) -> Result<Self, StartError> {
-        let listen = async {
-            let socket = TcpListener::bind(address).await?;
-            Ok(Self { address: socket.local_addr()?, socket })
-        };
-        let error = |source| StartError::Listen { address: address.to_owned(), source };
-        listen.await.map_err(error)
     }
 }

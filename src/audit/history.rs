@@ -72,6 +72,8 @@ pub struct HistoryEvent {
     pub changes: Vec<HistoryChange>,
     /// Remark, such as the amount of a payment.
     pub note: Option<String>,
+    /// True if only Stripe's API has shown it: no webhook has delivered it.
+    pub never_delivered: bool,
 }
 
 /// Change of one field by an event.
@@ -121,6 +123,7 @@ impl HistoryEvent {
             source: logged.source.as_str(),
             late: false,
             redelivered: step.input.redelivered,
+            never_delivered: logged.is_never_delivered(step.input.redelivered),
             ambiguous: false,
             rivals: Vec::new(),
             folding: step.folding,

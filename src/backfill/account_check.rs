@@ -1,7 +1,8 @@
 //! Check that the key, and the account that is named, belong to the account of the ledger.
 
+use super::error::BackfillError;
 use super::remaining::{ROWS_AT_ONCE, is_over};
-use super::run::{Backfill, BackfillError};
+use super::run::Backfill;
 use crate::ids::{AccountId, Scope};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{StoreError, SubscriptionFilter};

@@ -1,4 +1,4 @@
-//! Candidates: objects of an answer, as events that may be appended.
+//! Candidates: objects of an answer, as observations that may be appended.
 
 use serde_json::value::RawValue;
 
@@ -10,11 +10,11 @@ use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation, StripeSe
 use crate::stripe::{Envelope, ObjectType};
 use crate::time::StripeTime;
 
-/// Object as an event that may be appended.
+/// Object as an observation that may be appended.
 pub(super) struct Candidate {
     pub(super) event: NewEvent,
-    /// Effects of an observation. None for an event, which is appended whatever it says.
-    pub(super) effects: Option<EventEffects>,
+    /// Effects of the observation.
+    pub(super) effects: EventEffects,
 }
 
 /// Reason why an object becomes no event. It contains nothing of the object.
@@ -22,15 +22,6 @@ pub(super) struct Candidate {
 pub(super) struct Unreadable(pub(super) String);
 
 impl Candidate {
-    /// Event from the list of events. One of a connected account names no account there.
-    pub(super) fn listed_event(body: &str, scope: &Scope) -> Result<Self, Unreadable> {
-        let envelope = Envelope::parse(body).map_err(unreadable)?;
-        let mut facts = EventFacts::from(&envelope);
-        facts.scope.account = scope.account.clone();
-        let event = NewEvent::new(facts, EventSource::Api, None, body.to_owned());
-        Ok(Self { event: event.map_err(unreadable)?, effects: None })
-    }
-
     /// Observation of an object. None if the ledger does not read its type.
     pub(super) fn observed(
         object: &str,
@@ -144,7 +135,7 @@ impl Candidate {
             return Err(Unreadable(parked.reason));
         }
         let event = NewEvent::new(facts, EventSource::Api, None, body).map_err(unreadable)?;
-        Ok(Self { event, effects: Some(effects) })
+        Ok(Self { event, effects })
     }
 }
 
@@ -154,6 +145,6 @@ pub(super) fn seen_by(request: &ApiRequest, now: StripeTime) -> ApiRequest {
     ApiRequest { date: StripeSeconds(request.date.0.min(now.0)), ..request.clone() }
 }
 
-fn unreadable(error: impl std::fmt::Display) -> Unreadable {
+pub(super) fn unreadable(error: impl std::fmt::Display) -> Unreadable {
     Unreadable(error.to_string())
 }

@@ -25,7 +25,7 @@ pub(super) async fn compare(
     candidates: Vec<Candidate>,
 ) -> Result<Compared, StoreError> {
     let live = read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
-    let effects = || candidates.iter().filter_map(|it| it.effects.as_ref());
+    let effects = || candidates.iter().map(|it| &it.effects);
     let customers: BTreeSet<&CustomerKey> =
         effects().filter_map(EventEffects::changed_customer).collect();
     let customers: Vec<CustomerKey> = customers.into_iter().cloned().collect();
@@ -47,9 +47,7 @@ pub(super) async fn compare(
     let names = read_model.names(live.id, &named).await?;
     let mut compared = Compared::default();
     for Candidate { event, effects } in candidates {
-        let is_new =
-            effects.is_none_or(|effects| novelty(&effects, &states, &names) == Novelty::New);
-        if is_new {
+        if novelty(&effects, &states, &names) == Novelty::New {
             compared.new.push(event);
         } else {
             compared.confirmed += 1;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::candidate::{Candidate, Unreadable};
+use super::error::BackfillError;
 use super::remaining::{ROWS_AT_ONCE, Report, is_over};
-use super::run::{Backfill, BackfillError, RESTARTS_MAX};
+use super::run::{Backfill, RESTARTS_MAX};
 use crate::ids::{AccountId, CustomerId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};

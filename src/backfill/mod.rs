@@ -9,8 +9,10 @@
 //! | --- | --- |
 //! | `account_check` | whether the key belongs to the account of the ledger |
 //! | `step` | the lists, in the order in which they are read |
-//! | `candidate` | objects of a page as events before they are appended |
+//! | `listed_events` | events of a page, compared with the log |
+//! | `candidate` | objects of a page as observations before they are appended |
 //! | `compare` | comparison with the read model |
+//! | `covered` | coverage that a complete run leaves |
 //! | `entitlements` | features of customers, which no list shows for all of them |
 //! | `estimate` | sizes of the lists, for `--dry-run` and the time that is left |
 //! | `fold_wait` | wait until the read model has folded the log |
@@ -21,18 +23,23 @@
 mod account_check;
 mod candidate;
 mod compare;
+mod covered;
 mod entitlements;
+mod error;
 mod estimate;
 mod fold_wait;
+mod listed_events;
 mod remaining;
 mod run;
 mod step;
 mod thin;
 
 pub use entitlements::uses_entitlements;
+pub use error::BackfillError;
 pub use estimate::{Estimate, estimate};
 pub use fold_wait::FoldWait;
-pub use run::{Backfill, BackfillError, BackfillOptions};
+pub use listed_events::{KnownListed, ListedEvents};
+pub use run::{Backfill, BackfillOptions};
 pub use step::{List, Step};
 pub use thin::{
     ROUND_EVENTS_MAX, ThinCounts, ThinOutcome, ThinStatus, fetch_thin_events, mark_known_twins,

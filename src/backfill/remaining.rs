@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::candidate::{Candidate, Unreadable};
-use super::run::{Backfill, BackfillError, RESTARTS_MAX};
+use super::error::BackfillError;
+use super::run::{Backfill, RESTARTS_MAX};
 use super::step::{List, Step, subscriptions_query};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};

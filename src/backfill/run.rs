@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 
 use super::candidate::{Candidate, Unreadable, seen_by};
 use super::compare::{Compared, compare};
+use super::error::BackfillError;
 use super::fold_wait::FoldWait;
 use super::step::{List, Step};
 use crate::clock::Clock;
-use crate::coverage::{CoveredBy, Span};
-use crate::ids::{AccountId, Scope};
-use crate::store::{BackfillProgress, Store, StoreError};
+use crate::ids::Scope;
+use crate::store::{BackfillProgress, NewEvent, Store, StoreError};
 use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
 use crate::time::{DAY_SECONDS, ReceivedAt, StripeTime};
@@ -24,9 +24,6 @@ pub(super) const RESTARTS_MAX: u32 = 3;
 /// Time since the last page of an interrupted run, in seconds, up to which it is continued.
 const RESUMABLE_SECONDS: i64 = DAY_SECONDS;
 
-/// Greatest lead of the ledger's clock before Stripe's, in seconds, at which the end of the complete span is right.
-const CLOCK_LEAD_SECONDS: i64 = 60;
-
 /// Options of a backfill.
 #[derive(Clone, Debug)]
 pub struct BackfillOptions {
@@ -34,25 +31,6 @@ pub struct BackfillOptions {
     pub scope: Scope,
     /// Creation of the oldest invoice that is read.
     pub invoices_since: StripeTime,
-}
-
-/// Error that ends a backfill. What was read before is in the log, and the next run goes on from there.
-#[derive(Debug, thiserror::Error)]
-pub enum BackfillError {
-    /// Stripe's API does not answer, or refuses.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// A database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The key shows nothing that the ledger knows.
-    #[error(
-        "Stripe has none of {0} subscriptions of the ledger: the API key belongs to another account"
-    )]
-    OtherAccount(usize),
-    /// The named account is the one that the key belongs to.
-    #[error("{0} is the account of the API key itself, which the log knows without a name")]
-    OwnAccount(AccountId),
 }
 
 /// Backfill of one account and mode.
@@ -124,7 +102,7 @@ impl<'a> Backfill<'a> {
         Ok(steps.all(|step| known.iter().any(|it| it.step == step.as_str() && is_recent(it))))
     }
 
-    fn includes(&self, step: Step) -> bool {
+    pub(super) fn includes(&self, step: Step) -> bool {
         step != Step::TestClocks || !self.options.scope.livemode
     }
 
@@ -159,28 +137,6 @@ impl<'a> Backfill<'a> {
         self.save(&mut progress).await?;
         report(&progress);
         Ok(progress)
-    }
-
-    /// Records that the account is complete up to the start of the first step, if all other steps are complete.
-    ///
-    /// The start is one by the ledger's clock, less a minute, because that clock may be ahead of Stripe's.
-    async fn record_coverage(
-        &self,
-        step: Step,
-        progress: &BackfillProgress,
-    ) -> Result<(), StoreError> {
-        let scope = &self.options.scope;
-        let known = self.store.log.backfill_progress(scope).await?;
-        let mut began = progress.started_at;
-        for other in Step::ALL.into_iter().filter(|it| *it != step && self.includes(*it)) {
-            match known.iter().find(|it| it.step == other.as_str() && it.ended_at.is_some()) {
-                Some(ended) => began = began.min(ended.started_at),
-                None => return Ok(()),
-            }
-        }
-        let to = StripeTime(began.to_stripe_time().0 - CLOCK_LEAD_SECONDS);
-        let span = Span { from: Span::BEGINNING, to, by: CoveredBy::Backfill };
-        self.store.log.record_coverage(scope, span, None).await
     }
 
     pub(super) async fn save(&self, progress: &mut BackfillProgress) -> Result<(), StoreError> {
@@ -247,6 +203,10 @@ impl<'a> Backfill<'a> {
         request: &ApiRequest,
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
+        if step == Step::Events {
+            return self.take_events(objects, progress).await;
+        }
+        let request = self.seen_now(request);
         let account = self.options.scope.account.clone();
         let mut candidates = Vec::with_capacity(objects.len());
         for object in objects {
@@ -264,7 +224,7 @@ impl<'a> Backfill<'a> {
             if step.shows_all() {
                 self.note_seen(&object);
             }
-            match self.candidate(step, &object, request) {
+            match Candidate::observed(&object, &self.options.scope, &request) {
                 Ok(Some(candidate)) => candidates.push(candidate),
                 Ok(None) => progress.confirmed += 1,
                 Err(Unreadable(reason)) => {
@@ -283,19 +243,6 @@ impl<'a> Backfill<'a> {
         seen_by(request, self.clock.now().to_stripe_time())
     }
 
-    fn candidate(
-        &self,
-        step: Step,
-        object: &str,
-        request: &ApiRequest,
-    ) -> Result<Option<Candidate>, Unreadable> {
-        let scope = &self.options.scope;
-        if step == Step::Events {
-            return Candidate::listed_event(object, scope).map(Some);
-        }
-        Candidate::observed(object, scope, &self.seen_now(request))
-    }
-
     /// Appends the candidates that say something new.
     pub(super) async fn append(
         &self,
@@ -304,10 +251,15 @@ impl<'a> Backfill<'a> {
     ) -> Result<(), BackfillError> {
         let Compared { new, confirmed } = compare(&self.store.read_model, candidates).await?;
         progress.confirmed += confirmed;
-        if new.is_empty() {
-            return Ok(());
-        }
-        for appended in self.store.log.append(&new).await? {
+        self.append_new(&new, progress).await
+    }
+
+    pub(super) async fn append_new(
+        &self,
+        new: &[NewEvent],
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        for appended in self.store.log.append(new).await? {
             *(if appended.duplicate { &mut progress.confirmed } else { &mut progress.appended }) +=
                 1;
         }

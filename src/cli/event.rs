@@ -6,7 +6,6 @@ use super::Context;
 use super::output::{self, stdout};
 use super::report::{Exit, Failure};
 use crate::audit;
-use crate::exchange::EventRecord;
 use crate::ids::{AccountId, EventId};
 use crate::store::{LoggedEvent, OpenMode, Store};
 use crate::view::EventView;
@@ -35,8 +34,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     store.close().await;
     let mut out = stdout();
     if !args.payload {
-        let record = EventRecord::new(event, redeliveries).without_payload();
-        output::write_json(&EventView { record, thin }, &mut out)?;
+        output::write_json(&EventView::new(event, redeliveries, thin), &mut out)?;
         return Ok(Exit::Done);
     }
     let Some(payload) = event.payload else {

@@ -18,7 +18,7 @@ use crate::time::{ReceivedAt, StripeTime};
 use crate::view::HistoryView;
 
 /// Columns of the CSV.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "position",
     "event_id",
     "type",
@@ -34,6 +34,7 @@ const COLUMNS: [&str; 15] = [
     "words",
     "changes",
     "note",
+    "never_delivered",
 ];
 
 /// Greatest number of sentences about one event in a table.
@@ -214,7 +215,7 @@ fn broken_before_dots(event_type: &str) -> Vec<String> {
     lines
 }
 
-/// Marks of an event that is late, in doubt, redelivered or not folded.
+/// Marks of an event that is late, never delivered, in doubt, redelivered or not folded.
 fn marks(event: &HistoryEvent) -> Vec<String> {
     let folding = match event.folding {
         FoldOutcome::Folded => None,
@@ -222,7 +223,12 @@ fn marks(event: &HistoryEvent) -> Vec<String> {
         FoldOutcome::Parked => Some("parked"),
         FoldOutcome::Erased => Some("erased"),
     };
-    let marks = [event.late.then_some("late"), event.ambiguous.then_some("in doubt"), folding];
+    let marks = [
+        event.late.then_some("late"),
+        event.never_delivered.then_some("never delivered"),
+        event.ambiguous.then_some("in doubt"),
+        folding,
+    ];
     let marks = marks.into_iter().flatten().map(str::to_owned);
     let again = (event.redelivered > 0).then(|| format!("again ×{}", event.redelivered));
     marks.chain(again).collect()

@@ -60,8 +60,8 @@ Environment (an empty variable counts as not set):
       such events. Used by `serve`, `import`, `simulate --to` and
       `verify --signatures`. There is no flag, because process lists show flags.
   STRIPE_API_KEY
-      Key of Stripe's API, rk_live_… or rk_test_…, for `stripe` and `backfill`. It
-      must belong to SUBLEDGER_MODE [default: none]
+      Key of Stripe's API, rk_live_… or rk_test_…, for `stripe`, `backfill` and
+      the syncs of `serve`. It must belong to SUBLEDGER_MODE [default: none]
   STRIPE_API_BASE
       Address of Stripe's API or of a proxy [default: https://api.stripe.com]
   SUBLEDGER_API_TOKEN
@@ -75,7 +75,8 @@ Environment (an empty variable counts as not set):
       Secret key that signs checkpoints, from `log keygen` [default: none]
   SUBLEDGER_LISTEN, SUBLEDGER_PRIVATE_LISTEN, SUBLEDGER_TOLERANCE_SECONDS,
   SUBLEDGER_NO_AUTO_REBUILD, SUBLEDGER_UNKNOWN, SUBLEDGER_SIGNING_KEY_FILE,
-  SUBLEDGER_CHECKPOINT_FILE, SUBLEDGER_CHECKPOINT_EVERY_SECONDS
+  SUBLEDGER_CHECKPOINT_FILE, SUBLEDGER_CHECKPOINT_EVERY_SECONDS,
+  SUBLEDGER_SYNC_EVERY_SECONDS
       See `serve --help`
   SUBLEDGER_VERIFIER_KEY
       Public key that checks checkpoints, see `log check --help`

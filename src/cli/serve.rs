@@ -1,5 +1,7 @@
 //! `serve`: runs the service.
 
+use std::time::Duration;
+
 use super::Context;
 use super::report::{Exit, Failure};
 use super::{open_files, signals};
@@ -8,16 +10,29 @@ use crate::config::{
 };
 use crate::ids::Mode;
 use crate::service::{Options, Service, StartError};
-use crate::stripe_api::ApiKey;
+use crate::stripe_api::{ApiSettings, KeyError, RetryPolicy, STRIPE_API_KEY, SetupError};
+use crate::sync::SyncOptions;
+
+/// Policy of the requests of a sync, which is tried again at its next interval anyway.
+const SYNC_RETRY: RetryPolicy = RetryPolicy {
+    attempts_max: 4,
+    delay_min: Duration::from_secs(1),
+    delay_max: Duration::from_secs(8),
+    retry_after_max: Duration::from_mins(1),
+};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     #[command(flatten)]
     settings: ServeSettings,
+
+    #[command(flatten)]
+    api: ApiSettings,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
+    let sync = sync_options(&args, settings.mode);
     let options = Options {
         api_tokens: Secrets::from_env(API_TOKEN)?,
         access_tokens: Secrets::from_env(ACCESS_TOKEN)?,
@@ -30,8 +45,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
         unknown: args.settings.unknown,
+        sync,
         checkpoints: args.settings.checkpoints.options()?,
-        has_api_key: ApiKey::from_env(settings.mode).is_ok(),
         clock: context.clock.clone(),
         ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)
     };
@@ -65,6 +80,32 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let in_order = service.stop().await;
     tracing::info!("stopped");
     Ok(if failed.is_none() && in_order { Exit::Done } else { Exit::Failed })
+}
+
+/// Syncs with the configured key. A key that cannot be used must not stop the webhooks.
+fn sync_options(args: &Args, mode: Mode) -> Option<SyncOptions> {
+    let every_seconds = args.settings.sync_every_seconds;
+    match args.api.client(mode, SYNC_RETRY) {
+        Ok(client) => {
+            if let Some(warning) = client.key().warning() {
+                tracing::warn!("{warning}");
+            }
+            tracing::info!(every_seconds, "syncing with Stripe's API every {every_seconds} s");
+            let every = Duration::from_secs(every_seconds.into());
+            Some(SyncOptions { every, ..SyncOptions::new(client) })
+        }
+        Err(SetupError::Key(KeyError::Missing)) => {
+            tracing::info!(
+                "without {STRIPE_API_KEY} the ledger does not notice when a webhook is lost: set it to sync with \
+                 Stripe's API"
+            );
+            None
+        }
+        Err(error) => {
+            tracing::warn!("not syncing with Stripe's API: {error}");
+            None
+        }
+    }
 }
 
 fn announce(service: &Service, mode: Mode, readable: bool) {

@@ -7,7 +7,6 @@ use super::params::{Params, PathId};
 use super::problem::Problem;
 use super::{AppState, SharedState};
 use crate::audit;
-use crate::exchange::EventRecord;
 use crate::ids::EventId;
 use crate::store::LoggedEvent;
 use crate::view::EventView;
@@ -21,8 +20,7 @@ pub(super) async fn get(
     let event = find(&app, id, params).await?;
     let redeliveries = app.store.log.redeliveries(event.position, event.position).await?;
     let thin = audit::thin_link(&app.store.log, event.position).await?;
-    let record = EventRecord::new(event, redeliveries).without_payload();
-    Ok(Json(EventView { record, thin }))
+    Ok(Json(EventView::new(event, redeliveries, thin)))
 }
 
 /// Finds the event with this id in the account and mode of the request.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::AppState;
 use crate::projector::Status;
+use crate::sync::SyncHandle;
 
 /// Greatest time that an event may wait to be stored in a ledger that is ready.
 const APPEND_STALLED: Duration = Duration::from_secs(5);
@@ -34,4 +35,16 @@ pub(super) fn stalled_fold(follower: &Status) -> Option<String> {
             follower.lag_events()
         )
     })
+}
+
+/// Reasons to report about the syncs with Stripe's API. The error itself is only in the server's log.
+pub(super) fn of_sync(app: &AppState) -> Vec<String> {
+    let Some(status) = app.sync.as_ref().map(SyncHandle::status) else { return Vec::new() };
+    let failing = status.failing_for().map(|since| {
+        let seconds = since.as_secs();
+        format!("the last sync failed, and none has succeeded for {seconds} s: the log of the service says why")
+    });
+    let backfill =
+        status.needs_backfill.then(|| "a backfill is needed: run `subledger backfill`".to_owned());
+    failing.into_iter().chain(backfill).collect()
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::SharedState;
-use super::health::{FROZEN, stalled_append, stalled_fold};
+use super::health::{FROZEN, of_sync, stalled_append, stalled_fold};
 use crate::backfill::waiting_reason;
 use crate::projector::FollowerState;
 
@@ -26,7 +26,7 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
         let parked = status.parked;
         reasons.push(format!("{parked} events could not be folded; /v1/projections lists them"));
     }
-    reasons.extend(waiting_reason(app.thin.counts(app.mode), app.has_api_key));
+    reasons.extend(waiting_reason(app.thin.counts(app.mode), app.sync.is_some()));
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&status));
     reasons.extend(app.coverage.gaps_reason(app.mode, app.clock.now().to_stripe_time()));
@@ -36,6 +36,7 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
         FollowerState::Frozen => reasons.push(FROZEN.to_owned()),
         _ => {}
     }
+    reasons.extend(of_sync(&app));
     let status = if reasons.is_empty() { "ok" } else { "degraded" };
     Json(Health { status, reasons })
 }

@@ -7,6 +7,7 @@ mod coverage;
 mod histogram;
 mod ingest;
 mod process;
+mod sync;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -26,6 +27,7 @@ use super::problem::ProblemType;
 use super::warnings::Warnings;
 use crate::ids::Mode;
 use crate::ingest::Ingest;
+use crate::sync::SyncHandle;
 use crate::time::StripeTime;
 
 /// Metrics, in a registry of their own, so that two services in one process share none.
@@ -160,6 +162,7 @@ impl Metrics {
     pub fn encode(
         &self,
         ingest: &Ingest,
+        sync: Option<&SyncHandle>,
         coverage: &CoverageWatch,
         now: StripeTime,
     ) -> Result<String, fmt::Error> {
@@ -167,6 +170,7 @@ impl Metrics {
         collected.register_collector(Box::new(ingest::IngestCollector(ingest.clone())));
         let coverage = coverage::CoverageCollector { coverage: coverage.latest(), now };
         collected.register_collector(Box::new(coverage));
+        collected.register_collector(Box::new(sync::SyncCollector(sync.cloned())));
         let mut process = Registry::with_prefix("process");
         process.register_collector(Box::new(process::ProcessCollector));
         let mut text = String::new();

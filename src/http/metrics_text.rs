@@ -33,7 +33,7 @@ pub(super) async fn get(State(app): SharedState) -> Result<impl IntoResponse, Pr
         metrics.set_thin_events_waiting(mode, app.thin.counts(mode).waiting);
     }
     let text = metrics
-        .encode(&app.ingest, &app.coverage, now.to_stripe_time())
+        .encode(&app.ingest, app.sync.as_ref(), &app.coverage, now.to_stripe_time())
         .map_err(|_| Problem::new(ProblemType::Internal, "the metrics could not be written"))?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))
 }

@@ -69,6 +69,7 @@ use crate::projector::ProjectorHandle;
 use crate::proof::SigningKey;
 use crate::store::Store;
 use crate::stripe::signature::Verifier;
+use crate::sync::SyncHandle;
 
 /// Time limit of an answer of the API.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -81,6 +82,8 @@ pub struct AppState {
     pub ingest: Ingest,
     /// Handle of the projector that keeps the read model current.
     pub projector: ProjectorHandle,
+    /// Handle of the syncs with Stripe's API, if a key is configured.
+    pub sync: Option<SyncHandle>,
     /// Verifier of webhook signatures.
     pub verifier: Verifier,
     /// Read tokens.
@@ -97,8 +100,6 @@ pub struct AppState {
     pub one_time_warnings: OneTimeWarnings,
     /// Thin events that wait to be fetched.
     pub thin: ThinStatus,
-    /// True if a key of Stripe's API is configured.
-    pub has_api_key: bool,
     /// Memory budget of large webhook bodies.
     pub body_budget: BodyBudget,
     /// Coverage that was read last.

@@ -1,7 +1,7 @@
 //! Commands of a person about generations: activate one, drop one.
 
 use super::generation::is_of_this_log;
-use super::holder::claim;
+use super::lease_watch::claim;
 use super::progress::grouped;
 use crate::clock::Clock;
 use crate::ids::Position;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::build::Build;
 use super::diff::{DiffEvent, DiffSummary, Listing};
 use super::generation::is_of_this_log;
-use super::holder::seems_held;
+use super::lease_watch::seems_held;
 use super::rebuild_event::{RebuildError, RebuildEvent};
 use crate::store::{AccessEffect, ChangedSubscription, Comparison, GenerationLogic, StoreError};
 use crate::time::StripeTime;

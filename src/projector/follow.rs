@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::background::BackgroundRebuild;
 use super::generation::{FoldStep, LeasedGeneration};
-use super::holder::{LeaseWatch, SILENCE, holder_name};
+use super::lease_watch::LeaseWatch;
 use super::progress::RebuildStatus;
 use super::rebuild::{RebuildReason, can_fold, reason_to_rebuild};
 use super::rebuild_event::RebuildError;
@@ -18,6 +18,7 @@ use super::status::{FollowerState, ProjectorHandle, Status};
 use super::sweep::sweep;
 use crate::clock::Clock;
 use crate::ids::Position;
+use crate::lease::holder::{SILENCE, holder_name};
 use crate::projection::Logic;
 use crate::store::{Generation, ReadModel, Store, StoreError};
 

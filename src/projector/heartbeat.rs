@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::LEASE_SECONDS;
-use super::holder::RENEW_EVERY;
 use crate::clock::{Clock, Stopwatch};
+use crate::lease::holder::RENEW_EVERY;
 use crate::store::{Lease, ReadModel, StoreError};
 
 /// Heartbeat of one lease.

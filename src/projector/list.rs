@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::holder::seems_held;
+use super::lease_watch::seems_held;
 use super::progress::{BuildProgress, RebuildStatus};
 use super::rebuild::can_fold;
 use crate::ids::{EventId, Position};

@@ -7,10 +7,11 @@ use super::build::Build;
 use super::compare::compare;
 use super::generation::{LeasedGeneration, is_of_this_log, logic_of, stored_logic};
 use super::heartbeat::renew;
-use super::holder::{claim, holder_name, seems_held};
+use super::lease_watch::{claim, seems_held};
 use super::rebuild_event::{RebuildError, RebuildEvent, RebuildMode, RebuildOptions, Rebuilt};
 use crate::clock::Clock;
 use crate::ids::Position;
+use crate::lease::holder::holder_name;
 use crate::projection::Logic;
 use crate::store::{BeginOutcome, Generation, GenerationLogic, Lease, Store, StoreError};
 

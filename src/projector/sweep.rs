@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::LEASE_SECONDS;
-use super::holder::{LeaseWatch, holder_name};
+use super::lease_watch::LeaseWatch;
 use crate::clock::Clock;
+use crate::lease::holder::holder_name;
 use crate::store::{GenerationStatus, Store, StoreError};
 use crate::time::ReceivedAt;
 

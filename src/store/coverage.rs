@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::db::{Row, Session};
 use super::error::StoreError;
+use super::leases::TaskLease;
 use super::log::Log;
 use crate::coverage::{Coverage, CoveredBy, MissedDeliveries, Span, add_missed, add_span};
 use crate::ids::{AccountId, Scope};
@@ -34,20 +35,50 @@ impl Log {
         missed_deliveries: Option<MissedDeliveries>,
     ) -> Result<(), StoreError> {
         let mut write = self.0.db.write().await?;
-        let mut session = write.session();
-        let (account, livemode) = (of.account.as_str(), of.livemode);
-        let rows = session.query(sql::SPANS_OF).bind(account).bind(livemode).fetch_all().await?;
-        let mut spans = rows.iter().map(|row| span(row, 0)).collect::<Result<Vec<_>, _>>()?;
-        add_span(&mut spans, added);
-        session.query(sql::CLEAR_SPANS).bind(account).bind(livemode).execute().await?;
-        for Span { from, to, by } in spans {
-            let query = session.query(sql::ADD_SPAN).bind(account).bind(livemode);
-            query.bind(from.0).bind(to.0).bind(by.as_str()).execute().await?;
-        }
-        if let Some(added) = missed_deliveries {
-            write_missed(&mut session, of, added).await?;
-        }
+        write_coverage(&mut write.session(), of, added, missed_deliveries).await?;
         write.commit().await
+    }
+
+    /// Like [`Self::record_coverage`], if this process still holds the lease. `false` if another process has taken it:
+    /// then nothing is recorded.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn record_coverage_under(
+        &self,
+        lease: &TaskLease,
+        of: &Scope,
+        added: Span,
+        missed_deliveries: Option<MissedDeliveries>,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.0.db.write().await?;
+        let mut session = write.session();
+        if !lease.is_held(&mut session).await? {
+            write.rollback().await?;
+            return Ok(false);
+        }
+        write_coverage(&mut session, of, added, missed_deliveries).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn write_coverage(
+    session: &mut Session<'_>,
+    of: &Scope,
+    added: Span,
+    missed_deliveries: Option<MissedDeliveries>,
+) -> Result<(), StoreError> {
+    let (account, livemode) = (of.account.as_str(), of.livemode);
+    let rows = session.query(sql::SPANS_OF).bind(account).bind(livemode).fetch_all().await?;
+    let mut spans = rows.iter().map(|row| span(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    add_span(&mut spans, added);
+    session.query(sql::CLEAR_SPANS).bind(account).bind(livemode).execute().await?;
+    for Span { from, to, by } in spans {
+        let query = session.query(sql::ADD_SPAN).bind(account).bind(livemode);
+        query.bind(from.0).bind(to.0).bind(by.as_str()).execute().await?;
+    }
+    match missed_deliveries {
+        Some(added) => write_missed(session, of, added).await,
+        None => Ok(()),
     }
 }
 

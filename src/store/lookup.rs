@@ -1,14 +1,25 @@
 //! Lookup of single events of the log, by id or position.
 
+use std::collections::HashMap;
+
 use super::damage::{Damage, DamageCause};
 use super::db::{Row, Statement};
 use super::error::StoreError;
 use super::event::{EventHeader, EventSource, LoggedEvent};
 use super::event_row::{EventRow, LogEntry, leaf_hash};
 use super::log::Log;
-use crate::ids::{AccountId, EventId, Position};
+use crate::ids::{AccountId, EventId, Position, Scope};
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
+
+/// Event that the log has, as a list of Stripe's API is compared with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownEvent {
+    /// Position in the log.
+    pub position: Position,
+    /// True if only a list of Stripe's API has shown the event: no webhook has delivered it.
+    pub is_listed_only: bool,
+}
 
 impl Log {
     /// Finds the events with this id: one for each account and mode, restricted to an account or mode if given.
@@ -38,6 +49,31 @@ impl Log {
         let query = query.bind(account.map(AccountId::as_str)).bind(livemode);
         let rows = query.fetch_all().await?;
         rows.iter().map(|row| Ok(EventRow::read(row)?.into_entry())).collect()
+    }
+
+    /// Finds which of these events an account and mode has, without their bodies. Later deliveries are counted too.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn known_events(
+        &self,
+        scope: &Scope,
+        event_ids: &[EventId],
+    ) -> Result<HashMap<EventId, KnownEvent>, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let mut session = reader.session();
+        let rows = session.bulk(sql::KNOWN, event_ids, |to, id| to.text(id.as_str())).await?;
+        let mut known = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let account: String = row.get(1)?;
+            if account == scope.account.as_str() && row.get::<bool, _>(2)? == scope.livemode {
+                let source: String = row.get(3)?;
+                let is_listed_only =
+                    source == EventSource::Api.as_str() && !row.get::<bool, _>(4)?;
+                let position = Position(row.get(5)?);
+                let event = KnownEvent { position, is_listed_only };
+                known.insert(EventId::new(row.get::<String, _>(0)?), event);
+            }
+        }
+        Ok(known)
     }
 
     /// Reads the events at these positions, in the order of the log.
@@ -191,6 +227,16 @@ pub(super) mod sql {
             postgres "SELECT e.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT position, created, received_at, source,
                 coalesce(octet_length(payload), 0)::bigint AS payload_bytes
                 FROM events WHERE position = k.column1 OFFSET 0) AS e ORDER BY e.position";
+        /// An event that a thin event announced was delivered. OFFSET 0 makes PostgreSQL look up each id in the index,
+        /// whatever number of rows it expects.
+        KNOWN [Text] = sqlite "SELECT event_id, account, livemode, source,
+                EXISTS (SELECT 1 FROM redeliveries AS r WHERE r.position = e.position)
+                    OR EXISTS (SELECT 1 FROM thin_events AS t WHERE t.fetched = e.position) AS is_delivered, position
+            FROM events AS e WHERE event_id IN ({rows})",
+            postgres "SELECT e.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT event_id, account, livemode, source,
+                EXISTS (SELECT 1 FROM redeliveries AS r WHERE r.position = events.position)
+                    OR EXISTS (SELECT 1 FROM thin_events AS t WHERE t.fetched = events.position) AS is_delivered, position
+                FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
         LEAF_HASH = "SELECT leaf_hash FROM events WHERE position = $1";
     }
 }

@@ -18,6 +18,7 @@ mod event_row;
 mod failure;
 mod head;
 mod inspect;
+mod leases;
 mod log;
 mod log_chunk;
 mod lookup;
@@ -50,8 +51,10 @@ pub(crate) use event::{random_bytes, reject_nul};
 pub use event_row::LogEntry;
 pub use head::LogHead;
 pub use inspect::Inspection;
+pub use leases::{SeenLease, TaskLease};
 pub use log::Log;
 pub use log_chunk::{ChunkEvent, EventChunk, RecordChunk};
+pub use lookup::KnownEvent;
 pub use open_mode::OpenMode;
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,

@@ -13,8 +13,8 @@ use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backfill_progress, backup, coverage, erase, inspect, log, log_chunk, lookup, nodes,
-    redelivery, scan, sync_state, thin_events, wal_checkpoint,
+    append, backfill_progress, backup, coverage, erase, inspect, leases, log, log_chunk, lookup,
+    nodes, redelivery, scan, sync_state, thin_events, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -137,6 +137,7 @@ async fn every_statement_of_the_log_prepares() {
             ("coverage", coverage::sql::CATALOGUE),
             ("sync_state", sync_state::sql::CATALOGUE),
             ("thin_events", thin_events::sql::CATALOGUE),
+            ("leases", leases::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
@@ -285,6 +286,7 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("KNOWN", known),
         of("SCAN", scan::sql::SCAN),
         of("EVENT", lookup::sql::EVENT),
+        of("KNOWN", lookup::sql::KNOWN),
         of("AT", lookup::sql::AT),
         of("HEADERS", lookup::sql::HEADERS),
         of("CHUNK", log_chunk::event_chunk::sql::CHUNK),
@@ -300,7 +302,6 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("AT", thin_events::sql::AT),
         of("FETCHED_AT", thin_events::sql::FETCHED_AT),
         of("NOT_FETCHED", thin_events::sql::NOT_FETCHED),
-        of("KNOWN", thin_events::sql::KNOWN),
     ];
     let of_read_model = read_model_statements(dialect);
     // Bound rows, the items of one row, the links of one customer and a page are not tables, and there are only a few

@@ -268,25 +268,6 @@ impl Log {
         let rows = session.bulk(sql::NOT_FETCHED, object_ids, |to, id| to.text(*id));
         rows.await?.iter().map(read).collect()
     }
-
-    /// Positions and ids of those of these events that the log has in this account and mode.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn known_events(
-        &self,
-        of: &Scope,
-        ids: &[EventId],
-    ) -> Result<Vec<(Position, EventId)>, StoreError> {
-        let mut reader = self.0.db.read().await?;
-        let mut session = reader.session();
-        let rows = session.bulk(sql::KNOWN, ids, |to, id| to.text(id.as_str()));
-        let mut known = Vec::new();
-        for row in rows.await? {
-            if scope(&row, 2)? == *of {
-                known.push((Position(row.get(0)?), EventId::new(row.get::<String, _>(1)?)));
-            }
-        }
-        Ok(known)
-    }
 }
 
 /// Account and mode in two columns from `first` on.
@@ -357,8 +338,5 @@ pub(in crate::store) mod sql {
             postgres "SELECT t.position, e.event_id, t.account, t.livemode, t.state, t.object_id, t.fetched, f.event_id AS fetched_id, t.attempts, t.error
             FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT * FROM thin_events WHERE object_id = k.column1 AND state <> 'fetched' OFFSET 0) AS t
                 JOIN events AS e ON e.position = t.position LEFT JOIN events AS f ON f.position = t.fetched ORDER BY t.position";
-        KNOWN [Text] = sqlite "SELECT position, event_id, account, livemode FROM events WHERE event_id IN ({rows})",
-            postgres "SELECT e.position, e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
-                (SELECT position, event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
     }
 }

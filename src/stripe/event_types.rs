@@ -86,6 +86,11 @@ pub fn is_folded(event_type: &str) -> bool {
     ObjectType::from_event_type(event_type).is_some()
 }
 
+/// True for a type that the ledger uses: for rows and names, or in histories.
+pub fn is_used(event_type: &str) -> bool {
+    is_folded(event_type) || USED_TYPES.contains(&event_type)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

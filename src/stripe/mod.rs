@@ -64,7 +64,7 @@ pub mod subscription_schedule;
 pub mod thin;
 
 pub use envelope::{Envelope, EnvelopeError};
-pub use event_types::{USED_TYPES, is_folded};
+pub use event_types::{USED_TYPES, is_folded, is_used};
 pub use object_type::ObjectType;
 pub use signature::{Binding, SignatureError, SignedWith, Verifier};
 pub use thin::ThinReference;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::client::{Form, Request, encoded};
 use super::error::RequestId;
 use super::{API_VERSION, ApiClient, ApiError};
+use crate::stripe::USED_TYPES;
 
 const PATH: &str = "/v1/webhook_endpoints";
 
@@ -34,6 +35,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Metadata of the endpoints that were created for a ledger.
+    pub const TAG: (&str, &str) = ("subledger", "1");
+    /// Path of a ledger's webhook.
+    pub const WEBHOOK_PATH: &str = "/api/stripe/webhook";
+
     /// True if it sends events.
     pub fn is_enabled(&self) -> bool {
         self.status == "enabled"
@@ -42,6 +48,21 @@ impl Endpoint {
     /// True if it posts to this address, with or without a slash at the end.
     pub fn is_at(&self, url: &str) -> bool {
         self.url.trim_end_matches('/') == url.trim_end_matches('/')
+    }
+
+    /// True for an endpoint of a ledger: one that was created for it, or that posts to the path of its webhook.
+    pub fn is_of_ledger(&self) -> bool {
+        self.is_tagged() || self.url.trim_end_matches('/').ends_with(Self::WEBHOOK_PATH)
+    }
+
+    /// True for an endpoint that was created for a ledger.
+    pub fn is_tagged(&self) -> bool {
+        self.metadata.get(Self::TAG.0).is_some_and(|it| it == Self::TAG.1)
+    }
+
+    /// Types that the ledger uses and the endpoint does not send.
+    pub fn missing_types(&self) -> impl Iterator<Item = &'static str> {
+        USED_TYPES.into_iter().filter(|it| !self.sends(it))
     }
 
     /// True if it sends events of this type.

@@ -1,10 +1,10 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
-mod comparison;
+pub(crate) mod comparison;
 mod coverage;
 mod run_once;
 mod thin;
-mod world;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

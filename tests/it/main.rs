@@ -41,6 +41,7 @@ mod stripe_api {
     mod fake;
     mod run_once;
 }
+mod sync;
 mod upgrade;
 mod user;
 

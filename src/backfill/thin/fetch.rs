@@ -181,10 +181,10 @@ impl<'a> Round<'a> {
         let mut found: Vec<(Position, NewEvent)> = Vec::new();
         while let Some((it, answer)) = answers.next().await {
             match answer {
-                Answer::Found(candidate) => {
+                Answer::Found(event) => {
                     self.note_answer();
                     self.is_account_known = true;
-                    found.push((it.position, candidate.event));
+                    found.push((it.position, *event));
                 }
                 Answer::Missing if is_young(&it, requests.now) => self.outcome.young += 1,
                 Answer::Missing => without_event.push(it),

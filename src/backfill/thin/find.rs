@@ -90,9 +90,9 @@ pub(super) async fn known_twins(
     }
     let ids: Vec<EventId> = twins.keys().cloned().collect();
     let mut marks = Vec::new();
-    for (known, id) in log.known_events(scope, &ids).await? {
+    for (id, known) in log.known_events(scope, &ids).await? {
         let positions = twins.remove(&id).unwrap_or_default();
-        let mark = |position| (position, ThinMark::Fetched(Some(known)));
+        let mark = |position| (position, ThinMark::Fetched(Some(known.position)));
         marks.extend(positions.into_iter().map(mark));
     }
     Ok(marks)

@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 
 use crate::backfill::candidate::{Candidate, Unreadable, seen_by};
+use crate::backfill::listed_events::listed_event;
 use crate::ids::Scope;
+use crate::store::NewEvent;
 use crate::stripe::observation::{ObjectHeader, TYPE_PREFIX};
 use crate::stripe::thin::RelatedObject;
 use crate::stripe_api::{ApiClient, ApiError};
 use crate::time::StripeTime;
 
 /// Answer to a request for an event or an object.
-pub(super) enum Answer {
+pub(super) enum Answer<T> {
     /// An event or an observation.
-    Found(Box<Candidate>),
+    Found(Box<T>),
     /// Stripe has nothing there.
     Missing,
     /// An object that the ledger does not read.
@@ -34,28 +36,28 @@ pub(super) struct Requests<'a> {
 
 impl Requests<'_> {
     /// Asks for an event with its snapshot.
-    pub(super) async fn event(self, id: String) -> Answer {
+    pub(super) async fn event(self, id: String) -> Answer<NewEvent> {
         let path = format!("/v1/events/{id}");
         let answer = match self.client.get(&path, &[], Some(&self.scope.account)).await {
             Ok(answer) => answer,
             Err(error) => return Answer::from(error),
         };
-        let candidate = match Candidate::listed_event(answer.body.trim(), self.scope) {
-            Ok(candidate) => candidate,
+        let event = match listed_event(answer.body.trim(), self.scope) {
+            Ok(event) => event,
             Err(Unreadable(reason)) => return Answer::Unreadable(reason),
         };
-        let facts = candidate.event.facts();
+        let facts = event.facts();
         if facts.event_id.as_str() != id || facts.event_type.starts_with(TYPE_PREFIX) {
             return Answer::Unreadable(format!("the answer to {path} is another event"));
         }
         if facts.scope.livemode != self.scope.livemode {
             return Answer::Unreadable(format!("the answer to {path} is of the other mode"));
         }
-        Answer::Found(Box::new(candidate))
+        Answer::Found(Box::new(event))
     }
 
     /// Asks for an object as it is now.
-    pub(super) async fn object(self, object: RelatedObject) -> Answer {
+    pub(super) async fn object(self, object: RelatedObject) -> Answer<Candidate> {
         let RelatedObject { id, path } = object;
         let account = Some(&self.scope.account);
         // Of a discount the id alone says nothing.
@@ -99,7 +101,7 @@ impl Requests<'_> {
     }
 }
 
-impl From<ApiError> for Answer {
+impl<T> From<ApiError> for Answer<T> {
     fn from(error: ApiError) -> Self {
         match error {
             ApiError::NotFound { .. } => Self::Missing,

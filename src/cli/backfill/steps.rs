@@ -1,5 +1,7 @@
 //! Steps of a backfill, one after the other, with their progress and what they found.
 
+use std::time::Duration;
+
 use super::summary::{SummaryRow, Users};
 use crate::backfill::{
     self, Backfill, BackfillError, BackfillOptions, FoldWait, Step, ThinOutcome, estimate,
@@ -9,11 +11,17 @@ use crate::cli::progress::{bar, counter};
 use crate::cli::report::{Failure, is_interactive, print_message};
 use crate::clock::Clock;
 use crate::ids::Scope;
-use crate::store::{BackfillProgress, Store, StoreError, SubscriptionFilter, SubscriptionKey};
+use crate::lease::{HeldLease, Taken, Task};
+use crate::store::{BackfillProgress, Log, Store, StoreError, SubscriptionFilter, SubscriptionKey};
 use crate::stripe_api::ApiClient;
 
 /// Rows that are counted at once.
 const ROWS_AT_ONCE: usize = 1_000;
+
+/// Greatest time to wait for a sync: that of an outage of days takes minutes.
+const SYNC_WAIT_MAX: Duration = Duration::from_mins(10);
+/// Interval between two attempts to begin after a sync.
+const SYNC_CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// Outcome of a backfill of all accounts.
 #[derive(Default)]
@@ -50,7 +58,11 @@ pub(super) async fn run(
     for options in accounts {
         match run_account(store, client, fold, options, clock, &mut outcome).await {
             Err(error) if is_one => {
-                print_message("what was appended stays; `subledger backfill` goes on from here");
+                if !matches!(error, BackfillError::Busy { .. }) {
+                    print_message(
+                        "what was appended stays; `subledger backfill` goes on from here",
+                    );
+                }
                 return Err(cause(error));
             }
             Err(error) => {
@@ -68,6 +80,43 @@ pub(super) async fn run(
 }
 
 async fn run_account(
+    store: &Store,
+    client: &ApiClient,
+    fold: &FoldWait,
+    options: &BackfillOptions,
+    clock: &Clock,
+    outcome: &mut Outcome,
+) -> Result<(), BackfillError> {
+    let lease = take_lease(&store.log, &options.scope).await?;
+    let ended = run_steps(store, client, fold, options, clock, outcome).await;
+    if let Err(error) = lease.release().await {
+        tracing::debug!(%error, "the lease of the backfill is not released: {error}");
+    }
+    ended
+}
+
+/// Takes the lease of the account and mode. Waits while a sync has it.
+async fn take_lease(log: &Log, scope: &Scope) -> Result<HeldLease, BackfillError> {
+    let watch = Clock::stopwatch();
+    let mut is_said = false;
+    loop {
+        match HeldLease::take(log, scope, Task::Backfill).await? {
+            Taken::Held(lease) => return Ok(lease),
+            Taken::Busy { task: Some(Task::Sync) } if watch.elapsed() < SYNC_WAIT_MAX => {
+                if !std::mem::replace(&mut is_said, true) {
+                    print_message("waiting for the sync of a running service");
+                }
+                tokio::time::sleep(SYNC_CHECK_EVERY).await;
+            }
+            Taken::Busy { task } => {
+                let task = task.unwrap_or(Task::Backfill);
+                return Err(BackfillError::Busy { scope: scope.clone(), task });
+            }
+        }
+    }
+}
+
+async fn run_steps(
     store: &Store,
     client: &ApiClient,
     fold: &FoldWait,
@@ -128,6 +177,9 @@ fn cause(error: BackfillError) -> anyhow::Error {
         ),
         other @ BackfillError::OwnAccount(_) => {
             Failure::usage(other.to_string(), "leave `--account` out for your own account")
+        }
+        other @ BackfillError::Busy { .. } => {
+            Failure::failed(other.to_string(), "wait for it, or stop it")
         }
     }
 }

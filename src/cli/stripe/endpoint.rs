@@ -9,19 +9,14 @@ use url::Url;
 use super::super::Context;
 use super::super::output::stdout;
 use super::super::report::{Exit, Failure, print_message};
-use super::endpoint_findings::is_tagged;
 use super::secret_file::SecretFile;
 use crate::stripe::USED_TYPES;
 use crate::stripe_api::{
     API_VERSION, ApiClient, ApiSettings, CreatedEndpoint, Endpoint, NewEndpoint, RetryPolicy,
 };
 
-/// Metadata of the endpoints that a ledger created.
-pub(super) const TAG: (&str, &str) = ("subledger", "1");
 /// Metadata of those that send the events of connected accounts. Stripe does not show that.
 const CONNECT_TAG: (&str, &str) = ("subledger_connect", "1");
-/// Path of the webhook.
-pub(super) const WEBHOOK_PATH: &str = "/api/stripe/webhook";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -58,7 +53,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let (tagged, untagged): (Vec<_>, Vec<_>) = endpoints
         .into_iter()
         .filter(|it| it.is_enabled() && it.is_at(&args.url))
-        .partition(|it| is_tagged(it) && is_of_connect(it) == args.connect);
+        .partition(|it| it.is_tagged() && is_of_connect(it) == args.connect);
     if let Some(existing) = tagged.first() {
         print_message(&format!(
             "there is already an endpoint at {}: {}. Stripe showed its secret only when it was created",
@@ -67,7 +62,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         print_message("hint: to get a new secret, roll it in the Dashboard (Developers, Webhooks)");
         return Ok(Exit::Done);
     }
-    if let Some(other) = untagged.iter().find(|it| !is_tagged(it)) {
+    if let Some(other) = untagged.iter().find(|it| !it.is_tagged()) {
         print_message(&format!(
             "{} posts to this address too: its events arrive twice, and are stored once",
             other.id
@@ -77,7 +72,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 async fn create(args: &Args, client: &ApiClient) -> anyhow::Result<Exit> {
-    let mut metadata = vec![TAG];
+    let mut metadata = vec![Endpoint::TAG];
     metadata.extend(args.connect.then_some(CONNECT_TAG));
     let new = NewEndpoint {
         url: &args.url,

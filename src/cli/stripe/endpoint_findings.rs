@@ -1,12 +1,11 @@
 //! Checks of the webhook endpoints at Stripe.
 
 use super::check::failed;
-use super::endpoint::{TAG, WEBHOOK_PATH};
 use super::finding::Finding;
 use super::secret_file;
 use crate::config::WebhookSecrets;
 use crate::ids::{AccountId, Mode, Scope};
-use crate::stripe::{USED_TYPES, is_folded};
+use crate::stripe::is_folded;
 use crate::stripe_api::{ApiClient, ApiError, Endpoint};
 
 /// Number of missing types that a message names.
@@ -38,7 +37,7 @@ pub(super) async fn check(
     };
     let is_ours = |it: &Endpoint| match wanted.url {
         Some(url) => it.is_at(url),
-        None => is_tagged(it) || it.url.trim_end_matches('/').ends_with(WEBHOOK_PATH),
+        None => it.is_of_ledger(),
     };
     let (ours, others): (Vec<_>, Vec<_>) = endpoints.into_iter().partition(is_ours);
     let mut findings = vec![Finding::ok("permission", "can read /v1/webhook_endpoints")];
@@ -73,11 +72,6 @@ pub(super) async fn check(
     Ok(findings)
 }
 
-/// True for an endpoint that a ledger created.
-pub(super) fn is_tagged(endpoint: &Endpoint) -> bool {
-    endpoint.metadata.get(TAG.0).is_some_and(|it| it == TAG.1)
-}
-
 /// Finding of the status. An endpoint that was replaced by another one may be disabled.
 fn of_status(endpoint: &Endpoint, is_one_enabled: bool) -> Finding {
     let message = format!("{} posts to {}: {}", endpoint.id, endpoint.url, endpoint.status);
@@ -93,9 +87,7 @@ fn of_status(endpoint: &Endpoint, is_one_enabled: bool) -> Finding {
 }
 
 fn of_types(endpoint: &Endpoint) -> Finding {
-    let missing = || USED_TYPES.into_iter().filter(|it| !endpoint.sends(it));
-    let folded: Vec<_> = missing().filter(|it| is_folded(it)).collect();
-    let others: Vec<_> = missing().filter(|it| !is_folded(it)).collect();
+    let (folded, others): (Vec<_>, Vec<_>) = endpoint.missing_types().partition(|it| is_folded(it));
     let id = &endpoint.id;
     let hint = "add the types in the Dashboard; the guide `adopt` lists all";
     if !folded.is_empty() {

@@ -81,6 +81,8 @@ pub struct Options {
     pub passage: Passage,
     /// Age in seconds at which an event becomes visible in lists.
     pub events_visible_after_seconds: i64,
+    /// Greatest further delay in seconds. Each event has its own.
+    pub events_late_seconds_max: i64,
     /// Faults.
     pub faults: Faults,
     /// True to keep no expected state, and only the events of the last thirty days, for simulations that do not fit
@@ -97,6 +99,7 @@ impl Default for Options {
             now: None,
             passage: Passage::Still,
             events_visible_after_seconds: 0,
+            events_late_seconds_max: 0,
             faults: Faults::default(),
             lean: false,
         }

@@ -4,6 +4,7 @@ use super::facts::{EventFacts, EventSource};
 use super::record::{self, Record};
 use super::signature;
 use crate::ids::Position;
+use crate::stripe::observation::TYPE_PREFIX;
 use crate::time::{ReceivedAt, StripeTime};
 use crate::tree::Hash;
 
@@ -62,6 +63,13 @@ impl LoggedEvent {
             source: self.source,
             payload_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         }
+    }
+
+    /// True if only Stripe's API has shown the event: no webhook has delivered it, and it is no observation.
+    pub fn is_never_delivered(&self, redeliveries: i64) -> bool {
+        self.source == EventSource::Api
+            && redeliveries == 0
+            && !self.facts.event_type.starts_with(TYPE_PREFIX)
     }
 
     /// Computes the leaf hash from the columns. It equals [`Self::leaf_hash`] unless the log was tampered with.

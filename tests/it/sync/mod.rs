@@ -1,0 +1,9 @@
+//! Sync against a simulated Stripe whose truth is known.
+
+mod kills;
+mod late;
+mod leases;
+mod lost;
+mod outages;
+mod service;
+mod shown;
