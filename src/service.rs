@@ -128,7 +128,7 @@ pub struct Service {
     app: Arc<AppState>,
     projector: Projector,
     writer: Task,
-    /// Tasks that store hashes for proofs, publish checkpoints, and count thin events.
+    /// Tasks that store hashes for proofs, publish checkpoints, and watch thin events.
     finite_tasks: Vec<Task>,
     /// Watch of the coverage, and the sync.
     watches: Vec<Task>,
@@ -187,9 +187,10 @@ impl Service {
             finite_tasks.push(Task::finite("the publisher of checkpoints", publisher));
         }
         let coverage = Arc::new(CoverageWatch::new(store.log.clone()));
+        let client = options.sync.as_ref().map(|it| it.client.clone());
         let (thin, watch) =
-            watch_thin_events(store.log.clone(), options.sync.is_some(), stop.clone());
-        finite_tasks.push(Task::finite("the count of thin events", watch));
+            watch_thin_events(store.clone(), client, options.clock.clone(), stop.clone());
+        finite_tasks.push(Task::finite("the watch of thin events", watch));
         let watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
         let mut watches = vec![Task::permanent("the watch of the coverage", watch)];
         let sync = options.sync.map(|of_sync| {

@@ -123,7 +123,9 @@ impl HistoryEvent {
             source: logged.source.as_str(),
             late: false,
             redelivered: step.input.redelivered,
-            never_delivered: logged.is_never_delivered(step.input.redelivered),
+            // What was fetched for a thin event was delivered by it.
+            never_delivered: step.input.link.is_none()
+                && logged.is_never_delivered(step.input.redelivered),
             ambiguous: false,
             rivals: Vec::new(),
             folding: step.folding,

@@ -23,7 +23,8 @@ impl EventView {
     /// View of an event with its redeliveries, and its link to a thin event.
     pub fn new(event: LoggedEvent, redeliveries: Vec<Redelivery>, thin: Option<String>) -> Self {
         let again = redeliveries.iter().map(|it| it.count).sum();
-        let never_delivered = event.is_never_delivered(again);
+        // What was fetched for a thin event was delivered by it.
+        let never_delivered = thin.is_none() && event.is_never_delivered(again);
         let record = EventRecord::new(event, redeliveries).without_payload();
         Self { record, never_delivered, thin }
     }

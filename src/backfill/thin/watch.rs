@@ -1,4 +1,4 @@
-//! Count of the thin events that wait, kept in memory while the service runs.
+//! Watch of a service over the thin events that wait: counts them, and fetches them where a key is configured.
 
 use std::time::Duration;
 
@@ -6,12 +6,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::fetch::fetch_thin_events;
 use super::find::{mark_known_twins, note_thin_events};
+use crate::backfill::fold_wait::FoldWait;
+use crate::clock::Clock;
 use crate::ids::Mode;
-use crate::store::{Log, StoreError, ThinWaiting};
+use crate::store::{Log, Store, StoreError, ThinWaiting};
+use crate::stripe_api::ApiClient;
 
 /// Interval between two counts.
-const COUNT_EVERY: Duration = Duration::from_secs(15);
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// Number of counts after a failed fetch until the next one: a minute.
+const RESTS_AFTER_FAILURE: u32 = 12;
+/// Greatest number of rounds of one account before the next account has its turn.
+const ROUNDS_MAX: usize = 16;
 
 /// Thin events of a mode that wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,17 +62,23 @@ pub fn waiting_reason(counts: ThinCounts, has_api_key: bool) -> Option<String> {
     }
 }
 
-/// Starts to note and to count thin events, until `stop` is cancelled. Fetches nothing.
+/// Starts to note and to count thin events, until `stop` is cancelled. With a client, those of its key's mode are
+/// fetched.
+///
+/// Several processes may do so at once: an event that two of them fetch is logged once.
 pub fn watch_thin_events(
-    log: Log,
-    has_api_key: bool,
+    store: Store,
+    client: Option<ApiClient>,
+    clock: Clock,
     stop: CancellationToken,
 ) -> (ThinStatus, JoinHandle<()>) {
     let (sender, receiver) = watch::channel(Vec::new());
     let task = async move {
-        let mut is_announced = has_api_key;
+        let mut is_announced = client.is_some();
+        // Rounds that are left out after one that failed.
+        let mut rests = 0;
         loop {
-            match count(&log).await {
+            match count(&store.log).await {
                 Ok(waiting) => {
                     let all: u64 = waiting.iter().map(|it| it.waiting).sum();
                     if all > 0 && !is_announced {
@@ -76,7 +90,15 @@ pub fn watch_thin_events(
                              sends snapshot events"
                         );
                     }
-                    sender.send_replace(waiting);
+                    sender.send_replace(waiting.clone());
+                    match &client {
+                        Some(client) if all > 0 && rests == 0 => {
+                            if !fetch(&store, client, &clock, &waiting).await {
+                                rests = RESTS_AFTER_FAILURE;
+                            }
+                        }
+                        _ => rests = u32::saturating_sub(rests, 1),
+                    }
                 }
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -93,6 +115,31 @@ pub fn watch_thin_events(
         }
     });
     (ThinStatus(receiver), task)
+}
+
+/// Fetches what waits in the mode of the client's key. False if something failed and is tried again later.
+async fn fetch(store: &Store, client: &ApiClient, clock: &Clock, waiting: &[ThinWaiting]) -> bool {
+    let fold = FoldWait::beside_service(store);
+    let livemode = client.key().mode().livemode();
+    let mut is_whole = true;
+    for ThinWaiting { scope, .. } in waiting.iter().filter(|it| it.scope.livemode == livemode) {
+        for _ in 0..ROUNDS_MAX {
+            match fetch_thin_events(store, client, &fold, scope, clock).await {
+                Ok(outcome) => {
+                    is_whole &= outcome.stopped.is_none() && outcome.failed == 0;
+                    if outcome.stopped.is_some() || !outcome.has_more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    is_whole = false;
+                    tracing::warn!(account = %scope.account, "thin events are not fetched: {error}");
+                    break;
+                }
+            }
+        }
+    }
+    is_whole
 }
 
 async fn count(log: &Log) -> Result<Vec<ThinWaiting>, StoreError> {
@@ -115,7 +162,7 @@ mod tests {
             waiting_reason(ThinCounts { waiting, failing }, has_api_key)
         };
         assert_eq!(reason(0, 0, false), None);
-        assert_eq!(reason(5, 0, true), None, "the next sync fetches them");
+        assert_eq!(reason(5, 0, true), None, "they are being fetched");
         let without_key = "3 thin events wait to be fetched: configure STRIPE_API_KEY";
         assert_eq!(reason(3, 1, false).as_deref(), Some(without_key));
         let one = "1 thin event waits to be fetched: configure STRIPE_API_KEY";
