@@ -121,6 +121,9 @@ struct Endpoint {
     url: String,
     #[serde(default)]
     status: String,
+    /// Types that the ledger uses and the endpoint does not send.
+    #[serde(default)]
+    enabled_events_missing: Vec<String>,
 }
 
 fn endpoints(account: &AccountCoverage) -> Vec<String> {
@@ -129,9 +132,15 @@ fn endpoints(account: &AccountCoverage) -> Vec<String> {
     if endpoints.is_empty() {
         return vec!["none at Stripe: run `subledger stripe endpoint create`".to_owned()];
     }
-    let describe = |Endpoint { url, status }: &Endpoint| match status.as_str() {
-        "enabled" => format!("{url} is enabled"),
-        status => format!("{url} is {status}: Stripe sends nothing to it"),
+    let describe = |Endpoint { url, status, enabled_events_missing }: &Endpoint| match (
+        status.as_str(),
+        enabled_events_missing.len(),
+    ) {
+        ("enabled", 0) => format!("{url} is enabled"),
+        ("enabled", missing) => {
+            format!("{url} does not send {missing} types: `subledger stripe check` names them")
+        }
+        (status, _) => format!("{url} is {status}: Stripe sends nothing to it"),
     };
     endpoints.iter().map(describe).collect()
 }

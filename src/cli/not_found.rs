@@ -10,8 +10,8 @@ pub(super) const SCOPE_HINT: &str =
 
 /// Sentence for a user or customer who is unknown, if no backfill has read the account: the answer may be wrong.
 pub(super) async fn never_backfilled_note(store: &Store, scope: &Scope) -> Option<String> {
-    // A ledger that only an older version has opened has no coverage, and is read all the same.
-    let coverage = store.log.coverage().await.unwrap_or_default();
+    // Whoever may read the rows but not the coverage gets no note.
+    let coverage = store.log.coverage().await.ok()?;
     let is_backfilled = coverage.iter().any(|it| it.scope == *scope && it.is_backfilled());
     (!is_backfilled).then(|| {
         format!(

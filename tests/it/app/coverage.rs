@@ -121,7 +121,8 @@ async fn record_all(store: &Store) {
     store.log.record_sync(&live, synced).await.unwrap();
     store.log.record_sync_error(&live, "Stripe's API does not answer").await.unwrap();
     let endpoints = r#"[{"id":"we_1","url":"https://ledger.example/api/stripe/webhook/","status":"enabled"},
-        {"id":"we_2","url":"https://old.example/","status":"disabled"}]"#;
+        {"id":"we_2","url":"https://old.example/","status":"disabled"},
+        {"id":"we_3","url":"https://few.example/","status":"enabled","enabled_events_missing":["invoice.paid"]}]"#;
     store.log.record_endpoints(&live, endpoints).await.unwrap();
     let connected = Scope { account: "acct_1".into(), livemode: true };
     record(store, &connected, at("2026-02-01T00:00:00Z"), "2099-01-01T00:00:00Z", CoveredBy::Sync)
