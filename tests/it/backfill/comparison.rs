@@ -56,9 +56,8 @@ impl Known<'_> {
             // The API shows nothing of a deleted customer, and all features instead of ten.
             let is_shown = match field.as_str() {
                 "past_due_since" => !is_leap,
-                "email" => is_shown_customer,
-                // Where the metadata of a customer named the user.
-                "user_id_conflict" => is_shown_customer,
+                // A conflict may come of the metadata of a customer.
+                "email" | "user_id_conflict" => is_shown_customer,
                 "user_id" | "user_id_source" => {
                     is_shown_customer || truth["user_id_source"] != "customer.metadata"
                 }
