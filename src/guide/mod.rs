@@ -13,6 +13,8 @@ macro_rules! guides {
                 "[adopt-compare]: crate::guide::adopt#compare-with-the-old-code\n",
                 "[adopt-endpoints]: crate::guide::adopt#several-endpoints\n",
                 "[adopt-lists]: crate::guide::adopt#import-lists-of-objects\n",
+                "[adopt-types]: crate::guide::adopt#events-to-send\n",
+                "[operations-sync]: crate::guide::operations#syncs-with-stripe\n",
                 "[adopt-users]: crate::guide::adopt#users-of-your-own-table\n",
                 "[audit-observations]: crate::guide::audit#observations\n",
                 "[coverage]: crate::guide::coverage\n",
