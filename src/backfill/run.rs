@@ -259,7 +259,7 @@ impl<'a> Backfill<'a> {
         new: &[NewEvent],
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
-        for appended in self.store.log.append(new).await? {
+        for appended in self.store.log.append_listed(new).await? {
             *(if appended.duplicate { &mut progress.confirmed } else { &mut progress.appended }) +=
                 1;
         }

@@ -32,8 +32,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
-    let sync = sync_options(&args, settings.mode);
-    let options = Options {
+    let (api, every_seconds) = (args.api, args.settings.sync_every_seconds);
+    let mut options = Options {
         api_tokens: Secrets::from_env(API_TOKEN)?,
         access_tokens: Secrets::from_env(ACCESS_TOKEN)?,
         listen: args.settings.listen,
@@ -45,11 +45,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
         unknown: args.settings.unknown,
-        sync,
         checkpoints: args.settings.checkpoints.options()?,
         clock: context.clock.clone(),
         ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)
     };
+    // After the other settings, because it logs.
+    options.sync = sync_options(&api, every_seconds, settings.mode);
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let unbound = options.webhook_secrets.unbound_among_several();
     open_files::raise(options.connections, 1 + u64::from(options.private_listen.is_some()));
@@ -83,9 +84,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Syncs with the configured key. A key that cannot be used must not stop the webhooks.
-fn sync_options(args: &Args, mode: Mode) -> Option<SyncOptions> {
-    let every_seconds = args.settings.sync_every_seconds;
-    match args.api.client(mode, SYNC_RETRY) {
+fn sync_options(api: &ApiSettings, every_seconds: u32, mode: Mode) -> Option<SyncOptions> {
+    match api.client(mode, SYNC_RETRY) {
         Ok(client) => {
             if let Some(warning) = client.key().warning() {
                 tracing::warn!("{warning}");

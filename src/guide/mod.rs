@@ -15,6 +15,8 @@ macro_rules! guides {
                 "[adopt-key]: crate::guide::adopt#make-a-key\n",
                 "[adopt-lists]: crate::guide::adopt#import-lists-of-objects\n",
                 "[adopt-thin]: crate::guide::adopt#thin-events\n",
+                "[adopt-types]: crate::guide::adopt#events-to-send\n",
+                "[operations-sync]: crate::guide::operations#syncs-with-stripe\n",
                 "[adopt-users]: crate::guide::adopt#users-of-your-own-table\n",
                 "[audit-observations]: crate::guide::audit#observations\n",
                 "[coverage]: crate::guide::coverage\n",

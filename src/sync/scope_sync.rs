@@ -5,9 +5,9 @@ use super::window::{SyncPlan, Window};
 use crate::backfill::ListedEvents;
 use crate::clock::Clock;
 use crate::coverage::{CoveredBy, Span};
-use crate::ids::Scope;
+use crate::ids::{EventId, Scope};
 use crate::lease::HeldLease;
-use crate::store::{Log, NewEvent, StoreError};
+use crate::store::{EventFacts, Log, NewEvent, StoreError};
 use crate::stripe::is_used;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
 use crate::time::StripeTime;
@@ -132,12 +132,33 @@ impl ScopeSync<'_> {
         }
         let mut new: Vec<NewEvent> = listed.new;
         new.retain(|it| is_used(&it.facts().event_type));
-        let appended = self.log.append(&new).await?;
+        let appended = self.log.append_listed(&new).await?;
+        let mut duplicates = Vec::new();
         for (event, appended) in new.iter().zip(appended) {
-            // A webhook may have delivered it a moment ago.
-            if !appended.duplicate {
+            if appended.duplicate {
+                duplicates.push(event.facts());
+            } else {
                 synced.appended += 1;
                 missed.add(event.facts().created, true);
+            }
+        }
+        self.take_duplicates(&duplicates, missed).await
+    }
+
+    /// Looks up once more what the log got a moment ago: from a webhook, or from a sync that was killed.
+    async fn take_duplicates(
+        &self,
+        duplicates: &[&EventFacts],
+        missed: &mut MissedCounter,
+    ) -> Result<(), SyncError> {
+        if duplicates.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<EventId> = duplicates.iter().map(|it| it.event_id.clone()).collect();
+        let known = self.log.known_events(self.scope, &ids).await?;
+        for facts in duplicates {
+            if known.get(&facts.event_id).is_some_and(|it| it.is_listed_only) {
+                missed.add(facts.created, false);
             }
         }
         Ok(())

@@ -26,6 +26,8 @@ pub struct Appended {
 pub(super) enum Timestamps {
     /// Assigns the current time.
     Assign,
+    /// Assigns the current time, and leaves out the events that are known: listing them again is no delivery.
+    AssignNew,
     /// Keeps the times of an export.
     Preserve,
 }

@@ -28,6 +28,13 @@ impl Log {
         self.write(events, Timestamps::Assign, &[]).await
     }
 
+    /// Like [`Self::append`], but leaves duplicates out and does not record them: events and objects of Stripe's lists,
+    /// which show the same event again and again.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn append_listed(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
+        self.write(events, Timestamps::AssignNew, &[]).await
+    }
+
     /// Appends the events of an export with their times of arrival, so that the log has the root of the exported log.
     ///
     /// The log must be empty, or have only events of such a restore. Known events are skipped.

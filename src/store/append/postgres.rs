@@ -64,10 +64,10 @@ async fn append_locked<'e>(
     }
     let head = Head::read(&row)?;
     erase::bodies(&mut session, erased).await?;
-    // Known events are rare, and the statement that advances the head detects them. A restore skips known events.
+    // Delivered events are seldom known, and the statement that advances the head detects it. Others skip known events.
     let mut known = match timestamps {
         Timestamps::Assign => KnownEvents::new(),
-        Timestamps::Preserve => find_known(&mut session, events).await?,
+        Timestamps::AssignNew | Timestamps::Preserve => find_known(&mut session, events).await?,
     };
     let mut batch = AppendBatch::assign(events, head.clone(), &known, timestamps, now())?;
     let mut is_advanced = batch.new.is_empty() || advance_head(&mut session, &head, &batch).await?;
