@@ -24,6 +24,7 @@ macro_rules! guides {
                 "[erasure]: crate::guide::erasure\n",
                 "[export]: crate::guide::export\n",
                 "[operations]: crate::guide::operations\n",
+                "[operations-sync]: crate::guide::operations#syncs-with-stripe\n",
                 "[postgresql]: crate::guide::postgresql#backup\n",
                 "[proof]: crate::guide::proof\n",
                 "[rebuild]: crate::guide::rebuild\n",
