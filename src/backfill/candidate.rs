@@ -10,10 +10,10 @@ use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation};
 use crate::stripe::{Envelope, ObjectType};
 
 /// Object as an event that may be appended.
-pub(super) struct Candidate {
-    pub(super) event: NewEvent,
+pub(crate) struct Candidate {
+    pub(crate) event: NewEvent,
     /// Effects of an observation. None for an event, which is appended whatever it says.
-    pub(super) effects: Option<EventEffects>,
+    pub(crate) effects: Option<EventEffects>,
 }
 
 /// Reason why an object becomes no event. It contains nothing of the object.

@@ -14,6 +14,8 @@
 //! | `entitlements` | features of customers, which no list shows for all of them |
 //! | `estimate` | sizes of the lists, for `--dry-run` and the time that is left |
 //! | `fold_wait` | wait until the read model has folded the log |
+//! | `reader` | pages of the lists, which become candidates |
+//! | `sink` | the consumer of candidates: it appends them, or collects what differs |
 //! | `run` | the steps, one after the other |
 //! | `remaining` | subscriptions that no list has shown |
 
@@ -23,12 +25,18 @@ mod compare;
 mod entitlements;
 mod estimate;
 mod fold_wait;
+mod reader;
 mod remaining;
 mod run;
+mod sink;
 mod step;
 
+pub(crate) use candidate::Candidate;
+pub(crate) use compare::{Compared, compare, states_of};
 pub use entitlements::uses_entitlements;
 pub use estimate::{Estimate, estimate};
 pub use fold_wait::FoldWait;
+pub(crate) use reader::{Extent, Reader, Report};
 pub use run::{Backfill, BackfillError, BackfillOptions};
+pub(crate) use sink::Sink;
 pub use step::{List, Step};
