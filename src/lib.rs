@@ -38,6 +38,7 @@
 //! | [`view`] | what the API and the command line show |
 //! | [`publisher`] | publishes signed checkpoints while the service runs |
 //! | [`backfill`] | reads Stripe's API list by list, and appends what says something new, as *observations* |
+//! | [`reconcile`] | compares Stripe's current state with the ledger, and names the reason of each difference |
 //! | [`cli`] | the commands, one file each |
 //! | [`simulate`] | simulator of Stripe: events of whole subscription lives, and their expected final state |
 //! | [`service`] | starts and stops the running service in the right order |
@@ -198,6 +199,7 @@ pub mod projection;
 pub mod projector;
 pub mod proof;
 pub mod publisher;
+pub mod reconcile;
 pub mod service;
 pub mod simulate;
 pub mod store;

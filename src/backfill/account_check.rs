@@ -17,7 +17,7 @@ impl<S: Sink> Reader<'_, S> {
     ///
     /// Checks also that a named account is not the one of the key: the log knows that one without a name, and would
     /// hold everything twice.
-    pub(super) async fn check_account(&self) -> Result<(), BackfillError> {
+    pub(crate) async fn check_account(&self) -> Result<(), BackfillError> {
         let scope = &self.scope;
         if !scope.account.as_str().is_empty() {
             let own = Scope { account: AccountId::default(), livemode: scope.livemode };

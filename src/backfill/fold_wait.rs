@@ -12,11 +12,12 @@ const POLL: Duration = Duration::from_millis(5);
 /// Time without any progress of the fold, after which it is taken for stalled.
 const STALLED: Duration = Duration::from_mins(2);
 
-/// Follower that folds while a backfill runs, unless a service does it.
+/// Wait for the fold, with a follower that folds meanwhile unless a service does it.
 #[derive(Debug)]
 pub struct FoldWait {
     store: Store,
-    projector: Projector,
+    /// None in a process that follows the log anyway.
+    projector: Option<Projector>,
 }
 
 impl FoldWait {
@@ -29,7 +30,12 @@ impl FoldWait {
             None => logic,
         };
         let projector = Projector::start(store.clone(), logic, clock);
-        Ok(Self { store: store.clone(), projector })
+        Ok(Self { store: store.clone(), projector: Some(projector) })
+    }
+
+    /// Wait in a process that follows the log anyway.
+    pub fn of_follower(store: &Store) -> Self {
+        Self { store: store.clone(), projector: None }
     }
 
     /// Waits until the live generation has folded every event that the log has now.
@@ -60,6 +66,8 @@ impl FoldWait {
 
     /// Stops to follow.
     pub async fn stop(self) {
-        self.projector.stop().await;
+        if let Some(projector) = self.projector {
+            projector.stop().await;
+        }
     }
 }

@@ -15,7 +15,6 @@ use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::{ApiRequest, StripeSeconds};
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
-use crate::time::StripeTime;
 
 /// Number of times that a list is begun again because its cursor is no longer in it.
 pub(super) const RESTARTS_MAX: u32 = 3;

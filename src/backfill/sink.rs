@@ -32,13 +32,19 @@ pub(crate) trait Sink: Send {
 pub(crate) struct Appender<'a> {
     store: &'a Store,
     fold: &'a FoldWait,
-    scope: Scope,
+    /// Account and mode whose progress is stored; none to store none.
+    scope: Option<Scope>,
 }
 
 impl<'a> Appender<'a> {
-    /// Sink for one account and mode.
+    /// Sink that stores the progress of an account and mode.
     pub(super) fn new(store: &'a Store, fold: &'a FoldWait, scope: Scope) -> Self {
-        Self { store, fold, scope }
+        Self { store, fold, scope: Some(scope) }
+    }
+
+    /// Sink that stores no progress: what it appends is read from the beginning each time.
+    pub(crate) fn without_progress(store: &'a Store, fold: &'a FoldWait) -> Self {
+        Self { store, fold, scope: None }
     }
 
     async fn append(
@@ -73,7 +79,12 @@ impl Sink for Appender<'_> {
         &'s mut self,
         progress: &'s BackfillProgress,
     ) -> BoxFuture<'s, Result<(), StoreError>> {
-        Box::pin(self.store.log.save_backfill_progress(&self.scope, progress))
+        Box::pin(async {
+            match &self.scope {
+                Some(scope) => self.store.log.save_backfill_progress(scope, progress).await,
+                None => Ok(()),
+            }
+        })
     }
 
     fn caught_up(&self) -> BoxFuture<'_, Result<(), StoreError>> {

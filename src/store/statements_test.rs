@@ -13,8 +13,8 @@ use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backfill_progress, backup, coverage, erase, inspect, log, log_chunk, lookup, nodes,
-    redelivery, scan, sync_state, wal_checkpoint,
+    append, backfill_progress, backup, coverage, erase, inspect, listed, log, log_chunk, lookup,
+    nodes, redelivery, scan, sync_state, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -136,6 +136,7 @@ async fn every_statement_of_the_log_prepares() {
             ("backfill_progress", backfill_progress::sql::CATALOGUE),
             ("coverage", coverage::sql::CATALOGUE),
             ("sync_state", sync_state::sql::CATALOGUE),
+            ("listed", listed::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
