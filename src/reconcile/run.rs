@@ -45,7 +45,7 @@ pub struct Options {
 
 impl Options {
     /// Lists that show the current state. Names of products and prices are no drift.
-    pub const STEPS: [Step; 8] = [
+    pub const STEPS: [Step; 9] = [
         Step::Events,
         Step::Customers,
         Step::Subscriptions,
@@ -54,6 +54,7 @@ impl Options {
         Step::CheckoutSessions,
         Step::Invoices,
         Step::Remaining,
+        Step::Entitlements,
     ];
     /// Default of [`Self::settle`]: Stripe's lists are late by up to a minute.
     pub const SETTLE: Duration = Duration::from_mins(1);

@@ -1,8 +1,8 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
-mod comparison;
-mod run_once;
-mod world;
+pub(crate) mod comparison;
+pub(crate) mod run_once;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -91,7 +91,7 @@ async fn run_account(
 }
 
 /// The error itself, which has a hint and an exit status.
-fn cause(error: BackfillError) -> anyhow::Error {
+pub(in crate::cli) fn cause(error: BackfillError) -> anyhow::Error {
     match error {
         BackfillError::Api(error) => error.into(),
         BackfillError::Store(error) => error.into(),

@@ -158,7 +158,7 @@ fn a_cut_list_is_one_of_which_the_event_had_the_beginning() {
     assert_eq!(class(&cut, &whole), Class::CutList);
     assert_eq!(class(&of(&["a", "x"], true), &whole), Class::MissedDelivery);
     assert_eq!(class(&of(&["a", "b"], false), &whole), Class::MissedDelivery);
-    let other = SubscriptionRow { quantity: Some(2), ..whole };
+    let other = SubscriptionRow { quantity: Some(2), ..whole.clone() };
     assert_eq!(class(&cut, &other), Class::MissedDelivery);
 }
 

@@ -18,6 +18,7 @@ mod run_once {
     mod backfill_output;
     mod connections;
     mod raw_http;
+    mod reconcile_output;
     mod secrets;
     #[cfg(unix)]
     mod simulated_api;

@@ -21,22 +21,22 @@ use crate::ledger::new_event;
 use crate::order::Dice;
 
 /// Simulated Stripe on a socket, and all events of its lives.
-pub(super) struct World {
-    pub(super) stripe: SimulatedStripe,
-    pub(super) events: Vec<SimulatedEvent>,
-    pub(super) start: StripeTime,
-    pub(super) base: String,
+pub(crate) struct World {
+    pub(crate) stripe: SimulatedStripe,
+    pub(crate) events: Vec<SimulatedEvent>,
+    pub(crate) start: StripeTime,
+    pub(crate) base: String,
     _stop: DropGuard,
 }
 
 /// Events that a ledger did not hear.
-pub(super) struct Losses {
+pub(crate) struct Losses {
     /// Days before the ledger existed.
-    pub(super) days_before: i64,
+    pub(crate) days_before: i64,
     /// Days of an outage.
-    pub(super) outage: std::ops::Range<i64>,
+    pub(crate) outage: std::ops::Range<i64>,
     /// Share of other deliveries that were lost, in percent.
-    pub(super) percent: usize,
+    pub(crate) percent: usize,
 }
 
 impl Default for Losses {
@@ -46,23 +46,27 @@ impl Default for Losses {
 }
 
 impl World {
-    pub(super) async fn start(seed: u64, subscriptions: usize) -> Self {
+    pub(crate) async fn start(seed: u64, subscriptions: usize) -> Self {
         Self::with(Plan { seed, subscriptions, ..Plan::default() }, Options::default()).await
     }
 
-    pub(super) async fn with(plan: Plan, options: Options) -> Self {
-        let stripe = SimulatedStripe::new(&plan, options);
+    pub(crate) async fn with(plan: Plan, options: Options) -> Self {
+        Self::of(&plan, SimulatedStripe::new(&plan, options)).await
+    }
+
+    /// Serves a simulated Stripe of a plan.
+    pub(crate) async fn of(plan: &Plan, stripe: SimulatedStripe) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", socket.local_addr().unwrap());
         let stop = CancellationToken::new();
         let (served, stopped) = (stripe.clone(), stop.clone());
         tokio::spawn(async move { served.serve(socket, stopped).await });
-        let events = simulate::simulate(&plan).events;
+        let events = simulate::simulate(plan).events;
         Self { stripe, events, start: plan.start, base, _stop: stop.drop_guard() }
     }
 
     /// Appends the events that were not lost.
-    pub(super) async fn hear(&self, store: &Store, losses: &Losses) {
+    pub(crate) async fn hear(&self, store: &Store, losses: &Losses) {
         let dice = &mut Dice::new(17);
         let heard = self.events.iter().filter(|event| {
             let day = (event.created - self.start.0) / DAY_SECONDS;
@@ -76,7 +80,7 @@ impl World {
     }
 
     /// Account, type and bytes of every observed object in the log.
-    pub(super) async fn observed(&self, store: &Store) -> Vec<(String, String, String)> {
+    pub(crate) async fn observed(&self, store: &Store) -> Vec<(String, String, String)> {
         let size = store.log.head().await.unwrap().size;
         let positions: Vec<Position> = (1..=size.0).map(Position).collect();
         let mut observed = Vec::new();
@@ -95,7 +99,7 @@ impl World {
     }
 
     /// Ids of the customers that a list shows without its test clock being named.
-    pub(super) async fn shown_customers(&self) -> BTreeSet<String> {
+    pub(crate) async fn shown_customers(&self) -> BTreeSet<String> {
         let mut shown = BTreeSet::new();
         for scope in self.scopes() {
             let (client, mut after) = (self.client(scope.livemode), None::<String>);
@@ -113,7 +117,7 @@ impl World {
         shown
     }
 
-    pub(super) fn client(&self, livemode: bool) -> ApiClient {
+    pub(crate) fn client(&self, livemode: bool) -> ApiClient {
         let delay = Duration::from_millis(1);
         let retry = RetryPolicy {
             attempts_max: 20,
@@ -132,7 +136,7 @@ impl World {
     }
 
     /// Own and connected accounts, in both modes.
-    pub(super) fn scopes(&self) -> Vec<Scope> {
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
         let accounts = std::iter::once("").chain(self.stripe.connected_accounts());
         let mut accounts: Vec<&str> = accounts.collect();
         accounts.dedup();
@@ -142,12 +146,12 @@ impl World {
         scopes.collect()
     }
 
-    pub(super) fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         Clock::fixed(ReceivedAt(self.stripe.now().0 * 1_000_000))
     }
 
     /// Backfills all accounts and modes.
-    pub(super) async fn backfill_all(&self, store: &Store) -> Vec<BackfillProgress> {
+    pub(crate) async fn backfill_all(&self, store: &Store) -> Vec<BackfillProgress> {
         let mut all = Vec::new();
         for scope in self.scopes() {
             all.extend(self.backfill(store, &scope, &mut |_| ()).await.unwrap());
@@ -155,7 +159,7 @@ impl World {
         all
     }
 
-    pub(super) async fn backfill(
+    pub(crate) async fn backfill(
         &self,
         store: &Store,
         scope: &Scope,
