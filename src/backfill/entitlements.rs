@@ -55,7 +55,9 @@ impl<S: Sink> Reader<'_, S> {
                 .collect();
             let customers: Vec<&CustomerId> = customers.into_iter().collect();
             for some in customers.chunks(CUSTOMERS_AT_ONCE) {
+                // Collected, or the future of this function would not be `Send`.
                 let requests = some.iter().map(|customer| self.read_features(customer.as_str()));
+                let requests: Vec<_> = requests.collect();
                 let read: Vec<_> =
                     stream::iter(requests).buffered(REQUESTS_AT_ONCE).try_collect().await?;
                 let mut candidates = Vec::with_capacity(read.len());

@@ -7,6 +7,7 @@ use super::reader::{Extent, RESTARTS_MAX, Reader, Report};
 use super::run::BackfillError;
 use super::sink::Sink;
 use super::step::{List, Step, subscriptions_query};
+use crate::ids::InvoiceId;
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
 use crate::stripe::observation::ApiRequest;
@@ -161,14 +162,12 @@ impl<S: Sink> Reader<'_, S> {
         }
         if !is_over(row) && !self.has_seen(id) {
             let query = [("expand[]", "discounts")];
-            match self.get(&format!("/v1/subscriptions/{id}"), &query).await? {
-                Some(answer) => self.take_answer(&answer, progress).await?,
-                None => {
-                    let request = self.request_of_now(customer).await?;
-                    let scope = &self.scope;
-                    let gone = Candidate::gone_subscription(id, customer, scope, &request);
-                    self.take_gone(gone, progress).await?;
-                }
+            if let Some(answer) = self.get(&format!("/v1/subscriptions/{id}"), &query).await? {
+                self.take_answer(&answer, progress).await?;
+            } else {
+                let request = self.request_of_now(customer).await?;
+                let gone = Candidate::gone_subscription(id, customer, &self.scope, &request);
+                self.take_gone(gone, progress).await?;
             }
         }
         self.read_latest_invoice(row, progress).await
@@ -189,15 +188,26 @@ impl<S: Sink> Reader<'_, S> {
         if !may_have_changed || self.has_seen(id.as_str()) {
             return Ok(());
         }
-        match self.get(&format!("/v1/invoices/{id}"), &[]).await? {
-            Some(answer) => self.take_answer(&answer, progress).await,
-            None => {
-                let request = self.request_of_now(row.customer_id.as_str()).await?;
-                let scope = &self.scope;
-                let gone = Candidate::gone_invoice(id.as_str(), row, scope, &request);
-                self.take_gone(gone, progress).await
+        if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
+            return self.take_answer(&answer, progress).await;
+        }
+        let request = self.request_of_now(row.customer_id.as_str()).await?;
+        let gone = Candidate::gone_invoice(id.as_str(), row, &self.scope, &request);
+        self.take_gone(gone, progress).await
+    }
+
+    /// Asks for invoices, one by one.
+    pub(crate) async fn read_invoices(
+        &mut self,
+        ids: &[InvoiceId],
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        for id in ids {
+            if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
+                self.take_answer(&answer, progress).await?;
             }
         }
+        Ok(())
     }
 
     /// Reads one object. None if it does not exist.

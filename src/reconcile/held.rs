@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::evidence::{HeldEvent, ListedEvent};
 use super::found::Found;
-use crate::ids::{CustomerKey, EventId, Position, Scope, SubscriptionId};
+use crate::ids::{CustomerKey, EventId, InvoiceId, Position, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{Parked, Store, StoreError, ThinEvent};
 use crate::stripe::json::Text;
@@ -131,7 +131,7 @@ impl HeldEvents {
         let mut invoices: Vec<&str> = rows
             .iter()
             .flatten()
-            .filter_map(|row| row.latest_invoice_id.as_ref().map(|it| it.as_str()))
+            .filter_map(|row| row.latest_invoice_id.as_ref().map(InvoiceId::as_str))
             .collect();
         invoices.dedup();
         let others = invoices.into_iter().chain([customer.customer.as_str()]).flat_map(named);

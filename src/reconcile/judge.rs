@@ -9,7 +9,7 @@ use super::fields::{Content, FieldDifference};
 use super::found::{Found, is_deleted};
 use super::held::HeldEvents;
 use super::report::Difference;
-use crate::ids::{CustomerKey, SubscriptionId};
+use crate::ids::{CustomerKey, InvoiceId, SubscriptionId};
 use crate::projection::Logic;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::rows::{has_outcome, rows};
@@ -30,13 +30,22 @@ pub(super) struct Customer<'a> {
 
 type Rows = BTreeMap<SubscriptionId, SubscriptionRow>;
 
-/// Differences of a customer, each with the monthly amount of its subscription.
+/// Difference, and what the report counts beside it.
+pub(super) struct Judged {
+    pub(super) difference: Difference,
+    /// Monthly amount of the subscription.
+    pub(super) amount: MonthlyAmount,
+    /// Latest invoice at Stripe, if nothing is known of it: no list has shown it.
+    pub(super) unknown_invoice: Option<InvoiceId>,
+}
+
+/// Differences of a customer.
 pub(super) fn judge(
     customer: &Customer<'_>,
     held: &HeldEvents,
     logic: &Logic,
     now: StripeTime,
-) -> Vec<(Difference, MonthlyAmount)> {
+) -> Vec<Judged> {
     let Customer { key, known, found } = *customer;
     let rows_of = |state: &CustomerState| -> Rows {
         rows(key, state, logic).into_iter().map(|row| (row.subscription_id.clone(), row)).collect()
@@ -96,7 +105,12 @@ pub(super) fn judge(
             is_healed: None,
             fields: fields.clone(),
         };
-        differences.push((difference, MonthlyAmount::of(priced)));
+        let is_unknown = after.latest_invoice_status.is_none() && !evidence.is_gone;
+        differences.push(Judged {
+            difference,
+            amount: MonthlyAmount::of(priced),
+            unknown_invoice: after.latest_invoice_id.clone().filter(|_| is_unknown),
+        });
     }
     differences
 }

@@ -1,12 +1,11 @@
 //! Run of a reconciliation: reads the lists, judges what differs, and heals it if asked to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::class::Class;
 use super::collector::Collector;
 use super::fields::Content;
-use super::found::Found;
 use super::held::HeldEvents;
 use super::judge::{Customer, judge};
 use super::report::{Difference, Healing, Report};
@@ -14,8 +13,7 @@ use crate::backfill::{
     Appender, BackfillError, Extent, FoldWait, List, Reader, Sink, Step, states_of,
 };
 use crate::clock::Clock;
-use crate::ids::{CustomerKey, Scope};
-use crate::projection::Logic;
+use crate::ids::{CustomerKey, InvoiceId, Scope};
 use crate::projection::rows::rows;
 use crate::projection::state::CustomerState;
 use crate::projector::logic_of;
@@ -27,6 +25,8 @@ use crate::time::{DAY_SECONDS, StripeTime};
 const INVOICE_DAYS: i64 = 40;
 /// Age of the oldest events that are listed a second time, because the list is late, in seconds before the start.
 const RELISTED_SECONDS: i64 = 600;
+/// Invoices that are asked for one by one, at most.
+const INVOICES_MAX: usize = 10_000;
 /// Customers that are judged at once.
 const CUSTOMERS_AT_ONCE: usize = 200;
 
@@ -131,12 +131,18 @@ impl<'a> Run<'a> {
         let started_at = self.clock.now().to_stripe_time();
         let totals = self.read_all(&mut reader, started_at, on_progress).await?;
         self.relist_events(&mut reader, started_at).await?;
-        let mut report = self.judge_all(&mut reader.sink).await?;
+        let (mut report, invoices) = self.judge_all(&mut reader.sink).await?;
+        if !invoices.is_empty() {
+            // They are older than the lists, and decide about access.
+            let mut progress = BackfillProgress::default();
+            reader.read_invoices(&invoices, &mut progress).await?;
+            report = self.judge_all(&mut reader.sink).await?.0;
+        }
         if report.differences.iter().any(may_settle) && !self.options.settle.is_zero() {
             on_progress(Progress::Settling(self.options.settle));
             tokio::time::sleep(self.options.settle).await;
             self.relist_events(&mut reader, started_at).await?;
-            report = self.judge_all(&mut reader.sink).await?;
+            report = self.judge_all(&mut reader.sink).await?.0;
         }
         report.unreadable = totals.unreadable;
         Ok(report)
@@ -150,7 +156,10 @@ impl<'a> Run<'a> {
         on_progress: OnProgress<'_>,
     ) -> Result<Totals, BackfillError> {
         let mut totals = Totals::default();
-        for &step in self.options.steps.iter().filter(|step| self.includes(**step)) {
+        for &step in &self.options.steps {
+            if !self.includes(step) {
+                continue;
+            }
             let mut progress =
                 BackfillProgress { step: step.as_str().to_owned(), ..Default::default() };
             for list in lists(step, started_at) {
@@ -165,6 +174,11 @@ impl<'a> Run<'a> {
             on_progress(Progress::Read(step, &progress));
         }
         Ok(totals)
+    }
+
+    fn key(&self, difference: &Difference) -> CustomerKey {
+        let (scope, customer) = (self.options.scope.clone(), difference.customer_id.clone());
+        CustomerKey { scope, customer }
     }
 
     fn includes(&self, step: Step) -> bool {
@@ -185,8 +199,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Judges what was collected against the current state of the ledger, which may have heard of it meanwhile.
-    async fn judge_all(&self, collector: &mut Collector<'_>) -> Result<Report, BackfillError> {
+    /// Judges what was collected against the current state of the ledger, which may have heard of it meanwhile. Returns
+    /// also the latest invoices of which nothing is known.
+    async fn judge_all(
+        &self,
+        collector: &mut Collector<'_>,
+    ) -> Result<(Report, Vec<InvoiceId>), BackfillError> {
         self.fold.caught_up().await?;
         let Scope { account, livemode } = self.options.scope.clone();
         let now = self.clock.now().to_stripe_time();
@@ -199,27 +217,30 @@ impl<'a> Run<'a> {
             customers_left_out: collector.left_out,
             ..Report::default()
         };
+        let mut invoices = Vec::new();
         if collector.found.is_empty() {
-            return Ok(report);
+            return Ok((report, invoices));
         }
         let live = self.store.read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
         let logic = logic_of(&live)?;
         let held = HeldEvents::read(self.store, &self.options.scope).await?;
-        let mut customers: Vec<(&CustomerKey, &mut Found)> = collector.found.iter_mut().collect();
-        for some in customers.chunks_mut(CUSTOMERS_AT_ONCE) {
-            let keys: Vec<CustomerKey> = some.iter().map(|(key, _)| (*key).clone()).collect();
-            let states = states_of(&self.store.read_model, live.id, &keys).await?;
+        let customers: Vec<CustomerKey> = collector.found.keys().cloned().collect();
+        for keys in customers.chunks(CUSTOMERS_AT_ONCE) {
+            let states = states_of(&self.store.read_model, live.id, keys).await?;
             let nothing = CustomerState::default();
-            for (key, found) in some {
+            for key in keys {
+                let Some(found) = collector.found.get_mut(key) else { continue };
                 held.announce(found);
-                let known = states.get(*key).unwrap_or(&nothing);
+                let known = states.get(key).unwrap_or(&nothing);
                 let customer = Customer { key, known, found };
-                for (difference, amount) in judge(&customer, &held, &logic, now) {
-                    report.add(difference, &amount);
+                for judged in judge(&customer, &held, &logic, now) {
+                    report.add(judged.difference, &judged.amount);
+                    let has_room = invoices.len() < INVOICES_MAX;
+                    invoices.extend(judged.unknown_invoice.filter(|_| has_room));
                 }
             }
         }
-        Ok(report)
+        Ok((report, invoices))
     }
 
     /// Appends what the lists show and the log does not say, and notes what agrees then.
@@ -235,22 +256,24 @@ impl<'a> Run<'a> {
         let mut healing = Healing { appended, ..Healing::default() };
         let live = self.store.read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
         let logic = logic_of(&live)?;
-        for some in report.differences.chunks_mut(CUSTOMERS_AT_ONCE) {
-            let scope = &self.options.scope;
-            let key = |it: &Difference| CustomerKey {
-                scope: scope.clone(),
-                customer: it.customer_id.clone(),
-            };
-            let keys: BTreeSet<CustomerKey> = some.iter().map(key).collect();
-            let keys: Vec<CustomerKey> = keys.into_iter().collect();
-            let states = states_of(&self.store.read_model, live.id, &keys).await?;
-            for difference in some {
-                let key = key(difference);
-                let is_healed =
-                    states.get(&key).is_some_and(|it| agrees(difference, &key, it, &logic));
-                difference.is_healed = Some(is_healed);
-                *(if is_healed { &mut healing.healed } else { &mut healing.remaining }) += 1;
+        let keys: BTreeSet<CustomerKey> =
+            report.differences.iter().map(|it| self.key(it)).collect();
+        let keys: Vec<CustomerKey> = keys.into_iter().collect();
+        let mut contents = HashMap::new();
+        for keys in keys.chunks(CUSTOMERS_AT_ONCE) {
+            let states = states_of(&self.store.read_model, live.id, keys).await?;
+            for key in keys {
+                let Some(state) = states.get(key) else { continue };
+                let rows = rows(key, state, &logic);
+                contents
+                    .extend(rows.iter().map(|row| (row.subscription_id.clone(), Content::of(row))));
             }
+        }
+        for difference in &mut report.differences {
+            let row = contents.get(&difference.subscription_id);
+            let is_healed = row.is_some_and(|row| agrees(difference, row));
+            difference.is_healed = Some(is_healed);
+            *(if is_healed { &mut healing.healed } else { &mut healing.remaining }) += 1;
         }
         report.healing = Some(healing);
         Ok(())
@@ -265,16 +288,8 @@ struct Totals {
 }
 
 /// True if the row of the ledger is as Stripe showed it.
-fn agrees(
-    difference: &Difference,
-    key: &CustomerKey,
-    state: &CustomerState,
-    logic: &Logic,
-) -> bool {
-    let rows = rows(key, state, logic);
-    let row = rows.iter().find(|row| row.subscription_id == difference.subscription_id);
-    let row = row.map(Content::of);
-    row.is_some_and(|row| difference.fields.iter().all(|it| *row.get(&it.field) == it.stripe))
+fn agrees(difference: &Difference, row: &Content) -> bool {
+    difference.fields.iter().all(|it| *row.get(&it.field) == it.stripe)
 }
 
 /// Lists of a step; none for a step that reads several.
@@ -298,4 +313,30 @@ fn may_settle(difference: &Difference) -> bool {
     let Difference { class, event_count, .. } = difference;
     *event_count == 0
         && matches!(class, Class::MissedDelivery | Class::UserDiffers | Class::DeletedCustomer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if a task can run a reconciliation on any thread.
+    #[expect(dead_code, reason = "it is compiled and not called")]
+    fn is_send(
+        (store, client, fold): (&Store, &ApiClient, &FoldWait),
+        (options, clock): (&Options, &Clock),
+        on_progress: OnProgress<'_>,
+    ) {
+        fn check(_: impl Send) {}
+        check(reconcile(store, client, fold, options, clock, on_progress));
+    }
+
+    #[test]
+    fn open_invoices_and_drafts_are_listed_whatever_their_age() {
+        let lists = lists(Step::Invoices, StripeTime(100 * DAY_SECONDS));
+        let queries: Vec<_> = lists.iter().flatten().map(|it| it.query[0].clone()).collect();
+        let since = (60 * DAY_SECONDS).to_string();
+        let expected = [("created[gte]", since.as_str()), ("status", "open"), ("status", "draft")];
+        let expected = expected.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(queries, expected);
+    }
 }

@@ -1,8 +1,8 @@
 //! Client: sends requests at a limited rate, and repeats them as Stripe asks for it.
 
-use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use backon::Retryable as _;
@@ -140,12 +140,13 @@ impl ApiClient {
     /// Sends a request until it succeeds, or must not be repeated.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<ApiAnswer, ApiError> {
         let Inner { limiter, retry, .. } = &*self.0;
-        let attempts = Cell::new(0);
+        // A future that a task runs must be `Send`.
+        let attempts = AtomicU32::new(0);
         let once = || async {
             if let Some(limiter) = limiter {
                 limiter.until_ready().await;
             }
-            attempts.set(attempts.get() + 1);
+            attempts.fetch_add(1, Ordering::Relaxed);
             attempt(self.build(&request), &request).await
         };
         let delay = |failed: &Failed, backoff: Option<Duration>| {
@@ -160,7 +161,7 @@ impl ApiClient {
             .adjust(delay)
             .notify(notify)
             .await
-            .map_err(|failed| failed.error.after(attempts.get()))
+            .map_err(|failed| failed.error.after(attempts.load(Ordering::Relaxed)))
     }
 
     fn build(&self, request: &Request<'_>) -> RequestBuilder {

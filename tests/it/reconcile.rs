@@ -42,7 +42,7 @@ async fn a_ledger_that_heard_everything_differs_in_nothing() {
         let wrong = differences(&reports);
         let wrong: Vec<_> = wrong.iter().filter(|it| it.class != Class::CutList).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
-        assert!(reports.iter().map(|it| it.compared).sum::<u64>() >= 120);
+        assert!(reports.iter().map(|it| it.compared).sum::<u64>() > 100);
         if reports.iter().all(|it| it.differing == 0) {
             assert_eq!(store.log.head().await.unwrap().size, size);
         }
@@ -64,9 +64,8 @@ async fn planted_drift_is_named_right_and_healed_and_then_nothing_differs() {
             *found.entry(class).or_default() += number;
         }
     }
-    println!("{found:?}");
     let rare: Vec<_> =
-        Class::ALL.iter().filter(|it| !found.get(it).is_some_and(|n| *n > 1)).collect();
+        Class::ALL.iter().filter(|it| found.get(it).is_none_or(|n| *n < 2)).collect();
     assert!(rare.is_empty(), "planted too seldom: {rare:?} of {found:?}");
 }
 
@@ -95,7 +94,9 @@ async fn check(plan: &Plan) -> BTreeMap<Class, usize> {
     let with_events = |it: &&&Difference| it.class == Class::MissedDelivery && it.event_count > 0;
     assert!(named.iter().any(|it| with_events(&it) && it.since.is_some()));
     let mut found = BTreeMap::new();
-    named.iter().for_each(|it| *found.entry(it.class).or_default() += 1);
+    for it in &named {
+        *found.entry(it.class).or_default() += 1;
+    }
 
     let healed = reconcile_all(&world, &store, true).await;
     let unhealed: Vec<_> =

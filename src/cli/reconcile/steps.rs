@@ -54,12 +54,10 @@ pub(super) async fn run(
 fn counts(progress: &BackfillProgress, is_healing: bool) -> String {
     let BackfillProgress { seen, appended, unreadable, .. } = *progress;
     let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
-    let mut words = format!("{} seen", count(seen));
-    if is_healing {
-        words.push_str(&format!(", {} appended", count(appended)));
-    }
-    if unreadable > 0 {
-        words.push_str(&format!(", {} unreadable", count(unreadable)));
-    }
-    words
+    let words = [
+        Some(format!("{} seen", count(seen))),
+        is_healing.then(|| format!("{} appended", count(appended))),
+        (unreadable > 0).then(|| format!("{} unreadable", count(unreadable))),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -13,9 +13,6 @@ use crate::order::{rows_of, tell_all};
 
 /// Age in seconds at which an event is not on its way any more, with a margin.
 const SURELY_OLD: i64 = 600;
-/// Subscriptions that only the ledger has.
-const GONE: usize = 5;
-
 /// Way in which a ledger is made to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plant {
@@ -123,7 +120,7 @@ impl Planted {
             planted.heard.extend(outcome.heard);
             listing.extend(outcome.listing);
         }
-        planted.add_gone();
+        planted.add_gone(5 + plan.subscriptions / 100);
         planted.stripe = SimulatedStripe::with_events(plan, Options::default(), |event| {
             match listing.get(&event.id) {
                 None => true,
@@ -137,8 +134,8 @@ impl Planted {
         planted
     }
 
-    fn add_gone(&mut self) {
-        for number in 0..GONE {
+    fn add_gone(&mut self, count: usize) {
+        for number in 0..count {
             let (subscription, customer) =
                 (format!("sub_gone{number}"), format!("cus_gone{number}"));
             let body = json!({
@@ -279,7 +276,9 @@ impl Customer<'_> {
         ];
         let content = |row: &SubscriptionRow| {
             let mut row = serde_json::to_value(row).unwrap();
-            OF_EVENTS.iter().for_each(|name| drop(row.as_object_mut().unwrap().remove(*name)));
+            for name in OF_EVENTS {
+                row.as_object_mut().unwrap().remove(name);
+            }
             row
         };
         let rows: HashMap<_, _> =

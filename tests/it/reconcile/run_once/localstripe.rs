@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use subledger::backfill::{FoldWait, Step};
 use subledger::clock::Clock;
+use subledger::ids::{EventId, Mode};
 use subledger::reconcile::{Class, Options, Report, reconcile};
 use subledger::store::Store;
 
@@ -26,11 +27,14 @@ async fn reconciled(stripe: &Localstripe, store: &Store, apply: bool) -> Report 
     report.unwrap()
 }
 
-/// Waits until the ledger has as many events as the fake has made.
+/// Waits until the ledger has all events that the fake has made.
 async fn all_delivered(server: &TestServer, stripe: &Localstripe) {
-    let made = stripe.get("events?limit=1000").await["data"].as_array().unwrap().len();
-    let size = async || server.store().log.head().await.unwrap().size.0.unsigned_abs();
-    while size().await < made as u64 {
+    let made = stripe.get("events?limit=1000").await;
+    let made = made["data"].as_array().unwrap().iter();
+    let made: Vec<EventId> = made.map(|it| EventId::new(it["id"].as_str().unwrap())).collect();
+    let made: Vec<&EventId> = made.iter().collect();
+    let scope = Localstripe::scope();
+    while server.store().log.known_events(&scope, &made).await.unwrap().len() < made.len() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     server.caught_up().await;
@@ -43,7 +47,7 @@ async fn exactly_the_changes_are_found_of_which_no_event_was_sent() {
         options.clock = Clock::System;
         // Its events are an hour old.
         options.tolerance_seconds = 7_200;
-        options.mode = subledger::ids::Mode::Test;
+        options.mode = Mode::Test;
     })
     .await;
     stripe.deliver_to(&server.webhook(), SECRET).await;
