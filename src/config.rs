@@ -6,6 +6,7 @@
 mod connections;
 mod secrets;
 mod signing;
+mod unknown_user;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use clap::Args;
 pub use connections::ConnectionLimits;
 pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
+pub use unknown_user::UnknownUser;
 
 use crate::ids::Mode;
 use crate::projection::policy::{self, Policy, PolicyError};
@@ -115,6 +117,16 @@ pub struct ServeSettings {
     /// Accept a log that lacks events of the read model, and drop the read model
     #[arg(long)]
     pub accept_new_log: bool,
+
+    /// Answer about a user whom the ledger does not know, while no backfill has read the account
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        env = "SUBLEDGER_UNKNOWN",
+        default_value = "answer"
+    )]
+    pub unknown: UnknownUser,
 
     /// Limits on connections
     #[command(flatten)]

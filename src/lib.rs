@@ -39,6 +39,7 @@
 //! | [`publisher`] | publishes signed checkpoints while the service runs |
 //! | [`backfill`] | reads Stripe's API list by list, and appends what says something new, as *observations* |
 //! | [`reconcile`] | compares Stripe's current state with the ledger, and names the reason of each difference |
+//! | [`coverage`] | from when to when an account is known to be complete, and the gaps |
 //! | [`cli`] | the commands, one file each |
 //! | [`simulate`] | simulator of Stripe: events of whole subscription lives, and their expected final state |
 //! | [`service`] | starts and stops the running service in the right order |
@@ -131,6 +132,9 @@
 //! [`store::ReadModel::access`] answers in one statement, which sees one state of the database: the latest end that the
 //! policy grants among *all* subscriptions of the user that have the item, and a page of them. Access follows from that
 //! end and the current time. No limit on rows decides it.
+//!
+//! If there is no subscription, the answer says whether that is known: a backfill must have read the account
+//! ([`coverage`]). `CoverageWatch` has that in memory, so it costs the usual answer nothing.
 //!
 //! # A rebuild runs
 //!

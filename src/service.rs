@@ -10,9 +10,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::backfill::watch_thin_events;
 use crate::clock::Clock;
-use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, WebhookSecrets};
-use crate::http::{self, AppState, BodyBudget, Listener, ListenerRole, OneTimeWarnings, Tokens};
+use crate::config::{ConnectionLimits, DEFAULT_LISTEN, Secrets, UnknownUser, WebhookSecrets};
+use crate::http::{
+    self, AppState, BodyBudget, CoverageWatch, Listener, ListenerRole, OneTimeWarnings, Tokens,
+};
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
@@ -58,8 +61,12 @@ pub struct Options {
     pub auto_rebuild: bool,
     /// True if a log that lacks events of the read model is accepted as a new one.
     pub accept_new_log: bool,
+    /// Answer about users whom the ledger does not know.
+    pub unknown: UnknownUser,
     /// Signing and publication of checkpoints; none without a key.
     pub checkpoints: Option<CheckpointOptions>,
+    /// True if a key of Stripe's API is configured, with which thin events are fetched.
+    pub has_api_key: bool,
     /// Clock of the service.
     pub clock: Clock,
 }
@@ -81,7 +88,9 @@ impl Options {
             logic: Logic::default(),
             auto_rebuild: true,
             accept_new_log: false,
+            unknown: UnknownUser::default(),
             checkpoints: None,
+            has_api_key: false,
             clock: Clock::System,
         }
     }
@@ -117,8 +126,9 @@ pub struct Service {
     app: Arc<AppState>,
     projector: Projector,
     writer: Task,
-    /// Tasks that store hashes for proofs, and publish checkpoints.
-    proof_tasks: Vec<Task>,
+    /// Tasks that store hashes for proofs, publish checkpoints, and count thin events.
+    finite_tasks: Vec<Task>,
+    coverage_watch: Task,
     publishing: CancellationToken,
     stop: CancellationToken,
     listeners: Vec<Task>,
@@ -163,24 +173,20 @@ impl Service {
             );
             store.read_model.generations_clear().await?;
         }
-        let open: Vec<_> =
-            store.files_readable_by_all().iter().map(|it| it.display().to_string()).collect();
-        if !open.is_empty() {
-            let open = open.join(" ");
-            tracing::warn!(
-                open,
-                "every user of this machine can read {open}: run `chmod 600 {open}`"
-            );
-        }
+        warn_of_open_files(&store);
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
         let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
         let filler = tokio::spawn(fill_nodes(store.log.clone(), stop.clone()));
-        let mut proof_tasks = vec![Task::finite("the filler of the log's tree", filler)];
+        let mut finite_tasks = vec![Task::finite("the filler of the log's tree", filler)];
         if let Some(publisher) = publisher {
             let publisher = publisher.start(store.log.clone(), publishing.clone());
-            proof_tasks.push(Task::finite("the publisher of checkpoints", publisher));
+            finite_tasks.push(Task::finite("the publisher of checkpoints", publisher));
         }
+        let coverage = Arc::new(CoverageWatch::new(store.log.clone()));
+        let coverage_watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
+        let (thin, watch) = watch_thin_events(store.log.clone(), options.has_api_key, stop.clone());
+        finite_tasks.push(Task::finite("the count of thin events", watch));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
             store,
@@ -193,7 +199,11 @@ impl Service {
             clock: options.clock,
             metrics: Arc::default(),
             one_time_warnings: OneTimeWarnings::default(),
+            thin,
+            has_api_key: options.has_api_key,
             body_budget: BodyBudget::default(),
+            coverage,
+            unknown: options.unknown,
         });
         let mut listeners = Vec::new();
         let mut serve = |socket: BoundSocket, role| {
@@ -219,7 +229,8 @@ impl Service {
             app,
             projector,
             writer: Task::permanent("the writer of the log", writer),
-            proof_tasks,
+            finite_tasks,
+            coverage_watch: Task::permanent("the watch of the coverage", coverage_watch),
             publishing,
             stop,
             listeners,
@@ -250,8 +261,8 @@ impl Service {
             if self.projector.has_failed() {
                 return "the follower of the log";
             }
-            let tasks = self.listeners.iter_mut().chain(&mut self.proof_tasks);
-            for task in tasks.chain([&mut self.writer]) {
+            let tasks = self.listeners.iter_mut().chain(&mut self.finite_tasks);
+            for task in tasks.chain([&mut self.writer, &mut self.coverage_watch]) {
                 if task.has_failed().await {
                     return task.name();
                 }
@@ -287,15 +298,25 @@ impl Service {
                 DRAIN_TIMEOUT.as_secs()
             );
         }
+        self.coverage_watch.join().await;
         self.app.ingest.close();
         self.writer.join().await;
         self.projector.stop().await;
         // After the last append, so that the last checkpoint covers the whole log.
         self.publishing.cancel();
-        for task in &mut self.proof_tasks {
+        for task in &mut self.finite_tasks {
             task.join().await;
         }
         self.app.store.close().await;
+    }
+}
+
+fn warn_of_open_files(store: &Store) {
+    let open = store.files_readable_by_all();
+    let open: Vec<_> = open.iter().map(|it| it.display().to_string()).collect();
+    if !open.is_empty() {
+        let open = open.join(" ");
+        tracing::warn!(open, "every user of this machine can read {open}: run `chmod 600 {open}`");
     }
 }
 

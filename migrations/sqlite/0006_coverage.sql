@@ -59,8 +59,8 @@ CREATE TABLE thin_events (
     state    TEXT    NOT NULL CHECK (state IN ('waiting', 'fetched', 'gone')),
     -- Id of the object that it names.
     object_id TEXT,
-    -- Id of the event or observation that was fetched.
-    fetched  TEXT,
+    -- Position of the event or observation that was fetched; NULL also if the object said nothing new.
+    fetched  INTEGER,
     -- Number of attempts that failed, and the error of the last one.
     attempts INTEGER NOT NULL,
     error    TEXT
@@ -68,6 +68,7 @@ CREATE TABLE thin_events (
 
 CREATE INDEX thin_events_waiting ON thin_events (position) WHERE state = 'waiting';
 CREATE INDEX thin_events_fetched ON thin_events (fetched) WHERE fetched IS NOT NULL;
+CREATE INDEX thin_events_not_fetched ON thin_events (object_id) WHERE state <> 'fetched';
 
 -- Position up to which the log was searched for thin events.
 CREATE TABLE thin_cursor (

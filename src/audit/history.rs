@@ -144,7 +144,8 @@ impl HistoryEvent {
                         let link = UserLinkRecord::read(body)
                             .filter(|_| logged.source == EventSource::Subledger);
                         let note = link.map(|it| it.describe()).or_else(|| note_of(body));
-                        let notes = note.into_iter().chain(step.notes.iter().cloned());
+                        let notes = step.input.link.iter().cloned().chain(note);
+                        let notes = notes.chain(step.notes.iter().cloned());
                         Some(notes.collect::<Vec<_>>().join("; ")).filter(|it| !it.is_empty())
                     }
                 }),

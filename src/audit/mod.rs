@@ -17,6 +17,7 @@ mod read_limit;
 mod replay;
 mod stream;
 mod subject;
+mod thin_links;
 mod verify;
 
 pub use explain::{Decision, EventPointer, Explained, Explanation, Rival, Tie, explain};
@@ -26,6 +27,7 @@ pub use read_limit::ReadLimit;
 pub use replay::FoldOutcome;
 pub use stream::{HistoryPage, HistoryStream, PageError, PageRequest, history, history_page};
 pub use subject::{Past, Subject, SubjectKind};
+pub use thin_links::thin_link;
 pub use verify::{Finding, VerifyProgress, VerifyReport, verify, verify_against};
 
 use crate::store::StoreError;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::read_limit::{ReadLimit, whole_seconds};
 use super::replay::ReplayInput;
 use super::subject::{Past, Subject, SubjectKind, customers_of};
+use super::thin_links::{self, ThinLinks};
 use crate::erasure::ErasureRecord;
 use crate::ids::{CustomerId, CustomerKey, EventId, Position, SubscriptionId};
 use crate::projection::Logic;
@@ -37,6 +38,8 @@ pub(super) struct Outline {
     known_at: Option<ReceivedAt>,
     /// Sentences that say when events were erased and by whom, as far as that is recorded.
     erased: BTreeMap<Position, Arc<str>>,
+    /// Links between thin events and what was fetched for them.
+    thin: ThinLinks,
 }
 
 /// Event of an outline: forty bytes, because there may be many.
@@ -83,6 +86,7 @@ impl Outline {
         let mut entries = scan.read(store).await?;
         let erased = add_erased(store, &customers, &mut entries).await?;
         let Past { as_of, known_at } = past;
+        let thin = add_thin(store, &customers, &mut entries, known_at).await?;
         entries.retain(|it| as_of.is_none_or(|at| it.header.created <= at));
         let now = store.log.now();
         let in_future = |it: &&OutlineEntry| {
@@ -90,7 +94,8 @@ impl Outline {
         };
         let received_in_future = entries.iter().filter(in_future).count();
         entries.retain(|it| known_at.is_none_or(|at| it.header.received_at <= at));
-        let late = late(&entries);
+        let is_thin = |it: &&OutlineEntry| thin.thin.contains(&it.header.position);
+        let late = late(entries.iter().filter(|it| !is_thin(it)));
         entries.sort_by_key(|entry| entry.header.created);
         let logic = Arc::new(logic_of(&live)?);
         let generation = live.id;
@@ -105,6 +110,7 @@ impl Outline {
             received_in_future,
             known_at,
             erased,
+            thin,
         }))
     }
 
@@ -143,6 +149,8 @@ impl Outline {
                 redelivered: counts.get(&logged.position).copied().unwrap_or_default(),
                 erased: self.erased.get(&logged.position).map(ToString::to_string),
                 damage,
+                link: self.thin.words.get(&logged.position).cloned(),
+                is_thin: self.thin.thin.contains(&logged.position),
                 logged,
             }
         });
@@ -301,8 +309,27 @@ async fn add_erased(
     Ok(erased)
 }
 
+/// Adds the thin events of these customers.
+async fn add_thin(
+    store: &Store,
+    customers: &[CustomerKey],
+    entries: &mut Vec<OutlineEntry>,
+    known_at: Option<ReceivedAt>,
+) -> Result<ThinLinks, StoreError> {
+    let event = |it: &OutlineEntry| {
+        let (received_at, subscription) = (it.header.received_at, it.subscription.clone());
+        (it.header.position, thin_links::TimelineEvent { received_at, subscription })
+    };
+    let timeline: BTreeMap<_, _> = entries.iter().map(event).collect();
+    let (links, found) = ThinLinks::find(&store.log, customers, &timeline, known_at).await?;
+    let entry = |(header, subscription)| OutlineEntry { header, subscription };
+    entries.extend(found.into_iter().map(entry));
+    entries.sort_by_key(|it| it.header.position);
+    Ok(links)
+}
+
 /// Positions of events that were received after an event that happened later.
-fn late(in_order_of_arrival: &[OutlineEntry]) -> BTreeSet<Position> {
+fn late<'e>(in_order_of_arrival: impl IntoIterator<Item = &'e OutlineEntry>) -> BTreeSet<Position> {
     let mut latest = None;
     let mut late = BTreeSet::new();
     for OutlineEntry { header, .. } in in_order_of_arrival {

@@ -48,6 +48,20 @@ pub(super) struct ReplayStep<'a> {
     pub(super) is_theirs: bool,
 }
 
+impl<'a> ReplayStep<'a> {
+    fn new(input: &'a ReplayInput, folding: FoldOutcome) -> Self {
+        Self {
+            input,
+            folding,
+            reason: None,
+            notes: Vec::new(),
+            subscription: input.subscription.clone(),
+            changed: Vec::new(),
+            is_theirs: true,
+        }
+    }
+}
+
 /// Row that an event created or changed.
 pub(super) struct RowChange {
     pub(super) before: Option<SubscriptionRow>,
@@ -67,6 +81,10 @@ pub(super) struct ReplayInput {
     pub(super) erased: Option<String>,
     /// Reason why its body cannot be read; none if its row is sound.
     pub(super) damage: Option<String>,
+    /// Sentence that links a thin event and what was fetched for it; none for other events.
+    pub(super) link: Option<String>,
+    /// True for a thin event. It is shown and not folded, and is not on any timeline.
+    pub(super) is_thin: bool,
 }
 
 /// Replay of a whole history.
@@ -147,7 +165,8 @@ impl Replayer {
         events: &'a [ReplayInput],
         logic: &Logic,
     ) -> Vec<ReplayStep<'a>> {
-        let envelopes: Vec<Envelope<'_>> = events.iter().map(envelope).collect();
+        let (thin, events): (Vec<_>, Vec<_>) = events.iter().partition(|it| it.is_thin);
+        let envelopes: Vec<Envelope<'_>> = events.iter().copied().map(envelope).collect();
         let instants = instants(&envelopes);
         let mut steps = Vec::with_capacity(events.len());
         let mut changed_customers = BTreeSet::new();
@@ -157,7 +176,7 @@ impl Replayer {
                 states.flat_map(|(key, known)| known.state.last_candidates(key, object)).collect()
             };
             for at in order_of_instant(&envelopes, instant, before) {
-                let (step, customer) = self.fold(&events[at], logic);
+                let (step, customer) = self.fold(events[at], logic);
                 if let Some(id) = &step.input.subscription {
                     let counts = self.counts.entry(id.clone()).or_default();
                     counts.events += 1;
@@ -174,7 +193,27 @@ impl Replayer {
                 }
             }
         }
+        self.insert_thin(thin, &mut steps, logic);
         steps
+    }
+
+    /// Inserts thin events before the other events of their second.
+    fn insert_thin<'a>(
+        &self,
+        thin: Vec<&'a ReplayInput>,
+        steps: &mut Vec<ReplayStep<'a>>,
+        logic: &Logic,
+    ) {
+        for input in thin {
+            let mut step = ReplayStep::new(input, FoldOutcome::NotFolded);
+            step.is_theirs = self.is_theirs(&step, None, logic);
+            let created = input.logged.facts.created;
+            let is_before = |it: &ReplayStep<'_>| {
+                let other = it.input.logged.facts.created;
+                other < created || (it.input.is_thin && other == created)
+            };
+            steps.insert(steps.partition_point(is_before), step);
+        }
     }
 
     fn fold<'a>(
@@ -224,15 +263,7 @@ impl Replayer {
         input: &'a ReplayInput,
         logic: &Logic,
     ) -> (ReplayStep<'a>, Option<CustomerKey>) {
-        let mut step = ReplayStep {
-            input,
-            folding: FoldOutcome::Erased,
-            reason: None,
-            notes: Vec::new(),
-            subscription: input.subscription.clone(),
-            changed: Vec::new(),
-            is_theirs: true,
-        };
+        let mut step = ReplayStep::new(input, FoldOutcome::Erased);
         if input.damage.is_some() {
             (step.folding, step.reason) = (FoldOutcome::Parked, input.damage.clone());
             return (step, None);

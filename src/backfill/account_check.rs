@@ -28,13 +28,19 @@ impl<S: Sink> Reader<'_, S> {
                 return Err(BackfillError::OwnAccount(scope.account.clone()));
             }
         }
-        let rows = self.probes(scope).await?;
+        self.is_account_known().await.map(drop)
+    }
+
+    /// True if Stripe has one of the subscriptions of the ledger; false if the ledger has none. Fails if Stripe has none of
+    /// them.
+    pub(super) async fn is_account_known(&self) -> Result<bool, BackfillError> {
+        let rows = self.probes(&self.scope).await?;
         for row in &rows {
             if self.exists(row).await? {
-                return Ok(());
+                return Ok(true);
             }
         }
-        if rows.is_empty() { Ok(()) } else { Err(BackfillError::OtherAccount(rows.len())) }
+        if rows.is_empty() { Ok(false) } else { Err(BackfillError::OtherAccount(rows.len())) }
     }
 
     /// Some subscriptions of the ledger; first those that are not over.

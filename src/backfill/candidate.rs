@@ -6,8 +6,9 @@ use crate::ids::{Position, Scope};
 use crate::projection::effects::{EventEffects, LoggedInput};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{EventFacts, EventSource, NewEvent};
-use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation};
+use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation, StripeSeconds};
 use crate::stripe::{Envelope, ObjectType};
+use crate::time::StripeTime;
 
 /// Object as an event that may be appended.
 pub(crate) struct Candidate {
@@ -145,6 +146,12 @@ impl Candidate {
         let event = NewEvent::new(facts, EventSource::Api, None, body).map_err(unreadable)?;
         Ok(Self { event, effects: Some(effects) })
     }
+}
+
+/// Request whose `Date` is not after `now`. A proxy may have a clock that is ahead, and an observation of the future
+/// would win over every event until then.
+pub(super) fn seen_by(request: &ApiRequest, now: StripeTime) -> ApiRequest {
+    ApiRequest { date: StripeSeconds(request.date.0.min(now.0)), ..request.clone() }
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Unreadable {

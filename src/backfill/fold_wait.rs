@@ -16,7 +16,7 @@ const STALLED: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub struct FoldWait {
     store: Store,
-    /// None in a process that follows the log anyway.
+    /// None if a service folds the log.
     projector: Option<Projector>,
 }
 
@@ -33,8 +33,8 @@ impl FoldWait {
         Ok(Self { store: store.clone(), projector: Some(projector) })
     }
 
-    /// Wait in a process that follows the log anyway.
-    pub fn of_follower(store: &Store) -> Self {
+    /// Waits for the follower of a service, and folds nothing itself.
+    pub fn beside_service(store: &Store) -> Self {
         Self { store: store.clone(), projector: None }
     }
 

@@ -18,6 +18,7 @@
 //! | `sink` | the consumer of candidates: it appends them, or collects what differs |
 //! | `run` | the steps, one after the other |
 //! | `remaining` | subscriptions that no list has shown |
+//! | `thin` | what thin events name |
 
 mod account_check;
 mod candidate;
@@ -30,6 +31,7 @@ mod remaining;
 mod run;
 mod sink;
 mod step;
+mod thin;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use compare::{Compared, compare, states_of};
@@ -40,3 +42,7 @@ pub(crate) use reader::{Extent, Reader};
 pub use run::{Backfill, BackfillError, BackfillOptions};
 pub(crate) use sink::{Appender, Sink};
 pub use step::{List, Step};
+pub use thin::{
+    ROUND_EVENTS_MAX, ThinCounts, ThinOutcome, ThinStatus, fetch_thin_events, mark_known_twins,
+    note_thin_events, waiting_reason, watch_thin_events,
+};

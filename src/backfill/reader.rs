@@ -6,14 +6,14 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde_json::value::RawValue;
 
-use super::candidate::{Candidate, Unreadable};
+use super::candidate::{Candidate, Unreadable, seen_by};
 use super::run::BackfillError;
 use super::sink::Sink;
 use super::step::{List, Step};
 use crate::clock::Clock;
 use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError};
-use crate::stripe::observation::{ApiRequest, StripeSeconds};
+use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
 
 /// Number of times that a list is begun again because its cursor is no longer in it.
@@ -182,12 +182,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.sink.take(candidates, progress).await
     }
 
-    /// Request whose `Date` is not in the future. A proxy may have a clock that is ahead, and an observation of the
-    /// future would win over every event until then.
+    /// Request whose `Date` is not in the future.
     pub(super) fn seen_now(&self, request: &ApiRequest) -> ApiRequest {
-        let now = self.clock.now().to_stripe_time();
-        let date = StripeSeconds(request.date.0.min(now.0));
-        ApiRequest { date, ..request.clone() }
+        seen_by(request, self.clock.now().to_stripe_time())
     }
 
     fn candidate(

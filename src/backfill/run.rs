@@ -5,6 +5,7 @@ use super::reader::{Extent, Reader};
 use super::sink::{Appender, Sink as _};
 use super::step::Step;
 use crate::clock::Clock;
+use crate::coverage::{CoveredBy, Span};
 use crate::ids::{AccountId, Scope};
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe_api::{ApiClient, ApiError};
@@ -12,6 +13,9 @@ use crate::time::{DAY_SECONDS, ReceivedAt, StripeTime};
 
 /// Time since the last page of an interrupted run, in seconds, up to which it is continued.
 const RESUMABLE_SECONDS: i64 = DAY_SECONDS;
+
+/// Greatest lead of the ledger's clock before Stripe's, in seconds, at which the end of the complete span is right.
+const CLOCK_LEAD_SECONDS: i64 = 60;
 
 /// Options of a backfill.
 #[derive(Clone, Debug)]
@@ -121,9 +125,39 @@ impl<'a> Backfill<'a> {
         let started_at = progress.started_at.to_stripe_time();
         let list = step.list(started_at, self.invoices_since);
         self.reader.read(step, list.as_ref(), &mut progress, report).await?;
+        // Before the end of the last step is saved: after an interruption in between it runs and records once more.
+        self.record_coverage(step, &progress).await?;
         progress.ended_at = Some(self.reader.clock.now());
         self.reader.save(&mut progress).await?;
         report(&progress);
         Ok(progress)
+    }
+
+    /// Records that the account is complete up to the start of the first step, if all other steps are complete.
+    ///
+    /// The start is one by the ledger's clock, less a minute, because that clock may be ahead of Stripe's.
+    async fn record_coverage(
+        &self,
+        step: Step,
+        progress: &BackfillProgress,
+    ) -> Result<(), StoreError> {
+        let Reader { store, scope, .. } = &self.reader;
+        let known = store.log.backfill_progress(scope).await?;
+        let mut began = progress.started_at;
+        for other in Step::ALL.into_iter().filter(|it| *it != step && self.reader.includes(*it)) {
+            match known.iter().find(|it| it.step == other.as_str() && it.ended_at.is_some()) {
+                Some(ended) => began = began.min(ended.started_at),
+                None => return Ok(()),
+            }
+        }
+        let to = StripeTime(began.to_stripe_time().0 - CLOCK_LEAD_SECONDS);
+        let span = Span { from: Span::BEGINNING, to, by: CoveredBy::Backfill };
+        store.log.record_coverage(scope, span, None).await
+    }
+
+    /// True if Stripe has one of the subscriptions of the ledger; false if the ledger has none. Fails if Stripe has none
+    /// of them.
+    pub(super) async fn is_account_known(&self) -> Result<bool, BackfillError> {
+        self.reader.is_account_known().await
     }
 }

@@ -10,6 +10,7 @@ use super::Context;
 use super::csv_cells::CsvArgs;
 use super::csv_table::CsvTable;
 use super::current::warn_if_behind;
+use super::not_found::never_backfilled_note;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, despite_broken_pipe, print_message};
 use crate::ids::{AccountId, CustomerId, Position, Scope, SubscriptionId};
@@ -129,6 +130,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
     }
     warn_if_behind(&store, position).await?;
+    let note = if counts.unknown > 0 { never_backfilled_note(&store, &scope).await } else { None };
     store.close().await;
     let written = match lines {
         Some(mut lines) => written.and_then(|()| lines.flush()),
@@ -141,6 +143,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     print_message(&format!(
         "compared {compared} {who}: {different} differ, {agree} agree; {unknown} are unknown to the ledger"
     ));
+    if let Some(note) = note {
+        print_message(&format!("hint: {note}"));
+    }
     if different > 0 {
         print_message(
             "hint: `subledger explain SUB` shows what decided; --mode and --account select others",

@@ -4,6 +4,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::Context;
 use super::csv_cells::CsvArgs;
+use super::not_found::{SCOPE_HINT, not_found_hint};
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, cell, stdout};
 use super::report::{Exit, Failure, print_message};
 use crate::ids::{AccountId, CustomerId, Position, Scope, SubscriptionId};
@@ -16,10 +17,6 @@ use crate::view::{InvalidStatus, SubscriptionView};
 
 /// Number of rows to read at a time.
 const PAGE_ROWS: usize = 1_000;
-
-/// Hint if nothing is found.
-pub(super) const SCOPE_HINT: &str =
-    "--mode test selects test mode, --account selects a connected account";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -92,10 +89,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Err(Failure::usage(invalid.to_string(), invalid.hint()));
     }
     let is_whole = args.after.is_none();
+    let is_of_one = args.user.is_some() || named.is_some();
     let after =
         args.after.map(|id| SubscriptionKey { scope: scope.clone(), id: id.as_str().into() });
     let filter = SubscriptionFilter {
-        account: Some(scope.account),
+        account: Some(scope.account.clone()),
         livemode: Some(scope.livemode),
         user_id: args.user,
         without_user: args.no_user,
@@ -113,14 +111,16 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let first = pages.next().await?;
     warn_if_behind(&store, pages.stamp.position).await?;
     if first.is_empty() && is_whole {
+        let hint =
+            if is_of_one { not_found_hint(&store, &scope).await } else { SCOPE_HINT.to_owned() };
         if let Some(named) = named {
             return Err(Failure::no(
                 format!("no subscription found for {named} in {mode} mode"),
-                SCOPE_HINT,
+                hint,
             ));
         }
         print_message(&format!("no subscription found in {mode} mode"));
-        print_message(&format!("hint: {SCOPE_HINT}"));
+        print_message(&format!("hint: {hint}"));
     }
     if let Some(format) = args.format.streamed() {
         if first.len() == PAGE_ROWS {

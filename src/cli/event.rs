@@ -5,9 +5,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use super::Context;
 use super::output::{self, stdout};
 use super::report::{Exit, Failure};
+use crate::audit;
 use crate::exchange::EventRecord;
 use crate::ids::{AccountId, EventId};
 use crate::store::{LoggedEvent, OpenMode, Store};
+use crate::view::EventView;
 use crate::visible::visible_lines;
 
 #[derive(clap::Args, Debug)]
@@ -29,11 +31,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let id = EventId::new(args.event);
     let event = find(&store, &id, args.account, context).await?;
     let redeliveries = store.log.redeliveries(event.position, event.position).await?;
+    let thin = audit::thin_link(&store.log, event.position).await?;
     store.close().await;
     let mut out = stdout();
     if !args.payload {
         let record = EventRecord::new(event, redeliveries).without_payload();
-        output::write_json(&record, &mut out)?;
+        output::write_json(&EventView { record, thin }, &mut out)?;
         return Ok(Exit::Done);
     }
     let Some(payload) = event.payload else {

@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::Context;
-use super::current::SCOPE_HINT;
 use super::history::{instant, minute, received_at, report_received_in_future, value};
+use super::not_found::SCOPE_HINT;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, Failure, print_message};
 use crate::audit::{self, Decision, EventPointer, Explained, Explanation, Past};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::csv_cells::CsvArgs;
-use super::current::SCOPE_HINT;
+use super::not_found::not_found_hint;
 use super::output::{self, RowWriter, RowsFormat, StreamOptions, stdout};
 use super::report::{Exit, Failure, print_message};
 use crate::audit::{
@@ -94,24 +94,28 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let kind = args.kind.unwrap_or_else(|| SubjectKind::from_id(&args.id));
     let mode = context.settings.mode;
     let scope = Scope { account: AccountId::new(args.account), livemode: mode.livemode() };
-    let subject = Subject { kind, id: args.id.clone(), scope };
+    let subject = Subject { kind, id: args.id.clone(), scope: scope.clone() };
     let past = Past { as_of: args.as_of, known_at: args.known_at };
-    let unknown = || {
+    let unknown = async || {
+        let hint = not_found_hint(&store, &scope).await;
         Failure::no(
             format!("the ledger has no {} in {mode} mode", args.id),
-            format!("{SCOPE_HINT}, and --kind tells what the id is"),
+            format!("{hint}, and --kind tells what the id is"),
         )
     };
     let mut after = args.after.map(Position);
     if let Some(format) = args.format.streamed() {
         let stream = HistoryStream::open(&store, subject, past, ReadLimit::default());
-        let stream = stream.await?.ok_or_else(unknown)?;
+        let Some(stream) = stream.await? else {
+            return Err(unknown().await);
+        };
         report_received_in_future(stream.received_in_future());
         let options = StreamOptions { format, cells: args.cells, with_header: after.is_none() };
         write_lines(stream, after, args.changes_only, options).await?;
     } else {
-        let history = audit::history(&store, subject, past).await?;
-        let (_, mut history) = history.ok_or_else(unknown)?;
+        let Some((_, mut history)) = audit::history(&store, subject, past).await? else {
+            return Err(unknown().await);
+        };
         skip_through(&mut after, &mut history.events);
         require_skipped(after)?;
         report_received_in_future(history.received_in_future);

@@ -7,6 +7,7 @@ mod backfill;
 mod backup;
 mod command;
 mod compare;
+mod coverage;
 mod csv_cells;
 mod csv_table;
 mod current;
@@ -20,6 +21,7 @@ mod history;
 mod import;
 mod json;
 mod log;
+mod not_found;
 mod open_files;
 mod output;
 mod policy;
@@ -73,7 +75,7 @@ Environment (an empty variable counts as not set):
   SUBLEDGER_SIGNING_KEY
       Secret key that signs checkpoints, from `log keygen` [default: none]
   SUBLEDGER_LISTEN, SUBLEDGER_PRIVATE_LISTEN, SUBLEDGER_TOLERANCE_SECONDS,
-  SUBLEDGER_NO_AUTO_REBUILD, SUBLEDGER_SIGNING_KEY_FILE,
+  SUBLEDGER_NO_AUTO_REBUILD, SUBLEDGER_UNKNOWN, SUBLEDGER_SIGNING_KEY_FILE,
   SUBLEDGER_CHECKPOINT_FILE, SUBLEDGER_CHECKPOINT_EVERY_SECONDS
       See `serve --help`
   SUBLEDGER_VERIFIER_KEY
@@ -110,6 +112,12 @@ enum Command {
     Demo(demo::Args),
     /// Show the current subscriptions
     Current(current::Args),
+    /// Show from when to when the ledger is known to be complete
+    ///
+    /// Shows the complete spans of each account and mode, the gaps with their reasons and what closes them, the events
+    /// that no webhook delivered, the last sync, and the webhook endpoints. The end of the latest span may be some
+    /// minutes old before it counts as a gap. Exit status: 1 if your own account has a gap in the mode of --mode.
+    Coverage(coverage::Args),
     /// Compare the answers of another program about access with those of the ledger
     Compare(compare::Args),
     /// Show the history of a user, a customer or a subscription
@@ -240,6 +248,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Serve(args) => serve::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
         Command::Current(args) => current::run(args, context).await,
+        Command::Coverage(args) => coverage::run(args, context).await,
         Command::Compare(args) => compare::run(args, context).await,
         Command::History(args) => history::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,

@@ -8,6 +8,7 @@ use crate::config::{
 };
 use crate::ids::Mode;
 use crate::service::{Options, Service, StartError};
+use crate::stripe_api::ApiKey;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -28,7 +29,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
         accept_new_log: args.settings.accept_new_log,
+        unknown: args.settings.unknown,
         checkpoints: args.settings.checkpoints.options()?,
+        has_api_key: ApiKey::from_env(settings.mode).is_ok(),
         clock: context.clock.clone(),
         ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)
     };

@@ -2,7 +2,11 @@
 //!
 //! All of it is a pure function of the spans that backfills and syncs recorded, and of the time at which one asks.
 
+mod open_gaps;
+
 use serde::{Deserialize, Serialize};
+
+pub use open_gaps::{SYNC_DUE_SECONDS, backfill_command};
 
 use crate::ids::Scope;
 use crate::time::StripeTime;

@@ -8,12 +8,15 @@ macro_rules! guides {
         $(
             #[doc = concat!(
                 "[access-policy]: crate::guide::access_policy\n",
+                "[adopt-away]: crate::guide::adopt#while-the-ledger-is-away\n",
                 "[adopt-backfill]: crate::guide::adopt#learn-what-stripe-knows\n",
                 "[adopt-compare]: crate::guide::adopt#compare-with-the-old-code\n",
                 "[adopt-endpoints]: crate::guide::adopt#several-endpoints\n",
                 "[adopt-lists]: crate::guide::adopt#import-lists-of-objects\n",
                 "[adopt-users]: crate::guide::adopt#users-of-your-own-table\n",
                 "[audit-observations]: crate::guide::audit#observations\n",
+                "[coverage]: crate::guide::coverage\n",
+                "[coverage-unknown]: crate::guide::coverage#unknown-users\n",
                 "[erasure]: crate::guide::erasure\n",
                 "[export]: crate::guide::export\n",
                 "[operations]: crate::guide::operations\n",
@@ -32,6 +35,7 @@ macro_rules! guides {
 guides! {
     adopt "adopt.md"
     access_policy "access-policy.md"
+    coverage "coverage.md"
     rebuild "rebuild.md"
     audit "audit.md"
     proof "proof.md"

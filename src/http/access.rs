@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::AppState;
+use super::known::{is_known, require_known};
 use super::params::{Params, cursor};
 use super::problem::Problem;
 use crate::ids::{Mode, Position, Scope};
@@ -22,6 +23,9 @@ pub(super) struct AccessRequest {
 pub struct AccessView {
     /// Mode of the request.
     pub mode: &'static str,
+    /// True if the ledger has a subscription of the user or customer, or a backfill has read the account. Otherwise it
+    /// may lack subscriptions, and "not active" is no answer.
+    pub known: bool,
     /// Access that all subscriptions grant together, including those of other pages.
     #[serde(flatten)]
     pub access: Access,
@@ -57,10 +61,13 @@ impl AccessRequest {
     ) -> Result<(Position, AccessView), Problem> {
         let Self { scope, item, limit, after } = self;
         let mode = Mode::from_livemode(scope.livemode).as_str();
+        let is_narrowed = after.is_some() || item != ItemFilter::default();
         let question = AccessQuestion { scope, holder, item };
         // One row more than the limit shows whether there is a next page.
         let (stamp, mut answer) =
             app.store.read_model.access(&question, after.as_ref(), limit + 1).await?;
+        let known = is_known(app, &question, is_narrowed, &answer).await?;
+        require_known(app, known, &question.scope)?;
         let more = answer.rows.len() > limit;
         answer.rows.truncate(limit);
         let next =
@@ -75,6 +82,7 @@ impl AccessRequest {
         });
         let view = AccessView {
             mode,
+            known,
             access: Access::new(answer.grant, now),
             subscriptions: subscriptions.collect(),
             next,

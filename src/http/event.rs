@@ -6,19 +6,23 @@ use axum::extract::State;
 use super::params::{Params, PathId};
 use super::problem::Problem;
 use super::{AppState, SharedState};
+use crate::audit;
 use crate::exchange::EventRecord;
 use crate::ids::EventId;
 use crate::store::LoggedEvent;
+use crate::view::EventView;
 
 #[tracing::instrument(name = "event", level = "debug", skip_all)]
 pub(super) async fn get(
     State(app): SharedState,
     PathId(id): PathId,
     params: Params,
-) -> Result<Json<EventRecord>, Problem> {
+) -> Result<Json<EventView>, Problem> {
     let event = find(&app, id, params).await?;
     let redeliveries = app.store.log.redeliveries(event.position, event.position).await?;
-    Ok(Json(EventRecord::new(event, redeliveries).without_payload()))
+    let thin = audit::thin_link(&app.store.log, event.position).await?;
+    let record = EventRecord::new(event, redeliveries).without_payload();
+    Ok(Json(EventView { record, thin }))
 }
 
 /// Finds the event with this id in the account and mode of the request.

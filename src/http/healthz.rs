@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::SharedState;
 use super::health::{FROZEN, stalled_append, stalled_fold};
+use crate::backfill::waiting_reason;
 use crate::projector::FollowerState;
 
 /// Health. The status code is always 200; `degraded` means that something needs attention.
@@ -25,8 +26,10 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
         let parked = status.parked;
         reasons.push(format!("{parked} events could not be folded; /v1/projections lists them"));
     }
+    reasons.extend(waiting_reason(app.thin.counts(app.mode), app.has_api_key));
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&status));
+    reasons.extend(app.coverage.gaps_reason(app.mode, app.clock.now().to_stripe_time()));
     // The error itself is only in the server's log, because anybody may read this page.
     match status.state {
         FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),

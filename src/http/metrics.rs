@@ -3,6 +3,7 @@
 //! Every series exists from the start, so that a rate is defined before the first event. Counting is one atomic
 //! addition. No label holds the id of an event, a customer or a user.
 
+mod coverage;
 mod histogram;
 mod ingest;
 mod process;
@@ -20,9 +21,12 @@ use prometheus_client::registry::Registry;
 pub use histogram::Histogram;
 
 use super::connection_state::CloseReason;
+use super::coverage_watch::CoverageWatch;
 use super::problem::ProblemType;
 use super::warnings::Warnings;
+use crate::ids::Mode;
 use crate::ingest::Ingest;
+use crate::time::StripeTime;
 
 /// Metrics, in a registry of their own, so that two services in one process share none.
 pub struct Metrics {
@@ -51,6 +55,8 @@ pub struct Metrics {
     pub projection_lag_seconds: Gauge<f64, AtomicU64>,
     /// Events that could not be folded.
     pub projection_parked: Gauge,
+    /// Thin events that wait to be fetched, by mode.
+    thin_events_waiting: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Metrics {
@@ -124,6 +130,11 @@ impl Metrics {
                 "Events that could not be folded",
                 Gauge::default()
             ),
+            thin_events_waiting: register!(
+                "thin_events_waiting",
+                "Thin events whose content was not fetched from Stripe's API yet, by mode",
+                Family::default()
+            ),
             registry,
         }
     }
@@ -134,15 +145,28 @@ impl Metrics {
         self.problems[kind as usize].inc();
     }
 
+    /// Sets the number of thin events of a mode that wait to be fetched.
+    pub(super) fn set_thin_events_waiting(&self, mode: Mode, waiting: u64) {
+        let gauge = self.thin_events_waiting.get_or_create_owned(&[("mode", mode.as_str())]);
+        gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
     /// Counts a connection that the server closes.
     pub(super) fn closed(&self, reason: CloseReason) {
         self.closed[reason as usize].inc();
     }
 
     /// All metrics in the text format of `OpenMetrics`, with those that are collected on request.
-    pub fn encode(&self, ingest: &Ingest) -> Result<String, fmt::Error> {
+    pub fn encode(
+        &self,
+        ingest: &Ingest,
+        coverage: &CoverageWatch,
+        now: StripeTime,
+    ) -> Result<String, fmt::Error> {
         let mut collected = Registry::with_prefix("subledger");
         collected.register_collector(Box::new(ingest::IngestCollector(ingest.clone())));
+        let coverage = coverage::CoverageCollector { coverage: coverage.latest(), now };
+        collected.register_collector(Box::new(coverage));
         let mut process = Registry::with_prefix("process");
         process.register_collector(Box::new(process::ProcessCollector));
         let mut text = String::new();

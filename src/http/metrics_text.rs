@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 
 use super::SharedState;
 use super::problem::{Problem, ProblemType};
+use crate::ids::Mode;
 use crate::time::ReceivedAt;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,8 +29,11 @@ pub(super) async fn get(State(app): SharedState) -> Result<impl IntoResponse, Pr
     metrics.projection_position.set(status.position.0);
     metrics.projection_lag_seconds.set(status.lag_seconds(now));
     metrics.projection_parked.set(status.parked);
+    for mode in [Mode::Live, Mode::Test] {
+        metrics.set_thin_events_waiting(mode, app.thin.counts(mode).waiting);
+    }
     let text = metrics
-        .encode(&app.ingest)
+        .encode(&app.ingest, &app.coverage, now.to_stripe_time())
         .map_err(|_| Problem::new(ProblemType::Internal, "the metrics could not be written"))?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))
 }

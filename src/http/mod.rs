@@ -8,6 +8,8 @@ mod auth;
 mod body_budget;
 mod connection_state;
 mod connections;
+mod coverage;
+mod coverage_watch;
 mod customers;
 mod drift;
 mod event;
@@ -17,6 +19,7 @@ mod freshness;
 mod health;
 mod healthz;
 mod history;
+mod known;
 mod limits;
 mod log;
 mod log_checkpoint;
@@ -50,6 +53,7 @@ pub use access::AccessView;
 pub use auth::Tokens;
 pub use body_budget::{BODY_BYTES_MAX, BodyBudget};
 pub use connection_state::ConnectionState;
+pub use coverage_watch::CoverageWatch;
 pub use limits::HEAD_BYTES_MAX;
 pub use metrics::{Histogram, Metrics};
 pub use problem::{Problem, ProblemType};
@@ -57,7 +61,9 @@ pub use server::Listener;
 pub use users::UserView;
 pub use webhook::OneTimeWarnings;
 
+use crate::backfill::ThinStatus;
 use crate::clock::Clock;
+use crate::config::UnknownUser;
 use crate::ids::Mode;
 use crate::ingest::Ingest;
 use crate::projector::ProjectorHandle;
@@ -90,8 +96,16 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// Warnings that are logged at most once.
     pub one_time_warnings: OneTimeWarnings,
+    /// Thin events that wait to be fetched.
+    pub thin: ThinStatus,
+    /// True if a key of Stripe's API is configured.
+    pub has_api_key: bool,
     /// Memory budget of large webhook bodies.
     pub body_budget: BodyBudget,
+    /// Coverage that was read last.
+    pub coverage: Arc<CoverageWatch>,
+    /// Answer about users whom the ledger does not know.
+    pub unknown: UnknownUser,
 }
 
 /// Role of a listener: the endpoints that its address serves.
@@ -145,6 +159,7 @@ fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
         .both("/subscriptions/{id}/explain", get(explain::get))
         .both("/events/{id}", get(event::get))
         .both("/events/{id}/payload", get(event_payload::get))
+        .both("/coverage", get(coverage::get))
         .both("/log", get(log::get))
         .both("/log/checkpoint", get(log_checkpoint::get))
         .both("/projections", get(projections::get))

@@ -119,6 +119,8 @@ problem_types! {
         "The read model is of another version";
     /// The read model cannot be read, and is rebuilt.
     ReadModelDamaged = "read-model-damaged", SERVICE_UNAVAILABLE, "The read model is damaged";
+    /// The ledger does not know the user or customer, and was never backfilled.
+    NotCovered = "not-covered", SERVICE_UNAVAILABLE, "Not covered";
     /// A file or table of the ledger cannot be read.
     StoreDamaged = "store-damaged", SERVICE_UNAVAILABLE, "The ledger is damaged";
     /// The database did not respond.

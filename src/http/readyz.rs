@@ -20,7 +20,8 @@ struct Readiness {
     status: &'static str,
     /// Reasons why the ledger is not ready, for people; empty if it is.
     reasons: Vec<String>,
-    /// Progress of a rebuild.
+    /// Progress of a rebuild, and what the ledger may lack. That is no reason: another instance would lack it too, and
+    /// without any instance nobody had access.
     notes: Vec<String>,
 }
 
@@ -34,7 +35,9 @@ pub(super) async fn get(State(app): SharedState) -> Response {
     let follower = app.projector.status();
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&follower));
-    let notes = follower.rebuilding.iter().map(ToString::to_string).collect();
+    let mut notes: Vec<_> = follower.rebuilding.iter().map(ToString::to_string).collect();
+    notes.extend(app.coverage.never_backfilled_note(app.mode));
+    notes.extend(app.coverage.gaps_reason(app.mode, app.clock.now().to_stripe_time()));
     match follower.state {
         // Another process keeps it current.
         FollowerState::Following | FollowerState::Standby => {}

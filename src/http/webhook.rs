@@ -130,8 +130,8 @@ impl OneTimeWarnings {
         } else if self.thin_seen.fetch_add(1, Ordering::Relaxed) + 1 == THIN_EVENTS_WARNED {
             tracing::warn!(
                 thin_events = THIN_EVENTS_WARNED,
-                "received only thin events, which name their object without its content: they are stored, but no \
-                 subscription can be read from them; add a webhook endpoint that sends snapshot events"
+                "received only thin events, which name their object without its content: set STRIPE_API_KEY so that it \
+                 is fetched, or add a webhook endpoint that sends snapshot events"
             );
         }
     }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub use stats::{BATCH_SIZE_BOUNDS, Stats};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::store::{Appended, Log, NewEvent};
 use queue::{Pending, Queue};
 
@@ -66,6 +66,7 @@ pub enum SubmitError {
 pub struct Ingest {
     queue: Arc<Queue>,
     stats: Arc<Stats>,
+    started: Stopwatch,
 }
 
 impl Ingest {
@@ -74,7 +75,7 @@ impl Ingest {
         let queue = Arc::new(Queue::new(limits));
         let stats = Arc::new(Stats::default());
         let writer = tokio::spawn(writer::run(log, Arc::clone(&queue), Arc::clone(&stats)));
-        (Self { queue, stats }, writer)
+        (Self { queue, stats, started: Clock::stopwatch() }, writer)
     }
 
     /// Stores an event, and returns after its commit has reached the disk.
@@ -97,6 +98,11 @@ impl Ingest {
     /// Counters of the writer.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Time since the last event was stored; since the start before the first one.
+    pub fn since_last_event(&self) -> Duration {
+        self.stats.since_last_commit().unwrap_or_else(|| self.started.elapsed())
     }
 
     /// Waiting time of the oldest event that is not yet answered; zero if there is none.

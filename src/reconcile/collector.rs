@@ -1,6 +1,6 @@
 //! Sink that collects what the API shows and the ledger does not say, customer by customer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::BoxFuture;
 
@@ -82,8 +82,10 @@ impl<'a> Collector<'a> {
         if events.is_empty() {
             return Ok(());
         }
-        let ids: Vec<&EventId> = events.iter().map(|it| &it.event.facts().event_id).collect();
+        let ids = events.iter().map(|it| it.event.facts().event_id.clone());
+        let ids: Vec<EventId> = ids.collect();
         let known = self.store.log.known_events(&self.scope, &ids).await?;
+        let known: HashSet<EventId> = known.into_iter().map(|(_, id)| id).collect();
         let young = StripeTime(self.clock.now().to_stripe_time().0 - YOUNG_SECONDS);
         for candidate in events {
             let facts = candidate.event.facts();

@@ -1,6 +1,6 @@
 //! Events of the log whose content the read model does not have: parked ones, and thin ones that were not fetched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use super::evidence::{HeldEvent, ListedEvent};
 use super::found::Found;
 use crate::ids::{CustomerKey, EventId, InvoiceId, Position, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::{Parked, Store, StoreError, ThinEvent};
+use crate::store::{Parked, Store, StoreError, UnfetchedThinEvent};
 use crate::stripe::json::Text;
 
 /// Parked events that are read, at most.
@@ -61,7 +61,7 @@ impl HeldEvents {
 
     async fn read_thin(&mut self, store: &Store, scope: &Scope) -> Result<(), StoreError> {
         let events = store.log.unfetched_thin_events(scope).await?;
-        let read: Vec<(ThinEvent, Option<String>, Option<EventId>)> = events
+        let read: Vec<(UnfetchedThinEvent, Option<String>, Option<EventId>)> = events
             .into_iter()
             .filter_map(|event| {
                 let Thin { related_object, snapshot_event } =
@@ -71,13 +71,14 @@ impl HeldEvents {
                 Some((event, object, snapshot))
             })
             .collect();
-        let snapshots: Vec<&EventId> = read.iter().filter_map(|it| it.2.as_ref()).collect();
+        let snapshots: Vec<EventId> = read.iter().filter_map(|it| it.2.clone()).collect();
         let fetched = store.log.known_events(scope, &snapshots).await?;
+        let fetched: HashSet<EventId> = fetched.into_iter().map(|(_, id)| id).collect();
         for (event, object, snapshot) in &read {
             if snapshot.as_ref().is_some_and(|it| fetched.contains(it)) {
                 continue;
             }
-            let ThinEvent { event_id, created, body: _ } = event;
+            let UnfetchedThinEvent { event_id, created, body: _ } = event;
             if let Some(snapshot) = snapshot {
                 self.announced.insert(snapshot.clone(), event_id.clone());
             }

@@ -18,7 +18,6 @@ mod event_row;
 mod failure;
 mod head;
 mod inspect;
-mod listed;
 mod log;
 mod log_chunk;
 mod lookup;
@@ -31,6 +30,8 @@ mod scan;
 #[cfg(test)]
 mod statements_test;
 mod sync_state;
+mod thin_events;
+mod unfetched_thin;
 mod url;
 mod wal_checkpoint;
 
@@ -50,7 +51,6 @@ pub(crate) use event::{random_bytes, reject_nul};
 pub use event_row::LogEntry;
 pub use head::LogHead;
 pub use inspect::Inspection;
-pub use listed::ThinEvent;
 pub use log::Log;
 pub use log_chunk::{ChunkEvent, EventChunk, RecordChunk};
 pub use open_mode::OpenMode;
@@ -63,6 +63,11 @@ pub use read_model::{
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;
+pub use thin_events::{
+    FetchedEvent, FoundThinEvent, NewThinEvent, THIN_BODY_BYTES_MAX, ThinEvent, ThinMark,
+    ThinState, ThinWaiting,
+};
+pub use unfetched_thin::UnfetchedThinEvent;
 pub use url::{DatabaseUrl, Server, UrlError};
 
 use std::path::{Path, PathBuf};

@@ -13,8 +13,8 @@ use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
 };
 use super::{
-    append, backfill_progress, backup, coverage, erase, inspect, listed, log, log_chunk, lookup,
-    nodes, redelivery, scan, sync_state, wal_checkpoint,
+    append, backfill_progress, backup, coverage, erase, inspect, log, log_chunk, lookup, nodes,
+    redelivery, scan, sync_state, thin_events, unfetched_thin, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -136,7 +136,8 @@ async fn every_statement_of_the_log_prepares() {
             ("backfill_progress", backfill_progress::sql::CATALOGUE),
             ("coverage", coverage::sql::CATALOGUE),
             ("sync_state", sync_state::sql::CATALOGUE),
-            ("listed", listed::sql::CATALOGUE),
+            ("unfetched_thin", unfetched_thin::sql::CATALOGUE),
+            ("thin_events", thin_events::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),
             ("nodes", nodes::sql::CATALOGUE),
             ("redelivery", redelivery::sql::CATALOGUE),
@@ -294,6 +295,13 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("FIRST", redelivery::sql::FIRST),
         of("SCAN", redelivery::sql::SCAN),
         of("COUNTS", redelivery::sql::COUNTS),
+        of("FIND", thin_events::sql::FIND),
+        of("WAITING", thin_events::sql::WAITING),
+        of("COUNT_WAITING", thin_events::sql::COUNT_WAITING),
+        of("AT", thin_events::sql::AT),
+        of("FETCHED_AT", thin_events::sql::FETCHED_AT),
+        of("NOT_FETCHED", thin_events::sql::NOT_FETCHED),
+        of("KNOWN", thin_events::sql::KNOWN),
     ];
     let of_read_model = read_model_statements(dialect);
     // Bound rows, the items of one row, the links of one customer and a page are not tables, and there are only a few

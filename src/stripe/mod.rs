@@ -61,8 +61,10 @@ pub mod routing;
 pub mod signature;
 pub mod subscription;
 pub mod subscription_schedule;
+pub mod thin;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use event_types::{USED_TYPES, is_folded};
 pub use object_type::ObjectType;
 pub use signature::{Binding, SignatureError, SignedWith, Verifier};
+pub use thin::ThinReference;

@@ -2,16 +2,33 @@
 //!
 //! A view is what a reader is shown: rows together with what depends on the instant of asking.
 
+mod coverage;
 mod invalid_status;
 
 use serde::Serialize;
 
+pub use coverage::{
+    ACCOUNTS_MAX, AccountCoverage, CompleteView, CoverageView, GapView, MissedView, RUNS_MAX,
+    RunView,
+};
 pub use invalid_status::InvalidStatus;
 
 use crate::audit::{self, History, HistoryEvent, Subject};
+use crate::exchange::EventRecord;
 use crate::projection::row::SubscriptionRow;
 use crate::store::Grant;
 use crate::time::{ReceivedAt, StripeTime};
+
+/// Event of the log, without its payload.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventView {
+    /// Record of the event.
+    #[serde(flatten)]
+    pub record: EventRecord,
+    /// Link between a thin event and what was fetched for it, in words. Absent for other events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thin: Option<String>,
+}
 
 /// Subscription at an instant.
 #[derive(Clone, Debug, Serialize)]

@@ -43,6 +43,7 @@ async fn user(
         None => Grant::Endless,
     };
     let access = AccessView {
+        known: true,
         mode: "live",
         access: Access::new(grant, now),
         subscriptions: SubscriptionView::all([row.as_ref().clone()], now),

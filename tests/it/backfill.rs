@@ -1,7 +1,9 @@
 //! Backfill against a simulated Stripe whose truth is known.
 
 pub(crate) mod comparison;
+mod coverage;
 pub(crate) mod run_once;
+mod thin;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;

@@ -105,7 +105,8 @@ pub async fn explain(
     let outline = Outline::read(store, &subject, past, EVENTS_MAX).await?;
     let Some(outline) = outline else { return Ok(None) };
     let (stamp, generation) = (outline.stamp, outline.generation);
-    let events = outline.read_events(store, &outline.entries).await?;
+    let mut events = outline.read_events(store, &outline.entries).await?;
+    events.retain(|it| !it.is_thin);
     let explained = beside_the_runtime(move || {
         let Outline { customers, logic, truncated, received_in_future, .. } = outline;
         let (row, fields) = fields_of(&events, &customers, &logic, &id)?;

@@ -45,6 +45,8 @@ fn input(position: i64, body: &str) -> ReplayInput {
         redelivered: 0,
         erased: None,
         damage: None,
+        link: None,
+        is_thin: false,
     }
 }
 

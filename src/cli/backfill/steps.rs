@@ -1,7 +1,9 @@
 //! Steps of a backfill, one after the other, with their progress and what they found.
 
 use super::summary::{SummaryRow, Users};
-use crate::backfill::{Backfill, BackfillError, BackfillOptions, FoldWait, Step, estimate};
+use crate::backfill::{
+    self, Backfill, BackfillError, BackfillOptions, FoldWait, Step, ThinOutcome, estimate,
+};
 use crate::cli::output::grouped;
 use crate::cli::progress::{bar, counter};
 use crate::cli::report::{Failure, is_interactive, print_message};
@@ -85,9 +87,34 @@ async fn run_account(
         let ended = show(step, &mut backfill, progress, total).await?;
         outcome.rows.push(SummaryRow::new(scope, step, &ended));
     }
+    let thin = fetch_thin_events(store, client, fold, scope, clock).await?;
+    if thin.seen > 0 {
+        outcome.rows.push(SummaryRow::of_thin_events(scope, &thin));
+    }
     fold.caught_up().await?;
     outcome.users.add(&count_users(store, scope).await?);
     Ok(())
+}
+
+/// Fetches what the thin events of an account name, round by round.
+async fn fetch_thin_events(
+    store: &Store,
+    client: &ApiClient,
+    fold: &FoldWait,
+    scope: &Scope,
+    clock: &Clock,
+) -> Result<ThinOutcome, BackfillError> {
+    let mut all = ThinOutcome::default();
+    loop {
+        // Each round with more behind it has made progress.
+        all.add(backfill::fetch_thin_events(store, client, fold, scope, clock).await?);
+        if let Some(stopped) = all.stopped {
+            return Err(stopped.into());
+        }
+        if !all.has_more {
+            return Ok(all);
+        }
+    }
 }
 
 /// The error itself, which has a hint and an exit status.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::steps::count_of;
-use crate::backfill::Step;
+use crate::backfill::{Step, ThinOutcome};
 use crate::cli::output::{self, Format, FormatArgs, stdout};
 use crate::ids::{AccountId, Scope};
 use crate::store::BackfillProgress;
@@ -25,6 +25,19 @@ impl SummaryRow {
     /// True if objects could not be read.
     pub(super) fn has_unreadable(&self) -> bool {
         self.unreadable > 0
+    }
+
+    /// Row of the thin events. Those that could not be fetched count as unreadable.
+    pub(super) fn of_thin_events(scope: &Scope, outcome: &ThinOutcome) -> Self {
+        Self {
+            account: scope.account.clone(),
+            step: "thin_events",
+            seen: outcome.seen,
+            confirmed: outcome.known + outcome.confirmed,
+            appended: outcome.appended,
+            unreadable: outcome.failed,
+            words: "what thin events name",
+        }
     }
 
     pub(super) fn new(scope: &Scope, step: Step, progress: &BackfillProgress) -> Self {

@@ -35,6 +35,11 @@ impl Collector for IngestCollector {
             "Waiting time of the oldest event that is neither stored nor refused",
             &ingest.oldest_wait().as_secs_f64(),
         )?;
+        metrics.gauge(
+            "seconds_since_last_event",
+            "Seconds since this process stored an event of a webhook; since its start before the first one",
+            &ingest.since_last_event().as_secs_f64(),
+        )?;
         metrics.counter(
             "log_lines_unwritten",
             "Log lines that could not be written to stderr",

@@ -17,7 +17,9 @@ pub(super) async fn fill(databases: &mut Databases) {
             repeat('x', 100), NULL FROM generate_series(1, 20000) AS i;
          INSERT INTO redeliveries SELECT i, '', NULL, i, i, 1, NULL FROM generate_series(1, 5000) AS i;
          INSERT INTO nodes SELECT 8, i, '' FROM generate_series(0, 5000) AS i;
-         ANALYZE events; ANALYZE redeliveries; ANALYZE nodes",
+         INSERT INTO thin_events SELECT i, '', TRUE, CASE WHEN i % 100 = 0 THEN 'waiting' ELSE 'fetched' END, 'sub_' || i,
+            i + 1, 0, NULL FROM generate_series(1, 10000) AS i;
+         ANALYZE events; ANALYZE redeliveries; ANALYZE nodes; ANALYZE thin_events",
     )
     .await
     .unwrap();

@@ -16,7 +16,7 @@ use comparison::Known;
 use dice::Dice;
 use subledger::backfill::FoldWait;
 use subledger::clock::Clock;
-use subledger::ids::AccountId;
+use subledger::ids::{AccountId, Position};
 use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
 use subledger::simulate::serve::{Faults, LIVE_KEY, Options, SimulatedStripe, TEST_KEY};
@@ -87,6 +87,7 @@ pub(crate) async fn compare() -> anyhow::Result<()> {
     run(&some, &base, &stripe, 0).await?;
     let again = size_of(&some).await?;
     println!("run again: {} appended", again - after);
+    print_events(&some, after).await?;
     stop.cancel();
     server.await??;
     anyhow::ensure!(wrong.is_empty() && again == after, "the ledger is not as Stripe");
@@ -166,6 +167,17 @@ async fn rows(folder: &Path) -> anyhow::Result<Vec<SubscriptionRow>> {
     let (_, rows) = store.read_model.subscriptions(&filter, None, usize::MAX).await?;
     store.close().await;
     Ok(rows)
+}
+
+/// Prints the events after a position.
+async fn print_events(folder: &Path, after: i64) -> anyhow::Result<()> {
+    let store = open(folder).await?;
+    let positions: Vec<Position> = (after + 1..=size_of(folder).await?).map(Position).collect();
+    for event in store.log.events_at(&positions).await? {
+        println!("{} {:?}", event.facts.event_type, event.payload);
+    }
+    store.close().await;
+    Ok(())
 }
 
 async fn size_of(folder: &Path) -> anyhow::Result<i64> {

@@ -6,6 +6,7 @@ mod bad_input;
 mod binding;
 pub(crate) mod commands;
 mod compare;
+mod coverage;
 #[cfg(unix)]
 pub(crate) mod crash;
 mod exchange;

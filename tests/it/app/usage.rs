@@ -97,7 +97,7 @@ fn nothing_found_is_said_and_is_no_error_unless_one_was_named() {
 }
 
 /// Every variable that is read, set to nothing, which is how a shell takes one back.
-const VARIABLES: [&str; 19] = [
+const VARIABLES: [&str; 20] = [
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_WEBHOOK_SECRET_FILE",
     "SUBLEDGER_API_TOKEN",
@@ -111,6 +111,7 @@ const VARIABLES: [&str; 19] = [
     "SUBLEDGER_PRIVATE_LISTEN",
     "SUBLEDGER_TOLERANCE_SECONDS",
     "SUBLEDGER_NO_AUTO_REBUILD",
+    "SUBLEDGER_UNKNOWN",
     "SUBLEDGER_SIGNING_KEY",
     "SUBLEDGER_SIGNING_KEY_FILE",
     "SUBLEDGER_VERIFIER_KEY",

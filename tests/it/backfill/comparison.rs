@@ -49,13 +49,19 @@ impl Known<'_> {
         // A test clock leaps, and its objects have its time. Only an event tells when that was by the time of events, in
         // which grace is counted.
         let is_leap = row.test_clock_id.is_some() && row.status == "past_due";
+        let is_shown_customer = self.shown.contains(row.customer_id.as_str());
         let json = |it: serde_json::Result<serde_json::Value>| it.unwrap_or_default();
         let (truth, json) = (json(serde_json::to_value(truth)), json(serde_json::to_value(row)));
         for (field, expected) in truth.as_object().into_iter().flatten() {
             // The API shows nothing of a deleted customer, and all features instead of ten.
             let is_shown = match field.as_str() {
                 "past_due_since" => !is_leap,
-                "email" => self.shown.contains(row.customer_id.as_str()),
+                "email" => is_shown_customer,
+                // Where the metadata of a customer named the user.
+                "user_id_conflict" => is_shown_customer,
+                "user_id" | "user_id_source" => {
+                    is_shown_customer || truth["user_id_source"] != "customer.metadata"
+                }
                 "features" | "features_truncated" => false,
                 field => !OF_EVENTS.contains(&field),
             };

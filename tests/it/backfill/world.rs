@@ -118,9 +118,14 @@ impl World {
     }
 
     pub(crate) fn client(&self, livemode: bool) -> ApiClient {
+        self.client_with(if livemode { LIVE_KEY } else { TEST_KEY }, 20)
+    }
+
+    /// Client with this key, which sends each request so many times at most.
+    pub(crate) fn client_with(&self, key: &str, attempts_max: usize) -> ApiClient {
         let delay = Duration::from_millis(1);
         let retry = RetryPolicy {
-            attempts_max: 20,
+            attempts_max,
             delay_min: delay,
             delay_max: delay,
             retry_after_max: delay,
@@ -131,7 +136,6 @@ impl World {
             retry,
             ..ClientOptions::default()
         };
-        let key = if livemode { LIVE_KEY } else { TEST_KEY };
         ApiClient::new(ApiKey::parse(key).unwrap(), options).unwrap()
     }
 

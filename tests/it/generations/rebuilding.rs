@@ -60,7 +60,7 @@ async fn it_takes_events_answers_from_the_old_generation_and_tells_how_far_the_n
     let status = server.service().app().projector.clone().reached(end).await;
     assert_eq!((status.generation, status.rebuilding), (Some(2), None));
     let ready = json_of(server.get("/readyz").await).await;
-    assert_eq!(ready["notes"], serde_json::json!([]));
+    assert!(!ready["notes"].to_string().contains("building"), "{ready}");
     server.stop().await;
 }
 

@@ -21,7 +21,7 @@ async fn reconciled(stripe: &Localstripe, store: &Store, apply: bool) -> Report 
         steps: STEPS.to_vec(),
         ..Options::new(Localstripe::scope())
     };
-    let fold = FoldWait::of_follower(store);
+    let fold = FoldWait::beside_service(store);
     let client = stripe.client();
     let report = reconcile(store, &client, &fold, &options, &Clock::System, &mut |_| ()).await;
     report.unwrap()
@@ -32,7 +32,6 @@ async fn all_delivered(server: &TestServer, stripe: &Localstripe) {
     let made = stripe.get("events?limit=1000").await;
     let made = made["data"].as_array().unwrap().iter();
     let made: Vec<EventId> = made.map(|it| EventId::new(it["id"].as_str().unwrap())).collect();
-    let made: Vec<&EventId> = made.iter().collect();
     let scope = Localstripe::scope();
     while server.store().log.known_events(&scope, &made).await.unwrap().len() < made.len() {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,6 +1,4 @@
-//! Events that Stripe's API lists, looked up in the log; and thin events whose content was not fetched.
-
-use std::collections::HashSet;
+//! Thin events whose content was not fetched, with their bodies.
 
 use super::db::Row;
 use super::error::StoreError;
@@ -13,7 +11,7 @@ const THIN_EVENTS_MAX: i64 = 50_000;
 
 /// Thin event of the log whose content was not fetched, or was not searched for yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThinEvent {
+pub struct UnfetchedThinEvent {
     /// Id.
     pub event_id: EventId,
     /// Second in which it happened.
@@ -23,32 +21,12 @@ pub struct ThinEvent {
 }
 
 impl Log {
-    /// Ids of the events of an account and mode that the log has, of those that are asked for.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn known_events(
-        &self,
-        scope: &Scope,
-        ids: &[&EventId],
-    ) -> Result<HashSet<EventId>, StoreError> {
-        let mut reader = self.0.db.read().await?;
-        let mut session = reader.session();
-        let rows = session.bulk(sql::KNOWN, ids, |to, id| {
-            to.text(id.as_str());
-        });
-        let mut known = HashSet::new();
-        for row in rows.await? {
-            let is_of_scope = row.get::<String, _>(1)? == scope.account.as_str()
-                && row.get::<bool, _>(2)? == scope.livemode;
-            if is_of_scope {
-                known.insert(EventId::new(row.get::<String, _>(0)?));
-            }
-        }
-        Ok(known)
-    }
-
     /// Thin events of an account and mode that wait for their content, the latest first, at most 50,000.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn unfetched_thin_events(&self, scope: &Scope) -> Result<Vec<ThinEvent>, StoreError> {
+    pub async fn unfetched_thin_events(
+        &self,
+        scope: &Scope,
+    ) -> Result<Vec<UnfetchedThinEvent>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
         let mut events = Vec::new();
@@ -64,17 +42,14 @@ impl Log {
 }
 
 /// None if the body was erased.
-fn read(row: &Row) -> Result<Option<ThinEvent>, StoreError> {
+fn read(row: &Row) -> Result<Option<UnfetchedThinEvent>, StoreError> {
     let Some(body) = row.get::<Option<String>, _>(2)? else { return Ok(None) };
     let (event_id, created) = (EventId::new(row.get::<String, _>(0)?), StripeTime(row.get(1)?));
-    Ok(Some(ThinEvent { event_id, created, body }))
+    Ok(Some(UnfetchedThinEvent { event_id, created, body }))
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        KNOWN [Text] = sqlite "SELECT event_id, account, livemode FROM events WHERE event_id IN ({rows})",
-            postgres "SELECT e.event_id, e.account, e.livemode FROM ({rows}) AS k CROSS JOIN LATERAL
-                (SELECT event_id, account, livemode FROM events WHERE event_id = k.column1 OFFSET 0) AS e";
         WAITING = "SELECT e.event_id, e.created, e.payload FROM thin_events AS t JOIN events AS e ON e.position = t.position
             WHERE t.state = 'waiting' AND t.account = $1 AND t.livemode = $2 ORDER BY t.position DESC LIMIT CAST($3 AS bigint)";
         /// Thin events that were not searched for yet.
