@@ -38,6 +38,7 @@
 //! | [`view`] | what the API and the command line show |
 //! | [`publisher`] | publishes signed checkpoints while the service runs |
 //! | [`backfill`] | reads Stripe's API list by list, and appends what says something new, as *observations* |
+//! | [`reconcile`] | compares Stripe's current state with the ledger, and names the reason of each difference |
 //! | [`coverage`] | from when to when an account is known to be complete, and the gaps |
 //! | [`sync`] | lists Stripe's events while the service runs, and appends what no webhook delivered |
 //! | [`lease`] | leases of tasks that one process of several does at a time |
@@ -210,6 +211,7 @@ pub mod projection;
 pub mod projector;
 pub mod proof;
 pub mod publisher;
+pub mod reconcile;
 pub mod service;
 pub mod simulate;
 pub mod store;

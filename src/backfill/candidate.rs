@@ -10,11 +10,11 @@ use crate::stripe::observation::{ApiRequest, ObjectHeader, Observation, StripeSe
 use crate::stripe::{Envelope, ObjectType};
 use crate::time::StripeTime;
 
-/// Object as an observation that may be appended.
-pub(super) struct Candidate {
-    pub(super) event: NewEvent,
-    /// Effects of the observation.
-    pub(super) effects: EventEffects,
+/// Object as an event that may be appended.
+pub(crate) struct Candidate {
+    pub(crate) event: NewEvent,
+    /// Effects of an observation. None for an event, which is appended whatever it says.
+    pub(crate) effects: Option<EventEffects>,
 }
 
 /// Reason why an object becomes no event. It contains nothing of the object.
@@ -135,7 +135,7 @@ impl Candidate {
             return Err(Unreadable(parked.reason));
         }
         let event = NewEvent::new(facts, EventSource::Api, None, body).map_err(unreadable)?;
-        Ok(Self { event, effects })
+        Ok(Self { event, effects: Some(effects) })
     }
 }
 

@@ -8,52 +8,61 @@ use crate::projection::catalogue::{Catalogue, CatalogueEntry};
 use crate::projection::effects::EventEffects;
 use crate::projection::novelty::Novelty;
 use crate::projection::state::CustomerState;
-use crate::store::{NewEvent, ReadModel, StoreError};
+use crate::store::{GenerationId, ReadModel, StoreError};
 
 /// Outcome of a comparison.
 #[derive(Default)]
-pub(super) struct Compared {
-    /// Events to append.
-    pub(super) new: Vec<NewEvent>,
+pub(crate) struct Compared {
+    /// Events, and observations that say something new.
+    pub(crate) new: Vec<Candidate>,
     /// Number of objects that say nothing new.
-    pub(super) confirmed: u64,
+    pub(crate) confirmed: u64,
 }
 
 /// Compares candidates with the live generation, which must have folded everything that was appended before.
-pub(super) async fn compare(
+pub(crate) async fn compare(
     read_model: &ReadModel,
     candidates: Vec<Candidate>,
 ) -> Result<Compared, StoreError> {
     let live = read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
-    let effects = || candidates.iter().map(|it| &it.effects);
+    let effects = || candidates.iter().filter_map(|it| it.effects.as_ref());
     let customers: BTreeSet<&CustomerKey> =
         effects().filter_map(EventEffects::changed_customer).collect();
     let customers: Vec<CustomerKey> = customers.into_iter().cloned().collect();
-    let states: HashMap<CustomerKey, CustomerState> = read_model
-        .states(live.id, &customers)
-        .await?
-        .into_iter()
-        .map(|(key, bytes)| {
-            let damaged = |_| {
-                let what = format!("the state of {} cannot be read", key.customer);
-                StoreError::ReadModelDamaged(what)
-            };
-            let state = postcard::from_bytes(&bytes).map_err(damaged)?;
-            Ok::<_, StoreError>((key, state))
-        })
-        .collect::<Result<_, _>>()?;
+    let states = states_of(read_model, live.id, &customers).await?;
     let named = effects().filter_map(|it| it.catalogue.as_ref());
     let named: Vec<(Scope, &str)> = named.map(|it| (it.scope.clone(), it.id.as_str())).collect();
     let names = read_model.names(live.id, &named).await?;
     let mut compared = Compared::default();
-    for Candidate { event, effects } in candidates {
-        if novelty(&effects, &states, &names) == Novelty::New {
-            compared.new.push(event);
+    for candidate in candidates {
+        let effects = candidate.effects.as_ref();
+        let is_new =
+            effects.is_none_or(|effects| novelty(effects, &states, &names) == Novelty::New);
+        if is_new {
+            compared.new.push(candidate);
         } else {
             compared.confirmed += 1;
         }
     }
     Ok(compared)
+}
+
+/// Folded states of customers, of those that have one.
+pub(crate) async fn states_of(
+    read_model: &ReadModel,
+    generation: GenerationId,
+    customers: &[CustomerKey],
+) -> Result<HashMap<CustomerKey, CustomerState>, StoreError> {
+    let states = read_model.states(generation, customers).await?.into_iter();
+    let read = states.map(|(key, bytes)| {
+        let damaged = |_| {
+            let what = format!("the state of {} cannot be read", key.customer);
+            StoreError::ReadModelDamaged(what)
+        };
+        let state = postcard::from_bytes(&bytes).map_err(damaged)?;
+        Ok((key, state))
+    });
+    read.collect()
 }
 
 fn novelty(

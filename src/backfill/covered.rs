@@ -1,5 +1,6 @@
 //! Coverage that a backfill leaves: the account is complete up to the start of its first step.
 
+use super::reader::Reader;
 use super::run::Backfill;
 use super::step::Step;
 use crate::coverage::{CoveredBy, Span};
@@ -18,10 +19,10 @@ impl Backfill<'_> {
         step: Step,
         progress: &BackfillProgress,
     ) -> Result<(), StoreError> {
-        let scope = &self.options.scope;
-        let known = self.store.log.backfill_progress(scope).await?;
+        let Reader { store, scope, .. } = &self.reader;
+        let known = store.log.backfill_progress(scope).await?;
         let mut began = progress.started_at;
-        for other in Step::ALL.into_iter().filter(|it| *it != step && self.includes(*it)) {
+        for other in Step::ALL.into_iter().filter(|it| *it != step && self.reader.includes(*it)) {
             match known.iter().find(|it| it.step == other.as_str() && it.ended_at.is_some()) {
                 Some(ended) => began = began.min(ended.started_at),
                 None => return Ok(()),
@@ -29,6 +30,6 @@ impl Backfill<'_> {
         }
         let to = StripeTime(began.to_stripe_time().0 - CLOCK_LEAD_SECONDS);
         let span = Span { from: Span::BEGINNING, to, by: CoveredBy::Backfill };
-        self.store.log.record_coverage(scope, span, None).await
+        store.log.record_coverage(scope, span, None).await
     }
 }

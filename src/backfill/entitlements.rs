@@ -6,8 +6,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::candidate::{Candidate, Unreadable};
 use super::error::BackfillError;
-use super::remaining::{ROWS_AT_ONCE, Report, is_over};
-use super::run::{Backfill, RESTARTS_MAX};
+use super::reader::{Extent, RESTARTS_MAX, Reader, Report};
+use super::remaining::{ROWS_AT_ONCE, is_over};
+use super::sink::Sink;
 use crate::ids::{AccountId, CustomerId};
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
@@ -22,7 +23,7 @@ const REQUESTS_AT_ONCE: usize = 8;
 /// List of the features of a customer.
 const ACTIVE: &str = "/v1/entitlements/active_entitlements";
 
-impl Backfill<'_> {
+impl<S: Sink> Reader<'_, S> {
     /// Reads the features of each customer with a subscription that is not over, or with features. The cursor is the
     /// last subscription that was looked at.
     pub(super) async fn read_entitlements(
@@ -30,7 +31,7 @@ impl Backfill<'_> {
         progress: &mut BackfillProgress,
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
-        let scope = self.options.scope.clone();
+        let scope = self.scope.clone();
         if !uses_entitlements(self.client, &scope.account).await? {
             return Ok(());
         }
@@ -46,12 +47,17 @@ impl Backfill<'_> {
             let (_, rows) = read.await?;
             let customers: BTreeSet<&CustomerId> = rows
                 .iter()
-                .filter(|row| may_have_features(row))
+                .filter(|row| match self.extent {
+                    Extent::Everything => may_have_features(row),
+                    Extent::Current => row.features_truncated,
+                })
                 .map(|row| &row.customer_id)
                 .collect();
             let customers: Vec<&CustomerId> = customers.into_iter().collect();
             for some in customers.chunks(CUSTOMERS_AT_ONCE) {
+                // Collected, or the future of this function would not be `Send`.
                 let requests = some.iter().map(|customer| self.read_features(customer.as_str()));
+                let requests: Vec<_> = requests.collect();
                 let read: Vec<_> =
                     stream::iter(requests).buffered(REQUESTS_AT_ONCE).try_collect().await?;
                 let mut candidates = Vec::with_capacity(read.len());
@@ -59,7 +65,7 @@ impl Backfill<'_> {
                     progress.seen += 1;
                     candidates.extend(Self::readable(candidate, progress));
                 }
-                self.append(candidates, progress).await?;
+                self.sink.take(candidates, progress).await?;
                 report(progress);
             }
             let Some(last) = rows.last() else { return Ok(()) };
@@ -73,7 +79,7 @@ impl Backfill<'_> {
         &self,
         customer: &str,
     ) -> Result<Option<Result<Candidate, Unreadable>>, ApiError> {
-        let account = Some(&self.options.scope.account);
+        let account = Some(&self.scope.account);
         let (mut entitlements, mut after, mut first) = (Vec::new(), None::<String>, None);
         let mut restarts = 0;
         loop {
@@ -94,7 +100,7 @@ impl Backfill<'_> {
             after = page.last_id;
             if !page.has_more {
                 let request = self.seen_now(request);
-                let scope = &self.options.scope;
+                let scope = &self.scope;
                 return Ok(Some(Candidate::features(customer, &entitlements, scope, &request)));
             }
         }

@@ -12,7 +12,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Time without any progress of the fold, after which it is taken for stalled.
 const STALLED: Duration = Duration::from_mins(2);
 
-/// Follower that folds while a backfill runs, unless a service does it.
+/// Wait for the fold, with a follower that folds meanwhile unless a service does it.
 #[derive(Debug)]
 pub struct FoldWait {
     store: Store,

@@ -3,12 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::candidate::{Unreadable, unreadable};
-use super::error::BackfillError;
-use super::run::Backfill;
 use crate::ids::{EventId, Scope};
-use crate::store::{
-    BackfillProgress, EventFacts, EventSource, KnownEvent, Log, NewEvent, StoreError,
-};
+use crate::store::{EventFacts, EventSource, KnownEvent, Log, NewEvent, StoreError};
 use crate::stripe::Envelope;
 use crate::time::StripeTime;
 
@@ -66,23 +62,6 @@ impl ListedEvents {
             }
         }
         Ok(listed)
-    }
-}
-
-impl Backfill<'_> {
-    /// Appends the events of a page that the log does not have.
-    pub(super) async fn take_events(
-        &self,
-        objects: &[Box<RawValue>],
-        progress: &mut BackfillProgress,
-    ) -> Result<(), BackfillError> {
-        let log = &self.store.log;
-        let ListedEvents { new, known, unreadable } =
-            ListedEvents::read(log, &self.options.scope, objects).await?;
-        progress.seen += objects.len() as u64;
-        progress.confirmed += known.len() as u64;
-        progress.unreadable += unreadable;
-        self.append_new(&new, progress).await
     }
 }
 

@@ -16,6 +16,8 @@
 //! | `entitlements` | features of customers, which no list shows for all of them |
 //! | `estimate` | sizes of the lists, for `--dry-run` and the time that is left |
 //! | `fold_wait` | wait until the read model has folded the log |
+//! | `reader` | pages of the lists, which become candidates |
+//! | `sink` | the consumer of candidates: it appends them, or collects what differs |
 //! | `run` | the steps, one after the other |
 //! | `remaining` | subscriptions that no list has shown |
 //! | `thin` | what thin events name |
@@ -29,17 +31,23 @@ mod error;
 mod estimate;
 mod fold_wait;
 mod listed_events;
+mod reader;
 mod remaining;
 mod run;
+mod sink;
 mod step;
 mod thin;
 
+pub(crate) use candidate::Candidate;
+pub(crate) use compare::{Compared, compare, states_of};
 pub use entitlements::uses_entitlements;
 pub use error::BackfillError;
 pub use estimate::{Estimate, estimate};
 pub use fold_wait::FoldWait;
 pub use listed_events::{KnownListed, ListedEvents};
+pub(crate) use reader::{Extent, Reader};
 pub use run::{Backfill, BackfillOptions};
+pub(crate) use sink::{Appender, Sink};
 pub use step::{List, Step};
 pub use thin::{
     ROUND_EVENTS_MAX, ThinCounts, ThinOutcome, ThinStatus, fetch_thin_events, mark_known_twins,

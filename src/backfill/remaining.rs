@@ -4,8 +4,10 @@ use serde_json::value::RawValue;
 
 use super::candidate::{Candidate, Unreadable};
 use super::error::BackfillError;
-use super::run::{Backfill, RESTARTS_MAX};
+use super::reader::{Extent, RESTARTS_MAX, Reader, Report};
+use super::sink::Sink;
 use super::step::{List, Step, subscriptions_query};
+use crate::ids::InvoiceId;
 use crate::projection::row::SubscriptionRow;
 use crate::store::{BackfillProgress, SubscriptionFilter, SubscriptionKey};
 use crate::stripe::observation::ApiRequest;
@@ -18,16 +20,14 @@ pub(super) const ROWS_AT_ONCE: usize = 500;
 /// List of the test clocks.
 const CLOCKS: &str = "/v1/test_helpers/test_clocks";
 
-pub(super) type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
-
-impl Backfill<'_> {
+impl<S: Sink> Reader<'_, S> {
     /// Reads the subscriptions of every test clock. The cursor is the last clock that was read to its end.
     pub(super) async fn read_test_clocks(
         &mut self,
         progress: &mut BackfillProgress,
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
-        let account = self.options.scope.account.clone();
+        let account = self.scope.account.clone();
         let mut restarts = 0;
         loop {
             let after = progress.cursor.clone();
@@ -82,7 +82,7 @@ impl Backfill<'_> {
         report: Report<'_>,
     ) -> Result<(), BackfillError> {
         self.note_what_lists_show().await?;
-        let scope = self.options.scope.clone();
+        let scope = self.scope.clone();
         let filter = SubscriptionFilter {
             account: Some(scope.account.clone()),
             livemode: Some(scope.livemode),
@@ -152,7 +152,8 @@ impl Backfill<'_> {
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
         let (id, customer) = (row.subscription_id.as_str(), row.customer_id.as_str());
-        if !self.has_seen(customer) {
+        let is_read = self.extent == Extent::Everything || !is_over(row);
+        if is_read && !self.has_seen(customer) {
             // A deleted customer is in no list.
             self.note_seen_id(customer);
             if let Some(answer) = self.get(&format!("/v1/customers/{customer}"), &[]).await? {
@@ -165,8 +166,7 @@ impl Backfill<'_> {
                 self.take_answer(&answer, progress).await?;
             } else {
                 let request = self.request_of_now(customer).await?;
-                let scope = &self.options.scope;
-                let gone = Candidate::gone_subscription(id, customer, scope, &request);
+                let gone = Candidate::gone_subscription(id, customer, &self.scope, &request);
                 self.take_gone(gone, progress).await?;
             }
         }
@@ -185,16 +185,29 @@ impl Backfill<'_> {
             None => !is_over(row),
             Some(status) => matches!(status, "draft" | "open"),
         };
-        if !may_have_changed {
+        if !may_have_changed || self.has_seen(id.as_str()) {
             return Ok(());
         }
         if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
             return self.take_answer(&answer, progress).await;
         }
         let request = self.request_of_now(row.customer_id.as_str()).await?;
-        let scope = &self.options.scope;
-        let gone = Candidate::gone_invoice(id.as_str(), row, scope, &request);
+        let gone = Candidate::gone_invoice(id.as_str(), row, &self.scope, &request);
         self.take_gone(gone, progress).await
+    }
+
+    /// Asks for invoices, one by one.
+    pub(crate) async fn read_invoices(
+        &mut self,
+        ids: &[InvoiceId],
+        progress: &mut BackfillProgress,
+    ) -> Result<(), BackfillError> {
+        for id in ids {
+            if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
+                self.take_answer(&answer, progress).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads one object. None if it does not exist.
@@ -203,7 +216,7 @@ impl Backfill<'_> {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Option<ApiAnswer>, ApiError> {
-        match self.client.get(path, query, Some(&self.options.scope.account)).await {
+        match self.client.get(path, query, Some(&self.scope.account)).await {
             Ok(answer) => Ok(Some(answer)),
             Err(ApiError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -225,7 +238,7 @@ impl Backfill<'_> {
 
     /// A request that tells Stripe's time, for an object that is gone: the answer 404 tells none.
     async fn request_of_now(&self, customer: &str) -> Result<ApiRequest, ApiError> {
-        let (path, account) = ("/v1/subscriptions", Some(&self.options.scope.account));
+        let (path, account) = ("/v1/subscriptions", Some(&self.scope.account));
         let query = [("customer", customer), ("status", "all")];
         let page = match self.client.list_page(path, &query, None, account).await {
             // The customer is gone as well.
@@ -239,12 +252,12 @@ impl Backfill<'_> {
 
     /// Observes that an object is gone.
     async fn take_gone(
-        &self,
+        &mut self,
         gone: Result<Candidate, Unreadable>,
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
         progress.seen += 1;
-        self.append_one(gone, progress).await
+        self.take_one(gone, progress).await
     }
 }
 

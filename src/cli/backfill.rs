@@ -13,6 +13,8 @@ use crate::ids::{AccountId, Scope};
 use crate::store::OpenMode;
 use crate::stripe_api::{ApiClient, ApiError, ApiSettings, RetryPolicy};
 use crate::time::{DAY_SECONDS, StripeTime};
+pub(super) use permissions::require as require_permissions;
+pub(super) use steps::cause;
 use summary::SummaryRow;
 
 /// Age of the oldest invoices that are read, in days: 13 months, so that a yearly payment is among them.
@@ -77,7 +79,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Accounts to read: the key's own, one connected account, or all.
-async fn accounts(client: &ApiClient, account: Option<&str>) -> Result<Vec<AccountId>, ApiError> {
+pub(super) async fn accounts(
+    client: &ApiClient,
+    account: Option<&str>,
+) -> Result<Vec<AccountId>, ApiError> {
     let own = AccountId::default();
     match account {
         None => Ok(vec![own]),

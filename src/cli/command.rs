@@ -25,7 +25,7 @@ pub(super) fn command() -> Command {
 /// Settings that a command uses.
 fn used_by(command: &str) -> &'static [&'static str] {
     match command {
-        "serve" | "erase" | "backfill" => &[DATABASE, MODE, USER_KEYS, POLICY],
+        "serve" | "erase" | "backfill" | "reconcile" => &[DATABASE, MODE, USER_KEYS, POLICY],
         "current" | "coverage" | "compare" | "users import" | "history" | "explain" | "event"
         | "import" | "log prove" => &[DATABASE, MODE],
         "rebuild" => &[DATABASE, USER_KEYS, POLICY],
@@ -87,7 +87,7 @@ mod tests {
         let mut commands = Vec::new();
         each(&command, "", &mut commands);
         let with_settings = commands.iter().filter(|(path, _)| !used_by(path).is_empty()).count();
-        assert_eq!(with_settings, 25, "{:?}", commands.iter().map(|it| &it.0).collect::<Vec<_>>());
+        assert_eq!(with_settings, 26, "{:?}", commands.iter().map(|it| &it.0).collect::<Vec<_>>());
         for (path, command) in commands {
             let shown =
                 command.get_arguments().filter(|it| it.is_global_set() && !it.is_hide_set());

@@ -30,6 +30,7 @@ mod private_file;
 mod progress;
 mod projections;
 mod rebuild;
+mod reconcile;
 mod report;
 mod serve;
 mod signals;
@@ -60,8 +61,9 @@ Environment (an empty variable counts as not set):
       such events. Used by `serve`, `import`, `simulate --to` and
       `verify --signatures`. There is no flag, because process lists show flags.
   STRIPE_API_KEY
-      Key of Stripe's API, rk_live_… or rk_test_…, for `stripe`, `backfill` and
-      the syncs of `serve`. It must belong to SUBLEDGER_MODE [default: none]
+      Key of Stripe's API, rk_live_… or rk_test_…, for `stripe`, `backfill`,
+      `reconcile` and the syncs of `serve`. It must belong to SUBLEDGER_MODE
+      [default: none]
   STRIPE_API_BASE
       Address of Stripe's API or of a proxy [default: https://api.stripe.com]
   SUBLEDGER_API_TOKEN
@@ -157,6 +159,12 @@ enum Command {
     /// prices. An object is appended only if it says something new, as it was seen at Stripe. An interrupted backfill
     /// goes on where it was. The key comes from `STRIPE_API_KEY` or `STRIPE_API_KEY_FILE` and needs read permissions only.
     Backfill(backfill::Args),
+    /// Compare Stripe's current state with the ledger, and name the reason of each difference
+    ///
+    /// Reads the lists that `backfill` reads and appends nothing. With --apply it appends what heals the differences,
+    /// as `backfill` does; a row is never edited. Checkouts that were not paid, subscriptions on test clocks, and changes
+    /// of the last two minutes are listed and are no drift.
+    Reconcile(reconcile::Args),
     /// Link customers to the users of your application
     Users(users::Args),
     /// Write the log to stdout, one event a line
@@ -251,6 +259,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Rebuild(args) => rebuild::run(args, context).await,
         Command::Projections(args) => projections::run(args, context).await,
         Command::Backfill(args) => backfill::run(args, context).await,
+        Command::Reconcile(args) => reconcile::run(args, context).await,
         Command::Backup(args) => backup::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,

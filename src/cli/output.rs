@@ -133,6 +133,11 @@ pub(super) fn stdout() -> BufWriter<Stdout> {
     BufWriter::new(io::stdout())
 }
 
+/// Width of lines: 100 columns, or a narrower terminal.
+pub(super) fn line_width() -> usize {
+    table(&[]).width().unwrap_or(TABLE_WIDTH_MAX).into()
+}
+
 /// Creates a table without lines and with a header in capitals. It fits 100 columns, or a narrower terminal.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

@@ -11,6 +11,7 @@ mod connections;
 mod coverage;
 mod coverage_watch;
 mod customers;
+mod drift;
 mod event;
 mod event_payload;
 mod explain;
@@ -163,6 +164,7 @@ fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
         .both("/log", get(log::get))
         .both("/log/checkpoint", get(log_checkpoint::get))
         .both("/projections", get(projections::get))
+        .both("/drift", get(drift::get))
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(app), auth::require_read));
     access

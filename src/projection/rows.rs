@@ -43,6 +43,19 @@ pub fn rivals(
     })
 }
 
+/// True if the row of an ambiguous subscription would match with another order of its events.
+pub fn has_outcome(
+    key: &CustomerKey,
+    state: &CustomerState,
+    id: &SubscriptionId,
+    logic: &Logic,
+    matches: impl Fn(&SubscriptionRow) -> bool,
+) -> bool {
+    ambiguity::has_other_outcome(state, id, |other| {
+        row(key, other, id, logic).is_some_and(|other| matches(&other))
+    })
+}
+
 /// Judgement of the policy on a subscription. None if no snapshot of it is known.
 pub fn judgement(state: &CustomerState, id: &SubscriptionId, logic: &Logic) -> Option<Judgement> {
     RowInputs::new(state, id).map(|it| it.apply_policy(logic))

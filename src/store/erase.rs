@@ -59,7 +59,8 @@ pub(super) async fn prepare(session: &mut Session<'_>) -> Result<(), StoreError>
     session.run(sql::OVERWRITE).await
 }
 
-/// Erases the bodies, salts and signatures at these positions, inside a transaction.
+/// Erases the bodies, salts and signatures at these positions, inside a transaction. Reports of reconciliations go
+/// with them: they name users and values, and the next reconciliation writes new ones.
 pub(super) async fn bodies(
     session: &mut Session<'_>,
     positions: &[Position],
@@ -76,6 +77,9 @@ pub(super) async fn bodies(
     });
     erased.await?;
     session.bulk(sql::ERASE_REDELIVERIES, positions, bind).await?;
+    if !positions.is_empty() {
+        session.query(sql::ERASE_REPORTS).execute().await?;
+    }
     Ok(())
 }
 
@@ -88,6 +92,7 @@ pub(super) mod sql {
             FROM ({rows}) AS bound WHERE position = bound.column1 AND (payload IS NOT NULL OR signature IS NOT NULL)";
         ERASE_REDELIVERIES [Integer] = "UPDATE redeliveries SET payload = NULL
             WHERE position IN (SELECT column1 FROM ({rows}) AS bound) AND payload IS NOT NULL";
+        ERASE_REPORTS = "UPDATE sync_state SET reconciled_at = NULL, drift = NULL WHERE drift IS NOT NULL";
         LEFT_SIGNATURES = "SELECT position FROM events
             WHERE position > $1 AND position <= $2 AND payload IS NULL AND signature IS NOT NULL";
     }

@@ -32,6 +32,7 @@ mod scan;
 mod statements_test;
 mod sync_state;
 mod thin_events;
+mod unfetched_thin;
 mod url;
 mod wal_checkpoint;
 
@@ -69,6 +70,7 @@ pub use thin_events::{
     FetchedEvent, FoundThinEvent, NewThinEvent, THIN_BODY_BYTES_MAX, ThinEvent, ThinMark,
     ThinState, ThinWaiting,
 };
+pub use unfetched_thin::UnfetchedThinEvent;
 pub use url::{DatabaseUrl, Server, UrlError};
 
 use std::path::{Path, PathBuf};

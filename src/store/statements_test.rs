@@ -14,7 +14,7 @@ use super::read_model::{
 };
 use super::{
     append, backfill_progress, backup, coverage, erase, inspect, leases, log, log_chunk, lookup,
-    nodes, redelivery, scan, sync_state, thin_events, wal_checkpoint,
+    nodes, redelivery, scan, sync_state, thin_events, unfetched_thin, wal_checkpoint,
 };
 use crate::ids::Scope;
 use crate::projection::row::SubscriptionRow;
@@ -136,6 +136,7 @@ async fn every_statement_of_the_log_prepares() {
             ("backfill_progress", backfill_progress::sql::CATALOGUE),
             ("coverage", coverage::sql::CATALOGUE),
             ("sync_state", sync_state::sql::CATALOGUE),
+            ("unfetched_thin", unfetched_thin::sql::CATALOGUE),
             ("thin_events", thin_events::sql::CATALOGUE),
             ("leases", leases::sql::CATALOGUE),
             ("backup", backup::sql::CATALOGUE),

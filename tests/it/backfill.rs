@@ -2,7 +2,7 @@
 
 pub(crate) mod comparison;
 mod coverage;
-mod run_once;
+pub(crate) mod run_once;
 mod thin;
 pub(crate) mod world;
 

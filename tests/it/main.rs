@@ -31,6 +31,7 @@ mod proof;
 mod raw;
 mod readme;
 mod rebuild;
+mod reconcile;
 mod run_once {
     mod allocations;
     pub(crate) mod fold;

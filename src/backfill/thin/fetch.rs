@@ -291,6 +291,7 @@ impl<'a> Round<'a> {
         // Else what an earlier event said would be appended again.
         self.fold.caught_up().await?;
         let new = compare(&self.store.read_model, candidates).await?.new;
+        let new: Vec<NewEvent> = new.into_iter().map(|it| it.event).collect();
         let appended = self.append(&new).await?;
         for (path, events, id) in named {
             let place = new.iter().position(|it| it.facts().event_id == id);

@@ -167,7 +167,7 @@ async fn fetch_thin_events(
 }
 
 /// The error itself, which has a hint and an exit status.
-fn cause(error: BackfillError) -> anyhow::Error {
+pub(in crate::cli) fn cause(error: BackfillError) -> anyhow::Error {
     match error {
         BackfillError::Api(error) => error.into(),
         BackfillError::Store(error) => error.into(),

@@ -55,7 +55,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::version::ApiVersion;
 use super::wire::Format;
-use super::{MAX_MONTHS, Plan, TrueName, TruthRow, lives};
+use super::{MAX_MONTHS, Plan, SimulatedEvent, TrueName, TruthRow, lives};
 use crate::time::StripeTime;
 use events::RETENTION_SECONDS;
 use faults::Limits;
@@ -144,15 +144,24 @@ pub struct Counts {
 impl SimulatedStripe {
     /// Simulates a plan and keeps its final state.
     pub fn new(plan: &Plan, options: Options) -> Self {
+        Self::with_events(plan, options, |_| true)
+    }
+
+    /// Simulates a plan, and lists its events as `edit` leaves them: those for which it is false are in no list.
+    pub fn with_events(
+        plan: &Plan,
+        options: Options,
+        mut edit: impl FnMut(&mut SimulatedEvent) -> bool,
+    ) -> Self {
         let planned = i64::from(plan.months.min(MAX_MONTHS)) * 30 * 86_400 + 43_200;
         let end = plan.start.0.saturating_add(planned);
         let since = if options.lean { end - RETENTION_SECONDS } else { i64::MIN };
         let mut gatherer = Gatherer::default();
         let (mut truth, mut catalogue) = (Vec::new(), Vec::new());
         for life in lives(plan) {
-            for event in life.events {
+            for mut event in life.events {
                 // Events without a snapshot are in a list of their own.
-                if event.created >= since && !event.is_thin() {
+                if event.created >= since && !event.is_thin() && edit(&mut event) {
                     gatherer.add_event(event);
                 }
             }

@@ -132,6 +132,11 @@ impl NewEvent {
         self.payload_hash
     }
 
+    /// Content; none if it was erased.
+    pub fn payload(&self) -> Option<&str> {
+        self.payload.as_deref()
+    }
+
     /// Time of arrival, if the event comes from an export.
     pub fn received_at(&self) -> Option<ReceivedAt> {
         self.received_at

@@ -19,6 +19,7 @@ mod run_once {
     mod backfill_output;
     mod connections;
     mod raw_http;
+    mod reconcile_output;
     mod secrets;
     #[cfg(unix)]
     mod simulated_api;

@@ -1,1 +1,1 @@
-mod localstripe;
+pub(crate) mod localstripe;

@@ -51,13 +51,17 @@ impl World {
     }
 
     pub(crate) async fn with(plan: Plan, options: Options) -> Self {
-        let stripe = SimulatedStripe::new(&plan, options);
+        Self::of(&plan, SimulatedStripe::new(&plan, options)).await
+    }
+
+    /// Serves a simulated Stripe of a plan.
+    pub(crate) async fn of(plan: &Plan, stripe: SimulatedStripe) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", socket.local_addr().unwrap());
         let stop = CancellationToken::new();
         let (served, stopped) = (stripe.clone(), stop.clone());
         tokio::spawn(async move { served.serve(socket, stopped).await });
-        let events = simulate::simulate(&plan).events;
+        let events = simulate::simulate(plan).events;
         Self { stripe, events, start: plan.start, base, _stop: stop.drop_guard() }
     }
 

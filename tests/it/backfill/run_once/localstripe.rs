@@ -36,7 +36,7 @@ start()
 ";
 
 /// Running `localstripe`.
-struct Localstripe {
+pub(crate) struct Localstripe {
     process: Child,
     base: String,
     /// It ends if nobody reads what it prints.
@@ -70,7 +70,7 @@ fn install() -> PathBuf {
 }
 
 impl Localstripe {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = Command::new(&*PYTHON);
         command.args(["-c", START, "--port", "0", "--from-scratch"]).env("PYTHONUNBUFFERED", "1");
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -80,41 +80,57 @@ impl Localstripe {
         Self { process, base: format!("http://127.0.0.1:{}", port.unwrap()), _output: output }
     }
 
-    async fn post(&self, path: &str, form: &str) -> Value {
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Value {
         let url = format!("{}/v1/{path}", self.base);
         let request = crate::client().post(url).bearer_auth(KEY).body(form.to_owned());
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         json(request).await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         json(crate::client().get(format!("{}/v1/{path}", self.base)).bearer_auth(KEY)).await
     }
 
-    async fn cancel(&self, subscription: &str) {
+    pub(crate) async fn cancel(&self, subscription: &str) {
         let url = format!("{}/v1/subscriptions/{subscription}", self.base);
         json(crate::client().delete(url).bearer_auth(KEY)).await;
     }
 
-    async fn customer(&self, user: &str) -> String {
+    pub(crate) async fn customer(&self, user: &str) -> String {
         id(&self.post("customers", &format!("metadata[user_id]={user}")).await)
     }
 
-    async fn subscription(&self, customer: &str, plan: &str, more: &str) -> String {
+    pub(crate) async fn subscription(&self, customer: &str, plan: &str, more: &str) -> String {
         let form = format!("customer={customer}&items[0][plan]={plan}{more}");
         id(&self.post("subscriptions", &form).await)
     }
 
-    /// Backfills a ledger. Returns the number of events that were appended.
-    async fn backfill(&self, store: &Store) -> u64 {
+    pub(crate) fn client(&self) -> ApiClient {
         let options = ClientOptions {
             base: self.base.parse().unwrap(),
             requests_per_second: None,
             ..ClientOptions::default()
         };
-        let client = ApiClient::new(ApiKey::parse(KEY).unwrap(), options).unwrap();
+        ApiClient::new(ApiKey::parse(KEY).unwrap(), options).unwrap()
+    }
+
+    pub(crate) fn scope() -> Scope {
+        Scope { account: AccountId::default(), livemode: false }
+    }
+
+    /// Sends all events to a webhook.
+    pub(crate) async fn deliver_to(&self, url: &str, secret: &str) {
+        let request = crate::client().post(format!("{}/_config/webhooks/ledger", self.base));
+        let form = serde_json::json!({ "url": url, "secret": secret });
+        let request = request.header("content-type", "application/json").body(form.to_string());
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
+    /// Backfills a ledger. Returns the number of events that were appended.
+    async fn backfill(&self, store: &Store) -> u64 {
+        let client = self.client();
         let fold = FoldWait::start(store, Logic::default(), Clock::System).await.unwrap();
-        let scope = Scope { account: AccountId::default(), livemode: false };
+        let scope = Self::scope();
         // Steps are left out, so the last run is never complete.
         store.log.clear_backfill_progress(&scope).await.unwrap();
         let options = BackfillOptions { scope, invoices_since: StripeTime(0) };

@@ -1,0 +1,95 @@
+//! `reconcile`: compares Stripe's current state with the ledger, and names the reason of each difference.
+
+mod show;
+mod steps;
+
+use std::time::Duration;
+
+use super::Context;
+use super::backfill::{accounts, cause, require_permissions};
+use super::output::FormatArgs;
+use super::report::{Exit, Failure, despite_broken_pipe, print_message};
+use crate::backfill::{BackfillError, FoldWait};
+use crate::ids::{AccountId, Scope};
+use crate::reconcile::{Options, Report};
+use crate::store::OpenMode;
+use crate::stripe_api::{ApiSettings, RetryPolicy};
+
+/// Exit status: 0 if the ledger agrees with Stripe, also after it was healed; 1 if it differs.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Connected account, `acct_…`, or `all` for your own and all connected accounts [default: your own]
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+
+    /// Append the events and observations that heal the differences
+    #[arg(long)]
+    apply: bool,
+
+    /// Seconds to wait for late events, before a change that no event explains counts as drift
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    settle: u64,
+
+    /// Differences that a table lists. JSON and CSV list all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+
+    #[command(flatten)]
+    api: ApiSettings,
+
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let mode = context.settings.mode;
+    let client = args.api.client(mode, RetryPolicy::default())?;
+    if let Some(warning) = client.key().warning() {
+        print_message(&format!("warning: {warning}"));
+    }
+    let accounts = accounts(&client, args.account.as_deref()).await?;
+    require_permissions(&client, accounts.last()).await?;
+    let store = context.open(OpenMode::Existing).await?;
+    let logic = context.settings.logic()?;
+    let fold = FoldWait::start(&store, logic, context.clock.clone()).await?;
+    let is_one = accounts.len() == 1;
+    let (mut reports, mut failed) = (Vec::new(), 0);
+    let mut ended = Ok(());
+    for account in accounts {
+        let scope = Scope { account, livemode: mode.livemode() };
+        let options = Options {
+            apply: args.apply,
+            settle: Duration::from_secs(args.settle),
+            ..Options::new(scope)
+        };
+        match steps::run(&store, &client, &fold, &options, &context.clock).await {
+            Ok(report) => reports.push(report),
+            Err(error) if is_one => ended = Err(cause(error)),
+            Err(error) => {
+                failed += 1;
+                print_message(&failure(&options.scope.account, &error));
+            }
+        }
+    }
+    // Before the store is closed, also if an account failed.
+    fold.stop().await;
+    ended?;
+    despite_broken_pipe(show::write(&reports, args.format, args.limit))?;
+    if failed > 0 {
+        let hint = "run the same command again, or name one of them with --account";
+        return Err(Failure::failed(format!("{failed} accounts could not be compared"), hint));
+    }
+    Ok(if reports.iter().all(is_settled) { Exit::Done } else { Exit::No })
+}
+
+/// True if the ledger agrees with Stripe, or does now.
+fn is_settled(report: &Report) -> bool {
+    let is_healed = report.customers_left_out == 0
+        && report.differences.iter().all(|it| !it.is_drift || it.is_healed == Some(true));
+    report.agrees() || (report.healing.is_some() && is_healed)
+}
+
+fn failure(account: &AccountId, error: &BackfillError) -> String {
+    let account = if account.as_str().is_empty() { "your own account" } else { account.as_str() };
+    format!("{account}: {error}")
+}
