@@ -94,11 +94,11 @@ pub async fn reconcile(
     on_progress: OnProgress<'_>,
 ) -> Result<Report, BackfillError> {
     let run = Run { store, client, fold, options, clock };
-    let mut report = run.compare(on_progress).await?;
+    let (mut report, invoices) = run.compare(on_progress).await?;
     let is_to_heal = report.differing > 0 || report.missed_events > 0;
     if options.apply && is_to_heal {
         on_progress(Progress::Healing);
-        run.heal(&mut report, on_progress).await?;
+        run.heal(&mut report, &invoices, on_progress).await?;
     }
     report.hide_addresses();
     let json = report.to_stored_json();
@@ -121,8 +121,11 @@ impl<'a> Run<'a> {
         Reader::new((self.store, self.client), scope, Extent::Current, clock, sink)
     }
 
-    /// Reads the lists and judges the differences.
-    async fn compare(&self, on_progress: OnProgress<'_>) -> Result<Report, BackfillError> {
+    /// Reads the lists and judges the differences. Returns also the invoices that were asked for one by one.
+    async fn compare(
+        &self,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(Report, Vec<InvoiceId>), BackfillError> {
         self.fold.caught_up().await?;
         let scope = self.options.scope.clone();
         let collector = Collector::new(self.store, self.fold, scope, self.clock.clone());
@@ -145,7 +148,7 @@ impl<'a> Run<'a> {
             report = self.judge_all(&mut reader.sink).await?.0;
         }
         report.unreadable = totals.unreadable;
-        Ok(report)
+        Ok((report, invoices))
     }
 
     /// Reads all lists.
@@ -247,11 +250,16 @@ impl<'a> Run<'a> {
     async fn heal(
         &self,
         report: &mut Report,
+        invoices: &[InvoiceId],
         on_progress: OnProgress<'_>,
     ) -> Result<(), BackfillError> {
         let mut reader = self.reader(Appender::without_progress(self.store, self.fold));
         let started_at = self.clock.now().to_stripe_time();
         let Totals { appended, .. } = self.read_all(&mut reader, started_at, on_progress).await?;
+        self.fold.caught_up().await?;
+        let mut progress = BackfillProgress::default();
+        reader.read_invoices(invoices, &mut progress).await?;
+        let appended = appended + progress.appended;
         self.fold.caught_up().await?;
         let mut healing = Healing { appended, ..Healing::default() };
         let live = self.store.read_model.live().await?.ok_or(StoreError::ReadModelBuilding)?;
