@@ -135,7 +135,7 @@ pub struct ServeSettings {
         value_name = "SECONDS",
         env = "SUBLEDGER_SYNC_EVERY_SECONDS",
         default_value_t = SyncOptions::DEFAULT_EVERY_SECONDS,
-        value_parser = clap::value_parser!(u32).range(30..=86_400)
+        value_parser = clap::value_parser!(u32).range(30..=300)
     )]
     pub sync_every_seconds: u32,
 

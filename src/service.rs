@@ -21,6 +21,7 @@ use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
 use crate::projector::{self, LogLost, Projector, RebuildReason};
 use crate::publisher::{CheckpointOptions, PublishError, Publisher};
+use crate::reconcile::{CHECK_EVERY, start_daily};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
 use crate::sync::{self, SyncOptions};
@@ -195,7 +196,10 @@ impl Service {
         let mut watches = vec![Task::permanent("the watch of the coverage", watch)];
         let sync = options.sync.map(|of_sync| {
             let (log, clock) = (store.log.clone(), options.clock.clone());
-            let (handle, task) = sync::start(log, of_sync, clock, stop.clone());
+            let client = of_sync.client.clone();
+            let (handle, task) = sync::start(log, of_sync, clock.clone(), stop.clone());
+            let daily = start_daily(store.clone(), client, clock, CHECK_EVERY, stop.clone());
+            watches.push(Task::permanent("the daily reconciliation", daily));
             watches.push(Task::permanent("the sync with Stripe's API", task));
             handle
         });

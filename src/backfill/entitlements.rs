@@ -48,7 +48,7 @@ impl<S: Sink> Reader<'_, S> {
             let customers: BTreeSet<&CustomerId> = rows
                 .iter()
                 .filter(|row| match self.extent {
-                    Extent::Everything => may_have_features(row),
+                    Extent::Everything { .. } => may_have_features(row),
                     Extent::Current => row.features_truncated,
                 })
                 .map(|row| &row.customer_id)

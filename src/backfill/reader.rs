@@ -16,6 +16,7 @@ use crate::ids::Scope;
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
+use crate::time::StripeTime;
 
 /// Number of times that a list is begun again because its cursor is no longer in it.
 pub(super) const RESTARTS_MAX: u32 = 3;
@@ -27,7 +28,10 @@ pub(crate) type Report<'r> = &'r mut (dyn FnMut(&BackfillProgress) + Send);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// Everything that the API shows.
-    Everything,
+    Everything {
+        /// Creation of the oldest invoice that is listed.
+        invoices_since: StripeTime,
+    },
     /// Current state: what is over is not asked for one by one, and features only where an event cut their list.
     Current,
 }
@@ -85,6 +89,14 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.read_whole.insert(step);
         }
         Ok(())
+    }
+
+    /// True if the invoices of a subscription that ended then are listed, so that one which is not listed is gone.
+    pub(super) fn lists_invoices_of(&self, ended_at: Option<StripeTime>) -> bool {
+        match self.extent {
+            Extent::Everything { invoices_since } => ended_at >= Some(invoices_since),
+            Extent::Current => false,
+        }
     }
 
     /// Stores the progress.

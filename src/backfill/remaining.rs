@@ -17,6 +17,9 @@ use crate::time::StripeTime;
 /// Rows of the ledger that are read at once.
 pub(super) const ROWS_AT_ONCE: usize = 500;
 
+/// Number of times that rows are read again because the latest invoice of one is gone.
+const AGAIN_MAX: u32 = 20;
+
 /// List of the test clocks.
 const CLOCKS: &str = "/v1/test_helpers/test_clocks";
 
@@ -88,6 +91,7 @@ impl<S: Sink> Reader<'_, S> {
             livemode: Some(scope.livemode),
             ..SubscriptionFilter::default()
         };
+        let mut again = 0;
         loop {
             let after = progress
                 .cursor
@@ -95,10 +99,18 @@ impl<S: Sink> Reader<'_, S> {
                 .map(|id| SubscriptionKey { scope: scope.clone(), id: id.into() });
             let read = self.store.read_model.subscriptions(&filter, after.as_ref(), ROWS_AT_ONCE);
             let (_, rows) = read.await?;
+            let mut is_one_gone = false;
             for row in &rows {
-                self.read_row(row, progress).await?;
+                is_one_gone |= self.read_row(row, progress).await?;
             }
             report(progress);
+            // Where a draft is gone, the latest invoice is now another one, which may be a draft that is gone as well.
+            if is_one_gone && again < AGAIN_MAX {
+                again += 1;
+                self.sink.caught_up().await?;
+                continue;
+            }
+            again = 0;
             let Some(last) = rows.last() else { return Ok(()) };
             progress.cursor = Some(last.subscription_id.to_string());
             self.save(progress).await?;
@@ -146,13 +158,14 @@ impl<S: Sink> Reader<'_, S> {
         }
     }
 
+    /// Reads what no list has shown of a row. True if its latest invoice is gone.
     async fn read_row(
         &mut self,
         row: &SubscriptionRow,
         progress: &mut BackfillProgress,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<bool, BackfillError> {
         let (id, customer) = (row.subscription_id.as_str(), row.customer_id.as_str());
-        let is_read = self.extent == Extent::Everything || !is_over(row);
+        let is_read = matches!(self.extent, Extent::Everything { .. }) || !is_over(row);
         if is_read && !self.has_seen(customer) {
             // A deleted customer is in no list.
             self.note_seen_id(customer);
@@ -174,26 +187,31 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     /// Asks for the latest invoice where the list may not have shown how it ended: it was made before the invoices that
-    /// the list shows, or it was a draft that Stripe deleted.
+    /// the list shows, or it was a draft that Stripe deleted. True if it is gone.
     async fn read_latest_invoice(
         &mut self,
         row: &SubscriptionRow,
         progress: &mut BackfillProgress,
-    ) -> Result<(), BackfillError> {
-        let Some(id) = &row.latest_invoice_id else { return Ok(()) };
+    ) -> Result<bool, BackfillError> {
+        let Some(id) = &row.latest_invoice_id else { return Ok(false) };
         let may_have_changed = match row.latest_invoice_status.as_deref() {
-            None => !is_over(row),
+            // If it is over for long, its invoice is older than those that are listed. To ask for each of them would
+            // take as many requests as there ever were subscriptions.
+            None => !is_over(row) || self.lists_invoices_of(row.ended_at),
             Some(status) => matches!(status, "draft" | "open"),
         };
         if !may_have_changed || self.has_seen(id.as_str()) {
-            return Ok(());
+            return Ok(false);
         }
+        self.note_seen_id(id.as_str());
         if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
-            return self.take_answer(&answer, progress).await;
+            self.take_answer(&answer, progress).await?;
+            return Ok(false);
         }
         let request = self.request_of_now(row.customer_id.as_str()).await?;
         let gone = Candidate::gone_invoice(id.as_str(), row, &self.scope, &request);
-        self.take_gone(gone, progress).await
+        self.take_gone(gone, progress).await?;
+        Ok(true)
     }
 
     /// Asks for invoices, one by one.

@@ -40,7 +40,8 @@ impl<'a> Backfill<'a> {
     ) -> Self {
         let BackfillOptions { scope, invoices_since } = options;
         let sink = Appender::new(store, fold, scope.clone());
-        let reader = Reader::new((store, client), scope, Extent::Everything, clock, sink);
+        let reader =
+            Reader::new((store, client), scope, Extent::Everything { invoices_since }, clock, sink);
         Self { reader, invoices_since }
     }
 

@@ -5,7 +5,7 @@ use crate::ids::{Mode, Scope};
 use crate::time::{DAY_SECONDS, StripeTime};
 
 /// Time since the last complete second, in seconds, up to which no sync is missing: two intervals between syncs of
-/// five minutes. A sync ends 30 seconds before it runs, so the latest events are never complete.
+/// five minutes, the longest that can be set. A sync ends 30 seconds before it runs, so the latest events are never complete.
 pub const SYNC_DUE_SECONDS: i64 = 600;
 
 /// Age of the oldest event that Stripe lists, in seconds.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::{Problem, ProblemType};
 use crate::clock::{Clock, Stopwatch};
-use crate::coverage::{Coverage, Gap, Span, backfill_command};
+use crate::coverage::{Coverage, CoveredBy, Gap, GapReason, Span, backfill_command};
 use crate::ids::{Mode, Scope};
 use crate::store::{Log, StoreError};
 use crate::time::StripeTime;
@@ -107,7 +107,7 @@ impl CoverageWatch {
     /// Reason to report if the ledger is not known to be complete although it once was synced or backfilled.
     pub(super) fn gaps_reason(&self, mode: Mode, now: StripeTime) -> Option<String> {
         let coverage = self.latest()?;
-        let OpenGaps { gaps, first } = OpenGaps::of(in_mode(&coverage, mode), now);
+        let OpenGaps { gaps, first } = OpenGaps::of_kept(in_mode(&coverage, mode), now);
         let first = match first? {
             Span::BEGINNING => "from the beginning on".to_owned(),
             first => format!("from {first} on"),
@@ -136,6 +136,21 @@ impl OpenGaps {
         now: StripeTime,
     ) -> Self {
         let gaps: Vec<Gap> = coverage.into_iter().flat_map(|it| it.open_gaps(now)).collect();
+        Self::new(&gaps)
+    }
+
+    /// Gaps of these accounts, without the time since a backfill where nothing ever synced: there is no fault.
+    fn of_kept<'a>(coverage: impl IntoIterator<Item = &'a Coverage>, now: StripeTime) -> Self {
+        let kept = |it: &'a Coverage| {
+            let is_synced = it.complete.iter().any(|span| span.by == CoveredBy::Sync);
+            let gaps = it.open_gaps(now).into_iter();
+            gaps.filter(move |gap| is_synced || gap.reason != GapReason::NotSynced)
+        };
+        let gaps: Vec<Gap> = coverage.into_iter().flat_map(kept).collect();
+        Self::new(&gaps)
+    }
+
+    fn new(gaps: &[Gap]) -> Self {
         Self { gaps: gaps.len(), first: gaps.iter().map(|it| it.from).min() }
     }
 }

@@ -16,13 +16,16 @@ use crate::ids::{Mode, Scope};
 use crate::store::{Log, SeenLease, StoreError, TaskLease};
 use holder::{CHECK_EVERY, RENEW_EVERY, SILENCE, holder_name, is_gone};
 
-/// Task that reads Stripe's API for an account and mode. Two tasks of one account and mode exclude each other.
+/// Task that reads Stripe's API for an account and mode. Two tasks of one account and mode that append exclude each
+/// other. A reconciliation only reads, so it excludes other reconciliations alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Backfill: may take hours.
     Backfill,
     /// Sync of a running service: takes seconds, or minutes after an outage.
     Sync,
+    /// Daily reconciliation of a running service: may take an hour.
+    Reconciliation,
 }
 
 /// Lease that this process holds and renews until it is released or dropped.
@@ -49,13 +52,14 @@ pub enum Taken {
 }
 
 impl Task {
-    const ALL: [Self; 2] = [Self::Backfill, Self::Sync];
+    const ALL: [Self; 3] = [Self::Backfill, Self::Sync, Self::Reconciliation];
 
     /// Name, as it is shown and stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Backfill => "backfill",
             Self::Sync => "sync",
+            Self::Reconciliation => "reconciliation",
         }
     }
 
@@ -69,7 +73,7 @@ impl Task {
 impl HeldLease {
     /// Takes the lease of an account and mode. Watches a holder that does not renew it, for five seconds at most.
     pub async fn take(log: &Log, scope: &Scope, task: Task) -> Result<Taken, StoreError> {
-        let name = lease_name(scope);
+        let name = lease_name(scope, task);
         let holder = format!("{}-{}", holder_name(), task.as_str());
         let mut first = None;
         let watch = Clock::stopwatch();
@@ -125,9 +129,13 @@ impl HeldLease {
     }
 }
 
-/// Name of the lease of an account and mode.
-fn lease_name(scope: &Scope) -> String {
-    format!("stripe {} {}", Mode::from_livemode(scope.livemode), scope.account)
+/// Name of the lease of a task for an account and mode.
+fn lease_name(scope: &Scope, task: Task) -> String {
+    let kind = match task {
+        Task::Backfill | Task::Sync => "stripe",
+        Task::Reconciliation => "reconciliation",
+    };
+    format!("{kind} {} {}", Mode::from_livemode(scope.livemode), scope.account)
 }
 
 #[cfg(test)]
@@ -146,8 +154,9 @@ mod tests {
 
     #[test]
     fn each_account_and_mode_has_a_lease() {
-        let name =
-            |account: &str, livemode| lease_name(&Scope { account: account.into(), livemode });
+        let name = |account: &str, livemode| {
+            lease_name(&Scope { account: account.into(), livemode }, Task::Sync)
+        };
         assert_eq!(name("", true), "stripe live ");
         assert_eq!(name("acct_1", false), "stripe test acct_1");
     }

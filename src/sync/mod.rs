@@ -16,7 +16,7 @@
 //! | `missed` | count of the events that no webhook delivered |
 //! | `scope_sync` | sync of one account and mode |
 //! | `endpoints` | webhook endpoints as they are recorded |
-//! | `options` | options, and the daily job |
+//! | `options` | options |
 //! | `status` | status for health and metrics |
 //! | `task` | task of the service |
 
@@ -29,7 +29,7 @@ mod task;
 mod window;
 
 pub use endpoints::SeenEndpoint;
-pub use options::{DailyJob, SyncOptions};
+pub use options::SyncOptions;
 pub use scope_sync::{ScopeSync, SyncError, Synced};
 pub use status::{SyncHandle, SyncStatus};
 pub use task::start;

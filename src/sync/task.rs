@@ -15,9 +15,9 @@ use crate::clock::{Clock, Stopwatch};
 use crate::coverage::{Coverage, GapReason, backfill_command};
 use crate::ids::{AccountId, Scope};
 use crate::lease::{HeldLease, Taken, Task};
-use crate::store::{Log, StoreError, SyncState};
+use crate::store::{Log, StoreError};
 use crate::stripe_api::ApiError;
-use crate::time::{DAY_SECONDS, ReceivedAt, StripeTime};
+use crate::time::StripeTime;
 
 /// Interval between two reads of the webhook endpoints.
 const ENDPOINTS_EVERY: Duration = Duration::from_hours(1);
@@ -71,7 +71,6 @@ struct Syncs {
 struct Due {
     sync: bool,
     endpoints: bool,
-    daily: bool,
 }
 
 impl Syncs {
@@ -139,11 +138,7 @@ impl Syncs {
     ) -> Result<Duration, SyncError> {
         let every = self.options.every;
         let fresh_for = self.fresh_for(coverage.as_ref());
-        let due = Due {
-            sync: fresh_for.is_none(),
-            endpoints: self.are_endpoints_due(scope),
-            daily: self.is_daily_due(scope).await?,
-        };
+        let due = Due { sync: fresh_for.is_none(), endpoints: self.are_endpoints_due(scope) };
         if !due.sync {
             // By another process, or before this one was started.
             self.handle.succeeded(scope);
@@ -183,10 +178,7 @@ impl Syncs {
         if due.endpoints {
             self.read_endpoints(scope).await?;
         }
-        match &self.options.daily {
-            Some(daily) if due.daily => daily.run(scope.clone()).await,
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     async fn sync(&self, scope: &Scope, lease: &HeldLease) -> Result<(), SyncError> {
@@ -268,15 +260,6 @@ impl Syncs {
         Ok(())
     }
 
-    async fn is_daily_due(&self, scope: &Scope) -> Result<bool, StoreError> {
-        if self.options.daily.is_none() {
-            return Ok(false);
-        }
-        let states = self.log.sync_states().await?;
-        let state = states.into_iter().find(|it| it.scope == *scope);
-        Ok(is_day_over(state.as_ref(), self.clock.now()))
-    }
-
     /// Notes and records a failure. It is logged once.
     async fn failed(&self, scope: &Scope, error: &SyncError) {
         let text = error.to_string();
@@ -301,28 +284,4 @@ impl Syncs {
 /// True if events are missing that Stripe no longer lists.
 fn needs_backfill(coverage: &Coverage, now: StripeTime) -> bool {
     coverage.gaps(now).iter().any(|gap| gap.reason != GapReason::NotSynced)
-}
-
-/// True if no reconciliation was recorded within a day. A time in the future is not trusted.
-fn is_day_over(state: Option<&SyncState>, now: ReceivedAt) -> bool {
-    let last = state.and_then(|it| it.reconciled_at);
-    last.is_none_or(|last| !(0..DAY_SECONDS * 1_000_000).contains(&(now.0 - last.0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_daily_job_is_due_a_day_after_the_last_one() {
-        let day = DAY_SECONDS * 1_000_000;
-        let is_over = |last: Option<i64>, now| {
-            let reconciled_at = last.map(ReceivedAt);
-            let state = SyncState { reconciled_at, ..SyncState::default() };
-            is_day_over(Some(&state), ReceivedAt(now))
-        };
-        assert!(is_day_over(None, ReceivedAt(5)) && is_over(None, 5));
-        assert!(!is_over(Some(5), 5 + day - 1) && is_over(Some(5), 5 + day));
-        assert!(is_over(Some(day), 5), "the clock was ahead");
-    }
 }

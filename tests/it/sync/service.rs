@@ -1,18 +1,18 @@
 //! Syncs of running services: one of several does it, and a failure stops nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use serde_json::Value;
 use subledger::clock::Clock;
+use subledger::coverage::{CoveredBy, Span};
 use subledger::ids::Scope;
+use subledger::reconcile::start_daily;
 use subledger::simulate::Plan;
 use subledger::simulate::serve::{Key, Options};
 use subledger::store::{Store, SyncState};
 use subledger::stripe_api::{ApiClient, ApiKey, ClientOptions, NewEndpoint, RetryPolicy};
-use subledger::sync::{DailyJob, SyncHandle, SyncOptions, SyncStatus};
+use subledger::sync::{SyncHandle, SyncOptions, SyncStatus};
 use subledger::time::{DAY_SECONDS, ReceivedAt, StripeTime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -221,37 +221,25 @@ async fn a_key_that_may_not_read_endpoints_syncs_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_daily_job_is_done_once_a_day() {
+async fn a_backfilled_account_is_reconciled_once_a_day() {
     let ledger = Ledger::with_losses(World::start(45, 3).await, 3_600, 0).await;
-    let (world, clock) = (&ledger.world, clock_of(&ledger.world));
-    let done = Arc::new(AtomicUsize::new(0));
-    let job = {
-        let (done, log, clock) = (Arc::clone(&done), ledger.store.log.clone(), clock.clone());
-        DailyJob::new(move |scope| {
-            let (done, log, clock) = (Arc::clone(&done), log.clone(), clock.clone());
-            async move {
-                done.fetch_add(usize::from(scope == live()), Ordering::SeqCst);
-                Ok(log.record_drift(&scope, clock.now(), "{}").await?)
-            }
-            .boxed()
-        })
-    };
+    let (world, clock, log) = (&ledger.world, clock_of(&ledger.world), &ledger.store.log);
     let stop = CancellationToken::new();
-    let options = SyncOptions {
-        every: Duration::from_millis(10),
-        daily: Some(job),
-        ..SyncOptions::new(world.client(true))
+    let (store, client, every) =
+        (ledger.store.clone(), world.client(true), Duration::from_millis(10));
+    let task = start_daily(store, client, clock.clone(), every, stop.clone());
+    let reconciled_at = async || {
+        let states = log.sync_states().await.unwrap();
+        states.into_iter().find(|it| it.scope == live()).and_then(|it| it.reconciled_at)
     };
-    let log = ledger.store.log.clone();
-    let (_, task) = subledger::sync::start(log, options, clock.clone(), stop.clone());
-    until(async || done.load(Ordering::SeqCst) == 1).await;
-    set_time(world, &clock, world.stripe.now().0 + DAY_SECONDS - 1);
-    syncs(world);
-    until(async || syncs(world) > 0).await;
-    assert_eq!(done.load(Ordering::SeqCst), 1);
-    set_time(world, &clock, world.stripe.now().0 + 1);
-    until(async || done.load(Ordering::SeqCst) == 2).await;
+    let now = world.stripe.now();
+    let span = Span { from: Span::BEGINNING, to: now, by: CoveredBy::Backfill };
+    assert_eq!(reconciled_at().await, None, "it was never backfilled");
+    log.record_coverage(&live(), span, None).await.unwrap();
+    until(async || reconciled_at().await.is_some()).await;
+    let first = reconciled_at().await;
+    set_time(world, &clock, now.0 + DAY_SECONDS);
+    until(async || reconciled_at().await != first).await;
     stop.cancel();
     task.await.unwrap();
-    assert_eq!(done.load(Ordering::SeqCst), 2);
 }
