@@ -67,7 +67,7 @@ fn write_tables(view: &CoverageView, out: &mut impl Write) -> anyhow::Result<()>
     Ok(out.flush()?)
 }
 
-fn write_account(account: &AccountCoverage, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn write_account(account: &AccountCoverage, out: &mut impl Write) -> anyhow::Result<()> {
     let AccountCoverage { mode, complete, gaps, missed, error, .. } = account;
     match account.account.as_str() {
         "" => writeln!(out, "own account, {mode} mode")?,
@@ -91,7 +91,8 @@ fn write_account(account: &AccountCoverage, out: &mut impl Write) -> anyhow::Res
         output::add_row(&mut table, [state.to_owned(), from, minute(to), reason.to_owned()]);
     }
     for run in &missed.runs[missed.runs.len().saturating_sub(RUNS_SHOWN)..] {
-        let events = format!("{} events, found by a sync", number(run.events));
+        let s = if run.events == 1 { "" } else { "s" };
+        let events = format!("{} event{s}, found by a sync", number(run.events));
         let state = "not delivered".to_owned();
         output::add_row(&mut table, [state, minute(run.from), minute(run.to), events]);
     }

@@ -2,11 +2,14 @@
 //!
 //! It starts a server on a loopback port, with a ledger in a temporary directory. A simulated Stripe posts the events of
 //! whole subscription histories over real HTTP with real signatures: late, out of order and more than once. The
-//! simulator knows the expected final state, with which the read model is compared.
+//! simulator knows the expected final state, with which the read model is compared. For two days no webhook arrives.
+
+mod outage;
 
 use std::io::Write;
 use std::time::Duration;
 
+use self::outage::Outage;
 use super::current::{rows, table};
 use super::history::instant;
 use super::post::{WebhookTarget, post};
@@ -106,7 +109,10 @@ impl Demo<'_> {
         let truth = simulation.truth;
         // Posts are concurrent, so the order of two bodies of one event in the log would be random.
         let delivery = Delivery { second_bodies: 0.0, ..Delivery::default() };
-        let events = deliver(simulation.events, &delivery);
+        let outage = Outage::start(&plan).await?;
+        let (lost, heard): (Vec<_>, Vec<_>) =
+            simulation.events.into_iter().partition(|event| outage.loses(event));
+        let events = deliver(heard, &delivery);
         writeln!(
             out,
             "Simulated {} subscriptions over {MONTHS} months. Posting their events to {url}:\n\
@@ -125,9 +131,12 @@ impl Demo<'_> {
         catch_up(&app.store).await?;
         writeln!(
             out,
-            "\nThe log has {} events; {} deliveries were duplicates.\n",
-            posted.stored, posted.duplicates
+            "\nThe log has {} events; {} deliveries were duplicates, and {} events were lost.\n",
+            posted.stored,
+            posted.duplicates,
+            lost.len()
         )?;
+        outage.show(&app.store, &mut out).await?;
 
         let all = rows(&app.store, &SubscriptionFilter::default(), now).await?;
         let own: Vec<SubscriptionView> = all

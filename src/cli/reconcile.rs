@@ -5,6 +5,8 @@ mod steps;
 
 use std::time::Duration;
 
+pub(super) use show::write_findings;
+
 use super::Context;
 use super::backfill::{accounts, cause, require_permissions};
 use super::output::FormatArgs;

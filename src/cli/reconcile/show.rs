@@ -75,6 +75,19 @@ fn count(number: u64) -> String {
 }
 
 fn write_report(report: &Report, limit: usize, out: &mut impl Write) -> anyhow::Result<()> {
+    write_findings(report, limit, out)?;
+    if report.differences.len() > limit {
+        print_message("hint: --limit N lists more differences, --format csv lists all");
+    }
+    write_end(report, out)
+}
+
+/// Writes the result, and as many differences in detail.
+pub(in crate::cli) fn write_findings(
+    report: &Report,
+    limit: usize,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     write_lines(out, "", &headline(report))?;
     if !report.classes.is_empty() {
         writeln!(out)?;
@@ -105,10 +118,7 @@ fn write_report(report: &Report, limit: usize, out: &mut impl Write) -> anyhow::
         writeln!(out)?;
         write_difference(difference, out)?;
     }
-    if differences.len() > limit {
-        print_message("hint: --limit N lists more differences, --format csv lists all");
-    }
-    write_end(report, out)
+    Ok(())
 }
 
 /// Sentence with the result.
