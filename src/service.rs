@@ -24,7 +24,7 @@ use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::reconcile::{CHECK_EVERY, start_daily};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
 use crate::stripe::signature::{DEFAULT_TOLERANCE_SECONDS, Verifier};
-use crate::sync::{self, SyncOptions};
+use crate::sync::{self, SyncHandle, SyncOptions};
 use bound_socket::BoundSocket;
 use task::Task;
 
@@ -194,15 +194,8 @@ impl Service {
         finite_tasks.push(Task::finite("the watch of thin events", watch));
         let watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
         let mut watches = vec![Task::permanent("the watch of the coverage", watch)];
-        let sync = options.sync.map(|of_sync| {
-            let (log, clock) = (store.log.clone(), options.clock.clone());
-            let client = of_sync.client.clone();
-            let (handle, task) = sync::start(log, of_sync, clock.clone(), stop.clone());
-            let daily = start_daily(store.clone(), client, clock, CHECK_EVERY, stop.clone());
-            watches.push(Task::permanent("the daily reconciliation", daily));
-            watches.push(Task::permanent("the sync with Stripe's API", task));
-            handle
-        });
+        let clock = &options.clock;
+        let sync = options.sync.map(|it| start_syncs(&store, it, clock, &stop, &mut watches));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
             store,
@@ -324,6 +317,7 @@ impl Service {
     }
 }
 
+/// Warns of files of the ledger that every user of this machine can read.
 fn warn_of_open_files(store: &Store) {
     let open = store.files_readable_by_all();
     let open: Vec<_> = open.iter().map(|it| it.display().to_string()).collect();
@@ -331,6 +325,22 @@ fn warn_of_open_files(store: &Store) {
         let open = open.join(" ");
         tracing::warn!(open, "every user of this machine can read {open}: run `chmod 600 {open}`");
     }
+}
+
+/// Starts the syncs with Stripe's API, and the daily reconciliation.
+fn start_syncs(
+    store: &Store,
+    options: SyncOptions,
+    clock: &Clock,
+    stop: &CancellationToken,
+    tasks: &mut Vec<Task>,
+) -> SyncHandle {
+    let client = options.client.clone();
+    let (handle, sync) = sync::start(store.log.clone(), options, clock.clone(), stop.clone());
+    let daily = start_daily(store.clone(), client, clock.clone(), CHECK_EVERY, stop.clone());
+    tasks.push(Task::permanent("the sync with Stripe's API", sync));
+    tasks.push(Task::permanent("the daily reconciliation", daily));
+    handle
 }
 
 /// Stores the hashes that make proofs fast, for events that an older version appended. Proofs work without them.

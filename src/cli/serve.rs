@@ -49,8 +49,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         clock: context.clock.clone(),
         ..Options::new(settings.database_url()?, WebhookSecrets::from_env()?)
     };
-    // After the other settings, because it logs.
-    options.sync = sync_options(&api, every_seconds, settings.mode);
+    let (sync, about_sync) = sync_options(&api, every_seconds, settings.mode);
+    options.sync = sync;
     let readable = !(options.api_tokens.is_empty() && options.access_tokens.is_empty());
     let unbound = options.webhook_secrets.unbound_among_several();
     open_files::raise(options.connections, 1 + u64::from(options.private_listen.is_some()));
@@ -63,6 +63,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         error => error.into(),
     })?;
     announce(&service, settings.mode, readable);
+    match about_sync {
+        Ok(info) => tracing::info!("{info}"),
+        Err(warning) => tracing::warn!("{warning}"),
+    }
     if let Some(unbound) = unbound {
         tracing::warn!(
             unbound,
@@ -83,28 +87,29 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(if failed.is_none() && in_order { Exit::Done } else { Exit::Failed })
 }
 
-/// Syncs with the configured key. A key that cannot be used must not stop the webhooks.
-fn sync_options(api: &ApiSettings, every_seconds: u32, mode: Mode) -> Option<SyncOptions> {
+/// Syncs with the configured key, and what to log about them: an info or a warning. A key that cannot be used must not
+/// stop the webhooks.
+fn sync_options(
+    api: &ApiSettings,
+    every_seconds: u32,
+    mode: Mode,
+) -> (Option<SyncOptions>, Result<String, String>) {
     match api.client(mode, SYNC_RETRY) {
         Ok(client) => {
-            if let Some(warning) = client.key().warning() {
-                tracing::warn!("{warning}");
-            }
-            tracing::info!(every_seconds, "syncing with Stripe's API every {every_seconds} s");
+            let warning = client.key().warning();
+            let info = format!("syncing with Stripe's API every {every_seconds} s");
             let every = Duration::from_secs(every_seconds.into());
-            Some(SyncOptions { every, ..SyncOptions::new(client) })
+            let options = SyncOptions { every, ..SyncOptions::new(client) };
+            (Some(options), warning.map_or(Ok(info), Err))
         }
         Err(SetupError::Key(KeyError::Missing)) => {
-            tracing::info!(
+            let info = format!(
                 "without {STRIPE_API_KEY} the ledger does not notice when a webhook is lost: set it to sync with \
                  Stripe's API"
             );
-            None
+            (None, Ok(info))
         }
-        Err(error) => {
-            tracing::warn!("not syncing with Stripe's API: {error}");
-            None
-        }
+        Err(error) => (None, Err(format!("not syncing with Stripe's API: {error}"))),
     }
 }
 

@@ -85,7 +85,7 @@ impl<'a> Collector<'a> {
         let ids = events.iter().map(|it| it.event.facts().event_id.clone());
         let ids: Vec<EventId> = ids.collect();
         let known = self.store.log.known_events(&self.scope, &ids).await?;
-        let known: HashSet<EventId> = known.into_iter().map(|(id, _)| id).collect();
+        let known: HashSet<EventId> = known.into_keys().collect();
         let young = StripeTime(self.clock.now().to_stripe_time().0 - YOUNG_SECONDS);
         for candidate in events {
             let facts = candidate.event.facts();

@@ -70,7 +70,9 @@ impl Daily {
             match self.reconcile(&scope).await {
                 Ok(report) => {
                     self.failed.remove(&scope);
-                    report.iter().for_each(|it| log(&scope, it));
+                    if let Some(report) = report {
+                        log(&scope, &report);
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(

@@ -73,7 +73,7 @@ impl HeldEvents {
             .collect();
         let snapshots: Vec<EventId> = read.iter().filter_map(|it| it.2.clone()).collect();
         let fetched = store.log.known_events(scope, &snapshots).await?;
-        let fetched: HashSet<EventId> = fetched.into_iter().map(|(id, _)| id).collect();
+        let fetched: HashSet<EventId> = fetched.into_keys().collect();
         for (event, object, snapshot) in &read {
             if snapshot.as_ref().is_some_and(|it| fetched.contains(it)) {
                 continue;

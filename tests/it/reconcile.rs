@@ -33,7 +33,7 @@ async fn a_ledger_that_heard_everything_differs_in_nothing() {
     for seed in [3, 4] {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path()).await;
-        let plan = Plan { seed, subscriptions: 120, ..Plan::default() };
+        let plan = Plan { seed, subscriptions: 120, months: 5, ..Plan::default() };
         let world = World::of(&plan, SimulatedStripe::new(&plan, Options::default())).await;
         world.hear(&store, &NONE).await;
         let size = store.log.head().await.unwrap().size;
@@ -58,6 +58,7 @@ async fn planted_drift_is_named_right_and_healed_and_then_nothing_differs() {
             seed,
             subscriptions: usize::try_from(subscriptions).unwrap(),
             wide_percent: 4,
+            months: 5,
             ..Plan::default()
         };
         for (class, number) in check(&plan).await {

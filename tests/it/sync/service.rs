@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
+use subledger::backfill::FoldWait;
 use subledger::clock::Clock;
 use subledger::coverage::{CoveredBy, Span};
 use subledger::ids::Scope;
+use subledger::projection::Logic;
 use subledger::reconcile::start_daily;
 use subledger::simulate::Plan;
 use subledger::simulate::serve::{Key, Options};
@@ -225,6 +227,7 @@ async fn a_backfilled_account_is_reconciled_once_a_day() {
     let ledger = Ledger::with_losses(World::start(45, 3).await, 3_600, 0).await;
     let (world, clock, log) = (&ledger.world, clock_of(&ledger.world), &ledger.store.log);
     let stop = CancellationToken::new();
+    let fold = FoldWait::start(&ledger.store, Logic::default(), Clock::System).await.unwrap();
     let (store, client, every) =
         (ledger.store.clone(), world.client(true), Duration::from_millis(10));
     let task = start_daily(store, client, clock.clone(), every, stop.clone());
@@ -242,4 +245,5 @@ async fn a_backfilled_account_is_reconciled_once_a_day() {
     until(async || reconciled_at().await != first).await;
     stop.cancel();
     task.await.unwrap();
+    fold.stop().await;
 }

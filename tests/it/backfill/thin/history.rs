@@ -64,7 +64,7 @@ async fn a_history_names_both_the_thin_event_and_what_was_fetched_for_it() {
         .replace(r#""livemode":true"#, &format!(r#""livemode":{livemode}"#))
         .replace(r#""context":null"#, &format!(r#""context":{}"#, context(row.account.as_str())));
     append_bodies(&store, &[body]).await;
-    subledger::backfill::note_thin_events(&store.log).await.unwrap();
+    note_thin_events(&store.log).await.unwrap();
     let waits = history_of(&store, &subject, Past::default()).await;
     let late = waits.events.iter().find(|it| it.event_id.as_str() == "evt_thin_late").unwrap();
     assert_eq!(note(late), "thin event: waits to be fetched");
