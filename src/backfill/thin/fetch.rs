@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::find::{Referenced, known_twins, note_thin_events, references, unreadable};
+use super::outcome::ThinOutcome;
 use super::request::{Answer, Requests};
 use crate::backfill::candidate::Candidate;
 use crate::backfill::compare::compare;
@@ -27,46 +28,6 @@ const REQUESTS_AT_ONCE: usize = 8;
 const FAILURES_IN_A_ROW_MAX: usize = 3;
 /// Age of an event in seconds, up to which Stripe may not show it yet.
 const YOUNG_SECONDS: i64 = 120;
-
-/// Outcome of a round.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ThinOutcome {
-    /// Number of thin events that were looked at.
-    pub seen: u64,
-    /// Number of those whose event is in the log already. They cost no request.
-    pub known: u64,
-    /// Number of events and observations that were appended.
-    pub appended: u64,
-    /// Number of those whose object says nothing new.
-    pub confirmed: u64,
-    /// Number of those that name nothing which Stripe still shows.
-    pub gone: u64,
-    /// Number of those that Stripe does not show yet. They wait.
-    pub young: u64,
-    /// Number of those whose request failed. They wait.
-    pub failed: u64,
-    /// Error that ended the round early.
-    pub stopped: Option<ApiError>,
-    /// True if another round would look at further events.
-    pub has_more: bool,
-}
-
-impl ThinOutcome {
-    /// Adds the outcome of the next round.
-    pub fn add(&mut self, next: Self) {
-        let Self { seen, known, appended, confirmed, gone, young, failed, stopped, has_more } =
-            next;
-        self.seen += seen;
-        self.known += known;
-        self.appended += appended;
-        self.confirmed += confirmed;
-        self.gone += gone;
-        self.young += young;
-        self.failed += failed;
-        self.stopped = stopped;
-        self.has_more = has_more;
-    }
-}
 
 /// Fetches what the waiting thin events of an account and mode name, in one bounded round. The mode must be that of the
 /// client's key.

@@ -8,14 +8,17 @@
 //! | --- | --- |
 //! | `find` | notes the thin events of the log, and those whose twin with the snapshot is in the log already |
 //! | `fetch` | one round: events first, then objects |
+//! | `outcome` | outcome of a round |
 //! | `request` | requests for events and objects, some at once |
-//! | `watch` | counts what waits, while the service runs |
+//! | `watch` | counts and fetches what waits, while the service runs |
 
 mod fetch;
 mod find;
+mod outcome;
 mod request;
 mod watch;
 
-pub use fetch::{ROUND_EVENTS_MAX, ThinOutcome, fetch_thin_events};
+pub use fetch::{ROUND_EVENTS_MAX, fetch_thin_events};
 pub use find::{mark_known_twins, note_thin_events};
+pub use outcome::ThinOutcome;
 pub use watch::{ThinCounts, ThinStatus, waiting_reason, watch_thin_events};
