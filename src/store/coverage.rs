@@ -55,10 +55,20 @@ impl Log {
             write.rollback().await?;
             return Ok(false);
         }
+        // A sync that was stopped while it recorded the span may have done so all the same. Its missed deliveries must
+        // not be counted twice.
+        let spans = spans_of(&mut session, of).await?;
+        let is_known = spans.iter().any(|it| it.from <= added.from && it.to >= added.to);
+        let missed_deliveries = missed_deliveries.filter(|_| !is_known);
         write_coverage(&mut session, of, added, missed_deliveries).await?;
         write.commit().await?;
         Ok(true)
     }
+}
+
+async fn spans_of(session: &mut Session<'_>, of: &Scope) -> Result<Vec<Span>, StoreError> {
+    let query = session.query(sql::SPANS_OF).bind(of.account.as_str()).bind(of.livemode);
+    query.fetch_all().await?.iter().map(|row| span(row, 0)).collect()
 }
 
 async fn write_coverage(
@@ -68,8 +78,7 @@ async fn write_coverage(
     missed_deliveries: Option<MissedDeliveries>,
 ) -> Result<(), StoreError> {
     let (account, livemode) = (of.account.as_str(), of.livemode);
-    let rows = session.query(sql::SPANS_OF).bind(account).bind(livemode).fetch_all().await?;
-    let mut spans = rows.iter().map(|row| span(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    let mut spans = spans_of(session, of).await?;
     add_span(&mut spans, added);
     session.query(sql::CLEAR_SPANS).bind(account).bind(livemode).execute().await?;
     for Span { from, to, by } in spans {
