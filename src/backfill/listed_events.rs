@@ -26,7 +26,7 @@ pub struct KnownListed {
     pub created: StripeTime,
     /// Type of the event.
     pub event_type: String,
-    /// What the log knows of its deliveries.
+    /// Deliveries of it, as far as the log knows them.
     pub known: KnownEvent,
 }
 

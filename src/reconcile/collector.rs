@@ -24,7 +24,7 @@ pub(super) struct Collector<'a> {
     fold: &'a FoldWait,
     scope: Scope,
     clock: Clock,
-    /// What was found, by customer.
+    /// Findings, by customer.
     pub(super) found: BTreeMap<CustomerKey, Found>,
     /// Number of subscriptions that the API showed.
     pub(super) compared: u64,

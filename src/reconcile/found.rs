@@ -1,4 +1,4 @@
-//! What the API shows of a customer and the ledger does not say.
+//! Findings about a customer: changes that the API shows and the ledger does not have.
 
 use super::evidence::ListedEvent;
 use crate::projection::group::Precedence;
@@ -10,7 +10,7 @@ const EVENTS_KEPT: usize = 200;
 /// Observations of a customer that are kept, at most.
 const OBSERVATIONS_KEPT: usize = 2_000;
 
-/// What the API shows of a customer and the ledger does not say.
+/// Findings about a customer: changes that the API shows and the ledger does not have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     /// Listed events that were never delivered, folded.

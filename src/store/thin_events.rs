@@ -42,7 +42,7 @@ pub struct NewThinEvent {
 pub enum ThinState {
     /// Nothing was fetched yet.
     Waiting,
-    /// What it names is in the log.
+    /// State of one whose event or object is in the log.
     Fetched,
     /// Stripe shows what it names no more, or it names nothing that can be read.
     Gone,
@@ -81,7 +81,7 @@ pub struct FetchedEvent {
 /// Outcome of fetching what a thin event names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ThinMark {
-    /// What it names is in the log: at this position, or not at all because it says nothing new.
+    /// Mark of one whose event or object is in the log: at this position, or nowhere because it says nothing new.
     Fetched(Option<Position>),
     /// Stripe shows it no more, for this reason.
     Gone(String),

@@ -1,6 +1,6 @@
 //! Reference of a thin event: the event with the snapshot, and the object, that it names and does not contain.
 //!
-//! What it names becomes part of a request to Stripe's API, so it is read strictly: nothing but a plain path below
+//! Its references become part of a request to Stripe's API, so they are read strictly: nothing but a plain path below
 //! `/v1/` is ever asked for.
 
 use serde::Deserialize;

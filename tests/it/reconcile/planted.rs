@@ -52,7 +52,7 @@ const CYCLE: [Plant; 12] = [
     Plant::Nothing,
 ];
 
-/// What is listed instead of an event.
+/// Replacements of listed events, by id. None for one that is not listed.
 type Listing = HashMap<String, Option<SimulatedEvent>>;
 
 /// Planted drift.
