@@ -42,6 +42,22 @@ pub(super) fn has_other_outcome(
         || has_differing_combination(&ambiguities, &mut state.clone(), &differs)
 }
 
+/// True if a state `matches` in which another event of the subscription's last second was the last, although its
+/// status says that it came before.
+pub(super) fn has_outcome_against_status(
+    state: &CustomerState,
+    id: &SubscriptionId,
+    matches: impl Fn(&CustomerState) -> bool,
+) -> bool {
+    let snapshots = state.subscriptions.get(id).and_then(|it| it.snapshots.as_ref());
+    let outcomes = snapshots.map(|it| it.outcomes_against_status(COMBINATIONS_MAX));
+    outcomes.into_iter().flatten().any(|latest| {
+        let mut other = state.clone();
+        other.subscriptions.entry(id.clone()).or_default().snapshots = Some(latest);
+        matches(&other)
+    })
+}
+
 /// Events that make the row ambiguous, object by object: those that change it by themselves, or all
 /// candidates if only several objects together change it.
 pub(super) fn rivals(
@@ -233,6 +249,29 @@ mod tests {
         let row = &rows::rows(&key, &state, &logic)[0];
         let rivals = rows::rivals(&key, &state, &SubscriptionId::from("sub_1"), &logic);
         (row.order_ambiguous, rivals.first().map_or(0, Vec::len))
+    }
+
+    #[test]
+    fn a_status_orders_a_second_but_another_order_may_be_the_true_one() {
+        let mut state = CustomerState::default();
+        let mut key = None;
+        for (event, status) in [("evt_1", "active"), ("evt_2", "trialing")] {
+            let body = format!(
+                r#"{{"id":"{event}","object":"event","type":"customer.subscription.updated",
+                "created":7,"livemode":true,"data":{{"object":{{"id":"sub_1","customer":"cus_1",
+                "status":"{status}"}}}}}}"#
+            );
+            let observation = observe(&body).unwrap();
+            key = observation.customer;
+            state.apply(observation.change.unwrap());
+        }
+        let (key, logic) = (key.unwrap(), Logic::default());
+        let id = SubscriptionId::from("sub_1");
+        assert_eq!(rows::rows(&key, &state, &logic)[0].status, "active");
+        let may_be =
+            |status: &str| rows::has_outcome(&key, &state, &id, &logic, |row| row.status == status);
+        assert!(may_be("trialing"));
+        assert!(!may_be("past_due"));
     }
 
     #[test]

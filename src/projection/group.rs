@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{self, Evidence, Sequence};
+use super::order::{self, Evidence, Sequence, TieBreak};
 use crate::ids::EventId;
 use crate::time::StripeTime;
 
@@ -190,9 +190,7 @@ impl<F: Clone + PartialEq> Group<F> {
 
     /// Events that may have been the last, for a later second that starts from them.
     pub fn last_candidates(&self) -> Vec<&Evidence> {
-        last_candidates(
-            &self.rivals.iter().map(|(id, snapshot)| (id, &snapshot.evidence)).collect::<Vec<_>>(),
-        )
+        last_candidates(&self.evidence())
     }
 
     /// The snapshot that counts as the latest.
@@ -231,11 +229,27 @@ impl<F: Clone + PartialEq> Group<F> {
                 possible.push(contender);
             }
         }
-        let alone = |at: usize| {
-            let rivals = vec![self.rivals[at].clone()];
-            Self { precedence: self.precedence, created: self.created, rivals, before: None }
-        };
-        possible.into_iter().map(alone).collect()
+        possible.into_iter().map(|at| self.alone(at)).collect()
+    }
+
+    /// Groups that this one might be if a status were no evidence of the order: each event with other facts that only
+    /// its status puts before the last one, at most `max`.
+    pub fn outcomes_against_status(&self, max: usize) -> Vec<Self> {
+        if self.rivals.len() == 1 {
+            return Vec::new();
+        }
+        let (last, _) = self.last_and_contenders();
+        let (rivals, start) = (self.evidence(), self.start());
+        let is_by_status =
+            |at: &usize| order::tie_break(&rivals, &start, *at, last) == TieBreak::Status;
+        let others = (0..self.rivals.len()).filter(|at| self.facts_at(*at) != self.facts_at(last));
+        others.filter(is_by_status).take(max).map(|at| self.alone(at)).collect()
+    }
+
+    /// Group of one of the rivals alone.
+    fn alone(&self, at: usize) -> Self {
+        let rivals = vec![self.rivals[at].clone()];
+        Self { precedence: self.precedence, created: self.created, rivals, before: None }
     }
 
     /// The index of the winner, and those of the other candidates with other facts.
@@ -247,13 +261,20 @@ impl<F: Clone + PartialEq> Group<F> {
     }
 
     fn sequence(&self) -> Sequence {
-        let rivals: Vec<_> = self.rivals.iter().map(|(id, s)| (id, &s.evidence)).collect();
+        order::sequence(&self.evidence(), &self.start())
+    }
+
+    fn evidence(&self) -> Vec<order::Rival<'_>> {
+        self.rivals.iter().map(|(id, snapshot)| (id, &snapshot.evidence)).collect()
+    }
+
+    /// Events that may have been the last before this second.
+    fn start(&self) -> Vec<&Evidence> {
         // An echo may carry any earlier state. A lower precedence may have a later second.
         let before = self.before.as_ref();
         let before =
             before.filter(|it| it.precedence != Precedence::Echo && it.created < self.created);
-        let start = before.map(|it| it.last_candidates()).unwrap_or_default();
-        order::sequence(&rivals, &start)
+        before.map(|it| it.last_candidates()).unwrap_or_default()
     }
 
     fn facts_at(&self, at: usize) -> &F {

@@ -202,6 +202,15 @@ impl<F: Clone + PartialEq> Latest<F> {
         }
         possible.into_iter().map(|it| outcome(None, vec![it.clone()])).collect()
     }
+
+    /// Snapshots that this one might be if a status were no evidence of the order of events, at most `max`.
+    pub fn outcomes_against_status(&self, max: usize) -> Vec<Self> {
+        let events = self.events.iter().filter(|_| self.observed.is_empty());
+        let groups = events.flat_map(|group| group.outcomes_against_status(max));
+        let outcome =
+            |group| Self { events: Some(group), observed: Vec::new(), gone: self.gone.clone() };
+        groups.map(outcome).collect()
+    }
 }
 
 /// Joins a snapshot into a place that may be empty.

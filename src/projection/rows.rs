@@ -43,7 +43,8 @@ pub fn rivals(
     })
 }
 
-/// True if the row of an ambiguous subscription would match with another order of its events.
+/// True if the row of a subscription would match with another order of its events of one second: an order that is
+/// ambiguous, or that a status decided.
 pub fn has_outcome(
     key: &CustomerKey,
     state: &CustomerState,
@@ -51,9 +52,10 @@ pub fn has_outcome(
     logic: &Logic,
     matches: impl Fn(&SubscriptionRow) -> bool,
 ) -> bool {
-    ambiguity::has_other_outcome(state, id, |other| {
-        row(key, other, id, logic).is_some_and(|other| matches(&other))
-    })
+    let matches =
+        |other: &CustomerState| row(key, other, id, logic).is_some_and(|other| matches(&other));
+    ambiguity::has_other_outcome(state, id, matches)
+        || ambiguity::has_outcome_against_status(state, id, matches)
 }
 
 /// Judgement of the policy on a subscription. None if no snapshot of it is known.

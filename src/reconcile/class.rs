@@ -21,7 +21,7 @@ pub enum Class {
     GoneAtStripe,
     /// Only the user differs.
     UserDiffers,
-    /// Events of one second could not be ordered, and Stripe shows the other order.
+    /// Events of one second have no certain order, and Stripe shows another one than the ledger assumed.
     AmbiguousOrder,
     /// Only a list differs that Stripe cut in the event: items or features.
     CutList,

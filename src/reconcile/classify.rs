@@ -87,7 +87,7 @@ pub fn classify(evidence: &Evidence<'_>) -> Verdict {
     }
     let unexplained = |class, reason: &str| by_listed(class, reason, evidence);
     if evidence.is_other_order {
-        let reason = "events of one second could not be ordered, and Stripe shows the other order";
+        let reason = "events of one second have no certain order, and Stripe shows another one";
         return unexplained(Class::AmbiguousOrder, reason);
     }
     if let Some(list) = cut_list(evidence) {

@@ -25,6 +25,10 @@ const NOT_COMPARED: [&str; 13] = [
     "observed_at",
 ];
 
+/// Fields that may come from the customer.
+pub(super) const OF_CUSTOMER: [&str; 6] =
+    ["user_id", "user_id_source", "user_id_conflict", "email", "features", "features_truncated"];
+
 /// Columns that are shown of a subscription that the ledger does not have.
 const OF_UNKNOWN: [&str; 8] = [
     "user_id",

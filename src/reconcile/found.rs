@@ -1,6 +1,7 @@
 //! Findings about a customer: changes that the API shows and the ledger does not have.
 
 use super::evidence::ListedEvent;
+use super::fields::{FieldDifference, OF_CUSTOMER};
 use crate::projection::group::Precedence;
 use crate::projection::novelty::Novelty;
 use crate::projection::state::{CustomerState, StateChange};
@@ -55,6 +56,16 @@ impl Found {
         if self.observed.len() < OBSERVATIONS_KEPT {
             self.observed.push(change);
         }
+    }
+
+    /// Ids of the schedules and sessions that were observed and may change these fields.
+    pub(super) fn observed_ids(&self, fields: &[FieldDifference]) -> impl Iterator<Item = &str> {
+        let is_of_customer = fields.iter().any(|it| OF_CUSTOMER.contains(&it.field.as_str()));
+        self.observed.iter().filter_map(move |change| match change {
+            StateChange::Schedule(id, _) => Some(id.as_str()),
+            StateChange::Session(id, _) if is_of_customer => Some(id.as_str()),
+            _ => None,
+        })
     }
 
     /// States of the customer with the missed events, with all events, and with all that the API shows.

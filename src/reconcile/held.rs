@@ -120,11 +120,14 @@ impl HeldEvents {
     }
 
     /// Thin events that a row may lack, the newest first.
-    pub(super) fn thin(
+    ///
+    /// `others` are ids of further objects that the API shows and the ledger does not know.
+    pub(super) fn thin<'a>(
         &self,
-        customer: &CustomerKey,
+        customer: &'a CustomerKey,
         id: &SubscriptionId,
-        rows: [Option<&SubscriptionRow>; 2],
+        rows: [Option<&'a SubscriptionRow>; 2],
+        others: impl Iterator<Item = &'a str>,
     ) -> Vec<HeldEvent> {
         let named = |id: &str| self.thin.get(id).into_iter().flatten();
         let own = named(id.as_str())
@@ -135,7 +138,8 @@ impl HeldEvents {
             .filter_map(|row| row.latest_invoice_id.as_ref().map(InvoiceId::as_str))
             .collect();
         invoices.dedup();
-        let others = invoices.into_iter().chain([customer.customer.as_str()]).flat_map(named);
+        let others = invoices.into_iter().chain([customer.customer.as_str()]).chain(others);
+        let others = others.flat_map(named);
         newest_first(own.chain(others).cloned().collect())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::amount::MonthlyAmount;
 use super::classify::classify;
 use super::evidence::{Evidence, Explained, ListedEvent};
-use super::fields::{Content, FieldDifference};
+use super::fields::{Content, FieldDifference, OF_CUSTOMER};
 use super::found::{Found, is_deleted};
 use super::held::HeldEvents;
 use super::report::Difference;
@@ -15,10 +15,6 @@ use crate::projection::row::SubscriptionRow;
 use crate::projection::rows::{has_outcome, rows};
 use crate::projection::state::{CustomerState, StateChange};
 use crate::time::StripeTime;
-
-/// Fields that may come from the customer.
-const OF_CUSTOMER: [&str; 6] =
-    ["user_id", "user_id_source", "user_id_conflict", "email", "features", "features_truncated"];
 
 /// Customer with what the API shows of it.
 pub(super) struct Customer<'a> {
@@ -81,11 +77,10 @@ pub(super) fn judge(
             young: concerning(&found.young_events, id, &fields, young),
             explained_by_young: young,
             parked: held.parked(key, id, before),
-            thin: held.thin(key, id, [before, Some(after)]),
+            thin: held.thin(key, id, [before, Some(after)], found.observed_ids(&fields)),
             is_gone: is_gone(found, id),
             is_customer_deleted: is_deleted(&healed) && !is_deleted(known),
-            is_other_order: before.is_some_and(|row| row.order_ambiguous)
-                && has_outcome(key, known, id, logic, matches),
+            is_other_order: before.is_some() && has_outcome(key, known, id, logic, matches),
         };
         let verdict = classify(&evidence);
         let (access_before, access_after) = evidence.access();

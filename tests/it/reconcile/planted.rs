@@ -1,6 +1,6 @@
 //! Drift that is planted: what the ledger heard, what the API lists, and the class of each customer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 use subledger::projection::row::SubscriptionRow;
@@ -13,6 +13,8 @@ use crate::order::{rows_of, tell_all};
 
 /// Age in seconds at which an event is not on its way any more, with a margin.
 const SURELY_OLD: i64 = 600;
+/// Age in seconds up to which Stripe lists an event.
+const LISTED_SECONDS: i64 = 30 * 86_400;
 /// Way in which a ledger is made to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plant {
@@ -62,6 +64,9 @@ pub(super) struct Planted {
     pub(super) heard: Vec<String>,
     /// Class of the differences of each customer.
     pub(super) classes: BTreeMap<String, Class>,
+    /// Subscriptions of which the ledger heard nothing and the API lists nothing: they are unknown, whatever the
+    /// class of the customer.
+    pub(super) unheard: BTreeSet<String>,
     /// Class of each subscription that must be found.
     pub(super) expected: BTreeMap<String, Class>,
     /// Rows of a ledger that heard everything.
@@ -86,7 +91,8 @@ struct Outcome {
 impl Planted {
     pub(super) fn new(plan: &Plan) -> Self {
         let simulated = simulate(plan);
-        let now = SimulatedStripe::new(plan, Options::default()).now();
+        let nobody = Plan { subscriptions: 0, ..plan.clone() };
+        let now = SimulatedStripe::new(&nobody, Options::default()).now();
         let (mut customers, mut others) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for event in &simulated.events {
             match customer_of(event) {
@@ -95,9 +101,10 @@ impl Planted {
             }
         }
         let mut planted = Self {
-            stripe: SimulatedStripe::new(plan, Options::default()),
+            stripe: SimulatedStripe::new(&nobody, Options::default()),
             heard: others,
             classes: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             expected: BTreeMap::new(),
             true_rows: rows_of(&tell_all(simulated.events.iter().map(|it| it.body.as_str()))),
         };
@@ -114,6 +121,10 @@ impl Planted {
                 continue;
             }
             if let Some(class) = class {
+                // If nothing was heard and nothing is listed, nothing says that a delivery was missed.
+                if class == Class::MissedDelivery && customer.last_is_unlisted(plant, now) {
+                    planted.unheard.extend(customer.unheard(&rows));
+                }
                 planted.classes.insert(id, class);
                 planted.expected.extend(customer.differing(&rows).map(|id| (id, class)));
             }
@@ -195,11 +206,23 @@ impl Customer<'_> {
         (plant, Some(class))
     }
 
+    /// Second of the last event of a subscription.
+    fn last_second(&self) -> i64 {
+        let own = self.events.iter().filter(|it| is_own(it));
+        own.map(|it| it.created).max().unwrap_or(i64::MAX)
+    }
+
+    /// True if the last events are lost, and too old to be listed or planted so.
+    fn last_is_unlisted(&self, plant: Plant, now: StripeTime) -> bool {
+        match plant {
+            Plant::Lost { is_listed } => !is_listed || self.last_second() < now.0 - LISTED_SECONDS,
+            _ => false,
+        }
+    }
+
     fn plant(&self, plant: Plant, now: StripeTime) -> Outcome {
         let mut outcome = Outcome::default();
-        let is_own = |it: &&&SimulatedEvent| it.event_type.starts_with("customer.subscription.");
-        let last_second = self.events.iter().filter(is_own).map(|it| it.created).max();
-        let last_second = last_second.unwrap_or(i64::MAX);
+        let last_second = self.last_second();
         let deletion = self.events.iter().find(|it| it.event_type == "customer.deleted");
         let deletion = deletion.map_or(i64::MAX, |it| it.created);
         let users: Vec<&str> =
@@ -219,12 +242,17 @@ impl Customer<'_> {
                     let edited = SimulatedEvent { created, ..edited };
                     outcome.listing.insert(event.id.clone(), Some(edited));
                 }
-                Plant::Parked if is_last && is_own(&&event) => {
+                Plant::Parked if is_last && is_own(event) => {
                     let parked = edited(event, |body| body["data"]["object"]["status"] = 7.into());
                     outcome.heard.push(parked.body);
                 }
                 Plant::Thin { is_listed } if is_last => {
-                    outcome.heard.extend(thin_twin(event).map(|it| it.body));
+                    // A summary of features has no id, so there is no thin event of it.
+                    let Some(thin) = thin_twin(event) else {
+                        outcome.hear(event.body.clone());
+                        continue;
+                    };
+                    outcome.heard.push(thin.body);
                     if !is_listed {
                         outcome.unlist(event);
                     }
@@ -252,6 +280,17 @@ impl Customer<'_> {
             }
         }
         outcome
+    }
+
+    /// Subscriptions that are not among these rows.
+    fn unheard(&self, rows: &[SubscriptionRow]) -> impl Iterator<Item = String> {
+        let heard = |row: &&SubscriptionRow| {
+            rows.iter().any(|it| it.subscription_id == row.subscription_id)
+        };
+        self.true_rows
+            .iter()
+            .filter(move |row| !heard(row))
+            .map(|row| row.subscription_id.to_string())
     }
 
     /// Subscriptions of which a ledger with these rows differs in what the API shows.
@@ -304,6 +343,11 @@ impl Outcome {
     fn unlist(&mut self, event: &SimulatedEvent) {
         self.listing.insert(event.id.clone(), None);
     }
+}
+
+/// True for an event of a subscription itself.
+fn is_own(event: &SimulatedEvent) -> bool {
+    event.event_type.starts_with("customer.subscription.")
 }
 
 fn edited(event: &SimulatedEvent, edit: impl FnOnce(&mut Value)) -> SimulatedEvent {
