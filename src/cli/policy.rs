@@ -88,7 +88,7 @@ async fn check(context: &Context, file: PathBuf) -> anyhow::Result<String> {
     let changes = from.policy.changes_to(&logic.policy);
     let found = match changes.len() {
         0 if from.policy_text == logic.policy_text => "it is the same as".to_owned(),
-        0 => "it has the same values, in another text, as".to_owned(),
+        0 => "no key, but the text differs from".to_owned(),
         1 => "1 key differs from".to_owned(),
         keys => format!("{keys} keys differ from"),
     };
@@ -104,9 +104,7 @@ async fn explain(context: &Context, file: Option<PathBuf>) -> anyhow::Result<Str
             (settings.with_policy(file).logic()?, source)
         }
         None => match find_live(context).await? {
-            Some(live) => {
-                (projector::logic_of(&live)?, format!("the live generation {}", live.id))
-            }
+            Some(live) => (projector::logic_of(&live)?, format!("the live generation {}", live.id)),
             None => {
                 let source = settings.policy_path().map_or_else(
                     || "the built-in policy".to_owned(),
@@ -122,7 +120,11 @@ async fn explain(context: &Context, file: Option<PathBuf>) -> anyhow::Result<Str
 /// Rules as lines, each with the name of its key.
 fn sentences(logic: &Logic, source: &str) -> String {
     let width = line_width().min(SENTENCE_WIDTH_MAX);
-    let same = if logic.policy == Policy::default() { " They are the built-in ones." } else { "" };
+    let same = if Policy::default().changes_to(&logic.policy).is_empty() {
+        " They are those of the built-in policy."
+    } else {
+        ""
+    };
     let mut lines = wrap(&visible(&format!("Rules of {source}.{same}")), "", width);
     lines.push(String::new());
     let user_keys = ("user_keys", user_keys_sentence(&logic.user_keys));

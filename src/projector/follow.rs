@@ -159,7 +159,9 @@ impl Follower {
                 Some(RebuildReason::OtherLog) => return Err(StoreError::OtherLog),
                 Some(RebuildReason::OtherLogic) if self.is_logic_checked => {}
                 Some(reason) => {
-                    if let Some(live) = live.as_ref().filter(|_| reason == RebuildReason::OtherLogic) {
+                    if let Some(live) =
+                        live.as_ref().filter(|_| reason == RebuildReason::OtherLogic)
+                    {
                         self.live_watch.warn_of_rebuild(live, &self.logic);
                     }
                     self.start_rebuild(reason).await?;

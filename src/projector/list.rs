@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::lease_watch::seems_held;
 use super::generation::logic_of;
+use super::lease_watch::seems_held;
 use super::progress::{BuildProgress, RebuildStatus};
 use super::rebuild::can_fold;
 use super::status::ProjectorHandle;

@@ -27,7 +27,9 @@ impl LogicDifference {
         let rules = match (parse(from), parse(to)) {
             (Some(from), Some(to)) => {
                 let rules = from.changes_to(&to);
-                parts.extend((rules.is_empty() && has_other_rules).then_some("only the policy's text"));
+                parts.extend(
+                    (rules.is_empty() && has_other_rules).then_some("only the policy's text"),
+                );
                 rules
             }
             _ => {

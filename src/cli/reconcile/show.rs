@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::cli::history;
-use crate::cli::output::{self, Format, FormatArgs, add_row, grouped, line_width, stdout, table, wrap};
+use crate::cli::output::{
+    self, Format, FormatArgs, add_row, grouped, line_width, stdout, table, wrap,
+};
 use crate::cli::report::print_message;
 use crate::ids::AccountId;
 use crate::reconcile::{Class, Difference, FieldDifference, Healing, MonthlyAmount, Report};

@@ -16,10 +16,7 @@ impl Policy {
             ("stale_after_period_end_days", stale_sentence(self.stale_after_period_end_days)),
             ("unknown_status", unknown_sentence(self.unknown_status)),
             ("user_sources", sources_sentence(&self.user_sources)),
-            (
-                "pause_collection.keep_as_draft",
-                pause_sentence("stay drafts", pause.keep_as_draft),
-            ),
+            ("pause_collection.keep_as_draft", pause_sentence("stay drafts", pause.keep_as_draft)),
             (
                 "pause_collection.mark_uncollectible",
                 pause_sentence("are marked uncollectible", pause.mark_uncollectible),
@@ -80,7 +77,9 @@ pub fn user_keys_sentence(keys: &[String]) -> String {
 
 fn stale_sentence(days: Days) -> String {
     match days {
-        Days(0) => "Access does not end because nothing more is heard of a subscription.".to_owned(),
+        Days(0) => {
+            "Access does not end because nothing more is heard of a subscription.".to_owned()
+        }
         days => format!(
             "If nothing more is heard of a subscription, access ends {} after the end of its period, or of what is \
              paid for if that is later.",
