@@ -267,6 +267,7 @@ impl Settings {
     }
 
     /// These settings with another policy file.
+    #[must_use]
     pub fn with_policy(&self, path: PathBuf) -> Self {
         Self { policy: Some(path), ..self.clone() }
     }

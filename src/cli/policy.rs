@@ -98,23 +98,20 @@ async fn check(context: &Context, file: PathBuf) -> anyhow::Result<String> {
 
 async fn explain(context: &Context, file: Option<PathBuf>) -> anyhow::Result<String> {
     let settings = &context.settings;
-    let (logic, source) = match file {
-        Some(file) => {
-            let source = format!("the file {}", file.display());
-            (settings.with_policy(file).logic()?, source)
-        }
-        None => match find_live(context).await? {
-            Some(live) => (projector::logic_of(&live)?, format!("the live generation {}", live.id)),
-            None => {
-                let source = settings.policy_path().map_or_else(
-                    || "the built-in policy".to_owned(),
-                    |path| format!("the file {}", path.display()),
-                );
-                (settings.logic()?, format!("{source}; no generation is live"))
-            }
-        },
-    };
-    Ok(sentences(&logic, &source))
+    if let Some(file) = file {
+        let source = format!("the file {}", file.display());
+        return Ok(sentences(&settings.with_policy(file).logic()?, &source));
+    }
+    if let Some(live) = find_live(context).await? {
+        let source = format!("the live generation {}", live.id);
+        return Ok(sentences(&projector::logic_of(&live)?, &source));
+    }
+    let source = settings.policy_path().map_or_else(
+        || "the built-in policy".to_owned(),
+        |path| format!("the file {}", path.display()),
+    );
+    let source = format!("{source}; no generation is live");
+    Ok(sentences(&settings.logic()?, &source))
 }
 
 /// Rules as lines, each with the name of its key.

@@ -13,7 +13,7 @@ pub(super) struct LogicDifference {
     rules: Vec<RuleChange>,
     /// Other parts that differ, and are known by name only.
     parts: Vec<&'static str>,
-    /// True if the texts of the policies or the user keys differ, even if they mean the same.
+    /// True if the rules mean something else, or one of the policies cannot be read.
     has_other_rules: bool,
 }
 
@@ -22,21 +22,16 @@ impl LogicDifference {
     pub(super) fn between(from: &GenerationLogic, to: &GenerationLogic) -> Self {
         let parse = |it: &GenerationLogic| Logic::parse(&it.policy, &it.user_keys).ok();
         let has_other_policy = from.policy != to.policy;
-        let has_other_rules = has_other_policy || from.user_keys != to.user_keys;
         let mut parts = Vec::new();
-        let rules = match (parse(from), parse(to)) {
-            (Some(from), Some(to)) => {
-                let rules = from.changes_to(&to);
-                parts.extend(
-                    (rules.is_empty() && has_other_rules).then_some("only the policy's text"),
-                );
-                rules
-            }
-            _ => {
-                parts.extend(has_other_policy.then_some("the policy"));
-                parts.extend((from.user_keys != to.user_keys).then_some("the user keys"));
-                Vec::new()
-            }
+        let (rules, has_other_rules) = if let (Some(from), Some(to)) = (parse(from), parse(to)) {
+            let rules = from.changes_to(&to);
+            let is_same = rules.is_empty();
+            parts.extend((is_same && has_other_policy).then_some("only the policy's text"));
+            (rules, !is_same)
+        } else {
+            parts.extend(has_other_policy.then_some("the policy"));
+            parts.extend((from.user_keys != to.user_keys).then_some("the user keys"));
+            (Vec::new(), !parts.is_empty())
         };
         parts.extend((from.fold_version != to.fold_version).then_some("the version of the fold"));
         if rules.is_empty() && parts.is_empty() && from.fingerprint != to.fingerprint {
@@ -45,7 +40,7 @@ impl LogicDifference {
         Self { rules, parts, has_other_rules }
     }
 
-    /// True if the policy or the user keys differ, and not only the version of the program.
+    /// True if the policy or the user keys differ in meaning, and not only the version of the program or a comment.
     pub(super) const fn has_other_rules(&self) -> bool {
         self.has_other_rules
     }
@@ -82,7 +77,7 @@ mod tests {
         assert_eq!(between(&built_in, &other), (words.to_owned(), true));
         assert_eq!(between(&built_in, &built_in), ("nothing".to_owned(), false));
         let commented = logic("# Ours", "user_id");
-        assert_eq!(between(&built_in, &commented), ("only the policy's text".to_owned(), true));
+        assert_eq!(between(&built_in, &commented), ("only the policy's text".to_owned(), false));
 
         let older = GenerationLogic { fold_version: 1, ..built_in.clone() };
         assert_eq!(between(&older, &built_in), ("the version of the fold".to_owned(), false));
