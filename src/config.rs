@@ -9,7 +9,7 @@ mod signing;
 mod unknown_user;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -264,6 +264,17 @@ impl Settings {
         }
         let (text, path) = self.policy()?;
         Logic::parse(&text, &self.user_keys).map_err(|source| ConfigError::Policy { path, source })
+    }
+
+    /// These settings with another policy file.
+    #[must_use]
+    pub fn with_policy(&self, path: PathBuf) -> Self {
+        Self { policy: Some(path), ..self.clone() }
+    }
+
+    /// Path of the policy file; none for the built-in policy.
+    pub fn policy_path(&self) -> Option<&Path> {
+        self.policy.as_deref()
     }
 
     /// Text of the policy, in the form of a policy file. Comments at its start list the keys that the configured file

@@ -28,7 +28,7 @@ fn used_by(command: &str) -> &'static [&'static str] {
         "serve" | "erase" | "backfill" | "reconcile" => &[DATABASE, MODE, USER_KEYS, POLICY],
         "current" | "coverage" | "compare" | "users import" | "history" | "explain" | "event"
         | "import" | "log prove" => &[DATABASE, MODE],
-        "rebuild" => &[DATABASE, USER_KEYS, POLICY],
+        "rebuild" | "policy explain" => &[DATABASE, USER_KEYS, POLICY],
         "backup"
         | "verify"
         | "export"
@@ -37,8 +37,9 @@ fn used_by(command: &str) -> &'static [&'static str] {
         | "projections activate"
         | "projections drop"
         | "log checkpoint"
-        | "log consistency" => &[DATABASE],
-        "policy show" => &[POLICY],
+        | "log consistency"
+        | "policy check" => &[DATABASE],
+        "policy show" => &[DATABASE, POLICY],
         "stripe check" | "stripe endpoint create" => &[MODE],
         _ => &[],
     }
@@ -87,7 +88,7 @@ mod tests {
         let mut commands = Vec::new();
         each(&command, "", &mut commands);
         let with_settings = commands.iter().filter(|(path, _)| !used_by(path).is_empty()).count();
-        assert_eq!(with_settings, 26, "{:?}", commands.iter().map(|it| &it.0).collect::<Vec<_>>());
+        assert_eq!(with_settings, 28, "{:?}", commands.iter().map(|it| &it.0).collect::<Vec<_>>());
         for (path, command) in commands {
             let shown =
                 command.get_arguments().filter(|it| it.is_global_set() && !it.is_hide_set());

@@ -255,7 +255,7 @@ async fn run_command(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::History(args) => history::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Event(args) => event::run(args, context).await,
-        Command::Policy(args) => policy::run(args, context),
+        Command::Policy(args) => policy::run(args, context).await,
         Command::Rebuild(args) => rebuild::run(args, context).await,
         Command::Projections(args) => projections::run(args, context).await,
         Command::Backfill(args) => backfill::run(args, context).await,

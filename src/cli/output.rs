@@ -241,9 +241,36 @@ pub(super) fn grouped(number: i64) -> String {
     grouped
 }
 
+/// Lines of a text, broken between words, with an indent that grows after the first.
+pub(super) fn wrap(text: &str, indent: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = indent.to_owned();
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::replace(&mut line, format!("{indent}  ")));
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, wrap};
+
+    #[test]
+    fn lines_are_broken_between_words_and_fit_the_width() {
+        let lines = wrap("one two  three four", "  ", 11);
+        assert_eq!(lines, ["  one two ", "    three", "    four"]);
+        assert_eq!(wrap("a_word_that_is_too_long", "", 5), ["a_word_that_is_too_long"]);
+    }
 
     #[test]
     fn thousands_are_set_apart() {

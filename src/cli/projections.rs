@@ -1,10 +1,13 @@
 //! `projections`: generations of the read model.
 
+use std::io::{self, Write};
+
 use super::Context;
 use super::output::{self, Format, FormatArgs, stdout};
 use super::report::{Exit, print_message};
-use crate::projector::{self, Projections};
+use crate::projector::{self, GenerationView, Projections};
 use crate::store::{GenerationId, OpenMode, Store};
+use crate::visible::visible;
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -35,8 +38,11 @@ enum Command {
     },
 }
 
+/// Greatest width of a line about the rules, in columns of a terminal.
+const RULES_WIDTH: usize = 80;
+
 /// Columns of the CSV.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 10] = [
     "generation",
     "status",
     "pinned",
@@ -45,6 +51,8 @@ const COLUMNS: [&str; 8] = [
     "lag_events",
     "lag_seconds",
     "parked",
+    "user_keys",
+    "rule_changes",
 ];
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
@@ -93,7 +101,7 @@ async fn list(
     Ok(())
 }
 
-fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::Result<()> {
+fn write_tables(list: &Projections, out: &mut impl Write) -> io::Result<()> {
     let mut generations =
         output::table(&["generation", "status", "fingerprint", "position", "behind", "parked"]);
     for generation in &list.data {
@@ -108,6 +116,7 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
         output::add_row(&mut generations, row);
     }
     output::write_table(&generations, out)?;
+    write_rules(&list.data, out)?;
     for generation in list.data.iter().filter(|it| it.status == "building") {
         let id = generation.generation;
         match generation.rebuild {
@@ -134,4 +143,20 @@ fn write_tables(list: &Projections, out: &mut impl std::io::Write) -> std::io::R
     }
     writeln!(out)?;
     output::write_table(&parked, out)
+}
+
+/// Writes which rules of the live generation differ from the built-in ones.
+fn write_rules(generations: &[GenerationView], out: &mut impl Write) -> io::Result<()> {
+    let live = generations.iter().find(|it| matches!(it.status, "live" | "frozen"));
+    let changes = live.and_then(|live| live.rule_changes.as_deref()).unwrap_or_default();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nThe rules of the live generation differ from the built-in ones:")?;
+    for change in changes {
+        for line in output::wrap(&visible(&change.to_string()), "  ", RULES_WIDTH) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
 }

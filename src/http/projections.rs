@@ -14,6 +14,5 @@ pub(super) async fn get(
     params: Params,
 ) -> Result<Json<Projections>, Problem> {
     params.finish()?;
-    let own = app.projector.status().rebuilding;
-    Ok(Json(projector::list(&app.store, app.clock.now(), own).await?))
+    Ok(Json(projector::list(&app.store, app.clock.now(), Some(&app.projector)).await?))
 }

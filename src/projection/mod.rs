@@ -33,7 +33,7 @@ pub mod state;
 pub mod user;
 pub mod user_link;
 
-use policy::{Policy, PolicyError};
+use policy::{Policy, PolicyError, RuleChange};
 use sha2::{Digest, Sha256};
 
 /// Version of the fold. Raise it with every change that can change a row or the form of the stored state.
@@ -68,6 +68,14 @@ impl Logic {
     /// The metadata keys, separated by commas, as they are configured and stored.
     pub fn user_keys_text(&self) -> String {
         self.user_keys.join(",")
+    }
+
+    /// Rules that differ in other logic: keys of the policy, and `user_keys`.
+    pub fn changes_to(&self, other: &Self) -> Vec<RuleChange> {
+        let mut changes = self.policy.changes_to(&other.policy);
+        let (from, to) = (self.user_keys_text(), other.user_keys_text());
+        changes.extend((from != to).then_some(RuleChange { key: "user_keys", from, to }));
+        changes
     }
 
     /// Fingerprint of the logic. Generations with equal fingerprints hold equal rows. `schema` is the SQL that

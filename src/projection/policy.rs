@@ -1,6 +1,11 @@
 //! Access policy: a text file that says which states of a subscription grant access.
 
+mod sentences;
+mod values;
+
+pub use sentences::user_keys_sentence;
 use serde::{Deserialize, Deserializer};
+pub use values::RuleChange;
 
 /// Text of the built-in policy, with its comments.
 pub const BUILT_IN: &str = include_str!("../../projections/current_subscriptions/policy.toml");

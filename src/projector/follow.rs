@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::BackgroundRebuild;
 use super::generation::{FoldStep, LeasedGeneration};
 use super::lease_watch::LeaseWatch;
+use super::live_watch::LiveWatch;
 use super::progress::RebuildStatus;
 use super::rebuild::{RebuildReason, can_fold, reason_to_rebuild};
 use super::rebuild_event::RebuildError;
@@ -45,7 +46,7 @@ impl Projector {
     /// built first.
     pub fn start(store: Store, logic: Logic, clock: Clock) -> Self {
         let status = watch::Sender::<Status>::default();
-        let handle = ProjectorHandle::new(&status);
+        let handle = ProjectorHandle::new(&status, logic.clone());
         let stop = CancellationToken::new();
         let failing = status.clone();
         let follower = Follower {
@@ -55,6 +56,7 @@ impl Projector {
             clock,
             holder: holder_name(),
             lease_watch: LeaseWatch::default(),
+            live_watch: LiveWatch::default(),
             is_logic_checked: false,
             rebuild: None,
             rebuild_pause: Duration::ZERO,
@@ -100,6 +102,7 @@ struct Follower {
     clock: Clock,
     holder: String,
     lease_watch: LeaseWatch,
+    live_watch: LiveWatch,
     /// True once this process has compared its logic with that of the live generation. It does so only when it starts: a
     /// generation that becomes live later, by a rebuild with another policy, stays.
     is_logic_checked: bool,
@@ -155,7 +158,14 @@ impl Follower {
                 // Its rows may be the last record of what was paid: only a person drops them.
                 Some(RebuildReason::OtherLog) => return Err(StoreError::OtherLog),
                 Some(RebuildReason::OtherLogic) if self.is_logic_checked => {}
-                Some(reason) => self.start_rebuild(reason).await?,
+                Some(reason) => {
+                    if let Some(live) =
+                        live.as_ref().filter(|_| reason == RebuildReason::OtherLogic)
+                    {
+                        self.live_watch.warn_of_rebuild(live, &self.logic);
+                    }
+                    self.start_rebuild(reason).await?;
+                }
                 None => self.log_skipped_rebuild(live.as_ref()),
             }
         }
@@ -290,7 +300,9 @@ impl Follower {
         Ok(live.is_some_and(|live| live.id == leased.generation) && leased.heartbeat.beat().await?)
     }
 
-    async fn publish_status(&self, live: &Generation) -> Result<(), StoreError> {
+    async fn publish_status(&mut self, live: &Generation) -> Result<(), StoreError> {
+        let own = self.status.borrow().rebuilding.and_then(|it| it.generation);
+        self.live_watch.see(live, own);
         let parked = self.store.read_model.parked_count(live.id).await?;
         let rebuilding = self.rebuild.is_some();
         self.status.send_modify(|status| {

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::generation::logic_of;
 use super::lease_watch::seems_held;
 use super::progress::{BuildProgress, RebuildStatus};
 use super::rebuild::can_fold;
+use super::status::ProjectorHandle;
 use crate::ids::{EventId, Position};
+use crate::projection::Logic;
+use crate::projection::policy::RuleChange;
 use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
 use crate::time::ReceivedAt;
 
@@ -42,6 +46,17 @@ pub struct GenerationView {
     pub lag_seconds: f64,
     /// Number of parked events.
     pub parked: i64,
+    /// Text of its policy.
+    pub policy: String,
+    /// Its metadata keys that hold the id of a user; the first that has a value counts.
+    pub user_keys: Vec<String>,
+    /// Rules that differ from the built-in policy and the default user key; none if this program cannot read the
+    /// policy.
+    pub rule_changes: Option<Vec<RuleChange>>,
+    /// True if it was built with the policy and the user keys that this process was started with; none for a process
+    /// that does not serve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configured: Option<bool>,
     /// Status of the rebuild that builds it; none if no process does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildStatus>,
@@ -60,12 +75,12 @@ pub struct ParkedView {
     pub reason: String,
 }
 
-/// Reads the generations of a ledger. `own` is the status of a rebuild in this process, which is newer than the stored
-/// one.
+/// Reads the generations of a ledger. The follower of this process, if it has one, knows the status of its own rebuild,
+/// which is newer than the stored one.
 pub async fn list(
     store: &Store,
     now: ReceivedAt,
-    own: Option<RebuildStatus>,
+    follower: Option<&ProjectorHandle>,
 ) -> Result<Projections, StoreError> {
     let size = store.log.head().await?.size;
     let mut projections = Projections { data: Vec::new(), parked: Vec::new() };
@@ -74,7 +89,7 @@ pub async fn list(
             let parked = store.read_model.parked(generation.id, PARKED_MAX).await?;
             projections.parked = parked.into_iter().map(ParkedView::from).collect();
         }
-        projections.data.push(view(store, generation, size, now, own).await?);
+        projections.data.push(view(store, generation, size, now, follower).await?);
     }
     Ok(projections)
 }
@@ -84,7 +99,7 @@ async fn view(
     generation: Generation,
     size: Position,
     now: ReceivedAt,
-    own: Option<RebuildStatus>,
+    follower: Option<&ProjectorHandle>,
 ) -> Result<GenerationView, StoreError> {
     let lag_events = (size.0 - generation.position.0).max(0);
     let waiting = match lag_events {
@@ -92,7 +107,11 @@ async fn view(
         _ => store.log.headers_at(&[generation.position.next()]).await?,
     };
     let parked = store.read_model.parked_count(generation.id).await?;
+    let own = follower.and_then(|it| it.status().rebuilding);
     let own = own.filter(|it| it.generation == Some(generation.id));
+    let logic = logic_of(&generation).ok();
+    let user_keys = generation.logic.user_keys.split(',').filter(|key| !key.is_empty());
+    let user_keys = user_keys.map(str::to_owned).collect();
     let rebuild = own.or_else(|| rebuild_of_another(&generation, size, parked, now));
     let waiting_micros =
         waiting.iter().flatten().next().map_or(0, |event| now.0 - event.received_at.0);
@@ -108,6 +127,14 @@ async fn view(
         lag_events,
         lag_seconds: seconds(waiting_micros),
         parked,
+        rule_changes: logic.map(|it| Logic::default().changes_to(&it)),
+        configured: follower.map(|it| {
+            let logic = it.logic();
+            logic.policy_text == generation.logic.policy
+                && logic.user_keys_text() == generation.logic.user_keys
+        }),
+        policy: generation.logic.policy,
+        user_keys,
         rebuild,
     })
 }

@@ -1,5 +1,6 @@
 //! Status of the follower: how far the read model is behind the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use super::progress::RebuildStatus;
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
+use crate::projection::Logic;
 use crate::store::GenerationId;
 use crate::time::ReceivedAt;
 
@@ -93,16 +95,24 @@ impl Status {
 
 /// Handle to read the status that the follower writes.
 #[derive(Clone, Debug)]
-pub struct ProjectorHandle(watch::Receiver<Status>);
+pub struct ProjectorHandle {
+    status: watch::Receiver<Status>,
+    logic: Arc<Logic>,
+}
 
 impl ProjectorHandle {
-    pub(super) fn new(status: &watch::Sender<Status>) -> Self {
-        Self(status.subscribe())
+    pub(super) fn new(status: &watch::Sender<Status>, logic: Logic) -> Self {
+        Self { status: status.subscribe(), logic: Arc::new(logic) }
+    }
+
+    /// Logic that the follower was started with. The live generation may have been built with another.
+    pub fn logic(&self) -> &Logic {
+        &self.logic
     }
 
     /// Present status.
     pub fn status(&self) -> Status {
-        self.0.borrow().clone()
+        self.status.borrow().clone()
     }
 
     /// Waits until the live generation has folded this position and this process builds no other, or the follower has
@@ -113,7 +123,7 @@ impl ProjectorHandle {
             folded || status.state == FollowerState::Stopped
         };
         // An error means that the follower is gone; its last status stays.
-        let _ = self.0.wait_for(there).await;
+        let _ = self.status.wait_for(there).await;
         self.status()
     }
 }

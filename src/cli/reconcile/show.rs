@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::cli::history;
-use crate::cli::output::{self, Format, FormatArgs, add_row, grouped, line_width, stdout, table};
+use crate::cli::output::{
+    self, Format, FormatArgs, add_row, grouped, line_width, stdout, table, wrap,
+};
 use crate::cli::report::print_message;
 use crate::ids::AccountId;
 use crate::reconcile::{Class, Difference, FieldDifference, Healing, MonthlyAmount, Report};
@@ -232,35 +234,9 @@ fn write_lines(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()>
     Ok(())
 }
 
-fn wrap(text: &str, indent: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = indent.to_owned();
-    let mut is_empty = true;
-    for word in text.split(' ') {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(std::mem::replace(&mut line, format!("{indent}  ")));
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    lines.push(line);
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_broken_between_words_and_fit_the_width() {
-        let lines = wrap("one two  three four", "  ", 11);
-        assert_eq!(lines, ["  one two ", "    three", "    four"]);
-        assert_eq!(wrap("a_word_that_is_too_long", "", 5), ["a_word_that_is_too_long"]);
-    }
 
     #[test]
     fn amounts_are_in_minor_units_and_unknown_ones_are_counted() {

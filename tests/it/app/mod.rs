@@ -13,6 +13,7 @@ mod exchange;
 mod flow;
 mod imports;
 mod metrics;
+mod policy;
 mod reads;
 pub(crate) mod server;
 mod run_once {

@@ -275,6 +275,8 @@ mod run_once {
             "event",
             "policy",
             "policy show",
+            "policy check",
+            "policy explain",
             "rebuild",
             "projections",
             "projections list",

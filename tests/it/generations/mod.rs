@@ -7,6 +7,8 @@ mod dropped;
 mod frozen;
 mod other_version;
 mod rebuilding;
+#[cfg(unix)]
+mod rules_logged;
 
 use std::time::Duration;
 
