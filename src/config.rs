@@ -4,6 +4,7 @@
 //! printed.
 
 mod connections;
+mod memory;
 mod secrets;
 mod signing;
 mod unknown_user;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 pub use connections::ConnectionLimits;
+pub use memory::MemorySettings;
 pub use secrets::{NotASecret, Secrets, WebhookSecrets};
 pub use signing::{CheckpointSettings, SIGNING_KEY, SigningError, SigningKeySettings};
 pub use unknown_user::UnknownUser;
@@ -114,6 +116,10 @@ pub struct ServeSettings {
     /// Refuse to start if the read model must be rebuilt. Without this flag it is rebuilt in the background
     #[arg(long, env = "SUBLEDGER_NO_AUTO_REBUILD")]
     pub no_auto_rebuild: bool,
+
+    /// Memory of rebuilds
+    #[command(flatten)]
+    pub rebuild: MemorySettings,
 
     /// Accept a log that lacks events of the read model, and drop the read model
     #[arg(long)]

@@ -19,7 +19,7 @@ use crate::http::{
 use crate::ids::Mode;
 use crate::ingest::{Ingest, Limits};
 use crate::projection::Logic;
-use crate::projector::{self, LogLost, Projector, RebuildReason};
+use crate::projector::{self, LogLost, MemoryLimit, Projector, RebuildReason};
 use crate::publisher::{CheckpointOptions, PublishError, Publisher};
 use crate::reconcile::{CHECK_EVERY, start_daily};
 use crate::store::{DatabaseUrl, Log, OpenMode, Store, StoreError};
@@ -62,6 +62,8 @@ pub struct Options {
     pub logic: Logic,
     /// True if a read model of other logic is rebuilt without asking.
     pub auto_rebuild: bool,
+    /// Limit on the memory of such a rebuild.
+    pub memory: MemoryLimit,
     /// True if a log that lacks events of the read model is accepted as a new one.
     pub accept_new_log: bool,
     /// Answer about users whom the ledger does not know.
@@ -90,6 +92,7 @@ impl Options {
             connections: ConnectionLimits::default(),
             logic: Logic::default(),
             auto_rebuild: true,
+            memory: MemoryLimit::DEFAULT,
             accept_new_log: false,
             unknown: UnknownUser::default(),
             checkpoints: None,
@@ -179,7 +182,8 @@ impl Service {
         }
         warn_of_open_files(&store);
         let (ingest, writer) = Ingest::start(store.log.clone(), options.limits);
-        let projector = Projector::start(store.clone(), options.logic, options.clock.clone());
+        let (memory, clock) = (options.memory, options.clock.clone());
+        let projector = Projector::start_within(memory, store.clone(), options.logic, clock);
         let (stop, publishing) = (CancellationToken::new(), CancellationToken::new());
         let filler = tokio::spawn(fill_nodes(store.log.clone(), stop.clone()));
         let mut finite_tasks = vec![Task::finite("the filler of the log's tree", filler)];

@@ -6,6 +6,7 @@ use super::output::{Format, FormatArgs, grouped};
 use super::progress::RebuildProgress;
 use super::report::{Exit, print_message};
 use super::signals;
+use crate::config::MemorySettings;
 use crate::projector::{self, Listing, RebuildEvent, RebuildMode, RebuildOptions};
 use crate::store::{DatabaseUrl, OpenMode};
 
@@ -27,6 +28,9 @@ pub(super) struct Args {
     /// table, otherwise all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+
+    #[command(flatten)]
+    memory: MemorySettings,
 
     #[command(flatten)]
     format: FormatArgs,
@@ -70,7 +74,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         &logic,
         clock,
         &stop,
-        RebuildOptions { mode, listing },
+        RebuildOptions { mode, listing, memory: args.memory.memory },
         on_event,
     )
     .await;

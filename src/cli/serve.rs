@@ -43,6 +43,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         connections: args.settings.connections,
         logic: settings.logic()?,
         auto_rebuild: !args.settings.no_auto_rebuild,
+        memory: args.settings.rebuild.memory,
         accept_new_log: args.settings.accept_new_log,
         unknown: args.settings.unknown,
         checkpoints: args.settings.checkpoints.options()?,

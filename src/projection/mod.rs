@@ -17,6 +17,7 @@ pub mod customers;
 pub mod effects;
 pub mod entitlement;
 pub mod erasure_record;
+pub mod footprint;
 pub mod group;
 pub mod latest;
 pub mod lazy_digest;

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::diff::DiffEvent;
+use super::memory::MemoryLimit;
 use super::progress::{RebuildStatus, grouped, rate};
 use super::rebuild::rebuild;
 use super::rebuild_event::{RebuildError, RebuildEvent, RebuildOptions};
@@ -31,6 +32,7 @@ impl BackgroundRebuild {
         store: Store,
         logic: Logic,
         clock: Clock,
+        memory: MemoryLimit,
         pause: Duration,
         stop: CancellationToken,
         status: watch::Sender<Status>,
@@ -60,8 +62,8 @@ impl BackgroundRebuild {
                     tracing::warn!(%error, "the new generation could not be compared: {error}");
                 }
             };
-            let rebuilt =
-                rebuild(&store, &logic, &clock, &stopped, RebuildOptions::SWAP, on_event).await?;
+            let options = RebuildOptions { memory, ..RebuildOptions::SWAP };
+            let rebuilt = rebuild(&store, &logic, &clock, &stopped, options, on_event).await?;
             let (generation, events, parked) =
                 (rebuilt.generation, rebuilt.position.0, rebuilt.parked);
             tracing::info!(

@@ -27,7 +27,7 @@ pub(super) struct EffectsBatch {
     /// True if it ended at a size limit, so that there are probably more events.
     pub(super) is_full: bool,
     /// Size of the bodies.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl EffectsBatch {

@@ -1,32 +1,33 @@
 //! Build of a generation: the whole log is folded in memory and written once, and then the events that arrived
 //! meanwhile are folded batch by batch.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::CHUNK_EVENTS;
 use super::batch::{EffectsBatch, beside_the_runtime};
-use super::bulk::{BulkFold, Drained, batch_of};
+use super::bulk::{BulkFold, Drained};
 use super::generation::{FoldStep, LeasedGeneration, is_of_this_log};
+use super::memory::MemoryLimit;
 use super::progress::BuildProgress;
 use super::rebuild_event::{RebuildError, RebuildEvent, Rebuilt};
+use super::write::Batches;
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
 use crate::store::{FoldBatch, Log, Store, StoreError, SwapOutcome};
 
 /// Events that are folded before their timelines are written, in the first round and at most. The number doubles
-/// from round to round: every round writes all over the table, and memory must not grow with the log.
+/// from round to round: every round writes all over the table. A round also ends when its events take their share of
+/// memory.
 const ROUND_MIN: i64 = 250_000;
 const ROUND_MAX: i64 = 2_000_000;
 /// Events at the end of the log that are folded batch by batch, if fewer remain.
 const INCREMENTAL_BELOW: i64 = 16_384;
-/// Customers that are written in one transaction.
-const CUSTOMERS_PER_WRITE: usize = 512;
 /// Interval between progress updates and checks of the lease while threads work.
 const TICK: Duration = Duration::from_millis(200);
 /// Interval between records of the progress for other processes.
@@ -114,8 +115,9 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
 
     /// Folds the log from its beginning, in rounds: the events of each round are written while the next is folded, and
     /// the customers at the end.
-    pub(super) async fn fold_at_once(&mut self) -> Result<(), RebuildError> {
-        let bulk = Arc::new(BulkFold::new(self.leased.logic().clone()));
+    pub(super) async fn fold_at_once(&mut self, memory: MemoryLimit) -> Result<(), RebuildError> {
+        let directory = spill_directory(&self.store.log);
+        let bulk = Arc::new(BulkFold::new(self.leased.logic().clone(), memory, directory));
         let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
         loop {
             let size = self.store.log.head().await?.size;
@@ -128,17 +130,22 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             }
             left_before = left;
             let end = size.min(to.plus(round));
-            let mut workers = self.start_workers(&bulk, to, end);
+            bulk.begin_round();
+            let claimed = Arc::new(AtomicI64::new(to.0));
+            let mut workers = self.start_workers(&bulk, &claimed, end);
             if to > Position::ZERO {
-                let bulk = Arc::clone(&bulk);
-                self.write(beside_the_runtime(move || bulk.take_events()).await?).await?;
+                let taken = Arc::clone(&bulk);
+                self.write(beside_the_runtime(move || taken.take_events()).await?).await?;
+                bulk.events_written();
             }
             while !finished(&mut workers).await? {
                 self.tick().await?;
             }
-            (to, round) = (end, (round * 2).min(ROUND_MAX));
+            // Every chunk that was claimed is folded.
+            to = Position(claimed.load(Ordering::Relaxed)).min(end);
+            round = (round * 2).min(ROUND_MAX);
         }
-        self.write(beside_the_runtime(move || bulk.take_all()).await?).await?;
+        self.write(beside_the_runtime(move || bulk.take_all()).await??).await?;
         if !self.leased.advance(self.store, to).await? {
             return Err(self.taken_over());
         }
@@ -169,15 +176,14 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     fn start_workers(
         &self,
         bulk: &Arc<BulkFold>,
-        after: Position,
+        claimed: &Arc<AtomicI64>,
         end: Position,
     ) -> JoinSet<Result<(), StoreError>> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let claimed = Arc::new(AtomicI64::new(after.0));
         let mut workers = JoinSet::new();
         for _ in 0..2 * processors {
             let (log, bulk) = (self.store.log.clone(), Arc::clone(bulk));
-            let (claimed, counters) = (Arc::clone(&claimed), Arc::clone(&self.counters));
+            let (claimed, counters) = (Arc::clone(claimed), Arc::clone(&self.counters));
             workers.spawn(work(log, bulk, claimed, end, counters));
         }
         workers
@@ -188,32 +194,20 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         for batch in unkeyed {
             self.write_one(batch).await?;
         }
-        let logic = self.leased.logic().clone();
-        // While one batch is written, the next is made.
-        let mut customers = customers.into_iter();
-        let pieces = std::iter::from_fn(move || {
-            let piece: Vec<_> = customers.by_ref().take(CUSTOMERS_PER_WRITE).collect();
-            (!piece.is_empty()).then_some(piece)
-        });
-        let mut batches = stream::iter(pieces)
-            .map(|piece| {
-                let logic = logic.clone();
-                beside_the_runtime(move || batch_of(piece, &logic))
-            })
-            .buffered(2);
-        while let Some(batch) = batches.try_next().await? {
-            self.write_one(batch?).await?;
+        let mut batches = Batches::start(customers, self.leased.logic().clone());
+        while let Some(batch) = batches.next().await? {
+            self.write_one(batch).await?;
         }
         Ok(())
     }
 
     async fn write_one(&mut self, batch: FoldBatch) -> Result<(), RebuildError> {
-        self.tick().await?;
-        if self.store.read_model.fold_write(self.leased.lease(), &batch).await? {
-            Ok(())
-        } else {
-            Err(self.taken_over())
-        }
+        let (store, lease) = (self.store, self.leased.lease().clone());
+        let writing = store.read_model.fold_write(&lease, &batch);
+        // The writer must not wait for the progress.
+        let (held, ticked) = tokio::join!(writing, self.tick());
+        ticked?;
+        if held? { Ok(()) } else { Err(self.taken_over()) }
     }
 
     /// Checks the lease, reports progress, and returns an error if the rebuild was stopped.
@@ -245,7 +239,16 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     }
 }
 
-/// Folds chunks that no other worker has claimed, until none is left.
+/// Directory of the temporary file: beside the ledger's file, where a read model of its size has room, or the system's.
+fn spill_directory(log: &Log) -> PathBuf {
+    match log.path().map(|path| path.parent().unwrap_or(Path::new(""))) {
+        None => std::env::temp_dir(),
+        Some(directory) if directory.as_os_str().is_empty() => PathBuf::from("."),
+        Some(directory) => directory.to_owned(),
+    }
+}
+
+/// Folds chunks that no other worker has claimed, until none is left or the round is full.
 async fn work(
     log: Log,
     bulk: Arc<BulkFold>,
@@ -265,9 +268,13 @@ async fn work(
                 return Err(StoreError::Corrupt("the log is shorter than before".to_owned()));
             };
             let (to, bulk) = (batch.to, Arc::clone(&bulk));
-            let parked = beside_the_runtime(move || bulk.join(batch)).await?;
+            let parked = beside_the_runtime(move || bulk.join(batch)).await??;
             counters.add(to.0 - after.0, parked);
             after = to;
+        }
+        // After a chunk, so that every round has some.
+        if bulk.is_round_full() {
+            return Ok(());
         }
     }
 }

@@ -10,6 +10,7 @@ use super::background::BackgroundRebuild;
 use super::generation::{FoldStep, LeasedGeneration};
 use super::lease_watch::LeaseWatch;
 use super::live_watch::LiveWatch;
+use super::memory::MemoryLimit;
 use super::progress::RebuildStatus;
 use super::rebuild::{RebuildReason, can_fold, reason_to_rebuild};
 use super::rebuild_event::RebuildError;
@@ -45,6 +46,11 @@ impl Projector {
     /// Starts to follow the log in the background. If there is no generation of this log and this logic, it is
     /// built first.
     pub fn start(store: Store, logic: Logic, clock: Clock) -> Self {
+        Self::start_within(MemoryLimit::DEFAULT, store, logic, clock)
+    }
+
+    /// Like [`Self::start`], with a limit on the memory of rebuilds.
+    pub fn start_within(memory: MemoryLimit, store: Store, logic: Logic, clock: Clock) -> Self {
         let status = watch::Sender::<Status>::default();
         let handle = ProjectorHandle::new(&status, logic.clone());
         let stop = CancellationToken::new();
@@ -54,6 +60,7 @@ impl Projector {
             store,
             logic,
             clock,
+            memory,
             holder: holder_name(),
             lease_watch: LeaseWatch::default(),
             live_watch: LiveWatch::default(),
@@ -100,6 +107,8 @@ struct Follower {
     store: Store,
     logic: Logic,
     clock: Clock,
+    /// Limit on the memory of a rebuild.
+    memory: MemoryLimit,
     holder: String,
     lease_watch: LeaseWatch,
     live_watch: LiveWatch,
@@ -231,8 +240,9 @@ impl Follower {
         self.is_logic_checked = true;
         let (store, logic, clock) = (self.store.clone(), self.logic.clone(), self.clock.clone());
         let (stop, status) = (self.stop.child_token(), self.status.clone());
-        let pause = self.rebuild_pause;
-        self.rebuild = Some(BackgroundRebuild::start(store, logic, clock, pause, stop, status));
+        let (memory, pause) = (self.memory, self.rebuild_pause);
+        self.rebuild =
+            Some(BackgroundRebuild::start(store, logic, clock, memory, pause, stop, status));
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub async fn rebuild(
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    RebuildOptions { mode, listing }: RebuildOptions,
+    RebuildOptions { mode, listing, memory }: RebuildOptions,
     mut on_event: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     // First, because the new generation needs the space.
@@ -35,7 +35,7 @@ pub async fn rebuild(
         // The comparison takes its time, and so does the receiver of its events: meanwhile the lease must be renewed.
         leased.heartbeat.run_in_background();
         let mut build = Build::new(store, leased, clock, stop, &mut on_event);
-        build.fold_at_once().await?;
+        build.fold_at_once(memory).await?;
         build.catch_up().await?;
         let compared = tokio::select! {
             compared = compare(&mut build, listing) => compared,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::diff::{DiffEvent, Listing};
+use super::memory::MemoryLimit;
 use super::progress::BuildProgress;
 use crate::ids::Position;
 use crate::store::{GenerationId, StoreError};
@@ -84,11 +85,14 @@ pub struct RebuildOptions {
     pub mode: RebuildMode,
     /// Changes that are listed one by one, besides being counted.
     pub listing: Listing,
+    /// Limit on memory.
+    pub memory: MemoryLimit,
 }
 
 impl RebuildOptions {
-    /// Swaps without listing any change.
-    pub const SWAP: Self = Self { mode: RebuildMode::Swap, listing: Listing::Nothing };
+    /// Swaps without listing any change, in the default memory.
+    pub const SWAP: Self =
+        Self { mode: RebuildMode::Swap, listing: Listing::Nothing, memory: MemoryLimit::DEFAULT };
 }
 
 /// Event of a running rebuild.

@@ -75,7 +75,7 @@ impl FreshFold {
             self.catalogue.join(entry);
         }
         if let Some((key, change)) = customer.zip(change) {
-            self.customers.join(key, change, |_| ());
+            self.customers.join(key, change, 0, |_| 0);
         }
     }
 
@@ -154,7 +154,7 @@ fn rows_of(
     (logic, catalogue, parked): &(Logic, Catalogue, HashMap<(Scope, SubscriptionId), i64>),
 ) -> Vec<SubscriptionRow> {
     let mut rows = Vec::new();
-    for FoldedCustomer { key, state, extra: events } in customers {
+    for FoldedCustomer { key, state, extra: events, .. } in customers {
         let Some(mut state) = state else { continue };
         state.materialize();
         for mut row in rows::rows(&key, &state, logic) {

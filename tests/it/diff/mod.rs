@@ -51,7 +51,8 @@ async fn run(store: &Store, logic: &Logic, mode: RebuildMode) -> Result<Diff, Re
         RebuildEvent::Difference(DiffEvent::Subscription(told)) => changed.push(told),
         RebuildEvent::Progress(_) | RebuildEvent::NotCompared(_) => {}
     };
-    let options = RebuildOptions { mode, listing: Listing::First(usize::MAX) };
+    let options =
+        RebuildOptions { mode, listing: Listing::First(usize::MAX), ..RebuildOptions::SWAP };
     projector::rebuild(store, logic, &clock, &CancellationToken::new(), options, told).await?;
     summary.map(|summary| Diff { summary, changed }).ok_or(RebuildError::Stopped)
 }
