@@ -118,18 +118,21 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     pub(super) async fn fold_at_once(&mut self, memory: MemoryLimit) -> Result<(), RebuildError> {
         let directory = spill_directory(&self.store.log);
         let bulk = Arc::new(BulkFold::new(self.leased.logic().clone(), memory, directory));
-        let (mut to, mut round, mut left_before) = (Position::ZERO, ROUND_MIN, i64::MAX);
+        let (mut to, mut target) = (Position::ZERO, Position::ZERO);
+        let (mut round, mut left_before) = (ROUND_MIN, i64::MAX);
         loop {
-            let size = self.store.log.head().await?.size;
-            let left = size.0 - to.0;
-            // A log that grows faster than it is folded is not chased forever.
-            if left == 0
-                || (to > Position::ZERO && (left < INCREMENTAL_BELOW || left >= left_before))
-            {
-                break;
+            if to == target {
+                target = self.store.log.head().await?.size;
+                let left = target.0 - to.0;
+                // A log that grows faster than it is folded is not chased forever.
+                if left == 0
+                    || (to > Position::ZERO && (left < INCREMENTAL_BELOW || left >= left_before))
+                {
+                    break;
+                }
+                left_before = left;
             }
-            left_before = left;
-            let end = size.min(to.plus(round));
+            let end = target.min(to.plus(round));
             bulk.begin_round();
             let claimed = Arc::new(AtomicI64::new(to.0));
             let mut workers = self.start_workers(&bulk, &claimed, end);

@@ -8,8 +8,8 @@ const UNITS: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1
 
 /// Limit on the memory of a rebuild, in bytes: for what it folds, and about what it needs besides.
 ///
-/// What does not fit is written to a temporary file. The limit counts anonymous memory, and memory is estimated: a rebuild
-/// of large events may take some more.
+/// What does not fit is written to a temporary file. Memory is estimated, and the databases and the events in work take
+/// some whatever the limit is, so a small limit is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemoryLimit(pub usize);
 
@@ -17,7 +17,7 @@ impl MemoryLimit {
     /// Default limit, 1 GiB.
     pub const DEFAULT: Self = Self(1 << 30);
     /// Least limit that commands accept.
-    pub const MIN: Self = Self(64 << 20);
+    pub const MIN: Self = Self(16 << 20);
 
     /// Folded data that is kept in memory, in bytes. The rest is for the events that are read, the rows that are written
     /// and the databases.
@@ -77,15 +77,15 @@ mod tests {
     #[test]
     fn a_limit_is_bytes_or_a_number_of_a_unit() {
         for (text, bytes) in [
-            ("67108864", 64 << 20),
-            ("65536KiB", 64 << 20),
+            ("16777216", 16 << 20),
+            ("16384KiB", 16 << 20),
             ("512MiB", 512 << 20),
             ("2 GiB", 2 << 30),
         ] {
             assert_eq!(text.parse(), Ok(MemoryLimit(bytes)), "{text}");
         }
-        for text in ["", "GiB", "1", "63MiB", "-1GiB", "1.5GiB", "1GB", "99999999999999999999"] {
-            assert!(text.parse::<MemoryLimit>().unwrap_err().contains("at least 64MiB"), "{text}");
+        for text in ["", "GiB", "1", "15MiB", "-1GiB", "1.5GiB", "1GB", "99999999999999999999"] {
+            assert!(text.parse::<MemoryLimit>().unwrap_err().contains("at least 16MiB"), "{text}");
         }
         assert_eq!(MemoryLimit::default().to_string(), "1GiB");
         assert_eq!(MemoryLimit(1_000).to_string(), "1000");

@@ -35,6 +35,7 @@ mod reconcile;
 mod run_once {
     mod allocations;
     pub(crate) mod fold;
+    mod footprint;
 }
 mod stalls;
 mod store;

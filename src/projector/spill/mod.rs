@@ -91,3 +91,6 @@ impl Spill {
         Merge::new(self, rest, buffer_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

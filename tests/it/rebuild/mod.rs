@@ -8,6 +8,7 @@ mod sqlite_only {
 }
 mod parked;
 mod signals;
+mod spilled;
 mod stepped;
 mod together;
 
