@@ -43,6 +43,8 @@ pub(super) struct Build<'a, T> {
     /// Receives the events of the rebuild.
     pub(super) on_event: &'a mut T,
     counters: Arc<Counters>,
+    /// Size of the temporary file, in bytes.
+    spilled_bytes: u64,
     /// Time of the next record of the progress.
     record_at: Duration,
 }
@@ -76,7 +78,8 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     ) -> Self {
         let stopwatch = Clock::stopwatch();
         let (counters, record_at) = (Arc::default(), Duration::ZERO);
-        Self { store, leased, clock, stop, stopwatch, on_event, counters, record_at }
+        let spilled_bytes = 0;
+        Self { store, leased, clock, stop, stopwatch, on_event, counters, spilled_bytes, record_at }
     }
 
     /// Makes it live, once it has folded everything that the live one has: no reader goes back in time.
@@ -102,11 +105,12 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
 
     /// Releases the generation.
     pub(super) async fn end(self) -> Rebuilt {
-        let Self { store, leased, stopwatch, counters, .. } = self;
+        let Self { store, leased, stopwatch, counters, spilled_bytes, .. } = self;
         let rebuilt = Rebuilt {
             generation: leased.generation,
             position: leased.position,
             parked: counters.parked(),
+            spilled_bytes,
             elapsed: stopwatch.elapsed(),
         };
         leased.release(store).await;
@@ -148,6 +152,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             to = Position(claimed.load(Ordering::Relaxed)).min(end);
             round = (round * 2).min(ROUND_MAX);
         }
+        self.spilled_bytes = bulk.spilled_bytes();
         self.write(beside_the_runtime(move || bulk.take_all()).await??).await?;
         if !self.leased.advance(self.store, to).await? {
             return Err(self.taken_over());

@@ -130,6 +130,11 @@ impl BulkFold {
         Ok(Drained::new(merge, unkeyed))
     }
 
+    /// Size of the temporary file, in bytes.
+    pub(super) fn spilled_bytes(&self) -> u64 {
+        self.spill().bytes()
+    }
+
     /// Estimated memory, in bytes.
     fn memory_bytes(&self) -> usize {
         self.customers.memory_bytes()

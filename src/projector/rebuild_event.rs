@@ -17,6 +17,8 @@ pub struct Rebuilt {
     pub position: Position,
     /// Number of parked events.
     pub parked: usize,
+    /// Size of the temporary file that held what did not fit into memory, in bytes.
+    pub spilled_bytes: u64,
     /// Duration of the rebuild.
     pub elapsed: Duration,
 }

@@ -8,7 +8,7 @@
 //! and whether (f) takes longer than (a).
 //!
 //! `cargo bench --bench rebuild`; `BENCH_EVENTS`, `BENCH_SUBSCRIPTIONS` and `BENCH_MONTHS` say how large
-//! the log is.
+//! the log is, and `SUBLEDGER_MEMORY` how much memory (a) may take.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -34,7 +34,7 @@ use subledger::audit;
 use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
-use subledger::projector::{self, Projector};
+use subledger::projector::{self, MemoryLimit, Projector};
 use subledger::store::{DatabaseUrl, EventSource, NewEvent, OpenMode, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +73,11 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let own = sqlite_scan(&path, events, threads).await?;
     let scanned = scan(&store, events, threads, |_, _| {}).await?;
     let parsed = scan(&store, events, threads, parse::parse).await?;
-    let memory = anonymous_memory::Watch::start();
+    let memory =
+        std::env::var("SUBLEDGER_MEMORY").map_or(Ok(MemoryLimit::DEFAULT), |it| it.parse());
+    let memory: MemoryLimit = memory.map_err(anyhow::Error::msg)?;
+    let (watch, baseline) =
+        (anonymous_memory::Watch::start(), anonymous_memory::status_kb("RssAnon:") / 1_000);
     let stopwatch = Clock::stopwatch();
     let stop = CancellationToken::new();
     let rebuilt = projector::rebuild(
@@ -81,12 +85,12 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
         &Logic::default(),
         &Clock::System,
         &stop,
-        projector::RebuildOptions::SWAP,
+        projector::RebuildOptions { memory, ..projector::RebuildOptions::SWAP },
         |_| {},
     )
     .await?;
     let rebuild = stopwatch.elapsed();
-    let peak = memory.peak_mb();
+    let peak = watch.peak_mb();
     anyhow::ensure!(rebuilt.position == Position(events) && rebuilt.parked == 0);
     let stopwatch = Clock::stopwatch();
     let report = audit::verify(&store, None, |_| {}).await?;
@@ -112,8 +116,9 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     table.add_row(["(e) following a backlog".to_owned(), rate, seconds, String::new()]);
     println!(
         "{events} events of {} subscriptions, {bytes} bytes each in the log; {threads} threads; a rebuild's \
-         peak of anonymous memory {peak} MB; the read model has {} MB",
+         peak of anonymous memory {peak} MB within {memory}, {baseline} MB of it before; {} MB in a temporary file; the read model has {} MB",
         size.subscriptions,
+        rebuilt.spilled_bytes / 1_000_000,
         written / 1_000_000,
     );
     Ok(table)

@@ -69,6 +69,7 @@ async fn rebuilt_within(ledger: &Ledger, memory: MemoryLimit) -> Rebuilt {
 
 async fn outcome(ledger: &Ledger, memory: MemoryLimit) -> (Tables, Vec<SubscriptionRow>) {
     let rebuilt = rebuilt_within(ledger, memory).await;
+    assert_eq!(rebuilt.spilled_bytes > 0, memory < MemoryLimit::DEFAULT, "{memory}");
     assert_eq!(rebuilt.position, ledger.store.log.head().await.unwrap().size);
     (Tables::read(ledger, rebuilt.generation).await, rows(&ledger.store).await)
 }
@@ -90,7 +91,7 @@ async fn it_gives_the_same_bytes_in_every_table_as_one_in_memory() {
 
     let expected = outcome(&ledger, MemoryLimit::DEFAULT).await;
     let (tables, rows) = &expected;
-    assert!(rows.len() >= 60 && tables.states.len() > 50, "{} rows", rows.len());
+    assert!(rows.len() > 50 && tables.states.len() > 50, "{} rows", rows.len());
     assert!(tables.timeline.len() > 1_000, "{} events", tables.timeline.len());
     assert!(!tables.users.is_empty() && !tables.links.is_empty() && !tables.names.is_empty());
     assert_eq!(tables.parked.len(), 2);

@@ -21,7 +21,6 @@ fn the_estimate_is_near_what_is_allocated() {
             allocated += usize::try_from(copied.bytes_current).unwrap();
         }
         let (bytes, of) = (allocated / states.len(), estimated * 100 / allocated);
-        assert!((70..160).contains(&of), "{months} months, {bytes} bytes each: {of}% estimated");
-        println!("{months} months, {bytes} bytes each: {of}% estimated");
+        assert!((80..130).contains(&of), "{months} months, {bytes} bytes each: {of}% estimated");
     }
 }
