@@ -150,7 +150,8 @@
 //! takes the lease of the generation and folds the log in memory, in chunks that all processors share: joining is
 //! commutative, so no chunk waits for another. What grows with the events (timelines, links) is written from time to
 //! time, what grows with the customers (states, rows) once at the end, in the order of the tables and under the token
-//! of the lease; then the checkpoint is set. Events that arrived meanwhile are folded batch by batch, as a follower
+//! of the lease; then the checkpoint is set. While memory is over its limit, the customers go to a temporary file as a
+//! run in the order of their keys, and a merge of the runs joins their partial states at the end. Events that arrived meanwhile are folded batch by batch, as a follower
 //! does it.
 //!
 //! When it has caught up, it is compared with the live generation in one read transaction: SQL counts and lists the
