@@ -33,8 +33,10 @@ fn spill(directory: &Path) -> Spill {
     spill
 }
 
-/// Merged customers: id, positions, greatest position in the state, users.
-fn merged(spill: Spill) -> Result<Vec<(String, Vec<i64>, i64, usize)>, StoreError> {
+/// Merged customer: id, positions, greatest position in the state, number of users.
+type Joined = (String, Vec<i64>, i64, usize);
+
+fn merged(spill: Spill) -> Result<Vec<Joined>, StoreError> {
     let mut merge = spill.merge(vec![customer("cus_1", 5), customer("cus_4", 6)], 0)?;
     let mut all = Vec::new();
     while let Some(piece) = merge.next_piece(Pieces { customers: 2, ..ALL })? {
