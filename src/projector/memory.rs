@@ -22,7 +22,7 @@ impl MemoryLimit {
     /// Folded data that is kept in memory, in bytes. The rest is for the events that are read, the rows that are written
     /// and the databases.
     pub(super) fn folded_bytes(self) -> usize {
-        self.0 / 8 * 5
+        self.0 / 4 * 3
     }
 
     /// Events of one round, in bytes, which are in memory twice: while they are folded and while they are written.

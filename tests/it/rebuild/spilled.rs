@@ -96,7 +96,7 @@ async fn it_gives_the_same_bytes_in_every_table_as_one_in_memory() {
     assert!(!tables.users.is_empty() && !tables.links.is_empty() && !tables.names.is_empty());
     assert_eq!(tables.parked.len(), 2);
     // After every chunk, every few chunks, and once or twice.
-    for bytes in [0, 200_000, 2_000_000] {
+    for bytes in [0, 200_000, 1_000_000] {
         let spilled = outcome(&ledger, MemoryLimit(bytes)).await;
         assert!(spilled == expected, "{bytes} bytes");
     }
