@@ -12,7 +12,7 @@ use super::listed_events::ListedEvents;
 use super::sink::Sink;
 use super::step::{List, Step};
 use crate::clock::Clock;
-use crate::ids::Scope;
+use crate::ids::{InvoiceId, Scope, SubscriptionId};
 use crate::store::{BackfillProgress, Store, StoreError};
 use crate::stripe::observation::ApiRequest;
 use crate::stripe_api::{ApiClient, ApiError, ListPage};
@@ -50,6 +50,9 @@ pub(crate) struct Reader<'a, S> {
     /// Hashes of the ids of the customers, subscriptions and invoices that the lists of this process have shown.
     seen: HashSet<u64>,
     hasher: RandomState,
+    /// Invoices that were asked for one by one and answered, with the subscriptions whose latest they were in the
+    /// ledger. The first 10,000, and only for a comparison.
+    pub(crate) asked_invoices: Vec<(SubscriptionId, InvoiceId)>,
 }
 
 impl<'a, S: Sink> Reader<'a, S> {
@@ -62,7 +65,8 @@ impl<'a, S: Sink> Reader<'a, S> {
         sink: S,
     ) -> Self {
         let (read_whole, seen, hasher) = (HashSet::new(), HashSet::new(), RandomState::new());
-        Self { store, client, scope, extent, clock, sink, read_whole, seen, hasher }
+        let asked_invoices = Vec::new();
+        Self { store, client, scope, extent, clock, sink, read_whole, seen, hasher, asked_invoices }
     }
 
     /// True if the step is read in this mode.

@@ -20,6 +20,9 @@ pub(super) const ROWS_AT_ONCE: usize = 500;
 /// Number of times that rows are read again because the latest invoice of one is gone.
 const AGAIN_MAX: u32 = 20;
 
+/// Invoices that a comparison remembers to have asked for, at most.
+const ASKED_INVOICES_MAX: usize = 10_000;
+
 /// List of the test clocks.
 const CLOCKS: &str = "/v1/test_helpers/test_clocks";
 
@@ -206,6 +209,9 @@ impl<S: Sink> Reader<'_, S> {
         self.note_seen_id(id.as_str());
         if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
             self.take_answer(&answer, progress).await?;
+            if self.extent == Extent::Current && self.asked_invoices.len() < ASKED_INVOICES_MAX {
+                self.asked_invoices.push((row.subscription_id.clone(), id.clone()));
+            }
             return Ok(false);
         }
         let request = self.request_of_now(row.customer_id.as_str()).await?;
@@ -221,6 +227,10 @@ impl<S: Sink> Reader<'_, S> {
         progress: &mut BackfillProgress,
     ) -> Result<(), BackfillError> {
         for id in ids {
+            if self.has_seen(id.as_str()) {
+                continue;
+            }
+            self.note_seen_id(id.as_str());
             if let Some(answer) = self.get(&format!("/v1/invoices/{id}"), &[]).await? {
                 self.take_answer(&answer, progress).await?;
             }

@@ -1,6 +1,6 @@
 //! Run of a reconciliation: reads the lists, judges what differs, and heals it if asked to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::class::Class;
@@ -13,7 +13,7 @@ use crate::backfill::{
     Appender, BackfillError, Extent, FoldWait, List, Reader, Sink, Step, states_of,
 };
 use crate::clock::Clock;
-use crate::ids::{CustomerKey, InvoiceId, Scope};
+use crate::ids::{CustomerKey, InvoiceId, Scope, SubscriptionId};
 use crate::projection::rows::rows;
 use crate::projection::state::CustomerState;
 use crate::projector::logic_of;
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
         let started_at = self.clock.now().to_stripe_time();
         let totals = self.read_all(&mut reader, started_at, on_progress).await?;
         self.relist_events(&mut reader, started_at).await?;
-        let (mut report, invoices) = self.judge_all(&mut reader.sink).await?;
+        let (mut report, mut invoices) = self.judge_all(&mut reader.sink).await?;
         if !invoices.is_empty() {
             // They are older than the lists, and decide about access.
             let mut progress = BackfillProgress::default();
@@ -148,6 +148,11 @@ impl<'a> Run<'a> {
             report = self.judge_all(&mut reader.sink).await?.0;
         }
         report.unreadable = totals.unreadable;
+        // Once the lists are folded, these are not the latest ones any more, and nobody would ask for them.
+        let differing: HashSet<&SubscriptionId> =
+            report.differences.iter().map(|it| &it.subscription_id).collect();
+        let asked = reader.asked_invoices.into_iter().filter(|(id, _)| differing.contains(id));
+        invoices.extend(asked.map(|(_, invoice)| invoice));
         Ok((report, invoices))
     }
 
