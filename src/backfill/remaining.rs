@@ -217,6 +217,10 @@ impl<S: Sink> Reader<'_, S> {
         let request = self.request_of_now(row.customer_id.as_str()).await?;
         let gone = Candidate::gone_invoice(id.as_str(), row, &self.scope, &request);
         self.take_gone(gone, progress).await?;
+        // The subscription goes on to name it, so the one before may be known to nobody and too old for the list.
+        let query = vec![("subscription", row.subscription_id.to_string())];
+        let page = self.page(&List { path: "/v1/invoices", query }, None).await?;
+        self.take(Step::Invoices, &page.objects, &page.request, progress).await?;
         Ok(true)
     }
 
