@@ -8,7 +8,7 @@ const UNITS: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1
 
 /// Limit on the memory of a rebuild, in bytes: for what it folds, and about what it needs besides.
 ///
-/// What does not fit is written to a temporary file. Memory is estimated, and the databases and the events in work take
+/// Data that does not fit is written to a temporary file. Memory is estimated, and the databases and the events in work take
 /// some whatever the limit is, so a small limit is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemoryLimit(pub usize);
