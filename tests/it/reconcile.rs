@@ -122,13 +122,8 @@ async fn check(plan: &Plan) -> BTreeMap<Class, usize> {
         .collect();
     assert!(wrong.is_empty(), "{} named wrong:\n{}", wrong.len(), wrong.join("\n"));
     let ids: BTreeSet<&str> = named.iter().map(|it| it.subscription_id.as_str()).collect();
-    // Of a subscription that is over nobody asks for the features.
-    let is_over = |id: &str| {
-        true_rows.iter().any(|row| row.subscription_id.as_str() == id && row.ended_at.is_some())
-    };
-    let is_asked = |id: &str, class: &Class| *class != Class::CutList || !is_over(id);
-    let missing = expected.iter().filter(|(id, class)| is_asked(id, class));
-    let missing: Vec<_> = missing.filter(|(id, _)| !ids.contains(id.as_str())).collect();
+    let missing = expected.iter().filter(|(id, _)| !ids.contains(id.as_str()));
+    let missing: Vec<_> = missing.collect();
     assert!(missing.is_empty(), "{} not found: {missing:#?}", missing.len());
     let with_events = |it: &&&Difference| it.class == Class::MissedDelivery && it.event_count > 0;
     assert!(named.iter().any(|it| with_events(&it) && it.since.is_some()));

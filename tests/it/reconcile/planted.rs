@@ -323,8 +323,9 @@ impl Customer<'_> {
         let rows: HashMap<_, _> =
             rows.iter().map(|row| (row.subscription_id.clone(), content(row))).collect();
         let differs = |row: &&SubscriptionRow| {
+            // Of a subscription that is over nobody asks for the features.
             row.items_truncated
-                || row.features_truncated
+                || (row.features_truncated && row.ended_at.is_none())
                 || rows.get(&row.subscription_id) != Some(&content(row))
         };
         let differing: Vec<String> = (self.true_rows.iter().filter(differs))

@@ -160,8 +160,9 @@ async fn a_service_says_that_a_backfill_is_needed_and_counts_what_was_never_deli
     options.clock = clock.clone();
     options.sync = Some(SyncOptions::new(world.client(true)));
     let server = TestServer::run(folder, options).await;
-    until(async || sync_status(&server).never_delivered > 0).await;
-    until(async || server.metric("subledger_sync_age_seconds").await >= 0.0).await;
+    until(async || sync_status(&server).needs_backfill).await;
+    assert!(sync_status(&server).never_delivered > 0);
+    assert!(server.metric("subledger_sync_age_seconds").await >= 0.0);
     let health: Value = server.read("/healthz").await;
     let reasons = health["reasons"].to_string();
     assert!(reasons.contains("a backfill is needed: run `subledger backfill`"), "{health}");
