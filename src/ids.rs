@@ -144,7 +144,7 @@ pub struct Scope {
 }
 
 /// Unit of folding: a customer in a scope.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CustomerKey {
     /// Account and mode.
     pub scope: Scope,

@@ -11,7 +11,7 @@
 //!             Stripe ──POST──▶ http/webhook ──▶ ingest ──▶ log            200 after the commit
 //!                                                           │ positions 1, 2, 3, … in commit order
 //!                                             projector ◀───┘
-//!                            (live: follows the log; rebuild: folds the whole log into a new generation)
+//!                            (live: follows the log; rebuild: makes a new generation, from the states or the log)
 //!                                                           │ pure fold, customer by customer
 //!                                              read model ──┴──▶ http (reads), cli, audit
 //! ```
@@ -53,7 +53,8 @@
 //! | [`ids`], [`time`], [`clock`] | types that all modules share; only [`clock`] reads a clock |
 //!
 //! `migrations/` holds the tables of the log, to which migrations are only added. `projections/` holds the tables of
-//! the read model and the policy, which may be edited freely, because a rebuild creates the tables again.
+//! the fold layer and of the read model, and the policy, which may be edited freely, because a rebuild creates the tables
+//! again.
 //!
 //! # Invariants
 //!
@@ -145,14 +146,21 @@
 //!
 //! # A rebuild runs
 //!
-//! The policy or the fold was changed. [`projector::rebuild`] builds a new **generation**: the tables of the read model
-//! under a new number, with the policy stored beside them, because whoever folds a generation must use its policy. It
-//! takes the lease of the generation and folds the log in memory, in chunks that all processors share: joining is
-//! commutative, so no chunk waits for another. What grows with the events (timelines, links) is written from time to
+//! The policy or the fold was changed. [`projector::rebuild`] builds a new **generation**: the tables of the rows under a
+//! new number, with the policy stored beside them, because whoever writes a generation must use its policy. It takes the
+//! lease of the generation.
+//!
+//! If only the rules differ, the generation stands over the **fold layer** of the live one, and its rows are made from
+//! the states of the customers, in pages and on all processors. A state knows no policy and no clock. States that change
+//! meanwhile belong to events after the position that the layer had at the beginning; their customers get their rows
+//! again afterwards.
+//!
+//! If the fold differs, the generation gets a layer of its own, and the log is folded in memory, in chunks that all
+//! processors share: joining is commutative, so no chunk waits for another. What grows with the events (timelines, links) is written from time to
 //! time, what grows with the customers (states, rows) once at the end, in the order of the tables and under the token
 //! of the lease; then the checkpoint is set. While memory is over its limit, the customers go to a temporary file as a
-//! run in the order of their keys, and a merge of the runs joins their partial states at the end. Events that arrived meanwhile are folded batch by batch, as a follower
-//! does it.
+//! run in the order of their keys, and a merge of the runs joins their partial states at the end. Events that arrived
+//! meanwhile are folded batch by batch, as a follower does it.
 //!
 //! When it has caught up, it is compared with the live generation in one read transaction: SQL counts and lists the
 //! differences, who loses and who gains access, and by which fields. A dry run ends here and drops the generation.

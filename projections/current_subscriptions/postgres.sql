@@ -1,4 +1,4 @@
--- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew.
+-- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew from the fold layer.
 --
 -- Columns come only at the end, so that the view keeps its place and what was granted on it.
 -- The columns of current_subscriptions are those of SubscriptionRow, in its order, but for those
@@ -69,69 +69,6 @@ CREATE TABLE current_subscriptions_g{g} (
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 );
 
--- What is kept of each customer; only the fold can read it.
-CREATE TABLE customers_g{g} (
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    customer_id     text COLLATE "C" NOT NULL,
-    state           bytea NOT NULL,
-    PRIMARY KEY (account, livemode, customer_id)
-);
-
--- Which events concern whom. subscription_id is '' where an event names none.
-CREATE TABLE timeline_g{g} (
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    customer_id     text COLLATE "C" NOT NULL,
-    subscription_id text COLLATE "C" NOT NULL,
-    position        bigint NOT NULL,
-    created         bigint NOT NULL,
-    PRIMARY KEY (account, livemode, customer_id, subscription_id, position)
-);
-
--- Whose timelines a subscription is on: its customer's.
-CREATE TABLE subscription_customers_g{g} (
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    subscription_id text COLLATE "C" NOT NULL,
-    customer_id     text COLLATE "C" NOT NULL,
-    PRIMARY KEY (account, livemode, subscription_id, customer_id)
-);
-
--- Which customers ever were a user's: those that any event links to the user, whoever owns their
--- subscriptions now.
-CREATE TABLE user_customers_g{g} (
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    user_id         text COLLATE "C" NOT NULL,
-    customer_id     text COLLATE "C" NOT NULL,
-    PRIMARY KEY (account, livemode, user_id, customer_id)
-);
-
--- Which customer a payment belongs to: charges, payment intents and invoices, which events name without
--- a customer. The owner is a customer, or another such object that leads to one.
-CREATE TABLE links_g{g} (
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    object_id       text COLLATE "C" NOT NULL,
-    owner_id        text COLLATE "C" NOT NULL,
-    PRIMARY KEY (account, livemode, owner_id, object_id)
-);
-
--- Names of products and prices: each as the event of the greatest (deleted, created, changed, event_id) has
--- it. What was deleted keeps its name, because rows still refer to it.
-CREATE TABLE catalogue_g{g} (
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    id              text COLLATE "C" NOT NULL,
-    name            text,
-    deleted         boolean NOT NULL,
-    created         bigint NOT NULL,
-    changed         boolean NOT NULL,
-    event_id        text COLLATE "C" NOT NULL,
-    PRIMARY KEY (account, livemode, id)
-);
-
 -- Properties of items by which subscriptions are found: price, product and lookup key of every item, not only of
 -- the first. Entries are only added: the row says whether a subscription still has such an item.
 CREATE TABLE item_properties_g{g} (
@@ -144,24 +81,10 @@ CREATE TABLE item_properties_g{g} (
     PRIMARY KEY (account, livemode, customer_id, subscription_id, property, value)
 );
 
--- Events whose fold failed.
-CREATE TABLE parked_g{g} (
-    position        bigint NOT NULL,
-    event_id        text COLLATE "C" NOT NULL,
-    account         text COLLATE "C" NOT NULL,
-    livemode        boolean NOT NULL,
-    customer_id     text COLLATE "C" NOT NULL,
-    subscription_id text COLLATE "C" NOT NULL,
-    type            text NOT NULL,
-    reason          text NOT NULL,
-    PRIMARY KEY (position, event_id)
-);
-
 -- The indexes come last: they are made when the rows of a rebuild are there.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
 -- Those that the policy grants access come first.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_access ON current_subscriptions_g{g} (account, livemode, user_id, entitled DESC, subscription_id);
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_cut_short ON current_subscriptions_g{g} (account, livemode, user_id) WHERE items_truncated;
-CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);
 CREATE INDEX IF NOT EXISTS item_properties_g{g}_by_value ON item_properties_g{g} (account, livemode, property, value, subscription_id, customer_id);

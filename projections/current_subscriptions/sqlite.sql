@@ -1,4 +1,4 @@
--- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew.
+-- The tables of one generation; {g} is its number. Edit freely: a rebuild makes them anew from the fold layer.
 --
 -- Readable with SQLite 3.35, so that any program can: no STRICT tables, which came with 3.37.
 --
@@ -71,69 +71,6 @@ CREATE TABLE current_subscriptions_g{g} (
     PRIMARY KEY (account, livemode, customer_id, subscription_id)
 );
 
--- What is kept of each customer; only the fold can read it.
-CREATE TABLE customers_g{g} (
-    account     TEXT    NOT NULL,
-    livemode    INTEGER NOT NULL,
-    customer_id TEXT    NOT NULL,
-    state       BLOB    NOT NULL,
-    PRIMARY KEY (account, livemode, customer_id)
-);
-
--- Which events concern whom. subscription_id is '' where an event names none.
-CREATE TABLE timeline_g{g} (
-    account         TEXT    NOT NULL,
-    livemode        INTEGER NOT NULL,
-    customer_id     TEXT    NOT NULL,
-    subscription_id TEXT    NOT NULL,
-    position        INTEGER NOT NULL,
-    created         INTEGER NOT NULL,
-    PRIMARY KEY (account, livemode, customer_id, subscription_id, position)
-) WITHOUT ROWID;
-
--- Whose timelines a subscription is on: its customer's.
-CREATE TABLE subscription_customers_g{g} (
-    account         TEXT    NOT NULL,
-    livemode        INTEGER NOT NULL,
-    subscription_id TEXT    NOT NULL,
-    customer_id     TEXT    NOT NULL,
-    PRIMARY KEY (account, livemode, subscription_id, customer_id)
-) WITHOUT ROWID;
-
--- Which customers ever were a user's: those that any event links to the user, whoever owns their
--- subscriptions now.
-CREATE TABLE user_customers_g{g} (
-    account     TEXT    NOT NULL,
-    livemode    INTEGER NOT NULL,
-    user_id     TEXT    NOT NULL,
-    customer_id TEXT    NOT NULL,
-    PRIMARY KEY (account, livemode, user_id, customer_id)
-) WITHOUT ROWID;
-
--- Which customer a payment belongs to: charges, payment intents and invoices, which events name without
--- a customer. The owner is a customer, or another such object that leads to one.
-CREATE TABLE links_g{g} (
-    account     TEXT    NOT NULL,
-    livemode    INTEGER NOT NULL,
-    object_id   TEXT    NOT NULL,
-    owner_id    TEXT    NOT NULL,
-    PRIMARY KEY (account, livemode, owner_id, object_id)
-) WITHOUT ROWID;
-
--- Names of products and prices: each as the event of the greatest (deleted, created, changed, event_id) has
--- it. What was deleted keeps its name, because rows still refer to it.
-CREATE TABLE catalogue_g{g} (
-    account  TEXT    NOT NULL,
-    livemode INTEGER NOT NULL,
-    id       TEXT    NOT NULL,
-    name     TEXT,
-    deleted  INTEGER NOT NULL,
-    created  INTEGER NOT NULL,
-    changed  INTEGER NOT NULL,
-    event_id TEXT    NOT NULL,
-    PRIMARY KEY (account, livemode, id)
-) WITHOUT ROWID;
-
 -- Properties of items by which subscriptions are found: price, product and lookup key of every item, not only of
 -- the first. Entries are only added: the row says whether a subscription still has such an item.
 CREATE TABLE item_properties_g{g} (
@@ -146,24 +83,10 @@ CREATE TABLE item_properties_g{g} (
     PRIMARY KEY (account, livemode, customer_id, subscription_id, property, value)
 ) WITHOUT ROWID;
 
--- Events whose fold failed.
-CREATE TABLE parked_g{g} (
-    position        INTEGER NOT NULL,
-    event_id        TEXT    NOT NULL,
-    account         TEXT    NOT NULL,
-    livemode        INTEGER NOT NULL,
-    customer_id     TEXT    NOT NULL,
-    subscription_id TEXT    NOT NULL,
-    type            TEXT    NOT NULL,
-    reason          TEXT    NOT NULL,
-    PRIMARY KEY (position, event_id)
-) WITHOUT ROWID;
-
 -- The indexes come last: they are made when the rows of a rebuild are there.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_id ON current_subscriptions_g{g} (account, livemode, subscription_id);
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_user ON current_subscriptions_g{g} (account, livemode, user_id, subscription_id);
 -- Those that the policy grants access come first.
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_by_access ON current_subscriptions_g{g} (account, livemode, user_id, entitled DESC, subscription_id);
 CREATE INDEX IF NOT EXISTS current_subscriptions_g{g}_cut_short ON current_subscriptions_g{g} (account, livemode, user_id) WHERE items_truncated;
-CREATE INDEX IF NOT EXISTS parked_g{g}_by_subscription ON parked_g{g} (account, livemode, subscription_id);
 CREATE INDEX IF NOT EXISTS item_properties_g{g}_by_value ON item_properties_g{g} (account, livemode, property, value, subscription_id, customer_id);

@@ -8,7 +8,7 @@ use crate::projection::catalogue::{Catalogue, CatalogueEntry};
 use crate::projection::effects::EventEffects;
 use crate::projection::novelty::Novelty;
 use crate::projection::state::CustomerState;
-use crate::store::{GenerationId, ReadModel, StoreError};
+use crate::store::{GenerationTables, ReadModel, StoreError};
 
 /// Outcome of a comparison.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub(crate) async fn compare(
     let customers: BTreeSet<&CustomerKey> =
         effects().filter_map(EventEffects::changed_customer).collect();
     let customers: Vec<CustomerKey> = customers.into_iter().cloned().collect();
-    let states = states_of(read_model, live.id, &customers).await?;
+    let states = states_of(read_model, live.tables(), &customers).await?;
     let named = effects().filter_map(|it| it.catalogue.as_ref());
     let named: Vec<(Scope, &str)> = named.map(|it| (it.scope.clone(), it.id.as_str())).collect();
     let names = read_model.names(live.id, &named).await?;
@@ -50,10 +50,10 @@ pub(crate) async fn compare(
 /// Folded states of customers, of those that have one.
 pub(crate) async fn states_of(
     read_model: &ReadModel,
-    generation: GenerationId,
+    tables: GenerationTables,
     customers: &[CustomerKey],
 ) -> Result<HashMap<CustomerKey, CustomerState>, StoreError> {
-    let states = read_model.states(generation, customers).await?.into_iter();
+    let states = read_model.states(tables, customers).await?.into_iter();
     let read = states.map(|(key, bytes)| {
         let damaged = |_| {
             let what = format!("the state of {} cannot be read", key.customer);

@@ -94,7 +94,7 @@ async fn finish(store: &Store, logic: &Logic, context: &Context) -> anyhow::Resu
     let mut progress = RebuildProgress::new();
     let on_event = |event: RebuildEvent<'_>| match event {
         RebuildEvent::Progress(now) => progress.show(now),
-        RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
+        RebuildEvent::Planned(_) | RebuildEvent::Difference(_) | RebuildEvent::NotCompared(_) => {}
     };
     let clock = &context.clock;
     let finished = erasure::finish(store, logic, clock, FILE_TIMEOUT, &stop, on_event).await;

@@ -1,13 +1,15 @@
-//! `rebuild`: builds a new generation of the read model from the log, compares it with the live one, and swaps them.
+//! `rebuild`: builds a new generation of the read model, compares it with the live one, and swaps them.
 
 use super::Context;
 use super::diff::DiffWriter;
-use super::output::{Format, FormatArgs, grouped};
+use super::output::{Format, FormatArgs};
 use super::progress::RebuildProgress;
 use super::report::{Exit, print_message};
 use super::signals;
 use crate::config::MemorySettings;
-use crate::projector::{self, Listing, RebuildEvent, RebuildMode, RebuildOptions};
+use crate::projector::{
+    self, FromLog, Listing, RebuildEvent, RebuildMode, RebuildOptions, RebuildPlan, RebuildSource,
+};
 use crate::store::{DatabaseUrl, OpenMode};
 
 /// Number of examples in a summary, each of lost and of gained access.
@@ -28,6 +30,10 @@ pub(super) struct Args {
     /// table, otherwise all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+
+    /// Begin at the first event of the log, also where the rows could be made from the customers' states
+    #[arg(long)]
+    from_log: bool,
 
     #[command(flatten)]
     memory: MemorySettings,
@@ -59,6 +65,12 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut diff = DiffWriter::new(args.format, listing);
     let clock = &context.clock;
     let on_event = |event: RebuildEvent<'_>| match event {
+        // Without a live generation there is no choice, and the comparison says so.
+        RebuildEvent::Planned(RebuildPlan {
+            source: RebuildSource::Log(FromLog::NothingToShare),
+            ..
+        }) => {}
+        RebuildEvent::Planned(plan) => print_message(&plan.to_string()),
         RebuildEvent::Progress(now) => progress.show(now),
         RebuildEvent::Difference(difference) => {
             progress.clear();
@@ -74,7 +86,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         &logic,
         clock,
         &stop,
-        RebuildOptions { mode, listing, memory: args.memory.memory },
+        RebuildOptions { mode, listing, memory: args.memory.memory, from_log: args.from_log },
         on_event,
     )
     .await;
@@ -83,13 +95,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let rebuilt = rebuilt?;
     let printed = diff.finish();
     let ending = if args.dry_run { "was a dry run and was dropped" } else { "is live" };
-    print_message(&format!(
-        "generation {} {ending}: {} events folded in {:.1?}, {} parked",
-        rebuilt.generation,
-        grouped(rebuilt.position.0),
-        rebuilt.elapsed,
-        rebuilt.parked
-    ));
+    print_message(&format!("generation {} {ending}: {rebuilt}", rebuilt.generation,));
     printed?;
     Ok(Exit::Done)
 }

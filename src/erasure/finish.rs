@@ -60,7 +60,7 @@ async fn rebuild(
         Some(live) => {
             let of_live = projector::logic_of(&live);
             let logic = of_live.as_ref().unwrap_or(logic);
-            let options = RebuildOptions::SWAP;
+            let options = RebuildOptions::SWAP_FROM_LOG;
             projector::rebuild(store, logic, clock, stop, options, on_event).await?.generation
         }
         None => GenerationId::MAX,

@@ -3,11 +3,11 @@
 //! Several objects may name it, arrive in any order and disagree. A fixed precedence decides. The row shows the
 //! source, and whether another source names another user.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Logic;
 use super::policy::UserSource;
-use super::state::{CustomerState, StateChange};
+use super::state::CustomerState;
 use super::user_link::{self, UserLink};
 use crate::ids::SubscriptionId;
 use crate::stripe::checkout_session::SessionFacts;
@@ -85,41 +85,6 @@ impl SubscriptionOwner {
             (Some(present), Some(user)) => self.has_conflict |= present != user,
         }
     }
-}
-
-/// Users that one event names, in any source that the policy uses. By these, the history of a user finds every
-/// customer that ever was theirs, whoever owns its subscriptions now.
-pub fn users_named_by(change: &StateChange, logic: &Logic) -> BTreeSet<String> {
-    let counts = |source: UserSource| logic.policy.user_sources.contains(&source);
-    let metadata = |metadata, source| named_by_metadata(metadata, logic).filter(|_| counts(source));
-    let mut named: BTreeSet<&str> = BTreeSet::new();
-    match change {
-        StateChange::Customer(group) => {
-            named.extend(
-                group
-                    .facts()
-                    .filter_map(|facts| metadata(&facts.metadata, UserSource::CustomerMetadata)),
-            );
-        }
-        StateChange::Subscription(_, group, _) => {
-            named.extend(
-                group.facts().filter_map(|facts| {
-                    metadata(&facts.metadata, UserSource::SubscriptionMetadata)
-                }),
-            );
-        }
-        StateChange::Session(_, group) => {
-            let by_reference =
-                counts(UserSource::CheckoutReference) || counts(UserSource::CustomerCheckout);
-            for facts in group.facts().filter(|facts| facts.is_completed) {
-                named.extend(named_by_reference(facts).filter(|_| by_reference));
-                named.extend(metadata(&facts.metadata, UserSource::CheckoutMetadata));
-            }
-        }
-        StateChange::UserLink(link) => named.extend(named_by_link(link)),
-        _ => {}
-    }
-    named.into_iter().map(str::to_owned).collect()
 }
 
 /// User that the metadata of a customer names.

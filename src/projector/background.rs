@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::diff::DiffEvent;
 use super::memory::MemoryLimit;
-use super::progress::{RebuildStatus, grouped, rate};
+use super::progress::RebuildStatus;
 use super::rebuild::rebuild;
 use super::rebuild_event::{RebuildError, RebuildEvent, RebuildOptions};
 use super::status::Status;
@@ -45,6 +45,7 @@ impl BackgroundRebuild {
             }
             let mut logged = Duration::ZERO;
             let on_event = |event: RebuildEvent<'_>| match event {
+                RebuildEvent::Planned(plan) => tracing::info!("{plan}"),
                 RebuildEvent::Progress(progress) => {
                     let rebuilding = RebuildStatus::from(progress);
                     status.send_modify(|status| status.rebuilding = Some(rebuilding));
@@ -70,10 +71,7 @@ impl BackgroundRebuild {
                 generation,
                 events,
                 parked,
-                "generation {generation} is live: {} events in {:.1?}, {} events/s, {parked} parked",
-                grouped(events),
-                rebuilt.elapsed,
-                grouped(rate(events, rebuilt.elapsed)),
+                "generation {generation} is live: {rebuilt}",
             );
             Ok(())
         });

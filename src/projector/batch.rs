@@ -4,10 +4,12 @@
 //! webhooks. It needs no state, so several chunks are read at once, and the next range while this one is folded and
 //! committed.
 
+use std::collections::HashSet;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{BATCH_BYTES_MAX, BATCH_CHUNKS_MAX, CHUNK_EVENTS, CHUNKS_AT_ONCE};
-use crate::ids::Position;
+use crate::ids::{CustomerKey, Position};
 use crate::projection::effects::{EventEffects, LoggedInput};
 use crate::store::{ChunkEvent, EventChunk, EventSource, Log, StoreError};
 use crate::time::ReceivedAt;
@@ -96,6 +98,12 @@ impl EffectsBatch {
             last_received_at: chunk.last_received_at,
             is_full: chunk.is_full,
         })
+    }
+
+    /// Customers whose state the events change, each once.
+    pub(super) fn changed_customers(&self) -> Vec<CustomerKey> {
+        let customers = self.effects.iter().filter_map(EventEffects::changed_customer);
+        customers.collect::<HashSet<_>>().into_iter().cloned().collect()
     }
 
     fn extend(&mut self, next: Self) {

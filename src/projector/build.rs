@@ -16,10 +16,10 @@ use super::generation::{FoldStep, LeasedGeneration, is_of_this_log};
 use super::memory::MemoryLimit;
 use super::progress::BuildProgress;
 use super::rebuild_event::{RebuildError, RebuildEvent, Rebuilt};
-use super::write::Batches;
+use super::write::{Batch, Batches};
 use crate::clock::{Clock, Stopwatch};
 use crate::ids::Position;
-use crate::store::{FoldBatch, Log, Store, StoreError, SwapOutcome};
+use crate::store::{FoldBatch, FoldLayer, Log, Store, StoreError, SwapOutcome};
 
 /// Events that are folded before their timelines are written, in the first round and at most. The number doubles
 /// from round to round: every round writes all over the table. A round also ends when its events take their share of
@@ -45,6 +45,8 @@ pub(super) struct Build<'a, T> {
     counters: Arc<Counters>,
     /// Size of the temporary file, in bytes.
     spilled_bytes: u64,
+    /// Number of customers whose rows were made from their states.
+    from_states: Option<i64>,
     /// Time of the next record of the progress.
     record_at: Duration,
 }
@@ -78,8 +80,18 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     ) -> Self {
         let stopwatch = Clock::stopwatch();
         let (counters, record_at) = (Arc::default(), Duration::ZERO);
-        let spilled_bytes = 0;
-        Self { store, leased, clock, stop, stopwatch, on_event, counters, spilled_bytes, record_at }
+        Self {
+            store,
+            leased,
+            clock,
+            stop,
+            stopwatch,
+            on_event,
+            counters,
+            spilled_bytes: 0,
+            from_states: None,
+            record_at,
+        }
     }
 
     /// Makes it live, once it has folded everything that the live one has: no reader goes back in time.
@@ -105,10 +117,11 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
 
     /// Releases the generation.
     pub(super) async fn end(self) -> Rebuilt {
-        let Self { store, leased, stopwatch, counters, spilled_bytes, .. } = self;
+        let Self { store, leased, stopwatch, counters, spilled_bytes, from_states, .. } = self;
         let rebuilt = Rebuilt {
             generation: leased.generation,
             position: leased.position,
+            from_states,
             parked: counters.parked(),
             spilled_bytes,
             elapsed: stopwatch.elapsed(),
@@ -121,7 +134,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// the customers at the end.
     pub(super) async fn fold_at_once(&mut self, memory: MemoryLimit) -> Result<(), RebuildError> {
         let directory = spill_directory(&self.store.log);
-        let bulk = Arc::new(BulkFold::new(self.leased.logic().clone(), memory, directory));
+        let bulk = Arc::new(BulkFold::new(memory, directory));
         let (mut to, mut target) = (Position::ZERO, Position::ZERO);
         let (mut round, mut left_before) = (ROUND_MIN, i64::MAX);
         loop {
@@ -157,6 +170,36 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         if !self.leased.advance(self.store, to).await? {
             return Err(self.taken_over());
         }
+        Ok(())
+    }
+
+    /// Makes the rows of all customers of a fold layer from their states. `layer` was read before. States that change
+    /// meanwhile get their rows anew when the generation catches up from there.
+    pub(super) async fn make_rows(
+        &mut self,
+        layer: &FoldLayer,
+        customers: i64,
+    ) -> Result<(), RebuildError> {
+        let (read_model, tables) = (self.store.read_model.clone(), self.leased.lease().tables());
+        let mut batches = Batches::of_states(read_model, tables, self.leased.logic().clone());
+        let mut made = 0;
+        while let Some(batch) = batches.next().await? {
+            self.write_one(batch.rows).await?;
+            made += i64::try_from(batch.customers).unwrap_or(i64::MAX);
+            let events =
+                i128::from(layer.position.0) * i128::from(made) / i128::from(customers.max(made));
+            let events = i64::try_from(events).unwrap_or(i64::MAX);
+            self.counters.events.store(events, Ordering::Relaxed);
+        }
+        self.counters.events.store(layer.position.0, Ordering::Relaxed);
+        self.from_states = Some(made);
+        if !self.leased.start_over(self.store, layer).await? {
+            return Err(self.taken_over());
+        }
+        let parked = self.store.read_model.parked_count(self.leased.generation).await?;
+        self.counters
+            .parked
+            .store(usize::try_from(parked).unwrap_or(usize::MAX), Ordering::Relaxed);
         Ok(())
     }
 
@@ -202,9 +245,9 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         for batch in unkeyed {
             self.write_one(batch).await?;
         }
-        let mut batches = Batches::start(customers, self.leased.logic().clone());
-        while let Some(batch) = batches.next().await? {
-            self.write_one(batch).await?;
+        let mut batches = Batches::of_fold(customers, self.leased.logic().clone());
+        while let Some(Batch { rows, .. }) = batches.next().await? {
+            self.write_one(rows).await?;
         }
         Ok(())
     }

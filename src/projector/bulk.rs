@@ -9,27 +9,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::batch::EffectsBatch;
-use super::incremental::{Unkeyed, encoded, rows_of};
+use super::incremental::{Unkeyed, encode_state, rows_of};
 use super::memory::MemoryLimit;
 use super::spill::{Merge, Merged, Spill, StatelessRows, TimelineEvent};
 use crate::projection::Logic;
 use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, Parked, TimelineEntry};
 use crate::projection::observe::PaymentLink;
-use crate::projection::user::users_named_by;
+use crate::projection::user_candidate::{UserCandidate, candidates_of};
 use crate::store::{FoldBatch, StoreError};
 
 /// Rows of one kind that are written in one transaction.
 const ROWS_PER_WRITE: usize = 16_384;
 /// Text of a row of one event, its ids above all, in bytes.
 const TEXT_BYTES: usize = 96;
-/// Entry of a set of users beside its text, in bytes.
-const USER_BYTES: usize = 64;
+/// Entry of a set of candidates beside its text, in bytes.
+const CANDIDATE_BYTES: usize = 96;
 
-/// Bulk fold of one logic.
+/// Bulk fold of a log into a fold layer.
 #[derive(Debug)]
 pub(super) struct BulkFold {
-    logic: Logic,
     limit: MemoryLimit,
     customers: FoldedCustomers<StatelessRows>,
     unkeyed: Mutex<Unkeyed>,
@@ -42,9 +41,8 @@ pub(super) struct BulkFold {
 
 impl BulkFold {
     /// Starts empty. The directory is for the temporary file.
-    pub(super) fn new(logic: Logic, limit: MemoryLimit, directory: PathBuf) -> Self {
+    pub(super) fn new(limit: MemoryLimit, directory: PathBuf) -> Self {
         Self {
-            logic,
             limit,
             customers: FoldedCustomers::measured(limit.bodies_bytes()),
             unkeyed: Mutex::default(),
@@ -78,8 +76,9 @@ impl BulkFold {
                 self.customers.update(customer, |extra| extra.timeline.push(event));
             }
             if let Some((key, change)) = customer.zip(change) {
-                let users = users_named_by(&change, &self.logic);
-                self.customers.join(key, change, body_bytes, |extra| extra.add_users(users));
+                let candidates = candidates_of(&change);
+                let add = |extra: &mut StatelessRows| extra.add_candidates(candidates);
+                self.customers.join(key, change, body_bytes, add);
             }
             unkeyed.add(links, catalogue, parked);
         }
@@ -186,13 +185,13 @@ impl BulkFold {
 }
 
 impl StatelessRows {
-    /// Adds users. Returns the bytes that they take.
-    fn add_users(&mut self, users: impl IntoIterator<Item = String>) -> usize {
-        let add = |user: String| {
-            let bytes = USER_BYTES + user.len();
-            if self.users.insert(user) { bytes } else { 0 }
+    /// Adds candidates for users. Returns the bytes that they take.
+    fn add_candidates(&mut self, candidates: impl IntoIterator<Item = UserCandidate>) -> usize {
+        let add = |candidate: UserCandidate| {
+            let bytes = CANDIDATE_BYTES + candidate.key.len() + candidate.value.len();
+            if self.candidates.insert(candidate) { bytes } else { 0 }
         };
-        users.into_iter().map(add).sum()
+        candidates.into_iter().map(add).sum()
     }
 }
 
@@ -240,8 +239,8 @@ pub(super) fn batch_of(customers: Vec<Merged>, logic: &Logic) -> Result<FoldBatc
     let mut batch = FoldBatch::default();
     for merged in customers {
         let FoldedCustomer { key, state, extra, .. } = merged.join()?;
-        let StatelessRows { mut timeline, users } = extra;
-        batch.users.extend(users.into_iter().map(|user| (key.clone(), user)));
+        let StatelessRows { mut timeline, candidates } = extra;
+        batch.candidates.extend(candidates.into_iter().map(|it| (key.clone(), it)));
         // In the order of the table, so that each row is written beside the one before.
         timeline.sort_by(|a, b| (&a.subscription, a.position).cmp(&(&b.subscription, b.position)));
         batch.timeline.extend(timeline.into_iter().map(|event| TimelineEntry {
@@ -253,7 +252,7 @@ pub(super) fn batch_of(customers: Vec<Merged>, logic: &Logic) -> Result<FoldBatc
         if let Some(mut state) = state {
             state.materialize();
             batch.rows.extend(rows_of(&key, &state, logic));
-            batch.states.push((key, encoded(&state)?));
+            batch.states.push((key, encode_state(&state)?));
         }
     }
     Ok(batch)

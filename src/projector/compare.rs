@@ -12,7 +12,8 @@ use super::diff::{DiffEvent, DiffSummary, Listing};
 use super::generation::is_of_this_log;
 use super::lease_watch::seems_held;
 use super::rebuild_event::{RebuildError, RebuildEvent};
-use crate::store::{AccessEffect, ChangedSubscription, Comparison, GenerationLogic, StoreError};
+use super::rebuild_plan::differing_rules;
+use crate::store::{AccessEffect, ChangedSubscription, Comparison, StoreError};
 use crate::time::StripeTime;
 
 /// Number of attempts to bring both to one position before customers are left out.
@@ -65,23 +66,6 @@ pub(super) async fn compare(
     }));
     list(&mut pair, listing, |changed| report(DiffEvent::Subscription(changed))).await?;
     Ok(())
-}
-
-/// Rules that differ between two generations. The schema is known by its hash alone, so it is named if nothing else
-/// explains the difference.
-fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> Vec<&'static str> {
-    let mut rules = Vec::new();
-    for (name, differs) in [
-        ("policy", old.policy != new.policy),
-        ("user keys", old.user_keys != new.user_keys),
-        ("version of the fold", old.fold_version != new.fold_version),
-    ] {
-        rules.extend(differs.then_some(name));
-    }
-    if rules.is_empty() && old.fingerprint != new.fingerprint {
-        rules.push("schema");
-    }
-    rules
 }
 
 /// Both generations in one read transaction, at the same position if that can be reached. None if no generation of

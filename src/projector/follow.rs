@@ -264,7 +264,11 @@ impl Follower {
                 Ok(())
             }
             // Another process rebuilds; its result has to be compared again.
-            Err(RebuildError::AlreadyRunning { .. } | RebuildError::TakenOver(_)) => {
+            Err(
+                RebuildError::AlreadyRunning { .. }
+                | RebuildError::TakenOver(_)
+                | RebuildError::Superseded,
+            ) => {
                 self.is_logic_checked = false;
                 self.pause(POLL).await;
                 Ok(())

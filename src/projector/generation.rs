@@ -3,17 +3,21 @@
 use tokio::task::JoinHandle;
 
 use super::LEASE_SECONDS;
-use super::batch::EffectsBatch;
+use super::batch::{EffectsBatch, beside_the_runtime};
 use super::heartbeat::Heartbeat;
-use super::incremental::IncrementalFold;
+use super::incremental::{IncrementalFold, rows_of_states};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
 use crate::store::{
-    FoldBatch, Generation, GenerationId, GenerationLogic, Lease, ReadModel, Store, StoreError,
+    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, Lease, ReadModel,
+    Store, StoreError,
 };
 use crate::time::ReceivedAt;
 use crate::tree::Hash;
+
+/// Events whose customers get new rows in one transaction, at most.
+const ROWS_STEP_EVENTS: i64 = 2_048;
 
 /// A generation whose lease this process holds.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct LeasedGeneration {
     pub(super) position: Position,
     /// Position up to which everything is folded. The last batch may still be being committed.
     folded: Position,
+    /// Position of the fold layer, as far as this process knows. Up to there the rows are made from its states.
+    layer_position: Position,
     pub(super) heartbeat: Heartbeat,
     logic: Logic,
     /// None before the first batch, and after one that failed.
@@ -30,11 +36,13 @@ pub(super) struct LeasedGeneration {
     /// The next batch, which is read while this one is folded and committed.
     next: Option<JoinHandle<Result<Option<EffectsBatch>, StoreError>>>,
     /// The last batch, which is committed while this one is folded.
-    committing: Option<JoinHandle<Result<Option<Committed>, StoreError>>>,
+    committing: Option<JoinHandle<Result<(FoldOutcome, Committed), StoreError>>>,
     /// Number of parked events of the batches that were committed since the last step.
     parked: usize,
     /// True if another process took over the generation.
     is_fenced: bool,
+    /// True if another process has folded into the layer.
+    has_layer_moved: bool,
 }
 
 /// Batch that was committed.
@@ -68,9 +76,7 @@ pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
 
 /// Logic that a generation was built with. Every process that folds the generation must use it.
 pub fn logic_of(generation: &Generation) -> Result<Logic, StoreError> {
-    Logic::parse(&generation.logic.policy, &generation.logic.user_keys).map_err(|error| {
-        StoreError::Corrupt(format!("the policy of generation {}: {error}", generation.id))
-    })
+    generation.logic.parse(generation.id)
 }
 
 /// True if the generation was built from this log. A log that was restored from a backup is shorter, or holds
@@ -82,10 +88,16 @@ pub(super) async fn is_of_this_log(
     if generation.log_id != store.log.head().await?.log_id {
         return Ok(false);
     }
-    if generation.position == Position::ZERO {
-        return Ok(true);
-    }
-    store.log.has_leaf(generation.position, generation.leaf_hash).await
+    is_this_log_at(store, generation.position, generation.leaf_hash).await
+}
+
+/// True if this log has the event with this leaf hash at a position.
+pub(super) async fn is_this_log_at(
+    store: &Store,
+    position: Position,
+    leaf_hash: Option<Hash>,
+) -> Result<bool, StoreError> {
+    Ok(position == Position::ZERO || store.log.has_leaf(position, leaf_hash).await?)
 }
 
 impl LeasedGeneration {
@@ -107,16 +119,19 @@ impl LeasedGeneration {
         let Some(fresh) = generations.into_iter().find(|g| g.id == generation.id) else {
             return Ok(None);
         };
-        let leased = Self::new(store, lease, &logic, clock);
-        Ok(Some(Self { position: fresh.position, folded: fresh.position, ..leased }))
+        let mut leased = Self::new(store, lease, &logic, clock);
+        (leased.position, leased.folded) = (fresh.position, fresh.position);
+        leased.read_layer_position(store).await?;
+        Ok(Some(leased))
     }
 
-    /// Starts with a generation that was just begun with this lease.
+    /// Starts with a generation that was just begun with this lease, together with its fold layer.
     pub(super) fn new(store: &Store, lease: Lease, logic: &Logic, clock: &Clock) -> Self {
         Self {
             generation: lease.generation,
             position: Position::ZERO,
             folded: Position::ZERO,
+            layer_position: Position::ZERO,
             heartbeat: Heartbeat::new(&store.read_model, lease, clock),
             logic: logic.clone(),
             fold: None,
@@ -124,7 +139,16 @@ impl LeasedGeneration {
             committing: None,
             parked: 0,
             is_fenced: false,
+            has_layer_moved: false,
         }
+    }
+
+    /// Reads the position of the fold layer, up to which the rows are made from its states.
+    async fn read_layer_position(&mut self, store: &Store) -> Result<(), StoreError> {
+        let Some(id) = self.lease().layer else { return Ok(()) };
+        let layer = store.read_model.layer(id).await?;
+        self.layer_position = layer.map_or(Position::ZERO, |it| it.position);
+        Ok(())
     }
 
     /// Releases the lease, so that another process can go on. If that fails, the lease ends by itself.
@@ -145,6 +169,24 @@ impl LeasedGeneration {
         &self.logic
     }
 
+    /// Moves the position of the generation to that of its layer, whose states all rows were made from. They may have
+    /// moved on meanwhile. False if another process took over the generation.
+    pub(super) async fn start_over(
+        &mut self,
+        store: &Store,
+        layer: &FoldLayer,
+    ) -> Result<bool, StoreError> {
+        let to = layer.position;
+        let batch =
+            FoldBatch { folded_received_at: layer.folded_received_at, ..FoldBatch::default() };
+        let from = self.position;
+        let outcome =
+            store.read_model.rows_commit(self.lease(), from, to, layer.leaf_hash, &batch).await?;
+        (self.position, self.folded) = (to, to);
+        self.read_layer_position(store).await?;
+        Ok(outcome == FoldOutcome::Committed)
+    }
+
     /// Moves the checkpoint to a position up to which everything is already written. False if another process took
     /// over the generation.
     pub(super) async fn advance(
@@ -162,13 +204,14 @@ impl LeasedGeneration {
         };
         let batch = FoldBatch { folded_received_at: received_at, ..FoldBatch::default() };
         let (from, leaf_hash) = (self.position, leaf_hash_at(store, to).await?);
-        let moved = store.read_model.fold_commit(self.lease(), from, to, leaf_hash, &batch).await?;
-        (self.position, self.folded) = (to, to);
-        Ok(moved)
+        let outcome =
+            store.read_model.fold_commit(self.lease(), from, to, leaf_hash, &batch).await?;
+        (self.position, self.folded, self.layer_position) = (to, to, to);
+        Ok(outcome == FoldOutcome::Committed)
     }
 
-    /// Folds the next batch of the log in one transaction. `seen` gets the time of receipt of its first event before
-    /// the work begins.
+    /// Folds the next batch of the log in one transaction, or makes the rows of its customers, if the layer has folded it
+    /// already. `seen` gets the time of receipt of its first event before the work begins.
     ///
     /// While the log holds more, a batch is committed during the next step, which reports the outcome.
     pub(super) async fn step(
@@ -176,9 +219,12 @@ impl LeasedGeneration {
         store: &Store,
         seen: impl FnOnce(ReceivedAt),
     ) -> Result<FoldStep, StoreError> {
+        if self.folded < self.layer_position {
+            return self.make_rows(store, seen).await;
+        }
         let Some(batch) = self.next_batch(store).await? else {
             let caught_up = self.committing.is_none();
-            return if caught_up { Ok(FoldStep::CaughtUp) } else { self.committed().await };
+            return if caught_up { Ok(FoldStep::CaughtUp) } else { self.committed(store).await };
         };
         seen(batch.first_received_at);
         let (to, is_full) = (batch.to, batch.is_full);
@@ -192,26 +238,66 @@ impl LeasedGeneration {
             self.finish_commit().await?;
             fold.clear_cache();
         }
-        let (fold, batch) = fold.fold(&store.read_model, self.generation, batch).await?;
+        let tables = self.lease().tables();
+        let (fold, batch) = fold.fold(&store.read_model, tables, batch).await?;
         let leaf_hash = leaf_hash_at(store, to).await?;
         self.finish_commit().await?;
-        if self.is_fenced {
-            return Ok(FoldStep::Fenced);
+        if self.is_fenced || self.has_layer_moved {
+            // The batch is dropped: its states lack what the other process has folded.
+            return self.committed(store).await;
         }
         let (read_model, lease, from) =
             (store.read_model.clone(), self.lease().clone(), self.folded);
         let commit = async move {
-            let moved = read_model.fold_commit(&lease, from, to, leaf_hash, &batch).await?;
-            Ok(moved.then_some(Committed { to, parked: batch.parked.len() }))
+            let outcome = read_model.fold_commit(&lease, from, to, leaf_hash, &batch).await?;
+            Ok((outcome, Committed { to, parked: batch.parked.len() }))
         };
         self.committing = Some(tokio::spawn(commit));
         (self.fold, self.folded) = (Some(fold), to);
-        if is_full { Ok(self.take_outcome()) } else { self.committed().await }
+        if is_full { Ok(self.take_outcome()) } else { self.committed(store).await }
+    }
+
+    /// Makes the rows of the customers of the next events, which the layer has folded already, from its states.
+    async fn make_rows(
+        &mut self,
+        store: &Store,
+        seen: impl FnOnce(ReceivedAt),
+    ) -> Result<FoldStep, StoreError> {
+        let (from, end) = (self.folded, self.layer_position);
+        let up_to = from.plus(ROWS_STEP_EVENTS).min(end);
+        let Some(batch) = EffectsBatch::read_range(&store.log, from, up_to).await? else {
+            return Err(StoreError::Corrupt("the log is shorter than its fold".to_owned()));
+        };
+        seen(batch.first_received_at);
+        let (to, folded_received_at) = (batch.to, batch.last_received_at);
+        let customers = batch.changed_customers();
+        let states = store.read_model.states(self.lease().tables(), &customers).await?;
+        let logic = self.logic.clone();
+        let made = beside_the_runtime(move || rows_of_states(states, &logic)).await??;
+        let batch = FoldBatch { folded_received_at, ..made };
+        let leaf_hash = leaf_hash_at(store, to).await?;
+        let outcome =
+            store.read_model.rows_commit(self.lease(), from, to, leaf_hash, &batch).await?;
+        if outcome != FoldOutcome::Committed {
+            return Ok(FoldStep::Fenced);
+        }
+        (self.position, self.folded) = (to, to);
+        if to == end {
+            // It may have moved meanwhile.
+            self.read_layer_position(store).await?;
+        }
+        Ok(FoldStep::Folded { parked: 0 })
     }
 
     /// Waits for the batch that is being committed, and returns the outcome.
-    async fn committed(&mut self) -> Result<FoldStep, StoreError> {
+    async fn committed(&mut self, store: &Store) -> Result<FoldStep, StoreError> {
         self.finish_commit().await?;
+        if self.has_layer_moved {
+            // Everything that is not committed is folded anew, from what the other process has stored.
+            (self.fold, self.next) = (None, None);
+            (self.folded, self.has_layer_moved) = (self.position, false);
+            self.read_layer_position(store).await?;
+        }
         Ok(self.take_outcome())
     }
 
@@ -225,8 +311,9 @@ impl LeasedGeneration {
     async fn finish_commit(&mut self) -> Result<(), StoreError> {
         let Some(commit) = self.committing.take() else { return Ok(()) };
         match commit.await.map_err(|error| StoreError::Internal(error.into()))?? {
-            None => self.is_fenced = true,
-            Some(Committed { to, parked }) => {
+            (FoldOutcome::Fenced, _) => self.is_fenced = true,
+            (FoldOutcome::LayerMoved, _) => self.has_layer_moved = true,
+            (FoldOutcome::Committed, Committed { to, parked }) => {
                 self.position = to;
                 self.parked += parked;
             }

@@ -3,7 +3,7 @@
 //! The states of the customers that a batch changes come from a cache or from the read model. The events are joined
 //! into them, and the result is one [`FoldBatch`]: the new states, their rows, and the timeline.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::batch::{EffectsBatch, beside_the_runtime};
 use crate::ids::CustomerKey;
@@ -13,9 +13,9 @@ use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::observe::PaymentLink;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
-use crate::projection::user::users_named_by;
+use crate::projection::user_candidate::candidates_of;
 use crate::projection::{Logic, rows};
-use crate::store::{FoldBatch, GenerationId, ReadModel, StoreError};
+use crate::store::{FoldBatch, GenerationTables, ReadModel, StoreError};
 
 /// Bytes of stored states in the cache, at most. In memory they take about five times as much.
 const CACHE_BYTES_MAX: usize = 32 << 20;
@@ -57,19 +57,12 @@ impl IncrementalFold {
     pub(super) async fn fold(
         mut self,
         read_model: &ReadModel,
-        generation: GenerationId,
+        tables: GenerationTables,
         batch: EffectsBatch,
     ) -> Result<(Self, FoldBatch), StoreError> {
-        let missing: Vec<CustomerKey> = batch
-            .effects
-            .iter()
-            .filter_map(EventEffects::changed_customer)
-            .filter(|key| !self.cache.contains_key(key))
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .cloned()
-            .collect();
-        let stored = read_model.states(generation, &missing).await?;
+        let mut missing = batch.changed_customers();
+        missing.retain(|key| !self.cache.contains_key(key));
+        let stored = read_model.states(tables, &missing).await?;
         beside_the_runtime(move || {
             self.fill_cache(missing, stored)?;
             let folded = self.join(batch)?;
@@ -87,13 +80,7 @@ impl IncrementalFold {
         for key in customers {
             let cached = match stored.remove(&key) {
                 None => Cached::default(),
-                Some(bytes) => {
-                    let state = postcard::from_bytes(&bytes).map_err(|_| {
-                        let what = format!("the state of {} cannot be read", key.customer);
-                        StoreError::ReadModelDamaged(what)
-                    })?;
-                    Cached { state, bytes: bytes.len() }
-                }
+                Some(bytes) => Cached { state: decoded(&key, &bytes)?, bytes: bytes.len() },
             };
             self.cache_bytes += cached.bytes;
             self.cache.insert(key, cached);
@@ -103,7 +90,7 @@ impl IncrementalFold {
 
     fn join(&mut self, batch: EffectsBatch) -> Result<FoldBatch, StoreError> {
         let (mut timeline, mut unkeyed) = (Vec::new(), Unkeyed::default());
-        let (mut changed, mut users) = (BTreeSet::new(), BTreeSet::new());
+        let (mut changed, mut candidates) = (BTreeSet::new(), BTreeSet::new());
         for effects in batch.effects {
             let EventEffects {
                 timeline: entries,
@@ -118,8 +105,8 @@ impl IncrementalFold {
             timeline.extend(entries);
             unkeyed.add(links, catalogue, parked);
             if let Some((key, change)) = customer.zip(change) {
-                let named = users_named_by(&change, &self.logic).into_iter();
-                users.extend(named.map(|user| (key.clone(), user)));
+                let found = candidates_of(&change).into_iter();
+                candidates.extend(found.map(|candidate| (key.clone(), candidate)));
                 self.cache.entry(key.clone()).or_default().state.apply(change);
                 changed.insert(key);
             }
@@ -127,14 +114,14 @@ impl IncrementalFold {
         let mut folded = FoldBatch {
             folded_received_at: batch.last_received_at,
             timeline,
-            users: users.into_iter().collect(),
+            candidates: candidates.into_iter().collect(),
             ..unkeyed.into_batch()
         };
         for key in changed {
             let cached = self.cache.entry(key.clone()).or_default();
             cached.state.materialize();
             folded.rows.extend(rows_of(&key, &cached.state, &self.logic));
-            let bytes = encoded(&cached.state)?;
+            let bytes = encode_state(&cached.state)?;
             self.cache_bytes = self.cache_bytes - cached.bytes + bytes.len();
             cached.bytes = bytes.len();
             folded.states.push((key, bytes));
@@ -198,8 +185,28 @@ pub(super) fn rows_of(key: &CustomerKey, state: &CustomerState, logic: &Logic) -
     rows::rows(key, state, logic).iter().map(SubscriptionRow::to_values).collect()
 }
 
+/// Rows of these customers, made from their stored states.
+pub(super) fn rows_of_states(
+    states: impl IntoIterator<Item = (CustomerKey, Vec<u8>)>,
+    logic: &Logic,
+) -> Result<FoldBatch, StoreError> {
+    let mut batch = FoldBatch::default();
+    for (key, bytes) in states {
+        let state = decoded(&key, &bytes)?;
+        batch.rows.extend(rows_of(&key, &state, logic));
+    }
+    Ok(batch)
+}
+
+/// State from its stored form.
+fn decoded(key: &CustomerKey, bytes: &[u8]) -> Result<CustomerState, StoreError> {
+    postcard::from_bytes(bytes).map_err(|_| {
+        StoreError::ReadModelDamaged(format!("the state of {} cannot be read", key.customer))
+    })
+}
+
 /// State in its stored form.
-pub(super) fn encoded(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn encode_state(state: &CustomerState) -> Result<Vec<u8>, StoreError> {
     postcard::to_allocvec(state)
         .map_err(|_| StoreError::Corrupt("a state cannot be written".to_owned()))
 }

@@ -1,13 +1,16 @@
 //! Projector: folds the log into the read models, live and by rebuilds.
 //!
-//! A **generation** is every read model together, in tables of its own, built with one
-//! [`Logic`](crate::projection::Logic). One generation is live; readers see it through a view with a constant name.
-//! A **follower** folds new events into the live generation. A **rebuild** folds the whole log into a new generation
-//! beside it and swaps.
+//! A **fold layer** holds the states of the customers and what else depends on the log and the fold's version alone. A
+//! **generation** holds the rows that one [`Logic`](crate::projection::Logic) makes from these states, in tables of its
+//! own. Several generations may stand over one layer. One generation is live; readers see it through a view with a
+//! constant name. A **follower** folds new events into the layer and the live generation. A **rebuild** makes a new
+//! generation beside it and swaps: from the states, if this program would fold the log into the same ones, or from the
+//! log, together with a layer of its own.
 //!
-//! A process that folds a generation holds its lease. A batch is committed only if the generation's position is still
-//! the one where the batch began and the lease is still the same. Rows and checkpoint move in one transaction, so two
-//! processes cannot fold one event twice, and a crash loses nothing and repeats nothing.
+//! A process that writes a generation holds its lease. A batch is committed only if the positions of generation and layer
+//! are still the one where the batch began and the lease is still the same. States, rows and both positions move in one
+//! transaction, so two processes cannot fold one event twice, and a crash loses nothing and repeats nothing. A
+//! generation that is behind its layer makes the rows of the customers in between from their states.
 //!
 //! *Invariant: this module only reads the log, and no failure here reaches an append.*
 
@@ -33,6 +36,7 @@ mod preflight;
 mod progress;
 mod rebuild;
 mod rebuild_event;
+mod rebuild_plan;
 mod repair;
 mod spill;
 mod stall_watch;
@@ -45,6 +49,7 @@ pub(crate) use batch::effects_of;
 pub use diff::{DiffEvent, DiffSummary, Listing};
 pub use follow::Projector;
 pub use generation::logic_of;
+pub(crate) use incremental::encode_state;
 pub use list::{GenerationView, ParkedView, Projections, list};
 pub use live::find_live;
 pub use lost_log::{LogLost, find_lost_log};
@@ -53,6 +58,7 @@ pub use preflight::find_rebuild_reason;
 pub use progress::{BuildProgress, RebuildStatus};
 pub use rebuild::{RebuildReason, can_fold, rebuild};
 pub use rebuild_event::{RebuildError, RebuildEvent, RebuildMode, RebuildOptions, Rebuilt};
+pub use rebuild_plan::{FromLog, RebuildPlan, RebuildSource};
 pub use status::{FollowerState, ProjectorHandle, Status};
 
 /// Events that are read at once: few enough that their bodies stay in the processor's cache.

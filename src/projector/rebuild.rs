@@ -1,4 +1,4 @@
-//! Rebuild: the log folded from its beginning into a new generation beside the live one.
+//! Rebuild: a new generation beside the live one, made from the states of the customers or from the log.
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,33 +9,70 @@ use super::generation::{LeasedGeneration, is_of_this_log, logic_of, stored_logic
 use super::heartbeat::renew;
 use super::lease_watch::{claim, seems_held};
 use super::rebuild_event::{RebuildError, RebuildEvent, RebuildMode, RebuildOptions, Rebuilt};
+use super::rebuild_plan::{RebuildPlan, RebuildSource};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::lease::holder::holder_name;
 use crate::projection::Logic;
 use crate::store::{BeginOutcome, Generation, GenerationLogic, Lease, Store, StoreError};
 
-/// Folds the log from its beginning into a new generation, compares that with the live one, and makes it live in
-/// one transaction, or drops it again. Appending and following continue meanwhile.
+/// Makes a new generation, compares it with the live one, and makes it live in one transaction, or drops it again.
+/// Appending and following continue meanwhile.
+///
+/// If this program would fold the log into the same states as the live generation has, the rows are made from these
+/// states. Otherwise the log is folded from its beginning.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn rebuild(
     store: &Store,
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    RebuildOptions { mode, listing, memory }: RebuildOptions,
+    options: RebuildOptions,
     mut on_event: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
     // First, because the new generation needs the space.
     store.read_model.abandoned_drop(clock.now()).await?;
+    let plan = RebuildPlan::new(store, logic, options.from_log).await?;
+    let made = make(store, logic, clock, stop, options, &plan, &mut on_event).await;
+    match (&plan.source, made) {
+        (
+            RebuildSource::States { .. },
+            Err(RebuildError::Store(
+                StoreError::ReadModelDamaged(what) | StoreError::Corrupt(what),
+            )),
+        ) => {
+            tracing::warn!("rows cannot be made from the states of the customers: {what}");
+            let plan = plan.without_states();
+            make(store, logic, clock, stop, options, &plan, &mut on_event).await
+        }
+        (_, made) => made,
+    }
+}
+
+/// Makes a new generation as planned, and uses it.
+async fn make(
+    store: &Store,
+    logic: &Logic,
+    clock: &Clock,
+    stop: &CancellationToken,
+    RebuildOptions { mode, listing, memory, from_log: _ }: RebuildOptions,
+    plan: &RebuildPlan,
+    on_event: &mut impl FnMut(RebuildEvent<'_>),
+) -> Result<Rebuilt, RebuildError> {
     let (stored, log_id) = (stored_logic(logic), store.log.head().await?.log_id);
-    let lease = begin(store, &stored, &log_id, clock).await?;
+    let lease = begin(store, plan, &stored, &log_id, clock).await?;
+    on_event(RebuildEvent::Planned(plan));
     let rebuilt = async {
         let mut leased = LeasedGeneration::new(store, lease.clone(), logic, clock);
         // The comparison takes its time, and so does the receiver of its events: meanwhile the lease must be renewed.
         leased.heartbeat.run_in_background();
-        let mut build = Build::new(store, leased, clock, stop, &mut on_event);
-        build.fold_at_once(memory).await?;
+        let mut build = Build::new(store, leased, clock, stop, on_event);
+        match &plan.source {
+            RebuildSource::States { layer, customers } => {
+                build.make_rows(layer, *customers).await?
+            }
+            RebuildSource::Log(_) => build.fold_at_once(memory).await?,
+        }
         build.catch_up().await?;
         let compared = tokio::select! {
             compared = compare(&mut build, listing) => compared,
@@ -68,16 +105,26 @@ pub async fn rebuild(
 /// Begins a generation. A generation that an ended process was building is dropped first.
 async fn begin(
     store: &Store,
+    plan: &RebuildPlan,
     logic: &GenerationLogic,
     log_id: &str,
     clock: &Clock,
 ) -> Result<Lease, RebuildError> {
     let (model, holder) = (&store.read_model, holder_name());
     loop {
-        let begun = model.generation_begin(logic, log_id, &holder, clock.now(), LEASE_SECONDS);
-        let building = match begun.await? {
+        let (now, seconds) = (clock.now(), LEASE_SECONDS);
+        let begun = match &plan.source {
+            RebuildSource::States { layer, .. } => {
+                model.generation_begin_over(layer.id, logic, log_id, &holder, now, seconds).await?
+            }
+            RebuildSource::Log(_) => {
+                model.generation_begin(logic, log_id, &holder, now, seconds).await?
+            }
+        };
+        let building = match begun {
             BeginOutcome::Started(_, lease) => return Ok(lease),
             BeginOutcome::AlreadyBuilding(generation) => generation,
+            BeginOutcome::LayerIsGone(_) => return Err(RebuildError::Superseded),
         };
         let id = building.id;
         if seems_held(&building, clock.now()) || claim(store, id, clock).await?.is_none() {

@@ -1,10 +1,12 @@
 //! Options, events and result of a rebuild.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::diff::{DiffEvent, Listing};
 use super::memory::MemoryLimit;
-use super::progress::BuildProgress;
+use super::progress::{BuildProgress, grouped};
+use super::rebuild_plan::RebuildPlan;
 use crate::ids::Position;
 use crate::store::{GenerationId, StoreError};
 
@@ -15,12 +17,26 @@ pub struct Rebuilt {
     pub generation: GenerationId,
     /// Position of the last folded event.
     pub position: Position,
+    /// Number of customers whose rows were made from their states; none if the log was folded from its beginning.
+    pub from_states: Option<i64>,
     /// Number of parked events.
     pub parked: usize,
     /// Size of the temporary file that held what did not fit into memory, in bytes.
     pub spilled_bytes: u64,
     /// Duration of the rebuild.
     pub elapsed: Duration,
+}
+
+impl fmt::Display for Rebuilt {
+    /// What was done, and in which time.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.from_states {
+            None => write!(f, "{} events folded", grouped(self.position.0))?,
+            Some(1) => f.write_str("rows of 1 customer made")?,
+            Some(customers) => write!(f, "rows of {} customers made", grouped(customers))?,
+        }
+        write!(f, " in {:.1?}, {} parked", self.elapsed, self.parked)
+    }
 }
 
 /// Failure of a rebuild. The live generation is unchanged.
@@ -44,6 +60,9 @@ pub enum RebuildError {
     /// The live generation lacks even the fields that say who has access.
     #[error("the schema of generation {0} is too old to be compared")]
     NotComparable(GenerationId),
+    /// Another process has replaced the live generation and its fold meanwhile.
+    #[error("another process has replaced the live generation meanwhile")]
+    Superseded,
     /// The rebuild was asked to stop.
     #[error("the rebuild was stopped before it was complete")]
     Stopped,
@@ -59,7 +78,9 @@ impl RebuildError {
             Self::AlreadyRunning { .. } => {
                 Some("wait until it is done; `subledger projections` shows its progress")
             }
-            Self::TakenOver(_) => Some("`subledger projections` shows the generations"),
+            Self::TakenOver(_) | Self::Superseded => {
+                Some("`subledger projections` shows the generations")
+            }
             Self::NotComparable(_) => Some("`subledger rebuild` without --dry-run replaces it"),
             Self::Store(StoreError::CannotGrow(_)) => Some(
                 "the live generation still answers; a rebuild needs as much free space as the read model \
@@ -89,17 +110,27 @@ pub struct RebuildOptions {
     pub listing: Listing,
     /// Limit on memory.
     pub memory: MemoryLimit,
+    /// True to begin at the first event of the log, also if the rows could be made from the states of the customers.
+    pub from_log: bool,
 }
 
 impl RebuildOptions {
     /// Swaps without listing any change, in the default memory.
-    pub const SWAP: Self =
-        Self { mode: RebuildMode::Swap, listing: Listing::Nothing, memory: MemoryLimit::DEFAULT };
+    pub const SWAP: Self = Self {
+        mode: RebuildMode::Swap,
+        listing: Listing::Nothing,
+        memory: MemoryLimit::DEFAULT,
+        from_log: false,
+    };
+    /// Like [`Self::SWAP`], from the log.
+    pub const SWAP_FROM_LOG: Self = Self { from_log: true, ..Self::SWAP };
 }
 
 /// Event of a running rebuild.
 #[derive(Debug)]
 pub enum RebuildEvent<'a> {
+    /// Plan, before the work begins. It is replaced by another if the states turn out to be damaged.
+    Planned(&'a RebuildPlan),
     /// Progress, several times a second.
     Progress(BuildProgress),
     /// Part of the comparison with the live generation.

@@ -1,14 +1,16 @@
-//! Batches of a drained fold: made on all processors, while the one before is written.
+//! Batches of a rebuild: made on all processors, while the one before is written.
 
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::batch::beside_the_runtime;
 use super::bulk::batch_of;
+use super::incremental::rows_of_states;
 use super::spill::{Merge, Pieces};
+use crate::ids::CustomerKey;
 use crate::projection::Logic;
-use crate::store::{FoldBatch, StoreError};
+use crate::store::{FoldBatch, GenerationTables, ReadModel, StoreError};
 
 /// Customers that are written in one transaction, and their memory.
 const PIECES: Pieces = Pieces { customers: 512, bytes: 16 << 20 };
@@ -18,19 +20,55 @@ const BATCHES_AHEAD: usize = 2;
 /// Batches that are being made.
 #[derive(Debug)]
 pub(super) struct Batches {
-    ready: mpsc::Receiver<FoldBatch>,
+    ready: mpsc::Receiver<Batch>,
     making: JoinHandle<Result<(), StoreError>>,
 }
 
+/// Batch that is ready to be written.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) rows: FoldBatch,
+    /// Number of customers.
+    pub(super) customers: usize,
+}
+
 impl Batches {
-    /// Starts to make the batches of these customers.
-    pub(super) fn start(customers: Merge, logic: Logic) -> Self {
+    /// Starts to make the batches of customers that were folded in memory: their states, rows and timelines.
+    pub(super) fn of_fold(customers: Merge, logic: Logic) -> Self {
+        let pieces = stream::try_unfold(customers, |mut customers| async move {
+            // Runs are read from a file.
+            beside_the_runtime(move || {
+                Ok(customers.next_piece(PIECES)?.map(|piece| (piece, customers)))
+            })
+            .await?
+        });
+        Self::start(pieces, Vec::len, move |piece| batch_of(piece, &logic))
+    }
+
+    /// Starts to make the rows of all customers of a fold layer, from their states.
+    pub(super) fn of_states(read_model: ReadModel, tables: GenerationTables, logic: Logic) -> Self {
+        // The default is before the keys of all customers.
+        let first = Some((read_model, CustomerKey::default()));
+        let pages = stream::try_unfold(first, move |from| async move {
+            let Some((read_model, after)) = from else { return Ok(None) };
+            let page = read_model.states_after(tables, &after, PIECES.customers).await?;
+            let next = page.last().map(|(last, _)| (read_model, last.clone()));
+            Ok((!page.is_empty()).then_some((page, next)))
+        });
+        Self::start(pages, Vec::len, move |page| rows_of_states(page, &logic))
+    }
+
+    fn start<P: Send + 'static>(
+        pieces: impl Stream<Item = Result<P, StoreError>> + Send + 'static,
+        count: fn(&P) -> usize,
+        make: impl Fn(P) -> Result<FoldBatch, StoreError> + Clone + Send + Sync + 'static,
+    ) -> Self {
         let (sender, ready) = mpsc::channel(BATCHES_AHEAD);
-        Self { ready, making: tokio::spawn(make(customers, logic, sender)) }
+        Self { ready, making: tokio::spawn(send(pieces, count, make, sender)) }
     }
 
     /// Next batch. None at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<FoldBatch>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Batch>, StoreError> {
         if let Some(batch) = self.ready.recv().await {
             return Ok(Some(batch));
         }
@@ -41,22 +79,19 @@ impl Batches {
 }
 
 /// Makes batches in the order of the customers, until nobody wants them.
-async fn make(
-    customers: Merge,
-    logic: Logic,
-    ready: mpsc::Sender<FoldBatch>,
+async fn send<P: Send + 'static>(
+    pieces: impl Stream<Item = Result<P, StoreError>>,
+    count: fn(&P) -> usize,
+    make: impl Fn(P) -> Result<FoldBatch, StoreError> + Clone + Send + Sync + 'static,
+    ready: mpsc::Sender<Batch>,
 ) -> Result<(), StoreError> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let pieces = stream::try_unfold(customers, |mut customers| async move {
-        // Runs are read from a file.
-        beside_the_runtime(move || {
-            Ok(customers.next_piece(PIECES)?.map(|piece| (piece, customers)))
-        })
-        .await?
-    });
     let batches = pieces.map_ok(|piece| {
-        let logic = logic.clone();
-        async move { beside_the_runtime(move || batch_of(piece, &logic)).await? }
+        let (make, customers) = (make.clone(), count(&piece));
+        async move {
+            let rows = beside_the_runtime(move || make(piece)).await??;
+            Ok(Batch { rows, customers })
+        }
     });
     let mut batches = std::pin::pin!(batches.try_buffered(processors));
     while let Some(batch) = batches.try_next().await? {

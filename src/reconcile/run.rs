@@ -234,7 +234,7 @@ impl<'a> Run<'a> {
         let held = HeldEvents::read(self.store, &self.options.scope).await?;
         let customers: Vec<CustomerKey> = collector.found.keys().cloned().collect();
         for keys in customers.chunks(CUSTOMERS_AT_ONCE) {
-            let states = states_of(&self.store.read_model, live.id, keys).await?;
+            let states = states_of(&self.store.read_model, live.tables(), keys).await?;
             let nothing = CustomerState::default();
             for key in keys {
                 let Some(found) = collector.found.get_mut(key) else { continue };
@@ -274,7 +274,7 @@ impl<'a> Run<'a> {
         let keys: Vec<CustomerKey> = keys.into_iter().collect();
         let mut contents = HashMap::new();
         for keys in keys.chunks(CUSTOMERS_AT_ONCE) {
-            let states = states_of(&self.store.read_model, live.id, keys).await?;
+            let states = states_of(&self.store.read_model, live.tables(), keys).await?;
             for key in keys {
                 let Some(state) = states.get(key) else { continue };
                 let rows = rows(key, state, &logic);

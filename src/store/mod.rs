@@ -60,9 +60,10 @@ pub use open_mode::OpenMode;
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
     BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
-    FoldBatch, Generation, GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, Grant,
-    ItemFilter, Lease, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages,
-    SwapOutcome, TimelineKey,
+    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, GenerationStamp,
+    GenerationStatus, GenerationTables, Grant, ItemFilter, LayerId, Lease, ReadModel,
+    SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome, TimelineKey,
+    layer_fingerprint,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;

@@ -9,7 +9,7 @@ use super::log::{
 };
 use super::read_model::ReadModel;
 use super::read_model::open::{
-    SCHEMA_VERSION, options as read_model_options, require_known_version, version,
+    SCHEMA_VERSION, has_layers, options as read_model_options, require_known_version, version,
 };
 use super::url::DatabaseUrl;
 use crate::clock::Clock;
@@ -89,7 +89,7 @@ impl ReadModel {
         url: &DatabaseUrl,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let absent = |why| Ok(Self::new(Database::Absent(why), clock.clone()));
+        let absent = |why| Ok(Self::new(Database::Absent(why), false, clock.clone()));
         let connected = match Self::connect_read_only(url).await {
             Ok(connected) => connected,
             Err(StoreError::CannotOpen { path, reason, .. }) => {
@@ -102,7 +102,11 @@ impl ReadModel {
         };
         let Some((db, version)) = connected else { return absent(None) };
         require_known_version(url, version)?;
-        if version < SCHEMA_VERSION { absent(None) } else { Ok(Self::new(db, clock)) }
+        if version < SCHEMA_VERSION {
+            return absent(None);
+        }
+        let has_layers = has_layers(&db).await?;
+        Ok(Self::new(db, has_layers, clock))
     }
 
     /// Opens the read models, and creates and removes nothing. None if [`Self::open`] would start from nothing.
@@ -115,7 +119,9 @@ impl ReadModel {
             connected => connected?,
         };
         let known = connected.filter(|(_, version)| *version >= SCHEMA_VERSION);
-        Ok(known.map(|(db, _)| Self::new(db, clock)))
+        let Some((db, _)) = known else { return Ok(None) };
+        let has_layers = has_layers(&db).await?;
+        Ok(Some(Self::new(db, has_layers, clock)))
     }
 
     /// Connects to the database of the read models, and reads its schema version. None if there is no file.

@@ -10,7 +10,8 @@ use self::sample::fill;
 use super::db::{self, Dialect, Statement, with_rows};
 use super::read_model::filter::{LeadingTable, Parameters};
 use super::read_model::{
-    self, AccessHolder, AccessKey, AccessQuestion, ItemFilter, SubscriptionFilter, SubscriptionKey,
+    self, AccessHolder, AccessKey, AccessQuestion, GenerationTables, ItemFilter,
+    SubscriptionFilter, SubscriptionKey,
 };
 use super::{
     append, backfill_progress, backup, coverage, erase, inspect, leases, log, log_chunk, lookup,
@@ -27,6 +28,9 @@ mod cluster;
 const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 
 /// Fills a template with two rows, generation 1 and all columns.
+/// Tables of the first generation, and of the fold layer that it began.
+const TABLES: GenerationTables = GenerationTables { generation: 1, layer: Some(1) };
+
 fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
     let columns = template.columns;
     assert_eq!(!columns.is_empty(), template.text(dialect).contains("{rows}"), "{name}");
@@ -47,17 +51,23 @@ fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
                 .copied()
                 .collect();
             let effect = read_model::AccessEffect::Loses.condition();
-            read_model::diff_sql::fill_template(template, dialect, (1, 1), Some(1), &columns)
-                .replace("{effect}", effect)
+            read_model::diff_sql::fill_template(
+                template,
+                dialect,
+                (TABLES, TABLES),
+                Some(TABLES),
+                &columns,
+            )
+            .replace("{effect}", effect)
         }
         _ => template.text(dialect).to_owned(),
     };
-    with_rows(&sql, dialect, columns, 2).replace("{g}", "1")
+    TABLES.fill(&with_rows(&sql, dialect, columns, 2))
 }
 
 /// Statement that reads the subscriptions of a generation of this program.
 fn select(dialect: Dialect, leading: LeadingTable) -> String {
-    let schema = read_model::schema::GenerationSchema::current(1, dialect);
+    let schema = read_model::schema::GenerationSchema::current(TABLES, dialect);
     schema.select_stamped(leading).unwrap().text.clone()
 }
 
@@ -165,6 +175,7 @@ async fn every_statement_of_the_read_model_prepares() {
             ("open", read_model::open::sql::CATALOGUE),
             ("generation", read_model::generation::sql::CATALOGUE),
             ("begin", read_model::begin::sql::CATALOGUE),
+            ("layer", read_model::layer::sql::CATALOGUE),
             ("schema", read_model::schema::sql::CATALOGUE),
             ("swap", read_model::swap::sql::CATALOGUE),
             ("reclaim", read_model::reclaim::sql::CATALOGUE),
@@ -185,7 +196,7 @@ async fn every_statement_of_the_read_model_prepares() {
             &read_model::fold::row_columns(),
             2,
         );
-        databases.read.prepare("ROW", &row.replace("{g}", "1")).await;
+        databases.read.prepare("ROW", &TABLES.fill(&row)).await;
     }
 }
 
@@ -232,7 +243,7 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
     let access = |holder, item| {
         let after = AccessKey { entitled: true, id: "sub_1".into() };
         let question = AccessQuestion { scope: Scope::default(), holder, item };
-        let schema = read_model::schema::GenerationSchema::current(1, dialect);
+        let schema = read_model::schema::GenerationSchema::current(TABLES, dialect);
         let mut parameters = Parameters::new(dialect, 1);
         question.fill(schema.access().unwrap(), Some(&after), &mut parameters)
     };
@@ -243,6 +254,7 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
         of("STATES", read_model::fold::sql::STATES),
         of("NAMES", read_model::catalogue::sql::NAMES),
         of("ADVANCE", read_model::fold::sql::ADVANCE),
+        of("STATES_AFTER", read_model::layer::sql::STATES_AFTER),
         of("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER),
         of("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION),
         of("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER),

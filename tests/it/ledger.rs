@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::run_once::fold::assert_rows_are_true;
 
-/// A rebuild as `serve` does one.
-pub(crate) const SWAP: RebuildOptions = RebuildOptions::SWAP;
+/// Rebuild from the log, which becomes live.
+pub(crate) const SWAP: RebuildOptions = RebuildOptions::SWAP_FROM_LOG;
 
 pub(crate) async fn open(folder: &Path) -> Store {
     Store::open(&crate::database(folder), OpenMode::Create, Clock::System).await.unwrap()

@@ -1,10 +1,11 @@
-//! Fresh fold of the log, compared with the rows of the read model.
+//! Fresh fold of the log, compared with the states and the rows of the read model.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::RandomState;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
 
 use super::checked::{CheckedEntry, Checker};
 use super::{VerifyReport, check_all, processors};
@@ -15,8 +16,9 @@ use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, TimelineEntry};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::{Logic, rows};
-use crate::projector::{can_fold, logic_of};
-use crate::store::{Store, StoreError, SubscriptionFilter};
+use crate::projector::{can_fold, encode_state, logic_of};
+use crate::store::{Store, StoreError, SubscriptionFilter, SubscriptionPages};
+use crate::tree::Hash;
 
 /// Rows that are compared at once.
 const PAGE_ROWS: usize = 1_000;
@@ -97,7 +99,8 @@ impl FreshFold {
         let live = live.filter(|it| can_fold(it) && pages.stamp.position >= self.position);
         let Some(live) = live else { return Ok(None) };
         self.follow(store, pages.stamp.position).await?;
-        let mut folded = self.rows(logic_of(live)?).await?;
+        let Folded { mut rows, states } = self.finish(logic_of(live)?).await?;
+        compare_states(&mut pages, states, report).await?;
         let mut count = 0;
         loop {
             let page = pages.next().await?;
@@ -106,12 +109,12 @@ impl FreshFold {
             }
             for stored in page {
                 count += 1;
-                let found = folded.remove(&identity(&stored));
+                let found = rows.remove(&identity(&stored));
                 compare(&stored, found.as_ref(), report);
             }
         }
         pages.end().await?;
-        for row in folded.into_values() {
+        for row in rows.into_values() {
             report.find(None, format!("{}: its row is missing", row.subscription_id));
         }
         Ok(Some(count))
@@ -133,39 +136,85 @@ impl FreshFold {
         Ok(())
     }
 
-    /// Computes the rows on all processors.
-    async fn rows(self, logic: Logic) -> Result<BTreeMap<Identity, SubscriptionRow>, StoreError> {
+    /// Computes the rows and the hashes of the states on all processors.
+    async fn finish(self, logic: Logic) -> Result<Folded, StoreError> {
         let mut customers = self.customers.take_all().into_iter();
         let shared = Arc::new((logic, self.catalogue, self.parked));
         let each = customers.len().div_ceil(processors()).max(1);
         let parts = std::iter::from_fn(|| {
             let part: Vec<_> = customers.by_ref().take(each).collect();
             let shared = Arc::clone(&shared);
-            (!part.is_empty()).then(|| beside_the_runtime(move || rows_of(part, &shared)))
+            (!part.is_empty()).then(|| beside_the_runtime(move || finish(part, &shared)))
         });
         let parts = futures_util::future::try_join_all(parts).await?;
-        Ok(parts.into_iter().flatten().map(|row| (identity(&row), row)).collect())
+        let mut folded = Folded::default();
+        for part in parts {
+            let Folded { rows, states } = part?;
+            folded.rows.extend(rows);
+            folded.states.extend(states);
+        }
+        Ok(folded)
     }
 }
 
-/// Rows of these customers, with the names of what they bought and the numbers of their events.
-fn rows_of(
+/// What the read model must hold.
+#[derive(Default)]
+struct Folded {
+    rows: BTreeMap<Identity, SubscriptionRow>,
+    /// Hashes of the stored forms of the states.
+    states: BTreeMap<CustomerKey, Hash>,
+}
+
+/// Rows of these customers, with the names of what they bought and the numbers of their events, and the hashes of their
+/// states.
+fn finish(
     customers: Vec<FoldedCustomer<EventCounts>>,
     (logic, catalogue, parked): &(Logic, Catalogue, HashMap<(Scope, SubscriptionId), i64>),
-) -> Vec<SubscriptionRow> {
-    let mut rows = Vec::new();
+) -> Result<Folded, StoreError> {
+    let mut folded = Folded::default();
     for FoldedCustomer { key, state, extra: events, .. } in customers {
         let Some(mut state) = state else { continue };
         state.materialize();
+        folded.states.insert(key.clone(), hash_of(&encode_state(&state)?));
         for mut row in rows::rows(&key, &state, logic) {
             catalogue.apply_names(&mut row);
             let id = row.subscription_id.clone();
             row.event_count = events.get(&id).copied().unwrap_or_default();
             row.parked = parked.get(&(key.scope.clone(), id)).copied().unwrap_or_default();
-            rows.push(row);
+            folded.rows.insert(identity(&row), row);
         }
     }
-    rows
+    Ok(folded)
+}
+
+/// Compares the stored states with those of the fresh fold.
+async fn compare_states(
+    pages: &mut SubscriptionPages,
+    mut folded: BTreeMap<CustomerKey, Hash>,
+    report: &mut VerifyReport,
+) -> Result<(), StoreError> {
+    let mut after = CustomerKey::default();
+    loop {
+        let page = pages.states_after(&after, PAGE_ROWS).await?;
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(last);
+        for (key, state) in page {
+            let message = match folded.remove(&key) {
+                Some(hash) if hash == hash_of(&state) => continue,
+                Some(_) => "a fresh fold of the log differs in the state",
+                None => "the log knows no such customer",
+            };
+            report.find(None, format!("{}: {message}", key.customer));
+        }
+    }
+    for key in folded.into_keys() {
+        report.find(None, format!("{}: its state is missing", key.customer));
+    }
+    Ok(())
+}
+
+fn hash_of(state: &[u8]) -> Hash {
+    Sha256::digest(state).into()
 }
 
 fn identity(row: &SubscriptionRow) -> Identity {

@@ -10,6 +10,7 @@ use super::error::SpillFailure;
 use crate::ids::{CustomerKey, Position, SubscriptionId};
 use crate::projection::customers::FoldedCustomer;
 use crate::projection::state::CustomerState;
+use crate::projection::user_candidate::UserCandidate;
 use crate::time::StripeTime;
 
 /// Length and checksum before each record, in bytes.
@@ -19,8 +20,8 @@ const HEADER_BYTES: u64 = 8;
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(in crate::projector) struct StatelessRows {
     pub(in crate::projector) timeline: Vec<TimelineEvent>,
-    /// Users that events link it to.
-    pub(in crate::projector) users: BTreeSet<String>,
+    /// Values by which events may name its user.
+    pub(in crate::projector) candidates: BTreeSet<UserCandidate>,
 }
 
 /// Event on the timeline of a customer.
@@ -33,9 +34,9 @@ pub(in crate::projector) struct TimelineEvent {
 
 impl StatelessRows {
     /// Joins the rows of other events in.
-    pub(super) fn join(&mut self, Self { timeline, users }: Self) {
+    pub(super) fn join(&mut self, Self { timeline, candidates }: Self) {
         self.timeline.extend(timeline);
-        self.users.extend(users);
+        self.candidates.extend(candidates);
     }
 }
 

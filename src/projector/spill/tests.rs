@@ -7,6 +7,7 @@ use super::{Pieces, Spill, StatelessRows, TimelineEvent};
 use crate::ids::{CustomerId, CustomerKey, Position, Scope};
 use crate::projection::customers::FoldedCustomer;
 use crate::projection::state::CustomerState;
+use crate::projection::user_candidate::{CandidateSource, UserCandidate};
 use crate::store::StoreError;
 use crate::time::StripeTime;
 
@@ -22,8 +23,13 @@ fn customer(id: &str, position: i64) -> FoldedCustomer<StatelessRows> {
         position: Position(position),
         created: StripeTime(position),
     };
-    let users = [format!("user_{}", position % 2)].into();
-    FoldedCustomer::new(key, Some(state), StatelessRows { timeline: vec![event], users })
+    let candidate = UserCandidate {
+        source: CandidateSource::CustomerMetadata,
+        key: "user_id".to_owned(),
+        value: format!("user_{}", position % 2),
+    };
+    let extra = StatelessRows { timeline: vec![event], candidates: [candidate].into() };
+    FoldedCustomer::new(key, Some(state), extra)
 }
 
 fn spill(directory: &Path) -> Spill {
@@ -33,7 +39,7 @@ fn spill(directory: &Path) -> Spill {
     spill
 }
 
-/// Merged customer: id, positions, greatest position in the state, number of users.
+/// Merged customer: id, positions, greatest position in the state, number of candidates for users.
 type Joined = (String, Vec<i64>, i64, usize);
 
 fn merged(spill: Spill) -> Result<Vec<Joined>, StoreError> {
@@ -46,7 +52,7 @@ fn merged(spill: Spill) -> Result<Vec<Joined>, StoreError> {
             let mut positions: Vec<_> = extra.timeline.iter().map(|it| it.position.0).collect();
             positions.sort_unstable();
             let latest = state.unwrap().last_email.unwrap().0.0;
-            all.push((key.customer.into_string(), positions, latest, extra.users.len()));
+            all.push((key.customer.into_string(), positions, latest, extra.candidates.len()));
         }
     }
     Ok(all)

@@ -1,11 +1,13 @@
-//! Beginning of a generation, and the creation of its indexes.
+//! Beginning of a generation and its fold layer, and the creation of their indexes.
 
 use super::generation::sql::{BEGIN_EXCLUSIVE, BUILDING};
 use super::generation::{Generation, GenerationLogic, read};
+use super::generation_id::LayerId;
 use super::handle::ReadModel;
+use super::layer;
 use super::lease::{self, Lease};
 use super::reclaim::yield_to_writers;
-use super::tables::{TABLE_NAMES, for_generation, tables_and_indexes};
+use super::tables::{FOLD_LAYER, GenerationTables, ROWS, TableGroup};
 use crate::clock::Clock;
 use crate::store::db::Dialect;
 use crate::store::error::StoreError;
@@ -18,23 +20,53 @@ pub enum BeginOutcome {
     Started(Generation, Lease),
     /// Another process is building this generation, and only one is built at a time.
     AlreadyBuilding(Generation),
+    /// No complete generation stands over this fold layer any more.
+    LayerIsGone(LayerId),
 }
 
 impl ReadModel {
-    /// Statements that create the tables of a generation, in both dialects. They are part of the fingerprint of a
-    /// generation.
+    /// Statements that create the tables of a generation and its fold layer, in both dialects. They are part of the
+    /// fingerprint of a generation.
     pub const SCHEMA: &'static str = concat!(
+        include_str!("../../../projections/fold_layer/sqlite.sql"),
+        include_str!("../../../projections/fold_layer/postgres.sql"),
         include_str!("../../../projections/current_subscriptions/sqlite.sql"),
         include_str!("../../../projections/current_subscriptions/postgres.sql"),
     );
 
-    /// Begins a generation with empty tables and without indexes, and takes its lease.
+    /// Begins a generation and a fold layer for it, with empty tables and without indexes, and takes its lease.
     ///
     /// Both are done in one transaction, and only if no other process is building a generation: of two processes that
     /// begin at the same moment one is refused.
-    #[tracing::instrument(skip_all)]
     pub async fn generation_begin(
         &self,
+        logic: &GenerationLogic,
+        log_id: &str,
+        holder: &str,
+        now: ReceivedAt,
+        ttl_seconds: u32,
+    ) -> Result<BeginOutcome, StoreError> {
+        self.begin(None, logic, log_id, holder, now, ttl_seconds).await
+    }
+
+    /// Like [`Self::generation_begin`], over the fold layer of complete generations. Its rows are yet to be made from the
+    /// states of the layer.
+    pub async fn generation_begin_over(
+        &self,
+        layer: LayerId,
+        logic: &GenerationLogic,
+        log_id: &str,
+        holder: &str,
+        now: ReceivedAt,
+        ttl_seconds: u32,
+    ) -> Result<BeginOutcome, StoreError> {
+        self.begin(Some(layer), logic, log_id, holder, now, ttl_seconds).await
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn begin(
+        &self,
+        over: Option<LayerId>,
         logic: &GenerationLogic,
         log_id: &str,
         holder: &str,
@@ -46,6 +78,12 @@ impl ReadModel {
         if let Some(row) = session.query(BUILDING).bind(now.0).fetch_optional().await? {
             write.rollback().await?;
             return Ok(BeginOutcome::AlreadyBuilding(read(&row)?));
+        }
+        if let Some(layer) = over
+            && !layer::is_in_use(&mut session, layer).await?
+        {
+            write.rollback().await?;
+            return Ok(BeginOutcome::LayerIsGone(layer));
         }
         let row = session
             .query(sql::BEGIN)
@@ -60,9 +98,18 @@ impl ReadModel {
             .fetch_one()
             .await?;
         let generation = read(&row)?;
-        let lease = Lease { generation: generation.id, token: row.get("token")? };
-        let (tables, _) = tables_and_indexes(session.dialect());
-        session.run(for_generation(tables, generation.id)).await?;
+        let layer = over.unwrap_or(generation.id);
+        session.query(sql::SET_LAYER).bind(generation.id).bind(layer).execute().await?;
+        let generation = Generation { layer: Some(layer), ..generation };
+        let lease =
+            Lease { generation: generation.id, layer: Some(layer), token: row.get("token")? };
+        if over.is_none() {
+            layer::begin(&mut session, layer, logic.fold_version).await?;
+        }
+        for group in groups_of(lease.tables()) {
+            let (tables, _) = group.tables_and_indexes(session.dialect());
+            session.run(lease.tables().fill(tables)).await?;
+        }
         write.commit().await?;
         Ok(BeginOutcome::Started(generation, lease))
     }
@@ -71,8 +118,8 @@ impl ReadModel {
     /// updating them row by row takes. Yields to other writers between two indexes. False if another process has taken
     /// the lease.
     pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let (_, indexes) = tables_and_indexes(self.0.db.dialect());
-        for index in indexes.split(';').filter(|it| !it.trim().is_empty()) {
+        let (tables, dialect) = (lease.tables(), self.0.db.dialect());
+        for index in indexes_of(tables, dialect) {
             let stopwatch = Clock::stopwatch();
             let mut write = self.0.db.write().await?;
             let mut session = write.session();
@@ -82,7 +129,7 @@ impl ReadModel {
             let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
             let holds = query.fetch_optional().await?.is_some();
             if holds {
-                session.run(for_generation(index, lease.generation)).await?;
+                session.run(tables.fill(index)).await?;
             }
             write.commit().await?;
             if !holds {
@@ -90,14 +137,13 @@ impl ReadModel {
             }
             yield_to_writers(stopwatch.elapsed()).await;
         }
-        if self.0.db.dialect() == Dialect::Postgres {
+        if dialect == Dialect::Postgres {
             // PostgreSQL has no statistics of a new table.
-            for table in TABLE_NAMES {
+            for table in names_of(tables) {
                 let mut write = self.0.db.write().await?;
                 let mut session = write.session();
                 session.disable_timeouts().await?;
-                let analyze = sql::ANALYZE.replace("{table}", table);
-                session.run(for_generation(&analyze, lease.generation)).await?;
+                session.run(sql::ANALYZE.replace("{table}", &table)).await?;
                 write.commit().await?;
             }
         }
@@ -105,20 +151,40 @@ impl ReadModel {
     }
 }
 
+/// Groups of tables that are created with a generation: those of its layer only if it begins the layer.
+fn groups_of(tables: GenerationTables) -> impl Iterator<Item = &'static TableGroup> {
+    tables.began_layer().then_some(&FOLD_LAYER).into_iter().chain([&ROWS])
+}
+
+/// Statements that create the indexes of these tables.
+fn indexes_of(tables: GenerationTables, dialect: Dialect) -> Vec<&'static str> {
+    let indexes = groups_of(tables).map(|it| it.tables_and_indexes(dialect).1);
+    indexes.flat_map(|it| it.split(';')).filter(|it| !it.trim().is_empty()).collect()
+}
+
+/// Names of these tables.
+fn names_of(tables: GenerationTables) -> Vec<String> {
+    let of_group = |group: &'static TableGroup| {
+        group.tables.iter().map(move |table| tables.fill(&group.name_of(table)))
+    };
+    groups_of(tables).flat_map(of_group).collect()
+}
+
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         BEGIN = sqlite "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
             VALUES ('building', $1, $2, $3, $4, $5, $6, 1, $7, $8)
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
                 token, lease_holder, lease_until, created_at, completed_at, pinned",
             postgres "WITH number AS (UPDATE generation_numbers SET last = last + 1 RETURNING last)
             INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
             SELECT last, 'building', $1, $2::bigint, $3, $4, $5, $6::bigint, 1, $7, $8::bigint FROM number
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
                 token, lease_holder, lease_until, created_at, completed_at, pinned";
+        SET_LAYER = "UPDATE generations SET layer = $2 WHERE id = $1";
         IS_HELD = "SELECT 1 FROM generations WHERE id = $1 AND token = $2";
     }
 
     // Template.
-    pub(in crate::store) const ANALYZE: &str = "ANALYZE {table}_g{g}";
+    pub(in crate::store) const ANALYZE: &str = "ANALYZE {table}";
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
-use super::tables::{bind_scope, bulk};
+use super::tables::{GenerationTables, bind_scope, bulk};
 use crate::ids::{AccountId, EventId, Scope};
 use crate::projection::catalogue::{Catalogue, CatalogueEntry, NameRank};
 use crate::projection::row::SubscriptionRow;
@@ -41,10 +41,11 @@ impl ReadModel {
     ) -> Result<Catalogue, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !self.schema_of(&mut session, generation).await?.has("catalogue") {
+        let schema = self.schema_of(&mut session, generation).await?;
+        if !schema.has("catalogue") {
             return Ok(Catalogue::default());
         }
-        let found = bulk(&mut session, sql::NAMES, generation, wanted, |to, (scope, id)| {
+        let found = bulk(&mut session, sql::NAMES, schema.tables, wanted, |to, (scope, id)| {
             bind_scope(to, scope);
             to.text(*id);
         });
@@ -72,14 +73,14 @@ impl ReadModel {
 /// Writes the names of products and prices.
 pub(super) async fn write(
     session: &mut Session<'_>,
-    generation: GenerationId,
+    tables: GenerationTables,
     entries: &[CatalogueEntry],
 ) -> Result<(), StoreError> {
     // A statement can change each row only once.
     let mut names = Catalogue::default();
     entries.iter().cloned().for_each(|entry| names.join(entry));
     let names: Vec<_> = names.into_entries().collect();
-    bulk(session, sql::CATALOGUE_ENTRY, generation, &names, |to, entry| {
+    bulk(session, sql::CATALOGUE_ENTRY, tables, &names, |to, entry| {
         bind_scope(to, &entry.scope);
         to.text(entry.id.as_str());
         to.text(entry.name.as_deref());
@@ -95,10 +96,10 @@ pub(super) async fn write(
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         NAMES [Text, Bool, Text] = sqlite "SELECT c.account, c.livemode, c.id, c.name, c.deleted, c.created, c.changed, c.event_id FROM ({rows}) AS k
-            CROSS JOIN catalogue_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3",
+            CROSS JOIN catalogue_{l} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.id = k.column3",
             postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, id, name, deleted, created, changed, event_id
-                FROM catalogue_g{g} WHERE account = k.column1 AND livemode = k.column2 AND id = k.column3 OFFSET 0) AS c";
-        CATALOGUE_ENTRY [Text, Bool, Text, Text, Bool, Integer, Bool, Text] = "INSERT INTO catalogue_g{g} AS c (account, livemode, id, name, deleted, created, changed, event_id)
+                FROM catalogue_{l} WHERE account = k.column1 AND livemode = k.column2 AND id = k.column3 OFFSET 0) AS c";
+        CATALOGUE_ENTRY [Text, Bool, Text, Text, Bool, Integer, Bool, Text] = "INSERT INTO catalogue_{l} AS c (account, livemode, id, name, deleted, created, changed, event_id)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, id) DO UPDATE SET name = excluded.name, deleted = excluded.deleted,
                 created = excluded.created, changed = excluded.changed, event_id = excluded.event_id

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::filter::SubscriptionFilter;
 use super::generation::Generation;
 use super::handle::{DamageReport, ReadModel};
-use super::open::{options, remove, sql};
+use super::open::{create_tables, options, remove, sql};
 use super::schema::GenerationSchema;
-use super::tables::TABLE_NAMES;
+use super::tables::{name_template, table_names};
 use crate::clock::Clock;
 use crate::store::db::{Database, Dialect, Session};
 use crate::store::error::StoreError;
@@ -76,10 +76,13 @@ impl ReadModel {
     ) -> Result<Option<String>, StoreError> {
         if let Some(live) = self.live().await?.filter(is_ours) {
             let mut reader = self.0.db.read().await?;
-            let schema = GenerationSchema::load(&mut reader.session(), live.id).await?;
+            let schema = GenerationSchema::load(&mut reader.session(), live.tables()).await?;
             drop(reader);
-            if let Some(table) = TABLE_NAMES.iter().find(|table| !schema.has(table)) {
-                return Ok(Some(format!("the table {table}_g{} is missing", live.id)));
+            if let Some(table) = table_names().find(|table| !schema.has(table)) {
+                return Ok(Some(format!(
+                    "the table {} is missing",
+                    live.tables().fill(&name_template(table))
+                )));
             }
             // A missing table is detected quickly, and therefore each time; the rows are not read again.
             if self.is_recently_checked() {
@@ -125,7 +128,7 @@ impl ReadModel {
             let mut session = write.session();
             session.run(sql::SCHEMA_LOCK).await?;
             session.run(sql::REMOVE).await?;
-            session.run(sql::SCHEMA).await?;
+            create_tables(&mut session).await?;
             write.commit().await?;
             // A new generation can have the id of a removed one.
             self.cache_schema(None);
@@ -147,7 +150,7 @@ impl ReadModel {
         let options = options(writer.path());
         writer.reopen(options).await?;
         let mut connection = writer.take().await?;
-        Session::Sqlite(&mut connection).run(sql::SCHEMA).await?;
+        create_tables(&mut Session::Sqlite(&mut connection)).await?;
         writer.put_back(connection);
         // A new generation can have the id of a removed one.
         self.cache_schema(None);

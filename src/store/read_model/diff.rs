@@ -15,7 +15,7 @@ use super::generation::{self, Generation, GenerationStatus};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
 use super::subscriptions::{limit_of, read_customer};
-use super::tables::{for_generation, is_joined};
+use super::tables::{GenerationTables, is_joined};
 use super::timeline;
 use crate::ids::SubscriptionId;
 use crate::projection::column::{Column, ColumnType};
@@ -74,7 +74,7 @@ impl ReadModel {
         }
         let new = found.ok_or(StoreError::NoGeneration(new))?;
         let Some(old) = live else { return Ok(None) };
-        let columns = for_generation(session.text(sql::COLUMNS), old.id);
+        let columns = old.tables().fill(session.text(sql::COLUMNS));
         let of_old = session.query(columns).fetch_all().await?;
         let of_old: Vec<String> = of_old.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
         let ours = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
@@ -101,7 +101,8 @@ impl ReadModel {
     ) -> Result<DiffCounts, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let statement = for_generation(session.text(sql::ACCESS_COUNT), generation);
+        let tables = self.tables_of(&mut session, generation).await?;
+        let statement = tables.fill(session.text(sql::ACCESS_COUNT));
         let row = bind_instant(session.query(statement), now).fetch_one().await?;
         let (appear, live, test) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let all = |after| AccessCounts { after, gain: after, ..AccessCounts::default() };
@@ -160,9 +161,9 @@ impl Comparison {
     /// Counts the events that the old and the new generation could not fold.
     pub async fn parked(&mut self) -> Result<(i64, i64), StoreError> {
         let mut counts = [0; 2];
-        for (count, id) in counts.iter_mut().zip([self.old.id, self.new.id]) {
+        for (count, tables) in counts.iter_mut().zip([self.old.tables(), self.new.tables()]) {
             let mut session = self.reader.session();
-            let statement = for_generation(session.text(timeline::sql::PARKED_COUNT), id);
+            let statement = tables.fill(session.text(timeline::sql::PARKED_COUNT));
             *count = session.query(statement).fetch_one().await?.get(0)?;
         }
         Ok(counts.into())
@@ -202,14 +203,15 @@ impl Comparison {
     }
 
     /// Generation that has folded more, if there is one.
-    fn ahead(&self) -> Option<GenerationId> {
+    fn ahead(&self) -> Option<GenerationTables> {
         let ahead = if self.old.position > self.new.position { &self.old } else { &self.new };
-        (!self.has_equal_positions()).then_some(ahead.id)
+        (!self.has_equal_positions()).then(|| ahead.tables())
     }
 
     fn statement(&mut self, template: Statement) -> String {
         let dialect = self.reader.session().dialect();
-        fill_template(template, dialect, (self.old.id, self.new.id), self.ahead(), &self.columns)
+        let pair = (self.old.tables(), self.new.tables());
+        fill_template(template, dialect, pair, self.ahead(), &self.columns)
     }
 
     /// Creates a query with the instant and the last common position.

@@ -1,6 +1,6 @@
 //! Statements that compare two generations, and the filling of their templates.
 
-use super::generation_id::GenerationId;
+use super::tables::GenerationTables;
 use crate::projection::column::{Column, ColumnType};
 use crate::store::db::{Dialect, Statement};
 
@@ -9,8 +9,8 @@ use crate::store::db::{Dialect, Statement};
 pub(in crate::store) fn fill_template(
     template: Statement,
     dialect: Dialect,
-    (old, new): (GenerationId, GenerationId),
-    ahead: Option<GenerationId>,
+    (old, new): (GenerationTables, GenerationTables),
+    ahead: Option<GenerationTables>,
     columns: &[Column],
 ) -> String {
     let each = |text: &str, separator: &str| -> String {
@@ -37,9 +37,9 @@ pub(in crate::store) fn fill_template(
         .replace("{active_before}", &sql::ACTIVE.text(dialect).replace("{row}", "o"))
         .replace("{active_after}", &sql::ACTIVE.text(dialect).replace("{row}", "n"))
         .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "$2 >= 0" })
-        .replace("{ahead}", &ahead.unwrap_or(new).to_string())
-        .replace("{old}", &old.to_string())
-        .replace("{new}", &new.to_string())
+        .replace("{ahead}", &ahead.unwrap_or(new).layer_suffix())
+        .replace("{old}", &old.generation.to_string())
+        .replace("{new}", &new.generation.to_string())
 }
 
 pub(in crate::store) mod sql {
@@ -95,7 +95,7 @@ pub(in crate::store) mod sql {
                 SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{old}
                 UNION SELECT account, livemode, customer_id, subscription_id FROM current_subscriptions_g{new}) AS each
             WHERE (account, livemode, customer_id) IN
-                (SELECT account, livemode, customer_id FROM timeline_g{ahead} WHERE position > $1)";
+                (SELECT account, livemode, customer_id FROM timeline_{ahead} WHERE position > $1)";
     }
 
     // Parts of templates.
@@ -107,7 +107,7 @@ pub(in crate::store) mod sql {
         "({row}.entitled AND ({row}.entitled_until IS NULL OR {row}.entitled_until > to_timestamp($1))) IS TRUE",
     );
     /// True unless one generation has folded more events of the customer than the other.
-    pub(in crate::store) const COMPARED: &str = "NOT EXISTS (SELECT 1 FROM timeline_g{ahead} AS later
+    pub(in crate::store) const COMPARED: &str = "NOT EXISTS (SELECT 1 FROM timeline_{ahead} AS later
             WHERE later.account = pair.account AND later.livemode = pair.livemode AND later.customer_id = pair.customer_id
                 AND later.position > $2)";
     pub(in crate::store) const DIFFERENCE: &str =

@@ -1,19 +1,20 @@
-//! Writing of a fold: rows, states and the position of the generation in one transaction.
+//! Writing of a fold: the fold layer, the rows, and the positions of both in one transaction.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::generation_id::GenerationId;
+use super::generation_id::LayerId;
 use super::handle::ReadModel;
 use super::lease::Lease;
 use super::subscriptions::read_customer;
-use super::tables::{bind_customer, bind_scope, bulk, for_generation, is_joined};
-use super::{catalogue, item_properties};
+use super::tables::{GenerationTables, bind_customer, bind_scope, bulk, is_joined};
+use super::{catalogue, item_properties, layer};
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::column::Value;
 use crate::projection::effects::{Parked, TimelineEntry};
 use crate::projection::observe::PaymentLink;
 use crate::projection::row::SubscriptionRow;
+use crate::projection::user_candidate::UserCandidate;
 use crate::store::db::{BindType, Session};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
@@ -32,12 +33,25 @@ pub struct FoldBatch {
     pub timeline: Vec<TimelineEntry>,
     /// Links from objects to their owners.
     pub links: Vec<PaymentLink>,
-    /// Customers, and the users that events link them to.
-    pub users: Vec<(CustomerKey, String)>,
+    /// Customers, and the values by which events may name their users.
+    pub candidates: Vec<(CustomerKey, UserCandidate)>,
     /// Names of products and prices.
     pub catalogue: Vec<CatalogueEntry>,
     /// Events whose fold failed.
     pub parked: Vec<Parked>,
+}
+
+/// Outcome of a commit of a fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoldOutcome {
+    /// The batch is written.
+    Committed,
+    /// Nothing is written: another process has taken the lease, or the generation is no longer at the position that the
+    /// batch begins at.
+    Fenced,
+    /// Nothing is written: another process has folded these events into the layer. The rows are to be made from its
+    /// states.
+    LayerMoved,
 }
 
 impl ReadModel {
@@ -45,20 +59,17 @@ impl ReadModel {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn states(
         &self,
-        generation: GenerationId,
+        tables: GenerationTables,
         customers: &[CustomerKey],
     ) -> Result<HashMap<CustomerKey, Vec<u8>>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let rows = bulk(&mut session, sql::STATES, generation, customers, bind_customer).await?;
+        let rows = bulk(&mut session, sql::STATES, tables, customers, bind_customer).await?;
         rows.iter().map(|row| Ok((read_customer(row)?, row.get(3)?))).collect()
     }
 
-    /// Writes the fold of the events after `from` up to `to`, and advances the generation. The leaf hash is none if the
-    /// event at `to` is damaged.
-    ///
-    /// `false` if another process has taken the lease, or the generation is no longer at `from`: then nothing was
-    /// written.
+    /// Writes the fold of the events after `from` up to `to`, and advances the generation and its layer. The leaf hash is
+    /// none if the event at `to` is damaged.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fold_commit(
         &self,
@@ -67,8 +78,32 @@ impl ReadModel {
         to: Position,
         leaf_hash_at_to: impl Into<Option<Hash>>,
         batch: &FoldBatch,
-    ) -> Result<bool, StoreError> {
-        let leaf_hash: Option<Hash> = leaf_hash_at_to.into();
+    ) -> Result<FoldOutcome, StoreError> {
+        self.commit(lease, lease.layer, (from, to), leaf_hash_at_to.into(), batch).await
+    }
+
+    /// Like [`Self::fold_commit`], for events that the layer has folded already: advances the generation alone. The rows
+    /// of the batch must come from states of the layer at `to` or later.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn rows_commit(
+        &self,
+        lease: &Lease,
+        from: Position,
+        to: Position,
+        leaf_hash_at_to: impl Into<Option<Hash>>,
+        batch: &FoldBatch,
+    ) -> Result<FoldOutcome, StoreError> {
+        self.commit(lease, None, (from, to), leaf_hash_at_to.into(), batch).await
+    }
+
+    async fn commit(
+        &self,
+        lease: &Lease,
+        layer: Option<LayerId>,
+        (from, to): (Position, Position),
+        leaf_hash: Option<Hash>,
+        batch: &FoldBatch,
+    ) -> Result<FoldOutcome, StoreError> {
         let mut write = self.0.db.write().await?;
         let mut session = write.session();
         let advanced = session
@@ -83,11 +118,19 @@ impl ReadModel {
             .await?;
         if advanced != 1 {
             write.rollback().await?;
-            return Ok(false);
+            return Ok(FoldOutcome::Fenced);
         }
-        write_batch(&mut session, lease.generation, batch).await?;
+        if let Some(layer) = layer {
+            let (leaf_hash, received_at) = (leaf_hash.as_ref(), batch.folded_received_at);
+            let moved = layer::advance(&mut session, layer, (from, to), leaf_hash, received_at);
+            if !moved.await? {
+                write.rollback().await?;
+                return Ok(FoldOutcome::LayerMoved);
+            }
+        }
+        write_batch(&mut session, lease.tables(), batch).await?;
         write.commit().await?;
-        Ok(true)
+        Ok(FoldOutcome::Committed)
     }
 
     /// Writes a part of a fold without advancing the generation, which [`Self::fold_commit`] does later. The generation
@@ -100,7 +143,7 @@ impl ReadModel {
         let mut session = write.session();
         let holds = lease.is_held(&mut session).await?;
         if holds {
-            write_batch(&mut session, lease.generation, batch).await?;
+            write_batch(&mut session, lease.tables(), batch).await?;
         }
         write.commit().await?;
         Ok(holds)
@@ -109,17 +152,17 @@ impl ReadModel {
 
 async fn write_batch(
     session: &mut Session<'_>,
-    generation: GenerationId,
+    tables: GenerationTables,
     batch: &FoldBatch,
 ) -> Result<(), StoreError> {
-    bulk(session, sql::STATE, generation, &batch.states, |to, (key, state)| {
+    bulk(session, sql::STATE, tables, &batch.states, |to, (key, state)| {
         bind_customer(to, key);
         to.bytes(state.as_slice());
     })
     .await?;
-    write_rows(session, generation, &batch.rows).await?;
-    item_properties::write(session, generation, &batch.rows).await?;
-    bulk(session, sql::TIMELINE, generation, &batch.timeline, |to, entry| {
+    write_rows(session, tables, &batch.rows).await?;
+    item_properties::write(session, tables, &batch.rows).await?;
+    bulk(session, sql::TIMELINE, tables, &batch.timeline, |to, entry| {
         bind_customer(to, &entry.customer);
         to.text(entry.subscription.as_ref().map_or("", SubscriptionId::as_str));
         to.integer(entry.position.0);
@@ -131,24 +174,26 @@ async fn write_batch(
     };
     let pairs: BTreeSet<_> = batch.timeline.iter().filter_map(pairs).collect();
     let pairs: Vec<_> = pairs.into_iter().collect();
-    bulk(session, sql::PAIR, generation, &pairs, |to, (customer, subscription)| {
+    bulk(session, sql::PAIR, tables, &pairs, |to, (customer, subscription)| {
         bind_customer(to, customer);
         to.text(subscription.as_str());
     })
     .await?;
-    bulk(session, sql::LINK, generation, &batch.links, |to, link| {
+    bulk(session, sql::LINK, tables, &batch.links, |to, link| {
         bind_scope(to, &link.scope);
         to.text(link.object_id.as_str());
         to.text(link.owner_id.as_str());
     })
     .await?;
-    bulk(session, sql::USER, generation, &batch.users, |to, (customer, user)| {
+    bulk(session, sql::CANDIDATE, tables, &batch.candidates, |to, (customer, candidate)| {
         bind_customer(to, customer);
-        to.text(user.as_str());
+        to.text(candidate.value.as_str());
+        to.text(candidate.source.as_str());
+        to.text(candidate.key.as_str());
     })
     .await?;
-    catalogue::write(session, generation, &batch.catalogue).await?;
-    bulk(session, sql::PARK, generation, &batch.parked, |to, parked| {
+    catalogue::write(session, tables, &batch.catalogue).await?;
+    bulk(session, sql::PARK, tables, &batch.parked, |to, parked| {
         to.integer(parked.position.0);
         to.text(parked.event_id.as_str());
         bind_scope(to, &parked.scope);
@@ -163,7 +208,7 @@ async fn write_batch(
 
 async fn write_rows(
     session: &mut Session<'_>,
-    generation: GenerationId,
+    tables: GenerationTables,
     rows: &[Vec<Value>],
 ) -> Result<(), StoreError> {
     let columns = SubscriptionRow::COLUMNS;
@@ -171,7 +216,7 @@ async fn write_rows(
         let message = format!("a row has {} values for {} columns", row.len(), columns.len());
         return Err(StoreError::Internal(message.into()));
     }
-    let template = for_generation(&row_template(), generation);
+    let template = tables.fill(&row_template());
     session
         .bulk_text(&template, &row_columns(), rows, |to, row| {
             let stored = columns.iter().zip(row).filter(|(column, _)| !is_joined(column));
@@ -201,23 +246,23 @@ pub(in crate::store) fn row_template() -> String {
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         STATES [Text, Bool, Text] = sqlite "SELECT c.account, c.livemode, c.customer_id, c.state FROM ({rows}) AS k
-            CROSS JOIN customers_g{g} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3",
-            postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id, state FROM customers_g{g}
+            CROSS JOIN customers_{l} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.customer_id = k.column3",
+            postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id, state FROM customers_{l}
                 WHERE account = k.column1 AND livemode = k.column2 AND customer_id = k.column3 OFFSET 0) AS c";
         ADVANCE = "UPDATE generations SET position = $4, leaf_hash = $5, folded_received_at = $6
             WHERE id = $1 AND token = $2 AND position = $3";
-        STATE [Text, Bool, Text, Bytes] = "INSERT INTO customers_g{g} (account, livemode, customer_id, state)
+        STATE [Text, Bool, Text, Bytes] = "INSERT INTO customers_{l} (account, livemode, customer_id, state)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, customer_id) DO UPDATE SET state = excluded.state";
-        TIMELINE [Text, Bool, Text, Text, Integer, Integer] = "INSERT INTO timeline_g{g} (account, livemode, customer_id, subscription_id, position, created)
+        TIMELINE [Text, Bool, Text, Text, Integer, Integer] = "INSERT INTO timeline_{l} (account, livemode, customer_id, subscription_id, position, created)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
-        PAIR [Text, Bool, Text, Text] = "INSERT INTO subscription_customers_g{g} (account, livemode, customer_id, subscription_id)
+        PAIR [Text, Bool, Text, Text] = "INSERT INTO subscription_customers_{l} (account, livemode, customer_id, subscription_id)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
-        LINK [Text, Bool, Text, Text] = "INSERT INTO links_g{g} (account, livemode, object_id, owner_id)
+        LINK [Text, Bool, Text, Text] = "INSERT INTO links_{l} (account, livemode, object_id, owner_id)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
-        USER [Text, Bool, Text, Text] = "INSERT INTO user_customers_g{g} (account, livemode, customer_id, user_id)
+        CANDIDATE [Text, Bool, Text, Text, Text, Text] = "INSERT INTO user_candidates_{l} (account, livemode, customer_id, value, source, key)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
-        PARK [Integer, Text, Text, Bool, Text, Text, Text, Text] = "INSERT INTO parked_g{g} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
+        PARK [Integer, Text, Text, Bool, Text, Text, Text, Text] = "INSERT INTO parked_{l} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
     }
 

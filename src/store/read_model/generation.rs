@@ -1,14 +1,16 @@
 //! Generations of the read model, one of which is live.
 
-use super::generation_id::GenerationId;
+use super::generation_id::{GenerationId, LayerId};
 use super::handle::ReadModel;
+use super::tables::GenerationTables;
 use crate::ids::Position;
+use crate::projection::Logic;
 use crate::store::db::{Database, Row, Session, to_hash};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 use crate::tree::Hash;
 
-/// One build of all projections.
+/// One build of all read models, over a fold layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
     /// Number of the generation.
@@ -17,6 +19,9 @@ pub struct Generation {
     pub status: GenerationStatus,
     /// Logic that builds it.
     pub logic: GenerationLogic,
+    /// Fold layer that its rows are made from. None for a generation of an earlier version of this program, whose tables
+    /// are all its own.
+    pub layer: Option<LayerId>,
     /// Id of the log that it is built from.
     pub log_id: String,
     /// Last folded event.
@@ -82,7 +87,9 @@ impl ReadModel {
             return Ok(Vec::new());
         }
         let mut reader = self.0.db.read().await?;
-        let rows = reader.session().query(sql::ALL).fetch_all().await?;
+        let mut session = reader.session();
+        let statement = self.with_layer(session.text(sql::ALL));
+        let rows = session.query(statement).fetch_all().await?;
         rows.iter().map(read).collect()
     }
 
@@ -93,8 +100,58 @@ impl ReadModel {
             return Ok(None);
         }
         let mut reader = self.0.db.read().await?;
-        let row = reader.session().query(sql::LIVE).fetch_optional().await?;
+        self.live_in(&mut reader.session()).await
+    }
+
+    /// Reads the live generation inside a transaction.
+    pub(super) async fn live_in(
+        &self,
+        session: &mut Session<'_>,
+    ) -> Result<Option<Generation>, StoreError> {
+        let statement = self.with_layer(session.text(sql::LIVE));
+        let row = session.query(statement).fetch_optional().await?;
         row.as_ref().map(read).transpose()
+    }
+
+    /// Statement that reads generations, also from tables of an earlier version, which know no layers.
+    fn with_layer(&self, statement: &str) -> String {
+        match self.0.has_layers {
+            true => statement.to_owned(),
+            false => statement.replace(" layer,", " CAST(NULL AS bigint) AS layer,"),
+        }
+    }
+
+    /// Numbers in the names of the tables of a generation.
+    pub(super) async fn tables_of(
+        &self,
+        session: &mut Session<'_>,
+        generation: GenerationId,
+    ) -> Result<GenerationTables, StoreError> {
+        match self.0.has_layers {
+            true => tables_of(session, generation).await,
+            false => Ok(GenerationTables { generation, layer: None }),
+        }
+    }
+}
+
+impl Generation {
+    /// Its number and position, as an answer shows them.
+    pub(super) fn stamp(&self) -> GenerationStamp {
+        let Self { id: generation, position, folded_received_at, .. } = *self;
+        GenerationStamp { generation, position, folded_received_at }
+    }
+
+    /// Numbers in the names of its tables.
+    pub fn tables(&self) -> GenerationTables {
+        GenerationTables { generation: self.id, layer: self.layer }
+    }
+}
+
+impl GenerationLogic {
+    /// Parses the rules of a generation.
+    pub fn parse(&self, of: GenerationId) -> Result<Logic, StoreError> {
+        Logic::parse(&self.policy, &self.user_keys)
+            .map_err(|error| StoreError::Corrupt(format!("the policy of generation {of}: {error}")))
     }
 }
 
@@ -128,6 +185,16 @@ pub(super) fn read_stamp(row: &Row) -> Result<GenerationStamp, StoreError> {
     })
 }
 
+/// Reads the numbers in the names of a generation's tables.
+pub(super) async fn tables_of(
+    session: &mut Session<'_>,
+    generation: GenerationId,
+) -> Result<GenerationTables, StoreError> {
+    let row = session.query(sql::LAYER_OF).bind(generation).fetch_optional().await?;
+    let layer = row.map(|row| row.get(0)).transpose()?.flatten();
+    Ok(GenerationTables { generation, layer })
+}
+
 /// Reads the status of a generation, inside a transaction.
 pub(super) async fn status_of(
     session: &mut Session<'_>,
@@ -151,6 +218,7 @@ pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
             policy: row.get("policy")?,
             user_keys: row.get("user_keys")?,
         },
+        layer: row.get("layer")?,
         log_id: row.get("log_id")?,
         position: Position(row.get("position")?),
         leaf_hash: leaf_hash.map(to_hash).transpose()?,
@@ -166,16 +234,17 @@ pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+        ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations ORDER BY id";
-        LIVE = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+        LIVE = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'live'";
         LIVE_STAMP = "SELECT id, position, folded_received_at FROM generations WHERE status = 'live'";
+        LAYER_OF = "SELECT layer FROM generations WHERE id = $1";
         STATUS = "SELECT status FROM generations WHERE id = $1";
         /// A generation that is being built by a process with a valid lease.
-        BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, log_id, position, leaf_hash, folded_received_at, built,
+        BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'building' AND lease_until > $1 LIMIT 1";
         IDS = "SELECT id FROM generations";

@@ -17,6 +17,8 @@ pub struct ReadModel(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) db: Database,
+    /// False for tables of an earlier version, which are only read.
+    pub(super) has_layers: bool,
     /// Schema of the generation that was read last, which is usually the live one.
     schema: Mutex<Option<Arc<GenerationSchema>>>,
     /// Damage that reads have reported.
@@ -33,9 +35,9 @@ pub(super) struct DamageReport {
 }
 
 impl ReadModel {
-    pub(in crate::store) fn new(db: Database, clock: Clock) -> Self {
+    pub(in crate::store) fn new(db: Database, has_layers: bool, clock: Clock) -> Self {
         let (schema, damage_report) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { clock, db, schema, damage_report }))
+        Self(Arc::new(Inner { clock, db, has_layers, schema, damage_report }))
     }
 
     pub(super) fn database(&self) -> &Database {
@@ -58,10 +60,11 @@ impl ReadModel {
         session: &mut Session<'_>,
         generation: GenerationId,
     ) -> Result<Arc<GenerationSchema>, StoreError> {
-        if let Some(schema) = self.cached_schema().filter(|it| it.generation == generation) {
+        if let Some(schema) = self.cached_schema().filter(|it| it.tables.generation == generation) {
             return Ok(schema);
         }
-        let schema = Arc::new(GenerationSchema::load(session, generation).await?);
+        let tables = self.tables_of(session, generation).await?;
+        let schema = Arc::new(GenerationSchema::load(session, tables).await?);
         if schema.is_complete() {
             self.cache_schema(Some(Arc::clone(&schema)));
         }

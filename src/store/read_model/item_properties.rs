@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::filter::ItemFilter;
-use super::generation_id::GenerationId;
-use super::tables::bulk;
+use super::tables::{GenerationTables, bulk};
 use crate::projection::column::Value;
 use crate::projection::row::{ItemRow, SubscriptionRow};
 use crate::store::db::Session;
@@ -16,7 +15,7 @@ use crate::store::error::StoreError;
 /// Writes the properties of the items of these rows.
 pub(super) async fn write(
     session: &mut Session<'_>,
-    generation: GenerationId,
+    tables: GenerationTables,
     rows: &[Vec<Value>],
 ) -> Result<(), StoreError> {
     let column = |name| SubscriptionRow::COLUMNS.iter().position(|it| it.name == name);
@@ -31,7 +30,7 @@ pub(super) async fn write(
         let of_row: BTreeSet<_> = items.into_iter().flat_map(ItemFilter::properties_of).collect();
         entries.extend(of_row.into_iter().map(|property| (key.map(value), property)));
     }
-    bulk(session, sql::ITEM_PROPERTY, generation, &entries, |to, (key, (property, value))| {
+    bulk(session, sql::ITEM_PROPERTY, tables, &entries, |to, (key, (property, value))| {
         key.iter().flatten().for_each(|it| to.value(it));
         to.text(*property);
         to.text(value.as_str());

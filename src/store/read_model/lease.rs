@@ -1,8 +1,9 @@
 //! Lease of a generation with a fencing token: one process at a time folds it.
 
-use super::generation_id::GenerationId;
+use super::generation_id::{GenerationId, LayerId};
 use super::handle::ReadModel;
-use crate::store::db::Session;
+use super::tables::GenerationTables;
+use crate::store::db::{Row, Session};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 
@@ -12,11 +13,18 @@ use crate::time::ReceivedAt;
 pub struct Lease {
     /// Generation that the lease is for.
     pub generation: GenerationId,
+    /// Fold layer of the generation; none if an earlier version of this program built it.
+    pub layer: Option<LayerId>,
     /// Fencing token. It rises each time another holder takes the lease.
     pub token: i64,
 }
 
 impl Lease {
+    /// Numbers in the names of the generation's tables.
+    pub fn tables(&self) -> GenerationTables {
+        GenerationTables { generation: self.generation, layer: self.layer }
+    }
+
     /// True if the lease is still held, inside a write transaction. It then stays held until the transaction ends.
     pub(super) async fn is_held(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
         let query = session.query(sql::IS_HELD).bind(self.generation).bind(self.token);
@@ -54,8 +62,8 @@ impl ReadModel {
         let query = query.bind(expiry(now, ttl_seconds).0).bind(stale_until.map(|it| it.0));
         let row = query.fetch_optional().await?;
         write.commit().await?;
-        let token = row.map(|row| row.get(0)).transpose()?;
-        Ok(token.map(|token| Lease { generation, token }))
+        let read = |row: Row| Ok(Lease { generation, token: row.get(0)?, layer: row.get(1)? });
+        row.map(read).transpose()
     }
 
     /// Extends the lease. `false` if another process has taken it.
@@ -102,7 +110,7 @@ pub(in crate::store) mod sql {
         BEGIN_DURABLE = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
         TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
             WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3 OR lease_until = $5)
-            RETURNING token";
+            RETURNING token, layer";
         RENEW = "UPDATE generations SET lease_until = $3 WHERE id = $1 AND token = $2";
         IS_HELD = sqlite "SELECT 1 FROM generations WHERE id = $1 AND token = $2",
             postgres "SELECT 1 FROM generations WHERE id = $1 AND token = $2 FOR UPDATE";

@@ -17,6 +17,7 @@ pub(super) mod generation;
 pub(super) mod generation_id;
 mod handle;
 pub(super) mod item_properties;
+pub(super) mod layer;
 pub(super) mod lease;
 pub(super) mod open;
 pub(super) mod reclaim;
@@ -36,11 +37,13 @@ pub use difference::{
     FieldCount,
 };
 pub use filter::{ItemFilter, SubscriptionFilter, SubscriptionKey};
-pub use fold::FoldBatch;
+pub use fold::{FoldBatch, FoldOutcome};
 pub use generation::{Generation, GenerationLogic, GenerationStamp, GenerationStatus};
-pub use generation_id::GenerationId;
+pub use generation_id::{GenerationId, LayerId};
 pub use handle::ReadModel;
+pub use layer::{FoldLayer, layer_fingerprint};
 pub use lease::Lease;
 pub use subscriptions::SubscriptionPages;
 pub use swap::SwapOutcome;
+pub use tables::GenerationTables;
 pub use timeline::TimelineKey;

@@ -52,7 +52,7 @@ impl ReadModel {
                 db
             }
         };
-        let read_model = Self::new(db, clock);
+        let read_model = Self::new(db, true, clock);
         if url.read_path().is_some()
             && let Err(error) = read_model.renew_view().await
         {
@@ -119,7 +119,7 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
     let (found, tables) = version(&mut reader.session()).await?;
     drop(reader);
     require_known_version(url, found)?;
-    if found == SCHEMA_VERSION {
+    if found == SCHEMA_VERSION && has_layers(db).await? {
         return Ok(());
     }
     let mut write = db.write().await?;
@@ -130,8 +130,27 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
             session.run(sql::REMOVE).await?;
         }
     }
-    session.run(sql::SCHEMA).await?;
+    create_tables(&mut session).await?;
     write.commit().await
+}
+
+/// Creates the static tables inside a transaction, and what a version without fold layers lacks.
+pub(super) async fn create_tables(session: &mut Session<'_>) -> Result<(), StoreError> {
+    session.run(sql::SCHEMA).await?;
+    if !read_has_layers(session).await? {
+        session.run(sql::LAYERS).await?;
+    }
+    Ok(())
+}
+
+/// True if generations have fold layers. An earlier version of this program knew none, and its generations stay as they
+/// are.
+pub(in crate::store) async fn has_layers(db: &Database) -> Result<bool, StoreError> {
+    read_has_layers(&mut db.read().await?.session()).await
+}
+
+async fn read_has_layers(session: &mut Session<'_>) -> Result<bool, StoreError> {
+    Ok(session.query(sql::HAS_LAYERS).fetch_one().await?.get::<i64, _>(0)? > 0)
 }
 
 /// True if the file is damaged or not a database.
@@ -159,6 +178,8 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 }
 
 pub(in crate::store) mod sql {
+    use crate::store::db::Statement;
+
     crate::store::db::statements! {
         VERSION = sqlite "SELECT (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)",
             postgres "SELECT coalesce((SELECT substring(obj_description(oid, 'pg_namespace') FROM 'version ([0-9]+)')::bigint
@@ -172,6 +193,8 @@ pub(in crate::store) mod sql {
                 FROM pg_class WHERE relnamespace = 'subledger_read'::regnamespace AND relkind IN ('r', 'v') LOOP
                 EXECUTE format('DROP %s IF EXISTS %s CASCADE', it.kind, it.name);
             END LOOP; END $$";
+        HAS_LAYERS = sqlite "SELECT count(*) FROM pragma_table_info('generations') WHERE name = 'layer'",
+            postgres "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('subledger_read.generations') AND attname = 'layer'";
         SCHEMA = sqlite "CREATE TABLE IF NOT EXISTS generations (
                 id                 INTEGER PRIMARY KEY AUTOINCREMENT,
                 status             TEXT    NOT NULL,
@@ -220,4 +243,24 @@ pub(in crate::store) mod sql {
             INSERT INTO subledger_read.generation_numbers VALUES (1, 0) ON CONFLICT DO NOTHING;
             COMMENT ON SCHEMA subledger_read IS 'Read models of subledger, version 2; rebuilt from the log'";
     }
+
+    /// Adds fold layers to the tables of a version that knew none.
+    pub(super) const LAYERS: Statement = Statement::new(
+        "ALTER TABLE generations ADD COLUMN layer INTEGER;
+            CREATE TABLE fold_layers (
+                id                 INTEGER PRIMARY KEY,
+                fingerprint        TEXT    NOT NULL,
+                position           INTEGER NOT NULL DEFAULT 0,
+                leaf_hash          BLOB,
+                folded_received_at INTEGER NOT NULL DEFAULT 0
+            )",
+        "ALTER TABLE subledger_read.generations ADD COLUMN layer bigint;
+            CREATE TABLE subledger_read.fold_layers (
+                id                 bigint PRIMARY KEY,
+                fingerprint        text   NOT NULL,
+                position           bigint NOT NULL DEFAULT 0,
+                leaf_hash          bytea,
+                folded_received_at bigint NOT NULL DEFAULT 0
+            )",
+    );
 }

@@ -9,7 +9,8 @@ use super::generation::sql::{BEGIN_EXCLUSIVE, IDS};
 use super::generation::{GenerationStatus, status_of};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
-use super::tables::{TABLE_NAMES, for_generation};
+use super::layer;
+use super::tables::{FOLD_LAYER, FORMER_TABLES, ROWS, layer_suffix};
 use crate::clock::Clock;
 use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
 use crate::store::error::StoreError;
@@ -70,16 +71,41 @@ impl ReadModel {
         abandoned: &[GenerationId],
     ) -> Result<(), StoreError> {
         for id in abandoned {
-            for table in TABLE_NAMES {
-                let stopwatch = Clock::stopwatch();
-                let statement = for_generation(&sql::DROP_TABLE.replace("{table}", table), *id);
-                retry_while_locked(|| self.run(statement.clone())).await?;
-                yield_to_writers(stopwatch.elapsed()).await;
-            }
-            let statement = for_generation(sql::DROP, *id);
+            let suffix = format!("g{id}");
+            self.drop_tables(ROWS.tables, &suffix).await?;
+            // An earlier version made all tables for each generation.
+            self.drop_tables(FOLD_LAYER.tables, &suffix).await?;
+            self.drop_tables(&FORMER_TABLES, &suffix).await?;
+            let statement = sql::DROP.replace("{g}", &id.to_string());
             retry_while_locked(|| self.run(statement.clone())).await?;
         }
-        if abandoned.is_empty() { Ok(()) } else { self.shrink().await }
+        let has_dropped_layers = self.drop_unused_layers().await?;
+        if abandoned.is_empty() && !has_dropped_layers { Ok(()) } else { self.shrink().await }
+    }
+
+    /// Drops the fold layers over which no generation stands. True if there were any.
+    async fn drop_unused_layers(&self) -> Result<bool, StoreError> {
+        let mut reader = self.0.db.read().await?;
+        let unused = layer::unused(&mut reader.session()).await?;
+        drop(reader);
+        for id in &unused {
+            self.drop_tables(FOLD_LAYER.tables, &layer_suffix(*id)).await?;
+            // Last, so that a drop that was interrupted is repeated.
+            let statement = layer::sql::DELETE.replace("{layer}", &id.to_string());
+            retry_while_locked(|| self.run(statement.clone())).await?;
+        }
+        Ok(!unused.is_empty())
+    }
+
+    /// Drops tables one by one, as far as they exist.
+    async fn drop_tables(&self, tables: &[&str], suffix: &str) -> Result<(), StoreError> {
+        for table in tables {
+            let stopwatch = Clock::stopwatch();
+            let statement = sql::DROP_TABLE.replace("{table}", &format!("{table}_{suffix}"));
+            retry_while_locked(|| self.run(statement.clone())).await?;
+            yield_to_writers(stopwatch.elapsed()).await;
+        }
+        Ok(())
     }
 
     /// Moves pages from the end of the SQLite file into its free pages, in small steps, and truncates the file.
@@ -159,5 +185,5 @@ pub(in crate::store) mod sql {
 
     // Templates.
     pub(in crate::store) const DROP: &str = "DELETE FROM generations WHERE id = {g}";
-    pub(in crate::store) const DROP_TABLE: &str = "DROP TABLE IF EXISTS {table}_g{g}";
+    pub(in crate::store) const DROP_TABLE: &str = "DROP TABLE IF EXISTS {table}";
 }

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::filter::LeadingTable;
-use super::generation_id::GenerationId;
 use super::select::{joined, literal, sql as templates};
-use super::tables::{TABLE_NAMES, columns_of, for_generation, is_joined};
+use super::tables::{
+    FOLD_LAYER, GenerationTables, ROWS, columns_of, is_joined, name_template, table_names,
+};
 use crate::projection::column::{Column, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Session, Statement};
@@ -34,7 +35,7 @@ const REQUIRED: [&str; 13] = [
 /// Columns of a generation's tables, and the statements that read them.
 #[derive(Debug)]
 pub(in crate::store) struct GenerationSchema {
-    pub(super) generation: GenerationId,
+    pub(super) tables: GenerationTables,
     dialect: Dialect,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
@@ -65,36 +66,39 @@ pub(in crate::store) struct Select {
 impl GenerationSchema {
     pub(super) async fn load(
         session: &mut Session<'_>,
-        generation: GenerationId,
+        tables: GenerationTables,
     ) -> Result<Self, StoreError> {
-        let rows = session.query(sql::COLUMNS).bind(generation).fetch_all().await?;
-        let suffix = for_generation("_g{g}", generation);
         let mut columns: HashMap<_, HashSet<_>> = HashMap::new();
-        for row in rows {
-            let (table, name, sql_type): (String, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let table = table.strip_suffix(&suffix).unwrap_or(&table).to_owned();
-            columns.entry(table).or_default().insert((name, sql_type));
+        let own = (ROWS.tables, tables.fill("g{g}"));
+        for (of_group, suffix) in [own, (FOLD_LAYER.tables, tables.layer_suffix())] {
+            for row in session.query(sql::COLUMNS).bind(suffix.as_str()).fetch_all().await? {
+                let (table, name, sql_type): (&str, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let table = table.strip_suffix(&suffix).and_then(|it| it.strip_suffix('_'));
+                if let Some(table) = table.filter(|table| of_group.contains(table)) {
+                    columns.entry(table.to_owned()).or_default().insert((name, sql_type));
+                }
+            }
         }
-        Ok(Self::new(generation, session.dialect(), columns))
+        Ok(Self::new(tables, session.dialect(), columns))
     }
 
     /// Schema of a generation of this version of the program.
     #[cfg(test)]
-    pub(in crate::store) fn current(generation: GenerationId, dialect: Dialect) -> Self {
+    pub(in crate::store) fn current(tables: GenerationTables, dialect: Dialect) -> Self {
         let owned = |(name, sql_type): (&str, &str)| (name.to_owned(), sql_type.to_owned());
-        let columns = TABLE_NAMES.map(|table| {
+        let columns = table_names().map(|table| {
             (table.to_owned(), columns_of(dialect, table).map(owned).collect::<HashSet<_>>())
         });
-        Self::new(generation, dialect, columns.into())
+        Self::new(tables, dialect, columns.collect())
     }
 
     fn new(
-        generation: GenerationId,
+        tables: GenerationTables,
         dialect: Dialect,
         columns: HashMap<String, HashSet<(String, String)>>,
     ) -> Self {
         let mut schema = Self {
-            generation,
+            tables,
             dialect,
             columns,
             usable: HashSet::new(),
@@ -102,7 +106,7 @@ impl GenerationSchema {
             selects_by_items: None,
             access: None,
         };
-        schema.usable = TABLE_NAMES.into_iter().filter(|table| schema.is_usable(table)).collect();
+        schema.usable = table_names().filter(|table| schema.is_usable(table)).collect();
         if schema.has("current_subscriptions") {
             schema.selects = Some(schema.selects_led_by(LeadingTable::Subscriptions));
             let by_items = schema
@@ -116,7 +120,7 @@ impl GenerationSchema {
 
     /// True if every table has all columns that this program requires.
     pub(super) fn is_complete(&self) -> bool {
-        TABLE_NAMES.iter().all(|table| self.has(table))
+        table_names().all(|table| self.has(table))
     }
 
     /// True if a table has all columns that this program requires.
@@ -135,11 +139,11 @@ impl GenerationSchema {
     pub(super) fn statement(&self, template: Statement) -> Result<String, StoreError> {
         let template = template.text(self.dialect);
         // With a leading space, because the name of one table is the end of the name of another.
-        let reads = |table: &&&str| template.contains(&format!(" {table}_g{{g}}"));
-        if TABLE_NAMES.iter().filter(reads).all(|table| self.has(table)) {
-            return Ok(for_generation(template, self.generation));
+        let reads = |table: &&str| template.contains(&format!(" {}", name_template(table)));
+        if table_names().filter(reads).all(|table| self.has(table)) {
+            return Ok(self.tables.fill(template));
         }
-        Err(StoreError::OtherVersion(self.generation))
+        Err(StoreError::OtherVersion(self.tables.generation))
     }
 
     /// Statement that reads subscriptions, through the leading table if the generation has it.
@@ -158,7 +162,7 @@ impl GenerationSchema {
     fn selects(&self, leading: LeadingTable) -> Result<&Selects, StoreError> {
         let by_items =
             self.selects_by_items.as_ref().filter(|_| leading == LeadingTable::ItemProperties);
-        by_items.or(self.selects.as_ref()).ok_or(StoreError::OtherVersion(self.generation))
+        by_items.or(self.selects.as_ref()).ok_or(StoreError::OtherVersion(self.tables.generation))
     }
 
     fn selects_led_by(&self, leading: LeadingTable) -> Selects {
@@ -173,7 +177,7 @@ impl GenerationSchema {
 
     /// Statement that reads the access of a user or customer.
     pub(in crate::store) fn access(&self) -> Result<&str, StoreError> {
-        self.access.as_deref().ok_or(StoreError::OtherVersion(self.generation))
+        self.access.as_deref().ok_or(StoreError::OtherVersion(self.tables.generation))
     }
 
     /// Statement that points the view at this generation.
@@ -194,7 +198,7 @@ impl GenerationSchema {
             .replace("{columns}", &columns.join(", "))
             .replace("{tables}", &tables)
             .replace("{joins}", joins);
-        for_generation(&text, self.generation)
+        self.tables.fill(&text)
     }
 
     /// Expression of a column: joined from another table, stored, or the value of an empty row.
@@ -227,11 +231,11 @@ impl GenerationSchema {
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         COLUMNS = sqlite "SELECT t.name AS of_table, c.name, c.type FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
-            WHERE t.type = 'table' AND t.name GLOB '*_g' || $1",
+            WHERE t.type = 'table' AND t.name GLOB '*_' || $1",
             postgres "SELECT t.relname::text AS of_table, c.attname::text AS name,
                 replace(format_type(c.atttypid, c.atttypmod), 'timestamp with time zone', 'timestamptz') AS type
             FROM pg_class AS t JOIN pg_attribute AS c ON c.attrelid = t.oid
-            WHERE t.relkind = 'r' AND t.relnamespace = 'subledger_read'::regnamespace AND t.relname ~ ('_g' || $1::text || '$')
+            WHERE t.relkind = 'r' AND t.relnamespace = 'subledger_read'::regnamespace AND t.relname ~ ('_' || $1::text || '$')
                 AND c.attnum > 0 AND NOT c.attisdropped";
     }
 }
@@ -239,7 +243,6 @@ pub(in crate::store) mod sql {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::read_model::tables::tables_and_indexes;
 
     #[tokio::test]
     async fn what_this_program_has_is_read_from_its_own_definition() {
@@ -248,20 +251,26 @@ mod tests {
         let mut connection =
             sqlx::sqlite::SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let mut session = Session::Sqlite(&mut connection);
-        session.run(for_generation(tables_and_indexes(Dialect::Sqlite).0, 7)).await.unwrap();
-        let made = GenerationSchema::load(&mut session, 7).await.unwrap();
-        let defined = GenerationSchema::current(7, Dialect::Sqlite);
+        let tables = GenerationTables { generation: 17, layer: Some(7) };
+        // Those of others must not be mistaken for its own.
+        let others = GenerationTables { generation: 7, layer: Some(17) };
+        for tables in [tables, others] {
+            for group in [ROWS, FOLD_LAYER] {
+                let created = tables.fill(group.tables_and_indexes(Dialect::Sqlite).0);
+                session.run(created).await.unwrap();
+            }
+        }
+        let made = GenerationSchema::load(&mut session, tables).await.unwrap();
+        let defined = GenerationSchema::current(tables, Dialect::Sqlite);
         assert_eq!(made.columns, defined.columns);
-        assert!(
-            TABLE_NAMES.iter().all(|table| defined.has(table) && !made.columns[*table].is_empty())
-        );
+        assert!(table_names().all(|table| defined.has(table) && !made.columns[table].is_empty()));
         let columns: Vec<_> = columns_of(Dialect::Sqlite, "current_subscriptions").collect();
         assert!(REQUIRED.iter().all(|it| columns.iter().any(|c| c.0 == *it)));
     }
 
     #[test]
     fn both_databases_have_the_same_columns() {
-        for table in TABLE_NAMES {
+        for table in table_names() {
             let of = |dialect| columns_of(dialect, table).map(|(name, _)| name).collect::<Vec<_>>();
             assert_eq!(of(Dialect::Sqlite), of(Dialect::Postgres), "{table}");
         }

@@ -87,8 +87,8 @@ pub(in crate::store) mod sql {
     pub(in crate::store) const SUBSCRIPTIONS: &str = "current_subscriptions_g{g} AS s";
     /// Joins of the catalogue for the first item.
     pub(in crate::store) const CATALOGUE_JOINS: &str = "
-            LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode AND product.id = s.product_id
-            LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode AND price.id = s.price_id";
+            LEFT JOIN catalogue_{l} AS product ON product.account = s.account AND product.livemode = s.livemode AND product.id = s.product_id
+            LEFT JOIN catalogue_{l} AS price ON price.account = s.account AND price.livemode = s.livemode AND price.id = s.price_id";
     pub(in crate::store) const PRODUCT_NAME: &str =
         "CASE WHEN product.id IS NULL THEN s.product_name ELSE product.name END";
     pub(in crate::store) const PRICE_NICKNAME: &str =
@@ -105,9 +105,9 @@ pub(in crate::store) mod sql {
                     '$.product_name', iif(product.id IS NULL, json_extract(item.value, '$.product_name'), product.name),
                     '$.price_nickname', iif(price.id IS NULL, json_extract(item.value, '$.price_nickname'), price.name)) AS item
                 FROM json_each(s.items) AS item
-                LEFT JOIN catalogue_g{g} AS product ON product.account = s.account AND product.livemode = s.livemode
+                LEFT JOIN catalogue_{l} AS product ON product.account = s.account AND product.livemode = s.livemode
                     AND product.id = json_extract(item.value, '$.product_id')
-                LEFT JOIN catalogue_g{g} AS price ON price.account = s.account AND price.livemode = s.livemode
+                LEFT JOIN catalogue_{l} AS price ON price.account = s.account AND price.livemode = s.livemode
                     AND price.id = json_extract(item.value, '$.price_id')
                 ORDER BY item.key) AS items)",
         "(SELECT coalesce(jsonb_agg(item.value || jsonb_build_object(
@@ -115,13 +115,13 @@ pub(in crate::store) mod sql {
                 'price_nickname', CASE WHEN price.id IS NULL THEN item.value ->> 'price_nickname' ELSE price.name END)
                 ORDER BY item.ordinality), '[]'::jsonb)
             FROM jsonb_array_elements(s.items) WITH ORDINALITY AS item
-            LEFT JOIN LATERAL (SELECT id, name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
+            LEFT JOIN LATERAL (SELECT id, name FROM catalogue_{l} WHERE account = s.account AND livemode = s.livemode
                 AND id = item.value ->> 'product_id' OFFSET 0) AS product ON TRUE
-            LEFT JOIN LATERAL (SELECT id, name FROM catalogue_g{g} WHERE account = s.account AND livemode = s.livemode
+            LEFT JOIN LATERAL (SELECT id, name FROM catalogue_{l} WHERE account = s.account AND livemode = s.livemode
                 AND id = item.value ->> 'price_id' OFFSET 0) AS price ON TRUE)",
     );
-    pub(in crate::store) const PARKED: &str = "(SELECT count(*) FROM parked_g{g} AS p WHERE p.account = s.account AND p.livemode = s.livemode
+    pub(in crate::store) const PARKED: &str = "(SELECT count(*) FROM parked_{l} AS p WHERE p.account = s.account AND p.livemode = s.livemode
             AND p.subscription_id = s.subscription_id)";
-    pub(in crate::store) const EVENT_COUNT: &str = "(SELECT count(*) FROM timeline_g{g} AS t WHERE t.account = s.account AND t.livemode = s.livemode
+    pub(in crate::store) const EVENT_COUNT: &str = "(SELECT count(*) FROM timeline_{l} AS t WHERE t.account = s.account AND t.livemode = s.livemode
             AND t.customer_id = s.customer_id AND t.subscription_id = s.subscription_id)";
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::filter::{Parameters, SubscriptionFilter, SubscriptionKey};
 use super::generation::{GenerationStamp, live_stamp, read_stamp};
 use super::handle::ReadModel;
+use super::layer;
 use super::row_values;
 use super::schema::GenerationSchema;
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
@@ -71,7 +72,9 @@ impl ReadModel {
                     rows => {
                         let rows = rows?;
                         let stamp = rows.first().map(read_stamp).transpose()?;
-                        if let Some(stamp) = stamp.filter(|it| it.generation == schema.generation) {
+                        if let Some(stamp) =
+                            stamp.filter(|it| it.generation == schema.tables.generation)
+                        {
                             return Ok((stamp, rows));
                         }
                     }
@@ -142,6 +145,16 @@ impl SubscriptionPages {
         Ok(rows)
     }
 
+    /// Reads the states of at most `limit` customers after a key, in the order of the keys, in the same transaction.
+    pub async fn states_after(
+        &mut self,
+        after: &CustomerKey,
+        limit: usize,
+    ) -> Result<Vec<(CustomerKey, Vec<u8>)>, StoreError> {
+        let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
+        layer::states_after(&mut reader.session(), self.schema.tables, after, limit).await
+    }
+
     /// Ends the read transaction. Later pages are empty.
     pub async fn end(&mut self) -> Result<(), StoreError> {
         match self.reader.take() {
@@ -174,6 +187,6 @@ pub(super) fn read(row: &Row, first: usize) -> Result<SubscriptionRow, StoreErro
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_g{g} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
+        CUSTOMER_EXISTS = "SELECT EXISTS (SELECT 1 FROM customers_{l} WHERE account = $1 AND livemode = $2 AND customer_id = $3)";
     }
 }

@@ -1,7 +1,7 @@
 //! Swap of the live generation: one transaction sets the statuses and points the view at the new one.
 
 use super::generation::sql::BEGIN_EXCLUSIVE;
-use super::generation::{GenerationStatus, status_of};
+use super::generation::{GenerationStatus, status_of, tables_of};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
 use super::lease::Lease;
@@ -94,7 +94,8 @@ impl ReadModel {
         let mut session = reader.session();
         let found = session.query(sql::VIEW_TEXT).fetch_optional().await?;
         let found: Option<String> = found.map(|row| row.get(0)).transpose()?;
-        let wanted = GenerationSchema::load(&mut session, live).await?.view()?;
+        let tables = tables_of(&mut session, live).await?;
+        let wanted = GenerationSchema::load(&mut session, tables).await?.view()?;
         drop(reader);
         if found.is_some_and(|text| wanted.ends_with(&text)) {
             return Ok(());
@@ -119,7 +120,8 @@ async fn demote(
 }
 
 async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), StoreError> {
-    let view = GenerationSchema::load(session, at).await?.view()?;
+    let tables = tables_of(session, at).await?;
+    let view = GenerationSchema::load(session, tables).await?.view()?;
     session.run(view).await
 }
 

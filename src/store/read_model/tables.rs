@@ -1,36 +1,115 @@
-//! Tables of a generation, and the statements that create them.
+//! Tables of a generation and of its fold layer, and the statements that create them.
 
-use super::generation_id::GenerationId;
+use super::generation_id::{GenerationId, LayerId};
 use crate::ids::{CustomerKey, Scope};
 use crate::projection::column::Column;
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Row, RowBinder, Session, Statement};
 use crate::store::error::StoreError;
 
-/// Statements that create the tables and indexes of a generation.
-const TABLES: Statement = Statement::new(
-    include_str!("../../../projections/current_subscriptions/sqlite.sql"),
-    include_str!("../../../projections/current_subscriptions/postgres.sql"),
-);
-/// Names of the tables.
-pub(super) const TABLE_NAMES: [&str; 9] = [
-    "current_subscriptions",
-    "customers",
-    "timeline",
-    "subscription_customers",
-    "user_customers",
-    "links",
-    "catalogue",
-    "item_properties",
-    "parked",
-];
+/// Group of tables that are created and dropped together.
+#[derive(Debug)]
+pub(super) struct TableGroup {
+    /// Statements that create the tables and indexes.
+    sql: Statement,
+    /// Names of the tables.
+    pub(super) tables: &'static [&'static str],
+    /// End of the tables' names in a template.
+    suffix: &'static str,
+}
+
+/// Tables of a fold layer, which depend on the log and the fold's version alone.
+pub(super) const FOLD_LAYER: TableGroup = TableGroup {
+    sql: Statement::new(
+        include_str!("../../../projections/fold_layer/sqlite.sql"),
+        include_str!("../../../projections/fold_layer/postgres.sql"),
+    ),
+    tables: &[
+        "customers",
+        "timeline",
+        "subscription_customers",
+        "user_candidates",
+        "links",
+        "catalogue",
+        "parked",
+    ],
+    suffix: "_{l}",
+};
+/// Tables of a generation, which depend on the states of the fold layer and on the rules.
+pub(super) const ROWS: TableGroup = TableGroup {
+    sql: Statement::new(
+        include_str!("../../../projections/current_subscriptions/sqlite.sql"),
+        include_str!("../../../projections/current_subscriptions/postgres.sql"),
+    ),
+    tables: &["current_subscriptions", "item_properties"],
+    suffix: "_g{g}",
+};
+/// Tables of earlier versions, which are dropped together with the generations of those versions.
+pub(super) const FORMER_TABLES: [&str; 1] = ["user_customers"];
 /// Beginning of the indexes, which are created after the rows were written.
 const INDEXES: &str = "\nCREATE INDEX";
 
-/// Statements that create the tables of a generation, and those that create their indexes.
-pub(super) fn tables_and_indexes(dialect: Dialect) -> (&'static str, &'static str) {
-    let all = TABLES.text(dialect);
-    all.split_at(all.find(INDEXES).unwrap_or(all.len()))
+/// Numbers in the names of the tables of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GenerationTables {
+    /// Number of the generation.
+    pub generation: GenerationId,
+    /// Number of its fold layer. None for a generation of an earlier version, whose tables are all its own.
+    pub layer: Option<LayerId>,
+}
+
+impl GenerationTables {
+    /// Fills the numbers into a template.
+    pub(in crate::store) fn fill(self, template: &str) -> String {
+        let generation = self.generation.to_string();
+        template.replace("{g}", &generation).replace("{l}", &self.layer_suffix())
+    }
+
+    /// End of the names of the layer's tables.
+    pub(super) fn layer_suffix(self) -> String {
+        match self.layer {
+            Some(layer) => layer_suffix(layer),
+            None => format!("g{}", self.generation),
+        }
+    }
+
+    /// True if the fold layer was begun together with this generation.
+    pub(super) fn began_layer(self) -> bool {
+        self.layer == Some(self.generation)
+    }
+}
+
+/// End of the names of a layer's tables.
+pub(super) fn layer_suffix(layer: LayerId) -> String {
+    format!("l{layer}")
+}
+
+impl TableGroup {
+    /// Statements that create the tables, and those that create their indexes.
+    pub(super) fn tables_and_indexes(&self, dialect: Dialect) -> (&'static str, &'static str) {
+        let all = self.sql.text(dialect);
+        all.split_at(all.find(INDEXES).unwrap_or(all.len()))
+    }
+
+    /// Template of a table's name.
+    pub(super) fn name_of(&self, table: &str) -> String {
+        format!("{table}{}", self.suffix)
+    }
+}
+
+/// Names of all tables of a generation and its layer.
+pub(super) fn table_names() -> impl Iterator<Item = &'static str> {
+    ROWS.tables.iter().chain(FOLD_LAYER.tables).copied()
+}
+
+/// Group that has a table.
+fn group_of(table: &str) -> &'static TableGroup {
+    if ROWS.tables.contains(&table) { &ROWS } else { &FOLD_LAYER }
+}
+
+/// Template of a table's name.
+pub(super) fn name_template(table: &str) -> String {
+    group_of(table).name_of(table)
 }
 
 /// Names and types of the columns of a table of this program: the first two words of each line of its definition.
@@ -38,8 +117,9 @@ pub(super) fn columns_of(
     dialect: Dialect,
     table: &str,
 ) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let begin = format!("CREATE TABLE {table}_g{{g}} (");
-    tables_and_indexes(dialect)
+    let begin = format!("CREATE TABLE {} (", name_template(table));
+    group_of(table)
+        .tables_and_indexes(dialect)
         .0
         .lines()
         .skip_while(move |line| *line != begin)
@@ -52,20 +132,15 @@ pub(super) fn columns_of(
         .filter(|(name, _)| *name != "PRIMARY")
 }
 
-/// Fills the number of a generation into a template.
-pub(super) fn for_generation(template: &str, generation: GenerationId) -> String {
-    template.replace("{g}", &generation.to_string())
-}
-
 /// Runs a bulk statement on the tables of a generation.
 pub(super) async fn bulk<T>(
     session: &mut Session<'_>,
     statement: Statement,
-    generation: GenerationId,
+    tables: GenerationTables,
     items: &[T],
     bind: impl Fn(&mut RowBinder<'_, '_>, &T),
 ) -> Result<Vec<Row>, StoreError> {
-    let template = for_generation(session.text(statement), generation);
+    let template = tables.fill(session.text(statement));
     session.bulk_text(&template, statement.columns, items, bind).await
 }
 

@@ -1,12 +1,14 @@
 //! Reading of timelines and of parked events.
 
+use std::collections::BTreeSet;
+
 use futures_util::TryStreamExt as _;
 
 use super::generation::{GenerationStamp, live_stamp};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
 use super::subscriptions::{limit_of, read_customer};
-use super::tables::for_generation;
+use super::tables::{bind_scope, bulk};
 use crate::ids::{AccountId, CustomerId, CustomerKey, EventId, Position, Scope, SubscriptionId};
 use crate::projection::effects::{Parked, TimelineEntry};
 use crate::store::db::Row;
@@ -68,7 +70,7 @@ impl ReadModel {
         Ok(stamp)
     }
 
-    /// Reads all customers that any event links to a user.
+    /// Reads all customers that any event links to a user, by the rules of the live generation.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn customers_of_user(
         &self,
@@ -77,12 +79,24 @@ impl ReadModel {
     ) -> Result<(GenerationStamp, Vec<CustomerKey>), StoreError> {
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
-        let stamp = live_stamp(&mut session).await?;
-        let schema = self.schema_of(&mut session, stamp.generation).await?;
-        let query = session.query(schema.statement(sql::CUSTOMERS_OF_USER)?).bind(user_id);
-        let rows = query.bind(scope.account.as_str()).bind(scope.livemode).fetch_all().await?;
+        let live = self.live_in(&mut session).await?.ok_or(StoreError::ReadModelBuilding)?;
+        let schema = self.schema_of(&mut session, live.id).await?;
+        if !schema.has("user_candidates") {
+            return Err(StoreError::OtherVersion(live.id));
+        }
+        let logic = live.logic.parse(live.id)?;
+        let counted = logic.counted_candidates();
+        let (template, tables) = (sql::CUSTOMERS_OF_USER, schema.tables);
+        let rows = bulk(&mut session, template, tables, &counted, |to, (source, key)| {
+            bind_scope(to, scope);
+            to.text(user_id);
+            to.text(*source);
+            to.text(*key);
+        });
+        let rows = rows.await?;
         reader.end().await?;
-        Ok((stamp, rows.iter().map(read_customer).collect::<Result<_, _>>()?))
+        let customers = rows.iter().map(read_customer).collect::<Result<BTreeSet<_>, _>>()?;
+        Ok((live.stamp(), customers.into_iter().collect()))
     }
 
     /// Reads the first events that a generation could not fold.
@@ -94,10 +108,11 @@ impl ReadModel {
     ) -> Result<Vec<Parked>, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !self.schema_of(&mut session, generation).await?.has("parked") {
+        let schema = self.schema_of(&mut session, generation).await?;
+        if !schema.has("parked") {
             return Ok(Vec::new());
         }
-        let statement = for_generation(session.text(sql::PARKED), generation);
+        let statement = schema.statement(sql::PARKED)?;
         let rows = session.query(statement).bind(limit_of(limit)).fetch_all().await?;
         rows.iter().map(read_parked).collect()
     }
@@ -107,10 +122,11 @@ impl ReadModel {
     pub async fn parked_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        if !self.schema_of(&mut session, generation).await?.has("parked") {
+        let schema = self.schema_of(&mut session, generation).await?;
+        if !schema.has("parked") {
             return Ok(0);
         }
-        let statement = for_generation(session.text(sql::PARKED_COUNT), generation);
+        let statement = schema.statement(sql::PARKED_COUNT)?;
         session.query(statement).fetch_one().await?.get(0)
     }
 }
@@ -145,33 +161,37 @@ pub(in crate::store) mod sql {
         /// Entries of the customer, and of the objects that links connect to it. PostgreSQL does not know that these
         /// are few; OFFSET makes it look up each of them in the index.
         OF_CUSTOMER = sqlite "WITH RECURSIVE own (id) AS (SELECT $5 UNION
-                SELECT object_id FROM own CROSS JOIN links_g{g} ON account = $3 AND livemode = $4 AND owner_id = own.id)
-            SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
+                SELECT object_id FROM own CROSS JOIN links_{l} ON account = $3 AND livemode = $4 AND owner_id = own.id)
+            SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_{l}
             WHERE account = $3 AND livemode = $4 AND position > $1 AND customer_id IN (SELECT id FROM own)
             ORDER BY position, subscription_id LIMIT CAST($2 AS bigint)",
             postgres "WITH RECURSIVE own (id) AS (SELECT $5::text COLLATE \"C\" UNION
-                SELECT l.object_id FROM own CROSS JOIN LATERAL (SELECT object_id FROM links_g{g}
+                SELECT l.object_id FROM own CROSS JOIN LATERAL (SELECT object_id FROM links_{l}
                     WHERE account = $3 AND livemode = $4 AND owner_id = own.id OFFSET 0) AS l)
             SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
-            FROM own CROSS JOIN LATERAL (SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_g{g}
+            FROM own CROSS JOIN LATERAL (SELECT account, livemode, customer_id, subscription_id, position, created FROM timeline_{l}
                 WHERE account = $3 AND livemode = $4 AND customer_id = own.id AND position > $1 OFFSET 0) AS t
             ORDER BY t.position, t.subscription_id LIMIT CAST($2 AS bigint)";
         /// Finds the customer first, because the timeline has an index by customer only.
         OF_SUBSCRIPTION = sqlite "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
-            FROM subscription_customers_g{g} AS c CROSS JOIN timeline_g{g} AS t
+            FROM subscription_customers_{l} AS c CROSS JOIN timeline_{l} AS t
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
             WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
             ORDER BY t.position, t.customer_id LIMIT CAST($2 AS bigint)",
             postgres "SELECT t.account, t.livemode, t.customer_id, t.subscription_id, t.position, t.created
-            FROM subscription_customers_g{g} AS c JOIN timeline_g{g} AS t
+            FROM subscription_customers_{l} AS c JOIN timeline_{l} AS t
                 ON t.account = c.account AND t.livemode = c.livemode AND t.customer_id = c.customer_id AND t.subscription_id = c.subscription_id
             WHERE c.account = $3 AND c.livemode = $4 AND c.subscription_id = $5 AND t.position > $1
             ORDER BY t.position, t.customer_id LIMIT CAST($2 AS bigint)";
 
-        CUSTOMERS_OF_USER = "SELECT account, livemode, customer_id FROM user_customers_g{g}
-            WHERE user_id = $1 AND account = $2 AND livemode = $3 ORDER BY customer_id";
-        PARKED = "SELECT position, event_id, account, livemode, customer_id, subscription_id, type, reason FROM parked_g{g}
+        CUSTOMERS_OF_USER [Text, Bool, Text, Text, Text] = sqlite "SELECT c.account, c.livemode, c.customer_id FROM ({rows}) AS k
+            CROSS JOIN user_candidates_{l} AS c ON c.account = k.column1 AND c.livemode = k.column2 AND c.value = k.column3
+                AND c.source = k.column4 AND c.key = k.column5",
+            postgres "SELECT c.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id FROM user_candidates_{l}
+                WHERE account = k.column1 AND livemode = k.column2 AND value = k.column3 AND source = k.column4 AND key = k.column5
+                OFFSET 0) AS c";
+        PARKED = "SELECT position, event_id, account, livemode, customer_id, subscription_id, type, reason FROM parked_{l}
             ORDER BY position LIMIT CAST($1 AS bigint)";
-        PARKED_COUNT = "SELECT count(*) FROM parked_g{g}";
+        PARKED_COUNT = "SELECT count(*) FROM parked_{l}";
     }
 }

@@ -41,16 +41,16 @@ pub(super) async fn fill(databases: &mut Databases) {
         .collect();
     let rows = format!(
         "INSERT INTO current_subscriptions_g1 SELECT {} FROM generate_series(1, 5000) AS i;
-         INSERT INTO customers_g1 SELECT '', TRUE, 'cus_' || i, '' FROM generate_series(1, 5000) AS i;
-         INSERT INTO timeline_g1 SELECT '', TRUE, 'cus_' || i % 5000, 'sub_' || i % 5000, i, i
+         INSERT INTO customers_l1 SELECT '', TRUE, 'cus_' || i, '' FROM generate_series(1, 5000) AS i;
+         INSERT INTO timeline_l1 SELECT '', TRUE, 'cus_' || i % 5000, 'sub_' || i % 5000, i, i
             FROM generate_series(1, 20000) AS i;
-         INSERT INTO subscription_customers_g1 SELECT '', TRUE, 'sub_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
-         INSERT INTO user_customers_g1 SELECT '', TRUE, 'user_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
-         INSERT INTO links_g1 SELECT '', TRUE, 'in_' || i, 'cus_' || i % 5000 FROM generate_series(1, 20000) AS i;
-         INSERT INTO catalogue_g1 SELECT '', TRUE, 'prod_' || i, 'name', FALSE, i, FALSE, '' FROM generate_series(1, 3000) AS i;
+         INSERT INTO subscription_customers_l1 SELECT '', TRUE, 'sub_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
+         INSERT INTO user_candidates_l1 SELECT '', TRUE, 'user_' || i, 'customer.metadata', 'user_id', 'cus_' || i FROM generate_series(1, 5000) AS i;
+         INSERT INTO links_l1 SELECT '', TRUE, 'in_' || i, 'cus_' || i % 5000 FROM generate_series(1, 20000) AS i;
+         INSERT INTO catalogue_l1 SELECT '', TRUE, 'prod_' || i, 'name', FALSE, i, FALSE, '' FROM generate_series(1, 3000) AS i;
          INSERT INTO item_properties_g1 SELECT '', TRUE, 'cus_' || i, 'sub_' || i, 'price_id', 'price_' || i % 20
             FROM generate_series(1, 5000) AS i;
-         INSERT INTO parked_g1 SELECT i, 'evt_' || i, '', TRUE, 'cus_' || i, 'sub_' || i, 'x', 'y' FROM generate_series(1, 2000) AS i;
+         INSERT INTO parked_l1 SELECT i, 'evt_' || i, '', TRUE, 'cus_' || i, 'sub_' || i, 'x', 'y' FROM generate_series(1, 2000) AS i;
          INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at)
             SELECT i, 'previous', '', 1, '', '', '', 0 FROM generate_series(2, 300) AS i;
          ANALYZE",

@@ -146,8 +146,8 @@ async fn a_changed_row_of_the_read_model() {
 
     // An event that is kept out of the histories is missed as well.
     let tamper = format!(
-        "DELETE FROM timeline_g{live} WHERE subscription_id = '{other}'
-            AND position = (SELECT max(position) FROM timeline_g{live} WHERE subscription_id = '{other}')"
+        "DELETE FROM timeline_l{live} WHERE subscription_id = '{other}'
+            AND position = (SELECT max(position) FROM timeline_l{live} WHERE subscription_id = '{other}')"
     );
     sql.run(&tamper).await;
     let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
@@ -209,4 +209,40 @@ async fn many_deleted_events_and_the_ones_behind_them() {
     let expected = expected.map(|(at, message)| (at, message.to_owned()));
     assert_eq!(found.collect::<Vec<_>>(), expected);
     assert!(seen.is_sorted() && seen.last() == Some(&1_099), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_state_of_a_customer() {
+    let ledger = Ledger::new().await;
+    let simulation = simulate::simulate(&Plan { seed: 3, subscriptions: 10, ..Plan::default() });
+    append(&ledger.store, &simulation.events).await;
+    follow_to_the_end(&ledger.store, &subledger::projection::Logic::default()).await;
+    let layer = ledger.store.read_model.live().await.unwrap().unwrap().layer.unwrap();
+    let mut sql = raw::read(&ledger.url).await;
+    let mut customers: Vec<_> =
+        simulation.truth.iter().map(|row| row.customer_id.clone()).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    let [changed, gone, new, ..] = &customers[..] else { panic!("three customers") };
+    for tamper in [
+        format!(
+            "UPDATE customers_l{layer} SET state = (SELECT state FROM customers_l{layer} WHERE customer_id = '{new}')
+             WHERE customer_id = '{changed}'"
+        ),
+        format!("DELETE FROM customers_l{layer} WHERE customer_id = '{gone}'"),
+        format!(
+            "INSERT INTO customers_l{layer} SELECT account, livemode, 'cus_nobody', state
+             FROM customers_l{layer} WHERE customer_id = '{new}'"
+        ),
+    ] {
+        sql.run(&tamper).await;
+    }
+    let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
+    let messages: BTreeSet<_> = report.findings.into_iter().map(|it| it.message).collect();
+    let expected = [
+        format!("{changed}: a fresh fold of the log differs in the state"),
+        format!("{gone}: its state is missing"),
+        "cus_nobody: the log knows no such customer".to_owned(),
+    ];
+    assert_eq!(messages, BTreeSet::from(expected));
 }

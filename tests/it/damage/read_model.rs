@@ -51,17 +51,14 @@ async fn answers_again(server: &TestServer, path: &str, answer: &Value) {
 async fn a_table_that_is_gone_is_made_again() {
     let server = server().await;
     for (table, path) in [
-        ("timeline", "/v1/users/user_1/history"),
-        ("current_subscriptions", "/v1/users/user_1"),
-        ("user_customers", "/v1/users/user_1/history"),
+        ("timeline_l", "/v1/users/user_1/history"),
+        ("current_subscriptions_g", "/v1/users/user_1"),
+        ("user_candidates_l", "/v1/users/user_1/history"),
     ] {
         let answer = server.read(path).await;
         let live = server.store().read_model.live().await.unwrap().unwrap().id;
-        damage_read_model(
-            &server,
-            &format!("DROP TABLE {table}_g{live}{}", raw::dialect().cascade),
-        )
-        .await;
+        damage_read_model(&server, &format!("DROP TABLE {table}{live}{}", raw::dialect().cascade))
+            .await;
         answers_again(&server, path, &answer).await;
     }
     server.stop().await;
@@ -74,7 +71,7 @@ async fn a_state_that_cannot_be_read_is_made_again() {
     let live = server.store().read_model.live().await.unwrap().unwrap().id;
     damage_read_model(
         &server,
-        &format!("UPDATE customers_g{live} SET state = {}", raw::dialect().one_byte),
+        &format!("UPDATE customers_l{live} SET state = {}", raw::dialect().one_byte),
     )
     .await;
     // The follower remembers states while it follows: another process, or a restart, does not.

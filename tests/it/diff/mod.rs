@@ -49,7 +49,7 @@ async fn run(store: &Store, logic: &Logic, mode: RebuildMode) -> Result<Diff, Re
     let told = |told: RebuildEvent<'_>| match told {
         RebuildEvent::Difference(DiffEvent::Summary(told)) => summary = Some(told.clone()),
         RebuildEvent::Difference(DiffEvent::Subscription(told)) => changed.push(told),
-        RebuildEvent::Progress(_) | RebuildEvent::NotCompared(_) => {}
+        RebuildEvent::Planned(_) | RebuildEvent::Progress(_) | RebuildEvent::NotCompared(_) => {}
     };
     let options =
         RebuildOptions { mode, listing: Listing::First(usize::MAX), ..RebuildOptions::SWAP };

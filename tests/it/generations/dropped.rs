@@ -7,7 +7,7 @@ use std::time::Duration;
 use subledger::clock::Clock;
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projector;
-use subledger::store::{FoldBatch, Lease, Store};
+use subledger::store::{FoldBatch, FoldOutcome, Lease, Store};
 
 use super::of_two_generations;
 use crate::app::commands::run;
@@ -23,7 +23,7 @@ async fn build(store: &Store) -> Lease {
     let batch = FoldBatch { states, ..FoldBatch::default() };
     let folded =
         store.read_model.fold_commit(&lease, Position::ZERO, Position(1), [0; 32], &batch).await;
-    assert!(folded.unwrap());
+    assert_eq!(folded.unwrap(), FoldOutcome::Committed);
     lease
 }
 
@@ -58,9 +58,8 @@ async fn the_live_generation_is_followed_while_another_is_dropped() {
     while !dropping.is_finished() {
         let batch = FoldBatch::default();
         let next = position.next();
-        assert!(
-            store.read_model.fold_commit(&live, position, next, [0; 32], &batch).await.unwrap()
-        );
+        let folded = store.read_model.fold_commit(&live, position, next, [0; 32], &batch).await;
+        assert_eq!(folded.unwrap(), FoldOutcome::Committed);
         position = next;
         // SQLite's writers do not queue: one that commits without a pause can keep another out for seconds.
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -32,8 +32,8 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
          ALTER TABLE current_subscriptions_g1 DROP COLUMN unit_amount;
          ALTER TABLE current_subscriptions_g1 ADD COLUMN unit_amount TEXT;
          ALTER TABLE current_subscriptions_g1 ADD COLUMN of_a_newer_version TEXT;
-         DROP TABLE catalogue_g1;
-         DROP TABLE parked_g1",
+         DROP TABLE catalogue_l1;
+         DROP TABLE parked_l1",
     )
     .await;
     let store = ledger.open_again().await;
@@ -75,7 +75,7 @@ async fn items_are_found_without_the_table_that_leads_to_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_told_without_a_table_is_refused_and_not_told_wrongly() {
     let ledger = of_one_generation(
-        "DROP VIEW current_subscriptions; DROP TABLE timeline_g1; DROP TABLE customers_g1",
+        "DROP VIEW current_subscriptions; DROP TABLE timeline_l1; DROP TABLE customers_l1",
     )
     .await;
     let store = ledger.open_again().await;

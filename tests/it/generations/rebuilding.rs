@@ -7,7 +7,7 @@ use subledger::ids::Position;
 use subledger::projection::Logic;
 use subledger::projector::{self, Projector};
 use subledger::simulate::{Format, bench_events};
-use subledger::store::{FoldBatch, GenerationStatus};
+use subledger::store::{FoldBatch, FoldOutcome, GenerationStatus};
 use subledger::time::ReceivedAt;
 
 use super::{of_another_version, of_two_generations, statuses, until};
@@ -90,7 +90,7 @@ async fn what_another_process_makes_is_told_by_what_is_stored_of_it() {
     let (created, lease) = begin(store, &logic, ("4711-abc", now, 60)).await;
     let batch = FoldBatch::default();
     let folded = store.read_model.fold_commit(&lease, Position::ZERO, Position(1), [0; 32], &batch);
-    assert!(folded.await.unwrap());
+    assert_eq!(folded.await.unwrap(), FoldOutcome::Committed);
 
     let in_half_a_second = ReceivedAt(created.created_at.0 + 500_000);
     let listed = projector::list(store, in_half_a_second, None).await.unwrap();

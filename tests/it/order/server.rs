@@ -56,7 +56,7 @@ async fn an_event_whose_fold_failed_is_answered_200_and_folded_by_the_next_rebui
     let url = crate::database(server.directory.path());
     let mut read_model = crate::raw::read(&url).await;
     let as_parked = format!(
-        "UPDATE parked_g{live} SET event_id = 'evt_3', position = 3;
+        "UPDATE parked_l{live} SET event_id = 'evt_3', position = 3;
          UPDATE current_subscriptions_g{live} SET status = 'incomplete'"
     );
     read_model.run(&as_parked).await;

@@ -3,7 +3,9 @@
 use subledger::clock::Clock;
 use subledger::ids::Position;
 use subledger::projection::Logic;
-use subledger::store::{DatabaseUrl, FoldBatch, GenerationLogic, OpenMode, Parked, Store};
+use subledger::store::{
+    DatabaseUrl, FoldBatch, FoldOutcome, GenerationLogic, OpenMode, Parked, Store,
+};
 use subledger::time::ReceivedAt;
 
 use crate::app::server::{Event, TestServer, options};
@@ -56,7 +58,7 @@ async fn older_fold_parked_a_good_event(url: &DatabaseUrl) {
         ..FoldBatch::default()
     };
     let folded = model.fold_commit(&lease, Position::ZERO, Position(1), logged.leaf_hash, &batch);
-    assert!(folded.await.unwrap());
+    assert_eq!(folded.await.unwrap(), FoldOutcome::Committed);
     model.generation_complete(&lease, None).await.unwrap();
     assert_eq!(model.parked_count(generation.id).await.unwrap(), 1);
     store.close().await;

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::Projector;
+use subledger::projector::{Projector, RebuildOptions};
 use subledger::simulate::{self, Plan};
 use subledger::store::{GenerationStatus, OpenMode, Store};
 
 use super::stepped::steps;
-use super::{read_model_bytes, rebuild, statuses, strict};
+use super::{read_model_bytes, rebuild, rebuild_by, statuses, strict};
 use crate::ledger::{append, rows};
 use crate::store::Ledger;
 
@@ -25,6 +25,16 @@ fn clock() -> (Arc<AtomicI64>, Clock) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_every_step_the_live_generation_goes_on_and_the_half_built_one_is_dropped_by_the_next() {
+    kill_at_every_step(RebuildOptions::SWAP_FROM_LOG).await;
+}
+
+/// Both generations stand over one fold layer, which goes on as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_every_step_of_a_rebuild_from_states_the_live_generation_goes_on() {
+    kill_at_every_step(RebuildOptions::SWAP).await;
+}
+
+async fn kill_at_every_step(options: RebuildOptions) {
     let Ledger { directory, url, store } = Ledger::with_clock(Clock::System).await;
     let simulation = simulate::simulate(&Plan { seed: 31, subscriptions: 8, ..Plan::default() });
     let (before, mut meanwhile) = simulation.events.split_at(simulation.events.len() / 2);
@@ -38,7 +48,7 @@ async fn at_every_step_the_live_generation_goes_on_and_the_half_built_one_is_dro
         let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
         let projector = Projector::start(store.clone(), Logic::default(), Clock::System);
         let logic = strict();
-        let mut rebuilding = Box::pin(rebuild(&store, &logic, &clock, |_| {}));
+        let mut rebuilding = Box::pin(rebuild_by(options, &store, &logic, &clock, |_| {}));
         if steps(&mut rebuilding, count).await.is_some() {
             drop(rebuilding);
             projector.stop().await;
@@ -72,7 +82,7 @@ async fn at_every_step_the_live_generation_goes_on_and_the_half_built_one_is_dro
     let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
     append(&store, meanwhile).await;
     now.fetch_add(11_000_000, Ordering::SeqCst);
-    rebuild(&store, &strict(), &clock, |_| {}).await.unwrap();
+    rebuild_by(options, &store, &strict(), &clock, |_| {}).await.unwrap();
     assert!(statuses(&store).await.iter().all(|(_, it)| *it != GenerationStatus::Building));
     let disturbed = rows(&store).await;
     store.close().await;

@@ -9,6 +9,7 @@ mod sqlite_only {
 mod parked;
 mod signals;
 mod spilled;
+mod states;
 mod stepped;
 mod together;
 
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use subledger::clock::Clock;
 use subledger::projection::Logic;
-use subledger::projector::{self, RebuildError, RebuildEvent, Rebuilt};
+use subledger::projector::{self, RebuildError, RebuildEvent, RebuildOptions, Rebuilt};
 use subledger::simulate::{Format, bench_events};
 use subledger::store::{GenerationId, GenerationStatus, Store};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,17 @@ async fn rebuild(
     clock: &Clock,
     tell: impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
-    projector::rebuild(store, logic, clock, &CancellationToken::new(), SWAP, tell).await
+    rebuild_by(SWAP, store, logic, clock, tell).await
+}
+
+async fn rebuild_by(
+    options: RebuildOptions,
+    store: &Store,
+    logic: &Logic,
+    clock: &Clock,
+    tell: impl FnMut(RebuildEvent<'_>),
+) -> Result<Rebuilt, RebuildError> {
+    projector::rebuild(store, logic, clock, &CancellationToken::new(), options, tell).await
 }
 
 /// A ledger with so many events of so many customers, and a live generation.

@@ -67,6 +67,8 @@ pub(super) struct Planted {
     /// Subscriptions of which the ledger heard nothing and the API lists nothing: they are unknown, whatever the
     /// class of the customer.
     pub(super) unheard: BTreeSet<String>,
+    /// Subscriptions of which only the user differs, and no event is listed that says why.
+    pub(super) user_only: BTreeSet<String>,
     /// Class of each subscription that must be found.
     pub(super) expected: BTreeMap<String, Class>,
     /// Rows of a ledger that heard everything.
@@ -105,6 +107,7 @@ impl Planted {
             heard: others,
             classes: BTreeMap::new(),
             unheard: BTreeSet::new(),
+            user_only: BTreeSet::new(),
             expected: BTreeMap::new(),
             true_rows: rows_of(&tell_all(simulated.events.iter().map(|it| it.body.as_str()))),
         };
@@ -124,6 +127,11 @@ impl Planted {
                 // If nothing was heard and nothing is listed, nothing says that a delivery was missed.
                 if class == Class::MissedDelivery && customer.last_is_unlisted(plant, now) {
                     planted.unheard.extend(customer.unheard(&rows));
+                    let differ = |ignored: &'static [&'static str]| {
+                        customer.differing_beside(&rows, ignored).collect::<BTreeSet<_>>()
+                    };
+                    let otherwise = differ(&["user_id", "user_id_source", "user_id_conflict"]);
+                    planted.user_only.extend(differ(&[]).difference(&otherwise).cloned());
                 }
                 planted.classes.insert(id, class);
                 planted.expected.extend(customer.differing(&rows).map(|id| (id, class)));
@@ -295,6 +303,15 @@ impl Customer<'_> {
 
     /// Subscriptions of which a ledger with these rows differs in what the API shows.
     fn differing(&self, rows: &[SubscriptionRow]) -> impl Iterator<Item = String> {
+        self.differing_beside(rows, &[])
+    }
+
+    /// Like [`Self::differing`], without these fields.
+    fn differing_beside(
+        &self,
+        rows: &[SubscriptionRow],
+        ignored: &'static [&'static str],
+    ) -> impl Iterator<Item = String> {
         const OF_EVENTS: [&str; 16] = [
             "api_version",
             "last_event_at",
@@ -315,7 +332,7 @@ impl Customer<'_> {
         ];
         let content = |row: &SubscriptionRow| {
             let mut row = serde_json::to_value(row).unwrap();
-            for name in OF_EVENTS {
+            for name in OF_EVENTS.iter().chain(ignored).copied() {
                 row.as_object_mut().unwrap().remove(name);
             }
             row

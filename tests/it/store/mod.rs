@@ -7,7 +7,7 @@ mod sqlite_only {
     mod private;
 }
 pub(crate) mod log;
-mod read_model;
+pub(crate) mod read_model;
 
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ pub(crate) async fn begin(
     match store.read_model.generation_begin(logic, &log_id, holder, now, seconds).await.unwrap() {
         BeginOutcome::Started(generation, lease) => (generation, lease),
         BeginOutcome::AlreadyBuilding(other) => panic!("somebody makes generation {}", other.id),
+        BeginOutcome::LayerIsGone(_) => unreachable!("it begins its own layer"),
     }
 }
 

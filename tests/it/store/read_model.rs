@@ -10,16 +10,17 @@ use subledger::projection::catalogue::{CatalogueEntry, NameRank};
 use subledger::projection::column::Value;
 use subledger::projection::observe::PaymentLink;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
+use subledger::projection::user_candidate::{CandidateSource, UserCandidate};
 use subledger::store::{
-    FoldBatch, Generation, GenerationLogic, GenerationStatus, Lease, Parked, Store, StoreError,
-    SubscriptionFilter, SubscriptionKey, SwapOutcome, TimelineEntry, TimelineKey,
+    FoldBatch, FoldOutcome, Generation, GenerationLogic, GenerationStatus, Lease, Parked, Store,
+    StoreError, SubscriptionFilter, SubscriptionKey, SwapOutcome, TimelineEntry, TimelineKey,
 };
 use subledger::time::{ReceivedAt, StripeTime};
 
 use super::{Ledger, NOON};
 use crate::raw;
 
-fn logic(fingerprint: &str) -> GenerationLogic {
+pub(crate) fn logic(fingerprint: &str) -> GenerationLogic {
     GenerationLogic {
         fingerprint: fingerprint.to_owned(),
         fold_version: 1,
@@ -30,6 +31,10 @@ fn logic(fingerprint: &str) -> GenerationLogic {
 
 pub(super) fn scope() -> Scope {
     Scope { account: "".into(), livemode: true }
+}
+
+fn candidate(source: CandidateSource, key: &str) -> UserCandidate {
+    UserCandidate { source, key: key.to_owned(), value: "1".to_owned() }
 }
 
 fn customer(id: &str) -> CustomerKey {
@@ -89,7 +94,8 @@ async fn begin(store: &Store, fingerprint: &str) -> (Generation, Lease) {
 pub(super) async fn fold(store: &Store, lease: &Lease, to: i64, batch: &FoldBatch) -> bool {
     let generations = store.read_model.generations().await.unwrap();
     let from = generations.iter().find(|it| it.id == lease.generation).unwrap().position;
-    store.read_model.fold_commit(lease, from, Position(to), [9; 32], batch).await.unwrap()
+    let folded = store.read_model.fold_commit(lease, from, Position(to), [9; 32], batch).await;
+    folded.unwrap() == FoldOutcome::Committed
 }
 
 /// A live generation with this folded into it.
@@ -108,9 +114,9 @@ async fn a_schema_that_was_read_while_a_table_was_missing_is_read_again() {
     let model = &ledger.store.read_model;
     let id = model.live().await.unwrap().unwrap().id;
     let mut sql = raw::read(&ledger.url).await;
-    sql.run(&format!("ALTER TABLE customers_g{id} RENAME TO gone")).await;
+    sql.run(&format!("ALTER TABLE customers_l{id} RENAME TO gone")).await;
     assert!(model.customer_exists(&customer("cus_1")).await.is_err());
-    sql.run(&format!("ALTER TABLE gone RENAME TO customers_g{id}")).await;
+    sql.run(&format!("ALTER TABLE gone RENAME TO customers_l{id}")).await;
     assert!(!model.customer_exists(&customer("cus_1")).await.unwrap().1);
 }
 
@@ -210,7 +216,7 @@ async fn what_is_folded_twice_is_there_once() {
     let all = SubscriptionFilter::default();
     assert_eq!(model.subscriptions(&all, None, 10).await.unwrap().1.len(), 2);
     let known = [customer("cus_1"), customer("cus_2")];
-    let states = model.states(1, &known).await.unwrap();
+    let states = model.states(lease.tables(), &known).await.unwrap();
     assert_eq!(states, batch.states.iter().cloned().collect::<HashMap<_, _>>());
     assert_eq!(model.parked(1, 10).await.unwrap(), batch.parked);
     assert_eq!(model.parked(1, 1).await.unwrap(), batch.parked[..1]);
@@ -228,7 +234,7 @@ async fn what_is_folded_twice_is_there_once() {
     assert_eq!(of_row(first), ("sub_1".to_owned(), "canceled".to_owned()));
     assert_eq!(of_row(second), ("sub_2".to_owned(), "status Zoë".to_owned()));
     let asked = [customer("cus_1"), customer("cus_2"), customer("cus_3")];
-    let states = model.states(1, &asked).await.unwrap();
+    let states = model.states(lease.tables(), &asked).await.unwrap();
     let expected = [(customer("cus_1"), vec![9]), (customer("cus_2"), vec![])];
     assert_eq!(states, HashMap::from(expected));
 }
@@ -266,10 +272,10 @@ async fn a_batch_of_many_rows_is_written_whole() {
         timeline: (0..many).map(|it| entry("cus_1", Some("sub_00001"), it)).collect(),
         ..FoldBatch::default()
     };
-    let (ledger, _) = live(&batch).await;
+    let (ledger, lease) = live(&batch).await;
     let model = &ledger.store.read_model;
     let asked: Vec<_> = batch.states.iter().map(|(customer, _)| customer.clone()).collect();
-    assert_eq!(model.states(1, &asked).await.unwrap().len(), asked.len());
+    assert_eq!(model.states(lease.tables(), &asked).await.unwrap().len(), asked.len());
     let filter = SubscriptionFilter::default();
     let mut after = None;
     let mut ids = Vec::new();
@@ -301,7 +307,11 @@ async fn a_filter_narrows_by_each_of_its_fields() {
             ),
             row("sub_6", &[("account", text("acct_1")), until(-1)]),
         ],
-        users: vec![(customer("cus_1"), "1".to_owned())],
+        candidates: vec![
+            (customer("cus_1"), candidate(CandidateSource::CustomerMetadata, "user_id")),
+            (customer("cus_2"), candidate(CandidateSource::CheckoutReference, "")),
+            (customer("cus_3"), candidate(CandidateSource::CustomerMetadata, "member")),
+        ],
         ..FoldBatch::default()
     };
     let (ledger, _) = live(&batch).await;
@@ -330,7 +340,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
     assert_eq!(ids(SubscriptionFilter { active: Some((true, now)), ..none() }).await, "513");
     assert_eq!(ids(SubscriptionFilter { active: Some((false, now)), ..none() }).await, "246");
     let (_, customers) = ledger.store.read_model.customers_of_user(&scope(), "1").await.unwrap();
-    assert_eq!(customers, [customer("cus_1")]);
+    assert_eq!(customers, ["cus_1", "cus_2"].map(customer), "a member is no user here");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use subledger::projection::Logic;
+use subledger::store::FoldOutcome;
 
 use super::*;
 use crate::ledger::{rebuild, strict};
@@ -47,7 +48,7 @@ async fn one_that_is_being_made_stays_and_an_abandoned_one_goes_with_its_bytes()
     let nothing = FoldBatch::default();
     let late =
         store.read_model.fold_commit(&lease, Position(1), Position(2), [0; 32], &nothing).await;
-    assert!(!late.unwrap());
+    assert_eq!(late.unwrap(), FoldOutcome::Fenced);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,7 +79,7 @@ async fn whoever_lost_the_lease_writes_nothing() {
     assert_eq!(rows_of(&ledger, id).await, 0);
 
     let elsewhere = model.fold_commit(&new, Position(3), Position(4), [0; 32], &batch).await;
-    assert!(!elsewhere.unwrap(), "the checkpoint is not there");
+    assert_eq!(elsewhere.unwrap(), FoldOutcome::Fenced, "the checkpoint is not there");
     assert_eq!(rows_of(&ledger, id).await, 0);
     assert!(fold(&ledger.store, &new, 1, &batch).await);
     model.lease_release(&new).await.unwrap();
@@ -101,6 +101,6 @@ async fn a_fold_that_fails_leaves_rows_and_checkpoint_as_they_were() {
     let short = FoldBatch { rows: vec![vec![Value::Null]], ..FoldBatch::default() };
     model.fold_commit(&lease, Position(0), Position(1), [0; 32], &short).await.unwrap_err();
     assert_eq!(model.generations().await.unwrap()[0].position, Position::ZERO);
-    assert_eq!(model.states(1, &[customer("cus_1")]).await.unwrap(), HashMap::new());
+    assert_eq!(model.states(lease.tables(), &[customer("cus_1")]).await.unwrap(), HashMap::new());
     assert!(fold(&ledger.store, &lease, 1, &FoldBatch::default()).await);
 }
