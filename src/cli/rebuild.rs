@@ -95,7 +95,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let rebuilt = rebuilt?;
     let printed = diff.finish();
     let ending = if args.dry_run { "was a dry run and was dropped" } else { "is live" };
-    print_message(&format!("generation {} {ending}: {rebuilt}", rebuilt.generation,));
+    print_message(&format!("generation {} {ending}: {rebuilt}", rebuilt.generation));
     printed?;
     Ok(Exit::Done)
 }

@@ -105,7 +105,9 @@ impl Found {
     }
 
     fn add_metadata(&mut self, source: CandidateSource, metadata: &BTreeMap<String, String>) {
-        metadata.iter().for_each(|(key, value)| self.add(source, key, value));
+        for (key, value) in metadata {
+            self.add(source, key, value);
+        }
     }
 }
 

@@ -69,7 +69,7 @@ async fn make(
         let mut build = Build::new(store, leased, clock, stop, on_event);
         match &plan.source {
             RebuildSource::States { layer, customers } => {
-                build.make_rows(layer, *customers).await?
+                build.make_rows(layer, *customers).await?;
             }
             RebuildSource::Log(_) => build.fold_at_once(memory).await?,
         }

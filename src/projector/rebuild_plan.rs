@@ -124,9 +124,8 @@ impl fmt::Display for RebuildPlan {
         };
         match &*self.differing {
             [] => f.write_str("no rule differs")?,
-            [rule] => {
-                write!(f, "{rule} {}", if rule.ends_with('s') { "differ" } else { "differs" })?
-            }
+            [rule] if rule.ends_with('s') => write!(f, "{rule} differ")?,
+            [rule] => write!(f, "{rule} differs")?,
             rules => write!(f, "{} differ", rules.join(" and "))?,
         }
         let states = if customers == 1 { "customer's state" } else { "customers' states" };

@@ -115,10 +115,10 @@ impl ReadModel {
 
     /// Statement that reads generations, also from tables of an earlier version, which know no layers.
     fn with_layer(&self, statement: &str) -> String {
-        match self.0.has_layers {
-            true => statement.to_owned(),
-            false => statement.replace(" layer,", " CAST(NULL AS bigint) AS layer,"),
+        if self.0.has_layers {
+            return statement.to_owned();
         }
+        statement.replace(" layer,", " CAST(NULL AS bigint) AS layer,")
     }
 
     /// Numbers in the names of the tables of a generation.
@@ -127,10 +127,10 @@ impl ReadModel {
         session: &mut Session<'_>,
         generation: GenerationId,
     ) -> Result<GenerationTables, StoreError> {
-        match self.0.has_layers {
-            true => tables_of(session, generation).await,
-            false => Ok(GenerationTables { generation, layer: None }),
+        if self.0.has_layers {
+            return tables_of(session, generation).await;
         }
+        Ok(GenerationTables { generation, layer: None })
     }
 }
 

@@ -169,7 +169,7 @@ async fn events_that_no_follower_has_folded_are_folded_once() {
     // The live generation is behind its layer, and catches up from the states.
     let live = store.read_model.live().await.unwrap().unwrap();
     let layer = store.read_model.layer(1).await.unwrap().unwrap();
-    assert_eq!((live.position.0, layer.position), (first.len() as i64, end));
+    assert_eq!((usize::try_from(live.position.0).unwrap(), layer.position), (first.len(), end));
     append(store, third).await;
     let status = follow_to_the_end(store, &Logic::default()).await;
     assert_eq!(status.generation, Some(1));
