@@ -137,7 +137,7 @@ async fn measure(server: &Server, requests: usize, events: usize) -> anyhow::Res
     }
     let scanned = raw_scan(&url, events).await?;
     let stopwatch = Clock::stopwatch();
-    let (stop, mode) = (CancellationToken::new(), RebuildOptions::SWAP);
+    let (stop, mode) = (CancellationToken::new(), RebuildOptions::SWAP_FROM_LOG);
     projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, mode, |_| {}).await?;
     let rebuilt = rate(events, stopwatch.elapsed());
     store.close().await;

@@ -93,7 +93,7 @@ async fn measure(size: Size, requests: usize) -> anyhow::Result<Table> {
 /// Builds the read model, and gives its rows.
 async fn build(url: &DatabaseUrl) -> anyhow::Result<Vec<SubscriptionRow>> {
     let store = Store::open(url, OpenMode::Existing, Clock::System).await?;
-    let (stop, how) = (CancellationToken::new(), RebuildOptions::SWAP);
+    let (stop, how) = (CancellationToken::new(), RebuildOptions::SWAP_FROM_LOG);
     projector::rebuild(&store, &Logic::default(), &Clock::System, &stop, how, |_| {}).await?;
     // Those that a request means which names no account and no mode.
     let (account, livemode) = (Some(AccountId::default()), Some(true));
