@@ -125,6 +125,8 @@ proptest! {
         let access = UserAccess::of(&rows);
         let stored = serde_json::to_string(&access).unwrap();
         prop_assert_eq!(&serde_json::from_str::<UserAccess>(&stored).unwrap(), &access);
+        let binary = postcard::to_allocvec(&access).unwrap();
+        prop_assert_eq!(&postcard::from_bytes::<UserAccess>(&binary).unwrap(), &access);
         prop_assert_eq!(serde_json::to_string(&UserAccess::of(&shuffled)).unwrap(), stored);
     }
 
