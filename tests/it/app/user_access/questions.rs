@@ -77,6 +77,7 @@ async fn a_thousand_are_asked_about_at_once_and_not_one_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_question_has_its_problem() {
     let server = TestServer::start().await;
+    server.receive(Event::default().body()).await;
     let send = async |body: Vec<u8>| {
         let request = server.client.post(format!("{}/v1/access", server.url)).bearer_auth(TOKEN);
         let response = request.body(body).send().await.unwrap();
@@ -112,7 +113,7 @@ async fn what_is_no_question_has_its_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_question_is_not_counted_among_the_refused_webhooks() {
+async fn a_bad_question_is_counted_by_its_own_type() {
     let server = TestServer::start().await;
     let response = ask(&server, &json!({ "users": 1 }), "").await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
