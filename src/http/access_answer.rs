@@ -8,7 +8,7 @@ use super::known::require_known;
 use super::params::Params;
 use super::problem::{Problem, ProblemType};
 use crate::ids::{CustomerId, Mode, Position, Scope};
-use crate::projection::user_access::{Answer, Asked};
+use crate::projection::user_access::{Answer, Asked, UserAccess};
 use crate::store::AccessHolder;
 
 /// Greatest number of items and features that the access of all users of a request lists. It limits the size of an
@@ -53,7 +53,7 @@ impl AccessParams {
     ) -> Result<(Position, Vec<HolderAccess>), Problem> {
         let Self { scope, asked } = self;
         let (stamp, accesses) = app.store.read_model.user_access(scope, &holders).await?;
-        if accesses.iter().map(|access| access.covered()).sum::<usize>() > COVERED_MAX {
+        if accesses.iter().map(UserAccess::covered).sum::<usize>() > COVERED_MAX {
             let detail = format!(
                 "the answer would list more than {COVERED_MAX} items and features: ask about fewer at once"
             );

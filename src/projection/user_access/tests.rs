@@ -185,7 +185,7 @@ fn a_trial_says_its_own_end_beside_that_of_the_policy() {
         current_period_end: Some(StripeTime(14 * DAY)),
         ..live("sub_1", Some(44 * DAY))
     };
-    let found = answer(&[trial.clone()], DAY);
+    let found = answer(std::slice::from_ref(&trial), DAY);
     assert_eq!((found.active, found.reason), (true, Reason::Trial));
     assert_eq!(found.until, Some(StripeTime(44 * DAY)));
     assert_eq!(found.paid_until, Some(StripeTime(14 * DAY)));
@@ -196,7 +196,7 @@ fn a_trial_says_its_own_end_beside_that_of_the_policy() {
         entitled_until: Some(StripeTime(14 * DAY)),
         ..trial
     };
-    let found = answer(&[ending.clone()], DAY);
+    let found = answer(std::slice::from_ref(&ending), DAY);
     assert_eq!((found.until, found.renews_at), (Some(StripeTime(14 * DAY)), None));
     assert_eq!(answer(&[ending], 14 * DAY).reason, Reason::Expired);
 }

@@ -43,6 +43,9 @@ const COLUMNS: [&str; 22] = [
     "last_event_at",
 ];
 
+/// Greatest number of holders of a statement. Three parameters each are within the limits of both databases.
+const HOLDERS_MAX: usize = 1_024;
+
 /// Columns that a generation has, and how a row is made of their values.
 struct AccessColumns {
     /// Index in the row and definition of each column, in the order of the statement.
@@ -111,6 +114,9 @@ async fn join_rows(
     accesses: &mut HashMap<&str, UserAccess>,
     holder: impl Fn(&SubscriptionRow) -> Option<&str>,
 ) -> Result<(), StoreError> {
+    if accesses.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<&str> = accesses.keys().copied().collect();
     let columns = AccessColumns::of(schema)?;
     let template = schema.statement(sql::ACCESS_ROWS)?;
@@ -131,9 +137,6 @@ async fn join_rows(
     }
     Ok(())
 }
-
-/// Greatest number of holders of a statement. Three parameters each are within the limits of both databases.
-const HOLDERS_MAX: usize = 1_024;
 
 impl AccessColumns {
     /// Columns that the generation has. What an older one lacks reads as in an empty row.

@@ -1,29 +1,16 @@
 //! Who has access: of a user, of a customer, and of many at once.
 
+mod known;
 mod questions;
+mod rows;
 mod tokens;
-
-use std::collections::BTreeMap;
 
 use reqwest::header::{HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
-use subledger::config::UnknownUser;
-use subledger::ids::Scope;
-use subledger::projection::Logic;
-use subledger::projection::user_access::UserAccess;
-use subledger::simulate::{self, Plan};
-use subledger::store::AccessHolder;
 use subledger::time::{ReceivedAt, StripeTime};
 
-use super::access::{multiply, remove_copies};
-use super::coverage::{backfilled, own, until};
 use super::server::{Event, NOW, TOKEN, TestServer, json_of};
-use crate::ledger::{append, rebuild, rows};
-use crate::store::Ledger;
-
-/// Subscriptions of one user that grant nothing.
-const DEAD: usize = 20_000;
 
 /// Instant so many days after the server's clock.
 fn days(days: i64) -> Value {
@@ -256,93 +243,4 @@ async fn who_has_the_answer_gets_304_whatever_happened_to_others() {
     assert_eq!(changed.status(), StatusCode::OK);
     assert_ne!(changed.headers()["etag"], tag);
     server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_unknown_is_known_after_a_backfill_and_until_then_as_configured() {
-    let server = TestServer::start().await;
-    server.receive(Event::default().body()).await;
-    let path = "/v1/users/nobody/access";
-    let unknown = server.read(path).await;
-    assert_eq!((&unknown["active"], &unknown["known"]), (&false.into(), &false.into()));
-    assert_eq!(unknown["reason"], "no_subscription");
-    assert_eq!(server.read("/v1/customers/cus_nobody/access").await["known"], false);
-    let question = json!({ "users": ["user_1", "nobody"] });
-    let many = json_of(ask(&server, &question, "").await).await;
-    let known = many["data"].as_array().unwrap().iter().map(|it| it["known"] == true);
-    assert_eq!(known.collect::<Vec<_>>(), [true, false]);
-    assert_eq!(server.read("/v1/users/user_1/access?price_id=x").await["known"], true);
-    backfilled(server.store(), &own(true), NOW).await;
-    let known = until(&server, path, |it| it["known"] == true).await;
-    assert_eq!(known["active"], false);
-    server.stop().await;
-
-    let server = TestServer::with(|options| options.unknown = UnknownUser::Unavailable).await;
-    server.receive(Event::default().body()).await;
-    assert_eq!(server.read("/v1/users/user_1/access").await["active"], true);
-    let refused = [
-        server.get(path).await,
-        server.get("/v1/customers/cus_nobody/access").await,
-        ask(&server, &question, "").await,
-    ];
-    for response in refused {
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(json_of(response).await["type"], "not-covered");
-    }
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_dead_subscriptions_of_lower_ids_deny_nobody_who_pays() {
-    let server = TestServer::start().await;
-    let dead = Event { subscription: "sub_0", status: "canceled", ..Event::default() };
-    server.receive(dead.body()).await;
-    let paid = Event { id: "evt_2", subscription: "sub_paid", ..Event::default() };
-    server.receive(paid.body()).await;
-    let url = crate::database(server.directory.path());
-    multiply(&url, "sub_0", DEAD).await;
-    for path in ["/v1/users/user_1/access", "/v1/customers/cus_of_user_1/access?product_id=prod_1"]
-    {
-        let response = server.get(path).await;
-        let text = response.text().await.unwrap();
-        assert!(text.len() < 1_000, "{} bytes", text.len());
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&answer["active"], &answer["until"]), (&true.into(), &days(60)), "{path}");
-    }
-    remove_copies(&url, "sub_0").await;
-    server.stop().await;
-}
-
-/// What the whole rows of a simulated ledger say, although only a part of each is read.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_access_of_everybody_is_what_their_rows_say() {
-    let ledger = Ledger::with_clock(subledger::clock::Clock::System).await;
-    let plan = Plan { seed: 18, subscriptions: 80, ..Plan::default() };
-    append(&ledger.store, &simulate::simulate(&plan).events).await;
-    rebuild(&ledger.store, &Logic::default()).await;
-    let mut scopes: BTreeMap<Scope, Vec<_>> = BTreeMap::new();
-    for row in rows(&ledger.store).await {
-        let scope = Scope { account: row.account.clone(), livemode: row.livemode };
-        scopes.entry(scope).or_default().push(row);
-    }
-    let mut compared = 0;
-    for (scope, rows) in &scopes {
-        let mut expected: Vec<(AccessHolder, UserAccess)> = UserAccess::by_user(rows)
-            .into_iter()
-            .map(|(user, access)| (AccessHolder::User(user), access))
-            .collect();
-        let customers: std::collections::BTreeSet<_> =
-            rows.iter().map(|row| row.customer_id.clone()).collect();
-        expected.extend(customers.into_iter().map(|customer| {
-            let of = rows.iter().filter(|row| row.customer_id == customer);
-            (AccessHolder::Customer(customer.clone()), UserAccess::of(of))
-        }));
-        expected.push((AccessHolder::User("nobody".to_owned()), UserAccess::default()));
-        let (holders, accesses): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
-        let (stamp, found) = ledger.store.read_model.user_access(scope, &holders).await.unwrap();
-        assert_eq!(stamp.generation, 1);
-        assert_eq!(found, accesses);
-        compared += found.iter().filter(|access| access.covered() > 0).count();
-    }
-    assert!(compared > 20, "{compared} of them cover something");
 }
