@@ -215,6 +215,7 @@ impl Service {
             one_time_warnings: OneTimeWarnings::default(),
             thin,
             body_budget: BodyBudget::default(),
+            question_budget: BodyBudget::default(),
             coverage,
             unknown: options.unknown,
         });

@@ -69,7 +69,9 @@ Environment (an empty variable counts as not set):
   SUBLEDGER_API_TOKEN
       Bearer tokens that may read everything under /v1 [default: none]
   SUBLEDGER_ACCESS_TOKEN
-      Bearer tokens that may only read /v1/users/{id} [default: none]
+      Bearer tokens that may only ask who has access: /v1/users/{id}/access,
+      /v1/customers/{id}/access and /v1/access, in the platform's own account
+      and the mode of SUBLEDGER_MODE [default: none]
   STRIPE_WEBHOOK_SECRET_FILE, STRIPE_API_KEY_FILE, SUBLEDGER_API_TOKEN_FILE,
   SUBLEDGER_ACCESS_TOKEN_FILE
       Files with these values, instead of the variables [default: none]

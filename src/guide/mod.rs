@@ -29,6 +29,7 @@ macro_rules! guides {
                 "[proof]: crate::guide::proof\n",
                 "[rebuild]: crate::guide::rebuild\n",
                 "[record]: crate::store\n",
+                "[reference-access]: crate::guide::reference#access\n",
                 "\n",
                 include_str!($file)
             )]

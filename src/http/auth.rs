@@ -1,4 +1,5 @@
-//! Bearer tokens for reading.
+//! Bearer tokens for reading: those that may read everything, and those that may only ask who has access, in one
+//! account and mode.
 //!
 //! A token is compared with all configured tokens, by hash and in constant time, so that the time of an answer
 //! reveals nothing about a token.
@@ -16,6 +17,7 @@ use super::AppState;
 use super::connection_state::ConnectionState;
 use super::problem::{Problem, ProblemType};
 use crate::config::{ACCESS_TOKEN, API_TOKEN, Secrets};
+use crate::ids::{AccountId, Mode, Scope};
 
 /// Configured read tokens, as hashes.
 #[derive(Clone, Default)]
@@ -29,18 +31,42 @@ pub struct Tokens {
 enum Right {
     /// Read anything.
     Read,
-    /// Ask for the access of one user.
+    /// Ask who has access.
     AskAccess,
 }
 
+/// Token of an authorized request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Token that may read everything.
+    Api,
+    /// Token that may only ask who has access, in the platform's own account and the configured mode.
+    Access,
+}
+
+impl Caller {
+    /// Refuses a scope about which the token may not ask.
+    pub(super) fn require_scope(self, scope: &Scope, mode: Mode) -> Result<(), Problem> {
+        let own = Scope { account: AccountId::default(), livemode: mode.livemode() };
+        if self == Self::Api || *scope == own {
+            return Ok(());
+        }
+        let detail = format!(
+            "a token of {ACCESS_TOKEN} may only ask about the platform's own account in {mode} mode: leave out \
+             `account` and `livemode`, or send a token of {API_TOKEN}"
+        );
+        Err(Problem::new(ProblemType::Forbidden, detail))
+    }
+}
+
 impl Tokens {
-    /// Hashes the tokens that may read everything, and those that may only ask for one user's access.
+    /// Hashes the tokens that may read everything, and those that may only ask who has access.
     pub fn new(api: &Secrets, access: &Secrets) -> Self {
         let hashes = |secrets: &Secrets| secrets.expose().map(|it| hash(it.as_bytes())).collect();
         Self { api: hashes(api), access: hashes(access) }
     }
 
-    fn authorize(&self, headers: &HeaderMap, right: Right) -> Result<(), Problem> {
+    fn authorize(&self, headers: &HeaderMap, right: Right) -> Result<Caller, Problem> {
         let refuse = |detail: String| Err(Problem::new(ProblemType::Unauthorized, detail));
         let none_configured =
             self.api.is_empty() && (right == Right::Read || self.access.is_empty());
@@ -56,11 +82,14 @@ impl Tokens {
         };
         let (may_read, may_ask) = (among(&self.api), among(&self.access));
         match right {
-            _ if may_read => Ok(()),
-            Right::AskAccess if may_ask => Ok(()),
+            _ if may_read => Ok(Caller::Api),
+            Right::AskAccess if may_ask => Ok(Caller::Access),
             Right::Read if may_ask => Err(Problem::new(
                 ProblemType::Forbidden,
-                format!("a token of {ACCESS_TOKEN} may only ask /v1/users/{{id}}"),
+                format!(
+                    "a token of {ACCESS_TOKEN} may only ask /v1/users/{{id}}/access, \
+                     /v1/customers/{{id}}/access and /v1/access: send a token of {API_TOKEN}"
+                ),
             )),
             _ => refuse("the token is not one of the configured ones".to_owned()),
         }
@@ -78,14 +107,15 @@ pub(super) async fn require_read(
     Ok(next.run(request).await)
 }
 
-/// Middleware that requires a token which may ask for one user's access.
+/// Middleware that requires a token which may ask who has access. The handler finds the [`Caller`] in the extensions.
 pub(super) async fn require_access(
     State(app): State<Arc<AppState>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    app.tokens.authorize(request.headers(), Right::AskAccess)?;
+    let caller = app.tokens.authorize(request.headers(), Right::AskAccess)?;
     ConnectionState::mark_verified(request.extensions());
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
@@ -128,6 +158,22 @@ mod tests {
             assert_eq!(ask(&tokens, header, Right::Read), read, "{header:?}");
             assert_eq!(ask(&tokens, header, Right::AskAccess), access, "{header:?}");
         }
+    }
+
+    #[test]
+    fn an_access_token_asks_about_one_account_and_mode() {
+        let scope = |account: &str, livemode| Scope { account: account.into(), livemode };
+        for (asked, is_own) in [
+            (scope("", true), true),
+            (scope("", false), false),
+            (scope("acct_1", true), false),
+            (scope("acct_1", false), false),
+        ] {
+            assert!(Caller::Api.require_scope(&asked, Mode::Live).is_ok());
+            let answered = Caller::Access.require_scope(&asked, Mode::Live);
+            assert_eq!(answered.is_ok(), is_own, "{asked:?}");
+        }
+        assert!(Caller::Access.require_scope(&scope("", false), Mode::Test).is_ok());
     }
 
     #[test]

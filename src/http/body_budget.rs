@@ -1,4 +1,4 @@
-//! Bodies of webhooks, read within a memory budget.
+//! Bodies of webhooks and of questions, read within a memory budget.
 //!
 //! Nearly all bodies have at most [`SMALL_BYTES_MAX`] and need no share of the budget: the number of connections
 //! limits them. Larger bodies share [`LARGE_BYTES_MAX`]. If that is used up, the oldest body that is not verified
@@ -192,7 +192,7 @@ impl Drop for WaitingPlace<'_> {
 }
 
 fn too_large() -> Problem {
-    Problem::new(ProblemType::BodyTooLarge, format!("an event has at most {BODY_BYTES_MAX} bytes"))
+    Problem::new(ProblemType::BodyTooLarge, format!("a body has at most {BODY_BYTES_MAX} bytes"))
 }
 
 fn full() -> Problem {

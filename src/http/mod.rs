@@ -4,8 +4,11 @@
 //! *Invariant: no SQL here, and no answer contains a secret or a database's error message.*
 
 mod access;
+mod access_answer;
+mod access_batch;
 mod auth;
 mod body_budget;
+mod conditional;
 mod connection_state;
 mod connections;
 mod coverage;
@@ -34,6 +37,7 @@ mod socket;
 mod subscription;
 mod subscriptions;
 mod throttle;
+mod user_access;
 mod users;
 mod warnings;
 mod webhook;
@@ -103,6 +107,8 @@ pub struct AppState {
     pub thin: ThinStatus,
     /// Memory budget of large webhook bodies.
     pub body_budget: BodyBudget,
+    /// Memory budget of large questions, apart from that of webhooks: no question keeps an event away.
+    pub question_budget: BodyBudget,
     /// Coverage that was read last.
     pub coverage: Arc<CoverageWatch>,
     /// Answer about users whom the ledger does not know.
@@ -148,9 +154,12 @@ pub fn router(app: Arc<AppState>, role: ListenerRole) -> Router {
 /// Routes under `/v1`, each behind a token.
 fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
     let access = Router::new()
-        .both("/users/{id}", get(users::get))
+        .both("/users/{id}/access", get(user_access::get_user))
+        .both("/customers/{id}/access", get(user_access::get_customer))
+        .both("/access", post(access_batch::post))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::require_access));
     let read = Router::new()
+        .both("/users/{id}", get(users::get))
         .both("/customers/{id}", get(customers::get))
         .both("/subscriptions", get(subscriptions::get))
         .both("/subscriptions/{id}", get(subscription::get))

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::problem::{Problem, ProblemType};
 use crate::ids::Mode;
 use crate::ids::{AccountId, Scope};
+use crate::projection::user_access::Asked;
 use crate::store::ItemFilter;
 use crate::suggest::nearest;
 
@@ -134,6 +135,12 @@ impl Params {
             product_id: self.text("product_id")?,
             lookup_key: self.text("lookup_key")?,
         })
+    }
+
+    /// Takes what access is asked to: an item, a feature, or both.
+    pub(super) fn asked(&mut self) -> Result<Asked, Problem> {
+        let ItemFilter { price_id, product_id, lookup_key } = self.item()?;
+        Ok(Asked { price_id, product_id, lookup_key, feature: self.text("feature")? })
     }
 
     /// Takes the account and mode; by default the platform's own account and the configured mode.

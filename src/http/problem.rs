@@ -90,6 +90,10 @@ problem_types! {
     BodiesFull = "bodies-full", SERVICE_UNAVAILABLE, "Too many large bodies";
     /// A query parameter is unknown or invalid.
     BadParameter = "bad-parameter", BAD_REQUEST, "Bad query parameter";
+    /// The body does not ask about users or customers.
+    BadQuestion = "bad-question", BAD_REQUEST, "Bad question";
+    /// The question is about too much at once.
+    QuestionTooLarge = "question-too-large", PAYLOAD_TOO_LARGE, "Question too large";
     /// The token is missing or wrong.
     Unauthorized = "unauthorized", UNAUTHORIZED, "Not authorized";
     /// The token lacks the right.

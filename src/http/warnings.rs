@@ -80,7 +80,8 @@ fn warn_api(counts: &ReasonCounts) {
         refused,
         reasons = %counts,
         "refused reads since the last warning: {refused} ({counts}); send a token of {API_TOKEN} as \
-         Authorization: Bearer (a token of {ACCESS_TOKEN} only opens /v1/users/{{id}})"
+         Authorization: Bearer (a token of {ACCESS_TOKEN} only asks who has access: \
+         /v1/users/{{id}}/access, /v1/customers/{{id}}/access, /v1/access)"
     );
 }
 

@@ -32,6 +32,7 @@ pub mod row;
 pub mod rows;
 pub mod state;
 pub mod user;
+pub mod user_access;
 pub mod user_candidate;
 pub mod user_link;
 

@@ -39,6 +39,7 @@ fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
         "SELECT_BY_ITEMS" => {
             select(dialect, LeadingTable::ItemProperties).replace("{conditions}", "TRUE")
         }
+        "ACCESS_ROWS" => access_rows(dialect, "user_id"),
         "COUNT_TABLE" | "COUNT_INDEX" | "LIKE" | "DROP" => {
             inspect::integrity::fill(template.text(dialect), "events", "position")
                 .replace("{trigger}", "events_are_kept")
@@ -69,6 +70,13 @@ fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
 fn select(dialect: Dialect, leading: LeadingTable) -> String {
     let schema = read_model::schema::GenerationSchema::current(TABLES, dialect);
     schema.select_stamped(leading).unwrap().text.clone()
+}
+
+/// Statement that reads the rows of users or customers. Four columns are enough.
+fn access_rows(dialect: Dialect, holder: &str) -> String {
+    let columns = "subscription_id, customer_id, user_id, entitled";
+    let template = read_model::user_access::sql::ACCESS_ROWS.text(dialect);
+    template.replace("{columns}", columns).replace("{holder}", holder)
 }
 
 /// Texts that have several statements, or are filled when they are sent.
@@ -187,6 +195,7 @@ async fn every_statement_of_the_read_model_prepares() {
             ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
             ("diff_sql", read_model::diff_sql::sql::CATALOGUE),
             ("timeline", read_model::timeline::sql::CATALOGUE),
+            ("user_access", read_model::user_access::sql::CATALOGUE),
         ];
         let text = catalogue(&mut databases.read, dialect, &modules).await;
         assert_snapshot("statements_read_model", dialect, &text);
@@ -250,6 +259,10 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
     let of_user = || AccessHolder::User("1".to_owned());
     let price = || ItemFilter { price_id: Some("price_1".to_owned()), ..ItemFilter::default() };
     let of = |name, statement| (name, fill_template(name, statement, dialect));
+    let access_of = |holder| {
+        let columns = read_model::user_access::sql::ACCESS_ROWS.columns;
+        with_rows(&access_rows(dialect, holder), dialect, columns, 2).replace("{g}", "1")
+    };
     vec![
         of("STATES", read_model::fold::sql::STATES),
         of("NAMES", read_model::catalogue::sql::NAMES),
@@ -259,6 +272,8 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
         of("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION),
         of("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER),
         of("CUSTOMER_EXISTS", read_model::subscriptions::sql::CUSTOMER_EXISTS),
+        ("access of users", access_of("user_id")),
+        ("access of customers", access_of("customer_id")),
         ("all", filter(|_| {})),
         ("by user", filter(|it| it.user_id = Some("1".to_owned()))),
         ("by id", filter(|it| it.subscription_id = Some("sub_1".into()))),

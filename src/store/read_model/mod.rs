@@ -28,6 +28,7 @@ pub(super) mod subscriptions;
 pub(super) mod swap;
 mod tables;
 pub(super) mod timeline;
+pub(super) mod user_access;
 
 pub use access::{AccessAnswer, AccessHolder, AccessKey, AccessQuestion, Grant};
 pub use begin::BeginOutcome;

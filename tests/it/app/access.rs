@@ -12,7 +12,7 @@ use crate::raw;
 const DEAD: usize = 100_000;
 
 /// Copies the row of a subscription so many times, under ids that sort right after its own.
-async fn multiply(url: &DatabaseUrl, subscription: &str, times: usize) {
+pub(super) async fn multiply(url: &DatabaseUrl, subscription: &str, times: usize) {
     let stored = SubscriptionRow::COLUMNS.iter().map(|column| column.name);
     let stored: Vec<_> = stored.filter(|it| !SubscriptionRow::JOINED.contains(it)).collect();
     let copied = stored.iter().map(|column| match *column {
@@ -30,7 +30,7 @@ async fn multiply(url: &DatabaseUrl, subscription: &str, times: usize) {
 }
 
 /// Takes the copies away again: whoever compares the rows with the log finds them.
-async fn remove_copies(url: &DatabaseUrl, subscription: &str) {
+pub(super) async fn remove_copies(url: &DatabaseUrl, subscription: &str) {
     let sql = format!(
         "DELETE FROM current_subscriptions_g1 WHERE subscription_id LIKE '{subscription}#_%' ESCAPE '#'"
     );

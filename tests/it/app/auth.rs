@@ -5,11 +5,15 @@ use subledger::config::Secrets;
 
 use super::server::{Event, TOKEN, TestServer, json_of};
 
-const READS: [&str; 10] = [
+const READS: [&str; 14] = [
+    "/v1/users/user_1",
     "/v1/customers/cus_1",
     "/v1/subscriptions",
     "/v1/subscriptions/sub_1",
     "/v1/users/user_1/history",
+    "/v1/customers/cus_1/history",
+    "/v1/coverage",
+    "/v1/drift",
     "/v1/events/evt_1",
     "/v1/events/evt_1/payload",
     "/v1/log",
@@ -30,7 +34,7 @@ async fn status(server: &TestServer, path: &str, token: Option<&str>) -> StatusC
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_read_without_a_token() {
     let server = TestServer::start().await;
-    for path in READS.into_iter().chain(["/v1/users/user_1"]) {
+    for path in READS.into_iter().chain(["/v1/users/user_1/access"]) {
         assert_eq!(status(&server, path, None).await, StatusCode::UNAUTHORIZED, "{path}");
         assert_eq!(status(&server, path, Some("x")).await, StatusCode::UNAUTHORIZED, "{path}");
         let with_token = status(&server, path, Some(TOKEN)).await;
@@ -51,13 +55,19 @@ async fn where_no_token_is_configured_the_answer_names_the_variable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_access_token_asks_about_users_and_nothing_else() {
+async fn an_access_token_asks_who_has_access_and_nothing_else() {
     let server = TestServer::with(|options| options.access_tokens = Secrets::parse("narrow")).await;
     server.receive(Event::default().body()).await;
-    assert_eq!(status(&server, "/v1/users/user_1", Some("narrow")).await, StatusCode::OK);
+    for path in ["/v1/users/user_1/access", "/v1/customers/cus_1/access"] {
+        assert_eq!(status(&server, path, Some("narrow")).await, StatusCode::OK, "{path}");
+    }
     for path in READS {
         assert_eq!(status(&server, path, Some("narrow")).await, StatusCode::FORBIDDEN, "{path}");
     }
+    let personal = server.client.get(format!("{}/v1/users/user_1", server.url));
+    let problem = json_of(personal.bearer_auth("narrow").send().await.unwrap()).await;
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("/v1/users/{id}/access") && detail.contains("SUBLEDGER_API_TOKEN"));
     server.stop().await;
 }
 

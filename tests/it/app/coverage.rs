@@ -20,7 +20,7 @@ fn at(text: &str) -> StripeTime {
     StripeTime::parse(text).unwrap()
 }
 
-fn own(livemode: bool) -> Scope {
+pub(super) fn own(livemode: bool) -> Scope {
     Scope { livemode, ..Scope::default() }
 }
 
@@ -29,12 +29,16 @@ async fn record(store: &Store, scope: &Scope, from: StripeTime, to: &str, by: Co
     store.log.record_coverage(scope, span, None).await.unwrap();
 }
 
-async fn backfilled(store: &Store, scope: &Scope, to: &str) {
+pub(super) async fn backfilled(store: &Store, scope: &Scope, to: &str) {
     record(store, scope, Span::BEGINNING, to, CoveredBy::Backfill).await;
 }
 
 /// Reads until the answer is as expected. The server may have read the coverage a second ago.
-async fn until(server: &TestServer, path: &str, is_expected: impl Fn(&Value) -> bool) -> Value {
+pub(super) async fn until(
+    server: &TestServer,
+    path: &str,
+    is_expected: impl Fn(&Value) -> bool,
+) -> Value {
     let reading = async {
         loop {
             let answer = json_of(server.get(path).await).await;

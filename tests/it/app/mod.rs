@@ -29,6 +29,7 @@ mod run_once {
 }
 mod shown;
 mod usage;
+mod user_access;
 mod users;
 
 use insta::Settings;

@@ -2,8 +2,9 @@
 
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::Logic;
+use subledger::projection::user_access::UserAccess;
 use subledger::projector;
-use subledger::store::{ItemFilter, StoreError, SubscriptionFilter, TimelineKey};
+use subledger::store::{AccessHolder, ItemFilter, StoreError, SubscriptionFilter, TimelineKey};
 
 use super::{of_another_version, of_two_generations};
 use crate::app::server::{Event, TestServer, json_of, options};
@@ -44,6 +45,11 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
     assert_eq!((&row.email, row.unit_amount, row.cancel_at_period_end), (&None, None, false));
     assert!(row.metadata.0.is_empty() && row.features.0.is_empty());
     assert_eq!(row.last_event_at.0, 0);
+    let user = [AccessHolder::User("user_1".to_owned())];
+    let live = Scope { livemode: true, ..Scope::default() };
+    let (_, accesses) = store.read_model.user_access(&live, &user).await.unwrap();
+    assert_eq!(accesses, [UserAccess::of([row])]);
+    assert_eq!(accesses[0].covered(), 1);
     let parked = store.read_model.parked(1, 10).await.unwrap();
     assert_eq!((parked.len(), store.read_model.parked_count(1).await.unwrap()), (0, 0));
 
@@ -116,6 +122,7 @@ async fn where_access_rests_on_what_it_lacks_the_answer_is_503() {
     for path in [
         "/v1/users/user_1",
         "/v1/customers/cus_of_user_1",
+        "/v1/users/user_1/access",
         "/v1/subscriptions",
         "/v1/subscriptions/sub_1",
     ] {
