@@ -1,8 +1,8 @@
 //! Conditional answers: `ETag`, `If-None-Match` and 304.
 //!
 //! The tag is a hash of the whole answer but for `position`, which moves with every event of anybody: an answer that
-//! only repeats what the client has is 304, and `Subledger-Position` says how fresh it is. As `active` and `until` are
-//! part of it, the tag changes in the second in which access ends.
+//! only repeats what the client has is 304, and `Subledger-Position` says how fresh it is. So the tag is a weak one. As
+//! `active` and `until` are part of it, the tag changes in the second in which access ends.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -27,7 +27,7 @@ pub(super) fn respond(
 ) -> Result<Response, Problem> {
     let mut body = serde_json::to_vec(answer)
         .map_err(|_| Problem::new(ProblemType::Internal, "the answer could not be written"))?;
-    let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..TAG_BYTES]));
+    let tag = format!("W/\"{}\"", hex::encode(&Sha256::digest(&body)[..TAG_BYTES]));
     let is_known = is_among(request, &tag);
     let tag = HeaderValue::try_from(tag)
         .map_err(|_| Problem::new(ProblemType::Internal, "the tag could not be written"))?;
@@ -42,12 +42,13 @@ pub(super) fn respond(
     Ok((headers, [json], body).into_response())
 }
 
-/// True if `If-None-Match` has the tag, by the weak comparison (RFC 9110): a proxy that compresses weakens tags.
+/// True if `If-None-Match` has the tag, by the weak comparison (RFC 9110).
 fn is_among(request: &HeaderMap, tag: &str) -> bool {
     let lines = request.get_all(header::IF_NONE_MATCH).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
-    tags.any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == tag)
+    let strong = |it: &str| it.strip_prefix("W/").unwrap_or(it).to_owned();
+    tags.any(|it| it == "*" || strong(it) == strong(tag))
 }
 
 #[cfg(test)]
@@ -84,6 +85,6 @@ mod tests {
         };
         assert_eq!(tag(1, [("a", 1)]), tag(2, [("a", 1)]));
         assert_ne!(tag(1, [("a", 1)]), tag(1, [("a", 2)]));
-        assert_eq!(tag(1, [("a", 1)]).len(), 2 + 2 * TAG_BYTES);
+        assert_eq!(tag(1, [("a", 1)]).len(), 4 + 2 * TAG_BYTES);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::batch::EffectsBatch;
-use super::incremental::{Unkeyed, encode_state, rows_of};
+use super::incremental::{Unkeyed, add_rows, encode_state};
 use super::memory::MemoryLimit;
 use super::spill::{Merge, Merged, Spill, StatelessRows, TimelineEvent};
 use crate::projection::Logic;
@@ -251,7 +251,7 @@ pub(super) fn batch_of(customers: Vec<Merged>, logic: &Logic) -> Result<FoldBatc
         }));
         if let Some(mut state) = state {
             state.materialize();
-            batch.rows.extend(rows_of(&key, &state, logic));
+            add_rows(&mut batch, &key, &state, logic)?;
             batch.states.push((key, encode_state(&state)?));
         }
     }

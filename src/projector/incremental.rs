@@ -8,14 +8,13 @@ use std::collections::{BTreeSet, HashMap};
 use super::batch::{EffectsBatch, beside_the_runtime};
 use crate::ids::CustomerKey;
 use crate::projection::catalogue::{Catalogue, CatalogueEntry};
-use crate::projection::column::Value;
 use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::observe::PaymentLink;
 use crate::projection::row::SubscriptionRow;
 use crate::projection::state::CustomerState;
 use crate::projection::user_candidate::candidates_of;
 use crate::projection::{Logic, rows};
-use crate::store::{FoldBatch, GenerationTables, ReadModel, StoreError};
+use crate::store::{CustomerAccess, FoldBatch, GenerationTables, ReadModel, StoreError};
 
 /// Bytes of stored states in the cache, at most. In memory they take about five times as much.
 const CACHE_BYTES_MAX: usize = 32 << 20;
@@ -120,7 +119,7 @@ impl IncrementalFold {
         for key in changed {
             let cached = self.cache.entry(key.clone()).or_default();
             cached.state.materialize();
-            folded.rows.extend(rows_of(&key, &cached.state, &self.logic));
+            add_rows(&mut folded, &key, &cached.state, &self.logic)?;
             let bytes = encode_state(&cached.state)?;
             self.cache_bytes = self.cache_bytes - cached.bytes + bytes.len();
             cached.bytes = bytes.len();
@@ -180,9 +179,20 @@ impl Unkeyed {
     }
 }
 
-/// Rows of a customer, as they are stored.
-pub(super) fn rows_of(key: &CustomerKey, state: &CustomerState, logic: &Logic) -> Vec<Vec<Value>> {
-    rows::rows(key, state, logic).iter().map(SubscriptionRow::to_values).collect()
+/// Adds the rows of a customer in all read models.
+pub(super) fn add_rows(
+    to: &mut FoldBatch,
+    key: &CustomerKey,
+    state: &CustomerState,
+    logic: &Logic,
+) -> Result<(), StoreError> {
+    let rows = rows::rows(key, state, logic);
+    // Rows never vanish, so a customer without any has no access to take back.
+    if !rows.is_empty() {
+        to.access.push(CustomerAccess::new(key.clone(), &rows)?);
+    }
+    to.rows.extend(rows.iter().map(SubscriptionRow::to_values));
+    Ok(())
 }
 
 /// Rows of these customers, made from their stored states.
@@ -193,7 +203,7 @@ pub(super) fn rows_of_states(
     let mut batch = FoldBatch::default();
     for (key, bytes) in states {
         let state = decoded(&key, &bytes)?;
-        batch.rows.extend(rows_of(&key, &state, logic));
+        add_rows(&mut batch, &key, &state, logic)?;
     }
     Ok(batch)
 }

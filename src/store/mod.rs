@@ -59,11 +59,11 @@ pub use lookup::KnownEvent;
 pub use open_mode::OpenMode;
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
-    BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
-    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, GenerationStamp,
-    GenerationStatus, GenerationTables, Grant, ItemFilter, LayerId, Lease, ReadModel,
-    SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome, TimelineKey,
-    layer_fingerprint,
+    BeginOutcome, ChangeKind, ChangedSubscription, Comparison, CustomerAccess, DiffCounts,
+    FieldChange, FieldCount, FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId,
+    GenerationLogic, GenerationStamp, GenerationStatus, GenerationTables, Grant, ItemFilter,
+    LayerId, Lease, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome,
+    TimelineKey, UserKey, layer_fingerprint,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;

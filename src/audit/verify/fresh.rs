@@ -1,4 +1,4 @@
-//! Fresh fold of the log, compared with the states and the rows of the read model.
+//! Fresh fold of the log, compared with the states of the customers and the rows of every read model.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::RandomState;
@@ -15,9 +15,10 @@ use crate::projection::catalogue::Catalogue;
 use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, TimelineEntry};
 use crate::projection::row::SubscriptionRow;
+use crate::projection::user_access::UserAccess;
 use crate::projection::{Logic, rows};
 use crate::projector::{can_fold, encode_state, logic_of};
-use crate::store::{Store, StoreError, SubscriptionFilter, SubscriptionPages};
+use crate::store::{Store, StoreError, SubscriptionFilter, SubscriptionPages, UserKey};
 use crate::tree::Hash;
 
 /// Rows that are compared at once.
@@ -101,6 +102,7 @@ impl FreshFold {
         self.follow(store, pages.stamp.position).await?;
         let Folded { mut rows, states } = self.finish(logic_of(live)?).await?;
         compare_states(&mut pages, states, report).await?;
+        compare_users(&mut pages, users_of(&rows), report).await?;
         let mut count = 0;
         loop {
             let page = pages.next().await?;
@@ -209,6 +211,43 @@ async fn compare_states(
     }
     for key in folded.into_keys() {
         report.find(None, format!("{}: its state is missing", key.customer));
+    }
+    Ok(())
+}
+
+/// Access of each user by these rows.
+fn users_of(rows: &BTreeMap<Identity, SubscriptionRow>) -> BTreeMap<UserKey, UserAccess> {
+    let mut users: BTreeMap<UserKey, UserAccess> = BTreeMap::new();
+    for ((customer, _), row) in rows {
+        if let Some(user) = &row.user_id {
+            users.entry((customer.scope.clone(), user.clone())).or_default().add(row);
+        }
+    }
+    users
+}
+
+/// Compares the stored access of users with that of the fresh fold.
+async fn compare_users(
+    pages: &mut SubscriptionPages,
+    mut folded: BTreeMap<UserKey, UserAccess>,
+    report: &mut VerifyReport,
+) -> Result<(), StoreError> {
+    let mut after = UserKey::default();
+    loop {
+        let page = pages.users_after(&after, PAGE_ROWS).await?;
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(last);
+        for (user, access) in page {
+            let message = match folded.remove(&user) {
+                Some(found) if found == access => continue,
+                Some(_) => "a fresh fold of the log differs in the access",
+                None => "the log knows no such user",
+            };
+            report.find(None, format!("user {}: {message}", user.1));
+        }
+    }
+    for (_, user) in folded.into_keys() {
+        report.find(None, format!("user {user}: the row of the access is missing"));
     }
     Ok(())
 }

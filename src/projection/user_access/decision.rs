@@ -108,6 +108,26 @@ impl Decision {
 }
 
 impl Reason {
+    /// The word, as it is stored and answered.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Trial => "trial",
+            Self::Grace => "grace",
+            Self::CollectionPaused => "collection_paused",
+            Self::Incomplete => "incomplete",
+            Self::PastDue => "past_due",
+            Self::Unpaid => "unpaid",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+            Self::NotGranted => "not_granted",
+            Self::UnknownStatus => "unknown_status",
+            Self::Expired => "expired",
+            Self::NotIncluded => "not_included",
+            Self::NoSubscription => "no_subscription",
+        }
+    }
+
     fn of(row: &SubscriptionRow) -> Self {
         let is_over = row.ended_at.is_some() && !row.entitled;
         match row.status.as_str() {

@@ -7,7 +7,7 @@ use super::handle::ReadModel;
 use super::layer;
 use super::lease::{self, Lease};
 use super::reclaim::yield_to_writers;
-use super::tables::{FOLD_LAYER, GenerationTables, ROWS, TableGroup};
+use super::tables::{FOLD_LAYER, GenerationTables, READ_MODELS, TableGroup};
 use crate::clock::Clock;
 use crate::store::db::Dialect;
 use crate::store::error::StoreError;
@@ -32,6 +32,8 @@ impl ReadModel {
         include_str!("../../../projections/fold_layer/postgres.sql"),
         include_str!("../../../projections/current_subscriptions/sqlite.sql"),
         include_str!("../../../projections/current_subscriptions/postgres.sql"),
+        include_str!("../../../projections/user_access/sqlite.sql"),
+        include_str!("../../../projections/user_access/postgres.sql"),
     );
 
     /// Begins a generation and a fold layer for it, with empty tables and without indexes, and takes its lease.
@@ -153,7 +155,7 @@ impl ReadModel {
 
 /// Groups of tables that are created with a generation: those of its layer only if it begins the layer.
 fn groups_of(tables: GenerationTables) -> impl Iterator<Item = &'static TableGroup> {
-    tables.began_layer().then_some(&FOLD_LAYER).into_iter().chain([&ROWS])
+    tables.began_layer().then_some(&FOLD_LAYER).into_iter().chain(&READ_MODELS)
 }
 
 /// Statements that create the indexes of these tables.

@@ -7,7 +7,8 @@ use super::handle::ReadModel;
 use super::lease::Lease;
 use super::subscriptions::read_customer;
 use super::tables::{GenerationTables, bind_customer, bind_scope, bulk, is_joined};
-use super::{catalogue, item_properties, layer};
+use super::user_access_rows::CustomerAccess;
+use super::{catalogue, item_properties, layer, user_access_rows};
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
 use crate::projection::column::Value;
@@ -29,6 +30,8 @@ pub struct FoldBatch {
     pub states: Vec<(CustomerKey, Vec<u8>)>,
     /// New rows, in the order of [`SubscriptionRow::COLUMNS`]. Joined columns are not stored.
     pub rows: Vec<Vec<Value>>,
+    /// Access of the customers that have new rows.
+    pub access: Vec<CustomerAccess>,
     /// Entries of timelines.
     pub timeline: Vec<TimelineEntry>,
     /// Links from objects to their owners.
@@ -162,6 +165,7 @@ async fn write_batch(
     .await?;
     write_rows(session, tables, &batch.rows).await?;
     item_properties::write(session, tables, &batch.rows).await?;
+    user_access_rows::write(session, tables, &batch.access).await?;
     bulk(session, sql::TIMELINE, tables, &batch.timeline, |to, entry| {
         bind_customer(to, &entry.customer);
         to.text(entry.subscription.as_ref().map_or("", SubscriptionId::as_str));

@@ -29,6 +29,7 @@ pub(super) mod swap;
 mod tables;
 pub(super) mod timeline;
 pub(super) mod user_access;
+pub(super) mod user_access_rows;
 
 pub use access::{AccessAnswer, AccessHolder, AccessKey, AccessQuestion, Grant};
 pub use begin::BeginOutcome;
@@ -48,3 +49,4 @@ pub use subscriptions::SubscriptionPages;
 pub use swap::SwapOutcome;
 pub use tables::GenerationTables;
 pub use timeline::TimelineKey;
+pub use user_access_rows::{CustomerAccess, UserKey};

@@ -10,7 +10,7 @@ use super::generation::{GenerationStatus, status_of};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
 use super::layer;
-use super::tables::{FOLD_LAYER, FORMER_TABLES, ROWS, layer_suffix};
+use super::tables::{FOLD_LAYER, FORMER_TABLES, layer_suffix, read_model_tables};
 use crate::clock::Clock;
 use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
 use crate::store::error::StoreError;
@@ -72,10 +72,10 @@ impl ReadModel {
     ) -> Result<(), StoreError> {
         for id in abandoned {
             let suffix = format!("g{id}");
-            self.drop_tables(ROWS.tables, &suffix).await?;
+            self.drop_tables(read_model_tables(), &suffix).await?;
             // An earlier version made all tables for each generation.
-            self.drop_tables(FOLD_LAYER.tables, &suffix).await?;
-            self.drop_tables(&FORMER_TABLES, &suffix).await?;
+            self.drop_tables(FOLD_LAYER.tables.iter().copied(), &suffix).await?;
+            self.drop_tables(FORMER_TABLES.into_iter(), &suffix).await?;
             let statement = sql::DROP.replace("{g}", &id.to_string());
             retry_while_locked(|| self.run(statement.clone())).await?;
         }
@@ -89,7 +89,8 @@ impl ReadModel {
         let unused = layer::unused(&mut reader.session()).await?;
         drop(reader);
         for id in &unused {
-            self.drop_tables(FOLD_LAYER.tables, &layer_suffix(*id)).await?;
+            let tables = FOLD_LAYER.tables.iter().copied();
+            self.drop_tables(tables, &layer_suffix(*id)).await?;
             // Last, so that a drop that was interrupted is repeated.
             let statement = layer::sql::DELETE.replace("{layer}", &id.to_string());
             retry_while_locked(|| self.run(statement.clone())).await?;
@@ -98,7 +99,11 @@ impl ReadModel {
     }
 
     /// Drops tables one by one, as far as they exist.
-    async fn drop_tables(&self, tables: &[&str], suffix: &str) -> Result<(), StoreError> {
+    async fn drop_tables(
+        &self,
+        tables: impl Iterator<Item = &'static str>,
+        suffix: &str,
+    ) -> Result<(), StoreError> {
         for table in tables {
             let stopwatch = Clock::stopwatch();
             let statement = sql::DROP_TABLE.replace("{table}", &format!("{table}_{suffix}"));

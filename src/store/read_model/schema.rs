@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use super::filter::LeadingTable;
 use super::select::{joined, literal, sql as templates};
 use super::tables::{
-    FOLD_LAYER, GenerationTables, ROWS, columns_of, is_joined, name_template, table_names,
+    FOLD_LAYER, GenerationTables, columns_of, is_joined, name_template, read_model_tables,
+    table_names,
 };
 use crate::projection::column::{Column, Value};
 use crate::projection::row::SubscriptionRow;
@@ -69,7 +70,8 @@ impl GenerationSchema {
         tables: GenerationTables,
     ) -> Result<Self, StoreError> {
         let mut columns: HashMap<_, HashSet<_>> = HashMap::new();
-        let own = (ROWS.tables, tables.fill("g{g}"));
+        let own: Vec<&str> = read_model_tables().collect();
+        let own = (own.as_slice(), tables.fill("g{g}"));
         for (of_group, suffix) in [own, (FOLD_LAYER.tables, tables.layer_suffix())] {
             for row in session.query(sql::COLUMNS).bind(suffix.as_str()).fetch_all().await? {
                 let (table, name, sql_type): (&str, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -243,6 +245,7 @@ pub(in crate::store) mod sql {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::read_model::tables::READ_MODELS;
 
     #[tokio::test]
     async fn what_this_program_has_is_read_from_its_own_definition() {
@@ -255,7 +258,7 @@ mod tests {
         // Those of others must not be mistaken for its own.
         let others = GenerationTables { generation: 7, layer: Some(17) };
         for tables in [tables, others] {
-            for group in [ROWS, FOLD_LAYER] {
+            for group in READ_MODELS.iter().chain([&FOLD_LAYER]) {
                 let created = tables.fill(group.tables_and_indexes(Dialect::Sqlite).0);
                 session.run(created).await.unwrap();
             }

@@ -8,8 +8,10 @@ use super::handle::ReadModel;
 use super::layer;
 use super::row_values;
 use super::schema::GenerationSchema;
+use super::user_access_rows::{self, UserKey};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
 use crate::projection::row::SubscriptionRow;
+use crate::projection::user_access::UserAccess;
 use crate::store::db::{Dialect, Reader, Row};
 use crate::store::error::StoreError;
 
@@ -153,6 +155,17 @@ impl SubscriptionPages {
     ) -> Result<Vec<(CustomerKey, Vec<u8>)>, StoreError> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         layer::states_after(&mut reader.session(), self.schema.tables, after, limit).await
+    }
+
+    /// Reads the access of at most `limit` users after a key, in the order of the keys, in the same transaction.
+    pub async fn users_after(
+        &mut self,
+        after: &UserKey,
+        limit: usize,
+    ) -> Result<Vec<(UserKey, UserAccess)>, StoreError> {
+        let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
+        let session = &mut reader.session();
+        user_access_rows::users_after(session, self.schema.tables, after, limit).await
     }
 
     /// Ends the read transaction. Later pages are empty.

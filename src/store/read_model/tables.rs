@@ -35,13 +35,22 @@ pub(super) const FOLD_LAYER: TableGroup = TableGroup {
     ],
     suffix: "_{l}",
 };
-/// Tables of a generation, which depend on the states of the fold layer and on the rules.
-pub(super) const ROWS: TableGroup = TableGroup {
+/// Read models: tables of a generation, whose rows depend on the states of the fold layer and on the rules.
+pub(super) const READ_MODELS: [TableGroup; 2] = [CURRENT_SUBSCRIPTIONS, USER_ACCESS];
+const CURRENT_SUBSCRIPTIONS: TableGroup = TableGroup {
     sql: Statement::new(
         include_str!("../../../projections/current_subscriptions/sqlite.sql"),
         include_str!("../../../projections/current_subscriptions/postgres.sql"),
     ),
     tables: &["current_subscriptions", "item_properties"],
+    suffix: "_g{g}",
+};
+const USER_ACCESS: TableGroup = TableGroup {
+    sql: Statement::new(
+        include_str!("../../../projections/user_access/sqlite.sql"),
+        include_str!("../../../projections/user_access/postgres.sql"),
+    ),
+    tables: &["user_access", "user_access_parts"],
     suffix: "_g{g}",
 };
 /// Tables of earlier versions, which are dropped together with the generations of those versions.
@@ -99,12 +108,21 @@ impl TableGroup {
 
 /// Names of all tables of a generation and its layer.
 pub(super) fn table_names() -> impl Iterator<Item = &'static str> {
-    ROWS.tables.iter().chain(FOLD_LAYER.tables).copied()
+    groups().flat_map(|group| group.tables).copied()
+}
+
+/// Tables of the read models of a generation.
+pub(super) fn read_model_tables() -> impl Iterator<Item = &'static str> {
+    READ_MODELS.iter().flat_map(|group| group.tables).copied()
+}
+
+fn groups() -> impl Iterator<Item = &'static TableGroup> {
+    READ_MODELS.iter().chain([&FOLD_LAYER])
 }
 
 /// Group that has a table.
 fn group_of(table: &str) -> &'static TableGroup {
-    if ROWS.tables.contains(&table) { &ROWS } else { &FOLD_LAYER }
+    groups().find(|group| group.tables.contains(&table)).unwrap_or(&FOLD_LAYER)
 }
 
 /// Template of a table's name.

@@ -1,4 +1,7 @@
-//! Access of many users and customers of one account and mode, from the rows of their subscriptions.
+//! Access of many users and customers of one account and mode.
+//!
+//! It is read from the table of users, and for a customer from the parts of which that table is joined. A generation of
+//! an earlier version has neither: there it is made from the rows of the subscriptions.
 
 use std::collections::HashMap;
 
@@ -10,6 +13,8 @@ use super::generation::{GenerationStamp, live_stamp};
 use super::handle::ReadModel;
 use super::row_values;
 use super::schema::GenerationSchema;
+use super::tables::{bind_scope, bulk};
+use super::user_access_rows;
 use crate::ids::{CustomerId, Scope};
 use crate::projection::column::{Column, Value};
 use crate::projection::row::SubscriptionRow;
@@ -58,8 +63,6 @@ impl ReadModel {
     /// Reads the access of each holder, in their order, all at one moment. A holder without subscriptions has an access
     /// without any.
     ///
-    /// Rows are joined as they arrive, so memory does not grow with the number of subscriptions that grant nothing.
-    ///
     /// [`StoreError::ReadModelBuilding`] if no generation is live.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn user_access(
@@ -82,6 +85,12 @@ impl ReadModel {
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
         let schema = self.schema_of(&mut session, stamp.generation).await?;
+        if schema.has("user_access") && schema.has("user_access_parts") {
+            read_users(&mut session, &schema, scope, &mut of_users).await?;
+            read_customers(&mut session, &schema, scope, &mut of_customers).await?;
+            reader.end().await?;
+            return Ok((stamp, in_order(holders, &of_users, &of_customers)));
+        }
         join_rows(&mut session, &schema, scope, "user_id", &mut of_users, |row| {
             row.user_id.as_deref()
         })
@@ -92,12 +101,61 @@ impl ReadModel {
         .await?;
         reader.end().await?;
 
-        let found = holders.iter().map(|holder| match holder {
-            AccessHolder::User(id) => of_users.get(id.as_str()),
-            AccessHolder::Customer(id) => of_customers.get(CustomerId::as_str(id)),
-        });
-        Ok((stamp, found.map(|access| access.cloned().unwrap_or_default()).collect()))
+        Ok((stamp, in_order(holders, &of_users, &of_customers)))
     }
+}
+
+fn in_order(
+    holders: &[AccessHolder],
+    of_users: &HashMap<&str, UserAccess>,
+    of_customers: &HashMap<&str, UserAccess>,
+) -> Vec<UserAccess> {
+    let found = holders.iter().map(|holder| match holder {
+        AccessHolder::User(id) => of_users.get(id.as_str()),
+        AccessHolder::Customer(id) => of_customers.get(CustomerId::as_str(id)),
+    });
+    found.map(|access| access.cloned().unwrap_or_default()).collect()
+}
+
+/// Reads the rows of these users.
+async fn read_users(
+    session: &mut Session<'_>,
+    schema: &GenerationSchema,
+    scope: &Scope,
+    accesses: &mut HashMap<&str, UserAccess>,
+) -> Result<(), StoreError> {
+    let ids: Vec<&str> = accesses.keys().copied().collect();
+    let rows = bulk(session, user_access_rows::sql::USERS, schema.tables, &ids, |to, id| {
+        bind_scope(to, scope);
+        to.text(*id);
+    });
+    for row in &rows.await? {
+        if let Some(access) = accesses.get_mut(row.get::<&str, _>(2)?) {
+            *access = user_access_rows::decode(row.get(3)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Joins the parts of these customers.
+async fn read_customers(
+    session: &mut Session<'_>,
+    schema: &GenerationSchema,
+    scope: &Scope,
+    accesses: &mut HashMap<&str, UserAccess>,
+) -> Result<(), StoreError> {
+    let (ids, parts) =
+        (accesses.keys().copied().collect::<Vec<_>>(), user_access_rows::sql::PARTS_OF_CUSTOMERS);
+    let rows = bulk(session, parts, schema.tables, &ids, |to, id| {
+        bind_scope(to, scope);
+        to.text(*id);
+    });
+    for row in &rows.await? {
+        if let Some(access) = accesses.get_mut(row.get::<&str, _>(2)?) {
+            *access = std::mem::take(access).join(user_access_rows::decode(row.get(4)?)?);
+        }
+    }
+    Ok(())
 }
 
 /// Access without subscriptions for each id, once.
@@ -105,7 +163,8 @@ fn none_of<'a>(ids: impl Iterator<Item = &'a str>) -> HashMap<&'a str, UserAcces
     ids.map(|id| (id, UserAccess::default())).collect()
 }
 
-/// Adds the rows of these holders to their access. `column` holds the id of the holder.
+/// Adds the rows of these holders to their access. `column` holds the id of the holder. Rows are joined as they arrive,
+/// so memory does not grow with the number of subscriptions that grant nothing.
 async fn join_rows(
     session: &mut Session<'_>,
     schema: &GenerationSchema,

@@ -46,6 +46,9 @@ pub(super) async fn fill(databases: &mut Databases) {
             FROM generate_series(1, 20000) AS i;
          INSERT INTO subscription_customers_l1 SELECT '', TRUE, 'sub_' || i, 'cus_' || i FROM generate_series(1, 5000) AS i;
          INSERT INTO user_candidates_l1 SELECT '', TRUE, 'user_' || i, 'customer.metadata', 'user_id', 'cus_' || i FROM generate_series(1, 5000) AS i;
+         INSERT INTO user_access_parts_g1 SELECT '', TRUE, 'cus_' || i, 'user_' || i, '' FROM generate_series(1, 5000) AS i;
+         INSERT INTO user_access_g1 SELECT '', TRUE, 'user_' || i, TRUE, NULL, NULL, '', NULL, NULL, '', '', 1, ''
+            FROM generate_series(1, 5000) AS i;
          INSERT INTO links_l1 SELECT '', TRUE, 'in_' || i, 'cus_' || i % 5000 FROM generate_series(1, 20000) AS i;
          INSERT INTO catalogue_l1 SELECT '', TRUE, 'prod_' || i, 'name', FALSE, i, FALSE, '' FROM generate_series(1, 3000) AS i;
          INSERT INTO item_properties_g1 SELECT '', TRUE, 'cus_' || i, 'sub_' || i, 'price_id', 'price_' || i % 20

@@ -75,7 +75,7 @@ async fn a_state_that_cannot_be_read_is_made_again() {
     )
     .await;
     // The follower remembers states while it follows: another process, or a restart, does not.
-    let directory = server.stop().await;
+    let directory = server.end().await;
     let options = crate::app::server::options(directory.path());
     let server = TestServer::run(directory, options).await;
     let canceled = Event { id: "evt_2", status: "canceled", ..Event::default() }.body();
