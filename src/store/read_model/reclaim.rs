@@ -50,6 +50,7 @@ impl ReadModel {
         let mut write = self.0.db.begin(BEGIN_EXCLUSIVE).await?;
         let mut session = write.session();
         session.run(sql::VIEW_DROP).await?;
+        session.run(sql::USERS_VIEW_DROP).await?;
         let all = ids(session.query(IDS)).await?;
         for id in &all {
             abandon(&mut session, *id).await?;
@@ -182,6 +183,7 @@ pub(in crate::store) mod sql {
         ABANDONED = "UPDATE generations SET token = token + 1, lease_holder = NULL, lease_until = 0
             WHERE status = 'building' AND lease_until <= $1 RETURNING id";
         VIEW_DROP = "DROP VIEW IF EXISTS current_subscriptions";
+        USERS_VIEW_DROP = "DROP VIEW IF EXISTS user_access";
         /// Frees 2048 pages in a step: 16 MiB.
         SHRINK = sqlite "PRAGMA incremental_vacuum(2048)";
         FREE_PAGES = sqlite "SELECT freelist_count FROM pragma_freelist_count";

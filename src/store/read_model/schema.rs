@@ -182,10 +182,16 @@ impl GenerationSchema {
         self.access.as_deref().ok_or(StoreError::OtherVersion(self.tables.generation))
     }
 
-    /// Statement that points the view at this generation.
+    /// Statements that point the views at this generation.
     pub(super) fn view(&self) -> Result<String, StoreError> {
         self.selects(LeadingTable::Subscriptions)?;
-        Ok(self.fill(templates::VIEW.text(self.dialect)))
+        let users = if self.has("user_access") {
+            templates::USERS_VIEW.text(self.dialect)
+        } else {
+            templates::NO_USERS_VIEW
+        };
+        // That of subscriptions comes last: it is compared with what the database has.
+        Ok(self.tables.fill(users) + &self.fill(templates::VIEW.text(self.dialect)))
     }
 
     /// Fills the columns and tables of this generation into a template.

@@ -84,6 +84,19 @@ pub(in crate::store) mod sql {
                 CREATE VIEW current_subscriptions AS SELECT {columns} FROM {tables};
             END $view$",
     );
+    /// View of the access of users in the live generation.
+    pub(in crate::store) const USERS_VIEW: Statement = Statement::new(
+        "DROP VIEW IF EXISTS user_access;
+            CREATE VIEW user_access AS SELECT account, livemode, user_id, entitled, entitled_until, paid_until, reason,
+                renews_at, since, subscription_id, customer_id, subscriptions FROM user_access_g{g};
+            ",
+        "CREATE OR REPLACE VIEW user_access AS SELECT account, livemode, user_id, entitled, entitled_until, paid_until, reason,
+                renews_at, since, subscription_id, customer_id, subscriptions FROM user_access_g{g};
+            ",
+    );
+    /// Removal of that view, for a generation of an earlier version.
+    pub(in crate::store) const NO_USERS_VIEW: &str = "DROP VIEW IF EXISTS user_access;
+            ";
     pub(in crate::store) const SUBSCRIPTIONS: &str = "current_subscriptions_g{g} AS s";
     /// Joins of the catalogue for the first item.
     pub(in crate::store) const CATALOGUE_JOINS: &str = "

@@ -24,7 +24,8 @@ async fn of_one_generation(changes: &str) -> Ledger {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
     let ledger = of_one_generation(
-        "DROP VIEW current_subscriptions;
+        "DROP VIEW current_subscriptions; DROP VIEW user_access;
+         DROP TABLE user_access_g1; DROP TABLE user_access_parts_g1;
          ALTER TABLE current_subscriptions_g1 DROP COLUMN email;
          ALTER TABLE current_subscriptions_g1 DROP COLUMN cancel_at_period_end;
          ALTER TABLE current_subscriptions_g1 DROP COLUMN metadata;
@@ -81,7 +82,8 @@ async fn items_are_found_without_the_table_that_leads_to_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_told_without_a_table_is_refused_and_not_told_wrongly() {
     let ledger = of_one_generation(
-        "DROP VIEW current_subscriptions; DROP TABLE timeline_l1; DROP TABLE customers_l1",
+        "DROP VIEW current_subscriptions; DROP VIEW user_access;
+         DROP TABLE user_access_g1; DROP TABLE user_access_parts_g1; DROP TABLE timeline_l1; DROP TABLE customers_l1",
     )
     .await;
     let store = ledger.open_again().await;
@@ -108,7 +110,8 @@ async fn a_generation_that_cannot_say_who_has_access_cannot_be_activated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_access_rests_on_what_it_lacks_the_answer_is_503() {
     let ledger = of_one_generation(
-        "DROP VIEW current_subscriptions;
+        "DROP VIEW current_subscriptions; DROP VIEW user_access;
+         DROP TABLE user_access_g1; DROP TABLE user_access_parts_g1;
          DROP INDEX current_subscriptions_g1_by_access;
          ALTER TABLE current_subscriptions_g1 DROP COLUMN entitled",
     )

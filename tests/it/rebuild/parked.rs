@@ -49,6 +49,6 @@ async fn it_is_parked_with_its_reason_and_counted_and_everything_else_is_there()
     }
     assert_eq!(found, rows(&sound.store).await);
 
-    let ran = run(ledger.directory.path(), &["rebuild"]);
+    let ran = run(ledger.directory.path(), &["rebuild", "--from-log"]);
     assert!(ran.err.contains("1,002 events folded") && ran.err.contains("2 parked"), "{}", ran.err);
 }
