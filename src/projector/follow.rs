@@ -282,7 +282,7 @@ impl Follower {
 
     /// Logs once why the live generation is not replaced although it has other logic.
     fn log_skipped_rebuild(&mut self, live: Option<&Generation>) {
-        let ours = self.logic.fingerprint(ReadModel::SCHEMA);
+        let ours = self.logic.fingerprint(&ReadModel::schema());
         let other = live.filter(|live| !self.is_logic_checked && live.logic.fingerprint != ours);
         if let Some(generation) = other.map(|live| live.id) {
             tracing::warn!(

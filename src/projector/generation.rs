@@ -67,7 +67,7 @@ pub(super) enum FoldStep {
 /// Logic in the form in which a generation stores it.
 pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
     GenerationLogic {
-        fingerprint: logic.fingerprint(ReadModel::SCHEMA),
+        fingerprint: logic.fingerprint(&ReadModel::schema()),
         fold_version: crate::projection::FOLD_VERSION,
         policy: logic.policy_text.clone(),
         user_keys: logic.user_keys_text(),

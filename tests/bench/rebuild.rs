@@ -86,7 +86,7 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let rebuilding = projector::rebuild(&store, &built_in, &Clock::System, &stop, from_log, |_| {});
     let rebuilt = rebuilding.await?;
     let rebuild = stopwatch.elapsed();
-    let busy = (processor_time()? - busy).as_secs_f64() / rebuild.as_secs_f64();
+    let busy = processor_time()?.saturating_sub(busy).as_secs_f64() / rebuild.as_secs_f64();
     let peak = watch.peak_mb();
     anyhow::ensure!(rebuilt.position == Position(events) && rebuilt.parked == 0);
     let stopwatch = Clock::stopwatch();
@@ -98,7 +98,8 @@ async fn measure(size: Size) -> anyhow::Result<Table> {
     let swap = RebuildOptions::SWAP;
     let changed = projector::rebuild(&store, &strict, &Clock::System, &stop, swap, |_| {}).await?;
     let policy_change = stopwatch.elapsed();
-    let policy_busy = (processor_time()? - policy_busy).as_secs_f64() / policy_change.as_secs_f64();
+    let policy_busy =
+        processor_time()?.saturating_sub(policy_busy).as_secs_f64() / policy_change.as_secs_f64();
     anyhow::ensure!(changed.position == Position(events) && changed.from_states.is_some());
     store.close().await;
     let written = std::fs::metadata(directory.path().join("subledger.read.db"))?.len();

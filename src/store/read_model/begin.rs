@@ -7,7 +7,7 @@ use super::handle::ReadModel;
 use super::layer;
 use super::lease::{self, Lease};
 use super::reclaim::yield_to_writers;
-use super::tables::{FOLD_LAYER, GenerationTables, READ_MODELS, TableGroup};
+use super::tables::{FOLD_LAYER, GenerationTables, READ_MODELS, TableGroup, schema_text};
 use crate::clock::Clock;
 use crate::store::db::Dialect;
 use crate::store::error::StoreError;
@@ -27,14 +27,9 @@ pub enum BeginOutcome {
 impl ReadModel {
     /// Statements that create the tables of a generation and its fold layer, in both dialects. They are part of the
     /// fingerprint of a generation.
-    pub const SCHEMA: &'static str = concat!(
-        include_str!("../../../projections/fold_layer/sqlite.sql"),
-        include_str!("../../../projections/fold_layer/postgres.sql"),
-        include_str!("../../../projections/current_subscriptions/sqlite.sql"),
-        include_str!("../../../projections/current_subscriptions/postgres.sql"),
-        include_str!("../../../projections/user_access/sqlite.sql"),
-        include_str!("../../../projections/user_access/postgres.sql"),
-    );
+    pub fn schema() -> String {
+        schema_text()
+    }
 
     /// Begins a generation and a fold layer for it, with empty tables and without indexes, and takes its lease.
     ///

@@ -106,6 +106,12 @@ impl TableGroup {
     }
 }
 
+/// Statements that create the tables of all groups, in both dialects.
+pub(super) fn schema_text() -> String {
+    let of_group = |group: &TableGroup| [group.sql.sqlite, group.sql.postgres].concat();
+    groups().map(of_group).collect()
+}
+
 /// Names of all tables of a generation and its layer.
 pub(super) fn table_names() -> impl Iterator<Item = &'static str> {
     groups().flat_map(|group| group.tables).copied()

@@ -246,3 +246,41 @@ async fn a_changed_state_of_a_customer() {
     ];
     assert_eq!(messages, BTreeSet::from(expected));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_access_of_a_user() {
+    let ledger = Ledger::new().await;
+    let simulation = simulate::simulate(&Plan { seed: 4, subscriptions: 12, ..Plan::default() });
+    append(&ledger.store, &simulation.events).await;
+    follow_to_the_end(&ledger.store, &subledger::projection::Logic::default()).await;
+    let live = ledger.store.read_model.live().await.unwrap().unwrap().id;
+    let users: BTreeSet<_> =
+        simulation.truth.iter().filter_map(|row| row.user_id.clone()).collect();
+    let users: Vec<_> = users.into_iter().collect();
+    let [changed, gone, other, ..] = &users[..] else { panic!("three users") };
+    let table = format!("user_access_g{live}");
+    let columns = "entitled, entitled_until, paid_until, reason, renews_at, since, subscription_id, customer_id, \
+                   subscriptions, access";
+    let mut sql = raw::read(&ledger.url).await;
+    for tamper in [
+        format!(
+            "UPDATE {table} SET access = (SELECT access FROM {table} WHERE user_id = '{other}')
+             WHERE user_id = '{changed}'"
+        ),
+        format!("DELETE FROM {table} WHERE user_id = '{gone}'"),
+        format!(
+            "INSERT INTO {table} (account, livemode, user_id, {columns})
+             SELECT account, livemode, 'nobody', {columns} FROM {table} WHERE user_id = '{other}'"
+        ),
+    ] {
+        sql.run(&tamper).await;
+    }
+    let report = audit::verify(&ledger.store, None, |_| {}).await.unwrap();
+    let messages: BTreeSet<_> = report.findings.into_iter().map(|it| it.message).collect();
+    let expected = [
+        format!("user {changed}: a fresh fold of the log differs in the access"),
+        format!("user {gone}: the row of the access is missing"),
+        "user nobody: the log knows no such user".to_owned(),
+    ];
+    assert_eq!(messages, BTreeSet::from(expected));
+}

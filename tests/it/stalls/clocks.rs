@@ -72,7 +72,7 @@ async fn a_killed_rebuild_of_a_clock_that_was_ahead_does_not_block_the_next_one(
     let (model, stop) = (&ledger.store.read_model, CancellationToken::new());
     let logic = Logic::default();
     let stored = GenerationLogic {
-        fingerprint: logic.fingerprint(ReadModel::SCHEMA),
+        fingerprint: logic.fingerprint(&ReadModel::schema()),
         fold_version: 1,
         policy: String::new(),
         user_keys: String::new(),
