@@ -137,9 +137,14 @@
 //!
 //! # Somebody asks for access
 //!
-//! [`store::ReadModel::access`] answers in one statement, which sees one state of the database: the latest end that the
-//! policy grants among *all* subscriptions of the user that have the item, and a page of them. Access follows from that
-//! end and the current time. No limit on rows decides it.
+//! The application asks [`store::ReadModel::user_access`]. The read model `user_access` has one row for each user, joined
+//! from one part for each of the user's customers ([`projection::user_access`]). The parts of a customer are written
+//! together with its subscriptions, and with them the rows of all users that gain or lose one. So the answer is one row,
+//! whatever the number of subscriptions, and a subscription that moves to another user changes both rows at once.
+//!
+//! For people, [`store::ReadModel::access`] answers with the subscriptions, in one statement, which sees one state of the
+//! database: the latest end that the policy grants among *all* subscriptions of the user that have the item, and a page of
+//! them. In both, access follows from the end and the current time. No limit on rows decides it.
 //!
 //! If there is no subscription, the answer says whether that is known: a backfill must have read the account
 //! ([`coverage`]). `CoverageWatch` has that in memory, so it costs the usual answer nothing.
