@@ -79,8 +79,8 @@ pub fn logic_of(generation: &Generation) -> Result<Logic, StoreError> {
     generation.logic.parse(generation.id)
 }
 
-/// True if the generation was built from this log. A log that was restored from a backup is shorter, or holds
-/// another event at the checkpoint.
+/// True if the generation and its fold layer were built from this log. A log that was restored from a backup is shorter,
+/// or holds another event at one of their positions.
 pub(super) async fn is_of_this_log(
     store: &Store,
     generation: &Generation,
@@ -88,11 +88,24 @@ pub(super) async fn is_of_this_log(
     if generation.log_id != store.log.head().await?.log_id {
         return Ok(false);
     }
-    is_this_log_at(store, generation.position, generation.leaf_hash).await
+    let layer = match generation.layer {
+        Some(layer) => store.read_model.layer(layer).await?,
+        None => None,
+    };
+    // The layer may have folded more than the generation.
+    let layer = layer.map(|it| (it.position, it.leaf_hash));
+    for (position, leaf_hash) in
+        layer.into_iter().chain([(generation.position, generation.leaf_hash)])
+    {
+        if !is_this_log_at(store, position, leaf_hash).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// True if this log has the event with this leaf hash at a position.
-pub(super) async fn is_this_log_at(
+async fn is_this_log_at(
     store: &Store,
     position: Position,
     leaf_hash: Option<Hash>,
@@ -270,6 +283,7 @@ impl LeasedGeneration {
         };
         seen(batch.first_received_at);
         let (to, folded_received_at) = (batch.to, batch.last_received_at);
+        let parked = batch.effects.iter().filter(|it| it.parked.is_some()).count();
         let customers = batch.changed_customers();
         let states = store.read_model.states(self.lease().tables(), &customers).await?;
         let logic = self.logic.clone();
@@ -286,7 +300,7 @@ impl LeasedGeneration {
             // It may have moved meanwhile.
             self.read_layer_position(store).await?;
         }
-        Ok(FoldStep::Folded { parked: 0 })
+        Ok(FoldStep::Folded { parked })
     }
 
     /// Waits for the batch that is being committed, and returns the outcome.

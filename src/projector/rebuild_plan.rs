@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::generation::{is_of_this_log, is_this_log_at, stored_logic};
+use super::generation::{is_of_this_log, stored_logic};
 use super::progress::grouped;
 use crate::projection::Logic;
 use crate::store::{FoldLayer, Generation, GenerationLogic, Store, StoreError, layer_fingerprint};
@@ -83,9 +83,6 @@ async fn source(
     let Some(layer) = layer.filter(same_fold) else {
         return Ok(RebuildSource::Log(FromLog::OtherFold));
     };
-    if !is_this_log_at(store, layer.position, layer.leaf_hash).await? {
-        return Ok(RebuildSource::Log(FromLog::NothingToShare));
-    }
     let customers = store.read_model.customer_count(live.tables()).await?;
     Ok(RebuildSource::States { layer, customers })
 }

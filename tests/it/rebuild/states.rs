@@ -8,7 +8,7 @@ use subledger::projection::Logic;
 use subledger::projection::row::SubscriptionRow;
 use subledger::projector::{
     self, FromLog, Projector, RebuildEvent, RebuildMode, RebuildOptions, RebuildPlan,
-    RebuildSource, Rebuilt,
+    RebuildReason, RebuildSource, Rebuilt,
 };
 use subledger::simulate::{self, Plan, Simulation};
 use subledger::store::{BeginOutcome, FoldBatch, FoldOutcome, GenerationStatus, Store, StoreError};
@@ -256,4 +256,18 @@ async fn of_two_that_fold_the_same_events_into_a_layer_one_is_refused() {
     assert!(matches!(model.generation_drop(1).await, Err(StoreError::GenerationIsLive(1))));
     model.generation_drop(second.id).await.unwrap();
     assert_eq!(layers(&ledger).await, [(1,)], "the live generation stands over it");
+}
+
+/// A layer may have folded more than its live generation, and then the log may be a backup of the time between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lacks_events_of_the_layer_is_another_log() {
+    let ledger = ledger(&simulation(57)).await;
+    let reason = async || {
+        let (logic, clock) = (Logic::default(), Clock::System);
+        projector::find_rebuild_reason(&ledger.url, &logic, &clock).await.unwrap()
+    };
+    assert_eq!(reason().await, None);
+    let mut sql = raw::read(&ledger.url).await;
+    sql.run("UPDATE fold_layers SET position = position + 1").await;
+    assert_eq!(reason().await, Some(RebuildReason::OtherLog));
 }
