@@ -2,8 +2,9 @@
 //!
 //! A log of simulated events is made once and kept, and its read model is built. One run prints (a) `GET
 //! /v1/users/{id}` of users at random, (b) the same handler with the rows of one user at hand and no
-//! database, both at 64 connections and at one, and (c) `GET /v1/customers/{id}/history` of customers at
-//! random. The load comes from this same process over loopback and takes its share of the processors.
+//! database, both at 64 connections and at one, (c) `GET /v1/customers/{id}/history` of customers at
+//! random, (d) `GET /v1/users/{id}/access`, (e) the same handler without a database, and (f) `POST /v1/access` with 1,000
+//! users each, in users per second. The load comes from this same process over loopback and takes its share of the processors.
 //!
 //! `cargo bench --bench read`; `BENCH_EVENTS`, `BENCH_SUBSCRIPTIONS` and `BENCH_MONTHS` say how large
 //! the log is, `BENCH_REQUESTS` of how many requests a figure is made.
@@ -56,7 +57,10 @@ async fn measure(size: Size, requests: usize) -> anyhow::Result<Table> {
     let rows = build(&url).await?;
     let row = rows.first().context("there are rows")?.clone();
     let users = rows.iter().filter_map(|row| row.user_id.as_deref());
-    let users = shuffled(users.map(|user| format!("/v1/users/{user}")).collect());
+    let users = shuffled(users.map(str::to_owned).collect());
+    let accesses: Vec<_> = users.iter().map(|it| format!("/v1/users/{it}/access")).collect();
+    let batches = posts(&users, requests / 1_000)?;
+    let users: Vec<_> = users.iter().map(|it| format!("/v1/users/{it}")).collect();
     let customers = rows.iter().map(|row| format!("/v1/customers/{}/history", row.customer_id));
     let customers = shuffled(customers.collect());
 
@@ -65,7 +69,7 @@ async fn measure(size: Size, requests: usize) -> anyhow::Result<Table> {
     let bare = without_database::start(row).await?;
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    table.set_header(["", "conn.", "req/s", "p50 ms", "p99 ms", "of (b)"]);
+    table.set_header(["", "conn.", "req/s", "p50 ms", "p99 ms", "of the bare"]);
     let mut add = |name: &str, connections: usize, it: &Measured, of: Option<&Measured>| {
         table.add_row([
             name.to_owned(),
@@ -84,8 +88,18 @@ async fn measure(size: Size, requests: usize) -> anyhow::Result<Table> {
         add("(a) a user", connections, &whole, Some(&bare));
         add("(b) without database", connections, &bare, None);
     }
+    for connections in CONNECTIONS {
+        let requests = if connections == 1 { requests / 10 } else { requests };
+        let bare = load::run(bare, gets(&accesses, requests), connections).await?;
+        let whole = load::run(service.address(), gets(&accesses, requests), connections).await?;
+        add("(d) access of a user", connections, &whole, Some(&bare));
+        add("(e) without database", connections, &bare, None);
+    }
     let histories = load::run(service.address(), gets(&customers, requests / 20), 1).await?;
     add("(c) a customer's history", 1, &histories, None);
+    let asked = load::run(service.address(), batches, 4).await?;
+    add("(f) 1,000 users at once", 4, &asked, None);
+    println!("(f) answers about {:.0} users a second", asked.per_second() * 1_000.0);
     service.stop().await;
     Ok(table)
 }
@@ -110,6 +124,21 @@ fn gets(paths: &[String], count: usize) -> Vec<Vec<u8>> {
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
     };
     paths.iter().cycle().take(count).map(|path| request(path).into_bytes()).collect()
+}
+
+/// Questions about 1,000 users each.
+fn posts(users: &[String], count: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+    let token = server::SECRET;
+    let request = |users: &[String]| {
+        let body = serde_json::to_string(&serde_json::json!({ "users": users }))?;
+        let head = format!(
+            "POST /v1/access HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        Ok((head + &body).into_bytes())
+    };
+    users.chunks(1_000).cycle().take(count).map(request).collect()
 }
 
 /// In an order that has nothing to do with how they are stored.

@@ -8,18 +8,19 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt as _;
 
 use super::access::AccessHolder;
-use super::filter::LeadingTable;
+use super::filter::{LeadingTable, Parameters};
 use super::generation::{GenerationStamp, live_stamp};
 use super::handle::ReadModel;
 use super::row_values;
 use super::schema::GenerationSchema;
+use super::subscriptions::STAMP_COLUMNS;
 use super::tables::{bind_scope, bulk};
 use super::user_access_rows;
 use crate::ids::{CustomerId, Scope};
 use crate::projection::column::{Column, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::user_access::UserAccess;
-use crate::store::db::{Row, Session};
+use crate::store::db::{Dialect, Row, Session};
 use crate::store::error::StoreError;
 
 /// Columns of a subscription that its access and the reason depend on.
@@ -70,6 +71,12 @@ impl ReadModel {
         scope: &Scope,
         holders: &[AccessHolder],
     ) -> Result<(GenerationStamp, Vec<UserAccess>), StoreError> {
+        if let [holder] = holders {
+            match self.access_of(scope, holder).await {
+                Err(StoreError::OtherVersion(_)) => {}
+                answer => return answer.map(|(stamp, access)| (stamp, vec![access])),
+            }
+        }
         let users = holders.iter().filter_map(|holder| match holder {
             AccessHolder::User(id) => Some(id.as_str()),
             AccessHolder::Customer(_) => None,
@@ -102,6 +109,42 @@ impl ReadModel {
         reader.end().await?;
 
         Ok((stamp, in_order(holders, &of_users, &of_customers)))
+    }
+}
+
+impl ReadModel {
+    /// Reads the access of one holder in one statement. [`StoreError::OtherVersion`] if the generation has no table of
+    /// it.
+    async fn access_of(
+        &self,
+        scope: &Scope,
+        holder: &AccessHolder,
+    ) -> Result<(GenerationStamp, UserAccess), StoreError> {
+        let (table, column, id) = match holder {
+            AccessHolder::User(id) => ("user_access", "user_id", id.as_str()),
+            AccessHolder::Customer(id) => ("user_access_parts", "customer_id", id.as_str()),
+        };
+        let fill = |schema: &GenerationSchema, dialect: Dialect| {
+            if !schema.has(table) {
+                return Err(StoreError::OtherVersion(schema.tables.generation));
+            }
+            let mut parameters = Parameters::new(dialect, usize::MAX);
+            let account = parameters.text(scope.account.as_str());
+            let livemode = parameters.bool(scope.livemode);
+            let id = parameters.text(id);
+            let statement = sql::ACCESS_OF.replace("{table}", table).replace("{column}", column);
+            let statement =
+                statement.replace("{account}", &account).replace("{livemode}", &livemode);
+            Ok((schema.tables.fill(&statement.replace("{id}", &id)), parameters))
+        };
+        let (stamp, rows) = self.stamped(fill).await?;
+        let mut access = UserAccess::default();
+        for row in &rows {
+            if let Some(stored) = row.get(STAMP_COLUMNS)? {
+                access = access.join(user_access_rows::decode(stored)?);
+            }
+        }
+        Ok((stamp, access))
     }
 }
 
@@ -227,6 +270,12 @@ impl AccessColumns {
 }
 
 pub(in crate::store) mod sql {
+    /// Stamp of the live generation, and the access of one user, or its parts of one customer.
+    pub(in crate::store) const ACCESS_OF: &str =
+        "SELECT g.id, g.position, g.folded_received_at, u.access FROM generations AS g
+            LEFT JOIN {table}_g{g} AS u ON u.account = {account} AND u.livemode = {livemode} AND u.{column} = {id}
+            WHERE g.status = 'live' LIMIT CAST($1 AS bigint)";
+
     crate::store::db::statements! {
         /// Finds the rows of each holder by the index: CROSS JOIN enforces that in SQLite, OFFSET in PostgreSQL.
         ACCESS_ROWS [Text, Bool, Text] = sqlite "SELECT {columns} FROM ({rows}) AS k CROSS JOIN current_subscriptions_g{g} AS s
