@@ -127,11 +127,7 @@ impl Planted {
                 // If nothing was heard and nothing is listed, nothing says that a delivery was missed.
                 if class == Class::MissedDelivery && customer.last_is_unlisted(plant, now) {
                     planted.unheard.extend(customer.unheard(&rows));
-                    let differ = |ignored: &'static [&'static str]| {
-                        customer.differing_beside(&rows, ignored).collect::<BTreeSet<_>>()
-                    };
-                    let otherwise = differ(&["user_id", "user_id_source", "user_id_conflict"]);
-                    planted.user_only.extend(differ(&[]).difference(&otherwise).cloned());
+                    planted.user_only.extend(customer.of_another_user(&rows));
                 }
                 planted.classes.insert(id, class);
                 planted.expected.extend(customer.differing(&rows).map(|id| (id, class)));
@@ -299,6 +295,20 @@ impl Customer<'_> {
             .iter()
             .filter(move |row| !heard(row))
             .map(|row| row.subscription_id.to_string())
+    }
+
+    /// Subscriptions of which a ledger with these rows knows another user, and everything else.
+    fn of_another_user(&self, rows: &[SubscriptionRow]) -> Vec<String> {
+        let ignored = &["user_id", "user_id_source", "user_id_conflict", "metadata"];
+        let otherwise: BTreeSet<_> = self.differing_beside(rows, ignored).collect();
+        let user_in = |rows: &[SubscriptionRow], id: &str| {
+            let row = rows.iter().find(|row| row.subscription_id.as_str() == id);
+            row.map(|row| row.user_id.clone())
+        };
+        let is_of_another = |id: &String| {
+            !otherwise.contains(id) && user_in(rows, id) != user_in(&self.true_rows, id)
+        };
+        self.differing(rows).filter(is_of_another).collect()
     }
 
     /// Subscriptions of which a ledger with these rows differs in what the API shows.
