@@ -194,9 +194,10 @@ impl<'a> InvoiceSummary<'a> {
         let known = || stage.invoices.iter().filter_map(Tracked::sent);
         let paid = || known().filter(|invoice| invoice.status == Status::Paid);
         Self {
+            // Of several of one second the last that was made: the subscription points at it.
             latest: known()
                 .filter(|invoice| !stage.deleted_invoices.contains(&invoice.id))
-                .max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id))),
+                .max_by_key(|invoice| invoice.created),
             paid_through: paid_through(stage, &paid().collect::<Vec<_>>()),
             paid_at: paid().filter_map(|invoice| invoice.paid_at).max(),
         }
