@@ -2,47 +2,94 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-use subledger::ids::Scope;
+use subledger::clock::Clock;
+use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::Logic;
-use subledger::projection::user_access::UserAccess;
+use subledger::projection::row::SubscriptionRow;
+use subledger::projection::user_access::{Asked, UserAccess};
 use subledger::simulate::{self, Plan};
-use subledger::store::AccessHolder;
+use subledger::store::{AccessHolder, CustomerAccess, FoldBatch, FoldOutcome};
+use subledger::time::StripeTime;
 
-use super::{TestServer, days};
-use crate::app::access::{multiply, remove_copies};
-use crate::app::server::Event;
 use crate::ledger::{append, rebuild, rows};
 use crate::store::Ledger;
 
-/// Subscriptions of one user that grant nothing.
-const DEAD: usize = 20_000;
+/// Customers of one user, and subscriptions of each that grant nothing.
+const CUSTOMERS: usize = 1_000;
+const DEAD: usize = 100;
+
+/// Row of a subscription.
+fn row(subscription: &str, customer: &str, user: &str, entitled: bool) -> SubscriptionRow {
+    SubscriptionRow {
+        subscription_id: subscription.into(),
+        customer_id: customer.into(),
+        livemode: true,
+        user_id: Some(user.to_owned()),
+        status: if entitled { "active" } else { "canceled" }.to_owned(),
+        entitled,
+        entitled_until: entitled.then_some(StripeTime(2_000_000_000)),
+        ..SubscriptionRow::default()
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_dead_subscriptions_of_lower_ids_deny_nobody_who_pays() {
-    let server = TestServer::start().await;
-    let dead = Event { subscription: "sub_0", status: "canceled", ..Event::default() };
-    server.receive(dead.body()).await;
-    let paid = Event { id: "evt_2", subscription: "sub_paid", ..Event::default() };
-    server.receive(paid.body()).await;
-    let url = crate::database(server.directory.path());
-    multiply(&url, "sub_0", DEAD).await;
-    for path in ["/v1/users/user_1/access", "/v1/customers/cus_of_user_1/access?product_id=prod_1"]
-    {
-        let response = server.get(path).await;
-        let text = response.text().await.unwrap();
-        assert!(text.len() < 1_000, "{} bytes", text.len());
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&answer["active"], &answer["until"]), (&true.into(), &days(60)), "{path}");
+async fn a_hundred_thousand_dead_subscriptions_deny_nobody_who_pays() {
+    let ledger = Ledger::with_clock(Clock::System).await;
+    let (store, scope) = (&ledger.store, Scope { livemode: true, ..Scope::default() });
+    let logic = crate::store::read_model::logic("one");
+    let (_, lease) = crate::store::begin(store, &logic, ("me", Clock::System.now(), 600)).await;
+    let mut position = 0;
+    let mut fold = async |customers: Vec<(String, Vec<SubscriptionRow>)>| {
+        let access = customers.into_iter().map(|(customer, rows)| {
+            let key = CustomerKey { scope: scope.clone(), customer: customer.as_str().into() };
+            CustomerAccess::new(key, &rows).unwrap()
+        });
+        let batch = FoldBatch { access: access.collect(), ..FoldBatch::default() };
+        let (from, to) = (Position(position), Position(position + 1));
+        let folded = store.read_model.fold_commit(&lease, from, to, [1; 32], &batch).await;
+        assert_eq!(folded.unwrap(), FoldOutcome::Committed);
+        position += 1;
+    };
+    let dead = |customer: usize, user: &str| {
+        let id = format!("cus_{customer:04}");
+        let row = |it| row(&format!("sub_{customer:04}_{it:03}"), &id, user, false);
+        (id.clone(), (0..DEAD).map(row).collect::<Vec<_>>())
+    };
+    for first in (0..CUSTOMERS).step_by(100) {
+        fold((first..first + 100).map(|it| dead(it, "user_1")).collect()).await;
     }
-    remove_copies(&url, "sub_0").await;
-    server.stop().await;
+    fold(vec![("cus_paid".to_owned(), vec![row("sub_paid", "cus_paid", "user_1", true)])]).await;
+    store.read_model.generation_complete(&lease, None).await.unwrap();
+    let of = async |users: &[&str]| {
+        let users: Vec<_> = users.iter().map(|it| AccessHolder::User((*it).to_owned())).collect();
+        store.read_model.user_access(&scope, &users).await.unwrap().1
+    };
+    let now = StripeTime(1_900_000_000);
+    let [access] = &of(&["user_1"]).await[..] else { panic!("one user") };
+    let answer = access.answer(&Asked::default(), now);
+    assert_eq!((answer.active, answer.until), (true, Some(StripeTime(2_000_000_000))));
+    assert_eq!(access.subscriptions(), u64::try_from(CUSTOMERS * DEAD + 1).unwrap());
+    assert_eq!(of(&["user_1", "nobody"]).await[0], *access, "in one question as in several");
+
+    // The subscription moves to another user: both rows change at once.
+    fold(vec![("cus_paid".to_owned(), vec![row("sub_paid", "cus_paid", "user_2", true)])]).await;
+    let [first, second] = &of(&["user_1", "user_2"]).await[..] else { panic!("two users") };
+    let is_active = |it: &UserAccess| it.answer(&Asked::default(), now).active;
+    assert_eq!((is_active(first), is_active(second)), (false, true));
+    assert_eq!(first.subscriptions(), u64::try_from(CUSTOMERS * DEAD).unwrap());
+    // Nothing remains of a user who has none any more.
+    for first in (0..CUSTOMERS).step_by(100) {
+        fold((first..first + 100).map(|it| dead(it, "user_2")).collect()).await;
+    }
+    let moved = of(&["user_1", "user_2"]).await;
+    assert_eq!(moved[0], UserAccess::default());
+    assert_eq!(moved[1].subscriptions(), u64::try_from(CUSTOMERS * DEAD + 1).unwrap());
 }
 
 /// What the whole rows of a simulated ledger say, although only a part of each is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_access_of_everybody_is_what_their_rows_say() {
-    let ledger = Ledger::with_clock(subledger::clock::Clock::System).await;
+    let ledger = Ledger::with_clock(Clock::System).await;
     let plan = Plan { seed: 18, subscriptions: 80, ..Plan::default() };
     append(&ledger.store, &simulate::simulate(&plan).events).await;
     rebuild(&ledger.store, &Logic::default()).await;
