@@ -24,7 +24,7 @@ pub(crate) fn logic(fingerprint: &str) -> GenerationLogic {
     GenerationLogic {
         fingerprint: fingerprint.to_owned(),
         fold_version: 1,
-        policy: "grace = 7".to_owned(),
+        policy: "past_due_grace_days = 7".to_owned(),
         user_keys: "user_id".to_owned(),
     }
 }
