@@ -254,23 +254,25 @@ async fn a_changed_access_of_a_user() {
     append(&ledger.store, &simulation.events).await;
     follow_to_the_end(&ledger.store, &subledger::projection::Logic::default()).await;
     let live = ledger.store.read_model.live().await.unwrap().unwrap().id;
-    let users: BTreeSet<_> =
-        simulation.truth.iter().filter_map(|row| row.user_id.clone()).collect();
+    // A user may be one of several accounts and modes.
+    let own = simulation.truth.iter().filter(|row| row.account.is_empty() && row.livemode);
+    let users: BTreeSet<_> = own.filter_map(|row| row.user_id.clone()).collect();
     let users: Vec<_> = users.into_iter().collect();
     let [changed, gone, other, ..] = &users[..] else { panic!("three users") };
     let table = format!("user_access_g{live}");
+    let own = "account = '' AND livemode AND user_id";
     let columns = "entitled, entitled_until, paid_until, reason, renews_at, since, subscription_id, customer_id, \
                    subscriptions, access";
     let mut sql = raw::read(&ledger.url).await;
     for tamper in [
         format!(
-            "UPDATE {table} SET access = (SELECT access FROM {table} WHERE user_id = '{other}')
-             WHERE user_id = '{changed}'"
+            "UPDATE {table} SET access = (SELECT access FROM {table} WHERE {own} = '{other}')
+             WHERE {own} = '{changed}'"
         ),
-        format!("DELETE FROM {table} WHERE user_id = '{gone}'"),
+        format!("DELETE FROM {table} WHERE {own} = '{gone}'"),
         format!(
             "INSERT INTO {table} (account, livemode, user_id, {columns})
-             SELECT account, livemode, 'nobody', {columns} FROM {table} WHERE user_id = '{other}'"
+             SELECT account, livemode, 'nobody', {columns} FROM {table} WHERE {own} = '{other}'"
         ),
     ] {
         sql.run(&tamper).await;
