@@ -1,6 +1,6 @@
 //! Candidates for a user: the values by which events may name one, whatever the rules.
 //!
-//! Which sources and which metadata keys name a user is a matter of the rules. So every value is kept, and the rules of
+//! The rules decide which sources and which metadata keys name a user. So every value is kept, and the rules of
 //! a generation choose among them when the history of a user is asked for. Other rules need no new fold.
 
 use std::collections::{BTreeMap, BTreeSet};

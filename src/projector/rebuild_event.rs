@@ -28,7 +28,7 @@ pub struct Rebuilt {
 }
 
 impl fmt::Display for Rebuilt {
-    /// What was done, and in which time.
+    /// Work that was done, and its time.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.from_states {
             None => write!(f, "{} events folded", grouped(self.position.0))?,

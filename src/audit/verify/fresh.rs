@@ -159,7 +159,7 @@ impl FreshFold {
     }
 }
 
-/// What the read model must hold.
+/// Expected content of the read model.
 #[derive(Default)]
 struct Folded {
     rows: BTreeMap<Identity, SubscriptionRow>,

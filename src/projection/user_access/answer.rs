@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Cover, CoveredItem, Reason, UserAccess};
 use crate::time::StripeTime;
 
-/// What a request asks access to. Nothing given asks for any access.
+/// Item and feature that a request asks about. Without any, it asks about any access.
 ///
 /// A single item must match all given fields of items. If a feature is given as well, access to both is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Answer {
     pub reason: Reason,
     /// End of the current period of the subscription that decides, if it renews then.
     pub renews_at: Option<StripeTime>,
-    /// What access covers at this instant, whatever was asked for.
+    /// Items and features that access covers at this instant, whatever was asked for.
     pub covers: Covers,
     /// True if the lists may lack something, because Stripe truncated the items or features of a subscription, or there
     /// are too many. What is missing grants nothing.
@@ -44,7 +44,7 @@ pub struct Answer {
     pub incomplete: bool,
 }
 
-/// What access covers at an instant, by kind, each ordered by id.
+/// Items and features that access covers at an instant, by kind, each ordered by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Covers {
     /// Products of the items.

@@ -130,7 +130,7 @@ proptest! {
         prop_assert_eq!(serde_json::to_string(&UserAccess::of(&shuffled)).unwrap(), stored);
     }
 
-    /// What the rows say one by one, without joining.
+    /// Answer of the rows one by one, without joining.
     #[test]
     fn an_answer_is_what_the_rows_say(rows in some_rows(), price in 0_u8..3, now in 0_i64..5) {
         let now = StripeTime(now);

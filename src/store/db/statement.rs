@@ -1,7 +1,7 @@
 //! Statements, each declared once as a named constant.
 //!
 //! Parameters are `$1`, `$2`, … in both databases. A statement may be a template: `{rows}` stands for the rows of
-//! parameters that are bound at once, `{g}` for the number of a generation.
+//! parameters that are bound at once, `{g}` for the number of a generation, `{l}` for the suffix of its fold layer.
 //!
 //! In a frequent statement a limit is written `CAST($1 AS bigint)`. For a bare parameter in that place SQLite plans the
 //! statement again each time a value is bound, which takes longer than a short answer.

@@ -1,4 +1,4 @@
-//! Who has access: of a user, of a customer, and of many at once.
+//! Access of a user, of a customer, and of many at once.
 
 mod known;
 mod questions;

@@ -86,7 +86,7 @@ async fn a_hundred_thousand_dead_subscriptions_deny_nobody_who_pays() {
     assert_eq!(moved[1].subscriptions(), u64::try_from(CUSTOMERS * DEAD + 1).unwrap());
 }
 
-/// What the whole rows of a simulated ledger say, although only a part of each is read.
+/// The access that is stored for everybody in a simulated ledger is what their whole rows say.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_access_of_everybody_is_what_their_rows_say() {
     let ledger = Ledger::with_clock(Clock::System).await;
