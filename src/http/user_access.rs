@@ -26,8 +26,7 @@ pub(super) async fn get_user(
     headers: HeaderMap,
     params: Params,
 ) -> Result<AtPosition<Response>, Problem> {
-    let params = AccessParams::parse(params, app.mode, caller)?;
-    answer(&app, &params, AccessHolder::User(id), &headers).await
+    answer(&app, params, caller, AccessHolder::User(id), &headers).await
 }
 
 #[tracing::instrument(name = "customer_access", level = "debug", skip_all)]
@@ -38,16 +37,17 @@ pub(super) async fn get_customer(
     headers: HeaderMap,
     params: Params,
 ) -> Result<AtPosition<Response>, Problem> {
-    let params = AccessParams::parse(params, app.mode, caller)?;
-    answer(&app, &params, AccessHolder::Customer(CustomerId::new(id)), &headers).await
+    answer(&app, params, caller, AccessHolder::Customer(CustomerId::new(id)), &headers).await
 }
 
 async fn answer(
     app: &AppState,
-    params: &AccessParams,
+    params: Params,
+    caller: Caller,
     holder: AccessHolder,
     headers: &HeaderMap,
 ) -> Result<AtPosition<Response>, Problem> {
+    let params = AccessParams::parse(params, app.mode, caller)?;
     let (position, answers) = params.answer(app, vec![holder]).await?;
     Ok(AtPosition(position, respond(headers, position, &answers[0])?))
 }

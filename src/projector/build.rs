@@ -193,7 +193,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         }
         self.counters.events.store(layer.position.0, Ordering::Relaxed);
         self.from_states = Some(made);
-        if !self.leased.start_over(self.store, layer).await? {
+        if !self.leased.start_at_layer(self.store, layer).await? {
             return Err(self.taken_over());
         }
         let parked = self.store.read_model.parked_count(self.leased.generation).await?;

@@ -267,7 +267,7 @@ impl Follower {
             Err(
                 RebuildError::AlreadyRunning { .. }
                 | RebuildError::TakenOver(_)
-                | RebuildError::Superseded,
+                | RebuildError::LayerGone,
             ) => {
                 self.is_logic_checked = false;
                 self.pause(POLL).await;

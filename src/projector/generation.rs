@@ -184,7 +184,7 @@ impl LeasedGeneration {
 
     /// Moves the position of the generation to that of its layer, whose states all rows were made from. They may have
     /// moved on meanwhile. False if another process took over the generation.
-    pub(super) async fn start_over(
+    pub(super) async fn start_at_layer(
         &mut self,
         store: &Store,
         layer: &FoldLayer,

@@ -124,7 +124,7 @@ async fn begin(
         let building = match begun {
             BeginOutcome::Started(_, lease) => return Ok(lease),
             BeginOutcome::AlreadyBuilding(generation) => generation,
-            BeginOutcome::LayerIsGone(_) => return Err(RebuildError::Superseded),
+            BeginOutcome::LayerIsGone(_) => return Err(RebuildError::LayerGone),
         };
         let id = building.id;
         if seems_held(&building, clock.now()) || claim(store, id, clock).await?.is_none() {

@@ -60,9 +60,9 @@ pub enum RebuildError {
     /// The live generation lacks even the fields that say who has access.
     #[error("the schema of generation {0} is too old to be compared")]
     NotComparable(GenerationId),
-    /// Another process has replaced the live generation and its fold meanwhile.
-    #[error("another process has replaced the live generation meanwhile")]
-    Superseded,
+    /// Fold layer that the rows were to be made from is gone: another process has replaced the live generation.
+    #[error("another process has replaced the live generation and its fold meanwhile")]
+    LayerGone,
     /// The rebuild was asked to stop.
     #[error("the rebuild was stopped before it was complete")]
     Stopped,
@@ -78,9 +78,8 @@ impl RebuildError {
             Self::AlreadyRunning { .. } => {
                 Some("wait until it is done; `subledger projections` shows its progress")
             }
-            Self::TakenOver(_) | Self::Superseded => {
-                Some("`subledger projections` shows the generations")
-            }
+            Self::TakenOver(_) => Some("`subledger projections` shows the generations"),
+            Self::LayerGone => Some("run it again"),
             Self::NotComparable(_) => Some("`subledger rebuild` without --dry-run replaces it"),
             Self::Store(StoreError::CannotGrow(_)) => Some(
                 "the live generation still answers; a rebuild needs as much free space as the read model \

@@ -201,18 +201,26 @@ async fn compare_states(
         let Some((last, _)) = page.last() else { break };
         after.clone_from(last);
         for (key, state) in page {
-            let message = match folded.remove(&key) {
-                Some(hash) if hash == hash_of(&state) => continue,
-                Some(_) => "a fresh fold of the log differs in the state",
-                None => "the log knows no such customer",
-            };
-            report.find(None, format!("{}: {message}", key.customer));
+            if let Some(message) =
+                difference(folded.remove(&key).as_ref(), &hash_of(&state), "state")
+            {
+                report.find(None, format!("{}: {message}", key.customer));
+            }
         }
     }
     for key in folded.into_keys() {
         report.find(None, format!("{}: its state is missing", key.customer));
     }
     Ok(())
+}
+
+/// Difference of a stored value from that of the fresh fold, if there is one.
+fn difference<V: PartialEq>(folded: Option<&V>, stored: &V, name: &str) -> Option<String> {
+    match folded {
+        Some(folded) if folded == stored => None,
+        Some(_) => Some(format!("a fresh fold of the log differs in the {name}")),
+        None => Some(format!("the log gives no {name}")),
+    }
 }
 
 /// Access of each user by these rows.
@@ -226,28 +234,31 @@ fn users_of(rows: &BTreeMap<Identity, SubscriptionRow>) -> BTreeMap<UserKey, Use
     users
 }
 
-/// Compares the stored access of users with that of the fresh fold.
+/// Compares the stored access of users with that of the fresh fold. A user's id may be an address, so the subscription
+/// that decides names the access.
 async fn compare_users(
     pages: &mut SubscriptionPages,
     mut folded: BTreeMap<UserKey, UserAccess>,
     report: &mut VerifyReport,
 ) -> Result<(), StoreError> {
+    let mut find = |access: &UserAccess, message: &str| {
+        let decides = access.decision().map_or("a user", |it| it.subscription_id.as_str());
+        report.find(None, format!("{decides}: {message}"));
+    };
     let mut after = UserKey::default();
     loop {
         let page = pages.users_after(&after, PAGE_ROWS).await?;
         let Some((last, _)) = page.last() else { break };
         after.clone_from(last);
-        for (user, access) in page {
-            let message = match folded.remove(&user) {
-                Some(found) if found == access => continue,
-                Some(_) => "a fresh fold of the log differs in the access",
-                None => "the log knows no such user",
-            };
-            report.find(None, format!("user {}: {message}", user.1));
+        for (user, stored) in page {
+            let expected = folded.remove(&user);
+            if let Some(message) = difference(expected.as_ref(), &stored, "access of its user") {
+                find(expected.as_ref().unwrap_or(&stored), &message);
+            }
         }
     }
-    for (_, user) in folded.into_keys() {
-        report.find(None, format!("user {user}: the row of the access is missing"));
+    for access in folded.values() {
+        find(access, "the access of its user is missing");
     }
     Ok(())
 }

@@ -212,9 +212,7 @@ impl GenerationSchema {
     /// Expression of a column: joined from another table, stored, or the value of an empty row.
     fn expression(&self, column: &Column, absent: &Value) -> String {
         let name = column.name;
-        let stored = columns_of(self.dialect, "current_subscriptions")
-            .find(|it| it.0 == name)
-            .is_some_and(|column| self.stores("current_subscriptions", column));
+        let stored = self.stores_in_row(name);
         let joined = joined(column, self.dialect).filter(|(table, _)| self.has(table));
         match joined {
             Some((_, expression)) if stored || is_joined(column) => {
@@ -228,6 +226,13 @@ impl GenerationSchema {
             _ if stored => format!("s.{name}"),
             _ => format!("{} AS {name}", literal(self.dialect, column, absent)),
         }
+    }
+
+    /// True if the rows of subscriptions have a column of this name, of the type that this program knows.
+    pub(super) fn stores_in_row(&self, name: &str) -> bool {
+        columns_of(self.dialect, "current_subscriptions")
+            .find(|it| it.0 == name)
+            .is_some_and(|column| self.stores("current_subscriptions", column))
     }
 
     fn stores(&self, table: &str, (name, sql_type): (&str, &str)) -> bool {

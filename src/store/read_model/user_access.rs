@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt as _;
 
 use super::access::AccessHolder;
-use super::filter::{LeadingTable, Parameters};
+use super::filter::Parameters;
 use super::generation::{GenerationStamp, live_stamp};
 use super::handle::ReadModel;
 use super::row_values;
@@ -220,7 +220,7 @@ async fn join_rows(
         return Ok(());
     }
     let ids: Vec<&str> = accesses.keys().copied().collect();
-    let columns = AccessColumns::of(schema)?;
+    let columns = AccessColumns::of(schema);
     let template = schema.statement(sql::ACCESS_ROWS)?;
     let template = template.replace("{columns}", &columns.names()).replace("{holder}", column);
     for ids in ids.chunks(HOLDERS_MAX) {
@@ -242,14 +242,11 @@ async fn join_rows(
 
 impl AccessColumns {
     /// Columns that the generation has. What an older one lacks reads as in an empty row.
-    fn of(schema: &GenerationSchema) -> Result<Self, StoreError> {
-        let select = &schema.select(LeadingTable::Subscriptions)?.text;
-        // A stored column stands in the list as it is, and one that is missing as the literal of its default.
-        let is_stored = |name| name == "items" || select.contains(&format!(" s.{name},"));
+    fn of(schema: &GenerationSchema) -> Self {
         let columns = SubscriptionRow::COLUMNS.iter().copied().enumerate();
         let columns =
-            columns.filter(|(_, column)| COLUMNS.contains(&column.name) && is_stored(column.name));
-        Ok(Self { columns: columns.collect(), absent: SubscriptionRow::default().to_values() })
+            columns.filter(|(_, it)| COLUMNS.contains(&it.name) && schema.stores_in_row(it.name));
+        Self { columns: columns.collect(), absent: SubscriptionRow::default().to_values() }
     }
 
     fn names(&self) -> String {

@@ -1,6 +1,6 @@
 //! Writing of the access of users: the parts of the customers of a batch, and the rows of the users that they concern.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::subscriptions::{limit_of, read_customer};
 use super::tables::{GenerationTables, bind_customer, bind_scope, bulk};
@@ -69,15 +69,21 @@ pub(super) async fn write(
         bind_customer(to, &it.customer);
     });
     let known = known.await?;
-    let known: Vec<(CustomerKey, String)> = known
+    let mut gone: HashMap<(CustomerKey, String), String> = known
         .iter()
-        .map(|row| Ok((read_customer(row)?, row.get(3)?)))
+        .map(|row| Ok(((read_customer(row)?, row.get(3)?), row.get(4)?)))
         .collect::<Result<_, StoreError>>()?;
-    let of_customer = |it: &'_ CustomerAccess| {
-        it.parts.keys().map(|user| (it.customer.clone(), user.clone())).collect::<Vec<_>>()
-    };
-    let new: HashSet<(CustomerKey, String)> = accesses.iter().flat_map(of_customer).collect();
-    let gone: Vec<_> = known.into_iter().filter(|part| !new.contains(part)).collect();
+    // Most events change nobody's access, and equal accesses have equal stored forms.
+    let mut changed = Vec::new();
+    for CustomerAccess { customer, parts } in accesses {
+        for (user, part) in parts {
+            let known = gone.remove(&(customer.clone(), user.clone()));
+            if known.as_ref() != Some(&part.stored) {
+                changed.push((customer, user, part));
+            }
+        }
+    }
+    let gone: Vec<(CustomerKey, String)> = gone.into_keys().collect();
     if !gone.is_empty() {
         bulk(session, sql::DROP_PARTS, tables, &gone, |to, (customer, user)| {
             bind_customer(to, customer);
@@ -85,18 +91,19 @@ pub(super) async fn write(
         })
         .await?;
     }
-    let parts: Vec<_> = accesses
-        .iter()
-        .flat_map(|it| it.parts.iter().map(move |(user, part)| (&it.customer, user, part)))
-        .collect();
-    bulk(session, sql::PART, tables, &parts, |to, (customer, user, part)| {
+    bulk(session, sql::PART, tables, &changed, |to, (customer, user, part)| {
         bind_customer(to, customer);
         to.text(user.as_str());
         to.text(part.stored.as_str());
     })
     .await?;
-    let users = new.into_iter().chain(gone).map(|(customer, user)| (customer.scope, user));
-    let users: BTreeSet<UserKey> = users.filter(|(_, user)| !user.is_empty()).collect();
+    let changed = changed.into_iter().map(|(customer, user, _)| (&customer.scope, user));
+    let gone = gone.iter().map(|(customer, user)| (&customer.scope, user));
+    let users: BTreeSet<UserKey> = changed
+        .chain(gone)
+        .filter(|(_, user)| !user.is_empty())
+        .map(|(scope, user)| (scope.clone(), user.clone()))
+        .collect();
     write_users(session, tables, &users.into_iter().collect::<Vec<_>>(), accesses).await
 }
 
