@@ -113,15 +113,12 @@ async fn begin(
     let (model, holder) = (&store.read_model, holder_name());
     loop {
         let (now, seconds) = (clock.now(), LEASE_SECONDS);
-        let begun = match &plan.source {
-            RebuildSource::States { layer, .. } => {
-                model.generation_begin_over(layer.id, logic, log_id, &holder, now, seconds).await?
-            }
-            RebuildSource::Log(_) => {
-                model.generation_begin(logic, log_id, &holder, now, seconds).await?
-            }
+        let over = match &plan.source {
+            RebuildSource::States { layer, .. } => Some(layer.id),
+            RebuildSource::Log(_) => None,
         };
-        let building = match begun {
+        let begun = model.generation_begin(over, logic, log_id, &holder, now, seconds);
+        let building = match begun.await? {
             BeginOutcome::Started(_, lease) => return Ok(lease),
             BeginOutcome::AlreadyBuilding(generation) => generation,
             BeginOutcome::LayerIsGone(_) => return Err(RebuildError::LayerGone),

@@ -31,37 +31,13 @@ impl ReadModel {
         schema_text()
     }
 
-    /// Begins a generation and a fold layer for it, with empty tables and without indexes, and takes its lease.
+    /// Begins a generation with empty tables and without indexes, and takes its lease.
     ///
-    /// Both are done in one transaction, and only if no other process is building a generation: of two processes that
-    /// begin at the same moment one is refused.
-    pub async fn generation_begin(
-        &self,
-        logic: &GenerationLogic,
-        log_id: &str,
-        holder: &str,
-        now: ReceivedAt,
-        ttl_seconds: u32,
-    ) -> Result<BeginOutcome, StoreError> {
-        self.begin(None, logic, log_id, holder, now, ttl_seconds).await
-    }
-
-    /// Like [`Self::generation_begin`], over the fold layer of complete generations. Its rows are yet to be made from the
-    /// states of the layer.
-    pub async fn generation_begin_over(
-        &self,
-        layer: LayerId,
-        logic: &GenerationLogic,
-        log_id: &str,
-        holder: &str,
-        now: ReceivedAt,
-        ttl_seconds: u32,
-    ) -> Result<BeginOutcome, StoreError> {
-        self.begin(Some(layer), logic, log_id, holder, now, ttl_seconds).await
-    }
-
+    /// It stands over an existing fold layer, from whose states its rows are yet to be made, or over a new one that begins
+    /// with it. Everything is done in one transaction, and only if no other process is building a generation: of two
+    /// processes that begin at the same moment one is refused.
     #[tracing::instrument(skip_all)]
-    async fn begin(
+    pub async fn generation_begin(
         &self,
         over: Option<LayerId>,
         logic: &GenerationLogic,

@@ -47,7 +47,8 @@ pub(super) async fn databases(dialect: Dialect) -> Databases {
         policy: String::new(),
         user_keys: String::new(),
     };
-    let begun = store.read_model.generation_begin(&logic, "log", "me", ReceivedAt(1), 1).await;
+    let begun =
+        store.read_model.generation_begin(None, &logic, "log", "me", ReceivedAt(1), 1).await;
     let BeginOutcome::Started(_, lease) = begun.unwrap() else {
         panic!("no other process builds one")
     };

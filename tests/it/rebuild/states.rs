@@ -231,7 +231,7 @@ async fn of_two_that_fold_the_same_events_into_a_layer_one_is_refused() {
     assert_eq!(commit(&first, 0, 5).await, FoldOutcome::Committed);
     let log_id = ledger.store.log.head().await.unwrap().log_id;
     let begin = async |layer| {
-        let begun = model.generation_begin_over(layer, &logic, &log_id, "second", now, 60).await;
+        let begun = model.generation_begin(Some(layer), &logic, &log_id, "second", now, 60).await;
         begun.unwrap()
     };
     // A layer that is being made has nothing to share.

@@ -18,9 +18,9 @@ async fn of_two_that_begin_at_the_same_moment_one_makes_a_generation_and_the_oth
     for turn in 0..20 {
         let begin = |store: &subledger::store::Store, holder: &'static str| {
             let (model, logic) = (store.read_model.clone(), logic.clone());
-            tokio::spawn(
-                async move { model.generation_begin(&logic, "log", holder, now, 10).await },
-            )
+            tokio::spawn(async move {
+                model.generation_begin(None, &logic, "log", holder, now, 10).await
+            })
         };
         let (one, other) = (begin(&ledger.store, "one"), begin(&beside, "other"));
         let both = [one.await.unwrap().unwrap(), other.await.unwrap().unwrap()];

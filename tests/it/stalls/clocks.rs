@@ -78,7 +78,8 @@ async fn a_killed_rebuild_of_a_clock_that_was_ahead_does_not_block_the_next_one(
         user_keys: String::new(),
     };
     let log_id = ledger.store.log.head().await.unwrap().log_id;
-    let begun = model.generation_begin(&stored, &log_id, "another", ahead(), 10).await.unwrap();
+    let begun =
+        model.generation_begin(None, &stored, &log_id, "another", ahead(), 10).await.unwrap();
     assert!(matches!(begun, BeginOutcome::Started(..)));
     let rebuilt = projector::rebuild(&ledger.store, &logic, &Clock::System, &stop, SWAP, |_| {});
     assert_eq!(rebuilt.await.unwrap().generation, 2);

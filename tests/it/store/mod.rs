@@ -66,7 +66,8 @@ pub(crate) async fn begin(
     (holder, now, seconds): (&str, ReceivedAt, u32),
 ) -> (Generation, Lease) {
     let log_id = store.log.head().await.unwrap().log_id;
-    match store.read_model.generation_begin(logic, &log_id, holder, now, seconds).await.unwrap() {
+    let begun = store.read_model.generation_begin(None, logic, &log_id, holder, now, seconds);
+    match begun.await.unwrap() {
         BeginOutcome::Started(generation, lease) => (generation, lease),
         BeginOutcome::AlreadyBuilding(other) => panic!("somebody makes generation {}", other.id),
         BeginOutcome::LayerIsGone(_) => unreachable!("it begins its own layer"),
