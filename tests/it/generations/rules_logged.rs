@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::of_two_generations;
@@ -12,9 +13,12 @@ use crate::app::server::SECRET;
 /// Running server, and the lines of its log.
 struct Served {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    lines: Receiver<String>,
     said: String,
 }
+
+/// Time after which a line that does not come is a failure.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Served {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
@@ -23,30 +27,44 @@ impl Served {
         command.env("STRIPE_WEBHOOK_SECRET", SECRET).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr, said: String::new() }
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line + "\n"))
+        });
+        Self { child, lines, said: String::new() }
     }
 
     /// The next line with these words.
     fn line(&mut self, words: &str) -> String {
         loop {
-            let before = self.said.len();
-            assert_ne!(self.stderr.read_line(&mut self.said).unwrap(), 0, "{}", self.said);
-            if self.said[before..].contains(words) {
-                return self.said[before..].to_owned();
+            let next = self.lines.recv_timeout(PATIENCE);
+            let line = next.unwrap_or_else(|_| panic!("no line with {words:?}:\n{}", self.said));
+            self.said.push_str(&line);
+            if line.contains(words) {
+                return line;
             }
         }
     }
 
-    /// Waits until it follows the live generation.
+    /// Waits until it follows the live generation and knows that no rebuild is running any more: it may still follow the
+    /// former one when the new one is logged as live.
     async fn ready(&mut self) {
         if !self.said.contains("listening on http://") {
             self.line("listening on http://");
         }
         let (_, address) = self.said.split_once("listening on http://").unwrap();
         let url = format!("http://{}/readyz", address.split(',').next().unwrap());
-        while !crate::client().get(&url).send().await.unwrap().status().is_success() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let wait = async {
+            loop {
+                let answer = crate::client().get(&url).send().await.unwrap();
+                let is_ready = answer.status().is_success();
+                if is_ready && !answer.text().await.unwrap().contains("building ") {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("it becomes ready");
     }
 
     /// Ends it, and returns all that it said.
