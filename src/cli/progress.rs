@@ -54,8 +54,10 @@ impl RebuildProgress {
     }
 
     pub(super) fn show(&mut self, now: BuildProgress) {
-        self.bar.set_length(now.total.unsigned_abs());
-        self.bar.set_position(now.done.unsigned_abs());
+        let (done, total) = now.customers.map_or((now.done, now.total), |it| (it.done, it.total));
+        self.bar.set_message(if now.customers.is_some() { "making rows" } else { "folding" });
+        self.bar.set_length(total.unsigned_abs());
+        self.bar.set_position(done.unsigned_abs());
         if !is_interactive() && now.elapsed >= self.next_line {
             self.next_line = now.elapsed + LINE_EVERY;
             print_message(&line(now));
@@ -67,9 +69,12 @@ impl RebuildProgress {
     }
 }
 
-/// Line with the events done, their rate and the remaining time.
+/// Line with the customers done, or with the events done, their rate and the remaining time.
 fn line(now: BuildProgress) -> String {
-    let BuildProgress { done, total, parked, elapsed, .. } = now;
+    let BuildProgress { done, total, customers, parked, elapsed, .. } = now;
+    if let Some(customers) = customers {
+        return customers.to_string();
+    }
     let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
     let per_second = done.saturating_mul(1_000) / millis;
     let left = (total - done) / per_second.max(1);
@@ -84,14 +89,24 @@ fn line(now: BuildProgress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::projector::CustomersDone;
 
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long_still() {
         let elapsed = Duration::from_secs(5);
-        let now =
-            BuildProgress { generation: 2, done: 50_000, total: 1_250_000, parked: 3, elapsed };
+        let now = BuildProgress {
+            generation: 2,
+            done: 50_000,
+            total: 1_250_000,
+            customers: None,
+            parked: 3,
+            elapsed,
+        };
         let expected = "folded 50,000 of 1,250,000 events, 10,000 events/s, 120 s left, 3 parked";
         assert_eq!(line(now), expected);
+        let customers = Some(CustomersDone { done: 512, total: 29_542 });
+        let made = line(BuildProgress { customers, ..now });
+        assert_eq!(made, "rows of 512 of 29,542 customers made");
         let begun = BuildProgress { done: 0, elapsed: Duration::ZERO, ..now };
         assert!(line(begun).starts_with("folded 0 of"));
     }

@@ -14,7 +14,7 @@ use super::batch::{EffectsBatch, beside_the_runtime};
 use super::bulk::{BulkFold, Drained};
 use super::generation::{FoldStep, LeasedGeneration, is_of_this_log};
 use super::memory::MemoryLimit;
-use super::progress::BuildProgress;
+use super::progress::{BuildProgress, CustomersDone};
 use super::rebuild_event::{RebuildError, RebuildEvent, Rebuilt};
 use super::write::{Batch, Batches};
 use crate::clock::{Clock, Stopwatch};
@@ -47,6 +47,8 @@ pub(super) struct Build<'a, T> {
     spilled_bytes: u64,
     /// Number of customers whose rows were made from their states.
     from_states: Option<i64>,
+    /// Customers whose rows are being made from their states.
+    customers: Option<CustomersDone>,
     /// Time of the next record of the progress.
     record_at: Duration,
 }
@@ -90,6 +92,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             counters,
             spilled_bytes: 0,
             from_states: None,
+            customers: None,
             record_at,
         }
     }
@@ -184,13 +187,11 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         let mut batches = Batches::of_states(read_model, tables, self.leased.logic().clone());
         let mut made = 0;
         while let Some(batch) = batches.next().await? {
+            self.customers = Some(CustomersDone { done: made, total: customers.max(made) });
             self.write_one(batch.rows).await?;
             made += i64::try_from(batch.customers).unwrap_or(i64::MAX);
-            let events =
-                i128::from(layer.position.0) * i128::from(made) / i128::from(customers.max(made));
-            let events = i64::try_from(events).unwrap_or(i64::MAX);
-            self.counters.events.store(events, Ordering::Relaxed);
         }
+        self.customers = None;
         self.counters.events.store(layer.position.0, Ordering::Relaxed);
         self.from_states = Some(made);
         if !self.leased.start_at_layer(self.store, layer).await? {
@@ -279,6 +280,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             generation: self.leased.generation,
             done,
             total,
+            customers: self.customers,
             parked: self.counters.parked(),
             elapsed: self.stopwatch.elapsed(),
         }));

@@ -153,6 +153,7 @@ fn rebuild_of_another(
             generation: generation.id,
             done: generation.built.max(generation.position.0),
             total: size.0.max(generation.built),
+            customers: None,
             parked: usize::try_from(parked).unwrap_or(0),
             elapsed: Duration::from_micros(micros),
         })

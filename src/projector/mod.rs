@@ -55,7 +55,7 @@ pub use live::find_live;
 pub use lost_log::{LogLost, find_lost_log};
 pub use memory::MemoryLimit;
 pub use preflight::find_rebuild_reason;
-pub use progress::{BuildProgress, RebuildStatus};
+pub use progress::{BuildProgress, CustomersDone, RebuildStatus};
 pub use rebuild::{RebuildReason, can_fold, rebuild};
 pub use rebuild_event::{RebuildError, RebuildEvent, RebuildMode, RebuildOptions, Rebuilt};
 pub use rebuild_plan::{FromLog, RebuildPlan, RebuildSource};

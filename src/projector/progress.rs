@@ -16,10 +16,23 @@ pub struct BuildProgress {
     pub done: i64,
     /// Number of events in the log when it was last read.
     pub total: i64,
+    /// Customers whose rows are made from their states; none while events are folded.
+    pub customers: Option<CustomersDone>,
     /// Number of events that are parked so far.
     pub parked: usize,
     /// Time since the rebuild began.
     pub elapsed: Duration,
+}
+
+/// Customers whose rows are made from their states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CustomersDone {
+    /// Number of customers whose rows are made.
+    #[serde(rename = "customers_done")]
+    pub done: i64,
+    /// Number of customers.
+    #[serde(rename = "customers_total")]
+    pub total: i64,
 }
 
 /// Status of a rebuild: its progress with the rate and the remaining time.
@@ -28,6 +41,9 @@ pub struct RebuildStatus {
     /// The new generation; none before it has begun.
     #[serde(skip)]
     pub generation: Option<GenerationId>,
+    /// Customers whose rows are made from their states; none while events are folded.
+    #[serde(flatten)]
+    pub customers: Option<CustomersDone>,
     /// Number of folded events.
     pub events_done: i64,
     /// Number of events in the log.
@@ -42,11 +58,12 @@ pub struct RebuildStatus {
 
 impl From<BuildProgress> for RebuildStatus {
     fn from(progress: BuildProgress) -> Self {
-        let BuildProgress { generation, done, total, parked, elapsed } = progress;
+        let BuildProgress { generation, done, total, customers, parked, elapsed } = progress;
         let events_per_second = rate(done, elapsed);
         let left = (total - done).max(0);
         Self {
             generation: Some(generation),
+            customers,
             events_done: done,
             events_total: total,
             events_per_second,
@@ -62,11 +79,20 @@ pub(super) fn rate(events: i64, elapsed: Duration) -> i64 {
     events.saturating_mul(1_000) / millis
 }
 
+impl fmt::Display for CustomersDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rows of {} of {} customers made", grouped(self.done), grouped(self.total))
+    }
+}
+
 impl fmt::Display for RebuildStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.generation {
             Some(generation) => write!(f, "building generation {generation}")?,
             None => f.write_str("building a new generation")?,
+        }
+        if let Some(customers) = self.customers {
+            return write!(f, ": {customers}");
         }
         let (done, total) = (grouped(self.events_done), grouped(self.events_total));
         match self.events_done {
@@ -107,6 +133,7 @@ mod tests {
             generation: 3,
             done: 120_000,
             total: 1_000_000,
+            customers: None,
             parked: 0,
             elapsed: Duration::from_millis(2_500),
         };
@@ -118,6 +145,12 @@ mod tests {
         (progress.done, progress.parked) = (0, 7);
         let line = RebuildStatus::from(progress).to_string();
         assert_eq!(line, "building generation 3 from 1,000,000 events, 7 could not be folded");
+        progress.customers = Some(CustomersDone { done: 512, total: 29_542 });
+        let status = RebuildStatus::from(progress);
+        let line = "building generation 3: rows of 512 of 29,542 customers made";
+        assert_eq!(status.to_string(), line);
+        let json = serde_json::to_value(status).unwrap();
+        assert_eq!((&json["customers_done"], &json["events_done"]), (&512.into(), &0.into()));
         assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
     }
 }
