@@ -29,5 +29,5 @@ CREATE TABLE user_access_parts_g{g} (
     PRIMARY KEY (account, livemode, customer_id, user_id)
 );
 
--- Not with the indexes that come last: the parts of a user are read while the rows are made.
-CREATE UNIQUE INDEX user_access_parts_g{g}_by_user ON user_access_parts_g{g} (account, livemode, user_id, customer_id);
+-- Made before the users' rows are joined.
+CREATE INDEX IF NOT EXISTS user_access_parts_g{g}_by_user ON user_access_parts_g{g} (account, livemode, user_id, customer_id);

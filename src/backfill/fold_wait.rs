@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::projection::Logic;
 use crate::projector::{self, Projector, can_fold};
-use crate::store::{GenerationStatus, Store, StoreError};
+use crate::store::{Generation, GenerationStatus, Store, StoreError};
 
 /// Interval between two checks.
 const POLL: Duration = Duration::from_millis(5);
@@ -45,7 +45,9 @@ impl FoldWait {
         let mut since_progress = Clock::stopwatch();
         loop {
             let live = self.store.read_model.live().await?;
-            if live.as_ref().is_some_and(|live| can_fold(live) && live.position >= head) {
+            let projections = self.store.read_model.projections();
+            let folded = |live: &Generation| can_fold(projections, live) && live.position >= head;
+            if live.as_ref().is_some_and(folded) {
                 return Ok(());
             }
             let position = live.map(|live| live.position);

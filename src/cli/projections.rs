@@ -78,7 +78,7 @@ async fn activate(store: &Store, id: GenerationId) -> anyhow::Result<()> {
     let generation = projector::activate(store, id).await?;
     let behind = store.log.head().await?.size.0 - generation.position.0;
     print_message(&format!("generation {id} is live and pinned, {behind} events behind the log"));
-    print_message(if projector::can_fold(&generation) {
+    print_message(if projector::can_fold(store.read_model.projections(), &generation) {
         "`subledger serve` folds the missing events; `subledger rebuild` makes another generation live"
     } else {
         "this version of subledger does not have its logic: run a version that has it, or `subledger rebuild`"

@@ -7,7 +7,7 @@ use crate::ids::{AccountId, CustomerId, EventId, InvoiceId, SubscriptionId};
 use crate::time::StripeTime;
 
 /// Value of a column, in a type that every supported database has.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// SQL `NULL`.
     Null,

@@ -170,6 +170,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         }
         self.spilled_bytes = bulk.spilled_bytes();
         self.write(beside_the_runtime(move || bulk.take_all()).await??).await?;
+        self.join_rows().await?;
         if !self.leased.advance(self.store, to).await? {
             return Err(self.taken_over());
         }
@@ -184,7 +185,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         customers: i64,
     ) -> Result<(), RebuildError> {
         let (read_model, tables) = (self.store.read_model.clone(), self.leased.lease().tables());
-        let mut batches = Batches::of_states(read_model, tables, self.leased.logic().clone());
+        let mut batches = Batches::of_states(read_model, tables, self.leased.maker().clone());
         let mut made = 0;
         while let Some(batch) = batches.next().await? {
             self.customers = Some(CustomersDone { done: made, total: customers.max(made) });
@@ -192,6 +193,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             made += i64::try_from(batch.customers).unwrap_or(i64::MAX);
         }
         self.customers = None;
+        self.join_rows().await?;
         self.counters.events.store(layer.position.0, Ordering::Relaxed);
         self.from_states = Some(made);
         if !self.leased.start_at_layer(self.store, layer).await? {
@@ -201,6 +203,22 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         self.counters
             .parked
             .store(usize::try_from(parked).unwrap_or(usize::MAX), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes the rows that are joined from others, which are all written.
+    async fn join_rows(&mut self) -> Result<(), RebuildError> {
+        let (read_model, tables) = (self.store.read_model.clone(), self.leased.lease().tables());
+        for joining in read_model.joinings() {
+            let (store, lease) = (self.store, self.leased.lease().clone());
+            if !store.read_model.index_for_join(&lease, joining).await? {
+                return Err(self.taken_over());
+            }
+            let mut batches = Batches::of_joins(read_model.clone(), tables, joining);
+            while let Some(batch) = batches.next().await? {
+                self.write_one(batch.rows).await?;
+            }
+        }
         Ok(())
     }
 
@@ -246,7 +264,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         for batch in unkeyed {
             self.write_one(batch).await?;
         }
-        let mut batches = Batches::of_fold(customers, self.leased.logic().clone());
+        let mut batches = Batches::of_fold(customers, self.leased.maker().clone());
         while let Some(Batch { rows, .. }) = batches.next().await? {
             self.write_one(rows).await?;
         }

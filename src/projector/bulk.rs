@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::batch::EffectsBatch;
-use super::incremental::{Unkeyed, add_rows, encode_state};
+use super::incremental::{Unkeyed, encode_state};
 use super::memory::MemoryLimit;
 use super::spill::{Merge, Merged, Spill, StatelessRows, TimelineEvent};
-use crate::projection::Logic;
 use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, Parked, TimelineEntry};
 use crate::projection::observe::PaymentLink;
+use crate::projection::read_model::RowMaker;
 use crate::projection::user_candidate::{UserCandidate, candidates_of};
 use crate::store::{FoldBatch, StoreError};
 
@@ -235,8 +235,8 @@ fn pieces<T>(rows: Vec<T>, batch: impl Fn(Vec<T>) -> FoldBatch) -> impl Iterator
 }
 
 /// Rows of these customers.
-pub(super) fn batch_of(customers: Vec<Merged>, logic: &Logic) -> Result<FoldBatch, StoreError> {
-    let mut batch = FoldBatch::default();
+pub(super) fn batch_of(customers: Vec<Merged>, maker: &RowMaker) -> Result<FoldBatch, StoreError> {
+    let mut batch = FoldBatch { rows: maker.nothing(), ..FoldBatch::default() };
     for merged in customers {
         let FoldedCustomer { key, state, extra, .. } = merged.join()?;
         let StatelessRows { mut timeline, candidates } = extra;
@@ -251,7 +251,7 @@ pub(super) fn batch_of(customers: Vec<Merged>, logic: &Logic) -> Result<FoldBatc
         }));
         if let Some(mut state) = state {
             state.materialize();
-            add_rows(&mut batch, &key, &state, logic)?;
+            maker.add(&key, &state, &mut batch.rows);
             batch.states.push((key, encode_state(&state)?));
         }
     }

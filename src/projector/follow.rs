@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::background::BackgroundRebuild;
-use super::generation::{FoldStep, LeasedGeneration};
+use super::generation::{FoldStep, LeasedGeneration, stored_logic};
 use super::lease_watch::LeaseWatch;
 use super::live_watch::LiveWatch;
 use super::memory::MemoryLimit;
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::ids::Position;
 use crate::lease::holder::{SILENCE, holder_name};
 use crate::projection::Logic;
-use crate::store::{Generation, ReadModel, Store, StoreError};
+use crate::store::{Generation, Store, StoreError};
 
 /// Interval between checks for events that other processes appended.
 const POLL: Duration = Duration::from_millis(250);
@@ -171,7 +171,10 @@ impl Follower {
                     if let Some(live) =
                         live.as_ref().filter(|_| reason == RebuildReason::OtherLogic)
                     {
-                        self.live_watch.warn_of_rebuild(live, &self.logic);
+                        self.live_watch.warn_of_rebuild(
+                            live,
+                            &stored_logic(self.store.read_model.projections(), &self.logic),
+                        );
                     }
                     self.start_rebuild(reason).await?;
                 }
@@ -184,7 +187,7 @@ impl Follower {
         };
         self.publish_status(&live).await?;
         self.respect_pin(&live);
-        if !can_fold(&live) {
+        if !can_fold(self.store.read_model.projections(), &live) {
             self.set_state(FollowerState::Frozen);
             self.pause(POLL).await;
             return Ok(());
@@ -282,7 +285,7 @@ impl Follower {
 
     /// Logs once why the live generation is not replaced although it has other logic.
     fn log_skipped_rebuild(&mut self, live: Option<&Generation>) {
-        let ours = self.logic.fingerprint(&ReadModel::schema());
+        let ours = stored_logic(self.store.read_model.projections(), &self.logic).fingerprint;
         let other = live.filter(|live| !self.is_logic_checked && live.logic.fingerprint != ours);
         if let Some(generation) = other.map(|live| live.id) {
             tracing::warn!(

@@ -9,9 +9,10 @@ use super::incremental::{IncrementalFold, rows_of_states};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::projection::Logic;
+use crate::projection::read_model::{Projections, RowMaker};
 use crate::store::{
-    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, Lease, ReadModel,
-    Store, StoreError,
+    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, Lease, Store,
+    StoreError, tables_schema,
 };
 use crate::time::ReceivedAt;
 use crate::tree::Hash;
@@ -30,7 +31,7 @@ pub(super) struct LeasedGeneration {
     /// Position of the fold layer, as far as this process knows. Up to there the rows are made from its states.
     layer_position: Position,
     pub(super) heartbeat: Heartbeat,
-    logic: Logic,
+    maker: RowMaker,
     /// None before the first batch, and after one that failed.
     fold: Option<IncrementalFold>,
     /// The next batch, which is read while this one is folded and committed.
@@ -65,9 +66,9 @@ pub(super) enum FoldStep {
 }
 
 /// Logic in the form in which a generation stores it.
-pub(super) fn stored_logic(logic: &Logic) -> GenerationLogic {
+pub(super) fn stored_logic(projections: Projections, logic: &Logic) -> GenerationLogic {
     GenerationLogic {
-        fingerprint: logic.fingerprint(&ReadModel::schema()),
+        fingerprint: logic.fingerprint(&tables_schema(projections)),
         fold_version: crate::projection::FOLD_VERSION,
         policy: logic.policy_text.clone(),
         user_keys: logic.user_keys_text(),
@@ -146,7 +147,7 @@ impl LeasedGeneration {
             folded: Position::ZERO,
             layer_position: Position::ZERO,
             heartbeat: Heartbeat::new(&store.read_model, lease, clock),
-            logic: logic.clone(),
+            maker: RowMaker { projections: store.read_model.projections(), logic: logic.clone() },
             fold: None,
             next: None,
             committing: None,
@@ -177,9 +178,9 @@ impl LeasedGeneration {
         self.heartbeat.lease()
     }
 
-    /// Logic that the generation is folded with.
-    pub(super) fn logic(&self) -> &Logic {
-        &self.logic
+    /// Maker of the rows, with the logic that the generation is folded with.
+    pub(super) fn maker(&self) -> &RowMaker {
+        &self.maker
     }
 
     /// Moves the position of the generation to that of its layer, whose states all rows were made from. They may have
@@ -245,7 +246,7 @@ impl LeasedGeneration {
             self.next = Some(tokio::spawn(EffectsBatch::read(store.log.clone(), to)));
         }
         // If anything fails from here on, the fold is dropped, with its cache of states that were never written.
-        let mut fold = self.fold.take().unwrap_or_else(|| IncrementalFold::new(self.logic.clone()));
+        let mut fold = self.fold.take().unwrap_or_else(|| IncrementalFold::new(self.maker.clone()));
         if fold.is_large() {
             // States that leave the cache are read again, so they must be committed.
             self.finish_commit().await?;
@@ -286,8 +287,8 @@ impl LeasedGeneration {
         let parked = batch.effects.iter().filter(|it| it.parked.is_some()).count();
         let customers = batch.changed_customers();
         let states = store.read_model.states(self.lease().tables(), &customers).await?;
-        let logic = self.logic.clone();
-        let made = beside_the_runtime(move || rows_of_states(states, &logic)).await??;
+        let maker = self.maker.clone();
+        let made = beside_the_runtime(move || rows_of_states(states, &maker)).await??;
         let batch = FoldBatch { folded_received_at, ..made };
         let leaf_hash = leaf_hash_at(store, to).await?;
         let outcome =

@@ -10,11 +10,10 @@ use crate::ids::CustomerKey;
 use crate::projection::catalogue::{Catalogue, CatalogueEntry};
 use crate::projection::effects::{EventEffects, Parked};
 use crate::projection::observe::PaymentLink;
-use crate::projection::row::SubscriptionRow;
+use crate::projection::read_model::RowMaker;
 use crate::projection::state::CustomerState;
 use crate::projection::user_candidate::candidates_of;
-use crate::projection::{Logic, rows};
-use crate::store::{CustomerAccess, FoldBatch, GenerationTables, ReadModel, StoreError};
+use crate::store::{FoldBatch, GenerationTables, ReadModel, StoreError};
 
 /// Bytes of stored states in the cache, at most. In memory they take about five times as much.
 const CACHE_BYTES_MAX: usize = 32 << 20;
@@ -27,17 +26,17 @@ struct Cached {
     bytes: usize,
 }
 
-/// Incremental fold of one generation, with that generation's logic.
+/// Incremental fold of one generation, with that generation's read models and rules.
 #[derive(Debug)]
 pub(super) struct IncrementalFold {
-    logic: Logic,
+    maker: RowMaker,
     cache: HashMap<CustomerKey, Cached>,
     cache_bytes: usize,
 }
 
 impl IncrementalFold {
-    pub(super) fn new(logic: Logic) -> Self {
-        Self { logic, cache: HashMap::new(), cache_bytes: 0 }
+    pub(super) fn new(maker: RowMaker) -> Self {
+        Self { maker, cache: HashMap::new(), cache_bytes: 0 }
     }
 
     /// True if the cache should be cleared as soon as everything is committed.
@@ -114,12 +113,13 @@ impl IncrementalFold {
             folded_received_at: batch.last_received_at,
             timeline,
             candidates: candidates.into_iter().collect(),
+            rows: self.maker.nothing(),
             ..unkeyed.into_batch()
         };
         for key in changed {
             let cached = self.cache.entry(key.clone()).or_default();
             cached.state.materialize();
-            add_rows(&mut folded, &key, &cached.state, &self.logic)?;
+            self.maker.add(&key, &cached.state, &mut folded.rows);
             let bytes = encode_state(&cached.state)?;
             self.cache_bytes = self.cache_bytes - cached.bytes + bytes.len();
             cached.bytes = bytes.len();
@@ -179,33 +179,16 @@ impl Unkeyed {
     }
 }
 
-/// Adds the rows of a customer in all read models.
-pub(super) fn add_rows(
-    to: &mut FoldBatch,
-    key: &CustomerKey,
-    state: &CustomerState,
-    logic: &Logic,
-) -> Result<(), StoreError> {
-    let rows = rows::rows(key, state, logic);
-    // Rows never vanish, so a customer without any has no access to take back.
-    if !rows.is_empty() {
-        to.access.push(CustomerAccess::new(key.clone(), &rows)?);
-    }
-    to.rows.extend(rows.iter().map(SubscriptionRow::to_values));
-    Ok(())
-}
-
 /// Rows of these customers, made from their stored states.
 pub(super) fn rows_of_states(
     states: impl IntoIterator<Item = (CustomerKey, Vec<u8>)>,
-    logic: &Logic,
+    maker: &RowMaker,
 ) -> Result<FoldBatch, StoreError> {
-    let mut batch = FoldBatch::default();
+    let mut rows = maker.nothing();
     for (key, bytes) in states {
-        let state = decoded(&key, &bytes)?;
-        add_rows(&mut batch, &key, &state, logic)?;
+        maker.add(&key, &decoded(&key, &bytes)?, &mut rows);
     }
-    Ok(batch)
+    Ok(FoldBatch { rows, ..FoldBatch::default() })
 }
 
 /// State from its stored form.

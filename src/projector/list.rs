@@ -118,7 +118,9 @@ async fn view(
     Ok(GenerationView {
         generation: generation.id,
         status: match generation.status {
-            GenerationStatus::Live if !can_fold(&generation) => "frozen",
+            GenerationStatus::Live if !can_fold(store.read_model.projections(), &generation) => {
+                "frozen"
+            }
             status => status.as_str(),
         },
         pinned: generation.pinned,

@@ -1,9 +1,7 @@
 //! Watch over the live generation: what the program's log says when another one is live, or will be.
 
-use super::generation::stored_logic;
 use super::logic_difference::LogicDifference;
-use crate::projection::Logic;
-use crate::store::{Generation, GenerationId};
+use crate::store::{Generation, GenerationId, GenerationLogic};
 
 /// Watch over the live generation.
 #[derive(Debug, Default)]
@@ -37,8 +35,8 @@ impl LiveWatch {
 
     /// Warns that a rebuild will replace a generation of another policy or other user keys, which a person may have
     /// made on purpose.
-    pub(super) fn warn_of_rebuild(&mut self, live: &Generation, logic: &Logic) {
-        let difference = LogicDifference::between(&live.logic, &stored_logic(logic));
+    pub(super) fn warn_of_rebuild(&mut self, live: &Generation, ours: &GenerationLogic) {
+        let difference = LogicDifference::between(&live.logic, ours);
         if !difference.has_other_rules() || self.warned.replace(live.id) == Some(live.id) {
             return;
         }

@@ -58,10 +58,11 @@ impl fmt::Display for LogicDifference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::projection::read_model::PROJECTIONS;
     use crate::projector::generation::stored_logic;
 
     fn logic(policy: &str, user_keys: &str) -> GenerationLogic {
-        stored_logic(&Logic::parse(policy, user_keys).unwrap())
+        stored_logic(PROJECTIONS, &Logic::parse(policy, user_keys).unwrap())
     }
 
     fn between(from: &GenerationLogic, to: &GenerationLogic) -> (String, bool) {

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::ids::Position;
 use crate::lease::holder::holder_name;
 use crate::projection::Logic;
+use crate::projection::read_model::Projections;
 use crate::store::{BeginOutcome, Generation, GenerationLogic, Lease, Store, StoreError};
 
 /// Makes a new generation, compares it with the live one, and makes it live in one transaction, or drops it again.
@@ -59,7 +60,8 @@ async fn make(
     plan: &RebuildPlan,
     on_event: &mut impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
-    let (stored, log_id) = (stored_logic(logic), store.log.head().await?.log_id);
+    let (stored, log_id) =
+        (stored_logic(store.read_model.projections(), logic), store.log.head().await?.log_id);
     let lease = begin(store, plan, &stored, &log_id, clock).await?;
     on_event(RebuildEvent::Planned(plan));
     let rebuilt = async {
@@ -164,7 +166,7 @@ pub(super) async fn reason_to_rebuild(
     if !is_of_this_log(store, live).await? {
         return Ok(Some(RebuildReason::OtherLog));
     }
-    let ours = stored_logic(logic);
+    let ours = stored_logic(store.read_model.projections(), logic);
     let forwards = live.logic.fold_version <= ours.fold_version && !live.pinned;
     Ok((live.logic.fingerprint != ours.fingerprint && forwards)
         .then_some(RebuildReason::OtherLogic))
@@ -172,6 +174,6 @@ pub(super) async fn reason_to_rebuild(
 
 /// True if this program has the logic that a generation was built with: the fold, the meaning of the policy, and
 /// the tables.
-pub fn can_fold(generation: &Generation) -> bool {
-    logic_of(generation).is_ok_and(|logic| stored_logic(&logic) == generation.logic)
+pub fn can_fold(projections: Projections, generation: &Generation) -> bool {
+    logic_of(generation).is_ok_and(|logic| stored_logic(projections, &logic) == generation.logic)
 }

@@ -50,7 +50,7 @@ impl RebuildPlan {
         logic: &Logic,
         is_log_asked: bool,
     ) -> Result<Self, StoreError> {
-        let ours = stored_logic(logic);
+        let ours = stored_logic(store.read_model.projections(), logic);
         let live = store.read_model.live().await?;
         let differing = live.as_ref().map(|live| differing_rules(&live.logic, &ours));
         let source = match live {

@@ -22,7 +22,7 @@ pub(super) async fn repair_if_damaged(
         (None, _) => return Ok(false),
         (Some(true), Some(StoreError::ReadModelDamaged(what))) => Some(what.clone()),
         (Some(is_certain), _) => {
-            let found = model.find_damage(can_fold).await?;
+            let found = model.find_damage(|it| can_fold(model.projections(), it)).await?;
             found.or_else(|| is_certain.then(|| "a row cannot be read".to_owned()))
         }
     };

@@ -9,11 +9,13 @@ use super::bulk::batch_of;
 use super::incremental::rows_of_states;
 use super::spill::{Merge, Pieces};
 use crate::ids::CustomerKey;
-use crate::projection::Logic;
-use crate::store::{FoldBatch, GenerationTables, ReadModel, StoreError};
+use crate::projection::read_model::RowMaker;
+use crate::store::{FoldBatch, GenerationTables, JoinedGroups, Joining, ReadModel, StoreError};
 
 /// Customers that are written in one transaction, and their memory.
 const PIECES: Pieces = Pieces { customers: 512, bytes: 16 << 20 };
+/// Rows that are read at once to be joined.
+const GROUP_ROWS: usize = 2_048;
 /// Batches that are ready to be written.
 const BATCHES_AHEAD: usize = 2;
 
@@ -34,7 +36,7 @@ pub(super) struct Batch {
 
 impl Batches {
     /// Starts to make the batches of customers that were folded in memory: their states, rows and timelines.
-    pub(super) fn of_fold(customers: Merge, logic: Logic) -> Self {
+    pub(super) fn of_fold(customers: Merge, maker: RowMaker) -> Self {
         let pieces = stream::try_unfold(customers, |mut customers| async move {
             // Runs are read from a file.
             beside_the_runtime(move || {
@@ -42,11 +44,15 @@ impl Batches {
             })
             .await?
         });
-        Self::start(pieces, Vec::len, move |piece| batch_of(piece, &logic))
+        Self::start(pieces, Vec::len, move |piece| batch_of(piece, &maker))
     }
 
     /// Starts to make the rows of all customers of a fold layer, from their states.
-    pub(super) fn of_states(read_model: ReadModel, tables: GenerationTables, logic: Logic) -> Self {
+    pub(super) fn of_states(
+        read_model: ReadModel,
+        tables: GenerationTables,
+        maker: RowMaker,
+    ) -> Self {
         // The default is before the keys of all customers.
         let first = Some((read_model, CustomerKey::default()));
         let pages = stream::try_unfold(first, move |from| async move {
@@ -55,7 +61,21 @@ impl Batches {
             let next = page.last().map(|(last, _)| (read_model, last.clone()));
             Ok((!page.is_empty()).then_some((page, next)))
         });
-        Self::start(pages, Vec::len, move |page| rows_of_states(page, &logic))
+        Self::start(pages, Vec::len, move |page| rows_of_states(page, &maker))
+    }
+
+    /// Starts to join the rows of a table, after all rows that they are joined from were written.
+    pub(super) fn of_joins(
+        read_model: ReadModel,
+        tables: GenerationTables,
+        joining: Joining,
+    ) -> Self {
+        let groups = JoinedGroups::new(read_model, tables, joining);
+        let pages = stream::try_unfold(groups, |mut groups| async move {
+            let page = groups.next(GROUP_ROWS).await?;
+            Ok((!page.is_empty()).then_some((page, groups)))
+        });
+        Self::start(pages, |_| 0, move |page| Ok(joining.join(page)))
     }
 
     fn start<P: Send + 'static>(

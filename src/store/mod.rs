@@ -59,11 +59,11 @@ pub use lookup::KnownEvent;
 pub use open_mode::OpenMode;
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
-    BeginOutcome, ChangeKind, ChangedSubscription, Comparison, CustomerAccess, DiffCounts,
-    FieldChange, FieldCount, FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId,
-    GenerationLogic, GenerationStamp, GenerationStatus, GenerationTables, Grant, ItemFilter,
-    LayerId, Lease, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome,
-    TimelineKey, UserKey, layer_fingerprint,
+    BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
+    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, GenerationStamp,
+    GenerationStatus, GenerationTables, Grant, ItemFilter, JoinedGroups, Joining, LayerId, Lease,
+    ParkedCustomer, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome,
+    TimelineKey, layer_fingerprint, tables_schema,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;
@@ -77,6 +77,7 @@ pub use url::{DatabaseUrl, Server, UrlError};
 use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
+use crate::projection::read_model::{PROJECTIONS, Projections};
 
 /// Databases of a ledger. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -89,15 +90,25 @@ pub struct Store {
 
 impl Store {
     /// Opens both databases, and migrates their schemas unless they are opened read-only.
-    #[tracing::instrument(skip_all)]
     pub async fn open(url: &DatabaseUrl, mode: OpenMode, clock: Clock) -> Result<Self, StoreError> {
+        Self::open_with(url, mode, PROJECTIONS, clock).await
+    }
+
+    /// Opens both databases with these read models instead of those of this program.
+    #[tracing::instrument(skip_all)]
+    pub async fn open_with(
+        url: &DatabaseUrl,
+        mode: OpenMode,
+        projections: Projections,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         if mode == OpenMode::ReadOnly {
             let log = Log::open_existing_read_only(url, clock.clone()).await?;
-            let read_model = ReadModel::open_existing_read_only(url, clock).await?;
+            let read_model = ReadModel::open_existing_read_only(url, projections, clock).await?;
             return Ok(Self { log, read_model });
         }
         let log = Log::open(url, mode, clock.clone()).await?;
-        let read_model = ReadModel::open(url, clock).await?;
+        let read_model = ReadModel::open(url, projections, clock).await?;
         Ok(Self { log, read_model })
     }
 

@@ -13,6 +13,7 @@ use super::read_model::open::{
 };
 use super::url::DatabaseUrl;
 use crate::clock::Clock;
+use crate::projection::read_model::{PROJECTIONS, Projections};
 
 impl Log {
     /// Opens an existing log of the schema version of this program.
@@ -87,9 +88,10 @@ impl ReadModel {
     /// Opens the read models. If they are missing or cannot be opened, every read fails with that reason.
     pub(super) async fn open_existing_read_only(
         url: &DatabaseUrl,
+        projections: Projections,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let absent = |why| Ok(Self::new(Database::Absent(why), false, clock.clone()));
+        let absent = |why| Ok(Self::new(Database::Absent(why), false, projections, clock.clone()));
         let connected = match Self::connect_read_only(url).await {
             Ok(connected) => connected,
             Err(StoreError::CannotOpen { path, reason, .. }) => {
@@ -106,7 +108,7 @@ impl ReadModel {
             return absent(None);
         }
         let has_layers = has_layers(&db).await?;
-        Ok(Self::new(db, has_layers, clock))
+        Ok(Self::new(db, has_layers, projections, clock))
     }
 
     /// Opens the read models, and creates and removes nothing. None if [`Self::open`] would start from nothing.
@@ -121,7 +123,7 @@ impl ReadModel {
         let known = connected.filter(|(_, version)| *version >= SCHEMA_VERSION);
         let Some((db, _)) = known else { return Ok(None) };
         let has_layers = has_layers(&db).await?;
-        Ok(Some(Self::new(db, has_layers, clock)))
+        Ok(Some(Self::new(db, has_layers, PROJECTIONS, clock)))
     }
 
     /// Connects to the database of the read models, and reads its schema version. None if there is no file.

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
-use super::db::{self, Dialect, Statement, with_rows};
+use super::db::{self, BindType, Dialect, Statement, with_rows};
 use super::read_model::filter::{LeadingTable, Parameters};
+use super::read_model::rows;
 use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, GenerationTables, ItemFilter,
     SubscriptionFilter, SubscriptionKey,
@@ -18,6 +19,7 @@ use super::{
     nodes, redelivery, scan, sync_state, thin_events, unfetched_thin, wal_checkpoint,
 };
 use crate::ids::Scope;
+use crate::projection::read_model::{PROJECTIONS, RowsFrom};
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
 
@@ -190,8 +192,7 @@ async fn every_statement_of_the_read_model_prepares() {
             ("lease", read_model::lease::sql::CATALOGUE),
             ("fold", read_model::fold::sql::CATALOGUE),
             ("catalogue", read_model::catalogue::sql::CATALOGUE),
-            ("item_properties", read_model::item_properties::sql::CATALOGUE),
-            ("user_access_rows", read_model::user_access_rows::sql::CATALOGUE),
+            ("parked_customers", read_model::parked_customers::sql::CATALOGUE),
             ("select", read_model::select::sql::CATALOGUE),
             ("subscriptions", read_model::subscriptions::sql::CATALOGUE),
             ("diff_sql", read_model::diff_sql::sql::CATALOGUE),
@@ -200,14 +201,48 @@ async fn every_statement_of_the_read_model_prepares() {
         ];
         let text = catalogue(&mut databases.read, dialect, &modules).await;
         assert_snapshot("statements_read_model", dialect, &text);
-        let row = with_rows(
-            &read_model::fold::row_template(),
-            dialect,
-            &read_model::fold::row_columns(),
-            2,
-        );
-        databases.read.prepare("ROW", &TABLES.fill(&row)).await;
+        for (name, sql) in statements_of_tables(dialect) {
+            databases.read.prepare(&name, &sql).await;
+        }
     }
+}
+
+/// Statements that every table of a read model has.
+fn statements_of_tables(dialect: Dialect) -> Vec<(String, String)> {
+    let mut statements = Vec::new();
+    for projection in PROJECTIONS {
+        let tables = projection.definition().tables;
+        for table in tables {
+            let mut add = |verb: &str, template: String, columns: &[BindType]| {
+                let rows = with_rows(&template, dialect, columns, 2);
+                statements.push((format!("{verb} {}", table.name), TABLES.fill(&rows)));
+            };
+            let columns: Vec<_> = table.columns.iter().map(|it| it.column_type.into()).collect();
+            add("write", rows::upsert_template(table), &columns);
+            let key = rows::types_of(table, table.key);
+            add("page of", rows::page_template(table, table.key, true), &[]);
+            let customer = &table.key[..3];
+            match table.rows {
+                RowsFrom::Customers | RowsFrom::CustomersAdded => {}
+                RowsFrom::CustomersReplaced => {
+                    let types = rows::types_of(table, customer);
+                    add("of customers", rows::select_template(dialect, table, customer), &types);
+                    add("delete", rows::delete_template(table), &key);
+                }
+                RowsFrom::Joined(from) => {
+                    add("delete", rows::delete_template(table), &key);
+                    let from = tables.iter().find(|it| it.name == from).unwrap();
+                    let types = rows::types_of(from, table.key);
+                    let select = rows::select_template(dialect, from, table.key);
+                    add("joined into", select, &types);
+                    let rest = from.key.iter().filter(|name| !table.key.contains(name));
+                    let order: Vec<_> = table.key.iter().chain(rest).copied().collect();
+                    add("groups of", rows::page_template(from, &order, true), &[]);
+                }
+            }
+        }
+    }
+    statements
 }
 
 #[tokio::test]
@@ -235,7 +270,7 @@ async fn no_statement_that_runs_often_walks_through_a_table() {
 }
 
 /// Frequent statements of the read model.
-fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
+fn read_model_statements<'a>(dialect: Dialect) -> Vec<(&'a str, String)> {
     // Every read has one account and mode, and continues after a key.
     let filter = |change: fn(&mut SubscriptionFilter)| {
         let scope = Scope::default();
@@ -276,12 +311,8 @@ fn read_model_statements(dialect: Dialect) -> Vec<(&'static str, String)> {
         of("STATES_AFTER", read_model::layer::sql::STATES_AFTER),
         ("access of a user, stored", stored_access("user_access", "user_id")),
         ("access of a customer, stored", stored_access("user_access_parts", "customer_id")),
-        of("PARTS_OF_CUSTOMERS", read_model::user_access_rows::sql::PARTS_OF_CUSTOMERS),
-        of("PARTS_OF_USERS", read_model::user_access_rows::sql::PARTS_OF_USERS),
-        of("USERS", read_model::user_access_rows::sql::USERS),
-        of("USERS_AFTER", read_model::user_access_rows::sql::USERS_AFTER),
-        of("DROP_PARTS", read_model::user_access_rows::sql::DROP_PARTS),
-        of("DROP_USERS", read_model::user_access_rows::sql::DROP_USERS),
+        of("PARTS_OF_CUSTOMERS", read_model::user_access::sql::PARTS_OF_CUSTOMERS),
+        of("USERS", read_model::user_access::sql::USERS),
         of("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER),
         of("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION),
         of("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER),
@@ -345,7 +376,10 @@ async fn plans_of_what_runs_often(dialect: Dialect) -> String {
         of("FETCHED_AT", thin_events::sql::FETCHED_AT),
         of("NOT_FETCHED", thin_events::sql::NOT_FETCHED),
     ];
-    let of_read_model = read_model_statements(dialect);
+    let of_tables = statements_of_tables(dialect);
+    let of_tables = of_tables.iter().filter(|(name, _)| !name.starts_with("write"));
+    let mut of_read_model = read_model_statements(dialect);
+    of_read_model.extend(of_tables.map(|(name, sql)| (name.as_str(), sql.clone())));
     // Bound rows, the items of one row, the links of one customer and a page are not tables, and there are only a few
     // generations.
     let walks = |plan: &str| {

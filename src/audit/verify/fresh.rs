@@ -8,17 +8,18 @@ use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::checked::{CheckedEntry, Checker};
+use super::read_models::ExpectedRows;
 use super::{VerifyReport, check_all, processors};
 use crate::audit::beside_the_runtime;
 use crate::ids::{CustomerKey, Position, Scope, SubscriptionId};
 use crate::projection::catalogue::Catalogue;
 use crate::projection::customers::{FoldedCustomer, FoldedCustomers};
 use crate::projection::effects::{EventEffects, TimelineEntry};
+use crate::projection::read_model::RowMaker;
 use crate::projection::row::SubscriptionRow;
-use crate::projection::user_access::UserAccess;
-use crate::projection::{Logic, rows};
+use crate::projection::rows;
 use crate::projector::{can_fold, encode_state, logic_of};
-use crate::store::{Store, StoreError, SubscriptionFilter, SubscriptionPages, UserKey};
+use crate::store::{Store, StoreError, SubscriptionFilter, SubscriptionPages};
 use crate::tree::Hash;
 
 /// Rows that are compared at once.
@@ -97,12 +98,16 @@ impl FreshFold {
         };
         let generations = store.read_model.generations().await?;
         let live = generations.iter().find(|it| it.id == pages.stamp.generation);
-        let live = live.filter(|it| can_fold(it) && pages.stamp.position >= self.position);
+        let live = live.filter(|it| {
+            can_fold(store.read_model.projections(), it) && pages.stamp.position >= self.position
+        });
         let Some(live) = live else { return Ok(None) };
         self.follow(store, pages.stamp.position).await?;
-        let Folded { mut rows, states } = self.finish(logic_of(live)?).await?;
+        let projections = store.read_model.projections();
+        let maker = RowMaker { projections, logic: logic_of(live)? };
+        let Folded { mut rows, states, others } = self.finish(maker).await?;
         compare_states(&mut pages, states, report).await?;
-        compare_users(&mut pages, users_of(&rows), report).await?;
+        others.compare(projections, &mut pages, report).await?;
         let mut count = 0;
         loop {
             let page = pages.next().await?;
@@ -139,9 +144,9 @@ impl FreshFold {
     }
 
     /// Computes the rows and the hashes of the states on all processors.
-    async fn finish(self, logic: Logic) -> Result<Folded, StoreError> {
+    async fn finish(self, maker: RowMaker) -> Result<Folded, StoreError> {
         let mut customers = self.customers.take_all().into_iter();
-        let shared = Arc::new((logic, self.catalogue, self.parked));
+        let shared = Arc::new((maker, self.catalogue, self.parked));
         let each = customers.len().div_ceil(processors()).max(1);
         let parts = std::iter::from_fn(|| {
             let part: Vec<_> = customers.by_ref().take(each).collect();
@@ -151,9 +156,10 @@ impl FreshFold {
         let parts = futures_util::future::try_join_all(parts).await?;
         let mut folded = Folded::default();
         for part in parts {
-            let Folded { rows, states } = part?;
+            let Folded { rows, states, others } = part?;
             folded.rows.extend(rows);
             folded.states.extend(states);
+            folded.others.extend(others);
         }
         Ok(folded)
     }
@@ -165,20 +171,23 @@ struct Folded {
     rows: BTreeMap<Identity, SubscriptionRow>,
     /// Hashes of the stored forms of the states.
     states: BTreeMap<CustomerKey, Hash>,
+    /// Rows of all other tables of the read models.
+    others: ExpectedRows,
 }
 
 /// Rows of these customers, with the names of what they bought and the numbers of their events, and the hashes of their
 /// states.
 fn finish(
     customers: Vec<FoldedCustomer<EventCounts>>,
-    (logic, catalogue, parked): &(Logic, Catalogue, HashMap<(Scope, SubscriptionId), i64>),
+    (maker, catalogue, parked): &(RowMaker, Catalogue, HashMap<(Scope, SubscriptionId), i64>),
 ) -> Result<Folded, StoreError> {
-    let mut folded = Folded::default();
+    let (mut folded, mut made) = (Folded::default(), maker.nothing());
     for FoldedCustomer { key, state, extra: events, .. } in customers {
         let Some(mut state) = state else { continue };
         state.materialize();
         folded.states.insert(key.clone(), hash_of(&encode_state(&state)?));
-        for mut row in rows::rows(&key, &state, logic) {
+        maker.add(&key, &state, &mut made);
+        for mut row in rows::rows(&key, &state, &maker.logic) {
             catalogue.apply_names(&mut row);
             let id = row.subscription_id.clone();
             row.event_count = events.get(&id).copied().unwrap_or_default();
@@ -186,6 +195,7 @@ fn finish(
             folded.rows.insert(identity(&row), row);
         }
     }
+    folded.others.add(maker.projections, made);
     Ok(folded)
 }
 
@@ -221,46 +231,6 @@ fn difference<V: PartialEq>(folded: Option<&V>, stored: &V, name: &str) -> Optio
         Some(_) => Some(format!("a fresh fold of the log differs in the {name}")),
         None => Some(format!("the log gives no {name}")),
     }
-}
-
-/// Access of each user by these rows.
-fn users_of(rows: &BTreeMap<Identity, SubscriptionRow>) -> BTreeMap<UserKey, UserAccess> {
-    let mut users: BTreeMap<UserKey, UserAccess> = BTreeMap::new();
-    for ((customer, _), row) in rows {
-        if let Some(user) = &row.user_id {
-            users.entry((customer.scope.clone(), user.clone())).or_default().add(row);
-        }
-    }
-    users
-}
-
-/// Compares the stored access of users with that of the fresh fold. A user's id may be an address, so the subscription
-/// that decides names the access.
-async fn compare_users(
-    pages: &mut SubscriptionPages,
-    mut folded: BTreeMap<UserKey, UserAccess>,
-    report: &mut VerifyReport,
-) -> Result<(), StoreError> {
-    let mut find = |access: &UserAccess, message: &str| {
-        let decides = access.decision().map_or("a user", |it| it.subscription_id.as_str());
-        report.find(None, format!("{decides}: {message}"));
-    };
-    let mut after = UserKey::default();
-    loop {
-        let page = pages.users_after(&after, PAGE_ROWS).await?;
-        let Some((last, _)) = page.last() else { break };
-        after.clone_from(last);
-        for (user, stored) in page {
-            let expected = folded.remove(&user);
-            if let Some(message) = difference(expected.as_ref(), &stored, "access of its user") {
-                find(expected.as_ref().unwrap_or(&stored), &message);
-            }
-        }
-    }
-    for access in folded.values() {
-        find(access, "the access of its user is missing");
-    }
-    Ok(())
 }
 
 fn hash_of(state: &[u8]) -> Hash {

@@ -9,6 +9,7 @@ mod checked;
 mod erased;
 mod fresh;
 mod ids;
+mod read_models;
 
 use std::convert::identity;
 use std::hash::RandomState;
@@ -131,7 +132,8 @@ pub async fn verify_against(
 ) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
     // The position of the rows, read before the log is.
-    let live = store.read_model.live().await?.filter(can_fold);
+    let live =
+        store.read_model.live().await?.filter(|it| can_fold(store.read_model.projections(), it));
     let folded = live.map_or(Position::ZERO, |live| live.position);
     let mut fresh = FreshFold::up_to(folded);
     let head = store.log.head().await?;

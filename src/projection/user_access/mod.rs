@@ -7,6 +7,7 @@
 
 mod answer;
 mod decision;
+mod projection;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{Answer, Asked, Covered, Covers};
 pub use decision::{Decision, Reason};
+pub use projection::{AccessOfUsers, part_rows};
 
 use self::stored::StoredAccess;
 use super::row::{ItemRow, SubscriptionRow};
@@ -148,6 +150,11 @@ impl UserAccess {
             self.features.pop_last();
             self.features_truncated = true;
         }
+    }
+
+    /// Access from its stored form.
+    pub fn from_stored(stored: &str) -> Result<Self, String> {
+        stored::decode(stored)
     }
 
     /// Number of subscriptions, with those that grant nothing.

@@ -33,6 +33,16 @@ pub(super) struct MissingDecision;
 
 type DecisionKey = (SubscriptionId, CustomerId);
 
+/// Stored form of an access.
+pub(super) fn encode(access: &UserAccess) -> Result<String, String> {
+    serde_json::to_string(access).map_err(|error| error.to_string())
+}
+
+/// Access from its stored form.
+pub(super) fn decode(stored: &str) -> Result<UserAccess, String> {
+    serde_json::from_str(stored).map_err(|error| format!("the access of a user: {error}"))
+}
+
 fn key(decision: &Decision) -> DecisionKey {
     (decision.subscription_id.clone(), decision.customer_id.clone())
 }

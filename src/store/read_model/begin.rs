@@ -7,8 +7,9 @@ use super::handle::ReadModel;
 use super::layer;
 use super::lease::{self, Lease};
 use super::reclaim::yield_to_writers;
-use super::tables::{FOLD_LAYER, GenerationTables, READ_MODELS, TableGroup, schema_text};
+use super::tables::{GenerationTables, TableGroup};
 use crate::clock::Clock;
+use crate::projection::read_model::Projections;
 use crate::store::db::Dialect;
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
@@ -25,12 +26,6 @@ pub enum BeginOutcome {
 }
 
 impl ReadModel {
-    /// Statements that create the tables of a generation and its fold layer, in both dialects. They are part of the
-    /// fingerprint of a generation.
-    pub fn schema() -> String {
-        schema_text()
-    }
-
     /// Begins a generation with empty tables and without indexes, and takes its lease.
     ///
     /// It stands over an existing fold layer, from whose states its rows are yet to be made, or over a new one that begins
@@ -79,7 +74,7 @@ impl ReadModel {
         if over.is_none() {
             layer::begin(&mut session, layer, logic.fold_version).await?;
         }
-        for group in groups_of(lease.tables()) {
+        for group in groups_of(self.projections(), lease.tables()) {
             let (tables, _) = group.tables_and_indexes(session.dialect());
             session.run(lease.tables().fill(tables)).await?;
         }
@@ -92,27 +87,13 @@ impl ReadModel {
     /// the lease.
     pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
         let (tables, dialect) = (lease.tables(), self.0.db.dialect());
-        for index in indexes_of(tables, dialect) {
-            let stopwatch = Clock::stopwatch();
-            let mut write = self.0.db.write().await?;
-            let mut session = write.session();
-            session.disable_timeouts().await?;
-            // The lease is checked without a lock, because it must be renewed while an index is created. If another
-            // process takes it meanwhile, the generation is dropped together with the index.
-            let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
-            let holds = query.fetch_optional().await?.is_some();
-            if holds {
-                session.run(tables.fill(index)).await?;
-            }
-            write.commit().await?;
-            if !holds {
-                return Ok(false);
-            }
-            yield_to_writers(stopwatch.elapsed()).await;
+        let indexes = indexes_of(self.projections(), tables, dialect);
+        if !self.create_indexes(lease, indexes).await? {
+            return Ok(false);
         }
         if dialect == Dialect::Postgres {
             // PostgreSQL has no statistics of a new table.
-            for table in names_of(tables) {
+            for table in names_of(self.projections(), tables) {
                 let mut write = self.0.db.write().await?;
                 let mut session = write.session();
                 session.disable_timeouts().await?;
@@ -122,25 +103,60 @@ impl ReadModel {
         }
         Ok(true)
     }
+
+    /// Creates indexes one by one. False if another process has taken the lease.
+    pub(super) async fn create_indexes(
+        &self,
+        lease: &Lease,
+        indexes: Vec<&'static str>,
+    ) -> Result<bool, StoreError> {
+        for index in indexes {
+            let stopwatch = Clock::stopwatch();
+            let mut write = self.0.db.write().await?;
+            let mut session = write.session();
+            session.disable_timeouts().await?;
+            // The lease is checked without a lock, because it must be renewed while an index is created. If another
+            // process takes it meanwhile, the generation is dropped together with the index.
+            let query = session.query(sql::IS_HELD).bind(lease.generation).bind(lease.token);
+            let holds = query.fetch_optional().await?.is_some();
+            if holds {
+                session.run(lease.tables().fill(index)).await?;
+            }
+            write.commit().await?;
+            if !holds {
+                return Ok(false);
+            }
+            yield_to_writers(stopwatch.elapsed()).await;
+        }
+        Ok(true)
+    }
 }
 
 /// Groups of tables that are created with a generation: those of its layer only if it begins the layer.
-fn groups_of(tables: GenerationTables) -> impl Iterator<Item = &'static TableGroup> {
-    tables.began_layer().then_some(&FOLD_LAYER).into_iter().chain(&READ_MODELS)
+fn groups_of(
+    projections: Projections,
+    tables: GenerationTables,
+) -> impl Iterator<Item = TableGroup> {
+    let layer = tables.began_layer().then(TableGroup::fold_layer);
+    layer.into_iter().chain(projections.iter().map(|it| TableGroup::of(*it)))
 }
 
 /// Statements that create the indexes of these tables.
-fn indexes_of(tables: GenerationTables, dialect: Dialect) -> Vec<&'static str> {
-    let indexes = groups_of(tables).map(|it| it.tables_and_indexes(dialect).1);
-    indexes.flat_map(|it| it.split(';')).filter(|it| !it.trim().is_empty()).collect()
+fn indexes_of(
+    projections: Projections,
+    tables: GenerationTables,
+    dialect: Dialect,
+) -> Vec<&'static str> {
+    groups_of(projections, tables).flat_map(|it| it.indexes(dialect).collect::<Vec<_>>()).collect()
 }
 
 /// Names of these tables.
-fn names_of(tables: GenerationTables) -> Vec<String> {
-    let of_group = |group: &'static TableGroup| {
-        group.tables.iter().map(move |table| tables.fill(&group.name_of(table)))
+fn names_of(projections: Projections, tables: GenerationTables) -> Vec<String> {
+    let of_group = |group: TableGroup| {
+        let names = group.tables.iter().map(|table| tables.fill(&group.name_of(table)));
+        names.collect::<Vec<_>>()
     };
-    groups_of(tables).flat_map(of_group).collect()
+    groups_of(projections, tables).flat_map(of_group).collect()
 }
 
 pub(in crate::store) mod sql {

@@ -76,9 +76,10 @@ impl ReadModel {
     ) -> Result<Option<String>, StoreError> {
         if let Some(live) = self.live().await?.filter(is_ours) {
             let mut reader = self.0.db.read().await?;
-            let schema = GenerationSchema::load(&mut reader.session(), live.tables()).await?;
+            let session = &mut reader.session();
+            let schema = GenerationSchema::load(session, live.tables(), self.projections()).await?;
             drop(reader);
-            if let Some(table) = table_names().find(|table| !schema.has(table)) {
+            if let Some(table) = table_names(self.projections()).find(|table| !schema.has(table)) {
                 return Ok(Some(format!(
                     "the table {} is missing",
                     live.tables().fill(&name_template(table))

@@ -1,7 +1,7 @@
 //! Filters of subscriptions: conditions of a statement, with the values of their parameters.
 
 use crate::ids::{AccountId, CustomerId, Scope, SubscriptionId};
-use crate::projection::row::{ItemRow, SubscriptionRow};
+use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Query, bind_instant};
 use crate::time::StripeTime;
 
@@ -191,13 +191,6 @@ impl ItemFilter {
     /// True if any item matches.
     pub(super) fn is_any(&self) -> bool {
         *self == Self::default()
-    }
-
-    /// Properties by which an item is found, and their values.
-    pub(super) fn properties_of(item: ItemRow) -> impl Iterator<Item = (&'static str, String)> {
-        let ItemRow { price_id, product_id, lookup_key, .. } = item;
-        let all = [("price_id", price_id), ("product_id", product_id), ("lookup_key", lookup_key)];
-        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// Given properties and their values. A property that few items share comes first.

@@ -5,18 +5,17 @@ use std::collections::{BTreeSet, HashMap};
 use super::generation_id::LayerId;
 use super::handle::ReadModel;
 use super::lease::Lease;
+use super::rows::{self, Tables};
 use super::subscriptions::read_customer;
-use super::tables::{GenerationTables, bind_customer, bind_scope, bulk, is_joined};
-use super::user_access_rows::CustomerAccess;
-use super::{catalogue, item_properties, layer, user_access_rows};
+use super::tables::{GenerationTables, bind_customer, bind_scope, bulk};
+use super::{catalogue, layer};
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
-use crate::projection::column::Value;
 use crate::projection::effects::{Parked, TimelineEntry};
 use crate::projection::observe::PaymentLink;
-use crate::projection::row::SubscriptionRow;
+use crate::projection::read_model::MadeRows;
 use crate::projection::user_candidate::UserCandidate;
-use crate::store::db::{BindType, Session};
+use crate::store::db::Session;
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 use crate::tree::Hash;
@@ -28,10 +27,8 @@ pub struct FoldBatch {
     pub folded_received_at: ReceivedAt,
     /// New states of customers.
     pub states: Vec<(CustomerKey, Vec<u8>)>,
-    /// New rows, in the order of [`SubscriptionRow::COLUMNS`]. Joined columns are not stored.
-    pub rows: Vec<Vec<Value>>,
-    /// Access of the customers that have new rows.
-    pub access: Vec<CustomerAccess>,
+    /// New rows of the read models.
+    pub rows: Vec<MadeRows>,
     /// Entries of timelines.
     pub timeline: Vec<TimelineEntry>,
     /// Links from objects to their owners.
@@ -131,13 +128,14 @@ impl ReadModel {
                 return Ok(FoldOutcome::LayerMoved);
             }
         }
-        write_batch(&mut session, lease.tables(), batch).await?;
+        self.write_batch(&mut session, lease.tables(), batch, Tables::Filled).await?;
         write.commit().await?;
         Ok(FoldOutcome::Committed)
     }
 
     /// Writes a part of a fold without advancing the generation, which [`Self::fold_commit`] does later. The generation
-    /// must not be read or folded further before.
+    /// must not be read or folded further before, and a customer has rows in one part only. Rows of joined tables are
+    /// written as the batch has them.
     ///
     /// `false` if another process has taken the lease: then nothing was written.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -146,14 +144,33 @@ impl ReadModel {
         let mut session = write.session();
         let holds = lease.is_held(&mut session).await?;
         if holds {
-            write_batch(&mut session, lease.tables(), batch).await?;
+            self.write_batch(&mut session, lease.tables(), batch, Tables::Fresh).await?;
         }
         write.commit().await?;
         Ok(holds)
     }
+
+    async fn write_batch(
+        &self,
+        session: &mut Session<'_>,
+        tables: GenerationTables,
+        batch: &FoldBatch,
+        state: Tables,
+    ) -> Result<(), StoreError> {
+        write_layer(session, tables, batch).await?;
+        for made in &batch.rows {
+            let projection = self.projections().iter().find(|it| it.name() == made.read_model);
+            let projection = *projection.ok_or_else(|| {
+                StoreError::Internal(format!("no read model {}", made.read_model).into())
+            })?;
+            rows::write(session, tables, projection, made, state).await?;
+        }
+        Ok(())
+    }
 }
 
-async fn write_batch(
+/// Writes what depends on the log alone.
+async fn write_layer(
     session: &mut Session<'_>,
     tables: GenerationTables,
     batch: &FoldBatch,
@@ -163,9 +180,6 @@ async fn write_batch(
         to.bytes(state.as_slice());
     })
     .await?;
-    write_rows(session, tables, &batch.rows).await?;
-    item_properties::write(session, tables, &batch.rows).await?;
-    user_access_rows::write(session, tables, &batch.access).await?;
     bulk(session, sql::TIMELINE, tables, &batch.timeline, |to, entry| {
         bind_customer(to, &entry.customer);
         to.text(entry.subscription.as_ref().map_or("", SubscriptionId::as_str));
@@ -210,43 +224,6 @@ async fn write_batch(
     Ok(())
 }
 
-async fn write_rows(
-    session: &mut Session<'_>,
-    tables: GenerationTables,
-    rows: &[Vec<Value>],
-) -> Result<(), StoreError> {
-    let columns = SubscriptionRow::COLUMNS;
-    if let Some(row) = rows.iter().find(|row| row.len() != columns.len()) {
-        let message = format!("a row has {} values for {} columns", row.len(), columns.len());
-        return Err(StoreError::Internal(message.into()));
-    }
-    let template = tables.fill(&row_template());
-    session
-        .bulk_text(&template, &row_columns(), rows, |to, row| {
-            let stored = columns.iter().zip(row).filter(|(column, _)| !is_joined(column));
-            stored.for_each(|(_, value)| to.value(value));
-        })
-        .await?;
-    Ok(())
-}
-
-/// Types of the stored columns.
-pub(in crate::store) fn row_columns() -> Vec<BindType> {
-    let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
-    stored.map(|column| column.column_type.into()).collect()
-}
-
-/// Fills the stored columns into [`sql::ROW`].
-pub(in crate::store) fn row_template() -> String {
-    let stored = SubscriptionRow::COLUMNS.iter().filter(|column| !is_joined(column));
-    let names: Vec<_> = stored.map(|column| column.name).collect();
-    let assignments: Vec<_> =
-        names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-    sql::ROW
-        .replace("{columns}", &names.join(", "))
-        .replace("{assignments}", &assignments.join(", "))
-}
-
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         STATES [Text, Bool, Text] = sqlite "SELECT c.account, c.livemode, c.customer_id, c.state FROM ({rows}) AS k
@@ -269,9 +246,4 @@ pub(in crate::store) mod sql {
         PARK [Integer, Text, Text, Bool, Text, Text, Text, Text] = "INSERT INTO parked_{l} (position, event_id, account, livemode, customer_id, subscription_id, type, reason)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
     }
-
-    // Template. An update instead of a replacement, which would rewrite every index.
-    pub(in crate::store) const ROW: &str = "INSERT INTO current_subscriptions_g{g} ({columns})
-            SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
-            ON CONFLICT (account, livemode, customer_id, subscription_id) DO UPDATE SET {assignments}";
 }

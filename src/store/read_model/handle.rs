@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::generation_id::GenerationId;
 use super::schema::GenerationSchema;
 use crate::clock::{Clock, Stopwatch};
+use crate::projection::read_model::Projections;
 use crate::store::db::{Database, Session};
 use crate::store::error::StoreError;
 
@@ -19,6 +20,8 @@ pub(super) struct Inner {
     pub(super) db: Database,
     /// False for tables of an earlier version, which are only read.
     pub(super) has_layers: bool,
+    /// Read models that this process knows.
+    projections: Projections,
     /// Schema of the generation that was read last, which is usually the live one.
     schema: Mutex<Option<Arc<GenerationSchema>>>,
     /// Damage that reads have reported.
@@ -35,9 +38,19 @@ pub(super) struct DamageReport {
 }
 
 impl ReadModel {
-    pub(in crate::store) fn new(db: Database, has_layers: bool, clock: Clock) -> Self {
+    pub(in crate::store) fn new(
+        db: Database,
+        has_layers: bool,
+        projections: Projections,
+        clock: Clock,
+    ) -> Self {
         let (schema, damage_report) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { clock, db, has_layers, schema, damage_report }))
+        Self(Arc::new(Inner { clock, db, has_layers, projections, schema, damage_report }))
+    }
+
+    /// Read models that this process knows.
+    pub fn projections(&self) -> Projections {
+        self.0.projections
     }
 
     pub(super) fn database(&self) -> &Database {
@@ -64,7 +77,7 @@ impl ReadModel {
             return Ok(schema);
         }
         let tables = self.tables_of(session, generation).await?;
-        let schema = Arc::new(GenerationSchema::load(session, tables).await?);
+        let schema = Arc::new(GenerationSchema::load(session, tables, self.projections()).await?);
         if schema.is_complete() {
             self.cache_schema(Some(Arc::clone(&schema)));
         }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::generation_id::LayerId;
 use super::handle::ReadModel;
 use super::subscriptions::{limit_of, read_customer};
-use super::tables::{FOLD_LAYER, GenerationTables};
+use super::tables::{GenerationTables, TableGroup};
 use crate::ids::{CustomerKey, Position};
 use crate::store::db::{Dialect, Row, Session, to_hash};
 use crate::store::error::StoreError;
@@ -36,7 +36,7 @@ pub struct FoldLayer {
 pub fn layer_fingerprint(fold_version: i64) -> String {
     let mut hash = Sha256::new();
     let text = |dialect| {
-        let (tables, indexes) = FOLD_LAYER.tables_and_indexes(dialect);
+        let (tables, indexes) = TableGroup::fold_layer().tables_and_indexes(dialect);
         format!("{tables}{indexes}")
     };
     for part in [fold_version.to_string(), text(Dialect::Sqlite), text(Dialect::Postgres)] {

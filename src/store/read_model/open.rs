@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::handle::ReadModel;
 use crate::clock::Clock;
+use crate::projection::read_model::Projections;
 use crate::store::db::{self, Database, Dialect, ReaderPool, Session, Writer};
 use crate::store::error::{Source, StoreError};
 use crate::store::failure::DatabaseFailure;
@@ -27,6 +28,7 @@ impl ReadModel {
     /// Opens or creates the read models. A file that cannot be used, or a schema of an older version, is removed first.
     pub(in crate::store) async fn open(
         url: &DatabaseUrl,
+        projections: Projections,
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let db = match url {
@@ -52,7 +54,7 @@ impl ReadModel {
                 db
             }
         };
-        let read_model = Self::new(db, true, clock);
+        let read_model = Self::new(db, true, projections, clock);
         if url.read_path().is_some()
             && let Err(error) = read_model.renew_view().await
         {
@@ -119,7 +121,7 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
     let (found, tables) = version(&mut reader.session()).await?;
     drop(reader);
     require_known_version(url, found)?;
-    if found == SCHEMA_VERSION && has_layers(db).await? {
+    if found == SCHEMA_VERSION && has_layers(db).await? && has_parked_customers(db).await? {
         return Ok(());
     }
     let mut write = db.write().await?;
@@ -140,7 +142,7 @@ pub(super) async fn create_tables(session: &mut Session<'_>) -> Result<(), Store
     if !read_has_layers(session).await? {
         session.run(sql::LAYERS).await?;
     }
-    Ok(())
+    session.run(sql::PARKED_CUSTOMERS).await
 }
 
 /// True if generations have fold layers. An earlier version of this program knew none, and its generations stay as they
@@ -151,6 +153,13 @@ pub(in crate::store) async fn has_layers(db: &Database) -> Result<bool, StoreErr
 
 async fn read_has_layers(session: &mut Session<'_>) -> Result<bool, StoreError> {
     Ok(session.query(sql::HAS_LAYERS).fetch_one().await?.get::<i64, _>(0)? > 0)
+}
+
+/// True if there is a table of parked customers.
+async fn has_parked_customers(db: &Database) -> Result<bool, StoreError> {
+    let mut reader = db.read().await?;
+    let row = reader.session().query(sql::HAS_PARKED_CUSTOMERS).fetch_one().await?;
+    Ok(row.get::<i64, _>(0)? > 0)
 }
 
 /// True if the file is damaged or not a database.
@@ -195,6 +204,8 @@ pub(in crate::store) mod sql {
             END LOOP; END $$";
         HAS_LAYERS = sqlite "SELECT count(*) FROM pragma_table_info('generations') WHERE name = 'layer'",
             postgres "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('subledger_read.generations') AND attname = 'layer'";
+        HAS_PARKED_CUSTOMERS = sqlite "SELECT count(*) FROM sqlite_schema WHERE name = 'parked_customers'",
+            postgres "SELECT count(to_regclass('subledger_read.parked_customers'))";
         SCHEMA = sqlite "CREATE TABLE IF NOT EXISTS generations (
                 id                 INTEGER PRIMARY KEY AUTOINCREMENT,
                 status             TEXT    NOT NULL,
@@ -262,5 +273,27 @@ pub(in crate::store) mod sql {
                 leaf_hash          bytea,
                 folded_received_at bigint NOT NULL DEFAULT 0
             )",
+    );
+
+    /// Adds the customers that are parked in one read model.
+    pub(super) const PARKED_CUSTOMERS: Statement = Statement::new(
+        "CREATE TABLE IF NOT EXISTS parked_customers (
+                generation  INTEGER NOT NULL,
+                read_model  TEXT    NOT NULL,
+                account     TEXT    NOT NULL,
+                livemode    INTEGER NOT NULL,
+                customer_id TEXT    NOT NULL,
+                reason      TEXT    NOT NULL,
+                PRIMARY KEY (generation, read_model, account, livemode, customer_id)
+            ) WITHOUT ROWID",
+        r#"CREATE TABLE IF NOT EXISTS subledger_read.parked_customers (
+                generation  bigint  NOT NULL,
+                read_model  text    COLLATE "C" NOT NULL,
+                account     text    COLLATE "C" NOT NULL,
+                livemode    boolean NOT NULL,
+                customer_id text    COLLATE "C" NOT NULL,
+                reason      text    NOT NULL,
+                PRIMARY KEY (generation, read_model, account, livemode, customer_id)
+            )"#,
     );
 }

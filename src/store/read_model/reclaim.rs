@@ -9,8 +9,8 @@ use super::generation::sql::{BEGIN_EXCLUSIVE, IDS};
 use super::generation::{GenerationStatus, status_of};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
-use super::layer;
-use super::tables::{FOLD_LAYER, FORMER_TABLES, layer_suffix, read_model_tables};
+use super::tables::{FOLD_LAYER_TABLES, FORMER_TABLES, layer_suffix, read_model_tables};
+use super::{layer, parked_customers};
 use crate::clock::Clock;
 use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
 use crate::store::error::StoreError;
@@ -73,12 +73,14 @@ impl ReadModel {
     ) -> Result<(), StoreError> {
         for id in abandoned {
             let suffix = format!("g{id}");
-            self.drop_tables(read_model_tables(), &suffix).await?;
+            self.drop_tables(read_model_tables(self.projections()), &suffix).await?;
             // An earlier version made all tables for each generation.
-            self.drop_tables(FOLD_LAYER.tables.iter().copied(), &suffix).await?;
+            self.drop_tables(FOLD_LAYER_TABLES.into_iter(), &suffix).await?;
             self.drop_tables(FORMER_TABLES.into_iter(), &suffix).await?;
-            let statement = sql::DROP.replace("{g}", &id.to_string());
-            retry_while_locked(|| self.run(statement.clone())).await?;
+            for statement in [parked_customers::sql::CLEAR, sql::DROP] {
+                let statement = statement.replace("{g}", &id.to_string());
+                retry_while_locked(|| self.run(statement.clone())).await?;
+            }
         }
         let has_dropped_layers = self.drop_unused_layers().await?;
         if abandoned.is_empty() && !has_dropped_layers { Ok(()) } else { self.shrink().await }
@@ -90,7 +92,7 @@ impl ReadModel {
         let unused = layer::unused(&mut reader.session()).await?;
         drop(reader);
         for id in &unused {
-            let tables = FOLD_LAYER.tables.iter().copied();
+            let tables = FOLD_LAYER_TABLES.into_iter();
             self.drop_tables(tables, &layer_suffix(*id)).await?;
             // Last, so that a drop that was interrupted is repeated.
             let statement = layer::sql::DELETE.replace("{layer}", &id.to_string());

@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 use super::filter::LeadingTable;
 use super::select::{joined, literal, sql as templates};
 use super::tables::{
-    FOLD_LAYER, GenerationTables, columns_of, is_joined, name_template, read_model_tables,
+    FOLD_LAYER_TABLES, GenerationTables, columns_of, is_joined, name_template, read_model_tables,
     table_names,
 };
 use crate::projection::column::{Column, Value};
+use crate::projection::read_model::Projections;
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Session, Statement};
 use crate::store::error::StoreError;
@@ -38,6 +39,8 @@ const REQUIRED: [&str; 13] = [
 pub(in crate::store) struct GenerationSchema {
     pub(super) tables: GenerationTables,
     dialect: Dialect,
+    /// Read models that this process knows.
+    projections: Projections,
     /// Name and type of every column, by table.
     columns: HashMap<String, HashSet<(String, String)>>,
     /// Tables that have all columns that this program requires.
@@ -68,11 +71,12 @@ impl GenerationSchema {
     pub(super) async fn load(
         session: &mut Session<'_>,
         tables: GenerationTables,
+        projections: Projections,
     ) -> Result<Self, StoreError> {
         let mut columns: HashMap<_, HashSet<_>> = HashMap::new();
-        let own: Vec<&str> = read_model_tables().collect();
+        let own: Vec<&str> = read_model_tables(projections).collect();
         let own = (own.as_slice(), tables.fill("g{g}"));
-        for (of_group, suffix) in [own, (FOLD_LAYER.tables, tables.layer_suffix())] {
+        for (of_group, suffix) in [own, (&FOLD_LAYER_TABLES[..], tables.layer_suffix())] {
             for row in session.query(sql::COLUMNS).bind(suffix.as_str()).fetch_all().await? {
                 let (table, name, sql_type): (&str, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let table = table.strip_suffix(&suffix).and_then(|it| it.strip_suffix('_'));
@@ -81,34 +85,39 @@ impl GenerationSchema {
                 }
             }
         }
-        Ok(Self::new(tables, session.dialect(), columns))
+        Ok(Self::new(tables, session.dialect(), projections, columns))
     }
 
     /// Schema of a generation of this version of the program.
     #[cfg(test)]
     pub(in crate::store) fn current(tables: GenerationTables, dialect: Dialect) -> Self {
+        use crate::projection::read_model::PROJECTIONS;
+
         let owned = |(name, sql_type): (&str, &str)| (name.to_owned(), sql_type.to_owned());
-        let columns = table_names().map(|table| {
-            (table.to_owned(), columns_of(dialect, table).map(owned).collect::<HashSet<_>>())
+        let columns = table_names(PROJECTIONS).map(|table| {
+            let columns = columns_of(PROJECTIONS, dialect, table).map(owned);
+            (table.to_owned(), columns.collect::<HashSet<_>>())
         });
-        Self::new(tables, dialect, columns.collect())
+        Self::new(tables, dialect, PROJECTIONS, columns.collect())
     }
 
     fn new(
         tables: GenerationTables,
         dialect: Dialect,
+        projections: Projections,
         columns: HashMap<String, HashSet<(String, String)>>,
     ) -> Self {
         let mut schema = Self {
             tables,
             dialect,
+            projections,
             columns,
             usable: HashSet::new(),
             selects: None,
             selects_by_items: None,
             access: None,
         };
-        schema.usable = table_names().filter(|table| schema.is_usable(table)).collect();
+        schema.usable = table_names(projections).filter(|table| schema.is_usable(table)).collect();
         if schema.has("current_subscriptions") {
             schema.selects = Some(schema.selects_led_by(LeadingTable::Subscriptions));
             let by_items = schema
@@ -122,7 +131,7 @@ impl GenerationSchema {
 
     /// True if every table has all columns that this program requires.
     pub(super) fn is_complete(&self) -> bool {
-        table_names().all(|table| self.has(table))
+        table_names(self.projections).all(|table| self.has(table))
     }
 
     /// True if a table has all columns that this program requires.
@@ -131,7 +140,7 @@ impl GenerationSchema {
     }
 
     fn is_usable(&self, table: &str) -> bool {
-        columns_of(self.dialect, table).all(|column| {
+        columns_of(self.projections, self.dialect, table).all(|column| {
             let dispensable = table == "current_subscriptions" && !REQUIRED.contains(&column.0);
             dispensable || self.stores(table, column)
         })
@@ -142,7 +151,7 @@ impl GenerationSchema {
         let template = template.text(self.dialect);
         // With a leading space, because the name of one table is the end of the name of another.
         let reads = |table: &&str| template.contains(&format!(" {}", name_template(table)));
-        if table_names().filter(reads).all(|table| self.has(table)) {
+        if table_names(self.projections).filter(reads).all(|table| self.has(table)) {
             return Ok(self.tables.fill(template));
         }
         Err(StoreError::OtherVersion(self.tables.generation))
@@ -230,7 +239,7 @@ impl GenerationSchema {
 
     /// True if the rows of subscriptions have a column of this name, of the type that this program knows.
     pub(super) fn stores_in_row(&self, name: &str) -> bool {
-        columns_of(self.dialect, "current_subscriptions")
+        columns_of(self.projections, self.dialect, "current_subscriptions")
             .find(|it| it.0 == name)
             .is_some_and(|column| self.stores("current_subscriptions", column))
     }
@@ -256,7 +265,8 @@ pub(in crate::store) mod sql {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::read_model::tables::READ_MODELS;
+    use crate::projection::read_model::PROJECTIONS;
+    use crate::store::read_model::tables::TableGroup;
 
     #[tokio::test]
     async fn what_this_program_has_is_read_from_its_own_definition() {
@@ -269,23 +279,30 @@ mod tests {
         // Those of others must not be mistaken for its own.
         let others = GenerationTables { generation: 7, layer: Some(17) };
         for tables in [tables, others] {
-            for group in READ_MODELS.iter().chain([&FOLD_LAYER]) {
+            let read_models = PROJECTIONS.iter().map(|it| TableGroup::of(*it));
+            for group in read_models.chain([TableGroup::fold_layer()]) {
                 let created = tables.fill(group.tables_and_indexes(Dialect::Sqlite).0);
                 session.run(created).await.unwrap();
             }
         }
-        let made = GenerationSchema::load(&mut session, tables).await.unwrap();
+        let made = GenerationSchema::load(&mut session, tables, PROJECTIONS).await.unwrap();
         let defined = GenerationSchema::current(tables, Dialect::Sqlite);
         assert_eq!(made.columns, defined.columns);
-        assert!(table_names().all(|table| defined.has(table) && !made.columns[table].is_empty()));
-        let columns: Vec<_> = columns_of(Dialect::Sqlite, "current_subscriptions").collect();
+        assert!(
+            table_names(PROJECTIONS)
+                .all(|table| defined.has(table) && !made.columns[table].is_empty())
+        );
+        let columns: Vec<_> =
+            columns_of(PROJECTIONS, Dialect::Sqlite, "current_subscriptions").collect();
         assert!(REQUIRED.iter().all(|it| columns.iter().any(|c| c.0 == *it)));
     }
 
     #[test]
     fn both_databases_have_the_same_columns() {
-        for table in table_names() {
-            let of = |dialect| columns_of(dialect, table).map(|(name, _)| name).collect::<Vec<_>>();
+        for table in table_names(PROJECTIONS) {
+            let of = |dialect| {
+                columns_of(PROJECTIONS, dialect, table).map(|(name, _)| name).collect::<Vec<_>>()
+            };
             assert_eq!(of(Dialect::Sqlite), of(Dialect::Postgres), "{table}");
         }
     }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use super::filter::{Parameters, SubscriptionFilter, SubscriptionKey};
 use super::generation::{GenerationStamp, live_stamp, read_stamp};
 use super::handle::ReadModel;
-use super::layer;
-use super::row_values;
 use super::schema::GenerationSchema;
-use super::user_access_rows::{self, UserKey};
+use super::{layer, row_values, rows};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
+use crate::projection::read_model;
 use crate::projection::row::SubscriptionRow;
-use crate::projection::user_access::UserAccess;
 use crate::store::db::{Dialect, Reader, Row};
 use crate::store::error::StoreError;
 
@@ -157,15 +155,17 @@ impl SubscriptionPages {
         layer::states_after(&mut reader.session(), self.schema.tables, after, limit).await
     }
 
-    /// Reads the access of at most `limit` users after a key, in the order of the keys, in the same transaction.
-    pub async fn users_after(
+    /// Reads at most `limit` rows of a table of a read model after a key, in the order of the key, in the same
+    /// transaction.
+    pub async fn rows_after(
         &mut self,
-        after: &UserKey,
+        table: &read_model::Table,
+        after: Option<&read_model::Row>,
         limit: usize,
-    ) -> Result<Vec<(UserKey, UserAccess)>, StoreError> {
+    ) -> Result<Vec<read_model::Row>, StoreError> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         let session = &mut reader.session();
-        user_access_rows::users_after(session, self.schema.tables, after, limit).await
+        rows::page(session, self.schema.tables, table, table.key, after, limit).await
     }
 
     /// Ends the read transaction. Later pages are empty.

@@ -56,7 +56,7 @@ impl ReadModel {
         if session.query(sql::PROMOTE).bind(id).bind(now).execute().await? != 1 {
             return Err(StoreError::NoGeneration(id));
         }
-        point_view(&mut session, id).await?;
+        self.point_view(&mut session, id).await?;
         let rows = session.query(sql::OUTDATED).bind(was_live).fetch_all().await?;
         let outdated: Vec<GenerationId> =
             rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
@@ -82,7 +82,7 @@ impl ReadModel {
         }
         demote(&mut session, id).await?;
         session.query(sql::ACTIVATE).bind(id).execute().await?;
-        point_view(&mut session, id).await?;
+        self.point_view(&mut session, id).await?;
         write.commit().await
     }
 
@@ -95,7 +95,8 @@ impl ReadModel {
         let found = session.query(sql::VIEW_TEXT).fetch_optional().await?;
         let found: Option<String> = found.map(|row| row.get(0)).transpose()?;
         let tables = tables_of(&mut session, live).await?;
-        let wanted = GenerationSchema::load(&mut session, tables).await?.view()?;
+        let wanted =
+            GenerationSchema::load(&mut session, tables, self.projections()).await?.view()?;
         drop(reader);
         if found.is_some_and(|text| wanted.ends_with(&text)) {
             return Ok(());
@@ -105,8 +106,19 @@ impl ReadModel {
         if status_of(&mut session, live).await? != GenerationStatus::Live {
             return write.rollback().await;
         }
-        point_view(&mut session, live).await?;
+        self.point_view(&mut session, live).await?;
         write.commit().await
+    }
+
+    /// Points the views at a generation.
+    async fn point_view(
+        &self,
+        session: &mut Session<'_>,
+        at: GenerationId,
+    ) -> Result<(), StoreError> {
+        let tables = tables_of(session, at).await?;
+        let schema = GenerationSchema::load(session, tables, self.projections()).await?;
+        session.run(schema.view()?).await
     }
 }
 
@@ -117,12 +129,6 @@ async fn demote(
 ) -> Result<Option<GenerationId>, StoreError> {
     let row = session.query(sql::DEMOTE).bind(by).fetch_optional().await?;
     row.map(|row| row.get(0)).transpose()
-}
-
-async fn point_view(session: &mut Session<'_>, at: GenerationId) -> Result<(), StoreError> {
-    let tables = tables_of(session, at).await?;
-    let view = GenerationSchema::load(session, tables).await?.view()?;
-    session.run(view).await
 }
 
 pub(in crate::store) mod sql {

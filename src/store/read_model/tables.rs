@@ -3,6 +3,7 @@
 use super::generation_id::{GenerationId, LayerId};
 use crate::ids::{CustomerKey, Scope};
 use crate::projection::column::Column;
+use crate::projection::read_model::{Definition, Projection, Projections};
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Row, RowBinder, Session, Statement};
 use crate::store::error::StoreError;
@@ -13,46 +14,26 @@ pub(super) struct TableGroup {
     /// Statements that create the tables and indexes.
     sql: Statement,
     /// Names of the tables.
-    pub(super) tables: &'static [&'static str],
+    pub(super) tables: Vec<&'static str>,
     /// End of the tables' names in a template.
     suffix: &'static str,
 }
 
-/// Tables of a fold layer, which depend on the log and the fold's version alone.
-pub(super) const FOLD_LAYER: TableGroup = TableGroup {
-    sql: Statement::new(
-        include_str!("../../../projections/fold_layer/sqlite.sql"),
-        include_str!("../../../projections/fold_layer/postgres.sql"),
-    ),
-    tables: &[
-        "customers",
-        "timeline",
-        "subscription_customers",
-        "user_candidates",
-        "links",
-        "catalogue",
-        "parked",
-    ],
-    suffix: "_{l}",
-};
-/// Read models: tables of a generation, whose rows depend on the states of the fold layer and on the rules.
-pub(super) const READ_MODELS: [TableGroup; 2] = [CURRENT_SUBSCRIPTIONS, USER_ACCESS];
-const CURRENT_SUBSCRIPTIONS: TableGroup = TableGroup {
-    sql: Statement::new(
-        include_str!("../../../projections/current_subscriptions/sqlite.sql"),
-        include_str!("../../../projections/current_subscriptions/postgres.sql"),
-    ),
-    tables: &["current_subscriptions", "item_properties"],
-    suffix: "_g{g}",
-};
-const USER_ACCESS: TableGroup = TableGroup {
-    sql: Statement::new(
-        include_str!("../../../projections/user_access/sqlite.sql"),
-        include_str!("../../../projections/user_access/postgres.sql"),
-    ),
-    tables: &["user_access", "user_access_parts"],
-    suffix: "_g{g}",
-};
+/// Statements that create the tables of a fold layer, which depend on the log and the fold's version alone.
+const FOLD_LAYER: Statement = Statement::new(
+    include_str!("../../../projections/fold_layer/sqlite.sql"),
+    include_str!("../../../projections/fold_layer/postgres.sql"),
+);
+/// Tables of a fold layer.
+pub(super) const FOLD_LAYER_TABLES: [&str; 7] = [
+    "customers",
+    "timeline",
+    "subscription_customers",
+    "user_candidates",
+    "links",
+    "catalogue",
+    "parked",
+];
 /// Tables of earlier versions, which are dropped together with the generations of those versions.
 pub(super) const FORMER_TABLES: [&str; 1] = ["user_customers"];
 /// Beginning of the indexes, which are created after the rows were written.
@@ -94,10 +75,27 @@ pub(super) fn layer_suffix(layer: LayerId) -> String {
 }
 
 impl TableGroup {
+    /// Tables of a fold layer.
+    pub(super) fn fold_layer() -> Self {
+        Self { sql: FOLD_LAYER, tables: FOLD_LAYER_TABLES.to_vec(), suffix: "_{l}" }
+    }
+
+    /// Tables of a read model, whose rows depend on the states of the fold layer and on the rules.
+    pub(super) fn of(projection: &dyn Projection) -> Self {
+        let Definition { sqlite, postgres, tables } = projection.definition();
+        let tables = tables.iter().map(|table| table.name).collect();
+        Self { sql: Statement::new(sqlite, postgres), tables, suffix: "_g{g}" }
+    }
+
     /// Statements that create the tables, and those that create their indexes.
     pub(super) fn tables_and_indexes(&self, dialect: Dialect) -> (&'static str, &'static str) {
         let all = self.sql.text(dialect);
         all.split_at(all.find(INDEXES).unwrap_or(all.len()))
+    }
+
+    /// Statements that create the indexes, one by one.
+    pub(super) fn indexes(&self, dialect: Dialect) -> impl Iterator<Item = &'static str> {
+        self.tables_and_indexes(dialect).1.split(';').filter(|it| !it.trim().is_empty())
     }
 
     /// Template of a table's name.
@@ -106,45 +104,45 @@ impl TableGroup {
     }
 }
 
-/// Statements that create the tables of all groups, in both dialects.
-pub(super) fn schema_text() -> String {
-    let of_group = |group: &TableGroup| [group.sql.sqlite, group.sql.postgres].concat();
-    groups().map(of_group).collect()
+/// Statements that create the tables of a generation and its fold layer, in both dialects. They are part of the fingerprint
+/// of a generation.
+pub fn tables_schema(projections: Projections) -> String {
+    let of_group = |group: TableGroup| [group.sql.sqlite, group.sql.postgres].concat();
+    groups(projections).map(of_group).collect()
 }
 
 /// Names of all tables of a generation and its layer.
-pub(super) fn table_names() -> impl Iterator<Item = &'static str> {
-    groups().flat_map(|group| group.tables).copied()
+pub(super) fn table_names(projections: Projections) -> impl Iterator<Item = &'static str> {
+    groups(projections).flat_map(|group| group.tables)
 }
 
 /// Tables of the read models of a generation.
-pub(super) fn read_model_tables() -> impl Iterator<Item = &'static str> {
-    READ_MODELS.iter().flat_map(|group| group.tables).copied()
+pub(super) fn read_model_tables(projections: Projections) -> impl Iterator<Item = &'static str> {
+    let definitions = projections.iter().map(|it| it.definition());
+    definitions.flat_map(|it| it.tables).map(|table| table.name)
 }
 
-fn groups() -> impl Iterator<Item = &'static TableGroup> {
-    READ_MODELS.iter().chain([&FOLD_LAYER])
-}
-
-/// Group that has a table.
-fn group_of(table: &str) -> &'static TableGroup {
-    groups().find(|group| group.tables.contains(&table)).unwrap_or(&FOLD_LAYER)
+fn groups(projections: Projections) -> impl Iterator<Item = TableGroup> {
+    let of_read_models = projections.iter().map(|it| TableGroup::of(*it));
+    of_read_models.chain(std::iter::once_with(TableGroup::fold_layer))
 }
 
 /// Template of a table's name.
 pub(super) fn name_template(table: &str) -> String {
-    group_of(table).name_of(table)
+    let suffix = if FOLD_LAYER_TABLES.contains(&table) { "_{l}" } else { "_g{g}" };
+    format!("{table}{suffix}")
 }
 
 /// Names and types of the columns of a table of this program: the first two words of each line of its definition.
 pub(super) fn columns_of(
+    projections: Projections,
     dialect: Dialect,
     table: &str,
 ) -> impl Iterator<Item = (&'static str, &'static str)> {
     let begin = format!("CREATE TABLE {} (", name_template(table));
-    group_of(table)
-        .tables_and_indexes(dialect)
-        .0
+    let group = groups(projections).find(|group| group.tables.contains(&table));
+    let statements = group.map_or("", |group| group.tables_and_indexes(dialect).0);
+    statements
         .lines()
         .skip_while(move |line| *line != begin)
         .skip(1)

@@ -15,7 +15,6 @@ use super::row_values;
 use super::schema::GenerationSchema;
 use super::subscriptions::STAMP_COLUMNS;
 use super::tables::{bind_scope, bulk};
-use super::user_access_rows;
 use crate::ids::{CustomerId, Scope};
 use crate::projection::column::{Column, Value};
 use crate::projection::row::SubscriptionRow;
@@ -141,11 +140,16 @@ impl ReadModel {
         let mut access = UserAccess::default();
         for row in &rows {
             if let Some(stored) = row.get(STAMP_COLUMNS)? {
-                access = access.join(user_access_rows::decode(stored)?);
+                access = access.join(decode(stored)?);
             }
         }
         Ok((stamp, access))
     }
+}
+
+/// Access from its stored form.
+fn decode(stored: &str) -> Result<UserAccess, StoreError> {
+    UserAccess::from_stored(stored).map_err(StoreError::ReadModelDamaged)
 }
 
 fn in_order(
@@ -168,13 +172,13 @@ async fn read_users(
     accesses: &mut HashMap<&str, UserAccess>,
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = accesses.keys().copied().collect();
-    let rows = bulk(session, user_access_rows::sql::USERS, schema.tables, &ids, |to, id| {
+    let rows = bulk(session, sql::USERS, schema.tables, &ids, |to, id| {
         bind_scope(to, scope);
         to.text(*id);
     });
     for row in &rows.await? {
         if let Some(access) = accesses.get_mut(row.get::<&str, _>(2)?) {
-            *access = user_access_rows::decode(row.get(3)?)?;
+            *access = decode(row.get(3)?)?;
         }
     }
     Ok(())
@@ -187,15 +191,14 @@ async fn read_customers(
     scope: &Scope,
     accesses: &mut HashMap<&str, UserAccess>,
 ) -> Result<(), StoreError> {
-    let (ids, parts) =
-        (accesses.keys().copied().collect::<Vec<_>>(), user_access_rows::sql::PARTS_OF_CUSTOMERS);
+    let (ids, parts) = (accesses.keys().copied().collect::<Vec<_>>(), sql::PARTS_OF_CUSTOMERS);
     let rows = bulk(session, parts, schema.tables, &ids, |to, id| {
         bind_scope(to, scope);
         to.text(*id);
     });
     for row in &rows.await? {
         if let Some(access) = accesses.get_mut(row.get::<&str, _>(2)?) {
-            *access = std::mem::take(access).join(user_access_rows::decode(row.get(4)?)?);
+            *access = std::mem::take(access).join(decode(row.get(4)?)?);
         }
     }
     Ok(())
@@ -274,6 +277,14 @@ pub(in crate::store) mod sql {
             WHERE g.status = 'live' LIMIT CAST($1 AS bigint)";
 
     crate::store::db::statements! {
+        USERS [Text, Bool, Text] = sqlite "SELECT u.account, u.livemode, u.user_id, u.access FROM ({rows}) AS k
+            CROSS JOIN user_access_g{g} AS u ON u.account = k.column1 AND u.livemode = k.column2 AND u.user_id = k.column3",
+            postgres "SELECT u.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, user_id, access
+                FROM user_access_g{g} WHERE account = k.column1 AND livemode = k.column2 AND user_id = k.column3 OFFSET 0) AS u";
+        PARTS_OF_CUSTOMERS [Text, Bool, Text] = sqlite "SELECT p.account, p.livemode, p.customer_id, p.user_id, p.access FROM ({rows}) AS k
+            CROSS JOIN user_access_parts_g{g} AS p ON p.account = k.column1 AND p.livemode = k.column2 AND p.customer_id = k.column3",
+            postgres "SELECT p.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id, user_id, access
+                FROM user_access_parts_g{g} WHERE account = k.column1 AND livemode = k.column2 AND customer_id = k.column3 OFFSET 0) AS p";
         /// Finds the rows of each holder by the index: CROSS JOIN enforces that in SQLite, OFFSET in PostgreSQL.
         ACCESS_ROWS [Text, Bool, Text] = sqlite "SELECT {columns} FROM ({rows}) AS k CROSS JOIN current_subscriptions_g{g} AS s
             ON s.account = k.column1 AND s.livemode = k.column2 AND s.{holder} = k.column3",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
+use subledger::projection::read_model::PROJECTIONS;
 use subledger::store::SubscriptionFilter;
 
 use super::*;
@@ -107,7 +108,12 @@ async fn a_suspicion_without_damage_changes_nothing() {
     server.receive(Event { id: "evt_2", status: "canceled", ..Event::default() }.body()).await;
     let after = live().await;
     assert_eq!((after.id, after.created_at), (before.id, before.created_at));
-    let nothing = server.store().read_model.find_damage(projector::can_fold).await.unwrap();
+    let nothing = server
+        .store()
+        .read_model
+        .find_damage(|it| projector::can_fold(PROJECTIONS, it))
+        .await
+        .unwrap();
     assert_eq!(nothing, None);
     server.stop().await;
 }

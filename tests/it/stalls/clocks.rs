@@ -6,9 +6,10 @@ use subledger::audit::{self, Past, Subject, SubjectKind};
 use subledger::clock::Clock;
 use subledger::ids::{AccountId, Scope};
 use subledger::projection::Logic;
+use subledger::projection::read_model::PROJECTIONS;
 use subledger::projector::{self, FollowerState, Projector};
 use subledger::store::{
-    BeginOutcome, GenerationLogic, GenerationStatus, OpenMode, ReadModel, Store,
+    BeginOutcome, GenerationLogic, GenerationStatus, OpenMode, Store, tables_schema,
 };
 use subledger::time::ReceivedAt;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +73,7 @@ async fn a_killed_rebuild_of_a_clock_that_was_ahead_does_not_block_the_next_one(
     let (model, stop) = (&ledger.store.read_model, CancellationToken::new());
     let logic = Logic::default();
     let stored = GenerationLogic {
-        fingerprint: logic.fingerprint(&ReadModel::schema()),
+        fingerprint: logic.fingerprint(&tables_schema(PROJECTIONS)),
         fold_version: 1,
         policy: String::new(),
         user_keys: String::new(),

@@ -8,7 +8,7 @@ use subledger::store::{
 };
 use subledger::time::StripeTime;
 
-use super::read_model::{fold, live, row, scope, text};
+use super::read_model::{fold, live, made, row, scope, text};
 
 const NOW: StripeTime = StripeTime(1_700_000_000);
 
@@ -70,7 +70,7 @@ async fn the_answer_about_access_is_what_the_rows_say_one_by_one_at_every_instan
     let one = item("price_1", "prod_1", Some("pro"));
     let two = item("price_2", "prod_2", Some("it's \"Zoë\"\\"));
     let batch = FoldBatch {
-        rows: vec![
+        rows: made(vec![
             of_user("sub_1", true, until(0), &[("items", items(&[one.clone(), two.clone()]))]),
             of_user("sub_2", true, until(60), &[("items", items(&[two.clone(), one.clone()]))]),
             of_user("sub_3", false, Value::Null, &[("items", items(std::slice::from_ref(&two)))]),
@@ -83,7 +83,7 @@ async fn the_answer_about_access_is_what_the_rows_say_one_by_one_at_every_instan
                 &[("items", items(&[item("price_1", "prod_2", None)]))],
             ),
             row("sub_7", &[("user_id", text("user_2")), ("items", items(&[one]))]),
-        ],
+        ]),
         ..FoldBatch::default()
     };
     let (ledger, _) = live(&batch).await;
@@ -124,10 +124,13 @@ async fn a_list_by_an_item_goes_by_what_the_rows_have_now_and_comes_in_pages() {
         of_user(&format!("sub_{number:02}"), number.is_multiple_of(2), Value::Null, &given)
     };
     let rows = (0..17).map(|number| of_price(number, "price_base")).collect();
-    let (ledger, lease) = live(&FoldBatch { rows, ..FoldBatch::default() }).await;
+    let (ledger, lease) = live(&FoldBatch { rows: made(rows), ..FoldBatch::default() }).await;
     // Three have another price since then.
     let rows = [2, 3, 16].map(|number| of_price(number, "price_new")).to_vec();
-    assert!(fold(&ledger.store, &lease, 6, &FoldBatch { rows, ..FoldBatch::default() }).await);
+    assert!(
+        fold(&ledger.store, &lease, 6, &FoldBatch { rows: made(rows), ..FoldBatch::default() })
+            .await
+    );
     let ids = async |price: &str, active: Option<bool>| {
         let item = ItemFilter { price_id: Some(price.to_owned()), ..ItemFilter::default() };
         let filter = SubscriptionFilter {
@@ -169,7 +172,8 @@ async fn items_that_were_cut_short_make_the_answer_incomplete_only_where_they_ma
         of_user(id, true, Value::Null, &[&cut[..], given].concat())
     };
     let known = items(&[item("price_1", "prod_1", None)]);
-    let batch = FoldBatch { rows: vec![cut("sub_1", &[("items", known)])], ..FoldBatch::default() };
+    let batch =
+        FoldBatch { rows: made(vec![cut("sub_1", &[("items", known)])]), ..FoldBatch::default() };
     let (ledger, _) = live(&batch).await;
     for (price, grant, incomplete) in [
         (None, Grant::Endless, false),
@@ -189,7 +193,7 @@ async fn pages_of_a_holder_follow_one_another_without_gap_or_overlap() {
         let entitled = number % 3 == 0;
         of_user(&format!("sub_{number:02}"), entitled, Value::Null, &[])
     });
-    let (ledger, _) = live(&FoldBatch { rows: rows.collect(), ..FoldBatch::default() }).await;
+    let (ledger, _) = live(&FoldBatch { rows: made(rows.collect()), ..FoldBatch::default() }).await;
     let customer = AccessHolder::Customer("cus_1".into());
     for holder in [AccessHolder::User("user_1".to_owned()), customer] {
         let question = AccessQuestion { holder, ..of(ItemFilter::default()) };

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::catalogue::{CatalogueEntry, NameRank};
 use subledger::projection::column::Value;
+use subledger::projection::current_subscriptions::CurrentSubscriptions;
 use subledger::projection::observe::PaymentLink;
+use subledger::projection::read_model::MadeRows;
 use subledger::projection::row::{ItemRow, SubscriptionRow};
 use subledger::projection::user_candidate::{CandidateSource, UserCandidate};
 use subledger::store::{
@@ -74,6 +76,33 @@ pub(super) fn row(id: &str, given: &[(&str, Value)]) -> Vec<Value> {
         .collect()
 }
 
+/// Rows of subscriptions, and the properties of their items. The columns are those of [`SubscriptionRow`].
+pub(super) fn made(rows: Vec<Vec<Value>>) -> Vec<MadeRows> {
+    let mut made = MadeRows::new(&CurrentSubscriptions);
+    for row in rows {
+        let value = |name| {
+            let at = SubscriptionRow::COLUMNS.iter().position(|column| column.name == name);
+            row[at.unwrap()].clone()
+        };
+        let key = ["account", "livemode", "customer_id", "subscription_id"].map(value);
+        let Value::Json(items) = value("items") else { panic!("the items are JSON") };
+        let items: Vec<ItemRow> = serde_json::from_str(&items).unwrap();
+        let properties = items.iter().flat_map(|item| {
+            let ItemRow { price_id, product_id, lookup_key, .. } = item;
+            [("price_id", price_id), ("product_id", product_id), ("lookup_key", lookup_key)]
+        });
+        for (name, value) in properties {
+            let Some(value) = value else { continue };
+            let property = key.iter().cloned().chain([text(name), text(value)]);
+            made.tables[1].push(property.collect());
+        }
+        let stored = SubscriptionRow::COLUMNS.iter().zip(row);
+        let stored = stored.filter(|(column, _)| !SubscriptionRow::JOINED.contains(&column.name));
+        made.tables[0].push(stored.map(|(_, value)| value).collect());
+    }
+    vec![made]
+}
+
 pub(super) fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
@@ -134,17 +163,18 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
         item("si_2", "prod_2", "price_2"),
         item("si_0", "prod_3", "price_3"),
     ];
+    let of_subscription = row(
+        "sub_1",
+        &[
+            ("product_id", text("prod_1")),
+            ("price_id", text("price_1")),
+            ("price_nickname", text("what it was called when it was bought")),
+            ("items", Value::Json(serde_json::to_string(&items).unwrap())),
+        ],
+    );
     let batch = FoldBatch {
         folded_received_at: ReceivedAt(77),
-        rows: vec![row(
-            "sub_1",
-            &[
-                ("product_id", text("prod_1")),
-                ("price_id", text("price_1")),
-                ("price_nickname", text("what it was called when it was bought")),
-                ("items", Value::Json(serde_json::to_string(&items).unwrap())),
-            ],
-        )],
+        rows: made(vec![of_subscription.clone()]),
         timeline: vec![
             entry("cus_1", Some("sub_1"), 1),
             entry("cus_1", None, 2),
@@ -163,7 +193,7 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
     let (stamp, rows) = ledger.store.read_model.subscriptions(&filter, None, 10).await.unwrap();
     assert_eq!((stamp.generation, stamp.position), (1, Position(5)));
     assert_eq!(stamp.folded_received_at, ReceivedAt(77));
-    let mut expected = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
+    let mut expected = SubscriptionRow::from_values(of_subscription.clone()).unwrap();
     expected.product_name = Some("Gold".to_owned());
     expected.price_nickname = Some("Gold, monthly".to_owned());
     items[0].product_name = Some("Gold".to_owned());
@@ -176,7 +206,7 @@ async fn a_row_is_read_as_it_was_folded_with_what_the_view_joins() {
 
     // Whoever knows the names puts the same ones into the row.
     let catalogue = ledger.store.read_model.catalogue(1, &rows).await.unwrap();
-    let mut named = SubscriptionRow::from_values(batch.rows[0].clone()).unwrap();
+    let mut named = SubscriptionRow::from_values(of_subscription.clone()).unwrap();
     catalogue.apply_names(&mut named);
     (named.event_count, named.parked) = (2, 1);
     assert_eq!(named, expected);
@@ -205,7 +235,7 @@ fn parked(position: i64) -> Parked {
 async fn what_is_folded_twice_is_there_once() {
     let batch = FoldBatch {
         states: vec![(customer("cus_1"), vec![1, 2, 3]), (customer("cus_2"), Vec::new())],
-        rows: vec![row("sub_1", &[]), row("sub_2", &[])],
+        rows: made(vec![row("sub_1", &[]), row("sub_2", &[])]),
         timeline: vec![entry("cus_1", Some("sub_1"), 1)],
         parked: vec![parked(2), parked(3)],
         ..FoldBatch::default()
@@ -224,7 +254,7 @@ async fn what_is_folded_twice_is_there_once() {
 
     let later = FoldBatch {
         states: vec![(customer("cus_1"), vec![9])],
-        rows: vec![row("sub_1", &[("status", text("canceled"))])],
+        rows: made(vec![row("sub_1", &[("status", text("canceled"))])]),
         ..FoldBatch::default()
     };
     assert!(fold(&ledger.store, &lease, 6, &later).await);
@@ -245,7 +275,7 @@ async fn a_name_in_the_catalogue_does_not_depend_on_the_order_of_arrival() {
     let names = [name("Silver", 1, "evt_9"), name("Gold", 2, "evt_2"), name("Old", 2, "evt_1")];
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
         let batch = FoldBatch {
-            rows: vec![row("sub_1", &[("product_id", text("prod_1"))])],
+            rows: made(vec![row("sub_1", &[("product_id", text("prod_1"))])]),
             catalogue: order.map(|index| names[index].clone()).to_vec(),
             ..FoldBatch::default()
         };
@@ -268,7 +298,7 @@ async fn a_batch_of_many_rows_is_written_whole() {
     let many = 3_000;
     let batch = FoldBatch {
         states: (0..many).map(|it| (customer(&format!("cus_{it}")), vec![7; 50])).collect(),
-        rows: (0..many).map(|it| row(&format!("sub_{it:05}"), &[])).collect(),
+        rows: made((0..many).map(|it| row(&format!("sub_{it:05}"), &[])).collect()),
         timeline: (0..many).map(|it| entry("cus_1", Some("sub_00001"), it)).collect(),
         ..FoldBatch::default()
     };
@@ -296,7 +326,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
     let now = StripeTime(1_700_000_000);
     let until = |seconds| ("entitled_until", Value::Instant(StripeTime(now.0 + seconds)));
     let batch = FoldBatch {
-        rows: vec![
+        rows: made(vec![
             row("sub_1", &[("user_id", text("1")), until(1), ("status", text("active"))]),
             row("sub_2", &[("user_id", text("1")), until(0), ("status", text("past_due"))]),
             row("sub_3", &[("user_id", text("2")), ("entitled_until", Value::Null)]),
@@ -306,7 +336,7 @@ async fn a_filter_narrows_by_each_of_its_fields() {
                 &[("livemode", Value::Bool(false)), ("customer_id", text("cus_5")), until(1)],
             ),
             row("sub_6", &[("account", text("acct_1")), until(-1)]),
-        ],
+        ]),
         candidates: vec![
             (customer("cus_1"), candidate(CandidateSource::CustomerMetadata, "user_id")),
             (customer("cus_2"), candidate(CandidateSource::CheckoutReference, "")),

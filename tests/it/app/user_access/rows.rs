@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use subledger::clock::Clock;
 use subledger::ids::{CustomerKey, Position, Scope};
 use subledger::projection::Logic;
+use subledger::projection::read_model::MadeRows;
 use subledger::projection::row::SubscriptionRow;
-use subledger::projection::user_access::{Asked, UserAccess};
+use subledger::projection::user_access::{AccessOfUsers, Asked, UserAccess, part_rows};
 use subledger::simulate::{self, Plan};
-use subledger::store::{AccessHolder, CustomerAccess, FoldBatch, FoldOutcome};
+use subledger::store::{AccessHolder, FoldBatch, FoldOutcome};
 use subledger::time::StripeTime;
 
 use crate::ledger::{append, rebuild, rows};
@@ -40,11 +41,13 @@ async fn a_hundred_thousand_dead_subscriptions_deny_nobody_who_pays() {
     let (_, lease) = crate::store::begin(store, &logic, ("me", Clock::System.now(), 600)).await;
     let mut position = 0;
     let mut fold = async |customers: Vec<(String, Vec<SubscriptionRow>)>| {
-        let access = customers.into_iter().map(|(customer, rows)| {
+        let mut made = MadeRows::new(&AccessOfUsers);
+        for (customer, rows) in customers {
             let key = CustomerKey { scope: scope.clone(), customer: customer.as_str().into() };
-            CustomerAccess::new(key, &rows).unwrap()
-        });
-        let batch = FoldBatch { access: access.collect(), ..FoldBatch::default() };
+            made.tables[0].extend(part_rows(&key, &rows).unwrap());
+            made.customers.push(key);
+        }
+        let batch = FoldBatch { rows: vec![made], ..FoldBatch::default() };
         let (from, to) = (Position(position), Position(position + 1));
         let folded = store.read_model.fold_commit(&lease, from, to, [1; 32], &batch).await;
         assert_eq!(folded.unwrap(), FoldOutcome::Committed);

@@ -27,8 +27,10 @@ async fn a_swap_keeps_the_previous_generation_and_drops_older_ones() {
     let mut last = None;
     for number in 1..=3 {
         let (_, lease) = begin(&ledger.store, &number.to_string()).await;
-        let batch =
-            FoldBatch { rows: vec![row(&format!("sub_{number}"), &[])], ..FoldBatch::default() };
+        let batch = FoldBatch {
+            rows: made(vec![row(&format!("sub_{number}"), &[])]),
+            ..FoldBatch::default()
+        };
         assert!(fold(&ledger.store, &lease, number, &batch).await);
         if let Some(live) = model.live().await.unwrap() {
             assert_eq!(live.id, number - 1, "nothing changes before the swap");
@@ -67,7 +69,7 @@ async fn whoever_lost_the_lease_writes_nothing() {
     let ledger = Ledger::new().await;
     let model = &ledger.store.read_model;
     let (generation, old) = begin(&ledger.store, "one").await;
-    let batch = FoldBatch { rows: vec![row("sub_1", &[])], ..FoldBatch::default() };
+    let batch = FoldBatch { rows: made(vec![row("sub_1", &[])]), ..FoldBatch::default() };
     let later = |seconds: i64| ReceivedAt(NOON.0 + seconds * 1_000_000);
     let id = generation.id;
     assert_eq!(model.lease_take(id, "other", later(9), 10).await.unwrap(), None);
@@ -94,11 +96,13 @@ async fn a_fold_that_fails_leaves_rows_and_checkpoint_as_they_were() {
     let (_, lease) = begin(&ledger.store, "one").await;
     let batch = FoldBatch {
         states: vec![(customer("cus_1"), vec![1])],
-        rows: vec![row("sub_1", &[("status", Value::Null)])],
+        rows: made(vec![row("sub_1", &[("status", Value::Null)])]),
         ..FoldBatch::default()
     };
     model.fold_commit(&lease, Position(0), Position(1), [0; 32], &batch).await.unwrap_err();
-    let short = FoldBatch { rows: vec![vec![Value::Null]], ..FoldBatch::default() };
+    let mut short = MadeRows::new(&CurrentSubscriptions);
+    short.tables[0] = vec![vec![Value::Null]];
+    let short = FoldBatch { rows: vec![short], ..FoldBatch::default() };
     model.fold_commit(&lease, Position(0), Position(1), [0; 32], &short).await.unwrap_err();
     assert_eq!(model.generations().await.unwrap()[0].position, Position::ZERO);
     assert_eq!(model.states(lease.tables(), &[customer("cus_1")]).await.unwrap(), HashMap::new());
