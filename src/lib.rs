@@ -53,8 +53,9 @@
 //! | [`ids`], [`time`], [`clock`] | types that all modules share; only [`clock`] reads a clock |
 //!
 //! `migrations/` holds the tables of the log, to which migrations are only added. `projections/` holds the tables of
-//! the fold layer and of the read model, and the policy, which may be edited freely, because a rebuild creates the tables
-//! again.
+//! the fold layer and of each read model, and the policy, which may be edited freely, because a rebuild creates the tables
+//! again. A read model is a folder there, a module that implements [`projection::read_model::Projection`], and a line in
+//! [`projection::read_model::PROJECTIONS`]; everything else follows from the description of its tables.
 //!
 //! # Invariants
 //!
@@ -139,7 +140,7 @@
 //!
 //! The application asks [`store::ReadModel::user_access`]. The read model `user_access` has one row for each user, joined
 //! from one part for each of the user's customers ([`projection::user_access`]). The parts of a customer are written
-//! together with its subscriptions, and with them the rows of all users that gain or lose one. So the answer is one row,
+//! in the transaction of its subscriptions, and with them the rows of all users that gain or lose one. So the answer is one row,
 //! whatever the number of subscriptions, and a subscription that moves to another user changes both rows at once.
 //!
 //! For people, [`store::ReadModel::access`] answers with the subscriptions, in one statement, which sees one state of the
@@ -158,7 +159,11 @@
 //! If only the rules differ, the generation stands over the **fold layer** of the live one, and its rows are made from
 //! the states of the customers, in pages and on all processors. A state knows no policy and no clock. States that change
 //! meanwhile belong to events after the position that the layer had at the beginning; their customers get their rows
-//! again afterwards.
+//! again afterwards. Rows that are joined over several customers are made last, in the order of their keys.
+//!
+//! A read model whose logic and tables are the same is not made again: the new generation **shares** its tables with the
+//! live one. Only the live generation writes to shared tables. So a generation that becomes live continues from the
+//! position of the one that was live before it, and no reader goes back in time.
 //!
 //! If the fold differs, the generation gets a layer of its own, and the log is folded in memory, in chunks that all
 //! processors share: joining is commutative, so no chunk waits for another. What grows with the events (timelines, links) is written from time to

@@ -128,6 +128,8 @@ fn write_tables(list: &Projections, out: &mut impl Write) -> io::Result<()> {
             )?,
         }
     }
+    write_shared(&list.data, out)?;
+    write_parked_customers(list, out)?;
     if list.parked.is_empty() {
         return Ok(());
     }
@@ -138,6 +140,36 @@ fn write_tables(list: &Projections, out: &mut impl Write) -> io::Result<()> {
             event.event_id.to_string(),
             event.r#type.clone(),
             event.reason.clone(),
+        ];
+        output::add_row(&mut parked, row);
+    }
+    writeln!(out)?;
+    output::write_table(&parked, out)
+}
+
+/// Writes which read models a generation has left as they were.
+fn write_shared(generations: &[GenerationView], out: &mut impl Write) -> io::Result<()> {
+    for generation in generations {
+        let shared = generation.read_models.iter().filter(|it| it.made_by != generation.generation);
+        for read_model in shared {
+            let (id, name, made_by) = (generation.generation, &read_model.name, read_model.made_by);
+            writeln!(out, "\ngeneration {id} has {name} as generation {made_by} made it")?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the customers whose rows cannot be made in one read model.
+fn write_parked_customers(list: &Projections, out: &mut impl Write) -> io::Result<()> {
+    if list.parked_customers.is_empty() {
+        return Ok(());
+    }
+    let mut parked = output::table(&["read model", "customer", "reason"]);
+    for customer in &list.parked_customers {
+        let row = [
+            customer.read_model.clone(),
+            customer.customer_id.to_string(),
+            visible(&customer.reason).to_string(),
         ];
         output::add_row(&mut parked, row);
     }

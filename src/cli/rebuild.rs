@@ -1,5 +1,7 @@
 //! `rebuild`: builds a new generation of the read model, compares it with the live one, and swaps them.
 
+use clap::builder::PossibleValuesParser;
+
 use super::Context;
 use super::diff::DiffWriter;
 use super::output::{Format, FormatArgs};
@@ -7,6 +9,7 @@ use super::progress::RebuildProgress;
 use super::report::{Exit, print_message};
 use super::signals;
 use crate::config::MemorySettings;
+use crate::projection::read_model::PROJECTIONS;
 use crate::projector::{
     self, FromLog, Listing, RebuildEvent, RebuildMode, RebuildOptions, RebuildPlan, RebuildSource,
 };
@@ -18,6 +21,10 @@ const EXAMPLES: usize = 3;
 /// Exit status: 0 whether anything changes or not.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
+    /// Read model to make again, together with those whose rules differ [default: those that differ, or all if none does]
+    #[arg(value_name = "NAME", value_parser = read_model_names(), conflicts_with = "from_log")]
+    read_model: Option<String>,
+
     /// Show what would change, without replacing the live read model
     #[arg(long)]
     dry_run: bool,
@@ -86,7 +93,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         &logic,
         clock,
         &stop,
-        RebuildOptions { mode, listing, memory: args.memory.memory, from_log: args.from_log },
+        RebuildOptions {
+            mode,
+            listing,
+            memory: args.memory.memory,
+            from_log: args.from_log,
+            read_model: args.read_model.as_deref().and_then(find_read_model),
+        },
         on_event,
     )
     .await;
@@ -98,6 +111,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     print_message(&format!("generation {} {ending}: {rebuilt}", rebuilt.generation));
     printed?;
     Ok(Exit::Done)
+}
+
+/// Names of the read models, of which a person can choose one.
+fn read_model_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(PROJECTIONS.iter().map(|projection| projection.name()))
+}
+
+fn find_read_model(name: &str) -> Option<&'static str> {
+    PROJECTIONS.iter().map(|projection| projection.name()).find(|it| *it == name)
 }
 
 /// Refuses to replace a read model that has events which the log lacks. It may be the only copy of them.

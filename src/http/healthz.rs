@@ -26,6 +26,12 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
         let parked = status.parked;
         reasons.push(format!("{parked} events could not be folded; /v1/projections lists them"));
     }
+    if status.parked_customers > 0 {
+        let parked = status.parked_customers;
+        reasons.push(format!(
+            "the rows of {parked} customers could not be made; /v1/projections lists them"
+        ));
+    }
     reasons.extend(waiting_reason(app.thin.counts(app.mode), app.sync.is_some()));
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&status));

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub projection_lag_seconds: Gauge<f64, AtomicU64>,
     /// Events that could not be folded.
     pub projection_parked: Gauge,
+    /// Customers whose rows could not be made, once for each read model.
+    pub projection_parked_customers: Gauge,
     /// Thin events that wait to be fetched, by mode.
     thin_events_waiting: Family<[(&'static str, &'static str); 1], Gauge>,
 }
@@ -130,6 +132,11 @@ impl Metrics {
             projection_parked: register!(
                 "projection_parked",
                 "Events that could not be folded",
+                Gauge::default()
+            ),
+            projection_parked_customers: register!(
+                "projection_parked_customers",
+                "Customers whose rows could not be made, once for each read model",
                 Gauge::default()
             ),
             thin_events_waiting: register!(

@@ -29,6 +29,7 @@ pub(super) async fn get(State(app): SharedState) -> Result<impl IntoResponse, Pr
     metrics.projection_position.set(status.position.0);
     metrics.projection_lag_seconds.set(status.lag_seconds(now));
     metrics.projection_parked.set(status.parked);
+    metrics.projection_parked_customers.set(status.parked_customers);
     for mode in [Mode::Live, Mode::Test] {
         metrics.set_thin_events_waiting(mode, app.thin.counts(mode).waiting);
     }

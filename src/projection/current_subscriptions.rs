@@ -58,6 +58,10 @@ impl Projection for CurrentSubscriptions {
         "current_subscriptions"
     }
 
+    fn version(&self) -> i64 {
+        1
+    }
+
     fn definition(&self) -> Definition {
         Definition {
             sqlite: include_str!("../../projections/current_subscriptions/sqlite.sql"),

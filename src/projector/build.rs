@@ -111,11 +111,20 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
             let swapped =
                 self.store.read_model.generation_complete(self.leased.lease(), not_behind);
             match swapped.await? {
-                SwapOutcome::Live => return Ok(()),
+                SwapOutcome::Live => break,
                 SwapOutcome::Behind => {}
                 SwapOutcome::TakenOver => return Err(self.taken_over()),
             }
         }
+        // Where it shares tables with the generation that was live, it goes on from that one's position.
+        let before = self.leased.position;
+        self.leased.read_position(self.store).await?;
+        if self.leased.position < before
+            && let Err(error) = self.catch_up().await
+        {
+            tracing::warn!(%error, "the new generation is live, and not caught up yet: {error}");
+        }
+        Ok(())
     }
 
     /// Releases the generation.
@@ -185,7 +194,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         customers: i64,
     ) -> Result<(), RebuildError> {
         let (read_model, tables) = (self.store.read_model.clone(), self.leased.lease().tables());
-        let mut batches = Batches::of_states(read_model, tables, self.leased.maker().clone());
+        let mut batches = Batches::of_states(read_model, tables, self.leased.own_maker());
         let mut made = 0;
         while let Some(batch) = batches.next().await? {
             self.customers = Some(CustomersDone { done: made, total: customers.max(made) });
@@ -209,7 +218,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
     /// Makes the rows that are joined from others, which are all written.
     async fn join_rows(&mut self) -> Result<(), RebuildError> {
         let (read_model, tables) = (self.store.read_model.clone(), self.leased.lease().tables());
-        for joining in read_model.joinings() {
+        for joining in read_model.joinings(tables) {
             let (store, lease) = (self.store, self.leased.lease().clone());
             if !store.read_model.index_for_join(&lease, joining).await? {
                 return Err(self.taken_over());
@@ -264,7 +273,7 @@ impl<'a, T: FnMut(RebuildEvent<'_>)> Build<'a, T> {
         for batch in unkeyed {
             self.write_one(batch).await?;
         }
-        let mut batches = Batches::of_fold(customers, self.leased.maker().clone());
+        let mut batches = Batches::of_fold(customers, self.leased.own_maker());
         while let Some(Batch { rows, .. }) = batches.next().await? {
             self.write_one(rows).await?;
         }

@@ -202,6 +202,7 @@ impl Follower {
             return Ok(());
         };
         self.set_state(FollowerState::Following);
+        let mut has_folded = false;
         loop {
             // Marked before the scan, so that an append during it ends the wait below.
             self.appended.mark_unchanged();
@@ -217,13 +218,19 @@ impl Follower {
             match leased.step(&self.store, seen).await? {
                 FoldStep::Fenced => return Ok(()),
                 FoldStep::CaughtUp => {
+                    if std::mem::take(&mut has_folded) {
+                        self.count_parked_customers(&live).await?;
+                    }
                     self.status.send_modify(|status| status.behind_since = None);
                     self.wait_for_events().await;
                 }
-                FoldStep::Folded { parked } => self.status.send_modify(|status| {
-                    status.position = leased.position;
-                    status.parked += i64::try_from(parked).unwrap_or(i64::MAX);
-                }),
+                FoldStep::Folded { parked } => {
+                    has_folded = true;
+                    self.status.send_modify(|status| {
+                        status.position = leased.position;
+                        status.parked += i64::try_from(parked).unwrap_or(i64::MAX);
+                    });
+                }
             }
         }
     }
@@ -317,10 +324,17 @@ impl Follower {
         Ok(live.is_some_and(|live| live.id == leased.generation) && leased.heartbeat.beat().await?)
     }
 
+    async fn count_parked_customers(&self, live: &Generation) -> Result<(), StoreError> {
+        let count = self.store.read_model.parked_customer_count(live).await?;
+        self.status.send_modify(|status| status.parked_customers = count);
+        Ok(())
+    }
+
     async fn publish_status(&mut self, live: &Generation) -> Result<(), StoreError> {
         let own = self.status.borrow().rebuilding.and_then(|it| it.generation);
         self.live_watch.see(live, own);
         let parked = self.store.read_model.parked_count(live.id).await?;
+        self.count_parked_customers(live).await?;
         let rebuilding = self.rebuild.is_some();
         self.status.send_modify(|status| {
             // Together with the live generation: a caller that waits for a rebuild waits for its rows.

@@ -147,7 +147,10 @@ impl LeasedGeneration {
             folded: Position::ZERO,
             layer_position: Position::ZERO,
             heartbeat: Heartbeat::new(&store.read_model, lease, clock),
-            maker: RowMaker { projections: store.read_model.projections(), logic: logic.clone() },
+            maker: RowMaker {
+                projections: store.read_model.projections().to_vec(),
+                logic: logic.clone(),
+            },
             fold: None,
             next: None,
             committing: None,
@@ -178,9 +181,21 @@ impl LeasedGeneration {
         self.heartbeat.lease()
     }
 
-    /// Maker of the rows, with the logic that the generation is folded with.
-    pub(super) fn maker(&self) -> &RowMaker {
-        &self.maker
+    /// Maker of the rows in tables that this generation makes itself, and shares with no earlier one.
+    pub(super) fn own_maker(&self) -> RowMaker {
+        let projections = self.lease().tables().own_projections().collect();
+        RowMaker { projections, logic: self.maker.logic.clone() }
+    }
+
+    /// Reads the position of the generation, which another transaction has changed.
+    pub(super) async fn read_position(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.finish_commit().await?;
+        let generations = store.read_model.generations().await?;
+        if let Some(generation) = generations.iter().find(|it| it.id == self.generation) {
+            (self.position, self.folded) = (generation.position, generation.position);
+        }
+        (self.fold, self.next) = (None, None);
+        self.read_layer_position(store).await
     }
 
     /// Moves the position of the generation to that of its layer, whose states all rows were made from. They may have

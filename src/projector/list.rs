@@ -9,10 +9,12 @@ use super::lease_watch::seems_held;
 use super::progress::{BuildProgress, RebuildStatus};
 use super::rebuild::can_fold;
 use super::status::ProjectorHandle;
-use crate::ids::{EventId, Position};
+use crate::ids::{CustomerId, EventId, Position};
 use crate::projection::Logic;
 use crate::projection::policy::RuleChange;
-use crate::store::{Generation, GenerationId, GenerationStatus, Parked, Store, StoreError};
+use crate::store::{
+    Generation, GenerationId, GenerationStatus, Parked, ParkedCustomer, Store, StoreError,
+};
 use crate::time::ReceivedAt;
 
 /// Number of parked events in the list, at most.
@@ -25,6 +27,8 @@ pub struct Projections {
     pub data: Vec<GenerationView>,
     /// The first of the parked events.
     pub parked: Vec<ParkedView>,
+    /// The first of the customers whose rows cannot be made in one read model.
+    pub parked_customers: Vec<ParkedCustomerView>,
 }
 
 /// Generation in the list.
@@ -46,6 +50,10 @@ pub struct GenerationView {
     pub lag_seconds: f64,
     /// Number of parked events.
     pub parked: i64,
+    /// Number of customers whose rows cannot be made, once for each read model.
+    pub parked_customers: i64,
+    /// Its read models.
+    pub read_models: Vec<ReadModelView>,
     /// Text of its policy.
     pub policy: String,
     /// Its metadata keys that hold the id of a user; the first that has a value counts.
@@ -60,6 +68,32 @@ pub struct GenerationView {
     /// Status of the rebuild that builds it; none if no process does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildStatus>,
+}
+
+/// Read model of a generation in the list.
+#[derive(Debug, Serialize)]
+pub struct ReadModelView {
+    /// Name.
+    pub name: String,
+    /// Generation that made its tables. Another one than its own means that it was left as it was.
+    pub made_by: GenerationId,
+    /// Fingerprint of the logic that made its rows.
+    pub fingerprint: String,
+}
+
+/// Customer whose rows cannot be made in one read model.
+#[derive(Debug, Serialize)]
+pub struct ParkedCustomerView {
+    /// Read model.
+    pub read_model: String,
+    /// Account of the customer; empty for the platform's own.
+    pub account: String,
+    /// Live or test mode.
+    pub livemode: bool,
+    /// Customer.
+    pub customer_id: CustomerId,
+    /// Reason.
+    pub reason: String,
 }
 
 /// Parked event in the list.
@@ -83,11 +117,15 @@ pub async fn list(
     follower: Option<&ProjectorHandle>,
 ) -> Result<Projections, StoreError> {
     let size = store.log.head().await?.size;
-    let mut projections = Projections { data: Vec::new(), parked: Vec::new() };
+    let mut projections =
+        Projections { data: Vec::new(), parked: Vec::new(), parked_customers: Vec::new() };
     for generation in store.read_model.generations().await? {
         if generation.status == GenerationStatus::Live {
             let parked = store.read_model.parked(generation.id, PARKED_MAX).await?;
             projections.parked = parked.into_iter().map(ParkedView::from).collect();
+            let customers = store.read_model.parked_customers(&generation, PARKED_MAX).await?;
+            projections.parked_customers =
+                customers.into_iter().map(ParkedCustomerView::from).collect();
         }
         projections.data.push(view(store, generation, size, now, follower).await?);
     }
@@ -107,6 +145,13 @@ async fn view(
         _ => store.log.headers_at(&[generation.position.next()]).await?,
     };
     let parked = store.read_model.parked_count(generation.id).await?;
+    let parked_customers = store.read_model.parked_customer_count(&generation).await?;
+    let read_models = generation.read_models.iter().map(|it| ReadModelView {
+        name: it.name.clone(),
+        made_by: it.made_by,
+        fingerprint: it.fingerprint.clone(),
+    });
+    let read_models = read_models.collect();
     let own = follower.and_then(|it| it.status().rebuilding);
     let own = own.filter(|it| it.generation == Some(generation.id));
     let logic = logic_of(&generation).ok();
@@ -129,6 +174,8 @@ async fn view(
         lag_events,
         lag_seconds: seconds(waiting_micros),
         parked,
+        parked_customers,
+        read_models,
         rule_changes: logic.map(|it| Logic::default().changes_to(&it)),
         configured: follower.map(|it| {
             let logic = it.logic();
@@ -166,6 +213,19 @@ fn rebuild_of_another(
 #[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
 fn seconds(micros: i64) -> f64 {
     micros.max(0) as f64 / 1e6
+}
+
+impl From<ParkedCustomer> for ParkedCustomerView {
+    fn from(parked: ParkedCustomer) -> Self {
+        let ParkedCustomer { customer, read_model, reason } = parked;
+        Self {
+            read_model,
+            account: customer.scope.account.to_string(),
+            livemode: customer.scope.livemode,
+            customer_id: customer.customer,
+            reason,
+        }
+    }
 }
 
 impl From<Parked> for ParkedView {

@@ -50,7 +50,7 @@ pub use diff::{DiffEvent, DiffSummary, Listing};
 pub use follow::Projector;
 pub use generation::logic_of;
 pub(crate) use incremental::encode_state;
-pub use list::{GenerationView, ParkedView, Projections, list};
+pub use list::{GenerationView, ParkedCustomerView, ParkedView, Projections, ReadModelView, list};
 pub use live::find_live;
 pub use lost_log::{LogLost, find_lost_log};
 pub use memory::MemoryLimit;

@@ -33,7 +33,7 @@ pub async fn rebuild(
 ) -> Result<Rebuilt, RebuildError> {
     // First, because the new generation needs the space.
     store.read_model.abandoned_drop(clock.now()).await?;
-    let plan = RebuildPlan::new(store, logic, options.from_log).await?;
+    let plan = RebuildPlan::new(store, logic, options.from_log, options.read_model).await?;
     let made = make(store, logic, clock, stop, options, &plan, &mut on_event).await;
     match (&plan.source, made) {
         (
@@ -56,7 +56,7 @@ async fn make(
     logic: &Logic,
     clock: &Clock,
     stop: &CancellationToken,
-    RebuildOptions { mode, listing, memory, from_log: _ }: RebuildOptions,
+    RebuildOptions { mode, listing, memory, .. }: RebuildOptions,
     plan: &RebuildPlan,
     on_event: &mut impl FnMut(RebuildEvent<'_>),
 ) -> Result<Rebuilt, RebuildError> {
@@ -70,7 +70,7 @@ async fn make(
         leased.heartbeat.run_in_background();
         let mut build = Build::new(store, leased, clock, stop, on_event);
         match &plan.source {
-            RebuildSource::States { layer, customers } => {
+            RebuildSource::States { layer, customers, .. } => {
                 build.make_rows(layer, *customers).await?;
             }
             RebuildSource::Log(_) => build.fold_at_once(memory).await?,
@@ -115,11 +115,8 @@ async fn begin(
     let (model, holder) = (&store.read_model, holder_name());
     loop {
         let (now, seconds) = (clock.now(), LEASE_SECONDS);
-        let over = match &plan.source {
-            RebuildSource::States { layer, .. } => Some(layer.id),
-            RebuildSource::Log(_) => None,
-        };
-        let begun = model.generation_begin(over, logic, log_id, &holder, now, seconds);
+        let over = plan.foundation();
+        let begun = model.generation_begin(over.as_ref(), logic, log_id, &holder, now, seconds);
         let building = match begun.await? {
             BeginOutcome::Started(_, lease) => return Ok(lease),
             BeginOutcome::AlreadyBuilding(generation) => generation,

@@ -111,6 +111,9 @@ pub struct RebuildOptions {
     pub memory: MemoryLimit,
     /// True to begin at the first event of the log, also if the rows could be made from the states of the customers.
     pub from_log: bool,
+    /// Read model that is made again, together with those whose logic differs. None to make those that differ, or all if
+    /// none does.
+    pub read_model: Option<&'static str>,
 }
 
 impl RebuildOptions {
@@ -120,6 +123,7 @@ impl RebuildOptions {
         listing: Listing::Nothing,
         memory: MemoryLimit::DEFAULT,
         from_log: false,
+        read_model: None,
     };
     /// Like [`Self::SWAP`], from the log.
     pub const SWAP_FROM_LOG: Self = Self { from_log: true, ..Self::SWAP };

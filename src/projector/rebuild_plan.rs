@@ -5,14 +5,21 @@ use std::fmt;
 use super::generation::{is_of_this_log, stored_logic};
 use super::progress::grouped;
 use crate::projection::Logic;
-use crate::store::{FoldLayer, Generation, GenerationLogic, Store, StoreError, layer_fingerprint};
+use crate::projection::read_model::Projections;
+use crate::store::{
+    FoldLayer, Foundation, Generation, GenerationLogic, ReadModelVersion, Store, StoreError,
+    layer_fingerprint,
+};
+
+/// Word for a difference in the tables.
+const SCHEMA: &str = "schema";
 
 /// Plan of a rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RebuildPlan {
     /// Source of the rows.
     pub source: RebuildSource,
-    /// Rules that differ from those of the live generation.
+    /// Rules that differ from those of the live generation, or the read models whose own logic differs.
     pub differing: Vec<&'static str>,
 }
 
@@ -25,6 +32,8 @@ pub enum RebuildSource {
         layer: FoldLayer,
         /// Number of customers.
         customers: i64,
+        /// Read models that stay as they are: the new generation shares their tables with the live one.
+        shared: Vec<ReadModelVersion>,
     },
     /// Log, from its beginning.
     Log(FromLog),
@@ -44,21 +53,33 @@ pub enum FromLog {
 }
 
 impl RebuildPlan {
-    /// Plans a rebuild with this logic.
+    /// Plans a rebuild with this logic: of everything from the log, of one read model, or the least that is right.
     pub(super) async fn new(
         store: &Store,
         logic: &Logic,
         is_log_asked: bool,
+        read_model: Option<&str>,
     ) -> Result<Self, StoreError> {
         let ours = stored_logic(store.read_model.projections(), logic);
         let live = store.read_model.live().await?;
-        let differing = live.as_ref().map(|live| differing_rules(&live.logic, &ours));
+        let projections = store.read_model.projections();
+        let differing = live.as_ref().map(|live| differing(projections, live, &ours));
         let source = match live {
             _ if is_log_asked => RebuildSource::Log(FromLog::Asked),
             None => RebuildSource::Log(FromLog::NothingToShare),
-            Some(live) => source(store, &live, &ours).await?,
+            Some(live) => source(store, &live, &ours, read_model).await?,
         };
         Ok(Self { source, differing: differing.unwrap_or_default() })
+    }
+
+    /// What the new generation takes over. None if it begins with the log.
+    pub(super) fn foundation(&self) -> Option<Foundation> {
+        match &self.source {
+            RebuildSource::States { layer, shared, .. } => {
+                Some(Foundation { layer: layer.id, shared: shared.clone() })
+            }
+            RebuildSource::Log(_) => None,
+        }
     }
 
     /// Plan for a layer that turned out to be damaged.
@@ -71,6 +92,7 @@ async fn source(
     store: &Store,
     live: &Generation,
     ours: &GenerationLogic,
+    read_model: Option<&str>,
 ) -> Result<RebuildSource, StoreError> {
     if !is_of_this_log(store, live).await? {
         return Ok(RebuildSource::Log(FromLog::NothingToShare));
@@ -84,7 +106,44 @@ async fn source(
         return Ok(RebuildSource::Log(FromLog::OtherFold));
     };
     let customers = store.read_model.customer_count(live.tables()).await?;
-    Ok(RebuildSource::States { layer, customers })
+    let shared = shared(store.read_model.projections(), live, ours, read_model);
+    Ok(RebuildSource::States { layer, customers, shared })
+}
+
+/// Read models of the live generation that stay as they are: those that this logic makes in the same way, unless they are
+/// asked for. If nothing differs and none is asked for, all are made again.
+fn shared(
+    projections: Projections,
+    live: &Generation,
+    ours: &GenerationLogic,
+    read_model: Option<&str>,
+) -> Vec<ReadModelVersion> {
+    let is_same = |version: &&ReadModelVersion| {
+        let projection = projections.iter().find(|it| it.name() == version.name);
+        projection.is_some_and(|it| ours.fingerprint_of(*it) == version.fingerprint)
+    };
+    let same = live.read_models.iter().filter(is_same);
+    let shared: Vec<_> =
+        same.filter(|it| read_model.is_none_or(|name| name != it.name)).cloned().collect();
+    if shared.len() == projections.len() { Vec::new() } else { shared }
+}
+
+/// What differs from the live generation: rules, or else read models.
+fn differing(
+    projections: Projections,
+    live: &Generation,
+    ours: &GenerationLogic,
+) -> Vec<&'static str> {
+    let rules = differing_rules(&live.logic, ours);
+    if rules != [SCHEMA] {
+        return rules;
+    }
+    let same = |name: &str, fingerprint: &str| {
+        live.read_models.iter().any(|it| it.name == name && it.fingerprint == fingerprint)
+    };
+    let other = projections.iter().filter(|it| !same(it.name(), &ours.fingerprint_of(**it)));
+    let other: Vec<_> = other.map(|it| it.name()).collect();
+    if other.is_empty() { rules } else { other }
 }
 
 /// Rules that differ between two generations. The schema is known by its hash alone, so it is named if nothing else
@@ -99,15 +158,15 @@ pub(super) fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> V
         rules.extend(differs.then_some(name));
     }
     if rules.is_empty() && old.fingerprint != new.fingerprint {
-        rules.push("schema");
+        rules.push(SCHEMA);
     }
     rules
 }
 
 impl fmt::Display for RebuildPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let customers = match &self.source {
-            RebuildSource::States { customers, .. } => *customers,
+        let (customers, shared) = match &self.source {
+            RebuildSource::States { customers, shared, .. } => (*customers, shared),
             RebuildSource::Log(FromLog::Asked) => return f.write_str("as asked: from the log"),
             RebuildSource::Log(FromLog::NothingToShare) => {
                 return f.write_str("no generation of this log is live: from the log");
@@ -126,7 +185,13 @@ impl fmt::Display for RebuildPlan {
             rules => write!(f, "{} differ", rules.join(" and "))?,
         }
         let states = if customers == 1 { "customer's state" } else { "customers' states" };
-        write!(f, ": rows made from {} {states}", grouped(customers))
+        write!(f, ": rows made from {} {states}", grouped(customers))?;
+        let shared: Vec<_> = shared.iter().map(|it| it.name.as_str()).collect();
+        match &shared[..] {
+            [] => Ok(()),
+            [one] => write!(f, "; {one} stays as it is"),
+            several => write!(f, "; {} stay as they are", several.join(" and ")),
+        }
     }
 }
 
@@ -147,6 +212,7 @@ mod tests {
                 folded_received_at: ReceivedAt(0),
             },
             customers,
+            shared: Vec::new(),
         };
         let said = |source, differing: &[&'static str]| {
             RebuildPlan { source, differing: differing.to_vec() }.to_string()

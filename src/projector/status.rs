@@ -52,6 +52,8 @@ pub struct Status {
     pub stalled: Option<StalledSince>,
     /// Number of parked events.
     pub parked: i64,
+    /// Number of customers whose rows cannot be made, once for each read model.
+    pub parked_customers: i64,
     /// Rebuild that this process runs in the background.
     pub rebuilding: Option<RebuildStatus>,
 }

@@ -60,10 +60,10 @@ pub use open_mode::OpenMode;
 pub use read_model::{
     AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
     BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
-    FoldBatch, FoldLayer, FoldOutcome, Generation, GenerationId, GenerationLogic, GenerationStamp,
-    GenerationStatus, GenerationTables, Grant, ItemFilter, JoinedGroups, Joining, LayerId, Lease,
-    ParkedCustomer, ReadModel, SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome,
-    TimelineKey, layer_fingerprint, tables_schema,
+    FoldBatch, FoldLayer, FoldOutcome, Foundation, Generation, GenerationId, GenerationLogic,
+    GenerationStamp, GenerationStatus, GenerationTables, Grant, ItemFilter, JoinedGroups, Joining,
+    LayerId, Lease, ParkedCustomer, ReadModel, ReadModelVersion, SubscriptionFilter,
+    SubscriptionKey, SubscriptionPages, SwapOutcome, TimelineKey, layer_fingerprint, tables_schema,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;

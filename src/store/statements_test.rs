@@ -31,7 +31,7 @@ const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 
 /// Fills a template with two rows, generation 1 and all columns.
 /// Tables of the first generation, and of the fold layer that it began.
-const TABLES: GenerationTables = GenerationTables { generation: 1, layer: Some(1) };
+const TABLES: GenerationTables = GenerationTables::own(&[], 1, Some(1));
 
 fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
     let columns = template.columns;

@@ -29,6 +29,7 @@ mod policy;
 mod postgres_only;
 mod proof;
 mod raw;
+mod read_models;
 mod readme;
 mod rebuild;
 mod reconcile;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Customer, Projection, Projections, Row, Table};
+use super::{Customer, Projection, Row, Table};
 use crate::ids::CustomerKey;
 use crate::projection::Logic;
 use crate::projection::state::CustomerState;
@@ -57,7 +57,7 @@ impl MadeRows {
 #[derive(Clone, Debug)]
 pub struct RowMaker {
     /// Read models.
-    pub projections: Projections,
+    pub projections: Vec<&'static dyn Projection>,
     /// Rules.
     pub logic: Logic,
 }
@@ -71,9 +71,13 @@ impl RowMaker {
     /// Adds the rows of a customer in each read model. `to` comes from [`Self::nothing`]. A customer whose rows cannot be
     /// made in one read model is parked there, and has rows in the others.
     pub fn add(&self, key: &CustomerKey, state: &CustomerState, to: &mut [MadeRows]) {
-        let customer = Customer::new(key, state, &self.logic);
+        self.add_customer(&Customer::new(key, state, &self.logic), to);
+    }
+
+    /// Like [`Self::add`], for a customer with this logic, whose subscriptions the caller needs as well.
+    pub fn add_customer(&self, customer: &Customer<'_>, to: &mut [MadeRows]) {
         for (projection, made) in self.projections.iter().zip(to) {
-            made.add(*projection, &customer);
+            made.add(*projection, customer);
         }
     }
 }

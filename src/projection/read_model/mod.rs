@@ -18,7 +18,7 @@ pub use table::{Definition, Row, RowsFrom, Table};
 
 use super::row::SubscriptionRow;
 use super::state::CustomerState;
-use super::{FOLD_VERSION, Logic, rows};
+use super::{Logic, rows};
 use crate::ids::CustomerKey;
 
 /// Read models of this program.
@@ -32,6 +32,10 @@ pub type Projections = &'static [&'static dyn Projection];
 pub trait Projection: fmt::Debug + Send + Sync {
     /// Name of the read model, which is that of its folder.
     fn name(&self) -> &'static str;
+
+    /// Version of its logic. Raise it with every change that can change its rows, and [`FOLD_VERSION`](super::FOLD_VERSION)
+    /// with every change that can change a state or the rows of several read models.
+    fn version(&self) -> i64;
 
     /// Definition of its tables.
     fn definition(&self) -> Definition;
@@ -91,15 +95,21 @@ impl<'a> Customer<'a> {
     }
 }
 
-/// Fingerprint of a read model with this logic. Equal fingerprints mean equal rows of equal states.
-pub fn fingerprint(projection: &dyn Projection, logic: &Logic) -> String {
+/// Fingerprint of a read model by this version of the fold and these rules. Equal fingerprints mean equal rows of equal
+/// states.
+pub fn fingerprint(
+    projection: &dyn Projection,
+    fold_version: i64,
+    policy: &str,
+    user_keys: &str,
+) -> String {
     let Definition { sqlite, postgres, .. } = projection.definition();
-    let Rules { policy, user_keys } = projection.rules();
-    let policy = if policy { logic.policy_text.as_str() } else { "" };
-    let user_keys = if user_keys { logic.user_keys_text() } else { String::new() };
-    let fold_version = FOLD_VERSION.to_string();
+    let rules = projection.rules();
+    let policy = if rules.policy { policy } else { "" };
+    let user_keys = if rules.user_keys { user_keys } else { "" };
+    let versions = format!("{fold_version} {}", projection.version());
     let mut hash = Sha256::new();
-    for part in [fold_version.as_str(), projection.name(), sqlite, postgres, policy, &user_keys] {
+    for part in [&versions, projection.name(), sqlite, postgres, policy, user_keys] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }

@@ -1,5 +1,6 @@
 //! Tables of a read model, as far as writing, comparing and verifying them needs to know.
 
+use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
 use crate::projection::column::{Column, Value};
 
 /// Row of a table, in the order of [`Table::columns`].
@@ -62,6 +63,21 @@ impl Table {
     /// Values of the primary key in a row.
     pub fn key_of(&self, row: &Row) -> Row {
         self.values(row, self.key)
+    }
+
+    /// Customer of a row of a table of customers.
+    pub fn customer_of(&self, row: &Row) -> CustomerKey {
+        let text = |value: &Value| match value {
+            Value::Text(text) => text.clone(),
+            _ => String::new(),
+        };
+        let values = self.values(row, &["account", "livemode", "customer_id"]);
+        let [account, livemode, customer] = &values[..] else { return CustomerKey::default() };
+        let scope = Scope {
+            account: AccountId::new(text(account)),
+            livemode: *livemode == Value::Bool(true),
+        };
+        CustomerKey { scope, customer: CustomerId::new(text(customer)) }
     }
 
     /// Key of the row of this joined table that a row of another table is joined into. None if it is joined into none.

@@ -62,6 +62,10 @@ impl Projection for AccessOfUsers {
         "user_access"
     }
 
+    fn version(&self) -> i64 {
+        1
+    }
+
     fn definition(&self) -> Definition {
         Definition {
             sqlite: include_str!("../../../projections/user_access/sqlite.sql"),

@@ -2,17 +2,26 @@
 
 use super::generation::sql::{BEGIN_EXCLUSIVE, BUILDING};
 use super::generation::{Generation, GenerationLogic, read};
-use super::generation_id::LayerId;
+use super::generation_id::{GenerationId, LayerId};
 use super::handle::ReadModel;
 use super::layer;
 use super::lease::{self, Lease};
 use super::reclaim::yield_to_writers;
 use super::tables::{GenerationTables, TableGroup};
+use super::version::ReadModelVersion;
 use crate::clock::Clock;
-use crate::projection::read_model::Projections;
-use crate::store::db::Dialect;
+use crate::store::db::{Dialect, Session};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
+
+/// What a new generation takes over from the live one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foundation {
+    /// Fold layer, from whose states the rows are made.
+    pub layer: LayerId,
+    /// Read models whose tables are shared.
+    pub shared: Vec<ReadModelVersion>,
+}
 
 /// Outcome of beginning a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +37,13 @@ pub enum BeginOutcome {
 impl ReadModel {
     /// Begins a generation with empty tables and without indexes, and takes its lease.
     ///
-    /// It stands over an existing fold layer, from whose states its rows are yet to be made, or over a new one that begins
-    /// with it. Everything is done in one transaction, and only if no other process is building a generation: of two
+    /// It stands over an existing fold layer, from whose states its rows are yet to be made, and may share read models with
+    /// the live generation; or over a new layer that begins with it. Everything is done in one transaction, and only if no other process is building a generation: of two
     /// processes that begin at the same moment one is refused.
     #[tracing::instrument(skip_all)]
     pub async fn generation_begin(
         &self,
-        over: Option<LayerId>,
+        over: Option<&Foundation>,
         logic: &GenerationLogic,
         log_id: &str,
         holder: &str,
@@ -45,13 +54,15 @@ impl ReadModel {
         let mut session = write.session();
         if let Some(row) = session.query(BUILDING).bind(now.0).fetch_optional().await? {
             write.rollback().await?;
-            return Ok(BeginOutcome::AlreadyBuilding(read(&row)?));
+            return Ok(BeginOutcome::AlreadyBuilding(read(&row, self.projections())?));
         }
-        if let Some(layer) = over
-            && !layer::is_in_use(&mut session, layer).await?
-        {
-            write.rollback().await?;
-            return Ok(BeginOutcome::LayerIsGone(layer));
+        if let Some(Foundation { layer, shared }) = over {
+            let live = read_models_of_live(&mut session).await?;
+            let is_there = shared.iter().all(|version| live.contains(version));
+            if !is_there || !layer::is_in_use(&mut session, *layer).await? {
+                write.rollback().await?;
+                return Ok(BeginOutcome::LayerIsGone(*layer));
+            }
         }
         let row = session
             .query(sql::BEGIN)
@@ -65,16 +76,29 @@ impl ReadModel {
             .bind(lease::expiry(now, ttl_seconds).0)
             .fetch_one()
             .await?;
-        let generation = read(&row)?;
-        let layer = over.unwrap_or(generation.id);
-        session.query(sql::SET_LAYER).bind(generation.id).bind(layer).execute().await?;
-        let generation = Generation { layer: Some(layer), ..generation };
-        let lease =
-            Lease { generation: generation.id, layer: Some(layer), token: row.get("token")? };
+        let id: GenerationId = row.get("id")?;
+        let layer = over.map_or(id, |it| it.layer);
+        let shared = over.map_or(&[][..], |it| &it.shared);
+        let read_models: Vec<_> = self
+            .projections()
+            .iter()
+            .map(|projection| {
+                let is_it = |it: &&ReadModelVersion| it.name == projection.name();
+                let own =
+                    || ReadModelVersion::new(*projection, id, logic.fingerprint_of(*projection));
+                shared.iter().find(is_it).cloned().unwrap_or_else(own)
+            })
+            .collect();
+        let text = serde_json::to_string(&read_models)
+            .map_err(|error| StoreError::Internal(error.into()))?;
+        let query = session.query(sql::SET_TABLES).bind(id).bind(layer).bind(text);
+        let generation = read(&query.fetch_one().await?, self.projections())?;
+        let made_by = generation.tables().made_by;
+        let lease = Lease { generation: id, layer: Some(layer), made_by, token: row.get("token")? };
         if over.is_none() {
             layer::begin(&mut session, layer, logic.fold_version).await?;
         }
-        for group in groups_of(self.projections(), lease.tables()) {
+        for group in groups_of(lease.tables()) {
             let (tables, _) = group.tables_and_indexes(session.dialect());
             session.run(lease.tables().fill(tables)).await?;
         }
@@ -87,13 +111,13 @@ impl ReadModel {
     /// the lease.
     pub(super) async fn generation_index(&self, lease: &Lease) -> Result<bool, StoreError> {
         let (tables, dialect) = (lease.tables(), self.0.db.dialect());
-        let indexes = indexes_of(self.projections(), tables, dialect);
+        let indexes = indexes_of(tables, dialect);
         if !self.create_indexes(lease, indexes).await? {
             return Ok(false);
         }
         if dialect == Dialect::Postgres {
             // PostgreSQL has no statistics of a new table.
-            for table in names_of(self.projections(), tables) {
+            for table in names_of(tables) {
                 let mut write = self.0.db.write().await?;
                 let mut session = write.session();
                 session.disable_timeouts().await?;
@@ -132,45 +156,51 @@ impl ReadModel {
     }
 }
 
-/// Groups of tables that are created with a generation: those of its layer only if it begins the layer.
-fn groups_of(
-    projections: Projections,
-    tables: GenerationTables,
-) -> impl Iterator<Item = TableGroup> {
+/// Groups of tables that are created with a generation: those of its layer only if it begins the layer, and those of the
+/// read models that it shares with no other.
+fn groups_of(tables: GenerationTables) -> impl Iterator<Item = TableGroup> {
     let layer = tables.began_layer().then(TableGroup::fold_layer);
-    layer.into_iter().chain(projections.iter().map(|it| TableGroup::of(*it)))
+    layer.into_iter().chain(tables.own_projections().map(TableGroup::of))
 }
 
 /// Statements that create the indexes of these tables.
-fn indexes_of(
-    projections: Projections,
-    tables: GenerationTables,
-    dialect: Dialect,
-) -> Vec<&'static str> {
-    groups_of(projections, tables).flat_map(|it| it.indexes(dialect).collect::<Vec<_>>()).collect()
+fn indexes_of(tables: GenerationTables, dialect: Dialect) -> Vec<&'static str> {
+    groups_of(tables).flat_map(|it| it.indexes(dialect).collect::<Vec<_>>()).collect()
 }
 
 /// Names of these tables.
-fn names_of(projections: Projections, tables: GenerationTables) -> Vec<String> {
+fn names_of(tables: GenerationTables) -> Vec<String> {
     let of_group = |group: TableGroup| {
         let names = group.tables.iter().map(|table| tables.fill(&group.name_of(table)));
         names.collect::<Vec<_>>()
     };
-    groups_of(projections, tables).flat_map(of_group).collect()
+    groups_of(tables).flat_map(of_group).collect()
+}
+
+/// Read models of the live generation, inside a transaction.
+pub(super) async fn read_models_of_live(
+    session: &mut Session<'_>,
+) -> Result<Vec<ReadModelVersion>, StoreError> {
+    let row = session.query(sql::READ_MODELS_OF_LIVE).fetch_optional().await?;
+    let stored = row.as_ref().map(|row| row.get::<Option<&str>, _>(0)).transpose()?.flatten();
+    Ok(ReadModelVersion::parse_all(stored))
 }
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
         BEGIN = sqlite "INSERT INTO generations (status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
             VALUES ('building', $1, $2, $3, $4, $5, $6, 1, $7, $8)
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, read_models, log_id, position, leaf_hash, folded_received_at, built,
                 token, lease_holder, lease_until, created_at, completed_at, pinned",
             postgres "WITH number AS (UPDATE generation_numbers SET last = last + 1 RETURNING last)
             INSERT INTO generations (id, status, fingerprint, fold_version, policy, user_keys, log_id, created_at, token, lease_holder, lease_until)
             SELECT last, 'building', $1, $2::bigint, $3, $4, $5, $6::bigint, 1, $7, $8::bigint FROM number
-            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, read_models, log_id, position, leaf_hash, folded_received_at, built,
                 token, lease_holder, lease_until, created_at, completed_at, pinned";
-        SET_LAYER = "UPDATE generations SET layer = $2 WHERE id = $1";
+        SET_TABLES = "UPDATE generations SET layer = $2, read_models = $3 WHERE id = $1
+            RETURNING id, status, fingerprint, fold_version, policy, user_keys, layer, read_models, log_id, position, leaf_hash, folded_received_at, built,
+                lease_holder, lease_until, created_at, completed_at, pinned";
+        READ_MODELS_OF_LIVE = "SELECT read_models FROM generations WHERE status = 'live'";
         IS_HELD = "SELECT 1 FROM generations WHERE id = $1 AND token = $2";
     }
 

@@ -64,7 +64,7 @@ impl ReadModel {
         let rows = session.query(generation::sql::ALL).fetch_all().await?;
         let (mut found, mut live) = (None, None);
         for row in &rows {
-            match generation::read(row)? {
+            match generation::read(row, self.projections())? {
                 generation if generation.id == new => found = Some(generation),
                 generation if generation.status == GenerationStatus::Live => {
                     live = Some(generation);

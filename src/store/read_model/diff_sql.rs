@@ -2,6 +2,7 @@
 
 use super::tables::GenerationTables;
 use crate::projection::column::{Column, ColumnType};
+use crate::projection::current_subscriptions::CURRENT_SUBSCRIPTIONS;
 use crate::store::db::{Dialect, Statement};
 
 /// Fills a template with the tables of two generations and these columns. `ahead` is the generation that has folded
@@ -38,8 +39,8 @@ pub(in crate::store) fn fill_template(
         .replace("{active_after}", &sql::ACTIVE.text(dialect).replace("{row}", "n"))
         .replace("{compared}", if ahead.is_some() { sql::COMPARED } else { "$2 >= 0" })
         .replace("{ahead}", &ahead.unwrap_or(new).layer_suffix())
-        .replace("{old}", &old.generation.to_string())
-        .replace("{new}", &new.generation.to_string())
+        .replace("{old}", &old.maker_of(CURRENT_SUBSCRIPTIONS).to_string())
+        .replace("{new}", &new.maker_of(CURRENT_SUBSCRIPTIONS).to_string())
 }
 
 pub(in crate::store) mod sql {

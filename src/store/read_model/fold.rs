@@ -8,6 +8,7 @@ use super::lease::Lease;
 use super::rows::{self, Tables};
 use super::subscriptions::read_customer;
 use super::tables::{GenerationTables, bind_customer, bind_scope, bulk};
+use super::version::ReadModelVersion;
 use super::{catalogue, layer};
 use crate::ids::{CustomerId, CustomerKey, Position, SubscriptionId};
 use crate::projection::catalogue::CatalogueEntry;
@@ -128,7 +129,10 @@ impl ReadModel {
                 return Ok(FoldOutcome::LayerMoved);
             }
         }
-        self.write_batch(&mut session, lease.tables(), batch, Tables::Filled).await?;
+        let of_live = of_other_live(&mut session, lease).await?;
+        let is_own = |made: &&MadeRows| !of_live.iter().any(|it| it == made.read_model);
+        let rows = batch.rows.iter().filter(is_own);
+        self.write_batch(&mut session, lease.tables(), batch, rows, Tables::Filled).await?;
         write.commit().await?;
         Ok(FoldOutcome::Committed)
     }
@@ -144,7 +148,8 @@ impl ReadModel {
         let mut session = write.session();
         let holds = lease.is_held(&mut session).await?;
         if holds {
-            self.write_batch(&mut session, lease.tables(), batch, Tables::Fresh).await?;
+            let (tables, rows) = (lease.tables(), batch.rows.iter());
+            self.write_batch(&mut session, tables, batch, rows, Tables::Fresh).await?;
         }
         write.commit().await?;
         Ok(holds)
@@ -155,10 +160,11 @@ impl ReadModel {
         session: &mut Session<'_>,
         tables: GenerationTables,
         batch: &FoldBatch,
+        rows: impl Iterator<Item = &MadeRows>,
         state: Tables,
     ) -> Result<(), StoreError> {
         write_layer(session, tables, batch).await?;
-        for made in &batch.rows {
+        for made in rows {
             let projection = self.projections().iter().find(|it| it.name() == made.read_model);
             let projection = *projection.ok_or_else(|| {
                 StoreError::Internal(format!("no read model {}", made.read_model).into())
@@ -167,6 +173,20 @@ impl ReadModel {
         }
         Ok(())
     }
+}
+
+/// Read models whose tables are those of another generation, which is live: only that one writes there. The generation
+/// with the lease was advanced before in the same transaction, which excludes swaps.
+async fn of_other_live(
+    session: &mut Session<'_>,
+    lease: &Lease,
+) -> Result<Vec<String>, StoreError> {
+    let row = session.query(sql::OTHER_LIVE).bind(lease.generation).fetch_optional().await?;
+    let stored = row.as_ref().map(|row| row.get::<Option<&str>, _>(0)).transpose()?.flatten();
+    let tables = lease.tables();
+    let shared = ReadModelVersion::parse_all(stored).into_iter();
+    let shared = shared.filter(|it| it.made_by == tables.maker_of(&it.name));
+    Ok(shared.map(|it| it.name).collect())
 }
 
 /// Writes what depends on the log alone.
@@ -232,6 +252,7 @@ pub(in crate::store) mod sql {
                 WHERE account = k.column1 AND livemode = k.column2 AND customer_id = k.column3 OFFSET 0) AS c";
         ADVANCE = "UPDATE generations SET position = $4, leaf_hash = $5, folded_received_at = $6
             WHERE id = $1 AND token = $2 AND position = $3";
+        OTHER_LIVE = "SELECT read_models FROM generations WHERE status = 'live' AND id <> $1";
         STATE [Text, Bool, Text, Bytes] = "INSERT INTO customers_{l} (account, livemode, customer_id, state)
             SELECT * FROM ({rows}) AS k WHERE column1 IS NOT NULL
             ON CONFLICT (account, livemode, customer_id) DO UPDATE SET state = excluded.state";

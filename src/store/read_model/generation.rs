@@ -3,14 +3,16 @@
 use super::generation_id::{GenerationId, LayerId};
 use super::handle::ReadModel;
 use super::tables::GenerationTables;
+use super::version::{MadeBy, ReadModelVersion};
 use crate::ids::Position;
 use crate::projection::Logic;
+use crate::projection::read_model::Projections;
 use crate::store::db::{Database, Row, Session, to_hash};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 use crate::tree::Hash;
 
-/// One build of all read models, over a fold layer.
+/// One version of every read model, over a fold layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
     /// Number of the generation.
@@ -22,6 +24,10 @@ pub struct Generation {
     /// Fold layer that its rows are made from. None for a generation of an earlier version of this program, whose tables
     /// are all its own.
     pub layer: Option<LayerId>,
+    /// Its read models, and the generations that made their tables. Empty for a generation of an earlier version of this
+    /// program.
+    pub read_models: Vec<ReadModelVersion>,
+    made_by: MadeBy,
     /// Id of the log that it is built from.
     pub log_id: String,
     /// Last folded event.
@@ -90,7 +96,7 @@ impl ReadModel {
         let mut session = reader.session();
         let statement = self.with_layer(session.text(sql::ALL));
         let rows = session.query(statement).fetch_all().await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read(row, self.projections())).collect()
     }
 
     /// Reads the live generation, if there is one.
@@ -110,7 +116,7 @@ impl ReadModel {
     ) -> Result<Option<Generation>, StoreError> {
         let statement = self.with_layer(session.text(sql::LIVE));
         let row = session.query(statement).fetch_optional().await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(|row| read(row, self.projections())).transpose()
     }
 
     /// Statement that reads generations, also from tables of an earlier version, which know no layers.
@@ -118,7 +124,10 @@ impl ReadModel {
         if self.0.has_layers {
             return statement.to_owned();
         }
-        statement.replace(" layer,", " CAST(NULL AS bigint) AS layer,")
+        statement.replace(
+            " layer, read_models,",
+            " CAST(NULL AS bigint) AS layer, CAST(NULL AS text) AS read_models,",
+        )
     }
 
     /// Numbers in the names of the tables of a generation.
@@ -128,9 +137,9 @@ impl ReadModel {
         generation: GenerationId,
     ) -> Result<GenerationTables, StoreError> {
         if self.0.has_layers {
-            return tables_of(session, generation).await;
+            return tables_of(session, generation, self.projections()).await;
         }
-        Ok(GenerationTables { generation, layer: None })
+        Ok(GenerationTables::own(self.projections(), generation, None))
     }
 }
 
@@ -143,7 +152,7 @@ impl Generation {
 
     /// Numbers in the names of its tables.
     pub fn tables(&self) -> GenerationTables {
-        GenerationTables { generation: self.id, layer: self.layer }
+        GenerationTables { generation: self.id, layer: self.layer, made_by: self.made_by }
     }
 }
 
@@ -189,10 +198,13 @@ pub(super) fn read_stamp(row: &Row) -> Result<GenerationStamp, StoreError> {
 pub(super) async fn tables_of(
     session: &mut Session<'_>,
     generation: GenerationId,
+    projections: Projections,
 ) -> Result<GenerationTables, StoreError> {
-    let row = session.query(sql::LAYER_OF).bind(generation).fetch_optional().await?;
-    let layer = row.map(|row| row.get(0)).transpose()?.flatten();
-    Ok(GenerationTables { generation, layer })
+    let row = session.query(sql::TABLES_OF).bind(generation).fetch_optional().await?;
+    let Some(row) = row else { return Ok(GenerationTables::own(projections, generation, None)) };
+    let versions = ReadModelVersion::parse_all(row.get(1)?);
+    let made_by = MadeBy::of(projections, generation, &versions);
+    Ok(GenerationTables { generation, layer: row.get(0)?, made_by })
 }
 
 /// Reads the status of a generation, inside a transaction.
@@ -205,12 +217,13 @@ pub(super) async fn status_of(
     status.as_deref().and_then(GenerationStatus::parse).ok_or(StoreError::NoGeneration(id))
 }
 
-pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
+pub(super) fn read(row: &Row, projections: Projections) -> Result<Generation, StoreError> {
+    let (id, read_models) = (row.get("id")?, ReadModelVersion::parse_all(row.get("read_models")?));
     let status = GenerationStatus::parse(row.get("status")?)
         .ok_or_else(|| StoreError::Corrupt("a generation has an unknown status".to_owned()))?;
     let leaf_hash: Option<&[u8]> = row.get("leaf_hash")?;
     Ok(Generation {
-        id: row.get("id")?,
+        id,
         status,
         logic: GenerationLogic {
             fingerprint: row.get("fingerprint")?,
@@ -219,6 +232,8 @@ pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
             user_keys: row.get("user_keys")?,
         },
         layer: row.get("layer")?,
+        made_by: MadeBy::of(projections, id, &read_models),
+        read_models,
         log_id: row.get("log_id")?,
         position: Position(row.get("position")?),
         leaf_hash: leaf_hash.map(to_hash).transpose()?,
@@ -234,17 +249,17 @@ pub(super) fn read(row: &Row) -> Result<Generation, StoreError> {
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
+        ALL = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, read_models, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations ORDER BY id";
-        LIVE = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
+        LIVE = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, read_models, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'live'";
         LIVE_STAMP = "SELECT id, position, folded_received_at FROM generations WHERE status = 'live'";
-        LAYER_OF = "SELECT layer FROM generations WHERE id = $1";
+        TABLES_OF = "SELECT layer, read_models FROM generations WHERE id = $1";
         STATUS = "SELECT status FROM generations WHERE id = $1";
         /// A generation that is being built by a process with a valid lease.
-        BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, log_id, position, leaf_hash, folded_received_at, built,
+        BUILDING = "SELECT id, status, fingerprint, fold_version, policy, user_keys, layer, read_models, log_id, position, leaf_hash, folded_received_at, built,
                 lease_holder, lease_until, created_at, completed_at, pinned
             FROM generations WHERE status = 'building' AND lease_until > $1 LIMIT 1";
         IDS = "SELECT id FROM generations";

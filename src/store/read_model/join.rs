@@ -34,20 +34,15 @@ pub struct JoinedGroups {
 }
 
 impl ReadModel {
-    /// Joined tables of all read models.
-    pub fn joinings(&self) -> Vec<Joining> {
+    /// Joined tables of the read models that a generation makes itself.
+    pub fn joinings(&self, of: GenerationTables) -> Vec<Joining> {
         let mut joinings = Vec::new();
-        for projection in self.projections() {
+        for projection in of.own_projections() {
             let tables = projection.definition().tables;
             for (index, table) in tables.iter().enumerate() {
                 let RowsFrom::Joined(from) = table.rows else { continue };
                 let from = tables.iter().find(|it| it.name == from);
-                joinings.extend(from.map(|from| Joining {
-                    projection: *projection,
-                    index,
-                    table,
-                    from,
-                }));
+                joinings.extend(from.map(|from| Joining { projection, index, table, from }));
             }
         }
         joinings

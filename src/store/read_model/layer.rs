@@ -77,6 +77,15 @@ impl ReadModel {
     }
 }
 
+/// Position of a layer. None if it does not exist.
+pub(super) async fn position(
+    session: &mut Session<'_>,
+    id: LayerId,
+) -> Result<Option<Position>, StoreError> {
+    let row = session.query(sql::LAYER).bind(id).fetch_optional().await?;
+    Ok(row.as_ref().map(read).transpose()?.map(|it| it.position))
+}
+
 /// Reads the states of customers after a key.
 pub(super) async fn states_after(
     session: &mut Session<'_>,

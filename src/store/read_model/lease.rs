@@ -3,6 +3,7 @@
 use super::generation_id::{GenerationId, LayerId};
 use super::handle::ReadModel;
 use super::tables::GenerationTables;
+use super::version::{MadeBy, ReadModelVersion};
 use crate::store::db::{Row, Session};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
@@ -15,6 +16,7 @@ pub struct Lease {
     pub generation: GenerationId,
     /// Fold layer of the generation; none if an earlier version of this program built it.
     pub layer: Option<LayerId>,
+    pub(super) made_by: MadeBy,
     /// Fencing token. It rises each time another holder takes the lease.
     pub token: i64,
 }
@@ -22,7 +24,8 @@ pub struct Lease {
 impl Lease {
     /// Numbers in the names of the generation's tables.
     pub fn tables(&self) -> GenerationTables {
-        GenerationTables { generation: self.generation, layer: self.layer }
+        let Self { generation, layer, made_by, .. } = *self;
+        GenerationTables { generation, layer, made_by }
     }
 
     /// True if the lease is still held, inside a write transaction. It then stays held until the transaction ends.
@@ -62,7 +65,11 @@ impl ReadModel {
         let query = query.bind(expiry(now, ttl_seconds).0).bind(stale_until.map(|it| it.0));
         let row = query.fetch_optional().await?;
         write.commit().await?;
-        let read = |row: Row| Ok(Lease { generation, token: row.get(0)?, layer: row.get(1)? });
+        let read = |row: Row| {
+            let versions = ReadModelVersion::parse_all(row.get(2)?);
+            let made_by = MadeBy::of(self.projections(), generation, &versions);
+            Ok(Lease { generation, token: row.get(0)?, layer: row.get(1)?, made_by })
+        };
         row.map(read).transpose()
     }
 
@@ -110,7 +117,7 @@ pub(in crate::store) mod sql {
         BEGIN_DURABLE = sqlite "BEGIN IMMEDIATE", postgres "BEGIN; SET LOCAL synchronous_commit = on";
         TAKE = "UPDATE generations SET token = token + CASE WHEN lease_holder IS DISTINCT FROM $2 THEN 1 ELSE 0 END, lease_holder = $2, lease_until = $4
             WHERE id = $1 AND (lease_holder IS NULL OR lease_holder = $2 OR lease_until <= $3 OR lease_until = $5)
-            RETURNING token, layer";
+            RETURNING token, layer, read_models";
         RENEW = "UPDATE generations SET lease_until = $3 WHERE id = $1 AND token = $2";
         IS_HELD = sqlite "SELECT 1 FROM generations WHERE id = $1 AND token = $2",
             postgres "SELECT 1 FROM generations WHERE id = $1 AND token = $2 FOR UPDATE";

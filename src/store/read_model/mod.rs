@@ -31,9 +31,10 @@ pub(super) mod swap;
 mod tables;
 pub(super) mod timeline;
 pub(super) mod user_access;
+mod version;
 
 pub use access::{AccessAnswer, AccessHolder, AccessKey, AccessQuestion, Grant};
-pub use begin::BeginOutcome;
+pub use begin::{BeginOutcome, Foundation};
 pub use diff::Comparison;
 pub use difference::{
     AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, DiffCounts, FieldChange,
@@ -52,3 +53,4 @@ pub use subscriptions::SubscriptionPages;
 pub use swap::SwapOutcome;
 pub use tables::{GenerationTables, tables_schema};
 pub use timeline::TimelineKey;
+pub use version::ReadModelVersion;

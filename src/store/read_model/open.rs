@@ -121,7 +121,7 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
     let (found, tables) = version(&mut reader.session()).await?;
     drop(reader);
     require_known_version(url, found)?;
-    if found == SCHEMA_VERSION && has_layers(db).await? && has_parked_customers(db).await? {
+    if found == SCHEMA_VERSION && has_layers(db).await? {
         return Ok(());
     }
     let mut write = db.write().await?;
@@ -139,27 +139,24 @@ async fn create(db: &Database, url: &DatabaseUrl) -> Result<(), StoreError> {
 /// Creates the static tables inside a transaction, and what a version without fold layers lacks.
 pub(super) async fn create_tables(session: &mut Session<'_>) -> Result<(), StoreError> {
     session.run(sql::SCHEMA).await?;
-    if !read_has_layers(session).await? {
+    if !has_column(session, "layer").await? {
         session.run(sql::LAYERS).await?;
     }
-    session.run(sql::PARKED_CUSTOMERS).await
+    if !has_column(session, "read_models").await? {
+        session.run(sql::READ_MODELS).await?;
+    }
+    Ok(())
 }
 
-/// True if generations have fold layers. An earlier version of this program knew none, and its generations stay as they
-/// are.
+/// True if generations have fold layers and versions of read models. An earlier version of this program knew none, and
+/// its generations stay as they are.
 pub(in crate::store) async fn has_layers(db: &Database) -> Result<bool, StoreError> {
-    read_has_layers(&mut db.read().await?.session()).await
+    has_column(&mut db.read().await?.session(), "read_models").await
 }
 
-async fn read_has_layers(session: &mut Session<'_>) -> Result<bool, StoreError> {
-    Ok(session.query(sql::HAS_LAYERS).fetch_one().await?.get::<i64, _>(0)? > 0)
-}
-
-/// True if there is a table of parked customers.
-async fn has_parked_customers(db: &Database) -> Result<bool, StoreError> {
-    let mut reader = db.read().await?;
-    let row = reader.session().query(sql::HAS_PARKED_CUSTOMERS).fetch_one().await?;
-    Ok(row.get::<i64, _>(0)? > 0)
+/// True if the table of generations has a column.
+async fn has_column(session: &mut Session<'_>, name: &str) -> Result<bool, StoreError> {
+    Ok(session.query(sql::HAS_COLUMN).bind(name).fetch_one().await?.get::<i64, _>(0)? > 0)
 }
 
 /// True if the file is damaged or not a database.
@@ -202,10 +199,8 @@ pub(in crate::store) mod sql {
                 FROM pg_class WHERE relnamespace = 'subledger_read'::regnamespace AND relkind IN ('r', 'v') LOOP
                 EXECUTE format('DROP %s IF EXISTS %s CASCADE', it.kind, it.name);
             END LOOP; END $$";
-        HAS_LAYERS = sqlite "SELECT count(*) FROM pragma_table_info('generations') WHERE name = 'layer'",
-            postgres "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('subledger_read.generations') AND attname = 'layer'";
-        HAS_PARKED_CUSTOMERS = sqlite "SELECT count(*) FROM sqlite_schema WHERE name = 'parked_customers'",
-            postgres "SELECT count(to_regclass('subledger_read.parked_customers'))";
+        HAS_COLUMN = sqlite "SELECT count(*) FROM pragma_table_info('generations') WHERE name = $1",
+            postgres "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('subledger_read.generations') AND attname::text = $1";
         SCHEMA = sqlite "CREATE TABLE IF NOT EXISTS generations (
                 id                 INTEGER PRIMARY KEY AUTOINCREMENT,
                 status             TEXT    NOT NULL,
@@ -275,9 +270,11 @@ pub(in crate::store) mod sql {
             )",
     );
 
-    /// Adds the customers that are parked in one read model.
-    pub(super) const PARKED_CUSTOMERS: Statement = Statement::new(
-        "CREATE TABLE IF NOT EXISTS parked_customers (
+    /// Adds the versions of read models, and the customers that are parked in one of them. `generation` there is the one
+    /// that made the tables of the read model.
+    pub(super) const READ_MODELS: Statement = Statement::new(
+        "ALTER TABLE generations ADD COLUMN read_models TEXT;
+            CREATE TABLE IF NOT EXISTS parked_customers (
                 generation  INTEGER NOT NULL,
                 read_model  TEXT    NOT NULL,
                 account     TEXT    NOT NULL,
@@ -286,7 +283,8 @@ pub(in crate::store) mod sql {
                 reason      TEXT    NOT NULL,
                 PRIMARY KEY (generation, read_model, account, livemode, customer_id)
             ) WITHOUT ROWID",
-        r#"CREATE TABLE IF NOT EXISTS subledger_read.parked_customers (
+        r#"ALTER TABLE subledger_read.generations ADD COLUMN read_models text;
+            CREATE TABLE IF NOT EXISTS subledger_read.parked_customers (
                 generation  bigint  NOT NULL,
                 read_model  text    COLLATE "C" NOT NULL,
                 account     text    COLLATE "C" NOT NULL,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::generation::Generation;
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
 use super::subscriptions::{limit_of, read_customer};
@@ -24,33 +25,35 @@ pub struct ParkedCustomer {
 impl ReadModel {
     /// Counts the customers that are parked in the read models of a generation, once for each read model.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn parked_customer_count(&self, generation: GenerationId) -> Result<i64, StoreError> {
-        if !self.0.has_layers {
-            return Ok(0);
-        }
+    pub async fn parked_customer_count(&self, generation: &Generation) -> Result<i64, StoreError> {
+        let mut count = 0;
         let mut reader = self.0.db.read().await?;
-        reader.session().query(sql::COUNT).bind(generation).fetch_one().await?.get(0)
+        let mut session = reader.session();
+        for version in &generation.read_models {
+            let query = session.query(sql::COUNT).bind(version.made_by).bind(version.name.as_str());
+            count += query.fetch_one().await?.get::<i64, _>(0)?;
+        }
+        Ok(count)
     }
 
-    /// Reads at most `limit` customers that are parked in the read models of a generation.
+    /// Reads at most `limit` customers that are parked in each read model of a generation.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn parked_customers(
         &self,
-        generation: GenerationId,
+        generation: &Generation,
         limit: usize,
     ) -> Result<Vec<ParkedCustomer>, StoreError> {
-        if !self.0.has_layers {
-            return Ok(Vec::new());
-        }
+        let mut parked = Vec::new();
         let mut reader = self.0.db.read().await?;
         let mut session = reader.session();
-        let query = session.query(sql::LIST).bind(generation).bind(limit_of(limit));
-        let rows = query.fetch_all().await?;
-        let read = |row| {
-            let customer = read_customer(row)?;
-            Ok(ParkedCustomer { customer, read_model: row.get(3)?, reason: row.get(4)? })
-        };
-        rows.iter().map(read).collect()
+        for version in &generation.read_models {
+            let query = session.query(sql::LIST).bind(version.made_by).bind(version.name.as_str());
+            for row in &query.bind(limit_of(limit)).fetch_all().await? {
+                let (customer, read_model) = (read_customer(row)?, version.name.clone());
+                parked.push(ParkedCustomer { customer, read_model, reason: row.get(3)? });
+            }
+        }
+        Ok(parked)
     }
 }
 
@@ -117,9 +120,9 @@ pub(super) async fn unpark(
 
 pub(in crate::store) mod sql {
     crate::store::db::statements! {
-        COUNT = "SELECT count(*) FROM parked_customers WHERE generation = $1";
-        LIST = "SELECT account, livemode, customer_id, read_model, reason FROM parked_customers WHERE generation = $1
-            ORDER BY read_model, account, livemode, customer_id LIMIT CAST($2 AS bigint)";
+        COUNT = "SELECT count(*) FROM parked_customers WHERE generation = $1 AND read_model = $2";
+        LIST = "SELECT account, livemode, customer_id, reason FROM parked_customers WHERE generation = $1 AND read_model = $2
+            ORDER BY account, livemode, customer_id LIMIT CAST($3 AS bigint)";
         ANY = "SELECT 1 FROM parked_customers WHERE generation = $1 AND read_model = $2 LIMIT 1";
         AMONG [Text, Bool, Text, Integer, Text] = "SELECT p.account, p.livemode, p.customer_id FROM parked_customers AS p
             WHERE (p.account, p.livemode, p.customer_id, p.generation, p.read_model) IN
@@ -131,6 +134,7 @@ pub(in crate::store) mod sql {
             (SELECT column1, column2, column3, column4, column5 FROM ({rows}) AS k)";
     }
 
-    // Template.
-    pub(in crate::store) const CLEAR: &str = "DELETE FROM parked_customers WHERE generation = {g}";
+    // Template. Names of read models have no quotes.
+    pub(in crate::store) const CLEAR: &str =
+        "DELETE FROM parked_customers WHERE generation = {g} AND read_model = '{read_model}'";
 }

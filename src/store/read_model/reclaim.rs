@@ -10,6 +10,7 @@ use super::generation::{GenerationStatus, status_of};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
 use super::tables::{FOLD_LAYER_TABLES, FORMER_TABLES, layer_suffix, read_model_tables};
+use super::version::ReadModelVersion;
 use super::{layer, parked_customers};
 use crate::clock::Clock;
 use crate::store::db::{Dialect, Query, RewriteOutcome, Session};
@@ -72,18 +73,45 @@ impl ReadModel {
         abandoned: &[GenerationId],
     ) -> Result<(), StoreError> {
         for id in abandoned {
-            let suffix = format!("g{id}");
-            self.drop_tables(read_model_tables(self.projections()), &suffix).await?;
-            // An earlier version made all tables for each generation.
-            self.drop_tables(FOLD_LAYER_TABLES.into_iter(), &suffix).await?;
-            self.drop_tables(FORMER_TABLES.into_iter(), &suffix).await?;
-            for statement in [parked_customers::sql::CLEAR, sql::DROP] {
-                let statement = statement.replace("{g}", &id.to_string());
+            for version in self.unshared_versions(*id).await? {
+                let suffix = format!("g{}", version.made_by);
+                self.drop_tables(version.tables.iter().map(String::as_str), &suffix).await?;
+                let statement = parked_customers::sql::CLEAR
+                    .replace("{g}", &version.made_by.to_string())
+                    .replace("{read_model}", &version.name);
                 retry_while_locked(|| self.run(statement.clone())).await?;
             }
+            let statement = sql::DROP.replace("{g}", &id.to_string());
+            retry_while_locked(|| self.run(statement.clone())).await?;
         }
         let has_dropped_layers = self.drop_unused_layers().await?;
         if abandoned.is_empty() && !has_dropped_layers { Ok(()) } else { self.shrink().await }
+    }
+
+    /// Versions of read models that no other generation has. Those of a generation of an earlier version of this program
+    /// are all its own.
+    async fn unshared_versions(
+        &self,
+        id: GenerationId,
+    ) -> Result<Vec<ReadModelVersion>, StoreError> {
+        let generations = self.generations().await?;
+        let (own, others): (Vec<_>, Vec<_>) = generations.into_iter().partition(|it| it.id == id);
+        let Some(generation) = own.into_iter().next() else { return Ok(Vec::new()) };
+        if generation.read_models.is_empty() {
+            let of_read_models = read_model_tables(self.projections());
+            let tables = of_read_models.chain(FOLD_LAYER_TABLES).chain(FORMER_TABLES);
+            return Ok(vec![ReadModelVersion {
+                name: String::new(),
+                made_by: id,
+                fingerprint: String::new(),
+                tables: tables.map(str::to_owned).collect(),
+            }]);
+        }
+        let is_shared = |version: &ReadModelVersion| {
+            let mut all = others.iter().flat_map(|it| &it.read_models);
+            all.any(|it| (&it.name, it.made_by) == (&version.name, version.made_by))
+        };
+        Ok(generation.read_models.into_iter().filter(|it| !is_shared(it)).collect())
     }
 
     /// Drops the fold layers over which no generation stands. True if there were any.
@@ -102,9 +130,9 @@ impl ReadModel {
     }
 
     /// Drops tables one by one, as far as they exist.
-    async fn drop_tables(
+    async fn drop_tables<'t>(
         &self,
-        tables: impl Iterator<Item = &'static str>,
+        tables: impl Iterator<Item = &'t str>,
         suffix: &str,
     ) -> Result<(), StoreError> {
         for table in tables {

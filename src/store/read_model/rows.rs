@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::subscriptions::limit_of;
 use super::tables::GenerationTables;
 use super::{parked_customers, row_values};
-use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
+use crate::ids::CustomerKey;
 use crate::projection::column::{Column, Value};
 use crate::projection::read_model::{self, MadeRows, Projection, Row, RowsFrom, Table};
 use crate::store::db::{BindType, Dialect, RowBinder, Session};
@@ -32,7 +32,8 @@ pub(super) async fn write(
     made: &MadeRows,
     state: Tables,
 ) -> Result<(), StoreError> {
-    let (id, name) = (generation.generation, projection.name());
+    let name = projection.name();
+    let id = generation.maker_of(name);
     let were_parked = match state {
         Tables::Filled => parked_customers::among(session, id, name, &made.customers).await?,
         Tables::Fresh => BTreeSet::new(),
@@ -48,7 +49,7 @@ pub(super) async fn write(
                 let customers: Vec<Row> = made.customers.iter().map(customer_values).collect();
                 let mut of_table = replace(session, generation, table, &customers, rows).await?;
                 // Their rows may be unchanged, and not joined.
-                let again = |row: &&Row| were_parked.contains(&customer_of(table, row));
+                let again = |row: &&Row| were_parked.contains(&table.customer_of(row));
                 of_table.extend(rows.iter().filter(again).cloned());
                 changed.insert(table.name, of_table);
             }
@@ -73,19 +74,6 @@ fn customer_values(key: &CustomerKey) -> Row {
         Value::Bool(key.scope.livemode),
         Value::Text(key.customer.to_string()),
     ]
-}
-
-/// Customer of a row of a table of customers.
-fn customer_of(table: &Table, row: &Row) -> CustomerKey {
-    let text = |value: &Value| match value {
-        Value::Text(text) => text.clone(),
-        _ => String::new(),
-    };
-    let values = table.values(row, &CUSTOMER);
-    let [account, livemode, customer] = &values[..] else { return CustomerKey::default() };
-    let scope =
-        Scope { account: AccountId::new(text(account)), livemode: *livemode == Value::Bool(true) };
-    CustomerKey { scope, customer: CustomerId::new(text(customer)) }
 }
 
 /// Replaces all rows of these customers. Returns the rows that are new, changed or gone: most events change none.
@@ -149,7 +137,7 @@ pub(super) fn join(
     (table, from): (&Table, &Table),
     rows: Vec<Row>,
 ) -> Result<Option<Row>, Vec<(CustomerKey, String)>> {
-    let customers: Vec<CustomerKey> = rows.iter().map(|row| customer_of(from, row)).collect();
+    let customers: Vec<CustomerKey> = rows.iter().map(|row| from.customer_of(row)).collect();
     read_model::join(projection, table, rows)
         .map_err(|reason| customers.into_iter().map(|it| (it, reason.clone())).collect())
 }

@@ -8,11 +8,10 @@ use std::collections::{HashMap, HashSet};
 use super::filter::LeadingTable;
 use super::select::{joined, literal, sql as templates};
 use super::tables::{
-    FOLD_LAYER_TABLES, GenerationTables, columns_of, is_joined, name_template, read_model_tables,
-    table_names,
+    FOLD_LAYER_TABLES, GenerationTables, columns_of, is_joined, name_template, table_names,
 };
 use crate::projection::column::{Column, Value};
-use crate::projection::read_model::Projections;
+use crate::projection::read_model::{Projection, Projections};
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Session, Statement};
 use crate::store::error::StoreError;
@@ -74,9 +73,13 @@ impl GenerationSchema {
         projections: Projections,
     ) -> Result<Self, StoreError> {
         let mut columns: HashMap<_, HashSet<_>> = HashMap::new();
-        let own: Vec<&str> = read_model_tables(projections).collect();
-        let own = (own.as_slice(), tables.fill("g{g}"));
-        for (of_group, suffix) in [own, (&FOLD_LAYER_TABLES[..], tables.layer_suffix())] {
+        let names = |projection: &dyn Projection| {
+            projection.definition().tables.iter().map(|table| table.name).collect::<Vec<_>>()
+        };
+        let of_read_models =
+            tables.made_by.all().map(|(it, number)| (names(it), format!("g{number}")));
+        let groups = of_read_models.chain([(FOLD_LAYER_TABLES.to_vec(), tables.layer_suffix())]);
+        for (of_group, suffix) in groups.collect::<Vec<_>>() {
             for row in session.query(sql::COLUMNS).bind(suffix.as_str()).fetch_all().await? {
                 let (table, name, sql_type): (&str, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let table = table.strip_suffix(&suffix).and_then(|it| it.strip_suffix('_'));
@@ -275,9 +278,9 @@ mod tests {
         let mut connection =
             sqlx::sqlite::SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let mut session = Session::Sqlite(&mut connection);
-        let tables = GenerationTables { generation: 17, layer: Some(7) };
+        let tables = GenerationTables::own(PROJECTIONS, 17, Some(7));
         // Those of others must not be mistaken for its own.
-        let others = GenerationTables { generation: 7, layer: Some(17) };
+        let others = GenerationTables::own(PROJECTIONS, 7, Some(17));
         for tables in [tables, others] {
             let read_models = PROJECTIONS.iter().map(|it| TableGroup::of(*it));
             for group in read_models.chain([TableGroup::fold_layer()]) {

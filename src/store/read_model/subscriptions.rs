@@ -7,7 +7,7 @@ use super::generation::{GenerationStamp, live_stamp, read_stamp};
 use super::handle::ReadModel;
 use super::schema::GenerationSchema;
 use super::{layer, row_values, rows};
-use crate::ids::{AccountId, CustomerId, CustomerKey, Scope};
+use crate::ids::{AccountId, CustomerId, CustomerKey, Position, Scope};
 use crate::projection::read_model;
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Dialect, Reader, Row};
@@ -153,6 +153,15 @@ impl SubscriptionPages {
     ) -> Result<Vec<(CustomerKey, Vec<u8>)>, StoreError> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         layer::states_after(&mut reader.session(), self.schema.tables, after, limit).await
+    }
+
+    /// Position of the generation's fold layer, in the same transaction. That of the generation if it has no layer.
+    pub async fn layer_position(&mut self) -> Result<Position, StoreError> {
+        let (Some(reader), Some(layer)) = (&mut self.reader, self.schema.tables.layer) else {
+            return Ok(self.stamp.position);
+        };
+        let position = layer::position(&mut reader.session(), layer).await?;
+        Ok(position.unwrap_or(self.stamp.position))
     }
 
     /// Reads at most `limit` rows of a table of a read model after a key, in the order of the key, in the same

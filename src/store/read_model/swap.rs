@@ -56,6 +56,9 @@ impl ReadModel {
         if session.query(sql::PROMOTE).bind(id).bind(now).execute().await? != 1 {
             return Err(StoreError::NoGeneration(id));
         }
+        if let Some(was_live) = was_live {
+            self.go_back_to_shared_rows(&mut session, id, was_live).await?;
+        }
         self.point_view(&mut session, id).await?;
         let rows = session.query(sql::OUTDATED).bind(was_live).fetch_all().await?;
         let outdated: Vec<GenerationId> =
@@ -80,8 +83,11 @@ impl ReadModel {
         if status_of(&mut session, id).await? == GenerationStatus::Building {
             return Err(StoreError::GenerationIsBuilding(id));
         }
-        demote(&mut session, id).await?;
+        let was_live = demote(&mut session, id).await?;
         session.query(sql::ACTIVATE).bind(id).execute().await?;
+        if let Some(was_live) = was_live {
+            self.go_back_to_shared_rows(&mut session, id, was_live).await?;
+        }
         self.point_view(&mut session, id).await?;
         write.commit().await
     }
@@ -94,7 +100,7 @@ impl ReadModel {
         let mut session = reader.session();
         let found = session.query(sql::VIEW_TEXT).fetch_optional().await?;
         let found: Option<String> = found.map(|row| row.get(0)).transpose()?;
-        let tables = tables_of(&mut session, live).await?;
+        let tables = tables_of(&mut session, live, self.projections()).await?;
         let wanted =
             GenerationSchema::load(&mut session, tables, self.projections()).await?.view()?;
         drop(reader);
@@ -110,13 +116,30 @@ impl ReadModel {
         write.commit().await
     }
 
+    /// Moves a generation that becomes live back to the position of the one that was live, if it shares tables with that
+    /// one and has folded more: only the live one has written to them. The rest is made again from the states of the layer,
+    /// and no reader goes back in time.
+    async fn go_back_to_shared_rows(
+        &self,
+        session: &mut Session<'_>,
+        id: GenerationId,
+        was_live: GenerationId,
+    ) -> Result<(), StoreError> {
+        let ours = tables_of(session, id, self.projections()).await?.made_by.all();
+        let theirs = tables_of(session, was_live, self.projections()).await?.made_by.all();
+        if ours.zip(theirs).any(|((_, ours), (_, theirs))| ours == theirs) {
+            session.query(sql::GO_BACK).bind(id).bind(was_live).execute().await?;
+        }
+        Ok(())
+    }
+
     /// Points the views at a generation.
     async fn point_view(
         &self,
         session: &mut Session<'_>,
         at: GenerationId,
     ) -> Result<(), StoreError> {
-        let tables = tables_of(session, at).await?;
+        let tables = tables_of(session, at, self.projections()).await?;
         let schema = GenerationSchema::load(session, tables, self.projections()).await?;
         session.run(schema.view()?).await
     }
@@ -139,6 +162,8 @@ pub(in crate::store) mod sql {
         ACTIVATE = "UPDATE generations SET status = 'live', pinned = (SELECT max(id) FROM generations) WHERE id = $1";
         ACTIVATED_SINCE = "SELECT live.id FROM generations AS live JOIN generations AS new ON new.id = $1
             WHERE live.status = 'live' AND live.pinned >= new.id AND live.id <> new.id";
+        GO_BACK = "UPDATE generations SET position = old.position, leaf_hash = old.leaf_hash, folded_received_at = old.folded_received_at
+            FROM generations AS old WHERE generations.id = $1 AND old.id = $2 AND old.position < generations.position";
         VIEW_TEXT = sqlite "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = 'current_subscriptions'";
         IS_BEHIND = "SELECT 1 FROM generations AS new JOIN generations AS other ON other.id = $2
             WHERE new.id = $1 AND new.position < other.position";

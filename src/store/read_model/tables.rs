@@ -1,6 +1,7 @@
 //! Tables of a generation and of its fold layer, and the statements that create them.
 
 use super::generation_id::{GenerationId, LayerId};
+use super::version::MadeBy;
 use crate::ids::{CustomerKey, Scope};
 use crate::projection::column::Column;
 use crate::projection::read_model::{Definition, Projection, Projections};
@@ -46,13 +47,48 @@ pub struct GenerationTables {
     pub generation: GenerationId,
     /// Number of its fold layer. None for a generation of an earlier version, whose tables are all its own.
     pub layer: Option<LayerId>,
+    /// Generations that made the tables of its read models.
+    pub(super) made_by: MadeBy,
 }
 
 impl GenerationTables {
+    /// Tables of a generation that it has made itself.
+    pub(in crate::store) const fn own(
+        projections: Projections,
+        generation: GenerationId,
+        layer: Option<LayerId>,
+    ) -> Self {
+        Self { generation, layer, made_by: MadeBy::one(projections, generation) }
+    }
+
     /// Fills the numbers into a template.
     pub(in crate::store) fn fill(self, template: &str) -> String {
-        let generation = self.generation.to_string();
-        template.replace("{g}", &generation).replace("{l}", &self.layer_suffix())
+        const NUMBER: &str = "{g}";
+        let mut filled = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some(at) = rest.find(NUMBER) {
+            let (before, after) = (&rest[..at], &rest[at + NUMBER.len()..]);
+            let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let name = &before[before.trim_end_matches(in_name).len()..];
+            let table = name.strip_suffix("_g").unwrap_or_default();
+            let number = self.made_by.of_table(table).unwrap_or(self.generation);
+            filled.push_str(before);
+            filled.push_str(&number.to_string());
+            rest = after;
+        }
+        filled.push_str(rest);
+        filled.replace("{l}", &self.layer_suffix())
+    }
+
+    /// Read models whose tables this generation makes, and does not share with an earlier one.
+    pub fn own_projections(self) -> impl Iterator<Item = &'static dyn Projection> {
+        let own = move |(_, number): &(_, GenerationId)| *number == self.generation;
+        self.made_by.all().filter(own).map(|(projection, _)| projection)
+    }
+
+    /// Generation that made the tables of a read model.
+    pub(super) fn maker_of(self, read_model: &str) -> GenerationId {
+        self.made_by.of_read_model(read_model).unwrap_or(self.generation)
     }
 
     /// End of the names of the layer's tables.
@@ -104,11 +140,12 @@ impl TableGroup {
     }
 }
 
-/// Statements that create the tables of a generation and its fold layer, in both dialects. They are part of the fingerprint
-/// of a generation.
+/// Statements that create the tables of a generation and its fold layer, in both dialects, and the versions of its read
+/// models. They are part of the fingerprint of a generation.
 pub fn tables_schema(projections: Projections) -> String {
     let of_group = |group: TableGroup| [group.sql.sqlite, group.sql.postgres].concat();
-    groups(projections).map(of_group).collect()
+    let versions = projections.iter().map(|it| format!("{} {}\n", it.name(), it.version()));
+    groups(projections).map(of_group).chain(versions).collect()
 }
 
 /// Names of all tables of a generation and its layer.

@@ -286,9 +286,9 @@ async fn a_changed_access_of_a_user() {
     let messages: BTreeSet<_> = report.findings.into_iter().map(|it| it.message).collect();
     // By the subscription that decides, because a user's id may be an address.
     let expected = [
-        format!("{}: a fresh fold of the log differs in the access of its user", decides[0]),
-        format!("{}: the access of its user is missing", decides[1]),
-        format!("{}: the log gives no access of its user", decides[2]),
+        format!("{}: a fresh fold of the log differs in user_access: access", decides[0]),
+        format!("{}: its row of user_access is missing", decides[1]),
+        format!("{}: the log gives no such row of user_access", decides[2]),
     ];
     assert_eq!(messages, BTreeSet::from(expected));
 }

@@ -34,7 +34,21 @@ async fn at_every_step_of_a_rebuild_from_states_the_live_generation_goes_on() {
     kill_at_every_step(RebuildOptions::SWAP).await;
 }
 
+/// The new generation shares a read model with the live one.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_every_step_of_a_rebuild_of_one_read_model_the_live_generation_goes_on() {
+    kill_at_every_step_by(
+        RebuildOptions { read_model: Some("user_access"), ..RebuildOptions::SWAP },
+        Logic::default(),
+    )
+    .await;
+}
+
 async fn kill_at_every_step(options: RebuildOptions) {
+    kill_at_every_step_by(options, strict()).await;
+}
+
+async fn kill_at_every_step_by(options: RebuildOptions, logic: Logic) {
     let Ledger { directory, url, store } = Ledger::with_clock(Clock::System).await;
     let simulation = simulate::simulate(&Plan { seed: 31, subscriptions: 8, ..Plan::default() });
     let (before, mut meanwhile) = simulation.events.split_at(simulation.events.len() / 2);
@@ -47,7 +61,6 @@ async fn kill_at_every_step(options: RebuildOptions) {
     for count in 1.. {
         let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
         let projector = Projector::start(store.clone(), Logic::default(), Clock::System);
-        let logic = strict();
         let mut rebuilding = Box::pin(rebuild_by(options, &store, &logic, &clock, |_| {}));
         if steps(&mut rebuilding, count).await.is_some() {
             drop(rebuilding);
@@ -82,7 +95,7 @@ async fn kill_at_every_step(options: RebuildOptions) {
     let store = Store::open(&url, OpenMode::Existing, Clock::System).await.unwrap();
     append(&store, meanwhile).await;
     now.fetch_add(11_000_000, Ordering::SeqCst);
-    rebuild_by(options, &store, &strict(), &clock, |_| {}).await.unwrap();
+    rebuild_by(options, &store, &logic, &clock, |_| {}).await.unwrap();
     assert!(statuses(&store).await.iter().all(|(_, it)| *it != GenerationStatus::Building));
     let disturbed = rows(&store).await;
     store.close().await;
@@ -92,7 +105,7 @@ async fn kill_at_every_step(options: RebuildOptions) {
 
     let undisturbed = Ledger::with_clock(Clock::System).await;
     append(&undisturbed.store, &simulation.events).await;
-    rebuild(&undisturbed.store, &strict(), &clock, |_| {}).await.unwrap();
+    rebuild(&undisturbed.store, &logic, &clock, |_| {}).await.unwrap();
     assert_eq!(disturbed, rows(&undisturbed.store).await);
 }
 

@@ -22,13 +22,15 @@ use subledger::simulate::{Format, bench_events};
 use subledger::store::{GenerationId, GenerationStatus, Store};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::stepped::steps;
+
 use crate::ledger::{SWAP, append, policy};
 use crate::store::Ledger;
 
 /// A policy under which nobody has access.
 const STRICT: &str = "grant = []";
 
-fn strict() -> Logic {
+pub(crate) fn strict() -> Logic {
     policy(STRICT)
 }
 

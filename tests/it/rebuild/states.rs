@@ -11,7 +11,9 @@ use subledger::projector::{
     RebuildReason, RebuildSource, Rebuilt,
 };
 use subledger::simulate::{self, Plan, Simulation};
-use subledger::store::{BeginOutcome, FoldBatch, FoldOutcome, GenerationStatus, Store, StoreError};
+use subledger::store::{
+    BeginOutcome, FoldBatch, FoldOutcome, Foundation, GenerationStatus, Store, StoreError,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::stepped::steps;
@@ -231,7 +233,8 @@ async fn of_two_that_fold_the_same_events_into_a_layer_one_is_refused() {
     assert_eq!(commit(&first, 0, 5).await, FoldOutcome::Committed);
     let log_id = ledger.store.log.head().await.unwrap().log_id;
     let begin = async |layer| {
-        let begun = model.generation_begin(Some(layer), &logic, &log_id, "second", now, 60).await;
+        let over = Foundation { layer, shared: Vec::new() };
+        let begun = model.generation_begin(Some(&over), &logic, &log_id, "second", now, 60).await;
         begun.unwrap()
     };
     // A layer that is being made has nothing to share.

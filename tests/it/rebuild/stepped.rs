@@ -5,7 +5,7 @@ use std::task::Poll;
 
 /// Goes on with a future for so many steps at most: each ends where it waits for something. None if it has
 /// not ended by then.
-pub(super) async fn steps<F: Future>(future: &mut Pin<Box<F>>, count: usize) -> Option<F::Output> {
+pub(crate) async fn steps<F: Future>(future: &mut Pin<Box<F>>, count: usize) -> Option<F::Output> {
     let mut left = count;
     std::future::poll_fn(|context| {
         if left == 0 {
