@@ -9,7 +9,9 @@ use super::output::{Format, FormatArgs, grouped, io_error, stdout};
 use super::report::print_message;
 use super::{history, json};
 use crate::projector::{DiffEvent, DiffSummary, Listing};
-use crate::store::{AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange};
+use crate::store::{
+    AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, FieldChange, ReadModelDiff,
+};
 use crate::visible::visible;
 
 /// Greatest width of a line, in columns of a terminal.
@@ -240,6 +242,17 @@ fn write_summary(summary: &DiffSummary, out: &mut impl Write) -> io::Result<()> 
     write_access("live mode", counts.live_mode, out)?;
     if counts.test_mode != AccessCounts::default() {
         write_access("test mode", counts.test_mode, out)?;
+    }
+    if !summary.read_models.is_empty() {
+        writeln!(
+            out,
+            "\n{:<28}{:>12}{:>12}{:>12}{:>12}",
+            "OTHER READ MODELS", "CHANGE", "APPEAR", "DISAPPEAR", "SAME"
+        )?;
+    }
+    for ReadModelDiff { read_model, appear, disappear, change, same } in &summary.read_models {
+        let [change, appear, disappear, same] = [*change, *appear, *disappear, *same].map(grouped);
+        writeln!(out, "  {read_model:<26}{change:>12}{appear:>12}{disappear:>12}{same:>12}")?;
     }
     if !counts.fields.is_empty() {
         writeln!(out, "\n{:<26}{:>14}", "FIELD THAT CHANGES", "SUBSCRIPTIONS")?;

@@ -40,6 +40,7 @@ pub(super) async fn compare(
             position: leased.position,
             access_at,
             counts,
+            read_models: Vec::new(),
             only_new: Vec::new(),
             only_old: Vec::new(),
             parked_before: 0,
@@ -51,6 +52,7 @@ pub(super) async fn compare(
         return Err(RebuildError::NotComparable(pair.old.id));
     }
     let counts = pair.counts().await?;
+    let read_models = pair.read_models(store.read_model.projections()).await?;
     let (parked_before, parked_after) = pair.parked().await?;
     report(DiffEvent::Summary(&DiffSummary {
         generation: pair.new.id,
@@ -59,6 +61,7 @@ pub(super) async fn compare(
         position: pair.old.position.min(pair.new.position),
         access_at,
         counts,
+        read_models,
         only_new: pair.only_new.clone(),
         only_old: pair.only_old.clone(),
         parked_before,

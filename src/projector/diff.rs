@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ids::Position;
-use crate::store::{ChangedSubscription, DiffCounts, GenerationId};
+use crate::store::{ChangedSubscription, DiffCounts, GenerationId, ReadModelDiff};
 use crate::time::StripeTime;
 
 /// Changes that are listed, besides being counted.
@@ -36,6 +36,8 @@ pub struct DiffSummary {
     /// Numbers of subscriptions that differ.
     #[serde(flatten)]
     pub counts: DiffCounts,
+    /// Numbers of rows that differ in the other read models that were made again.
+    pub read_models: Vec<ReadModelDiff>,
     /// Fields that only the new generation has. They are not compared.
     #[serde(rename = "fields_only_in_new")]
     pub only_new: Vec<&'static str>,

@@ -11,8 +11,9 @@ use crate::store::{
     layer_fingerprint,
 };
 
-/// Word for a difference in the tables.
+/// Words for a difference in the tables, and in the user keys.
 const SCHEMA: &str = "schema";
+const USER_KEYS: &str = "user keys";
 
 /// Plan of a rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,7 @@ pub(super) fn differing_rules(old: &GenerationLogic, new: &GenerationLogic) -> V
     let mut rules = Vec::new();
     for (name, differs) in [
         ("policy", old.policy != new.policy),
-        ("user keys", old.user_keys != new.user_keys),
+        (USER_KEYS, old.user_keys != new.user_keys),
         ("version of the fold", old.fold_version != new.fold_version),
     ] {
         rules.extend(differs.then_some(name));
@@ -180,7 +181,7 @@ impl fmt::Display for RebuildPlan {
         };
         match &*self.differing {
             [] => f.write_str("no rule differs")?,
-            [rule] if rule.ends_with('s') => write!(f, "{rule} differ")?,
+            [rule] if *rule == USER_KEYS => write!(f, "{rule} differ")?,
             [rule] => write!(f, "{rule} differs")?,
             rules => write!(f, "{} differ", rules.join(" and "))?,
         }

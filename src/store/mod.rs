@@ -62,7 +62,7 @@ pub use read_model::{
     BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
     FoldBatch, FoldLayer, FoldOutcome, Foundation, Generation, GenerationId, GenerationLogic,
     GenerationStamp, GenerationStatus, GenerationTables, Grant, ItemFilter, JoinedGroups, Joining,
-    LayerId, Lease, ParkedCustomer, ReadModel, ReadModelVersion, SubscriptionFilter,
+    LayerId, Lease, ParkedCustomer, ReadModel, ReadModelDiff, ReadModelVersion, SubscriptionFilter,
     SubscriptionKey, SubscriptionPages, SwapOutcome, TimelineKey, layer_fingerprint, tables_schema,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};

@@ -201,6 +201,10 @@ async fn every_statement_of_the_read_model_prepares() {
         ];
         let text = catalogue(&mut databases.read, dialect, &modules).await;
         assert_snapshot("statements_read_model", dialect, &text);
+        for table in PROJECTIONS.iter().flat_map(|it| it.definition().tables) {
+            let sql = read_model::diff_sql::count_template(table, (1, 1));
+            databases.read.prepare("COUNT_ROWS", &sql).await;
+        }
         for (name, sql) in statements_of_tables(dialect) {
             databases.read.prepare(&name, &sql).await;
         }

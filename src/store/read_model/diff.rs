@@ -6,19 +6,22 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::diff_sql::{fill_template, sql};
+use super::diff_sql::{count_template, fill_template, sql};
 use super::difference::{
     AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, DiffCounts, FieldChange,
-    FieldCount,
+    FieldCount, ReadModelDiff,
 };
 use super::generation::{self, Generation, GenerationStatus};
 use super::generation_id::GenerationId;
 use super::handle::ReadModel;
+use super::schema::GenerationSchema;
 use super::subscriptions::{limit_of, read_customer};
 use super::tables::{GenerationTables, is_joined};
 use super::timeline;
 use crate::ids::SubscriptionId;
 use crate::projection::column::{Column, ColumnType};
+use crate::projection::current_subscriptions::CURRENT_SUBSCRIPTIONS;
+use crate::projection::read_model::{Projections, Table};
 use crate::projection::row::SubscriptionRow;
 use crate::store::db::{Query, Reader, Row, Statement, bind_instant};
 use crate::store::error::StoreError;
@@ -156,6 +159,40 @@ impl Comparison {
             test_mode: access(8)?,
             fields,
         })
+    }
+
+    /// Counts the rows that differ in the main tables of all other read models. A read model that both share, or that only
+    /// one has, is not compared. None are compared if the generations have folded different events.
+    #[tracing::instrument(skip_all)]
+    pub async fn read_models(
+        &mut self,
+        projections: Projections,
+    ) -> Result<Vec<ReadModelDiff>, StoreError> {
+        let mut differences = Vec::new();
+        if !self.has_equal_positions() {
+            return Ok(differences);
+        }
+        let (old, new) = (self.old.tables(), self.new.tables());
+        let mut session = self.reader.session();
+        let schema = GenerationSchema::load(&mut session, old, projections).await?;
+        for projection in projections {
+            let read_model = projection.name();
+            let is_main = |it: &&Table| it.name == read_model && it.name != CURRENT_SUBSCRIPTIONS;
+            let Some(table) = projection.definition().tables.iter().find(is_main) else { continue };
+            let makers = (old.maker_of(read_model), new.maker_of(read_model));
+            if makers.0 == makers.1 || !schema.has(table.name) {
+                continue;
+            }
+            let row = session.query(count_template(table, makers)).fetch_one().await?;
+            differences.push(ReadModelDiff {
+                read_model,
+                appear: row.get(0)?,
+                disappear: row.get(1)?,
+                change: row.get(2)?,
+                same: row.get(3)?,
+            });
+        }
+        Ok(differences)
     }
 
     /// Counts the events that the old and the new generation could not fold.

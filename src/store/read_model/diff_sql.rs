@@ -1,8 +1,10 @@
 //! Statements that compare two generations, and the filling of their templates.
 
+use super::generation_id::GenerationId;
 use super::tables::GenerationTables;
 use crate::projection::column::{Column, ColumnType};
 use crate::projection::current_subscriptions::CURRENT_SUBSCRIPTIONS;
+use crate::projection::read_model::Table;
 use crate::store::db::{Dialect, Statement};
 
 /// Fills a template with the tables of two generations and these columns. `ahead` is the generation that has folded
@@ -41,6 +43,26 @@ pub(in crate::store) fn fill_template(
         .replace("{ahead}", &ahead.unwrap_or(new).layer_suffix())
         .replace("{old}", &old.maker_of(CURRENT_SUBSCRIPTIONS).to_string())
         .replace("{new}", &new.maker_of(CURRENT_SUBSCRIPTIONS).to_string())
+}
+
+/// Statement that counts the rows of a table in which two generations differ.
+pub(in crate::store) fn count_template(
+    table: &Table,
+    (old, new): (GenerationId, GenerationId),
+) -> String {
+    let all = |each: fn(&str) -> String, names: &[&str], separator: &str| {
+        names.iter().map(|name| each(name)).collect::<Vec<_>>().join(separator)
+    };
+    let values: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let pairs = all(|name| format!("n.{name} = o.{name}"), table.key, " AND ");
+    let differ = all(|name| format!("o.{name} IS DISTINCT FROM n.{name}"), &values, " OR ");
+    sql::COUNT_ROWS
+        .replace("{table}", table.name)
+        .replace("{pairs}", &pairs)
+        .replace("{differ}", &differ)
+        .replace("{key}", table.key[0])
+        .replace("{old}", &old.to_string())
+        .replace("{new}", &new.to_string())
 }
 
 pub(in crate::store) mod sql {
@@ -98,6 +120,13 @@ pub(in crate::store) mod sql {
             WHERE (account, livemode, customer_id) IN
                 (SELECT account, livemode, customer_id FROM timeline_{ahead} WHERE position > $1)";
     }
+
+    // Template.
+    pub(in crate::store) const COUNT_ROWS: &str = "SELECT count(*) FILTER (WHERE o.{key} IS NULL) AS appear,
+            count(*) FILTER (WHERE n.{key} IS NULL) AS disappear,
+            count(*) FILTER (WHERE o.{key} IS NOT NULL AND n.{key} IS NOT NULL AND ({differ})) AS change,
+            count(*) FILTER (WHERE o.{key} IS NOT NULL AND n.{key} IS NOT NULL AND NOT ({differ})) AS same
+        FROM {table}_g{old} AS o FULL JOIN {table}_g{new} AS n ON {pairs}";
 
     // Parts of templates.
     pub(in crate::store) const PAIRS: &str = "n.account = o.account AND n.livemode = o.livemode

@@ -4,6 +4,21 @@ use serde::Serialize;
 
 use crate::ids::{CustomerKey, SubscriptionId};
 
+/// Numbers of rows of a read model that differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReadModelDiff {
+    /// Read model. Its main table is compared, which has its name.
+    pub read_model: &'static str,
+    /// Rows that only the new generation has.
+    pub appear: i64,
+    /// Rows that only the live generation has.
+    pub disappear: i64,
+    /// Rows that both have, with other values.
+    pub change: i64,
+    /// Rows that are equal.
+    pub same: i64,
+}
+
 /// Numbers of subscriptions that differ, and of the fields in which they differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DiffCounts {

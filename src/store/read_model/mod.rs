@@ -38,7 +38,7 @@ pub use begin::{BeginOutcome, Foundation};
 pub use diff::Comparison;
 pub use difference::{
     AccessCounts, AccessEffect, ChangeKind, ChangedSubscription, DiffCounts, FieldChange,
-    FieldCount,
+    FieldCount, ReadModelDiff,
 };
 pub use filter::{ItemFilter, SubscriptionFilter, SubscriptionKey};
 pub use fold::{FoldBatch, FoldOutcome};
