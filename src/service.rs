@@ -202,6 +202,7 @@ impl Service {
         let sync = options.sync.map(|it| start_syncs(&store, it, clock, &stop, &mut watches));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
+            access: store.read_model.access_groups(),
             store,
             ingest,
             projector: projector.handle(),

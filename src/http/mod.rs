@@ -72,7 +72,7 @@ use crate::ids::Mode;
 use crate::ingest::Ingest;
 use crate::projector::ProjectorHandle;
 use crate::proof::SigningKey;
-use crate::store::Store;
+use crate::store::{AccessGroups, Store};
 use crate::stripe::signature::Verifier;
 use crate::sync::SyncHandle;
 
@@ -83,6 +83,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct AppState {
     /// Store of the ledger.
     pub store: Store,
+    /// Reader of the access of single users and customers.
+    pub access: AccessGroups,
     /// Entrance to the log.
     pub ingest: Ingest,
     /// Handle of the projector that keeps the read model current.
