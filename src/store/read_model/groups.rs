@@ -140,7 +140,7 @@ mod tests {
     async fn who_arrives_during_a_reading_is_answered_by_a_later_one_together() {
         let mut by_hand = ByHand::start();
         let mut filled = by_hand.fill().await;
-        let late = by_hand.ask(100..100 + GROUP_MAX + 1).await;
+        let late = by_hand.ask(100..=100 + GROUP_MAX).await;
         tokio::task::yield_now().await;
         assert!(by_hand.begun.try_recv().is_err(), "there is no room");
         let (caller, group) = filled.remove(0);
