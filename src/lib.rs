@@ -143,6 +143,9 @@
 //! in the transaction of its subscriptions, and with them the rows of all users that gain or lose one. So the answer is one row,
 //! whatever the number of subscriptions, and a subscription that moves to another user changes both rows at once.
 //!
+//! Requests about one holder are read in groups ([`store::AccessGroups`]): while a statement runs, the questions that
+//! arrive wait, and one later statement answers all of them. So an answer is never older than its question.
+//!
 //! For people, [`store::ReadModel::access`] answers with the subscriptions, in one statement, which sees one state of the
 //! database: the latest end that the policy grants among *all* subscriptions of the user that have the item, and a page of
 //! them. In both, access follows from the end and the current time. No limit on rows decides it.

@@ -193,15 +193,15 @@ impl Service {
         }
         let coverage = Arc::new(CoverageWatch::new(store.log.clone()));
         let client = options.sync.as_ref().map(|it| it.client.clone());
-        let (thin, watch) =
-            watch_thin_events(store.clone(), client, options.clock.clone(), stop.clone());
+        let clock = &options.clock;
+        let (thin, watch) = watch_thin_events(store.clone(), client, clock.clone(), stop.clone());
         finite_tasks.push(Task::finite("the watch of thin events", watch));
         let watch = tokio::spawn(Arc::clone(&coverage).run(stop.clone()));
         let mut watches = vec![Task::permanent("the watch of the coverage", watch)];
-        let clock = &options.clock;
         let sync = options.sync.map(|it| start_syncs(&store, it, clock, &stop, &mut watches));
         let tolerance = Some(options.tolerance_seconds);
         let app = Arc::new(AppState {
+            access: store.read_model.access_groups(),
             store,
             ingest,
             projector: projector.handle(),

@@ -10,6 +10,7 @@ use super::problem::{Problem, ProblemType};
 use crate::ids::{CustomerId, Mode, Position, Scope};
 use crate::projection::user_access::{Answer, Asked, UserAccess};
 use crate::store::AccessHolder;
+use crate::time::StripeTime;
 
 /// Greatest number of items and features that the access of all users of a request lists. It limits the size of an
 /// answer to some tens of MB.
@@ -43,35 +44,64 @@ impl AccessParams {
         Ok(request)
     }
 
+    /// Answers the request about this user or customer.
+    pub(super) async fn answer_one(
+        &self,
+        app: &AppState,
+        holder: AccessHolder,
+    ) -> Result<(Position, HolderAccess), Problem> {
+        let (stamp, access) = app.access.read(&self.scope, holder.clone()).await?;
+        let all_known = self.all_known(app, std::slice::from_ref(&access)).await?;
+        let now = app.clock.now().to_stripe_time();
+        Ok((stamp.position, self.answer(holder, &access, all_known, now)))
+    }
+
     /// Answers the request about these users and customers, in their order.
-    ///
-    /// A holder is known if the ledger has a subscription of them, or a backfill has read the account.
-    pub(super) async fn answer(
+    pub(super) async fn answer_all(
         &self,
         app: &AppState,
         holders: Vec<AccessHolder>,
     ) -> Result<(Position, Vec<HolderAccess>), Problem> {
-        let Self { scope, asked } = self;
-        let (stamp, accesses) = app.store.read_model.user_access(scope, &holders).await?;
+        let (stamp, accesses) = app.store.read_model.user_access(&self.scope, &holders).await?;
         if accesses.iter().map(UserAccess::covered).sum::<usize>() > COVERED_MAX {
             let detail = format!(
                 "the answer would list more than {COVERED_MAX} items and features: ask about fewer at once"
             );
             return Err(Problem::new(ProblemType::QuestionTooLarge, detail));
         }
-        let all_known = accesses.iter().all(|access| access.subscriptions() > 0)
-            || app.coverage.is_backfilled(scope).await?;
-        require_known(app, all_known, scope)?;
+        let all_known = self.all_known(app, &accesses).await?;
         let now = app.clock.now().to_stripe_time();
-        let mode = Mode::from_livemode(scope.livemode).as_str();
-        let answers = holders.into_iter().zip(&accesses).map(|(holder, access)| {
-            let (user_id, customer_id) = match holder {
-                AccessHolder::User(id) => (Some(id), None),
-                AccessHolder::Customer(id) => (None, Some(id)),
-            };
-            let known = all_known || access.subscriptions() > 0;
-            HolderAccess { user_id, customer_id, mode, answer: access.answer(asked, now), known }
-        });
+        let answers = holders.into_iter().zip(&accesses);
+        let answers = answers.map(|(holder, access)| self.answer(holder, access, all_known, now));
         Ok((stamp.position, answers.collect()))
+    }
+
+    /// True if all holders are known: the ledger has a subscription of each, or a backfill has read the account. A
+    /// problem if one is not, and the settings refuse an answer then.
+    async fn all_known(&self, app: &AppState, accesses: &[UserAccess]) -> Result<bool, Problem> {
+        let all_known = accesses.iter().all(|access| access.subscriptions() > 0)
+            || app.coverage.is_backfilled(&self.scope).await?;
+        require_known(app, all_known, &self.scope)?;
+        Ok(all_known)
+    }
+
+    fn answer(
+        &self,
+        holder: AccessHolder,
+        access: &UserAccess,
+        all_known: bool,
+        now: StripeTime,
+    ) -> HolderAccess {
+        let (user_id, customer_id) = match holder {
+            AccessHolder::User(id) => (Some(id), None),
+            AccessHolder::Customer(id) => (None, Some(id)),
+        };
+        HolderAccess {
+            user_id,
+            customer_id,
+            mode: Mode::from_livemode(self.scope.livemode).as_str(),
+            answer: access.answer(&self.asked, now),
+            known: all_known || access.subscriptions() > 0,
+        }
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn post(
     let (bytes, share) = body.into_verified();
     let holders = Question::parse(&bytes)?.into_holders();
     drop((bytes, share));
-    let (position, data) = params.answer(&app, holders).await?;
+    let (position, data) = params.answer_all(&app, holders).await?;
     let answers = Json(Answers { data, position });
     Ok(AtPosition(position, ([CACHE_CONTROL], answers).into_response()))
 }

@@ -28,7 +28,7 @@ pub struct Tokens {
 
 /// Right that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Right {
+pub(super) enum Right {
     /// Read anything.
     Read,
     /// Ask who has access.
@@ -99,24 +99,23 @@ impl Tokens {
 /// Middleware that requires a token which may read everything.
 pub(super) async fn require_read(
     State(app): State<Arc<AppState>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    app.tokens.authorize(request.headers(), Right::Read)?;
-    ConnectionState::mark_verified(request.extensions());
-    Ok(next.run(request).await)
-}
-
-/// Middleware that requires a token which may ask who has access. The handler finds the [`Caller`] in the extensions.
-pub(super) async fn require_access(
-    State(app): State<Arc<AppState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = app.tokens.authorize(request.headers(), Right::AskAccess)?;
+    authorize(&app, &mut request, Right::Read)?;
+    Ok(next.run(request).await)
+}
+
+/// Refuses a request whose token does not give this right. The handler finds the [`Caller`] in the extensions.
+pub(super) fn authorize(
+    app: &AppState,
+    request: &mut Request,
+    right: Right,
+) -> Result<(), Problem> {
+    let caller = app.tokens.authorize(request.headers(), right)?;
     ConnectionState::mark_verified(request.extensions());
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 fn hash(token: &[u8]) -> [u8; 32] {

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{AppState, SharedState};
+use super::AppState;
 use crate::ids::Position;
 use crate::projector::FollowerState;
 
@@ -29,18 +27,16 @@ impl<T: IntoResponse> IntoResponse for AtPosition<T> {
     }
 }
 
-/// Adds the headers to every answer. An answer without a position of its own gets that of the follower.
-pub(super) async fn add_headers(State(app): SharedState, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// Adds the headers to an answer. One without a position of its own gets that of the follower.
+pub(super) async fn add_headers(app: &AppState, response: &mut Response) {
     let answered = response.extensions().get().map(|AnsweredAt(position)| *position);
     let position = answered.unwrap_or_else(|| app.projector.status().position);
-    let lag = lag_seconds(&app, position).await.map(|lag| format!("{lag:.3}"));
+    let lag = lag_seconds(app, position).await.map(|lag| format!("{lag:.3}"));
     let headers = response.headers_mut();
     headers.insert(POSITION, HeaderValue::from(position.0));
     if let Some(Ok(lag)) = lag.map(HeaderValue::try_from) {
         headers.insert(LAG_SECONDS, lag);
     }
-    response
 }
 
 /// Time since the first event was logged that the answer does not include; none if the log cannot be read.

@@ -48,11 +48,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::middleware::{self, Next, from_fn_with_state, map_response_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::auth::Right;
 pub use access::AccessView;
 pub use auth::Tokens;
 pub use body_budget::{BODY_BYTES_MAX, BodyBudget};
@@ -72,7 +73,7 @@ use crate::ids::Mode;
 use crate::ingest::Ingest;
 use crate::projector::ProjectorHandle;
 use crate::proof::SigningKey;
-use crate::store::Store;
+use crate::store::{AccessGroups, Store};
 use crate::stripe::signature::Verifier;
 use crate::sync::SyncHandle;
 
@@ -83,6 +84,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct AppState {
     /// Store of the ledger.
     pub store: Store,
+    /// Reader of the access of single users and customers.
+    pub access: AccessGroups,
     /// Entrance to the log.
     pub ingest: Ingest,
     /// Handle of the projector that keeps the read model current.
@@ -157,7 +160,7 @@ fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
         .both("/users/{id}/access", get(user_access::get_user))
         .both("/customers/{id}/access", get(user_access::get_customer))
         .both("/access", post(access_batch::post))
-        .route_layer(from_fn_with_state(Arc::clone(app), auth::require_access));
+        .route_layer(from_fn_with_state((Arc::clone(app), Right::AskAccess), serve));
     let read = Router::new()
         .both("/users/{id}", get(users::get))
         .both("/customers/{id}", get(customers::get))
@@ -175,11 +178,8 @@ fn api(app: &Arc<AppState>) -> Router<Arc<AppState>> {
         .both("/projections", get(projections::get))
         .both("/drift", get(drift::get))
         .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(app), auth::require_read));
-    access
-        .merge(read)
-        .layer(from_fn_with_state(Arc::clone(app), freshness::add_headers))
-        .layer(middleware::from_fn(limit_time))
+        .layer(from_fn_with_state((Arc::clone(app), Right::Read), serve));
+    access.merge(read)
 }
 
 /// Routes with and without a slash at the end. A redirect would lose a POST.
@@ -201,8 +201,22 @@ async fn method_not_allowed(method: Method) -> Problem {
     Problem::new(ProblemType::MethodNotAllowed, format!("this path does not support {method}"))
 }
 
-async fn limit_time(request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await;
+/// Middleware of the API: the time limit, the token, and the headers about freshness. It is a single one, because each
+/// layer of a route is copied for every request.
+async fn serve(
+    State((app, right)): State<(Arc<AppState>, Right)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let answering = async {
+        let mut answer = match auth::authorize(&app, &mut request, right) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        };
+        freshness::add_headers(&app, &mut answer).await;
+        answer
+    };
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, answering).await;
     answer.unwrap_or_else(|_| {
         let detail = format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs());
         Problem::new(ProblemType::TooSlow, detail).into_response()

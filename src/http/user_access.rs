@@ -48,6 +48,6 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<AtPosition<Response>, Problem> {
     let params = AccessParams::parse(params, app.mode, caller)?;
-    let (position, answers) = params.answer(app, vec![holder]).await?;
-    Ok(AtPosition(position, respond(headers, position, &answers[0])?))
+    let (position, answer) = params.answer_one(app, holder).await?;
+    Ok(AtPosition(position, respond(headers, position, &answer)?))
 }

@@ -194,6 +194,23 @@ impl StoreError {
         matches!(self, Self::Unavailable(_) | Self::CannotGrow(_))
     }
 
+    /// Copy for another caller, if the same failure concerns everybody: the database is not available, or has no read
+    /// model.
+    pub(super) fn copy_for_all(&self) -> Option<Self> {
+        let copy = |cause: &Source| -> Source {
+            match cause.downcast_ref::<DatabaseFailure>() {
+                Some(failure) => failure.clone().into(),
+                None => cause.to_string().into(),
+            }
+        };
+        match self {
+            Self::Unavailable(cause) => Some(Self::Unavailable(copy(cause))),
+            Self::CannotGrow(cause) => Some(Self::CannotGrow(copy(cause))),
+            Self::ReadModelBuilding => Some(Self::ReadModelBuilding),
+            _ => None,
+        }
+    }
+
     /// True if another process has locked a SQLite file.
     pub(super) fn is_locked(&self) -> bool {
         let Self::Unavailable(source) = self else { return false };

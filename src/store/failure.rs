@@ -15,7 +15,7 @@ use sqlx::postgres::PgDatabaseError;
 use self::class::FailureClass;
 
 /// Failure of a database. `{}` displays the message, `{:#}` the message and the hint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DatabaseFailure {
     message: String,
     hint: Option<Cow<'static, str>>,

@@ -58,12 +58,13 @@ pub use log_chunk::{ChunkEvent, EventChunk, RecordChunk};
 pub use lookup::KnownEvent;
 pub use open_mode::OpenMode;
 pub use read_model::{
-    AccessAnswer, AccessCounts, AccessEffect, AccessHolder, AccessKey, AccessQuestion,
-    BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts, FieldChange, FieldCount,
-    FoldBatch, FoldLayer, FoldOutcome, Foundation, Generation, GenerationId, GenerationLogic,
-    GenerationStamp, GenerationStatus, GenerationTables, Grant, ItemFilter, JoinedGroups, Joining,
-    LayerId, Lease, ParkedCustomer, ReadModel, ReadModelDiff, ReadModelVersion, SubscriptionFilter,
-    SubscriptionKey, SubscriptionPages, SwapOutcome, TimelineKey, layer_fingerprint, tables_schema,
+    AccessAnswer, AccessCounts, AccessEffect, AccessGroups, AccessHolder, AccessKey,
+    AccessQuestion, BeginOutcome, ChangeKind, ChangedSubscription, Comparison, DiffCounts,
+    FieldChange, FieldCount, FoldBatch, FoldLayer, FoldOutcome, Foundation, Generation,
+    GenerationId, GenerationLogic, GenerationStamp, GenerationStatus, GenerationTables, Grant,
+    ItemFilter, JoinedGroups, Joining, LayerId, Lease, ParkedCustomer, ReadModel, ReadModelDiff,
+    ReadModelVersion, SubscriptionFilter, SubscriptionKey, SubscriptionPages, SwapOutcome,
+    TimelineKey, layer_fingerprint, tables_schema,
 };
 pub use redelivery::{Redelivery, RedeliveryCount};
 pub use sync_state::SyncState;

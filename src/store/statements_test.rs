@@ -296,11 +296,6 @@ fn read_model_statements<'a>(dialect: Dialect) -> Vec<(&'a str, String)> {
         let mut parameters = Parameters::new(dialect, 1);
         question.fill(schema.access().unwrap(), Some(&after), &mut parameters)
     };
-    let stored_access = |table: &str, column: &str| {
-        let filled = read_model::user_access::sql::ACCESS_OF.replace("{table}", table);
-        let filled = filled.replace("{column}", column).replace("{account}", "$2");
-        TABLES.fill(&filled.replace("{livemode}", "$3").replace("{id}", "$4"))
-    };
     let of_user = || AccessHolder::User("1".to_owned());
     let price = || ItemFilter { price_id: Some("price_1".to_owned()), ..ItemFilter::default() };
     let of = |name, statement| (name, fill_template(name, statement, dialect));
@@ -313,10 +308,7 @@ fn read_model_statements<'a>(dialect: Dialect) -> Vec<(&'a str, String)> {
         of("NAMES", read_model::catalogue::sql::NAMES),
         of("ADVANCE", read_model::fold::sql::ADVANCE),
         of("STATES_AFTER", read_model::layer::sql::STATES_AFTER),
-        ("access of a user, stored", stored_access("user_access", "user_id")),
-        ("access of a customer, stored", stored_access("user_access_parts", "customer_id")),
-        of("PARTS_OF_CUSTOMERS", read_model::user_access::sql::PARTS_OF_CUSTOMERS),
-        of("USERS", read_model::user_access::sql::USERS),
+        of("ACCESS_OF", read_model::user_access::sql::ACCESS_OF),
         of("OF_CUSTOMER", read_model::timeline::sql::OF_CUSTOMER),
         of("OF_SUBSCRIPTION", read_model::timeline::sql::OF_SUBSCRIPTION),
         of("CUSTOMERS_OF_USER", read_model::timeline::sql::CUSTOMERS_OF_USER),

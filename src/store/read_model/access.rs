@@ -5,11 +5,10 @@ use super::filter::{ItemFilter, Parameters};
 use super::generation::GenerationStamp;
 use super::handle::ReadModel;
 use super::row_values;
-use super::schema::GenerationSchema;
 use super::subscriptions::{STAMP_COLUMNS, read};
 use crate::ids::{CustomerId, Scope, SubscriptionId};
 use crate::projection::row::SubscriptionRow;
-use crate::store::db::{Dialect, Row};
+use crate::store::db::Row;
 use crate::store::error::StoreError;
 use crate::time::StripeTime;
 
@@ -129,12 +128,12 @@ impl ReadModel {
         after: Option<&AccessKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, AccessAnswer), StoreError> {
-        let fill = |schema: &GenerationSchema, dialect: Dialect| {
-            let mut parameters = Parameters::new(dialect, limit);
+        let page = self.stamped(|schema, session| {
+            let mut parameters = Parameters::new(session.dialect(), limit);
             let statement = question.fill(schema.access()?, after, &mut parameters);
-            Ok((statement, parameters))
-        };
-        let (stamp, rows) = self.stamped(fill).await?;
+            Ok(parameters.bind(session.query(statement)))
+        });
+        let (stamp, rows) = page.await?;
         let first = &rows[0];
         let answer = AccessAnswer {
             grant: read_grant(first)?,

@@ -5,6 +5,7 @@
 //! live generation.
 
 pub(super) mod access;
+mod access_groups;
 pub(super) mod begin;
 pub(super) mod catalogue;
 mod damage;
@@ -15,6 +16,7 @@ pub(super) mod filter;
 pub(super) mod fold;
 pub(super) mod generation;
 pub(super) mod generation_id;
+mod groups;
 mod handle;
 pub(super) mod join;
 pub(super) mod layer;
@@ -34,6 +36,7 @@ pub(super) mod user_access;
 mod version;
 
 pub use access::{AccessAnswer, AccessHolder, AccessKey, AccessQuestion, Grant};
+pub use access_groups::AccessGroups;
 pub use begin::{BeginOutcome, Foundation};
 pub use diff::Comparison;
 pub use difference::{

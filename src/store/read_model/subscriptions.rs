@@ -10,7 +10,7 @@ use super::{layer, row_values, rows};
 use crate::ids::{AccountId, CustomerId, CustomerKey, Position, Scope};
 use crate::projection::read_model;
 use crate::projection::row::SubscriptionRow;
-use crate::store::db::{Dialect, Reader, Row};
+use crate::store::db::{Query, Reader, Row, Session};
 use crate::store::error::StoreError;
 
 /// Pages of subscriptions of one generation at one position, in one read transaction, independent of folds and swaps
@@ -42,13 +42,14 @@ impl ReadModel {
         after: Option<&SubscriptionKey>,
         limit: usize,
     ) -> Result<(GenerationStamp, Vec<SubscriptionRow>), StoreError> {
-        let fill = |schema: &GenerationSchema, dialect: Dialect| {
-            let mut parameters = Parameters::new(dialect, limit);
+        let page = self.stamped(|schema, session| {
+            let mut parameters = Parameters::new(session.dialect(), limit);
             let select = schema.select_stamped(filter.leading_table())?;
             let conditions = filter.conditions(select.leading, after, &mut parameters);
-            Ok((select.text.replace("{conditions}", &conditions), parameters))
-        };
-        let (stamp, rows) = self.stamped(fill).await?;
+            let statement = select.text.replace("{conditions}", &conditions);
+            Ok(parameters.bind(session.query(statement)))
+        });
+        let (stamp, rows) = page.await?;
         let is_none = rows[0].get::<Option<&str>, _>(STAMP_COLUMNS)?.is_none();
         let rows = rows.iter().skip(usize::from(is_none)).map(|row| read(row, STAMP_COLUMNS));
         Ok((stamp, rows.collect::<Result<_, _>>()?))
@@ -58,15 +59,15 @@ impl ReadModel {
     ///
     /// A single statement reads at one moment, and a read transaction costs three more round trips. The statement is
     /// therefore sent without one if the schema of the live generation is cached.
-    pub(super) async fn stamped<'a>(
+    pub(super) async fn stamped(
         &self,
-        fill: impl Fn(&GenerationSchema, Dialect) -> Result<(String, Parameters<'a>), StoreError>,
+        query: impl for<'s> Fn(&GenerationSchema, &'s mut Session<'_>) -> Result<Query<'s>, StoreError>,
     ) -> Result<(GenerationStamp, Vec<Row>), StoreError> {
         if let Some(schema) = self.cached_schema() {
             let mut reader = self.0.db.read().await?;
             let mut session = reader.session();
-            if let Ok((statement, parameters)) = fill(&schema, session.dialect()) {
-                match parameters.bind(session.query(statement)).fetch_all().await {
+            if let Ok(query) = query(&schema, &mut session) {
+                match query.fetch_all().await {
                     // The tables of the cached schema may have been dropped.
                     Err(StoreError::Corrupt(_)) => {}
                     rows => {
@@ -85,8 +86,7 @@ impl ReadModel {
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
         let schema = self.schema_of(&mut session, stamp.generation).await?;
-        let (statement, parameters) = fill(&schema, session.dialect())?;
-        let rows = parameters.bind(session.query(statement)).fetch_all().await?;
+        let rows = query(&schema, &mut session)?.fetch_all().await?;
         reader.end().await?;
         if rows.is_empty() {
             return Err(StoreError::ReadModelBuilding);

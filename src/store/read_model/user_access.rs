@@ -8,18 +8,17 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt as _;
 
 use super::access::AccessHolder;
-use super::filter::Parameters;
 use super::generation::{GenerationStamp, live_stamp};
 use super::handle::ReadModel;
 use super::row_values;
 use super::schema::GenerationSchema;
 use super::subscriptions::STAMP_COLUMNS;
-use super::tables::{bind_scope, bulk};
+use super::tables::bind_scope;
 use crate::ids::{CustomerId, Scope};
 use crate::projection::column::{Column, Value};
 use crate::projection::row::SubscriptionRow;
 use crate::projection::user_access::UserAccess;
-use crate::store::db::{Dialect, Row, Session};
+use crate::store::db::{Row, Session};
 use crate::store::error::StoreError;
 
 /// Columns of a subscription that its access and the reason depend on.
@@ -48,8 +47,8 @@ const COLUMNS: [&str; 22] = [
     "last_event_at",
 ];
 
-/// Greatest number of holders of a statement. Three parameters each are within the limits of both databases.
-const HOLDERS_MAX: usize = 1_024;
+/// Greatest number of holders of a statement. Five parameters each are within the limits of both databases.
+pub(super) const HOLDERS_MAX: usize = 1_024;
 
 /// Columns that a generation has, and how a row is made of their values.
 struct AccessColumns {
@@ -70,12 +69,65 @@ impl ReadModel {
         scope: &Scope,
         holders: &[AccessHolder],
     ) -> Result<(GenerationStamp, Vec<UserAccess>), StoreError> {
-        if let [holder] = holders {
-            match self.access_of(scope, holder).await {
-                Err(StoreError::OtherVersion(_)) => {}
-                answer => return answer.map(|(stamp, access)| (stamp, vec![access])),
+        let asked: Vec<_> = holders.iter().map(|holder| (scope, holder)).collect();
+        match self.stored_access(&asked).await {
+            Err(StoreError::OtherVersion(_)) => self.access_by_rows(scope, holders).await,
+            Err(error) => Err(error),
+            Ok((stamp, found)) => Ok((stamp, found.into_iter().collect::<Result<_, _>>()?)),
+        }
+    }
+
+    /// Reads the stored access of each holder in one statement. What is damaged is the access of one holder alone.
+    ///
+    /// [`StoreError::OtherVersion`] if the generation has no table of it.
+    pub(super) async fn stored_access(
+        &self,
+        asked: &[(&Scope, &AccessHolder)],
+    ) -> Result<(GenerationStamp, Vec<Result<UserAccess, StoreError>>), StoreError> {
+        if asked.len() > HOLDERS_MAX {
+            let message = format!("ask for the access of at most {HOLDERS_MAX} holders at once");
+            return Err(StoreError::Internal(message.into()));
+        }
+        let numbered: Vec<_> = (0_i64..).zip(asked).collect();
+        let rows = self.stamped(|schema, session| {
+            let statement = schema.statement(sql::ACCESS_OF)?;
+            session.query_rows(
+                &statement,
+                sql::ACCESS_OF.columns,
+                &numbered,
+                |to, (number, asked)| {
+                    let (scope, holder) = asked;
+                    let (user, customer) = match holder {
+                        AccessHolder::User(id) => (Some(id.as_str()), None),
+                        AccessHolder::Customer(id) => (None, Some(id.as_str())),
+                    };
+                    to.integer(*number);
+                    bind_scope(to, scope);
+                    to.text(user);
+                    to.text(customer);
+                },
+            )
+        });
+        let (stamp, rows) = rows.await?;
+        let mut found: Vec<_> = asked.iter().map(|_| Ok(UserAccess::default())).collect();
+        for row in &rows {
+            let Some(stored) = row.get::<Option<&str>, _>(STAMP_COLUMNS + 1)? else { continue };
+            let number = usize::try_from(row.get::<i64, _>(STAMP_COLUMNS)?).unwrap_or(usize::MAX);
+            if let Some(found) = found.get_mut(number) {
+                let part = decode(stored);
+                *found = std::mem::replace(found, Ok(UserAccess::default()))
+                    .and_then(|access| Ok(access.join(part?)));
             }
         }
+        Ok((stamp, found))
+    }
+
+    /// Reads the access of each holder from the rows of their subscriptions, which every generation has.
+    async fn access_by_rows(
+        &self,
+        scope: &Scope,
+        holders: &[AccessHolder],
+    ) -> Result<(GenerationStamp, Vec<UserAccess>), StoreError> {
         let users = holders.iter().filter_map(|holder| match holder {
             AccessHolder::User(id) => Some(id.as_str()),
             AccessHolder::Customer(_) => None,
@@ -86,17 +138,10 @@ impl ReadModel {
         });
         let mut of_users = none_of(users);
         let mut of_customers = none_of(customers);
-
         let mut reader = self.0.db.read_transaction().await?;
         let mut session = reader.session();
         let stamp = live_stamp(&mut session).await?;
         let schema = self.schema_of(&mut session, stamp.generation).await?;
-        if schema.has("user_access") && schema.has("user_access_parts") {
-            read_users(&mut session, &schema, scope, &mut of_users).await?;
-            read_customers(&mut session, &schema, scope, &mut of_customers).await?;
-            reader.end().await?;
-            return Ok((stamp, in_order(holders, &of_users, &of_customers)));
-        }
         join_rows(&mut session, &schema, scope, "user_id", &mut of_users, |row| {
             row.user_id.as_deref()
         })
@@ -106,102 +151,17 @@ impl ReadModel {
         })
         .await?;
         reader.end().await?;
-
-        Ok((stamp, in_order(holders, &of_users, &of_customers)))
-    }
-}
-
-impl ReadModel {
-    /// Reads the access of one holder in one statement. [`StoreError::OtherVersion`] if the generation has no table of
-    /// it.
-    async fn access_of(
-        &self,
-        scope: &Scope,
-        holder: &AccessHolder,
-    ) -> Result<(GenerationStamp, UserAccess), StoreError> {
-        let (table, column, id) = match holder {
-            AccessHolder::User(id) => ("user_access", "user_id", id.as_str()),
-            AccessHolder::Customer(id) => ("user_access_parts", "customer_id", id.as_str()),
-        };
-        let fill = |schema: &GenerationSchema, dialect: Dialect| {
-            if !schema.has(table) {
-                return Err(StoreError::OtherVersion(schema.tables.generation));
-            }
-            let mut parameters = Parameters::new(dialect, usize::MAX);
-            let account = parameters.text(scope.account.as_str());
-            let livemode = parameters.bool(scope.livemode);
-            let id = parameters.text(id);
-            let statement = sql::ACCESS_OF.replace("{table}", table).replace("{column}", column);
-            let statement =
-                statement.replace("{account}", &account).replace("{livemode}", &livemode);
-            Ok((schema.tables.fill(&statement.replace("{id}", &id)), parameters))
-        };
-        let (stamp, rows) = self.stamped(fill).await?;
-        let mut access = UserAccess::default();
-        for row in &rows {
-            if let Some(stored) = row.get(STAMP_COLUMNS)? {
-                access = access.join(decode(stored)?);
-            }
-        }
-        Ok((stamp, access))
+        let found = holders.iter().map(|holder| match holder {
+            AccessHolder::User(id) => of_users.get(id.as_str()),
+            AccessHolder::Customer(id) => of_customers.get(CustomerId::as_str(id)),
+        });
+        Ok((stamp, found.map(|access| access.cloned().unwrap_or_default()).collect()))
     }
 }
 
 /// Access from its stored form.
 fn decode(stored: &str) -> Result<UserAccess, StoreError> {
     UserAccess::from_stored(stored).map_err(StoreError::ReadModelDamaged)
-}
-
-fn in_order(
-    holders: &[AccessHolder],
-    of_users: &HashMap<&str, UserAccess>,
-    of_customers: &HashMap<&str, UserAccess>,
-) -> Vec<UserAccess> {
-    let found = holders.iter().map(|holder| match holder {
-        AccessHolder::User(id) => of_users.get(id.as_str()),
-        AccessHolder::Customer(id) => of_customers.get(CustomerId::as_str(id)),
-    });
-    found.map(|access| access.cloned().unwrap_or_default()).collect()
-}
-
-/// Reads the rows of these users.
-async fn read_users(
-    session: &mut Session<'_>,
-    schema: &GenerationSchema,
-    scope: &Scope,
-    accesses: &mut HashMap<&str, UserAccess>,
-) -> Result<(), StoreError> {
-    let ids: Vec<&str> = accesses.keys().copied().collect();
-    let rows = bulk(session, sql::USERS, schema.tables, &ids, |to, id| {
-        bind_scope(to, scope);
-        to.text(*id);
-    });
-    for row in &rows.await? {
-        if let Some(access) = accesses.get_mut(row.get::<&str, _>(2)?) {
-            *access = decode(row.get(3)?)?;
-        }
-    }
-    Ok(())
-}
-
-/// Joins the parts of these customers.
-async fn read_customers(
-    session: &mut Session<'_>,
-    schema: &GenerationSchema,
-    scope: &Scope,
-    accesses: &mut HashMap<&str, UserAccess>,
-) -> Result<(), StoreError> {
-    let (ids, parts) = (accesses.keys().copied().collect::<Vec<_>>(), sql::PARTS_OF_CUSTOMERS);
-    let rows = bulk(session, parts, schema.tables, &ids, |to, id| {
-        bind_scope(to, scope);
-        to.text(*id);
-    });
-    for row in &rows.await? {
-        if let Some(access) = accesses.get_mut(row.get::<&str, _>(2)?) {
-            *access = std::mem::take(access).join(decode(row.get(4)?)?);
-        }
-    }
-    Ok(())
 }
 
 /// Access without subscriptions for each id, once.
@@ -270,21 +230,21 @@ impl AccessColumns {
 }
 
 pub(in crate::store) mod sql {
-    /// Stamp of the live generation, and the access of one user, or its parts of one customer.
-    pub(in crate::store) const ACCESS_OF: &str =
-        "SELECT g.id, g.position, g.folded_received_at, u.access FROM generations AS g
-            LEFT JOIN {table}_g{g} AS u ON u.account = {account} AND u.livemode = {livemode} AND u.{column} = {id}
-            WHERE g.status = 'live' LIMIT CAST($1 AS bigint)";
-
     crate::store::db::statements! {
-        USERS [Text, Bool, Text] = sqlite "SELECT u.account, u.livemode, u.user_id, u.access FROM ({rows}) AS k
-            CROSS JOIN user_access_g{g} AS u ON u.account = k.column1 AND u.livemode = k.column2 AND u.user_id = k.column3",
-            postgres "SELECT u.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, user_id, access
-                FROM user_access_g{g} WHERE account = k.column1 AND livemode = k.column2 AND user_id = k.column3 OFFSET 0) AS u";
-        PARTS_OF_CUSTOMERS [Text, Bool, Text] = sqlite "SELECT p.account, p.livemode, p.customer_id, p.user_id, p.access FROM ({rows}) AS k
-            CROSS JOIN user_access_parts_g{g} AS p ON p.account = k.column1 AND p.livemode = k.column2 AND p.customer_id = k.column3",
-            postgres "SELECT p.* FROM ({rows}) AS k CROSS JOIN LATERAL (SELECT account, livemode, customer_id, user_id, access
-                FROM user_access_parts_g{g} WHERE account = k.column1 AND livemode = k.column2 AND customer_id = k.column3 OFFSET 0) AS p";
+        /// Stamp of the live generation, and the access of each holder: of a user, or the parts of a customer. At least
+        /// one row.
+        ACCESS_OF [Integer, Text, Bool, Text, Text] = sqlite "SELECT g.id, g.position, g.folded_received_at, k.column1, coalesce(u.access, p.access)
+            FROM generations AS g LEFT JOIN ({rows}) AS k ON k.column1 IS NOT NULL
+            LEFT JOIN user_access_g{g} AS u ON u.account = k.column2 AND u.livemode = k.column3 AND u.user_id = k.column4
+            LEFT JOIN user_access_parts_g{g} AS p ON p.account = k.column2 AND p.livemode = k.column3 AND p.customer_id = k.column5
+            WHERE g.status = 'live'",
+            postgres "SELECT g.id, g.position, g.folded_received_at, k.column1, coalesce(u.access, p.access)
+            FROM generations AS g LEFT JOIN ({rows}) AS k ON TRUE
+            LEFT JOIN LATERAL (SELECT access FROM user_access_g{g} AS u
+                WHERE u.account = k.column2 AND u.livemode = k.column3 AND u.user_id = k.column4 OFFSET 0) AS u ON TRUE
+            LEFT JOIN LATERAL (SELECT access FROM user_access_parts_g{g} AS p
+                WHERE p.account = k.column2 AND p.livemode = k.column3 AND p.customer_id = k.column5 OFFSET 0) AS p ON TRUE
+            WHERE g.status = 'live'";
         /// Finds the rows of each holder by the index: CROSS JOIN enforces that in SQLite, OFFSET in PostgreSQL.
         ACCESS_ROWS [Text, Bool, Text] = sqlite "SELECT {columns} FROM ({rows}) AS k CROSS JOIN current_subscriptions_g{g} AS s
             ON s.account = k.column1 AND s.livemode = k.column2 AND s.{holder} = k.column3",

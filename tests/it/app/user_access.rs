@@ -3,6 +3,7 @@
 mod known;
 mod questions;
 mod rows;
+mod together;
 mod tokens;
 
 use reqwest::header::{HeaderMap, HeaderValue, IF_NONE_MATCH};

@@ -50,6 +50,9 @@ async fn what_its_tables_lack_reads_as_nothing_and_the_rest_as_it_is() {
     let live = Scope { livemode: true, ..Scope::default() };
     let (_, accesses) = store.read_model.user_access(&live, &user).await.unwrap();
     assert_eq!(accesses, [UserAccess::of([row])]);
+    let [user] = user;
+    let (_, access) = store.read_model.access_groups().read(&live, user).await.unwrap();
+    assert_eq!(access, accesses[0]);
     assert_eq!(accesses[0].covered(), 1);
     let parked = store.read_model.parked(1, 10).await.unwrap();
     assert_eq!((parked.len(), store.read_model.parked_count(1).await.unwrap()), (0, 0));
