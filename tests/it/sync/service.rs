@@ -16,6 +16,7 @@ use subledger::store::{Store, SyncState};
 use subledger::stripe_api::{ApiClient, ApiKey, ClientOptions, NewEndpoint, RetryPolicy};
 use subledger::sync::{SyncHandle, SyncOptions, SyncStatus};
 use subledger::time::{DAY_SECONDS, ReceivedAt, StripeTime};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -156,19 +157,34 @@ async fn a_service_says_that_a_backfill_is_needed_and_counts_what_was_never_deli
     let Ledger { world, store, folder, .. } = ledger;
     store.close().await;
     let clock = clock_of(&world);
-    let mut options = crate::app::server::options(folder.path());
-    options.clock = clock.clone();
-    options.sync = Some(SyncOptions::new(world.client(true)));
-    let server = TestServer::run(folder, options).await;
+    let server = syncing(folder, &world, &clock).await;
     until(async || sync_status(&server).needs_backfill).await;
     assert!(sync_status(&server).never_delivered > 0);
     assert!(server.metric("subledger_sync_age_seconds").await >= 0.0);
     let health: Value = server.read("/healthz").await;
     let reasons = health["reasons"].to_string();
-    assert!(reasons.contains("a backfill is needed: run `subledger backfill`"), "{health}");
+    assert!(reasons.contains("a backfill is needed"), "{health}");
     let state = state(server.store()).await.unwrap();
     assert_eq!((state.synced_at, state.error), (Some(clock.now()), None));
+    // Once the sync and the coverage both know the gap, it is still one reason.
+    let server = syncing(server.stop().await, &world, &clock).await;
+    until(async || sync_status(&server).needs_backfill).await;
+    let is_read = async || server.read("/readyz").await["notes"].to_string().contains("a gap");
+    until(is_read).await;
+    let health = server.read("/healthz").await;
+    let [reason] = &health["reasons"].as_array().unwrap()[..] else { panic!("{health}") };
+    let reason = reason.as_str().unwrap();
+    assert!(reason.starts_with("the ledger is not known to be complete: a gap from 2"), "{health}");
+    assert!(reason.contains("; a backfill is needed, and `subledger coverage` lists"), "{health}");
     server.stop().await;
+}
+
+/// Server of the ledger in a folder, which syncs.
+async fn syncing(folder: TempDir, world: &World, clock: &Clock) -> TestServer {
+    let mut options = crate::app::server::options(folder.path());
+    options.clock = clock.clone();
+    options.sync = Some(SyncOptions::new(world.client(true)));
+    TestServer::run(folder, options).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
