@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,6 +14,11 @@ use crate::postgres_only::proxy::Proxy;
 
 /// Time after which a database is back, if what needs it waits for it.
 const OUTAGE_MAX: Duration = Duration::from_millis(300);
+
+/// End of each statement that is sent to a server.
+const SYNC: &[u8] = b"S\0\0\0\x04";
+/// Statement that commits, after which the server has stored everything.
+const COMMIT: &[u8] = b"COMMIT\0";
 
 /// Database of a folder, and what takes it away.
 pub(crate) enum DatabaseOutage {
@@ -55,34 +60,49 @@ impl DatabaseOutage {
         }
     }
 
-    /// Runs a future to its end. An outage begins after some of its steps, and lasts until the future has ended or has
-    /// waited long enough. Some outages begin when a commit has reached the server, and its answer is lost.
+    /// Runs a future to its end. An outage begins after some of its steps, and is over after some more. Of a server,
+    /// some outages are a single answer that is lost.
     pub(crate) async fn hit<F: Future>(&self, dice: &mut Dice, steps: usize, work: F) -> F::Output {
         let mut work = pin!(work);
-        let is_answer_lost = dice.below(4) == 0;
-        let mut left = dice.between(1, steps);
-        let before = std::future::poll_fn(|context| {
-            if left == 0 {
-                return Poll::Ready(None);
-            }
-            left -= 1;
-            work.as_mut().poll(context).map(Some)
-        });
-        if let Some(ended) = before.await {
+        if let Some(ended) = first_steps(dice.between(1, steps), work.as_mut()).await {
             return ended;
         }
+        let is_long = match (self, dice.below(3)) {
+            (Self::Server(proxy), kind @ 0..=1) => {
+                proxy.cut_after([SYNC, COMMIT][kind]);
+                false
+            }
+            _ => {
+                self.begin();
+                true
+            }
+        };
+        let meanwhile = first_steps(dice.between(1, 30), work.as_mut());
+        // The work may wait for the database.
+        let ended = tokio::time::timeout(OUTAGE_MAX, meanwhile).await;
         match self {
-            Self::Server(proxy) if is_answer_lost => proxy.cut_after(b"COMMIT\0"),
-            _ => self.begin(),
-        }
-        let ended = tokio::time::timeout(OUTAGE_MAX, work.as_mut()).await;
-        match self {
-            Self::Server(proxy) if is_answer_lost => proxy.cut_no_more(),
+            Self::Server(proxy) if !is_long => proxy.cut_no_more(),
             _ => self.end(),
         }
         match ended {
-            Ok(ended) => ended,
-            Err(_) => work.await,
+            Ok(Some(ended)) => ended,
+            _ => work.await,
         }
     }
+}
+
+/// Output of a future, if so many polls are enough for it.
+pub(crate) async fn first_steps<F: Future>(
+    count: usize,
+    mut work: Pin<&mut F>,
+) -> Option<F::Output> {
+    let mut left = count;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
 }

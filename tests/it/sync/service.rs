@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::lost::Ledger;
 use crate::app::server::{Event, TestServer};
 use crate::backfill::world::World;
+use crate::database_outage::DatabaseOutage;
 use crate::ledger::open;
 
 fn live() -> Scope {
@@ -109,6 +110,28 @@ async fn one_process_of_several_syncs_and_another_takes_over_when_it_is_gone() {
     assert_eq!(syncs(world), 1);
     second.stop().await;
     assert_eq!(ledger.missed(&live()).await, ledger.lost(&live()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_database_was_away_syncs_what_it_missed_and_forgets_the_error() {
+    let ledger = Ledger::with_losses(World::start(46, 20).await, DAY_SECONDS, 50).await;
+    let (world, clock) = (&ledger.world, clock_of(&ledger.world));
+    let outage = DatabaseOutage::of(ledger.folder.path()).await;
+    let store = outage.open().await;
+    outage.begin();
+    let process = Process::start(&store, world, &clock);
+    until(async || process.handle.status().error.is_some()).await;
+    let status = process.handle.status();
+    assert_eq!((status.since_success, status.never_delivered), (None, 0));
+    outage.end();
+    until(async || process.handle.status().since_success.is_some()).await;
+    assert_eq!(process.handle.status().error, None);
+    process.stop().await;
+    let to = ledger.coverage(&live()).await.complete_to();
+    assert_eq!(to, Some(StripeTime(world.stripe.now().0 - 30)));
+    assert_eq!(ledger.missed(&live()).await, ledger.lost(&live()));
+    assert_eq!(state(&store).await.unwrap().error, None);
+    store.close().await;
 }
 
 /// Client with a key that Stripe does not know.

@@ -1,27 +1,11 @@
 //! Fetches that fail, are killed, or lose their database: the end is the same.
 
-use std::future::Future;
 use std::pin::pin;
-use std::task::Poll;
 
 use subledger::projector::Projector;
 
 use super::*;
-use crate::database_outage::DatabaseOutage;
-
-/// Polls a future so many times, and then drops it.
-async fn killed_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
-}
+use crate::database_outage::{DatabaseOutage, first_steps};
 
 /// World, and a ledger that heard thin events of it and fetched all that they name.
 async fn calm(seed: u64) -> (World, TempDir, Store) {
@@ -60,7 +44,7 @@ async fn failures_and_kills_change_nothing_about_the_end() {
             let fetch = fetch_thin_events(&store, &client, &fold, &scope, &clock);
             // The first rounds end before they have done much.
             let polls_max = if kills < 20 { 6 } else { 300 };
-            match killed_after(dice.between(1, polls_max), fetch).await {
+            match first_steps(dice.between(1, polls_max), pin!(fetch)).await {
                 Some(outcome) => drop(outcome.unwrap()),
                 None => kills += 1,
             }
