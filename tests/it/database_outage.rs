@@ -60,8 +60,8 @@ impl DatabaseOutage {
         }
     }
 
-    /// Runs a future to its end. An outage begins after some of its steps, and is over after some more. Of a server,
-    /// some outages are a single answer that is lost.
+    /// Runs a future to its end. An outage begins after some of its steps, and is over after some more, or when
+    /// the future has ended. Of a server, some outages are a single answer that is lost.
     pub(crate) async fn hit<F: Future>(&self, dice: &mut Dice, steps: usize, work: F) -> F::Output {
         let mut work = pin!(work);
         if let Some(ended) = first_steps(dice.between(1, steps), work.as_mut()).await {
@@ -77,7 +77,8 @@ impl DatabaseOutage {
                 true
             }
         };
-        let meanwhile = first_steps(dice.between(1, 30), work.as_mut());
+        let steps = if dice.below(2) == 0 { dice.between(1, 30) } else { usize::MAX };
+        let meanwhile = first_steps(steps, work.as_mut());
         // The work may wait for the database.
         let ended = tokio::time::timeout(OUTAGE_MAX, meanwhile).await;
         match self {
