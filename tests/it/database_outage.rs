@@ -67,22 +67,17 @@ impl DatabaseOutage {
         if let Some(ended) = first_steps(dice.between(1, steps), work.as_mut()).await {
             return ended;
         }
-        let is_long = match (self, dice.below(3)) {
-            (Self::Server(proxy), kind @ 0..=1) => {
-                proxy.cut_after([SYNC, COMMIT][kind]);
-                false
-            }
-            _ => {
-                self.begin();
-                true
-            }
-        };
+        let single = [Some(SYNC), Some(COMMIT), None][dice.below(3)];
+        match (self, single) {
+            (Self::Server(proxy), Some(message)) => proxy.cut_after(message),
+            _ => self.begin(),
+        }
         let steps = if dice.below(2) == 0 { dice.between(1, 30) } else { usize::MAX };
         let meanwhile = first_steps(steps, work.as_mut());
         // The work may wait for the database.
         let ended = tokio::time::timeout(OUTAGE_MAX, meanwhile).await;
-        match self {
-            Self::Server(proxy) if !is_long => proxy.cut_no_more(),
+        match (self, single) {
+            (Self::Server(proxy), Some(_)) => proxy.cut_no_more(),
             _ => self.end(),
         }
         match ended {
