@@ -1,20 +1,17 @@
 //! `backfill`: appends what Stripe's API shows and the log does not say.
 
-mod permissions;
 mod plan;
 mod steps;
 mod summary;
 
 use super::Context;
+use super::accounts::{self, ReadAccounts};
 use super::output::FormatArgs;
 use super::report::{Exit, Failure, print_message};
-use crate::backfill::{BackfillOptions, FoldWait};
-use crate::ids::{AccountId, Scope};
+use crate::backfill::BackfillOptions;
 use crate::store::OpenMode;
-use crate::stripe_api::{ApiClient, ApiError, ApiSettings, RetryPolicy};
+use crate::stripe_api::ApiSettings;
 use crate::time::{DAY_SECONDS, StripeTime};
-pub(super) use permissions::require as require_permissions;
-pub(super) use steps::cause;
 use summary::SummaryRow;
 
 /// Age of the oldest invoices that are read, in days: 13 months, so that a yearly payment is among them.
@@ -43,22 +40,16 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mode = context.settings.mode;
-    let client = args.api.client(mode, RetryPolicy::default())?;
-    if let Some(warning) = client.key().warning() {
-        print_message(&format!("warning: {warning}"));
-    }
+    let account = args.account.as_deref();
+    let ReadAccounts { client, scopes } = ReadAccounts::find(&args.api, mode, account).await?;
     let now = context.clock.now().to_stripe_time();
     let invoices_since = args.since.unwrap_or(StripeTime(now.0 - INVOICE_DAYS * DAY_SECONDS));
-    let accounts = accounts(&client, args.account.as_deref()).await?;
-    permissions::require(&client, accounts.last()).await?;
-    let scopes = accounts.into_iter().map(|account| Scope { account, livemode: mode.livemode() });
-    let options: Vec<_> = scopes.map(|scope| BackfillOptions { scope, invoices_since }).collect();
+    let options = scopes.into_iter().map(|scope| BackfillOptions { scope, invoices_since });
+    let options: Vec<_> = options.collect();
     if args.dry_run {
         return plan::show(&client, &options, now, &args).await;
     }
-    let store = context.open(OpenMode::Create).await?;
-    let logic = context.settings.logic()?;
-    let fold = FoldWait::start(&store, logic, context.clock.clone()).await?;
+    let (store, fold) = accounts::open(context, OpenMode::Create).await?;
     let ended = steps::run(&store, &client, &fold, options, &context.clock).await;
     // Before the store is closed, also if a step failed.
     fold.stop().await;
@@ -76,28 +67,4 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Ok(Exit::No);
     }
     Ok(Exit::Done)
-}
-
-/// Accounts to read: the key's own, one connected account, or all.
-pub(super) async fn accounts(
-    client: &ApiClient,
-    account: Option<&str>,
-) -> Result<Vec<AccountId>, ApiError> {
-    let own = AccountId::default();
-    match account {
-        None => Ok(vec![own]),
-        Some("all") => {
-            let mut accounts = vec![own];
-            let mut after = None;
-            loop {
-                let page = client.list_page("/v1/accounts", &[], after.as_deref(), None).await?;
-                accounts.extend(page.ids().map(AccountId::new));
-                if !page.has_more {
-                    return Ok(accounts);
-                }
-                after = page.last_id;
-            }
-        }
-        Some(account) => Ok(vec![AccountId::new(account)]),
-    }
 }

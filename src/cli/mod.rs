@@ -3,6 +3,7 @@
 //! Data goes to stdout and everything else to stderr, so that a pipe gets only data. The exit status is an interface
 //! too: see [`Exit`].
 
+mod accounts;
 mod backfill;
 mod backup;
 mod command;

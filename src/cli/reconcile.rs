@@ -8,14 +8,12 @@ use std::time::Duration;
 pub(super) use show::write_findings;
 
 use super::Context;
-use super::backfill::{accounts, cause, require_permissions};
+use super::accounts::{self, ReadAccounts};
 use super::output::FormatArgs;
 use super::report::{Exit, Failure, despite_broken_pipe, print_message};
-use crate::backfill::{BackfillError, FoldWait};
-use crate::ids::{AccountId, Scope};
 use crate::reconcile::{Options, Report};
 use crate::store::OpenMode;
-use crate::stripe_api::{ApiSettings, RetryPolicy};
+use crate::stripe_api::ApiSettings;
 
 /// Exit status: 0 if the ledger agrees with Stripe, also after it was healed; 1 if it differs.
 #[derive(clap::Args, Debug)]
@@ -44,21 +42,13 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let mode = context.settings.mode;
-    let client = args.api.client(mode, RetryPolicy::default())?;
-    if let Some(warning) = client.key().warning() {
-        print_message(&format!("warning: {warning}"));
-    }
-    let accounts = accounts(&client, args.account.as_deref()).await?;
-    require_permissions(&client, accounts.last()).await?;
-    let store = context.open(OpenMode::Existing).await?;
-    let logic = context.settings.logic()?;
-    let fold = FoldWait::start(&store, logic, context.clock.clone()).await?;
-    let is_one = accounts.len() == 1;
+    let (mode, account) = (context.settings.mode, args.account.as_deref());
+    let ReadAccounts { client, scopes } = ReadAccounts::find(&args.api, mode, account).await?;
+    let (store, fold) = accounts::open(context, OpenMode::Existing).await?;
+    let is_one = scopes.len() == 1;
     let (mut reports, mut failed) = (Vec::new(), 0);
     let mut ended = Ok(());
-    for account in accounts {
-        let scope = Scope { account, livemode: mode.livemode() };
+    for scope in scopes {
         let options = Options {
             apply: args.apply,
             settle: Duration::from_secs(args.settle),
@@ -66,10 +56,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         };
         match steps::run(&store, &client, &fold, &options, &context.clock).await {
             Ok(report) => reports.push(report),
-            Err(error) if is_one => ended = Err(cause(error)),
+            Err(error) if is_one => ended = Err(accounts::cause(error)),
             Err(error) => {
                 failed += 1;
-                print_message(&failure(&options.scope.account, &error));
+                let account = accounts::name(&options.scope.account);
+                print_message(&format!("{account}: {error}"));
             }
         }
     }
@@ -89,9 +80,4 @@ fn is_settled(report: &Report) -> bool {
     let is_healed = report.customers_left_out == 0
         && report.differences.iter().all(|it| !it.is_drift || it.is_healed == Some(true));
     report.agrees() || (report.healing.is_some() && is_healed)
-}
-
-fn failure(account: &AccountId, error: &BackfillError) -> String {
-    let account = if account.as_str().is_empty() { "your own account" } else { account.as_str() };
-    format!("{account}: {error}")
 }

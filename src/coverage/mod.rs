@@ -2,10 +2,12 @@
 //!
 //! All of it is a pure function of the spans that backfills and syncs recorded, and of the time at which one asks.
 
+mod missed;
 mod open_gaps;
 
 use serde::{Deserialize, Serialize};
 
+pub use missed::{MISSED_RUNS_MAX, MissedDeliveries, add_missed};
 pub use open_gaps::{SYNC_DUE_SECONDS, backfill_command};
 
 use crate::ids::Scope;
@@ -51,17 +53,6 @@ pub struct Span {
 impl Span {
     /// Start of the span of a backfill: the beginning of the account.
     pub const BEGINNING: StripeTime = StripeTime(0);
-}
-
-/// Events that Stripe listed and no webhook had delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissedDeliveries {
-    /// Second of the first of them.
-    pub from: StripeTime,
-    /// Second of the last of them.
-    pub to: StripeTime,
-    /// Number of events.
-    pub events: u64,
 }
 
 /// Coverage of an account and mode.
@@ -170,22 +161,6 @@ pub fn add_span(spans: &mut Vec<Span>, added: Span) {
     }
     kept.sort_by_key(|span| span.from);
     *spans = kept;
-}
-
-/// Adds a run of missed deliveries to sorted ones. What overlaps becomes one run.
-pub fn add_missed(runs: &mut Vec<MissedDeliveries>, added: MissedDeliveries) {
-    let mut added = added;
-    runs.retain(|run| {
-        let is_apart = run.to < added.from || run.from > added.to;
-        if !is_apart {
-            added.from = added.from.min(run.from);
-            added.to = added.to.max(run.to);
-            added.events += run.events;
-        }
-        is_apart
-    });
-    runs.push(added);
-    runs.sort_by_key(|run| run.from);
 }
 
 #[cfg(test)]

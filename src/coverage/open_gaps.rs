@@ -36,6 +36,11 @@ impl Gap {
 }
 
 impl GapReason {
+    /// True if Stripe no longer lists the events of the gap, so that no sync can close it.
+    pub const fn needs_backfill(self) -> bool {
+        !matches!(self, Self::NotSynced)
+    }
+
     /// Reason in words.
     pub const fn describe(self) -> &'static str {
         match self {

@@ -54,17 +54,6 @@ fn gaps_are_what_no_span_covers() {
 }
 
 #[test]
-fn runs_of_missed_deliveries_that_overlap_are_one() {
-    let run =
-        |from, to, events| MissedDeliveries { from: StripeTime(from), to: StripeTime(to), events };
-    let mut runs = Vec::new();
-    for added in [run(50, 60, 3), run(10, 20, 1), run(15, 30, 2)] {
-        add_missed(&mut runs, added);
-    }
-    assert_eq!(runs, [run(10, 30, 3), run(50, 60, 3)]);
-}
-
-#[test]
 fn what_no_sync_can_have_read_yet_needs_no_attention() {
     let mut coverage = Coverage {
         scope: Scope { account: AccountId::default(), livemode: true },

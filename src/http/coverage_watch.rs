@@ -39,6 +39,8 @@ pub(super) struct OpenGaps {
     pub(super) gaps: usize,
     /// Start of the first gap.
     pub(super) first: Option<StripeTime>,
+    /// True if Stripe no longer lists the events of a gap.
+    need_backfill: bool,
 }
 
 impl CoverageWatch {
@@ -107,22 +109,25 @@ impl CoverageWatch {
     /// Reason to report if the ledger is not known to be complete although it once was synced or backfilled.
     pub(super) fn gaps_reason(&self, mode: Mode, now: StripeTime) -> Option<String> {
         let coverage = self.latest()?;
-        let OpenGaps { gaps, first } = OpenGaps::of_kept(in_mode(&coverage, mode), now);
+        let OpenGaps { gaps, first, need_backfill } =
+            OpenGaps::of_kept(in_mode(&coverage, mode), now);
         let first = match first? {
             Span::BEGINNING => "from the beginning on".to_owned(),
             first => format!("from {first} on"),
         };
         let gaps = if gaps == 1 { "a gap" } else { &format!("{gaps} gaps, the first") };
+        let needed = if need_backfill { "a backfill is needed, and " } else { "" };
         Some(format!(
-            "the ledger is not known to be complete: {gaps} {first}; `subledger coverage` lists what is missing"
+            "the ledger is not known to be complete: {gaps} {first}; {needed}`subledger coverage` lists what is missing"
         ))
     }
 
-    /// Note if no backfill has read the own account in this mode.
+    /// Note if neither a backfill nor a sync has read the own account in this mode. After a sync, the time before it is
+    /// a gap.
     pub(super) fn never_backfilled_note(&self, mode: Mode) -> Option<String> {
-        self.latest()?;
+        let coverage = self.latest()?;
         let own = Scope { livemode: mode.livemode(), ..Scope::default() };
-        (!self.knows_backfilled(&own)).then(|| {
+        coverage.iter().all(|it| it.scope != own).then(|| {
             let command = backfill_command(&own);
             format!("never backfilled: the ledger may not know every user; run `{command}`")
         })
@@ -151,7 +156,11 @@ impl OpenGaps {
     }
 
     fn new(gaps: &[Gap]) -> Self {
-        Self { gaps: gaps.len(), first: gaps.iter().map(|it| it.from).min() }
+        Self {
+            gaps: gaps.len(),
+            first: gaps.iter().map(|it| it.from).min(),
+            need_backfill: gaps.iter().any(|it| it.reason.needs_backfill()),
+        }
     }
 }
 

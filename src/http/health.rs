@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::AppState;
 use crate::projector::Status;
-use crate::sync::SyncHandle;
 
 /// Greatest time that an event may wait to be stored in a ledger that is ready.
 const APPEND_STALLED: Duration = Duration::from_secs(5);
@@ -37,14 +36,20 @@ pub(super) fn stalled_fold(follower: &Status) -> Option<String> {
     })
 }
 
-/// Reasons to report about the syncs with Stripe's API. The error itself is only in the server's log.
-pub(super) fn of_sync(app: &AppState) -> Vec<String> {
-    let Some(status) = app.sync.as_ref().map(SyncHandle::status) else { return Vec::new() };
-    let failing = status.failing_for().map(|since| {
-        let seconds = since.as_secs();
-        format!("the last sync failed, and none has succeeded for {seconds} s: the log of the service says why")
-    });
-    let backfill =
-        status.needs_backfill.then(|| "a backfill is needed: run `subledger backfill`".to_owned());
-    failing.into_iter().chain(backfill).collect()
+/// Reason to report if the syncs with Stripe's API fail. The error itself is only in the server's log.
+pub(super) fn failing_sync(app: &AppState) -> Option<String> {
+    let since = app.sync.as_ref()?.status().failing_for()?.as_secs();
+    Some(format!(
+        "the last sync failed, and none has succeeded for {since} s: the log of the service says why"
+    ))
+}
+
+/// Reason to report if the ledger is not known to be complete. Each gap is part of one reason.
+pub(super) fn gaps(app: &AppState) -> Option<String> {
+    let of_coverage = app.coverage.gaps_reason(app.mode, app.clock.now().to_stripe_time());
+    // A sync notices a gap before the coverage is read the next time.
+    of_coverage.or_else(|| {
+        let needs_backfill = app.sync.as_ref()?.status().needs_backfill;
+        needs_backfill.then(|| "a backfill is needed: run `subledger backfill`".to_owned())
+    })
 }

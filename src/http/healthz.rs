@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::SharedState;
-use super::health::{FROZEN, of_sync, stalled_append, stalled_fold};
+use super::health::{FROZEN, failing_sync, gaps, stalled_append, stalled_fold};
 use crate::backfill::waiting_reason;
 use crate::projector::FollowerState;
 
@@ -35,14 +35,14 @@ pub(super) async fn get(State(app): SharedState) -> Json<Health> {
     reasons.extend(waiting_reason(app.thin.counts(app.mode), app.sync.is_some()));
     reasons.extend(stalled_append(&app));
     reasons.extend(stalled_fold(&status));
-    reasons.extend(app.coverage.gaps_reason(app.mode, app.clock.now().to_stripe_time()));
+    reasons.extend(gaps(&app));
     // The error itself is only in the server's log, because anybody may read this page.
     match status.state {
         FollowerState::Failing => reasons.push("the read model does not follow the log".to_owned()),
         FollowerState::Frozen => reasons.push(FROZEN.to_owned()),
         _ => {}
     }
-    reasons.extend(of_sync(&app));
+    reasons.extend(failing_sync(&app));
     let status = if reasons.is_empty() { "ok" } else { "degraded" };
     Json(Health { status, reasons })
 }

@@ -97,20 +97,26 @@ async fn write_missed(
     added: MissedDeliveries,
 ) -> Result<(), StoreError> {
     let (account, livemode) = (of.account.as_str(), of.livemode);
-    let query = session.query(sql::MISSED_OVERLAPPING).bind(account).bind(livemode);
-    let rows = query.bind(added.from.0).bind(added.to.0).fetch_all().await?;
-    let mut runs = rows.iter().map(|row| missed(row, 0)).collect::<Result<Vec<_>, _>>()?;
-    for run in &runs {
+    let rows = session.query(sql::MISSED_OF).bind(account).bind(livemode).fetch_all().await?;
+    let before = rows.iter().map(|row| missed(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    let mut after = before.clone();
+    add_missed(&mut after, added);
+    for run in before.iter().filter(|it| !has(&after, it)) {
         let query = session.query(sql::REMOVE_MISSED).bind(account).bind(livemode);
         query.bind(run.from.0).execute().await?;
     }
-    add_missed(&mut runs, added);
-    for MissedDeliveries { from, to, events } in runs {
+    for run in after.iter().filter(|it| !has(&before, it)) {
         let query = session.query(sql::ADD_MISSED).bind(account).bind(livemode);
-        let events = i64::try_from(events).unwrap_or(i64::MAX);
-        query.bind(from.0).bind(to.0).bind(events).execute().await?;
+        let events = i64::try_from(run.events).unwrap_or(i64::MAX);
+        query.bind(run.from.0).bind(run.to.0).bind(events).execute().await?;
     }
     Ok(())
+}
+
+/// True if a run is among sorted ones.
+fn has(runs: &[MissedDeliveries], run: &MissedDeliveries) -> bool {
+    let at = runs.binary_search_by_key(&run.from, |it| it.from);
+    at.is_ok_and(|at| runs[at] == *run)
 }
 
 fn entry(found: &mut BTreeMap<Scope, Coverage>, scope: Scope) -> &mut Coverage {
@@ -147,8 +153,8 @@ pub(in crate::store) mod sql {
         CLEAR_SPANS = "DELETE FROM coverage WHERE account = $1 AND livemode = $2";
         ADD_SPAN = "INSERT INTO coverage (account, livemode, from_at, to_at, by_what) VALUES ($1, $2, $3, $4, $5)";
         MISSED = "SELECT account, livemode, from_at, to_at, events FROM missed_deliveries ORDER BY account, livemode, from_at";
-        MISSED_OVERLAPPING = "SELECT from_at, to_at, events FROM missed_deliveries
-            WHERE account = $1 AND livemode = $2 AND to_at >= $3 AND from_at <= $4 ORDER BY from_at";
+        MISSED_OF = "SELECT from_at, to_at, events FROM missed_deliveries WHERE account = $1 AND livemode = $2
+            ORDER BY from_at";
         REMOVE_MISSED = "DELETE FROM missed_deliveries WHERE account = $1 AND livemode = $2 AND from_at = $3";
         ADD_MISSED = "INSERT INTO missed_deliveries (account, livemode, from_at, to_at, events) VALUES ($1, $2, $3, $4, $5)";
     }

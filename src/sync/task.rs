@@ -12,7 +12,7 @@ use super::scope_sync::{ScopeSync, SyncError};
 use super::status::SyncHandle;
 use super::window::fresh_for_seconds;
 use crate::clock::{Clock, Stopwatch};
-use crate::coverage::{Coverage, GapReason, backfill_command};
+use crate::coverage::{Coverage, backfill_command};
 use crate::ids::{AccountId, Scope};
 use crate::lease::{HeldLease, Taken, Task};
 use crate::store::{Log, StoreError};
@@ -283,5 +283,5 @@ impl Syncs {
 
 /// True if events are missing that Stripe no longer lists.
 fn needs_backfill(coverage: &Coverage, now: StripeTime) -> bool {
-    coverage.gaps(now).iter().any(|gap| gap.reason != GapReason::NotSynced)
+    coverage.gaps(now).iter().any(|gap| gap.reason.needs_backfill())
 }

@@ -15,6 +15,7 @@ mod backfill;
 mod cluster;
 mod corpus;
 mod damage;
+mod database_outage;
 mod diff;
 mod explain;
 mod export;

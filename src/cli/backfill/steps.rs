@@ -6,9 +6,10 @@ use super::summary::{SummaryRow, Users};
 use crate::backfill::{
     self, Backfill, BackfillError, BackfillOptions, FoldWait, Step, ThinOutcome, estimate,
 };
+use crate::cli::accounts;
 use crate::cli::output::grouped;
 use crate::cli::progress::{bar, counter};
-use crate::cli::report::{Failure, is_interactive, print_message};
+use crate::cli::report::{is_interactive, print_message};
 use crate::clock::Clock;
 use crate::ids::Scope;
 use crate::lease::{HeldLease, Taken, Task};
@@ -63,14 +64,11 @@ pub(super) async fn run(
                         "what was appended stays; `subledger backfill` goes on from here",
                     );
                 }
-                return Err(cause(error));
+                return Err(accounts::cause(error));
             }
             Err(error) => {
                 outcome.failed += 1;
-                let account = match options.scope.account.as_str() {
-                    "" => "your own account",
-                    account => account,
-                };
+                let account = accounts::name(&options.scope.account);
                 print_message(&format!("{account}: {error}"));
             }
             Ok(()) => {}
@@ -162,24 +160,6 @@ async fn fetch_thin_events(
         }
         if !all.has_more {
             return Ok(all);
-        }
-    }
-}
-
-/// The error itself, which has a hint and an exit status.
-pub(in crate::cli) fn cause(error: BackfillError) -> anyhow::Error {
-    match error {
-        BackfillError::Api(error) => error.into(),
-        BackfillError::Store(error) => error.into(),
-        other @ BackfillError::OtherAccount(_) => Failure::usage(
-            other.to_string(),
-            "use a key of the account whose webhooks this ledger receives, or another ledger",
-        ),
-        other @ BackfillError::OwnAccount(_) => {
-            Failure::usage(other.to_string(), "leave `--account` out for your own account")
-        }
-        other @ BackfillError::Busy { .. } => {
-            Failure::failed(other.to_string(), "wait for it, or stop it")
         }
     }
 }

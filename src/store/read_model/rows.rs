@@ -156,7 +156,9 @@ pub(super) async fn select(
     let template = select_template(session.dialect(), table, by);
     let (template, types) = (generation.fill(&template), types_of(table, by));
     let bind = |to: &mut RowBinder<'_, '_>, row: &Row| {
-        row.iter().for_each(|value| to.value(value));
+        for value in row {
+            to.value(value);
+        }
     };
     let found = session.bulk_text(&template, &types, values, bind).await?;
     found.iter().map(|row| row_values::read(row, 0, table.columns)).collect()
@@ -200,7 +202,9 @@ pub(super) async fn upsert(
     let template = generation.fill(&upsert_template(table));
     let types = types(table.columns);
     let bind = |to: &mut RowBinder<'_, '_>, row: &Row| {
-        row.iter().for_each(|value| to.value(value));
+        for value in row {
+            to.value(value);
+        }
     };
     session.bulk_text(&template, &types, rows, bind).await?;
     Ok(())
@@ -217,7 +221,9 @@ async fn delete(
     }
     let template = generation.fill(&delete_template(table));
     let bind = |to: &mut RowBinder<'_, '_>, row: &Row| {
-        row.iter().for_each(|value| to.value(value));
+        for value in row {
+            to.value(value);
+        }
     };
     session.bulk_text(&template, &types_of(table, table.key), keys, bind).await?;
     Ok(())

@@ -184,8 +184,8 @@ async fn a_gap_is_a_reason_of_health_and_takes_no_instance_out_of_service() {
     let options = options(directory.path());
     let server = TestServer::run(directory, options).await;
     let health = until(&server, "/healthz", |it| it["status"] == "degraded").await;
-    let reason = "the ledger is not known to be complete: 2 gaps, the first from the beginning on; `subledger \
-                  coverage` lists what is missing";
+    let reason = "the ledger is not known to be complete: 2 gaps, the first from the beginning on; a backfill is \
+                  needed, and `subledger coverage` lists what is missing";
     assert_eq!(health["reasons"], json!([reason]));
     server.caught_up().await;
     let ready = server.get("/readyz").await;
@@ -216,6 +216,21 @@ async fn a_ledger_that_was_never_backfilled_says_so_and_is_healthy() {
     let note = "never backfilled: the ledger may not know every user; run `subledger backfill`";
     assert_eq!(ready["notes"], json!([note]));
     assert_eq!(server.read("/healthz").await["status"], "ok");
+    // After a sync, the time before it is a gap, which is named once.
+    record(server.store(), &own(true), at("2026-02-01T00:00:00Z"), NOW, CoveredBy::Sync).await;
+    let synced = async {
+        loop {
+            // A question about an unknown user reads the coverage.
+            server.read("/v1/users/nobody").await;
+            let health = server.read("/healthz").await;
+            if health["status"] == "degraded" {
+                return health;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let health = tokio::time::timeout(Duration::from_mins(1), synced).await.unwrap();
+    assert_eq!(server.read("/readyz").await["notes"], health["reasons"]);
     server.stop().await;
 }
 

@@ -1,12 +1,10 @@
 //! Thin events: what they name is fetched, and the rows are those of a ledger that heard the snapshots.
 
 mod history;
+mod interrupted;
 mod served;
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
 
 use subledger::backfill::{
     BackfillError, FoldWait, ThinOutcome, fetch_thin_events, note_thin_events,
@@ -305,76 +303,4 @@ async fn an_api_that_does_not_answer_ends_the_round_after_a_few_requests() {
     assert!(asked(&world).len() < 15);
     let refused = round(&store, &world, &own, &world.client_with("sk_live_unknown", 1)).await;
     assert!(matches!(refused.unwrap().stopped, Some(ApiError::KeyRefused { .. })));
-}
-
-/// Polls a future so many times, and then drops it.
-async fn killed_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn failures_and_kills_change_nothing_about_the_end() {
-    let plan = Plan { seed: 30, subscriptions: 25, months: 2, ..Plan::default() };
-    let world = World::with(plan, Options::default()).await;
-    let (_calm_folder, calm) = new_ledger().await;
-    hear_thin(&calm, world.events.iter()).await;
-    fetch_all(&calm, &world).await;
-    follow_to_the_end(&calm, &Logic::default()).await;
-
-    let (_folder, store) = new_ledger().await;
-    hear_thin(&store, world.events.iter()).await;
-    note_thin_events(&store.log).await.unwrap();
-    let dice = &mut Dice::new(5);
-    let (mut kills, mut rounds) = (0, 0);
-    while waiting(&store).await > 0 {
-        rounds += 1;
-        assert!(rounds < 500, "{} wait", waiting(&store).await);
-        world.stripe.set_faults(Faults {
-            seed: rounds,
-            refusals: 0.1,
-            server_errors: 0.1,
-            cuts: 0.1,
-            ..Faults::default()
-        });
-        let fold = FoldWait::start(&store, Logic::default(), Clock::System).await.unwrap();
-        for scope in world.scopes() {
-            let attempts = dice.between(1, 3);
-            let key = if scope.livemode { "sk_live_simulated" } else { "sk_test_simulated" };
-            let (client, clock) = (world.client_with(key, attempts), world.clock());
-            let fetch = fetch_thin_events(&store, &client, &fold, &scope, &clock);
-            // The first rounds end before they have done much.
-            let polls_max = if kills < 20 { 6 } else { 300 };
-            match killed_after(dice.between(1, polls_max), fetch).await {
-                Some(outcome) => drop(outcome.unwrap()),
-                None => kills += 1,
-            }
-        }
-        fold.stop().await;
-    }
-    assert!(kills >= 20, "{kills}");
-    world.stripe.set_faults(Faults::default());
-    follow_to_the_end(&store, &Logic::default()).await;
-    let (rows, expected) = (rows(&store).await, rows(&calm).await);
-    assert_eq!(rows.len(), expected.len());
-    // An observation that only confirms what an event said is not appended, and which of them is first is chance here.
-    let content = |row: &SubscriptionRow| SubscriptionRow {
-        api_version: None,
-        last_event_id: EventId::default(),
-        last_event_at: StripeTime::default(),
-        event_count: 0,
-        observed_at: None,
-        ..row.clone()
-    };
-    for (row, expected) in rows.iter().zip(&expected) {
-        assert_eq!(content(row), content(expected));
-    }
 }

@@ -7,7 +7,7 @@ mod inspected;
 mod moving;
 mod pooler;
 mod processes;
-mod proxy;
+pub(crate) mod proxy;
 mod refusals;
 mod roles;
 mod stalled;

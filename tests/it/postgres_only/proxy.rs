@@ -24,12 +24,14 @@ struct Way {
     is_lost: bool,
     /// Rises when all connections are cut.
     cuts: usize,
+    /// New connections are cut at once.
+    is_closed: bool,
 }
 
 /// A port that leads to the server.
 #[derive(Debug)]
-pub(super) struct Proxy {
-    pub(super) url: DatabaseUrl,
+pub(crate) struct Proxy {
+    pub(crate) url: DatabaseUrl,
     socket: Arc<Mutex<PathBuf>>,
     trap: Arc<Trap>,
     way: watch::Sender<Way>,
@@ -37,7 +39,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// To the database that belongs to a folder.
-    pub(super) async fn to(folder: &Path) -> Self {
+    pub(crate) async fn to(folder: &Path) -> Self {
         let url = crate::cluster::address(folder);
         let (address, socket) = url.split_once("?host=").unwrap();
         let database = address.rsplit_once('/').unwrap().1;
@@ -45,7 +47,7 @@ impl Proxy {
     }
 
     /// To a database behind a socket.
-    pub(super) async fn to_socket(socket: PathBuf, database: &str) -> Self {
+    pub(crate) async fn to_socket(socket: PathBuf, database: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let url = format!("postgres://postgres@127.0.0.1:{port}/{database}?sslmode=disable");
@@ -70,28 +72,46 @@ impl Proxy {
     }
 
     /// Leads new connections to another server, and cuts the others.
-    pub(super) fn turn_to(&self, socket: PathBuf) {
+    pub(crate) fn turn_to(&self, socket: PathBuf) {
         *self.socket.lock().unwrap() = socket;
         self.way.send_modify(|way| way.cuts += 1);
     }
 
     /// Loses everything that is sent from now on.
-    pub(super) fn lose(&self) {
+    pub(crate) fn lose(&self) {
         self.way.send_modify(|way| way.is_lost = true);
     }
 
     /// Lets new connections through again; what was lost stays lost.
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.way.send_modify(|way| way.is_lost = false);
     }
 
+    /// Cuts all connections, and each new one at once.
+    pub(crate) fn close(&self) {
+        self.way.send_modify(|way| {
+            way.cuts += 1;
+            way.is_closed = true;
+        });
+    }
+
+    /// Lets new connections through again.
+    pub(crate) fn reopen(&self) {
+        self.way.send_modify(|way| way.is_closed = false);
+    }
+
     /// Lets the next message with this in it through, and cuts its connection before the answer.
-    pub(super) fn cut_after(&self, part: &'static [u8]) {
+    pub(crate) fn cut_after(&self, part: &'static [u8]) {
         *self.trap.part.lock().unwrap() = Some(part);
     }
 
+    /// Forgets the message that is waited for.
+    pub(crate) fn cut_no_more(&self) {
+        *self.trap.part.lock().unwrap() = None;
+    }
+
     /// Number of connections that were cut.
-    pub(super) fn cut(&self) -> usize {
+    pub(crate) fn cut(&self) -> usize {
         self.trap.cut.load(Ordering::SeqCst)
     }
 }
@@ -104,6 +124,9 @@ async fn lead(
     mut way: watch::Receiver<Way>,
 ) {
     let before = *way.borrow_and_update();
+    if before.is_closed {
+        return;
+    }
     // The streams stay open while this waits.
     let (mut client, mut server) = (client, server);
     let changed = way.wait_for(|now| now.is_lost || now.cuts != before.cuts);

@@ -1,5 +1,6 @@
 //! Sync against a simulated Stripe whose truth is known.
 
+mod database;
 mod kills;
 mod late;
 mod leases;

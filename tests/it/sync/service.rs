@@ -16,12 +16,14 @@ use subledger::store::{Store, SyncState};
 use subledger::stripe_api::{ApiClient, ApiKey, ClientOptions, NewEndpoint, RetryPolicy};
 use subledger::sync::{SyncHandle, SyncOptions, SyncStatus};
 use subledger::time::{DAY_SECONDS, ReceivedAt, StripeTime};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::lost::Ledger;
-use crate::app::server::{Event, TestServer};
+use crate::app::server::{Event, TestServer, json_of};
 use crate::backfill::world::World;
+use crate::database_outage::DatabaseOutage;
 use crate::ledger::open;
 
 fn live() -> Scope {
@@ -110,6 +112,28 @@ async fn one_process_of_several_syncs_and_another_takes_over_when_it_is_gone() {
     assert_eq!(ledger.missed(&live()).await, ledger.lost(&live()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_database_was_away_syncs_what_it_missed_and_forgets_the_error() {
+    let ledger = Ledger::with_losses(World::start(46, 20).await, DAY_SECONDS, 50).await;
+    let (world, clock) = (&ledger.world, clock_of(&ledger.world));
+    let outage = DatabaseOutage::of(ledger.folder.path()).await;
+    let store = outage.open().await;
+    outage.begin();
+    let process = Process::start(&store, world, &clock);
+    until(async || process.handle.status().error.is_some()).await;
+    let status = process.handle.status();
+    assert_eq!((status.since_success, status.never_delivered), (None, 0));
+    outage.end();
+    until(async || process.handle.status().since_success.is_some()).await;
+    assert_eq!(process.handle.status().error, None);
+    process.stop().await;
+    let to = ledger.coverage(&live()).await.complete_to();
+    assert_eq!(to, Some(StripeTime(world.stripe.now().0 - 30)));
+    assert_eq!(ledger.missed(&live()).await, ledger.lost(&live()));
+    assert_eq!(state(&store).await.unwrap().error, None);
+    store.close().await;
+}
+
 /// Client with a key that Stripe does not know.
 fn stranger(world: &World) -> ApiClient {
     let options = ClientOptions {
@@ -156,19 +180,35 @@ async fn a_service_says_that_a_backfill_is_needed_and_counts_what_was_never_deli
     let Ledger { world, store, folder, .. } = ledger;
     store.close().await;
     let clock = clock_of(&world);
-    let mut options = crate::app::server::options(folder.path());
-    options.clock = clock.clone();
-    options.sync = Some(SyncOptions::new(world.client(true)));
-    let server = TestServer::run(folder, options).await;
+    let server = syncing(folder, &world, &clock).await;
     until(async || sync_status(&server).needs_backfill).await;
     assert!(sync_status(&server).never_delivered > 0);
     assert!(server.metric("subledger_sync_age_seconds").await >= 0.0);
     let health: Value = server.read("/healthz").await;
     let reasons = health["reasons"].to_string();
-    assert!(reasons.contains("a backfill is needed: run `subledger backfill`"), "{health}");
+    assert!(reasons.contains("a backfill is needed"), "{health}");
     let state = state(server.store()).await.unwrap();
     assert_eq!((state.synced_at, state.error), (Some(clock.now()), None));
+    // Once the sync and the coverage both know the gap, it is still one reason.
+    let server = syncing(server.stop().await, &world, &clock).await;
+    until(async || sync_status(&server).needs_backfill).await;
+    let notes = async || json_of(server.get("/readyz").await).await["notes"].to_string();
+    let is_read = async || notes().await.contains("gap");
+    until(is_read).await;
+    let health = server.read("/healthz").await;
+    let [reason] = &health["reasons"].as_array().unwrap()[..] else { panic!("{health}") };
+    let reason = reason.as_str().unwrap();
+    assert!(reason.starts_with("the ledger is not known to be complete: "), "{health}");
+    assert!(reason.contains("; a backfill is needed, and `subledger coverage` lists"), "{health}");
     server.stop().await;
+}
+
+/// Server of the ledger in a folder, which syncs.
+async fn syncing(folder: TempDir, world: &World, clock: &Clock) -> TestServer {
+    let mut options = crate::app::server::options(folder.path());
+    options.clock = clock.clone();
+    options.sync = Some(SyncOptions::new(world.client(true)));
+    TestServer::run(folder, options).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

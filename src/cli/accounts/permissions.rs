@@ -9,10 +9,7 @@ use crate::stripe_api::{ApiClient, ApiError, KeyKind, Permission, restricted_key
 const NO_CUSTOMER: &str = "cus_none";
 
 /// Fails with the names of all permissions that a restricted key lacks.
-pub(in crate::cli) async fn require(
-    client: &ApiClient,
-    account: Option<&AccountId>,
-) -> anyhow::Result<()> {
+pub(super) async fn require(client: &ApiClient, account: Option<&AccountId>) -> anyhow::Result<()> {
     if client.key().kind() == KeyKind::Full {
         return Ok(());
     }
