@@ -1,4 +1,6 @@
-//! `projections`: generations of the read model.
+//! `projections`: generations of the read models, and their rows.
+
+pub(super) mod export;
 
 use std::io::{self, Write};
 
@@ -19,10 +21,15 @@ pub(super) struct Args {
     format: FormatArgs,
 }
 
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 enum Command {
     /// List the generations, and the events that could not be folded
     List(FormatArgs),
+    /// Write the rows of a read model, one line a row
+    ///
+    /// All rows are those of the live generation at one position of the log, of every account and mode. Columns and their
+    /// types are those of its table, with instants as text.
+    Export(export::Args),
     /// Make a complete generation live at once, and pin it
     ///
     /// A running `serve` continues with it and with the policy that is stored with it. Newer logic does not replace a
@@ -57,11 +64,12 @@ const COLUMNS: [&str; 10] = [
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let command = args.command.unwrap_or(Command::List(args.format));
-    let is_read = matches!(command, Command::List(_));
+    let is_read = matches!(command, Command::List(_) | Command::Export(_));
     let mode = if is_read { OpenMode::ReadOnly } else { OpenMode::Existing };
     let store = context.open(mode).await?;
     let done = match command {
         Command::List(args) => list(&store, context, args).await,
+        Command::Export(args) => export::run(&store, args).await,
         Command::Activate { generation } => activate(&store, generation).await,
         Command::Drop { generation } => {
             let dropped = projector::drop_generation(&store, &context.clock, generation).await;

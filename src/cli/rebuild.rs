@@ -1,11 +1,10 @@
 //! `rebuild`: builds a new generation of the read model, compares it with the live one, and swaps them.
 
-use clap::builder::PossibleValuesParser;
-
 use super::Context;
 use super::diff::DiffWriter;
 use super::output::{Format, FormatArgs};
 use super::progress::RebuildProgress;
+use super::projections::export::read_model_names;
 use super::report::{Exit, print_message};
 use super::signals;
 use crate::config::MemorySettings;
@@ -111,11 +110,6 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     print_message(&format!("generation {} {ending}: {rebuilt}", rebuilt.generation));
     printed?;
     Ok(Exit::Done)
-}
-
-/// Names of the read models, of which a person can choose one.
-fn read_model_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(PROJECTIONS.iter().map(|projection| projection.name()))
 }
 
 fn find_read_model(name: &str) -> Option<&'static str> {

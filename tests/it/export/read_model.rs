@@ -6,7 +6,8 @@ use subledger::simulate::{self, Plan};
 use subledger::store::SubscriptionFilter;
 
 use super::{assert_says, json_lines, written};
-use crate::ledger::{append, follow_to_the_end, open, rebuild, rows, strict};
+use crate::app::commands::run;
+use crate::ledger::{append, folded, follow_to_the_end, open, rebuild, rows, strict};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_of_one_generation_and_position_whatever_happens_meanwhile() {
@@ -69,4 +70,32 @@ fn the_read_model_is_exported_line_by_line_and_goes_on_after_any_subscription() 
     }
     let active = json_lines(&current(&["--format", "jsonl", "--active"]));
     assert!(active.iter().all(|row| row["active"] == true) && active.len() < rows.len());
+}
+
+/// Every row of a read model, by the description of its table.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_each_read_model_are_those_of_the_view() {
+    let simulation = simulate::simulate(&Plan { seed: 5, subscriptions: 30, ..Plan::default() });
+    let folder = folded(&simulation.events.iter().map(|it| &it.body).collect::<Vec<_>>()).await;
+    let folder = folder.path();
+    let users = json_lines(&written(folder, &["projections", "export", "user_access"]));
+    assert!(users.len() > 5 && users.iter().all(|it| it["user_id"].is_string()));
+    let by_key =
+        |it: &Value| (it["account"].to_string(), it["livemode"] == true, it["user_id"].to_string());
+    assert!(users.is_sorted_by_key(by_key), "in the order of the key");
+    let csv =
+        written(folder, &["projections", "export", "user_access", "--format", "csv", "--raw"]);
+    assert_says(&csv, &users);
+    let subscriptions =
+        json_lines(&written(folder, &["projections", "export", "current_subscriptions"]));
+    let live: Vec<&Value> = subscriptions.iter().filter(|it| it["livemode"] == true).collect();
+    let shown = json_lines(&written(folder, &["current", "--format", "jsonl"]));
+    let status = |all: &[&Value]| -> std::collections::BTreeMap<String, String> {
+        let pair = |it: &&Value| (it["subscription_id"].to_string(), it["status"].to_string());
+        all.iter().filter(|it| it["account"] == "").map(pair).collect()
+    };
+    assert_eq!(status(&live), status(&shown.iter().collect::<Vec<_>>()));
+    let unknown = run(folder, &["projections", "export", "nothing"]);
+    assert_eq!(unknown.status, 2);
+    assert!(unknown.err.contains("user_access"), "{}", unknown.err);
 }
