@@ -3,14 +3,10 @@
 //! A question that arrives while there is room is answered at once. Each is answered by a reading that began after it
 //! arrived. A caller who leaves stops nobody else.
 
-use std::sync::Arc;
-
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// Greatest number of questions in a group. It limits how long a group keeps a connection.
 pub(super) const GROUP_MAX: usize = 256;
-/// Greatest number of groups that are read at the same time.
-const GROUPS_MAX: usize = 2;
 /// Greatest number of questions that wait for the next group. Further callers wait until there is room.
 const WAITING_MAX: usize = 1_024;
 
@@ -30,24 +26,20 @@ impl<Q: Send + 'static, A: Send + 'static> Groups<Q, A> {
     {
         let (entrance, mut waiting) = mpsc::channel::<Waiting<Q, A>>(WAITING_MAX);
         tokio::spawn(async move {
-            let free = Arc::new(Semaphore::new(GROUPS_MAX));
             let mut group = Vec::new();
-            while let Ok(permit) = Arc::clone(&free).acquire_owned().await
-                && waiting.recv_many(&mut group, GROUP_MAX).await > 0
-            {
+            // One group at a time: with two, each would have half as many questions, and as much work.
+            while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
                 let present = group.drain(..).filter(|(_, caller)| !caller.is_closed());
                 let (questions, callers): (Vec<_>, Vec<_>) = present.unzip();
                 if questions.is_empty() {
                     continue;
                 }
-                let answers = read(questions);
-                tokio::spawn(async move {
-                    for (caller, answer) in callers.into_iter().zip(answers.await) {
-                        // A caller who has left needs no answer.
-                        let _ = caller.send(answer);
-                    }
-                    drop(permit);
-                });
+                // In a task of its own, so that a panic ends this group alone.
+                let Ok(answers) = tokio::spawn(read(questions)).await else { continue };
+                for (caller, answer) in callers.into_iter().zip(answers) {
+                    // A caller who has left needs no answer.
+                    let _ = caller.send(answer);
+                }
             }
         });
         Self(entrance)
@@ -118,16 +110,12 @@ mod tests {
             self.begun.recv().await.unwrap()
         }
 
-        /// Fills the room with questions that are being read.
-        async fn fill(&mut self) -> Vec<(JoinHandle<Option<usize>>, Begun)> {
-            let mut filled = Vec::new();
-            for question in 0..GROUPS_MAX {
-                let caller = self.ask([question]).await.pop_front().unwrap();
-                let group = self.next().await;
-                assert_eq!(group.0, [question], "nobody waits for company");
-                filled.push((caller, group));
-            }
-            filled
+        /// Begins to read a group of one question.
+        async fn fill(&mut self) -> (JoinHandle<Option<usize>>, Begun) {
+            let caller = self.ask([0]).await.pop_front().unwrap();
+            let group = self.next().await;
+            assert_eq!(group.0, [0], "nobody waits for company");
+            (caller, group)
         }
     }
 
@@ -139,11 +127,10 @@ mod tests {
     #[tokio::test]
     async fn who_arrives_during_a_reading_is_answered_by_a_later_one_together() {
         let mut by_hand = ByHand::start();
-        let mut filled = by_hand.fill().await;
+        let (caller, group) = by_hand.fill().await;
         let late = by_hand.ask(100..=100 + GROUP_MAX).await;
         tokio::task::yield_now().await;
         assert!(by_hand.begun.try_recv().is_err(), "there is no room");
-        let (caller, group) = filled.remove(0);
         end(group);
         assert_eq!(caller.await.unwrap(), Some(0));
         let group = by_hand.next().await;
@@ -155,16 +142,14 @@ mod tests {
         for (question, caller) in (100..).zip(late) {
             assert_eq!(caller.await.unwrap(), Some(question * 10));
         }
-        end(filled.remove(0).1);
     }
 
     #[tokio::test]
     async fn callers_who_leave_stop_nobody_and_are_not_asked_for() {
         let mut by_hand = ByHand::start();
-        let mut filled = by_hand.fill().await;
+        let (gone, group) = by_hand.fill().await;
         let mut waiting = by_hand.ask([100, 101, 102]).await;
         // The first is being read, the second waits.
-        let (gone, group) = filled.remove(0);
         gone.abort();
         let left = waiting.remove(1).unwrap();
         left.abort();
@@ -180,13 +165,12 @@ mod tests {
         let waiting = by_hand.ask([200]).await;
         end(by_hand.next().await);
         assert_eq!(waiting.into_iter().next().unwrap().await.unwrap(), Some(2_000));
-        end(filled.remove(0).1);
     }
 
     #[tokio::test]
     async fn a_reading_that_fails_leaves_everybody_without_an_answer_and_takes_no_room() {
         let mut by_hand = ByHand::start();
-        for round in 0..2 * GROUPS_MAX {
+        for round in 0..4 {
             let mut callers = by_hand.ask([round]).await;
             let (_, end) = by_hand.next().await;
             if round % 2 == 0 {
