@@ -47,6 +47,13 @@ pub struct Column {
     pub column_type: ColumnType,
 }
 
+impl Column {
+    /// Column with this name and type.
+    pub const fn new(name: &'static str, column_type: ColumnType) -> Self {
+        Self { name, column_type }
+    }
+}
+
 /// Stored value of another type than its column's: the table was edited, or belongs to another version.
 #[derive(Debug, thiserror::Error)]
 #[error("the value cannot be read as {expected}")]

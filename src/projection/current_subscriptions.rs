@@ -19,12 +19,12 @@ pub(crate) const ITEM_PROPERTIES: &str = "item_properties";
 /// Price, product and lookup key of every item, not only of the first. The row says whether a subscription still has
 /// such an item, so that an outdated entry costs a lookup of the row and changes no answer.
 static PROPERTY_COLUMNS: [Column; 6] = [
-    Column { name: "account", column_type: ColumnType::Text },
-    Column { name: "livemode", column_type: ColumnType::Bool },
-    Column { name: "customer_id", column_type: ColumnType::Text },
-    Column { name: "subscription_id", column_type: ColumnType::Text },
-    Column { name: "property", column_type: ColumnType::Text },
-    Column { name: "value", column_type: ColumnType::Text },
+    Column::new("account", ColumnType::Text),
+    Column::new("livemode", ColumnType::Bool),
+    Column::new("customer_id", ColumnType::Text),
+    Column::new("subscription_id", ColumnType::Text),
+    Column::new("property", ColumnType::Text),
+    Column::new("value", ColumnType::Text),
 ];
 
 static TABLES: LazyLock<[Table; 2]> = LazyLock::new(|| {
@@ -85,13 +85,13 @@ impl Projection for CurrentSubscriptions {
 }
 
 /// Values of the stored columns.
-pub fn stored_values(row: &SubscriptionRow) -> Row {
+fn stored_values(row: &SubscriptionRow) -> Row {
     let values = SubscriptionRow::COLUMNS.iter().zip(row.to_values());
     values.filter(|(column, _)| is_stored(column)).map(|(_, value)| value).collect()
 }
 
 /// Rows of the properties of a subscription's items, each once.
-pub fn property_rows(row: &SubscriptionRow) -> impl Iterator<Item = Row> {
+fn property_rows(row: &SubscriptionRow) -> impl Iterator<Item = Row> {
     let properties: BTreeSet<_> = row.items.0.iter().flat_map(properties_of).collect();
     properties.into_iter().map(|(name, value)| {
         vec![

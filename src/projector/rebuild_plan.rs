@@ -73,7 +73,7 @@ impl RebuildPlan {
         Ok(Self { source, differing: differing.unwrap_or_default() })
     }
 
-    /// What the new generation takes over. None if it begins with the log.
+    /// Parts of the live generation that the new one takes over. None if it begins with the log.
     pub(super) fn foundation(&self) -> Option<Foundation> {
         match &self.source {
             RebuildSource::States { layer, shared, .. } => {
@@ -129,7 +129,7 @@ fn shared(
     if shared.len() == projections.len() { Vec::new() } else { shared }
 }
 
-/// What differs from the live generation: rules, or else read models.
+/// Rules that differ from the live generation's, or else the read models that do.
 fn differing(
     projections: Projections,
     live: &Generation,

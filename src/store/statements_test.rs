@@ -2,14 +2,15 @@
 
 mod bare;
 mod sample;
+mod tables;
 
 use std::fmt::Write as _;
 
 use self::bare::{Bare, Prepared, databases};
 use self::sample::fill;
-use super::db::{self, BindType, Dialect, Statement, with_rows};
+use self::tables::statements_of_tables;
+use super::db::{self, Dialect, Statement, with_rows};
 use super::read_model::filter::{LeadingTable, Parameters};
-use super::read_model::rows;
 use super::read_model::{
     self, AccessHolder, AccessKey, AccessQuestion, GenerationTables, ItemFilter,
     SubscriptionFilter, SubscriptionKey,
@@ -19,7 +20,7 @@ use super::{
     nodes, redelivery, scan, sync_state, thin_events, unfetched_thin, wal_checkpoint,
 };
 use crate::ids::Scope;
-use crate::projection::read_model::{PROJECTIONS, RowsFrom};
+use crate::projection::read_model::PROJECTIONS;
 use crate::projection::row::SubscriptionRow;
 use crate::time::StripeTime;
 
@@ -29,10 +30,10 @@ mod cluster;
 
 const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 
-/// Fills a template with two rows, generation 1 and all columns.
 /// Tables of the first generation, and of the fold layer that it began.
 const TABLES: GenerationTables = GenerationTables::own(&[], 1, Some(1));
 
+/// Fills a template with two rows, generation 1 and all columns.
 fn fill_template(name: &str, template: Statement, dialect: Dialect) -> String {
     let columns = template.columns;
     assert_eq!(!columns.is_empty(), template.text(dialect).contains("{rows}"), "{name}");
@@ -209,44 +210,6 @@ async fn every_statement_of_the_read_model_prepares() {
             databases.read.prepare(&name, &sql).await;
         }
     }
-}
-
-/// Statements that every table of a read model has.
-fn statements_of_tables(dialect: Dialect) -> Vec<(String, String)> {
-    let mut statements = Vec::new();
-    for projection in PROJECTIONS {
-        let tables = projection.definition().tables;
-        for table in tables {
-            let mut add = |verb: &str, template: String, columns: &[BindType]| {
-                let rows = with_rows(&template, dialect, columns, 2);
-                statements.push((format!("{verb} {}", table.name), TABLES.fill(&rows)));
-            };
-            let columns: Vec<_> = table.columns.iter().map(|it| it.column_type.into()).collect();
-            add("write", rows::upsert_template(table), &columns);
-            let key = rows::types_of(table, table.key);
-            add("page of", rows::page_template(table, table.key, true), &[]);
-            let customer = &table.key[..3];
-            match table.rows {
-                RowsFrom::Customers | RowsFrom::CustomersAdded => {}
-                RowsFrom::CustomersReplaced => {
-                    let types = rows::types_of(table, customer);
-                    add("of customers", rows::select_template(dialect, table, customer), &types);
-                    add("delete", rows::delete_template(table), &key);
-                }
-                RowsFrom::Joined(from) => {
-                    add("delete", rows::delete_template(table), &key);
-                    let from = tables.iter().find(|it| it.name == from).unwrap();
-                    let types = rows::types_of(from, table.key);
-                    let select = rows::select_template(dialect, from, table.key);
-                    add("joined into", select, &types);
-                    let rest = from.key.iter().filter(|name| !table.key.contains(name));
-                    let order: Vec<_> = table.key.iter().chain(rest).copied().collect();
-                    add("groups of", rows::page_template(from, &order, true), &[]);
-                }
-            }
-        }
-    }
-    statements
 }
 
 #[tokio::test]

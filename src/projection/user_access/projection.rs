@@ -13,33 +13,30 @@ use crate::projection::row::SubscriptionRow;
 #[derive(Clone, Copy, Debug)]
 pub struct AccessOfUsers;
 
-const fn column(name: &'static str, column_type: ColumnType) -> Column {
-    Column { name, column_type }
-}
-
-/// What the subscriptions of one customer add to the access of a user; the user is '' for those without one.
+/// Parts of access: one for each customer and user. The user is '' for the subscriptions without one.
 static PARTS: [Column; 5] = [
-    column("account", ColumnType::Text),
-    column("livemode", ColumnType::Bool),
-    column("customer_id", ColumnType::Text),
-    column("user_id", ColumnType::Text),
-    column("access", ColumnType::Text),
+    Column::new("account", ColumnType::Text),
+    Column::new("livemode", ColumnType::Bool),
+    Column::new("customer_id", ColumnType::Text),
+    Column::new("user_id", ColumnType::Text),
+    Column::new("access", ColumnType::Text),
 ];
 
+/// Access of each user, joined from the parts.
 static USERS: [Column; 13] = [
-    column("account", ColumnType::Text),
-    column("livemode", ColumnType::Bool),
-    column("user_id", ColumnType::Text),
-    column("entitled", ColumnType::Bool),
-    column("entitled_until", ColumnType::Instant),
-    column("paid_until", ColumnType::Instant),
-    column("reason", ColumnType::Text),
-    column("renews_at", ColumnType::Instant),
-    column("since", ColumnType::Instant),
-    column("subscription_id", ColumnType::Text),
-    column("customer_id", ColumnType::Text),
-    column("subscriptions", ColumnType::Integer),
-    column("access", ColumnType::Text),
+    Column::new("account", ColumnType::Text),
+    Column::new("livemode", ColumnType::Bool),
+    Column::new("user_id", ColumnType::Text),
+    Column::new("entitled", ColumnType::Bool),
+    Column::new("entitled_until", ColumnType::Instant),
+    Column::new("paid_until", ColumnType::Instant),
+    Column::new("reason", ColumnType::Text),
+    Column::new("renews_at", ColumnType::Instant),
+    Column::new("since", ColumnType::Instant),
+    Column::new("subscription_id", ColumnType::Text),
+    Column::new("customer_id", ColumnType::Text),
+    Column::new("subscriptions", ColumnType::Integer),
+    Column::new("access", ColumnType::Text),
 ];
 
 static TABLES: [Table; 2] = [
@@ -124,7 +121,7 @@ impl Projection for AccessOfUsers {
     }
 }
 
-/// What the subscriptions of a customer add to the access of each of its users: a row for each, as it is stored.
+/// Rows of the parts that the subscriptions of a customer add to the access of its users.
 pub fn part_rows(customer: &CustomerKey, rows: &[SubscriptionRow]) -> Result<Vec<Row>, String> {
     let mut of_users = UserAccess::by_user(rows);
     let of_nobody = UserAccess::of(rows.iter().filter(|row| row.user_id.is_none()));

@@ -14,7 +14,7 @@ use crate::store::db::{Dialect, Session};
 use crate::store::error::StoreError;
 use crate::time::ReceivedAt;
 
-/// What a new generation takes over from the live one.
+/// Parts of the live generation that a new one takes over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foundation {
     /// Fold layer, from whose states the rows are made.

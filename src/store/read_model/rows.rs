@@ -155,11 +155,6 @@ pub(super) async fn select(
     }
     let template = select_template(session.dialect(), table, by);
     let (template, types) = (generation.fill(&template), types_of(table, by));
-    let bind = |to: &mut RowBinder<'_, '_>, row: &Row| {
-        for value in row {
-            to.value(value);
-        }
-    };
     let found = session.bulk_text(&template, &types, values, bind).await?;
     found.iter().map(|row| row_values::read(row, 0, table.columns)).collect()
 }
@@ -201,11 +196,6 @@ pub(super) async fn upsert(
     }
     let template = generation.fill(&upsert_template(table));
     let types = types(table.columns);
-    let bind = |to: &mut RowBinder<'_, '_>, row: &Row| {
-        for value in row {
-            to.value(value);
-        }
-    };
     session.bulk_text(&template, &types, rows, bind).await?;
     Ok(())
 }
@@ -220,13 +210,14 @@ async fn delete(
         return Ok(());
     }
     let template = generation.fill(&delete_template(table));
-    let bind = |to: &mut RowBinder<'_, '_>, row: &Row| {
-        for value in row {
-            to.value(value);
-        }
-    };
     session.bulk_text(&template, &types_of(table, table.key), keys, bind).await?;
     Ok(())
+}
+
+fn bind(to: &mut RowBinder<'_, '_>, row: &Row) {
+    for value in row {
+        to.value(value);
+    }
 }
 
 fn require_columns(table: &Table, rows: &[Row]) -> Result<(), StoreError> {

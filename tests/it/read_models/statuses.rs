@@ -52,11 +52,11 @@ CREATE TABLE statuses_g{g} (
 CREATE INDEX IF NOT EXISTS customer_statuses_g{g}_by_status ON customer_statuses_g{g} (account, livemode, status, customer_id);
 "#;
 
-const ACCOUNT: Column = Column { name: "account", column_type: ColumnType::Text };
-const LIVEMODE: Column = Column { name: "livemode", column_type: ColumnType::Bool };
-const CUSTOMER: Column = Column { name: "customer_id", column_type: ColumnType::Text };
-const STATUS: Column = Column { name: "status", column_type: ColumnType::Text };
-const COUNT: Column = Column { name: "subscriptions", column_type: ColumnType::Integer };
+const ACCOUNT: Column = Column::new("account", ColumnType::Text);
+const LIVEMODE: Column = Column::new("livemode", ColumnType::Bool);
+const CUSTOMER: Column = Column::new("customer_id", ColumnType::Text);
+const STATUS: Column = Column::new("status", ColumnType::Text);
+const COUNT: Column = Column::new("subscriptions", ColumnType::Integer);
 
 static TABLES: [Table; 2] = [
     Table {
